@@ -1,0 +1,85 @@
+"""Deep generative modelling as transport of measures.
+
+Names resolve on first use (PEP 562): `import pushforward` does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "data",
+    "distributions",
+    "dynamics",
+    "errors",
+    "grids",
+    "guidance",
+    "metrics",
+    "nn",
+    "parametrizations",
+    "processes",
+    "report",
+    "samplers",
+    "schedules",
+    "spaces",
+    "times",
+    "training",
+    "transforms",
+    "worlds",
+)
+_HOMES = {
+    "Diffusion": "families",
+    "LogProb": "estimates",
+    "build": "config",
+    "configurable": "config",
+    "describe": "config",
+    "evaluate": "metrics",
+    "fit": "training",
+    "load": "families",
+    "matching_loss": "protocols",
+}
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+if TYPE_CHECKING:
+    from pushforward import (
+        data,
+        distributions,
+        dynamics,
+        errors,
+        grids,
+        guidance,
+        metrics,
+        nn,
+        parametrizations,
+        processes,
+        report,
+        samplers,
+        schedules,
+        spaces,
+        times,
+        training,
+        transforms,
+        worlds,
+    )
+    from pushforward.config import build, configurable, describe
+    from pushforward.estimates import LogProb
+    from pushforward.families import Diffusion, load
+    from pushforward.metrics import evaluate
+    from pushforward.protocols import matching_loss
+    from pushforward.training import fit
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,162 @@
+"""Objects to plain YAML and back, without executing code from a file.
+
+A class marked `@configurable` remembers how it was made. `describe` writes that down as
+`{"class": "schedules.VP", "args": {...}}` with plain values only; `build` makes the object again.
+Names resolve inside `pushforward` alone, and there only to configurable classes, unless the
+caller names further modules in `trust`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from importlib import import_module
+from typing import Any, TypeVar
+
+from pushforward.errors import InputError
+
+__all__ = ["build", "configurable", "describe"]
+
+C = TypeVar("C", bound=type)
+
+_ROOT = "pushforward"
+_MARK = "_configurable"
+_RECORD = "_config_args"
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def configurable(cls: C) -> C:
+    """Record the constructor's arguments so that the object can be described and rebuilt.
+
+    A dataclass needs no record: its fields are the arguments.
+
+    >>> @configurable
+    ... class Scale:
+    ...     def __init__(self, factor=2.0):
+    ...         self.factor = factor
+    >>> arguments(Scale(factor=3.0))
+    {'factor': 3.0}
+    """
+    setattr(cls, _MARK, cls)
+    if dataclasses.is_dataclass(cls):
+        return cls
+    make = cls.__init__
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def recording(self: Any, *args: Any, **kwargs: Any) -> None:
+        # A configurable subclass that calls super().__init__ has already recorded its own.
+        if type(self).__dict__.get(_MARK) is cls:
+            bound = signature.bind(self, *args, **kwargs)
+            given = dict(list(bound.arguments.items())[1:])
+            for parameter in signature.parameters.values():
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    given.update(given.pop(parameter.name, {}))
+            object.__setattr__(self, _RECORD, given)
+        make(self, *args, **kwargs)
+
+    cls.__init__ = recording  # type: ignore[misc]
+    return cls
+
+
+def is_configurable(obj: Any) -> bool:
+    """Whether `describe` can write this object down."""
+    return type(obj).__dict__.get(_MARK) is type(obj)
+
+
+def arguments(obj: Any) -> dict[str, Any]:
+    """The constructor's arguments of a configurable object, by name."""
+    if dataclasses.is_dataclass(obj):
+        return {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj) if f.init}
+    return dict(getattr(obj, _RECORD))
+
+
+def describe(obj: Any) -> Any:
+    """Plain YAML values that rebuild `obj`.
+
+    Raises `InputError` for what cannot be written down, naming it.
+
+    >>> from pushforward.schedules import VP
+    >>> describe(VP())
+    {'class': 'schedules.VP', 'args': {'beta_min': 0.1, 'beta_max': 20.0}}
+    """
+    if isinstance(obj, _PLAIN):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        return [describe(item) for item in obj]
+    if isinstance(obj, dict):
+        return {str(key): describe(value) for key, value in obj.items()}
+    if is_configurable(obj):
+        args = {name: describe(value) for name, value in arguments(obj).items()}
+        return {"class": _public_name(type(obj)), "args": args}
+    raise InputError(
+        f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
+        "decorate the class with pushforward.configurable (its arguments must be plain values)"
+    )
+
+
+def build(spec: Any, trust: tuple[str, ...] = ()) -> Any:
+    """Make the object that `describe` wrote down.
+
+    `trust` lists modules outside `pushforward` whose configurable classes may be made.
+    Raises `InputError` for an unknown or untrusted class, or arguments that do not fit.
+
+    >>> build({"class": "schedules.VP", "args": {"beta_max": 10.0}})
+    VP(beta_min=0.1, beta_max=10.0)
+    """
+    if isinstance(spec, list):
+        return [build(item, trust) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if "class" not in spec:
+        return {key: build(value, trust) for key, value in spec.items()}
+    extra = set(spec) - {"class", "args"}
+    if extra:
+        raise InputError(f"unknown keys {sorted(extra)} beside 'class' and 'args' in {spec}")
+    cls = _find(str(spec["class"]), trust)
+    args = {key: build(value, trust) for key, value in (spec.get("args") or {}).items()}
+    try:
+        inspect.signature(cls).bind(**args)
+    except TypeError as error:
+        accepted = ", ".join(inspect.signature(cls).parameters)
+        raise InputError(f"{spec['class']}: {error}; it accepts {accepted}") from None
+    return cls(**args)
+
+
+def _public_name(cls: type) -> str:
+    """`schedules.VP` for a class of ours, `module:Class` for one of the user's."""
+    module, _, _ = cls.__module__.partition(".")
+    if module != _ROOT:
+        return f"{cls.__module__}:{cls.__qualname__}"
+    parts = cls.__module__.split(".")[1:]
+    # The shortest package path that exports the class: nn.MLP rather than nn.mlp.MLP.
+    for length in range(len(parts) + 1):
+        home = import_module(".".join([_ROOT, *parts[:length]]))
+        if length and getattr(home, cls.__name__, None) is cls:
+            return ".".join([*parts[:length], cls.__name__])
+    raise InputError(f"{cls.__module__}.{cls.__qualname__} is not reachable by name")
+
+
+def _find(name: str, trust: tuple[str, ...]) -> type:
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        if module not in trust:
+            raise InputError(
+                f"class {name!r} lies outside pushforward: pass trust=({module!r},) "
+                f"(--trust {module}) if you trust that module's code"
+            )
+    else:
+        path, _, attribute = name.rpartition(".")
+        if not path or not all(part.isidentifier() for part in path.split(".")):
+            raise InputError(f"{name!r} is not the name of a class, such as 'nn.MLP'")
+        module = f"{_ROOT}.{path}"
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        found = None
+    if not (isinstance(found, type) and found.__dict__.get(_MARK) is found):
+        raise InputError(f"{name!r} is not a configurable class of {module}")
+    return found

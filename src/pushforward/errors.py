@@ -1,0 +1,34 @@
+"""The errors that users meet: each message names the value at fault and the way out."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CapabilityError",
+    "InputError",
+    "MissingExtraError",
+    "PushforwardError",
+    "TrainingError",
+]
+
+
+class PushforwardError(Exception):
+    """Base of every error that `pushforward` raises on purpose.
+
+    The command line prints its message without a traceback.
+    """
+
+
+class InputError(PushforwardError, ValueError):
+    """A value given by the user cannot be used; the message names it and what would work."""
+
+
+class CapabilityError(PushforwardError):
+    """What was asked for does not exist for this object; the message names what has it."""
+
+
+class MissingExtraError(PushforwardError, ImportError):
+    """An optional package is missing; the message is its one-line installation."""
+
+
+class TrainingError(PushforwardError, RuntimeError):
+    """Training cannot go on; what was saved before stays."""
