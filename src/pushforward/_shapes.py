@@ -1,0 +1,70 @@
+"""Shapes: times act on the batch axis, whatever the event shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["batch_size", "combine", "flatten", "like", "per_event_mean", "per_event_sum"]
+
+Weight = float | Tensor
+
+
+def like(a: Weight, x: Tensor) -> Weight:
+    """View a weight so that it multiplies `x` row by row: `(B,)` becomes `(B, 1, ..., 1)`.
+
+    Floats and zero-dimensional tensors act on every row and pass unchanged.
+
+    >>> like(torch.ones(4), torch.zeros(4, 3, 2)).shape
+    torch.Size([4, 1, 1])
+    """
+    if isinstance(a, float | int) or a.ndim == 0:
+        return a
+    return a.reshape(a.shape + (1,) * (x.ndim - a.ndim))
+
+
+def combine(weights: Sequence[Weight], tensors: Sequence[Tensor]) -> Tensor:
+    """The combination `sum_i w_i x_i`, in one pass per tensor.
+
+    Each weight is a float (fused into the addition), zero-dimensional, or `(B,)`.
+
+    >>> combine((2.0, torch.tensor([1.0, 0.0])), (torch.ones(2, 1), torch.ones(2, 1)))
+    tensor([[3.],
+            [2.]])
+    """
+    total = tensors[0] * like(weights[0], tensors[0])
+    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
+        if isinstance(weight, float | int):
+            total = torch.add(total, tensor, alpha=weight)
+        else:
+            total = total + like(weight, tensor) * tensor
+    return total
+
+
+def flatten(x: Tensor) -> Tensor:
+    """Rows of a batch as vectors, `(B, *event)` to `(B, d)`."""
+    return x.reshape(x.shape[0], -1)
+
+
+def per_event_sum(x: Tensor) -> Tensor:
+    """Sum over the event axes, `(B, *event)` to `(B,)`."""
+    return flatten(x).sum(-1)
+
+
+def per_event_mean(x: Tensor) -> Tensor:
+    """Mean over the event axes, `(B, *event)` to `(B,)`."""
+    return flatten(x).mean(-1)
+
+
+def batch_size(x: Any) -> int:
+    """The number of rows of a state: a tensor, or a tuple of states.
+
+    >>> batch_size((torch.zeros(3, 2), torch.zeros(3)))
+    3
+    """
+    while not isinstance(x, Tensor):
+        x = x[0]
+    return x.shape[0]

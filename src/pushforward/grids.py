@@ -1,0 +1,144 @@
+"""Sampling grids: the times at which a sampler stops, from the prior to the data.
+
+A grid owns its end points: it runs from `start` (default: the schedule's `t_max`) to `stop`
+(default: its `t_min`), both included, as Python floats. `stop` is the early stopping time of the
+theory: a sampler on the grid ends with a sample of `p_stop`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.schedules import Schedule
+
+__all__ = ["NAMES", "Grid", "Karras", "LogSNR", "Uniform", "check"]
+
+
+class Grid(ABC):
+    """A rule that places `steps + 1` times on a schedule's interval."""
+
+    def __call__(
+        self,
+        schedule: Schedule,
+        steps: int,
+        *,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> list[float]:
+        """The `steps + 1` decreasing times.
+
+        Raises `InputError` unless `steps >= 1` and `0 <= stop < start <= 1`.
+
+        >>> from pushforward.schedules import Rectified
+        >>> Uniform()(Rectified(), 4, start=1.0, stop=0.0)
+        [1.0, 0.75, 0.5, 0.25, 0.0]
+        """
+        start = schedule.t_max if start is None else start
+        stop = schedule.t_min if stop is None else stop
+        if steps < 1:
+            raise InputError(f"a grid needs at least one step, not {steps}")
+        if not 0 <= stop < start <= 1:
+            raise InputError(f"a grid runs from start to stop in [0, 1], not from {start} to {stop}")
+        fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+        times = self.place(fractions, schedule, start, stop).tolist()
+        # The rule may round; the end points are exact.
+        times[0], times[-1] = start, stop
+        return check(times)
+
+    @abstractmethod
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        """Times for the fractions `u` of the way, 0 at `start` and 1 at `stop`."""
+
+
+@configurable
+@dataclass(frozen=True)
+class Uniform(Grid):
+    """Equal steps in time."""
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        return start + (stop - start) * u
+
+
+@configurable
+@dataclass(frozen=True)
+class LogSNR(Grid):
+    r"""Equal steps in the log signal-to-noise ratio (Lu et al. 2022), the natural clock of
+    exponential integrators.
+
+    >>> from pushforward.schedules import VP
+    >>> grid = LogSNR()(VP(), 3)
+    >>> [round(VP().log_snr(t), 3) for t in grid]
+    [-10.05, -3.661, 2.727, 9.115]
+    """
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        first, last = _log_snr(schedule, start), _log_snr(schedule, stop)
+        return schedule.time_at_log_snr(first + (last - first) * u)
+
+
+@configurable
+@dataclass(frozen=True)
+class Karras(Grid):
+    r"""Equal steps in `(sigma / alpha)^{1 / rho}` (Karras et al. 2022, eq. 5): more of them where
+    the noise is small.
+
+    >>> from pushforward.schedules import VP
+    >>> [round(t, 3) for t in Karras()(VP(), 4)]
+    [1.0, 0.843, 0.592, 0.143, 0.001]
+    """
+
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        if not self.rho > 0:
+            raise InputError(f"rho must be positive, not {self.rho}")
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        first = torch.exp(-0.5 * _log_snr(schedule, start) / self.rho)
+        last = torch.exp(-0.5 * _log_snr(schedule, stop) / self.rho)
+        root = first + (last - first) * u
+        return schedule.time_at_log_snr(-2 * self.rho * root.log())
+
+
+def check(times: Sequence[float]) -> list[float]:
+    """The times of a grid as floats in [0, 1], strictly monotone in either direction.
+
+    Raises `InputError` naming the first offending pair.
+
+    >>> check([0.2, 0.2])
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: a grid must be strictly monotone, but 0.2 is followed by 0.2
+    """
+    grid = [float(t) for t in times]
+    if len(grid) < 2:
+        raise InputError(f"a grid needs at least two times, not {grid}")
+    for t in grid:
+        if not 0.0 <= t <= 1.0:
+            raise InputError(f"grid time {t} lies outside [0, 1]: 0 is data, 1 is the prior")
+    sign = 1.0 if grid[1] > grid[0] else -1.0
+    for t, s in pairwise(grid):
+        if not sign * (s - t) > 0:
+            raise InputError(f"a grid must be strictly monotone, but {t} is followed by {s}")
+    return grid
+
+
+def _log_snr(schedule: Schedule, t: float) -> Tensor:
+    value = torch.tensor(schedule.log_snr(t), dtype=torch.float64)
+    if not torch.isfinite(value):
+        raise InputError(
+            f"the signal-to-noise ratio is {'infinite' if value > 0 else 'zero'} at t = {t}: "
+            f"end the grid inside ({schedule.t_min}, {schedule.t_max})"
+        )
+    return value
+
+
+NAMES: dict[str, type[Grid]] = {"uniform": Uniform, "log-snr": LogSNR, "karras": Karras}
