@@ -10,13 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = (
+_HOMES = {
+    "Diffusion": "families",
+    "LogProb": "estimates",
+    "Transport": "protocols",
+    "build": "config",
+    "configurable": "config",
+    "describe": "config",
+    "evaluate": "metrics",
+    "fit": "training",
+    "load": "families",
+    "matching_loss": "protocols",
+}
+
+__all__ = [
+    "Diffusion",
+    "LogProb",
+    "Transport",
+    "build",
+    "configurable",
     "data",
+    "describe",
     "distributions",
     "dynamics",
     "errors",
+    "evaluate",
+    "fit",
     "grids",
     "guidance",
+    "load",
+    "matching_loss",
     "metrics",
     "nn",
     "parametrizations",
@@ -29,20 +52,7 @@ _MODULES = (
     "training",
     "transforms",
     "worlds",
-)
-_HOMES = {
-    "Diffusion": "families",
-    "LogProb": "estimates",
-    "build": "config",
-    "configurable": "config",
-    "describe": "config",
-    "evaluate": "metrics",
-    "fit": "training",
-    "load": "families",
-    "matching_loss": "protocols",
-}
-
-__all__ = ["__version__", *_HOMES, *_MODULES]
+]
 
 if TYPE_CHECKING:
     from pushforward import (
@@ -69,15 +79,15 @@ if TYPE_CHECKING:
     from pushforward.estimates import LogProb
     from pushforward.families import Diffusion, load
     from pushforward.metrics import evaluate
-    from pushforward.protocols import matching_loss
+    from pushforward.protocols import Transport, matching_loss
     from pushforward.training import fit
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
     if name in _HOMES:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -30,7 +30,9 @@ def divergence(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
         flat = flatten(value)
         total = torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
         for i in range(flat.shape[1]):
-            (row,) = torch.autograd.grad(flat[:, i].sum(), x, retain_graph=True, materialize_grads=True)
+            (row,) = torch.autograd.grad(
+                flat[:, i].sum(), x, retain_graph=True, materialize_grads=True
+            )
             total = total + flatten(row)[:, i]
     return value.detach(), total.detach()
 

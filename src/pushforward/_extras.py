@@ -25,5 +25,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
         if error.name is None or not module.startswith(error.name):
             raise
         raise MissingExtraError(
-            f"to {purpose}, {module.partition('.')[0]} is needed: pip install 'pushforward[{extra}]'"
+            f"to {purpose}, {module.partition('.')[0]} is needed: "
+            f"pip install 'pushforward[{extra}]'"
         ) from None

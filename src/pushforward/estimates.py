@@ -18,15 +18,16 @@ class LogProb:
 
     Args:
         value: log p(x), one per state, shape `(B,)`.
-        stderr: Monte Carlo standard error of each value, shape `(B,)`; zero where nothing is random.
+        stderr: Monte Carlo standard error of each value, `(B,)`; zero where nothing is random.
         kind: `exact`, `ode` (probability-flow ODE), `bound` (a lower bound), `estimated`,
             `unnormalised` or `none`.
         nfe: network evaluations per state, counting each divergence probe's backward pass apart.
-        error: discretization error estimate of each value, shape `(B,)`, or `None` if unknown.
+        error: a bound in practice on the discretization error of each value, `(B,)`: the distance
+            to a solution of lower order; `None` if unknown.
 
     >>> import torch
     >>> print(LogProb(torch.tensor([-1.0, -2.0]), torch.zeros(2), "exact", nfe=1))
-    LogProb(exact): mean -1.5000 ± 0.5000 nats over 2 states (per-state stderr 0.0000), 1 evaluations
+    LogProb(exact): mean -1.5000 ± 0.5000 nats over 2 states (stderr of one 0.0000), nfe 1
     """
 
     value: Tensor
@@ -41,11 +42,11 @@ class LogProb:
         spread = self.value.std().item() / n**0.5 if n > 1 else float("nan")
         parts = [
             f"LogProb({self.kind}): mean {mean:.4f} ± {spread:.4f} nats over {n} states",
-            f" (per-state stderr {self.stderr.mean().item():.4f}",
+            f" (stderr of one {self.stderr.mean().item():.4f}",
         ]
         if self.error is not None:
             parts.append(f", discretization error {self.error.abs().mean().item():.2g}")
-        return "".join([*parts, f"), {self.nfe} evaluations"])
+        return "".join([*parts, f"), nfe {self.nfe}"])
 
 
 @dataclass(frozen=True)

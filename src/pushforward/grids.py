@@ -46,7 +46,9 @@ class Grid(ABC):
         if steps < 1:
             raise InputError(f"a grid needs at least one step, not {steps}")
         if not 0 <= stop < start <= 1:
-            raise InputError(f"a grid runs from start to stop in [0, 1], not from {start} to {stop}")
+            raise InputError(
+                f"a grid runs from start to stop in [0, 1], not from {start} to {stop}"
+            )
         fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
         times = self.place(fractions, schedule, start, stop).tolist()
         # The rule may round; the end points are exact.

@@ -182,7 +182,7 @@ class VP(Schedule):
 class Cosine(Schedule):
     r"""Variance preserving along a quarter turn: `alpha = cos(pi t / 2)`, `sigma = sin(pi t / 2)`.
 
-    The continuous form of Nichol & Dhariwal (2021) without their offset, as in Salimans & Ho (2022).
+    The form of Nichol & Dhariwal (2021) without their offset, as in Salimans & Ho (2022).
 
     >>> round(Cosine().log_snr(0.5), 12)
     0.0

@@ -1,0 +1,142 @@
+r"""Gaussian mixtures, whose noised density, score and posterior mean are exact.
+
+If `x_0 ~ sum_k w_k N(m_k, S_k)` and `x_t = alpha x_0 + sigma noise`, then
+`x_t ~ sum_k w_k N(alpha m_k, alpha^2 S_k + sigma^2 I)` and, given the component `k`,
+
+    E[x_0 | x_t, k] = m_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x_t - alpha m_k).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from pushforward._random import normal_like, resolve
+from pushforward._shapes import Weight
+from pushforward.errors import InputError
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixture:
+    """A mixture of `K` Gaussians on R^d.
+
+    Args:
+        means: `(K, d)`.
+        covariances: `(K, d, d)` full, `(K, d)` diagonal, `(K,)` or a float isotropic.
+        weights: `(K,)`, positive and summing to one; equal if not given.
+
+    Raises `InputError` for shapes that do not fit, weights that do not sum to one, or covariances
+    that are not positive definite.
+
+    >>> law = GaussianMixture(torch.tensor([[-2.0], [2.0]]), 0.25)
+    >>> law.posterior_mean(torch.zeros(1, 1), alpha=0.5, sigma=0.8)
+    tensor([[0.]])
+    """
+
+    def __init__(
+        self, means: Tensor, covariances: Tensor | float, weights: Tensor | None = None
+    ) -> None:
+        if means.ndim != 2:
+            raise InputError(f"means have shape (K, d), not {tuple(means.shape)}")
+        components, dim = means.shape
+        spread = torch.as_tensor(covariances, dtype=means.dtype, device=means.device)
+        if weights is None:
+            weights = torch.full_like(means[:, 0], 1 / components)
+        total = float(weights.double().sum())
+        if tuple(weights.shape) != (components,) or (weights <= 0).any() or abs(total - 1) > 1e-5:
+            raise InputError(
+                f"{components} components need as many positive weights summing to one; "
+                f"got {tuple(weights.shape)} summing to {total}"
+            )
+        self.rotation: Tensor | None = None
+        if spread.ndim == 3 and spread.shape == (components, dim, dim):
+            # In the eigenbasis of each component every noise level is diagonal.
+            variances, rotation = torch.linalg.eigh(spread.double())
+            self.variances, self.rotation = variances.to(means), rotation.to(means)
+        elif spread.ndim <= 2 and spread.shape in {(), (components,), (components, dim)}:
+            rows = spread.reshape(-1, 1) if spread.ndim < 2 else spread
+            self.variances = rows.expand(components, dim)
+        else:
+            raise InputError(f"covariances of shape {tuple(spread.shape)} do not fit {means.shape}")
+        if not (self.variances > 0).all():
+            raise InputError("the covariances of a mixture must be positive definite")
+        self.means, self.weights = means, weights
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the mixture, `(d,)`."""
+        return self.weights @ self.means
+
+    @property
+    def covariance(self) -> Tensor:
+        """The covariance of the mixture, `(d, d)`."""
+        gap = self.means - self.mean
+        rotation = (
+            torch.eye(self.means.shape[1]).to(gap) if self.rotation is None else self.rotation
+        )
+        within = (rotation * self.variances.unsqueeze(-2)) @ rotation.mT
+        between = gap.unsqueeze(-1) * gap.unsqueeze(-2)
+        return torch.einsum("k,kij->ij", self.weights, within + between)
+
+    def noised(self, alpha: float, sigma: float) -> GaussianMixture:
+        """The law of `alpha x + sigma noise`."""
+        law = object.__new__(GaussianMixture)
+        law.weights, law.rotation = self.weights, self.rotation
+        law.means, law.variances = alpha * self.means, alpha**2 * self.variances + sigma**2
+        return law
+
+    def sample(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """`n` draws, `(n, d)`."""
+        generator = resolve(seed, generator, self.means.device)
+        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = normal_like(self.means[k], generator)
+        noise = self.variances[k].sqrt() * noise
+        if self.rotation is not None:
+            noise = torch.einsum("nij,nj->ni", self.rotation[k], noise)
+        return self.means[k] + noise
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The log-density, `(B,)`."""
+        return self._joint(x, 1.0, 0.0)[0].logsumexp(-1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """The gradient of the log-density, `(B, d)`."""
+        joint, gap, variance = self._joint(x, 1.0, 0.0)
+        return -self._average(joint, gap / variance)
+
+    def posterior_mean(self, x: Tensor, alpha: Weight, sigma: Weight) -> Tensor:
+        """`E[x_0 | alpha x_0 + sigma noise = x]`, `(B, d)`; both floats or `(B,)`."""
+        joint, gap, variance = self._joint(x, alpha, sigma)
+        gain = _column(alpha) * self.variances / variance
+        shift = self._average(joint, gain * gap)
+        return torch.softmax(joint, -1) @ self.means + shift
+
+    def _joint(self, x: Tensor, alpha: Weight, sigma: Weight) -> tuple[Tensor, Tensor, Tensor]:
+        """Joint log-densities `(B, K)` of point and component; gaps and variances `(B, K, d)`,
+        both in the eigenbasis of each component."""
+        gap = x.unsqueeze(1) - _column(alpha) * self.means
+        if self.rotation is not None:
+            gap = torch.einsum("kij,bki->bkj", self.rotation, gap)
+        variance = _column(alpha) ** 2 * self.variances + _column(sigma) ** 2
+        quadratic = (gap.square() / variance + variance.log()).sum(-1)
+        constant = gap.shape[-1] * math.log(2 * math.pi)
+        return self.weights.log() - 0.5 * (quadratic + constant), gap, variance
+
+    def _average(self, joint: Tensor, vectors: Tensor) -> Tensor:
+        """The posterior average over components of vectors in their eigenbases, `(B, d)`."""
+        weights = torch.softmax(joint, -1)
+        if self.rotation is None:
+            return torch.einsum("bk,bkd->bd", weights, vectors)
+        return torch.einsum("bk,kij,bkj->bi", weights, self.rotation, vectors)
+
+
+def _column(a: Weight) -> Weight:
+    """A weight that multiplies `(B, K, d)`: floats pass, `(B,)` becomes `(B, 1, 1)`."""
+    if isinstance(a, Tensor) and a.ndim:
+        return a.reshape(-1, 1, 1)
+    return a

@@ -1,0 +1,167 @@
+r"""Local characteristics of Markov processes, and their first-order step.
+
+A step has two parts. One transports the law and is signed by the direction of time; the other
+leaves the law at time `t` invariant and is blind to it. For continuous states, with `g^2` the
+squared diffusion,
+
+    dx = h v + (churn g^2 |h| / 2) s + sqrt(churn g^2 |h|) xi,
+
+so that `churn = 0` is the probability-flow ODE, `churn = 1` with `h < 0` Anderson's reverse SDE and
+with `h > 0` the forward SDE. For jumps the equilibrium part fires both reactions at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward._random import uniform_like
+from pushforward._shapes import Weight, combine
+from pushforward.errors import CapabilityError, InputError
+from pushforward.protocols import Dynamics
+from pushforward.spaces import JumpSpace, Space
+
+__all__ = ["Flow", "Jump", "Parallel", "Reaction", "Split"]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Velocity, score and squared diffusion of a continuous process at one `(x_t, t)`.
+
+    Velocity and score are linear in what is at hand, the state and the predictions: each is a
+    tuple of weights on `basis`. A step therefore costs one pass over each tensor of the basis.
+
+    Args:
+        space: how to move and what noise is.
+        basis: tensors `(B, *event)`.
+        velocity_weights: one per tensor, floats or `(B,)`.
+        score_weights: likewise; `None` if the score is not known.
+        g2: the squared diffusion, which scales the equilibrium part.
+    """
+
+    space: Space
+    basis: tuple[Tensor, ...]
+    velocity_weights: tuple[Weight, ...]
+    score_weights: tuple[Weight, ...] | None
+    g2: Weight
+
+    @property
+    def velocity(self) -> Tensor:
+        """The velocity of the probability flow, `(B, *event)`."""
+        return combine(self.velocity_weights, self.basis)
+
+    @property
+    def score(self) -> Tensor:
+        """The score `grad log p_t`, `(B, *event)`. Raises `CapabilityError` if it is not known."""
+        return combine(self._score_weights(), self.basis)
+
+    def advance(
+        self, x: Tensor, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """One Euler (churn = 0) or Euler-Maruyama step of signed size `h`."""
+        if churn == 0:
+            weights = [h * w for w in self.velocity_weights]
+            return self.space.retract(x, combine(weights, self.basis))
+        variance = churn * self.g2 * abs(h)
+        if isinstance(variance, float) and not math.isfinite(variance):
+            raise InputError(
+                "the diffusion is infinite at the start of the grid, where no signal is left: "
+                "start it earlier (start=), use churn=0, or a pinned sampler"
+            )
+        weights = [
+            h * v + 0.5 * variance * s
+            for v, s in zip(self.velocity_weights, self._score_weights(), strict=True)
+        ]
+        std = variance.sqrt() if isinstance(variance, Tensor) else math.sqrt(variance)
+        noise = self.space.randn(x, generator)
+        return self.space.retract(x, combine((*weights, std), (*self.basis, noise)))
+
+    def _score_weights(self) -> tuple[Weight, ...]:
+        if self.score_weights is None:
+            raise CapabilityError(
+                "this process has no score, so churn must be 0; the score comes with Gaussian, "
+                "Brownian and Bridge processes"
+            )
+        return self.score_weights
+
+
+class Reaction(NamedTuple):
+    """Jumps at rate `(B, sites)` to states drawn, all sites at once, by `draw(generator)`."""
+
+    rate: Tensor
+    draw: Callable[[torch.Generator | None], Any]
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Reactions that restore data and reactions that destroy it, at one `(x_t, t)`.
+
+    Tokens are unmasked and masked, points are born and die: the same step on either space. In a
+    step each site fires at most once, with the chance `1 - exp(-rate |h|)` (tau-leaping).
+    """
+
+    space: JumpSpace
+    restore: Reaction
+    destroy: Reaction
+
+    def advance(
+        self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> Any:
+        """One tau-leap of signed size `h`; churn fires both reactions, that much of their rate."""
+        towards_data = float(h < 0)
+        restore = (towards_data + churn) * self.restore.rate
+        destroy = (1 - towards_data + churn) * self.destroy.rate
+        total = restore + destroy
+        u = uniform_like(total, generator)
+        fired = u < -torch.expm1(-total * abs(h))
+        # Which of the two fired is independent of whether one did.
+        restored = uniform_like(total, generator) * total < restore
+        if towards_data or churn:
+            x = self.space.where(fired & restored, self.restore.draw(generator), x)
+        if churn or not towards_data:
+            x = self.space.where(fired & ~restored, self.destroy.draw(generator), x)
+        return x
+
+
+@dataclass(frozen=True)
+class Split:
+    """Several dynamics of one state, advanced one after the other: motion, then jumps.
+
+    Args:
+        parts: dynamics of different aspects of the state, evaluated at the same `(x_t, t)`.
+    """
+
+    parts: tuple[Dynamics, ...]
+
+    def advance(
+        self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> Any:
+        """One step of each part, in order (first-order splitting)."""
+        for part in self.parts:
+            x = part.advance(x, h, churn, generator)
+        return x
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Independent dynamics, one per factor of a product state."""
+
+    factors: tuple[Dynamics, ...]
+
+    def advance(
+        self,
+        x: tuple[Any, ...],
+        h: float,
+        churn: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Any, ...]:
+        """One step of each factor on its own part of the state."""
+        return tuple(
+            dynamics.advance(part, h, churn, generator)
+            for dynamics, part in zip(self.factors, x, strict=True)
+        )

@@ -1,0 +1,51 @@
+"""Classifier-free guidance (Ho & Salimans 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.protocols import Model, Time
+
+__all__ = ["ClassifierFree"]
+
+NULL_LABEL = -1
+"""The label that stands for no label."""
+
+
+@dataclass(frozen=True)
+class ClassifierFree:
+    r"""`E[x_0 | x_t] + strength (E[x_0 | x_t, c] - E[x_0 | x_t])`.
+
+    `strength = 0` ignores the context, 1 is the conditional model, more exaggerates it (the
+    guidance weight `w` of the paper is `strength - 1`). For any strength but 0 and 1 the result
+    is no longer a posterior mean, and what is sampled is not the tilted law. Each row is guided by
+    itself: its strength does not depend on the batch.
+
+    Raises `InputError` for a negative strength, or a call without integer labels `(B,)`.
+
+    >>> model = ClassifierFree(lambda x, t, c: c.to(x).unsqueeze(-1) + 0 * x, strength=2.0)
+    >>> model(torch.zeros(1, 1), 0.5, torch.tensor([3]))
+    tensor([[7.]])
+    """
+
+    model: Model
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise InputError(f"the guidance strength must be non-negative, not {self.strength}")
+
+    def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+        """One evaluation of the model on a batch of twice the size."""
+        if not isinstance(c, Tensor) or c.is_floating_point() or c.shape != x_t.shape[:1]:
+            raise InputError("classifier-free guidance needs integer labels, one per state")
+        twice = torch.cat([x_t, x_t])
+        labels = torch.cat([c, torch.full_like(c, NULL_LABEL)])
+        times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
+        conditional, free = self.model(twice, times, labels).chunk(2)
+        return torch.lerp(free, conditional, self.strength)

@@ -1,0 +1,167 @@
+r"""Parametrizations: what a network puts out, as affine tables.
+
+Every process of this file's kind wants the posterior mean `E[x_0 | x_t]`. A network `F` gives it as
+
+    E[x_0 | x_t] = skip x_t + out F(in x_t, time),
+
+and a parametrization is the table of the four scalars `(in, skip, out, time)` at each time. The
+weight `1 / out^2` turns the squared error of the posterior mean into that of the network's own
+output: it is the simple loss of DDPM for `Noise`, and EDM's loss for `EDM`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from pushforward._shapes import Weight, combine, like
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.protocols import Time
+from pushforward.schedules import Schedule
+
+__all__ = [
+    "EDM",
+    "NAMES",
+    "Affine",
+    "Data",
+    "Noise",
+    "Parametrization",
+    "Score",
+    "V",
+    "Velocity",
+    "read",
+    "write",
+]
+
+
+class Affine(NamedTuple):
+    """One row of the table: input scale, skip, output scale, and the time the network is told."""
+
+    scale_in: Weight
+    skip: Weight
+    out: Weight
+    time: Weight
+
+
+class Parametrization(Protocol):
+    """A table over times, for any schedule."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """The row at time `t`: floats for a float, tensors for a tensor."""
+
+
+@configurable
+@dataclass(frozen=True)
+class Data:
+    """The network predicts `E[x_0 | x_t]` itself."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """No input scale, no skip."""
+        return Affine(1.0, 0.0, 1.0, t)
+
+
+@configurable
+@dataclass(frozen=True)
+class Noise:
+    """The network predicts the noise, `(x_t - alpha x_0) / sigma` (Ho et al. 2020)."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """Undefined where `alpha = 0`."""
+        alpha, sigma = schedule.values(t)
+        return Affine(1.0, 1 / alpha, -sigma / alpha, t)
+
+
+@configurable
+@dataclass(frozen=True)
+class V:
+    """The network predicts `v = alpha noise - sigma x_0` (Salimans & Ho 2022), for any schedule."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """Well conditioned at every time."""
+        alpha, sigma = schedule.values(t)
+        power = alpha**2 + sigma**2
+        return Affine(1.0, alpha / power, -sigma / power, t)
+
+
+@configurable
+@dataclass(frozen=True)
+class Score:
+    """The network predicts the score, `-(x_t - alpha E[x_0 | x_t]) / sigma^2`."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """Undefined where `alpha = 0`."""
+        alpha, sigma = schedule.values(t)
+        return Affine(1.0, 1 / alpha, sigma**2 / alpha, t)
+
+
+@configurable
+@dataclass(frozen=True)
+class Velocity:
+    """The network predicts the velocity `alpha' x_0 + sigma' noise`, as in flow matching."""
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """Well conditioned wherever the signal-to-noise ratio changes."""
+        alpha, sigma, d_alpha, d_sigma = schedule.at(t)
+        turn = sigma * d_alpha - alpha * d_sigma
+        return Affine(1.0, -d_sigma / turn, sigma / turn, t)
+
+
+@configurable
+@dataclass(frozen=True)
+class EDM:
+    r"""The preconditioning of Karras et al. (2022, table 1), for any schedule.
+
+    With the noise level `u = sigma / alpha` and data of standard deviation `sigma_data`, input and
+    training target have unit variance at every level, and the network is told `log(u) / 4`.
+    """
+
+    sigma_data: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.sigma_data > 0:
+            raise InputError(f"sigma_data must be positive, not {self.sigma_data}")
+
+    def __call__(self, schedule: Schedule, t: Time) -> Affine:
+        """Well conditioned at every time."""
+        alpha, sigma = schedule.values(t)
+        variance = sigma**2 + (alpha * self.sigma_data) ** 2
+        scale_in = variance**-0.5
+        return Affine(
+            scale_in,
+            alpha * self.sigma_data**2 / variance,
+            sigma * self.sigma_data * scale_in,
+            -schedule.log_snr(t) / 8,
+        )
+
+
+def read(affine: Affine, output: Tensor, x_t: Tensor) -> Tensor:
+    """The posterior mean that a network's output stands for, `(B, *event)`."""
+    if isinstance(affine.skip, float) and affine.skip == 0.0:
+        return output * like(affine.out, output)
+    return combine((affine.skip, affine.out), (x_t, output))
+
+
+def write(affine: Affine, mean: Tensor, x_t: Tensor) -> Tensor:
+    """The network output that stands for a posterior mean: the inverse of `read`.
+
+    >>> import torch
+    >>> from pushforward.schedules import VP
+    >>> row = Noise()(VP(), 0.5)
+    >>> x, mean = torch.ones(1, 2), torch.zeros(1, 2)
+    >>> torch.allclose(read(row, write(row, mean, x), x), mean, atol=1e-6)
+    True
+    """
+    return (mean - like(affine.skip, x_t) * x_t) / like(affine.out, x_t)
+
+
+NAMES: dict[str, type[Parametrization]] = {
+    "data": Data,
+    "noise": Noise,
+    "v": V,
+    "score": Score,
+    "velocity": Velocity,
+    "edm": EDM,
+}

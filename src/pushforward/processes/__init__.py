@@ -1,0 +1,39 @@
+"""Processes: how data turns into noise, and what time reversal asks a model to predict."""
+
+from pushforward.processes.bridge import Bridge, Interpolant
+from pushforward.processes.brownian import Brownian
+from pushforward.processes.gaussian import Gaussian
+from pushforward.processes.geodesic import Geodesic
+from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
+from pushforward.processes.masking import Masking
+from pushforward.processes.product import Product
+from pushforward.processes.thinning import Missing, PointLaw, SharedLaw, Thinning
+
+__all__ = [
+    "NAMES",
+    "Bridge",
+    "Brownian",
+    "Gaussian",
+    "Geodesic",
+    "Interpolant",
+    "JumpDiffusion",
+    "Masking",
+    "Missing",
+    "PointLaw",
+    "PointPrediction",
+    "Product",
+    "SharedLaw",
+    "Thinning",
+]
+
+NAMES: dict[str, type] = {
+    "gaussian": Gaussian,
+    "brownian": Brownian,
+    "geodesic": Geodesic,
+    "masking": Masking,
+    "thinning": Thinning,
+    "jump-diffusion": JumpDiffusion,
+    "bridge": Bridge,
+    "interpolant": Interpolant,
+    "product": Product,
+}

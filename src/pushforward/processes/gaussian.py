@@ -1,0 +1,113 @@
+r"""The Gaussian process `x_t = alpha_t x_0 + sigma_t noise`, on vectors and on functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pushforward._shapes import combine
+from pushforward.config import configurable
+from pushforward.distributions import Normal
+from pushforward.dynamics import Flow
+from pushforward.errors import InputError
+from pushforward.protocols import Time
+from pushforward.schedules import VP, Coefficients, Schedule
+from pushforward.spaces import Euclidean, LinearSpace
+
+__all__ = ["Gaussian"]
+
+
+@configurable
+@dataclass(frozen=True)
+class Gaussian:
+    r"""Noise added along a schedule; the space says what noise is.
+
+    The canonical prediction is the posterior mean `E[x_0 | x_t]`, from which
+
+        velocity = (sigma'/sigma) x + (alpha' - alpha sigma'/sigma) E[x_0 | x_t],
+        score    = (alpha E[x_0 | x_t] - x) / sigma^2,
+
+    the score preconditioned by the noise covariance on a `Hilbert` space.
+
+    >>> process = Gaussian(VP())
+    >>> process.sample(torch.zeros(2, 3), 0.5, torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 3])
+    """
+
+    schedule: Schedule = field(default_factory=VP)
+    space: LinearSpace = field(default_factory=Euclidean)
+
+    def prior(self, shape: tuple[int, ...]) -> Normal:
+        """`N(0, sigma_1^2)`, white or colored like the noise of the space."""
+        return Normal(shape, float(self.schedule.at(1.0).sigma), self.space)
+
+    def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
+        """`alpha_t z + sigma_t noise`."""
+        return combine(self.schedule.values(t), (z, self.space.randn(z, generator)))
+
+    def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """The squared error of the posterior mean, per dimension, `(B,)`."""
+        return self.space.squared_norm(pred - z)
+
+    def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
+        """The probability flow and score that the prediction implies.
+
+        Raises `InputError` at `t = 0`, where there is no noise and no score.
+        """
+        k = self._noisy(t)
+        ratio = k.d_sigma / k.sigma
+        precision = 1 / k.sigma**2
+        return Flow(
+            self.space,
+            basis=(x_t, pred),
+            velocity_weights=(ratio, k.d_alpha - k.alpha * ratio),
+            score_weights=(-precision, k.alpha * precision),
+            g2=k.g2,
+        )
+
+    def bridge(
+        self,
+        pred: Tensor,
+        x_t: Tensor,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        r"""The pinned kernel from `t` to `s < t`, DDPM at `churn = 1` and DDIM at `churn = 0`.
+
+        With `v = sigma_s^2 (1 - (alpha_t sigma_s / (alpha_s sigma_t))^2)`, the variance of `x_s`
+        given `x_t` and `x_0`,
+
+            x_s = alpha_s x_0 + sqrt(sigma_s^2 - churn v) (x_t - alpha_t x_0) / sigma_t
+                  + sqrt(churn v) noise
+
+        (Song, Meng & Ermon 2021, eq. 12, with `eta^2 = churn`; Ho et al. 2020). Raises
+        `InputError` unless `s < t` and `churn` lies in [0, 1].
+        """
+        if not s < t:
+            raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
+        if not 0 <= churn <= 1:
+            raise InputError(f"a pinned step takes churn in [0, 1], not {churn}")
+        now, then = self._noisy(t), self.schedule.at(s)
+        decay = now.alpha * then.sigma / (then.alpha * now.sigma)
+        noise_var = churn * then.sigma**2 * max(1 - decay**2, 0.0)
+        kept = math.sqrt(max(then.sigma**2 - noise_var, 0.0)) / now.sigma
+        mean = combine((kept, then.alpha - kept * now.alpha), (x_t, pred))
+        if noise_var == 0:
+            return mean
+        return mean.add_(self.space.randn(x_t, generator), alpha=math.sqrt(noise_var))
+
+    def tabulate(self, grid: Sequence[float]) -> None:
+        """Compute the schedule on a grid at once."""
+        self.schedule.tabulate(grid)
+
+    def _noisy(self, t: Time) -> Coefficients:
+        k = self.schedule.at(t)
+        if isinstance(k.sigma, float) and k.sigma == 0:
+            raise InputError(f"no noise at t = {t}, so no score: stop at {self.schedule.t_min}")
+        return k

@@ -1,0 +1,96 @@
+"""Masking: tokens are hidden one by one, independently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pushforward._random import uniform_like
+from pushforward._shapes import like
+from pushforward.config import configurable
+from pushforward.distributions import Constant
+from pushforward.dynamics import Jump, Reaction
+from pushforward.processes._clock import destruction_rate, restoration_chance, restoration_rate
+from pushforward.protocols import Time
+from pushforward.schedules import Rectified, Schedule
+from pushforward.spaces import Tokens
+
+__all__ = ["Masking"]
+
+
+@configurable
+@dataclass(frozen=True)
+class Masking:
+    r"""Each token is still visible at time `t` with the chance `alpha_t`, on its own.
+
+    The prediction is the logits of the hidden tokens, `(B, sites, K)`; the loss
+    `-alpha'/(1 - alpha) sum_hidden cross-entropy` integrates over t to the negative evidence
+    lower bound (Sahoo et al. 2024; Shi et al. 2024). Reversed, a hidden token is shown at the
+    hazard `-alpha'/(1 - alpha)`.
+
+    >>> process = Masking(Tokens(3))
+    >>> process.prior((2,)).sample(1)
+    tensor([[3, 3]])
+    """
+
+    space: Tokens
+    schedule: Schedule = field(default_factory=Rectified)
+
+    def prior(self, shape: tuple[int, ...]) -> Constant:
+        """All masked."""
+        return Constant(torch.full((1, *shape), self.space.mask))
+
+    def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
+        """Each token hidden with the chance `1 - alpha_t`."""
+        alpha, _ = self.schedule.values(t)
+        visible = uniform_like(torch.zeros(z.shape, device=z.device), generator) < like(alpha, z)
+        return self.space.where(visible, z, torch.full_like(z, self.space.mask))
+
+    def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """The weighted cross-entropy of the hidden tokens in nats, summed, `(B,)`."""
+        entropy = functional.cross_entropy(pred.movedim(-1, 1), z, reduction="none")
+        hidden = x_t == self.space.mask
+        return restoration_rate(self.schedule, t) * (entropy * hidden).flatten(1).sum(-1)
+
+    def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Jump:
+        """Hidden tokens are shown, visible ones hidden, each at the clock's rate."""
+        hidden = (x_t == self.space.mask).to(pred.dtype)
+        show = like(restoration_rate(self.schedule, t), x_t) * hidden
+        hide = like(destruction_rate(self.schedule, t), x_t) * (1 - hidden)
+        return Jump(
+            self.space,
+            restore=Reaction(show, lambda generator: _draw(pred, generator)),
+            destroy=Reaction(hide, lambda generator: torch.full_like(x_t, self.space.mask)),
+        )
+
+    def bridge(
+        self,
+        pred: Tensor,
+        x_t: Tensor,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Show each hidden token with its exact chance `(alpha_s - alpha_t) / (1 - alpha_t)`.
+
+        The posterior of a visible token is certain, so `churn` has nothing to act on.
+        """
+        chance = restoration_chance(self.schedule, t, s)
+        u = uniform_like(torch.zeros(x_t.shape, device=x_t.device), generator)
+        shown = (x_t == self.space.mask) & (u < chance)
+        return self.space.where(shown, _draw(pred, generator), x_t)
+
+    def tabulate(self, grid: Sequence[float]) -> None:
+        """Compute the schedule on a grid at once."""
+        self.schedule.tabulate(grid)
+
+
+def _draw(logits: Tensor, generator: torch.Generator | None) -> Tensor:
+    """One token per site from logits `(B, sites, K)`, by the Gumbel trick."""
+    u = uniform_like(logits, generator).clamp_min(torch.finfo(logits.dtype).tiny)
+    return (logits - torch.log(-torch.log(u))).argmax(-1)

@@ -1,0 +1,146 @@
+"""The library on one screen: what a process, a model, a sampler and a grid step are to each other.
+
+A process takes data to noise; a model predicts what was lost; a sampler goes back. Everything else
+is a choice of one of the three. The protocols are structural: a class that has the methods fits.
+
+* Learning: what generation needs at `(x_t, t)` is a conditional expectation given `x_t`. It is the
+  minimizer of a proper score, so one loss (`matching_loss`) serves every space.
+* Generation: the process turns the prediction into local characteristics (`Dynamics`) that know
+  their own first-order step, so one loop (`pushforward.samplers.run`) serves every space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Bridged",
+    "Dynamics",
+    "Model",
+    "Process",
+    "Sampler",
+    "State",
+    "Time",
+    "Transport",
+    "matching_loss",
+]
+
+Time = float | Tensor
+"""A float, or a tensor `()` or `(B,)`, in [0, 1]: 0 is data, 1 is the prior."""
+
+
+class Dynamics(Protocol):
+    """The local characteristics of a Markov process at one `(x_t, t)`: velocity, score, rates."""
+
+    def advance(
+        self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> Any:
+        """One first-order step of signed size `h`; `h < 0` runs towards the data.
+
+        The part that transports the law is signed by `h`; `churn` adds an equilibrium part that
+        leaves the law at time `t` invariant: 0 is the least random dynamics with these marginals,
+        1 the exact time reversal (Anderson 1982).
+        """
+
+
+class Process(Protocol):
+    """Laws `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
+
+    def prior(self, shape: tuple[int, ...]) -> Any:
+        """The law at `t = 1` for events of a shape, a `Distribution`."""
+
+    def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
+        """`x_t ~ p_t(. | z)`."""
+
+    def loss(self, pred: Any, z: Any, x_t: Any, t: Time) -> Tensor:
+        """A proper score `(B,)`, least in expectation at the right conditional expectation."""
+
+    def dynamics(self, pred: Any, x_t: Any, t: Time) -> Dynamics:
+        """The characteristics that the prediction implies; time reversal lives here only."""
+
+    def tabulate(self, grid: Sequence[float]) -> None:
+        """Compute once what the steps of a grid will look up."""
+
+
+class Bridged(Process, Protocol):
+    """A process whose steps towards the data are exact given the endpoint."""
+
+    def bridge(
+        self,
+        pred: Any,
+        x_t: Any,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Any:
+        """`x_s ~ p(x_s | x_t, z)` for `s < t`, with the prediction in the place of `z`."""
+
+
+class Model(Protocol):
+    """A network, a closed form, or a guidance wrapper around either."""
+
+    def __call__(self, x_t: Any, t: Time, c: Any = None) -> Any:
+        """The canonical prediction of the process at `(x_t, t)` in context `c`."""
+
+
+class Transport(NamedTuple):
+    """A model and its process: what a sampler integrates."""
+
+    model: Model
+    process: Any
+
+    def dynamics(self, x: Any, t: Time) -> Any:
+        """The characteristics at `(x, t)`, one evaluation of the model."""
+        return self.process.dynamics(self.model(x, t), x, t)
+
+
+class State(NamedTuple):
+    """Everything the next step needs, nothing more."""
+
+    x: Any
+    memory: Any = ()
+
+
+class Sampler(Protocol):
+    """A rule for one step of a grid; a pure function of its explicit state."""
+
+    evaluations: int
+    """Evaluations of the model per step."""
+
+    def init(self, x: Any) -> State:
+        """The state before the first step."""
+
+    def step(
+        self,
+        transport: Transport,
+        state: State,
+        t: float,
+        s: float,
+        generator: torch.Generator | None = None,
+    ) -> State:
+        """The state at time `s` from the state at time `t`."""
+
+
+def matching_loss(
+    model: Model,
+    process: Process,
+    z: Any,
+    t: Time,
+    c: Any = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The one loss: noise the data, predict what was lost, score the prediction; `(B,)`.
+
+    >>> from pushforward.processes import Gaussian
+    >>> from pushforward.schedules import VP
+    >>> z, t = torch.zeros(3, 2), torch.full((3,), 0.5)
+    >>> matching_loss(lambda x, t, c: torch.zeros_like(x), Gaussian(VP()), z, t)
+    tensor([0., 0., 0.])
+    """
+    x_t = process.sample(z, t, generator)
+    return process.loss(model(x_t, t, c), z, x_t, t)

@@ -1,0 +1,100 @@
+"""The unit sphere in R^(d+1), points as unit vectors along the last axis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward._random import normal_like
+from pushforward._shapes import like, per_event_sum
+from pushforward.config import configurable
+from pushforward.errors import CapabilityError
+from pushforward.spaces import _sphere_heat
+
+__all__ = ["Sphere"]
+
+
+@configurable
+@dataclass(frozen=True)
+class Sphere:
+    """Unit vectors. Geodesics in any dimension; Brownian motion in closed form on the 2-sphere.
+
+    >>> north, east = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    >>> Sphere().log(north, east)
+    tensor([[1.5708, 0.0000, 0.0000]])
+    """
+
+    linear = False
+
+    def project(self, x: Tensor, v: Tensor) -> Tensor:
+        """The part of `v` tangent to the sphere at `x`."""
+        return v - (v * x).sum(-1, keepdim=True) * x
+
+    def retract(self, x: Tensor, v: Tensor) -> Tensor:
+        """The exponential map: along the great circle in the direction of `v`, by its length."""
+        angle = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+        # sinc keeps the limit at v = 0; torch's is sin(pi a) / (pi a).
+        y = torch.cos(angle) * x + torch.sinc(angle / torch.pi) * v
+        # Rounding would otherwise drift off the sphere over many steps.
+        return y / torch.linalg.vector_norm(y, dim=-1, keepdim=True)
+
+    def randn(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal noise in the tangent plane at `x`."""
+        return self.project(x, normal_like(x, generator))
+
+    def squared_norm(self, v: Tensor) -> Tensor:
+        """The squared length in the ambient space, summed over the event; `(B,)`."""
+        return per_event_sum(v.square())
+
+    def log(self, x: Tensor, y: Tensor) -> Tensor:
+        """The initial velocity at `x` of the shorter great circle to `y`.
+
+        At antipodes, where every direction is as short, the result is zero.
+        """
+        direction = self.project(x, y)
+        length = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+        angle = torch.atan2(length, (x * y).sum(-1, keepdim=True))
+        tiny = torch.finfo(x.dtype).tiny
+        return direction * (angle / length.clamp_min(tiny))
+
+    def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
+        x = torch.randn(n, *shape, generator=generator, device=generator.device)
+        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+
+    def log_volume(self, shape: tuple[int, ...]) -> float:
+        """The logarithm of `2 pi^{n/2} / Gamma(n/2)` for unit vectors in R^n, per vector."""
+        half = shape[-1] / 2
+        one = math.log(2) + half * math.log(math.pi) - math.lgamma(half)
+        return math.prod(shape[:-1]) * one
+
+    def diffuse(
+        self, x: Tensor, variance: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
+        self._check(x)
+        rows = like(variance, x[..., :1]).expand(x.shape[:-1])
+        angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
+        direction = self.randn(x, generator)
+        direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+        return self.retract(x, angle.unsqueeze(-1) * direction)
+
+    def heat_score(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
+        """The gradient of the log heat kernel: along the great circle through `start`."""
+        self._check(x)
+        back = self.log(x, start)
+        angle = torch.linalg.vector_norm(back, dim=-1)
+        rows = like(variance, x[..., :1]).expand((*x.shape[:-1], 1)).squeeze(-1)
+        slope = _sphere_heat.log_kernel_slope(angle.flatten(), rows.flatten())
+        unit = back / angle.clamp_min(torch.finfo(x.dtype).tiny).unsqueeze(-1)
+        return -slope.reshape(angle.shape).unsqueeze(-1) * unit
+
+    def _check(self, x: Tensor) -> None:
+        if x.shape[-1] != 3:
+            raise CapabilityError(
+                f"the heat kernel is in closed form on the 2-sphere, last axis 3, not {x.shape[-1]}: "
+                "use the Geodesic process, which works on spheres of any dimension"
+            )

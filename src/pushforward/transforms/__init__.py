@@ -1,0 +1,5 @@
+"""Bijections with their log-determinants."""
+
+from pushforward.transforms.standardize import Bijection, Standardize
+
+__all__ = ["Bijection", "Standardize"]
