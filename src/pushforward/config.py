@@ -11,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
 from pushforward.errors import InputError
 
-__all__ = ["build", "configurable", "describe"]
+__all__ = ["amend", "build", "configurable", "describe", "named"]
 
 C = TypeVar("C", bound=type)
 
@@ -41,7 +43,7 @@ def configurable(cls: C) -> C:
     setattr(cls, _MARK, cls)
     if dataclasses.is_dataclass(cls):
         return cls
-    make = cls.__init__
+    make = cls.__init__  # type: ignore[misc]
     signature = inspect.signature(make)
 
     @functools.wraps(make)
@@ -96,10 +98,11 @@ def describe(obj: Any) -> Any:
     )
 
 
-def build(spec: Any, trust: tuple[str, ...] = ()) -> Any:
+def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
     """Make the object that `describe` wrote down.
 
-    `trust` lists modules outside `pushforward` whose configurable classes may be made.
+    `trust` lists modules outside `pushforward` whose configurable classes may be made; `given`
+    are arguments of the outermost object that stand in for the ones written down.
     Raises `InputError` for an unknown or untrusted class, or arguments that do not fit.
 
     >>> build({"class": "schedules.VP", "args": {"beta_max": 10.0}})
@@ -115,13 +118,38 @@ def build(spec: Any, trust: tuple[str, ...] = ()) -> Any:
     if extra:
         raise InputError(f"unknown keys {sorted(extra)} beside 'class' and 'args' in {spec}")
     cls = _find(str(spec["class"]), trust)
-    args = {key: build(value, trust) for key, value in (spec.get("args") or {}).items()}
+    written = {k: v for k, v in (spec.get("args") or {}).items() if k not in given}
+    args = {key: build(value, trust) for key, value in written.items()} | given
     try:
         inspect.signature(cls).bind(**args)
     except TypeError as error:
         accepted = ", ".join(inspect.signature(cls).parameters)
         raise InputError(f"{spec['class']}: {error}; it accepts {accepted}") from None
     return cls(**args)
+
+
+def amend(obj: Any, **args: Any) -> None:
+    """Change recorded arguments, for what an object learns about itself after it was made."""
+    object.__setattr__(obj, _RECORD, {**getattr(obj, _RECORD, {}), **args})
+
+
+def named(choice: Any, names: Mapping[str, Any], what: str) -> Any:
+    """The object that a short name stands for, or the object itself.
+
+    A class in `names` is made with its defaults. Raises `InputError` for an unknown name, with the
+    nearest one.
+
+    >>> named("two", {"one": 1, "two": 2}, "number")
+    2
+    """
+    if not isinstance(choice, str):
+        return choice
+    if choice not in names:
+        close = get_close_matches(choice, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"no {what} is called {choice!r}: choose from {', '.join(names)}{hint}")
+    found = names[choice]
+    return found() if isinstance(found, type) else found
 
 
 def _public_name(cls: type) -> str:
@@ -157,6 +185,6 @@ def _find(name: str, trust: tuple[str, ...]) -> type:
         if error.name is None or not module.startswith(error.name):
             raise
         found = None
-    if not (isinstance(found, type) and found.__dict__.get(_MARK) is found):
+    if not isinstance(found, type) or found.__dict__.get(_MARK) is not found:
         raise InputError(f"{name!r} is not a configurable class of {module}")
     return found

@@ -25,8 +25,8 @@ class Brownian:
 
     The canonical prediction is the score `grad log p_t(x_t)`, a tangent vector; the loss compares
     it with the score of the heat kernel from the data point (De Bortoli et al. 2022; Huang et
-    al. 2022). The time reversal is `-g^2 score / 2` as a flow. The schedule's `alpha` must be one, and
-    `sigma_1` a few units for the uniform prior to be reached.
+    al. 2022). The time reversal is `-g^2 score / 2` as a flow. The schedule's `alpha` must be one,
+    and `sigma_1` a few units for the uniform prior to be reached.
 
     >>> from pushforward.spaces import Torus
     >>> process = Brownian(Torus())

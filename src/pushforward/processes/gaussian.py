@@ -41,9 +41,12 @@ class Gaussian:
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
 
-    def prior(self, shape: tuple[int, ...]) -> Normal:
-        """`N(0, sigma_1^2)`, white or colored like the noise of the space."""
-        return Normal(shape, float(self.schedule.at(1.0).sigma), self.space)
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Normal:
+        """`N(0, sigma_t^2)`, white or colored like the noise of the space.
+
+        A grid that starts before 1 starts from the prior of its own first time.
+        """
+        return Normal(shape, float(self.schedule.at(t).sigma), self.space)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """`alpha_t z + sigma_t noise`."""

@@ -37,7 +37,7 @@ class JumpDiffusion:
     flow and new ones are born as noised draws of the law of a missing data point.
 
     >>> process = JumpDiffusion()
-    >>> process.prior((4, 2)).sample(3).count
+    >>> process.prior((4, 2)).sample(3).number
     tensor([0, 0, 0])
     """
 

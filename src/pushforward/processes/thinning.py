@@ -55,7 +55,7 @@ class SharedLaw:
 class Missing(NamedTuple):
     """What was deleted: the expected number of missing points `(B,)`, and the law of one."""
 
-    count: Tensor
+    number: Tensor
     law: PointLaw
 
 
@@ -70,7 +70,7 @@ class Thinning:
     Campbell et al. 2023). Births go to empty slots, which bounds their number.
 
     >>> process = Thinning()
-    >>> process.prior((4, 2)).sample(3).count
+    >>> process.prior((4, 2)).sample(3).number
     tensor([0, 0, 0])
     """
 
@@ -91,13 +91,13 @@ class Thinning:
     def loss(self, pred: Missing, z: Points, x_t: Points, t: Time) -> Tensor:
         """The Poisson score and the negative log-likelihood of what is missing, in nats, `(B,)`."""
         lost = z.mask & ~x_t.mask
-        number = lost.sum(-1)
-        score = pred.count - torch.xlogy(number, pred.count)
+        missing = lost.sum(-1)
+        score = pred.number - torch.xlogy(missing, pred.number)
         return score - (pred.law.log_prob(z.x) * lost).sum(-1)
 
     def dynamics(self, pred: Missing, x_t: Points, t: Time) -> Jump:
         """Births in empty slots, deaths in filled ones."""
-        birth = like(restoration_rate(self.schedule, t), pred.count) * _per_slot(pred.count, x_t)
+        birth = like(restoration_rate(self.schedule, t), pred.number) * _per_slot(pred.number, x_t)
         death = like(destruction_rate(self.schedule, t), x_t.mask) * x_t.mask
         return Jump(
             self.space,
@@ -118,7 +118,7 @@ class Thinning:
 
         Exact in the expected number; the number itself is binomial over the empty slots.
         """
-        chance = restoration_chance(self.schedule, t, s) * _per_slot(pred.count, x_t)
+        chance = restoration_chance(self.schedule, t, s) * _per_slot(pred.number, x_t)
         born = uniform_like(chance, generator) < chance
         return self.space.where(born, _newborn(pred.law, x_t, generator), x_t)
 
@@ -127,10 +127,10 @@ class Thinning:
         self.schedule.tabulate(grid)
 
 
-def _per_slot(count: Tensor, x: Points) -> Tensor:
+def _per_slot(number: Tensor, x: Points) -> Tensor:
     """The expected number of missing points spread over the empty slots, `(B, slots)`."""
-    empty = (~x.mask).to(count.dtype)
-    return count.unsqueeze(-1) * empty / empty.sum(-1, keepdim=True).clamp_min(1)
+    empty = (~x.mask).to(number.dtype)
+    return number.unsqueeze(-1) * empty / empty.sum(-1, keepdim=True).clamp_min(1)
 
 
 def _empty(x: Points) -> Points:

@@ -6,12 +6,12 @@ integrates, so any sampler goes with any model, closed form or network, guided o
 
 from __future__ import annotations
 
-from pushforward.errors import InputError
+from pushforward.config import named
 from pushforward.protocols import Sampler
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.heun import Heun
-from pushforward.samplers.likelihood import log_prob
+from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import DPMSolver2M
 
@@ -19,6 +19,7 @@ __all__ = [
     "NAMES",
     "Ancestral",
     "DPMSolver2M",
+    "DivergenceMethod",
     "Euler",
     "Heun",
     "log_prob",
@@ -45,8 +46,4 @@ def resolve(sampler: Sampler | str) -> Sampler:
     >>> resolve("ddim")
     Ancestral(churn=0.0)
     """
-    if not isinstance(sampler, str):
-        return sampler
-    if sampler not in NAMES:
-        raise InputError(f"no sampler is called {sampler!r}: choose one of {', '.join(NAMES)}")
-    return NAMES[sampler]
+    return named(sampler, NAMES, "sampler")

@@ -48,10 +48,10 @@ def log_prob(
     """The log-density of states `(B, *event)` at `grid[0]`, integrated along an increasing grid.
 
     Heun's method, order 2, on state and divergence together; its distance to the embedded Euler
-    solution is returned as `error`, which overstates what is left. The exact divergence costs one backward pass per dimension,
-    Hutchinson's estimator one per probe; each probe is kept along the whole path, so that the
-    probes give independent estimates and `stderr` their standard error. `auto` takes the exact one
-    up to 16 dimensions.
+    solution is returned as `error`, which overstates what is left. The exact divergence costs one
+    backward pass per dimension, Hutchinson's estimator one per probe. Each probe is kept along the
+    whole path, so that the probes give independent estimates and `stderr` is their standard error.
+    `auto` takes the exact divergence up to 16 dimensions.
 
     Raises `InputError` for a decreasing grid, fewer than two probes, or an unknown method.
 

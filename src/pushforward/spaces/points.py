@@ -25,7 +25,7 @@ class Points(NamedTuple):
     mask: Tensor
 
     @property
-    def count(self) -> Tensor:
+    def number(self) -> Tensor:
         """The number of points in each set, `(B,)`."""
         return self.mask.sum(-1)
 
@@ -44,7 +44,7 @@ class PointCloud:
 
     >>> full = Points(torch.ones(1, 2, 1), torch.tensor([[True, True]]))
     >>> empty = Points(torch.zeros(1, 2, 1), torch.tensor([[False, False]]))
-    >>> PointCloud().where(torch.tensor([[True, False]]), full, empty).count
+    >>> PointCloud().where(torch.tensor([[True, False]]), full, empty).number
     tensor([1])
     """
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like
-from pushforward._shapes import like, per_event_sum
+from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError
 from pushforward.spaces import _sphere_heat
@@ -76,7 +76,7 @@ class Sphere:
     ) -> Tensor:
         """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
         self._check(x)
-        rows = like(variance, x[..., :1]).expand(x.shape[:-1])
+        rows = _per_point(variance, x)
         angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
@@ -87,7 +87,7 @@ class Sphere:
         self._check(x)
         back = self.log(x, start)
         angle = torch.linalg.vector_norm(back, dim=-1)
-        rows = like(variance, x[..., :1]).expand((*x.shape[:-1], 1)).squeeze(-1)
+        rows = _per_point(variance, x)
         slope = _sphere_heat.log_kernel_slope(angle.flatten(), rows.flatten())
         unit = back / angle.clamp_min(torch.finfo(x.dtype).tiny).unsqueeze(-1)
         return -slope.reshape(angle.shape).unsqueeze(-1) * unit
@@ -95,6 +95,11 @@ class Sphere:
     def _check(self, x: Tensor) -> None:
         if x.shape[-1] != 3:
             raise CapabilityError(
-                f"the heat kernel is in closed form on the 2-sphere, last axis 3, not {x.shape[-1]}: "
+                f"the heat kernel is in closed form for unit vectors of R^3, not R^{x.shape[-1]}: "
                 "use the Geodesic process, which works on spheres of any dimension"
             )
+
+
+def _per_point(variance: Tensor, x: Tensor) -> Tensor:
+    """A variance `(B,)` repeated for every point of events `(B, ..., 3)`."""
+    return variance.reshape(-1, *(1,) * (x.ndim - 2)).expand(x.shape[:-1])

@@ -1,0 +1,12 @@
+"""Families: models that share one contract.
+
+`loss`, `sample`, `log_prob`, `capabilities`, `save`; and `load` for what any of them saved.
+"""
+
+from pushforward.families.denoiser import Denoiser
+from pushforward.families.diffusion import Diffusion
+from pushforward.families.saving import load
+
+__all__ = ["NAMES", "Denoiser", "Diffusion", "load"]
+
+NAMES: dict[str, type] = {"diffusion": Diffusion}

@@ -1,0 +1,399 @@
+"""Diffusion models: a network that predicts what noise has hidden."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import config, grids, parametrizations, samplers
+from pushforward import times as time_laws
+from pushforward._random import resolve
+from pushforward._shapes import combine
+from pushforward.config import configurable, named
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.families import saving
+from pushforward.families.denoiser import Denoiser
+from pushforward.guidance import ClassifierFree, given
+from pushforward.guidance.classifier_free import NULL_LABEL
+from pushforward.parametrizations import Parametrization
+from pushforward.processes import Gaussian
+from pushforward.protocols import Model, Sampler, State, Transport, matching_loss
+from pushforward.transforms import Standardize
+
+__all__ = ["Diffusion"]
+
+Progress = Callable[[int, int], None]
+
+
+@configurable
+class Diffusion(nn.Module):
+    """A diffusion model of data in R^d: vectors, images, signals.
+
+    Args:
+        net: any module `net(x, t, c)` that returns the shape of `x`; `t` and the labels `c` have
+            shape `(B,)`, and `c` is `None` without labels.
+        process: how noise is added; variance preserving by default.
+        predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
+            parametrization.
+        times: the law of training times; stratified uniform by default.
+        label_dropout: the fraction of labels hidden in training (label -1), which
+            classifier-free guidance needs. Only for networks with `num_classes`.
+        event_shape: the shape of one data point, if known before training.
+
+    States cross this class in data units; the shift and scale that `standardize` fits are kept and
+    saved inside.
+
+    >>> import pushforward as pf
+    >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
+    >>> model.sample(3, steps=4, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    standardizer: Standardize | None
+
+    def __init__(
+        self,
+        net: nn.Module,
+        process: Gaussian | None = None,
+        predict: str | Parametrization = "v",
+        times: str | time_laws.TimeLaw = "stratified",
+        label_dropout: float = 0.1,
+        event_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.process = process or Gaussian()
+        if not 0 <= label_dropout < 1:
+            raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
+        self.label_dropout = label_dropout
+        self.times = named(times, time_laws.NAMES, "law of training times")
+        table = named(predict, parametrizations.NAMES, "prediction")
+        self.denoiser = Denoiser(net, self.process.schedule, table)
+        self.standardizer = None
+        if event_shape is not None:
+            self._set_event_shape(tuple(event_shape))
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """The shape of one data point, `None` before it is known."""
+        return None if self.standardizer is None else self.standardizer.event_shape
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of labels that the network knows, `None` if it takes none."""
+        return getattr(self.denoiser.net, "num_classes", None)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples, log-densities by the probability-flow ODE, labels if the network takes them."""
+        return Capabilities(True, "ode", self.num_classes is not None)
+
+    def describe(self) -> dict[str, Any]:
+        """The model as plain values, without its weights."""
+        return config.describe(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
+        return saving.save(self, folder)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def standardize(self, x: Tensor) -> None:
+        """Fit shift and scale to training data `(N, *event)`, and learn the event shape from it.
+
+        Raises `InputError` if the event shape differs from the one already known.
+        """
+        self._check_events(x)
+        assert self.standardizer is not None
+        self.standardizer.fit(x)
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        r"""The denoising loss of data `(B, *event)`, shape `(B,)`.
+
+        `E |E[x_0 | x_t] - x_0|^2 / out_t^2` at random times, per dimension: the squared error of
+        the network's own output (`parametrizations`).
+        """
+        self._check_events(x)
+        z = self._inward(x)
+        schedule = self.process.schedule
+        t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
+        c = self._hide_labels(c, generator)
+        out = self.denoiser.table(schedule, t).out
+        return matching_loss(self.denoiser, self.process, z, t, c, generator) / out**2
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        sampler: str | Sampler = "dpm++2m",
+        steps: int = 20,
+        grid: str | grids.Grid | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        denoise: bool = True,
+        guidance: float = 1.0,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`.
+
+        Args:
+            n: how many.
+            c: a label for all, or labels `(n,)`; `None` for the unconditional model.
+            sampler: a short name (`pushforward list samplers`) or a sampler.
+            steps: steps of the sampler; the last one is the final denoising, if there is one.
+            grid: where the steps are; equal in log-SNR by default.
+            start: the first time, where the prior is drawn; the schedule's `t_max` by default.
+            stop: the early stopping time; the schedule's `t_min` by default.
+            denoise: replace the state at `stop` by its posterior mean, which removes the noise
+                left there (one more evaluation).
+            guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
+            seed: or a `generator` on the model's device.
+            batch_size: states per evaluation of the network; all at once by default.
+            progress: called with the number of finished and of all sampler steps.
+
+        Raises `InputError` for arguments that do not fit, `CapabilityError` for labels or guidance
+        on a model without labels, or a sampler that does not fit the process.
+        """
+        steps_before = self._steps(steps, denoise)
+        times = self._grid(grid, steps_before, start, stop)
+        rule = samplers.resolve(sampler)
+        generator = resolve(seed, generator, self._device)
+        labels = self._labels(c, n)
+        # Drawn at once, so that an ODE sampler's result does not depend on the batch size.
+        prior = self._prior(n, times[0], generator)
+        rows = self._batches(n, batch_size)
+        done, total = 0, len(rows) * (len(times) - 1)
+        out = []
+
+        def report(k: int, t: float, state: State) -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        with self._evaluating():
+            for part in rows:
+                context = None if labels is None else labels[part]
+                transport = Transport(self._model(context, guidance), self.process)
+                x = samplers.run(
+                    rule, transport, prior[part], times, generator=generator, callback=report
+                )
+                out.append(transport.model(x, times[-1]) if denoise else x)
+        return self._outward(torch.cat(out))
+
+    @torch.no_grad()
+    def trajectory(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        frames: int = 8,
+        sampler: str | Sampler = "dpm++2m",
+        steps: int = 40,
+        guidance: float = 1.0,
+        seed: int | None = None,
+    ) -> tuple[list[float], Tensor]:
+        """The reverse process as a film strip: times and states `(frames, n, *event)`.
+
+        From the prior to the last state, equally spaced along the sampler's grid, in data units.
+        Raises `InputError` for fewer than two frames or fewer steps than frames.
+        """
+        if not 2 <= frames <= steps:
+            raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
+        times = self._grid(None, steps, None, None)
+        generator = resolve(seed, None, self._device)
+        transport = Transport(self._model(self._labels(c, n), guidance), self.process)
+        prior = self._prior(n, times[0], generator)
+        with self._evaluating():
+            states = samplers.trajectory(
+                samplers.resolve(sampler), transport, prior, times, generator=generator
+            )
+        chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
+        return [times[k] for k in chosen], torch.stack([self._outward(states[k]) for k in chosen])
+
+    @torch.no_grad()
+    def noised(self, x: Tensor, times: list[float], *, seed: int | None = None) -> Tensor:
+        """The forward process as a film strip: data `(B, *event)` at each time, one noise for all.
+
+        Shape `(len(times), B, *event)`, in data units.
+        """
+        self._check_events(x)
+        z = self._inward(x)
+        noise = self.process.space.randn(z, resolve(seed, None, z.device))
+        levels = [self.process.schedule.values(t) for t in times]
+        return torch.stack([self._outward(combine(level, (z, noise))) for level in levels])
+
+    # -- density --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        divergence: samplers.DivergenceMethod = "auto",
+        probes: int = 8,
+        steps: int = 64,
+        stop: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> LogProb:
+        """Log-densities of data `(B, *event)` in nats per state, in data units.
+
+        By the probability-flow ODE from `stop` (the schedule's `t_min` by default) to the prior:
+        see `samplers.log_prob` for `divergence`, `probes` and the error that comes back. The
+        density is that of the model's law at `stop`, whose noise is `sigma_stop`.
+        """
+        self._check_events(x)
+        assert self.standardizer is not None
+        z = self._inward(x)
+        times = self._grid(None, steps, None, stop)[::-1]
+        generator = resolve(seed, generator, self._device)
+        labels = self._labels(c, len(z))
+        prior = self.process.prior(tuple(z.shape[1:]), times[-1])
+        rows = self._batches(len(z), batch_size)
+        parts = []
+        with self._evaluating():
+            for k, part in enumerate(rows, start=1):
+                context = None if labels is None else labels[part]
+                transport = Transport(self._model(context, 1.0), self.process)
+                parts.append(
+                    samplers.log_prob(
+                        transport,
+                        prior,
+                        z[part],
+                        times,
+                        divergence=divergence,
+                        probes=probes,
+                        generator=generator,
+                    )
+                )
+                if progress is not None:
+                    progress(k, len(rows))
+        shift = self.standardizer.log_det_inverse()
+        return LogProb(
+            torch.cat([p.value for p in parts]) + shift,
+            torch.cat([p.stderr for p in parts]),
+            "ode",
+            parts[0].nfe,
+            torch.cat([p.error for p in parts if p.error is not None]),
+        )
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode for the network, the former mode afterwards."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
+    def _model(self, labels: Tensor | None, guidance: float) -> Model:
+        if labels is None:
+            if guidance != 1.0:
+                raise InputError(f"guidance {guidance} needs labels to guide towards: give c=")
+            return self.denoiser
+        guided = self.denoiser if guidance == 1.0 else ClassifierFree(self.denoiser, guidance)
+        return given(guided, labels)
+
+    def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
+        if self.event_shape is None:
+            raise InputError(
+                "the shape of a data point is not known yet: train the model, or give event_shape="
+            )
+        return self.process.prior(self.event_shape, t).sample(n, generator=generator)
+
+    def _grid(
+        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
+    ) -> list[float]:
+        rule = named(grid or "log-snr", grids.NAMES, "grid")
+        return rule(self.process.schedule, steps, start=start, stop=stop)
+
+    def _steps(self, steps: int, denoise: bool) -> int:
+        if steps < 1 + denoise:
+            raise InputError(f"sampling takes at least {1 + denoise} steps, not {steps}")
+        return steps - denoise
+
+    def _batches(self, n: int, batch_size: int | None) -> list[slice]:
+        if n < 1:
+            raise InputError(f"need at least one state, not {n}")
+        size = n if batch_size is None else batch_size
+        if size < 1:
+            raise InputError(f"batch_size must be positive, not {size}")
+        return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+
+    def _labels(self, c: Any, n: int) -> Tensor | None:
+        """Labels `(n,)` on the model's device, checked."""
+        if c is None:
+            return None
+        classes = self.num_classes
+        if classes is None:
+            raise CapabilityError(
+                "this model was made without labels: give its network num_classes"
+            )
+        labels = torch.as_tensor(c, device=self._device)
+        if labels.is_floating_point() or labels.ndim > 1:
+            raise InputError("labels are integers, one for all or one per state")
+        labels = labels.expand(n) if labels.ndim == 0 else labels
+        if len(labels) != n:
+            raise InputError(f"{n} states need {n} labels, not {len(labels)}")
+        low, high = int(labels.min()), int(labels.max())
+        if low < NULL_LABEL or high >= classes:
+            raise InputError(f"labels lie in 0..{classes - 1}, not in {low}..{high}")
+        return labels
+
+    def _hide_labels(self, c: Any, generator: torch.Generator | None) -> Any:
+        if c is None or self.num_classes is None or self.label_dropout == 0:
+            return c
+        hidden = torch.rand(c.shape, generator=generator, device=c.device) < self.label_dropout
+        return torch.where(hidden, NULL_LABEL, c)
+
+    def _check_events(self, x: Tensor) -> None:
+        """Learn the event shape from the first data seen, and hold all later data to it."""
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"data is a floating-point tensor, not {kind}: use x.float()")
+        if x.ndim < 2:
+            raise InputError(f"data has shape (B, *event), not {tuple(x.shape)}")
+        if self.standardizer is None:
+            self._set_event_shape(tuple(x.shape[1:]))
+            assert self.standardizer is not None
+            self.standardizer.to(x.device)
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise InputError(f"a data point has shape {self.event_shape}, not {tuple(x.shape[1:])}")
+
+    def _set_event_shape(self, shape: tuple[int, ...]) -> None:
+        self.standardizer = Standardize(shape)
+        config.amend(self, event_shape=shape)
+
+    def _inward(self, x: Tensor) -> Tensor:
+        assert self.standardizer is not None
+        return self.standardizer.inverse(x)[0]
+
+    def _outward(self, z: Tensor) -> Tensor:
+        assert self.standardizer is not None
+        return self.standardizer(z)
