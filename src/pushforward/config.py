@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pushforward.errors import InputError
 
@@ -179,6 +179,7 @@ def _find(name: str, trust: tuple[str, ...]) -> type:
         if not path or not all(part.isidentifier() for part in path.split(".")):
             raise InputError(f"{name!r} is not the name of a class, such as 'nn.MLP'")
         module = f"{_ROOT}.{path}"
+    found: Any
     try:
         found = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
@@ -187,4 +188,4 @@ def _find(name: str, trust: tuple[str, ...]) -> type:
         found = None
     if not isinstance(found, type) or found.__dict__.get(_MARK) is not found:
         raise InputError(f"{name!r} is not a configurable class of {module}")
-    return found
+    return cast(type, found)

@@ -97,10 +97,9 @@ class Schedule(ABC):
                 raise InputError(f"time {t} lies outside [0, 1]: 0 is data, 1 is the prior")
         if len(table) > 10_000:
             table.clear()
-        rows = torch.stack(
-            tuple(self._differentiate(torch.tensor(missing, dtype=torch.float64))), -1
-        )
-        for t, row in zip(missing, rows.tolist(), strict=True):
+        columns = self._differentiate(torch.tensor(missing, dtype=torch.float64))
+        rows = zip(*(torch.as_tensor(column).tolist() for column in columns), strict=True)
+        for t, row in zip(missing, rows, strict=True):
             table[t] = Coefficients(*row)
 
     def log_snr(self, t: Time) -> Time:
