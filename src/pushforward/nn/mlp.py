@@ -1,0 +1,62 @@
+"""A multilayer perceptron for vectors, or for small events seen as vectors."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.nn.conditioning import Conditioning
+
+__all__ = ["MLP"]
+
+
+@configurable
+class MLP(nn.Module):
+    """Residual layers of equal width, each shifted by features of time and label.
+
+    Args:
+        event: the dimension of a state, or its shape.
+        width: hidden units per layer.
+        depth: hidden layers.
+        num_classes: the number of labels for conditional models.
+
+    Raises `InputError` for sizes below one, or states of another shape.
+
+    >>> MLP(2)(torch.zeros(5, 2), torch.rand(5)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        event: int | tuple[int, ...],
+        width: int = 128,
+        depth: int = 3,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.event_shape = (event,) if isinstance(event, int) else tuple(event)
+        dim = math.prod(self.event_shape)
+        if dim < 1 or width < 1 or depth < 1:
+            raise InputError(f"event {event}, width {width} and depth {depth} must be positive")
+        self.num_classes = num_classes
+        self.conditioning = Conditioning(width, num_classes)
+        self.first = nn.Linear(dim, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.last = nn.Linear(width, dim)
+        # Zero at first: an untrained model predicts the mean, and early gradients are calm.
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+        self.activation = nn.SiLU()
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        """The output at states `(B, *event)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise InputError(f"states have shape {self.event_shape}, not {tuple(x.shape[1:])}")
+        told = self.conditioning(t.expand(len(x)), c)
+        h = self.activation(self.first(x.flatten(1)) + told)
+        for layer in self.hidden:
+            h = h + self.activation(layer(h) + told)
+        return self.last(h).reshape(x.shape)

@@ -1,0 +1,155 @@
+"""A small U-Net for images of any size and number of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.nn.conditioning import Conditioning
+
+__all__ = ["UNet"]
+
+
+class _Block(nn.Module):
+    """Two convolutions with group normalization, scaled and shifted by the conditioning."""
+
+    def __init__(self, inputs: int, outputs: int, features: int, dropout: float) -> None:
+        super().__init__()
+        self.before = nn.GroupNorm(_groups(inputs), inputs)
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.modulate = nn.Linear(features, 2 * outputs)
+        self.between = nn.GroupNorm(_groups(outputs), outputs)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        h = self.first(functional.silu(self.before(x)))
+        scale, shift = self.modulate(told)[:, :, None, None].chunk(2, 1)
+        h = functional.silu(torch.addcmul(shift, self.between(h), 1 + scale))
+        return self.skip(x) + self.second(self.dropout(h))
+
+
+class _Attention(nn.Module):
+    """Self-attention over the pixels, for the lowest resolution."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(_groups(channels), channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        # (B, 3, heads, pixels, channels per head)
+        qkv = self.qkv(self.norm(x)).reshape(batch, 3, self.heads, channels // self.heads, -1)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        h = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.out(h.transpose(-1, -2).reshape(batch, channels, height, width))
+
+
+@configurable
+class UNet(nn.Module):
+    """Residual blocks down and up with skips between, attention at the bottom (Ho et al. 2020).
+
+    Args:
+        channels: the image's channels.
+        width: channels of the first level.
+        multipliers: channels of each level over `width`; each level after the first halves the
+            resolution.
+        blocks: residual blocks per level.
+        num_classes: the number of labels for conditional models.
+        dropout: inside the blocks.
+
+    Images whose sides are no multiple of the total reduction are padded and cropped inside.
+    Raises `InputError` for sizes below one or images of other channels.
+
+    >>> UNet(width=8)(torch.zeros(2, 1, 8, 8), torch.rand(2)).shape
+    torch.Size([2, 1, 8, 8])
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        width: int = 32,
+        multipliers: tuple[int, ...] = (1, 2),
+        blocks: int = 2,
+        num_classes: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        multipliers = tuple(multipliers)
+        if min(channels, width, blocks, len(multipliers), *multipliers) < 1:
+            raise InputError(
+                f"channels {channels}, width {width}, multipliers {multipliers} and blocks "
+                f"{blocks} must be positive"
+            )
+        self.channels, self.num_classes = channels, num_classes
+        features = 4 * width
+        self.conditioning = Conditioning(features, num_classes)
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        sizes = [width]
+        here = width
+        self.down = nn.ModuleList()
+        for level, multiplier in enumerate(multipliers):
+            if level:
+                self.down.append(nn.Conv2d(here, here, 3, stride=2, padding=1))
+                sizes.append(here)
+            for _ in range(blocks):
+                self.down.append(_Block(here, width * multiplier, features, dropout))
+                here = width * multiplier
+                sizes.append(here)
+        self.middle = nn.ModuleList(
+            [
+                _Block(here, here, features, dropout),
+                _Attention(here, heads=max(1, here // 32)),
+                _Block(here, here, features, dropout),
+            ]
+        )
+        self.up = nn.ModuleList()
+        for level, multiplier in reversed(list(enumerate(multipliers))):
+            for _ in range(blocks + 1):
+                self.up.append(_Block(here + sizes.pop(), width * multiplier, features, dropout))
+                here = width * multiplier
+            if level:
+                self.up.append(nn.Conv2d(here, here, 3, padding=1))
+        self.norm = nn.GroupNorm(_groups(here), here)
+        self.last = nn.Conv2d(here, channels, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+        self.reduction = 2 ** (len(multipliers) - 1)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        """The output at images `(B, C, H, W)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
+        if x.ndim != 4 or x.shape[1] != self.channels:
+            raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
+        told = functional.silu(self.conditioning(t.expand(len(x)), c))
+        height, width = x.shape[-2:]
+        below, right = -height % self.reduction, -width % self.reduction
+        h = self.first(functional.pad(x, (0, right, 0, below)) if below or right else x)
+        kept = [h]
+        for layer in self.down:
+            h = layer(h, told) if isinstance(layer, _Block) else layer(h)
+            kept.append(h)
+        for layer in self.middle:
+            h = layer(h, told) if isinstance(layer, _Block) else layer(h)
+        for layer in self.up:
+            if isinstance(layer, _Block):
+                h = layer(torch.cat([h, kept.pop()], 1), told)
+            else:
+                h = layer(functional.interpolate(h, scale_factor=2, mode="nearest"))
+        h = self.last(functional.silu(self.norm(h)))
+        return h[..., :height, :width]
+
+
+def _groups(channels: int) -> int:
+    """The number of groups of a normalization: up to 8, dividing the channels."""
+    return next(g for g in (8, 4, 2, 1) if channels % g == 0)
