@@ -23,10 +23,8 @@ class _Block(nn.Module):
         self.modulate = nn.Linear(features, 2 * outputs)
         self.between = nn.GroupNorm(_groups(outputs), outputs)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.second = _quiet(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         h = self.first(functional.silu(self.before(x)))
@@ -43,9 +41,7 @@ class _Attention(nn.Module):
         self.heads = heads
         self.norm = nn.GroupNorm(_groups(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = _quiet(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
@@ -122,9 +118,7 @@ class UNet(nn.Module):
             if level:
                 self.up.append(nn.Conv2d(here, here, 3, padding=1))
         self.norm = nn.GroupNorm(_groups(here), here)
-        self.last = nn.Conv2d(here, channels, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = _quiet(nn.Conv2d(here, channels, 3, padding=1))
         self.reduction = 2 ** (len(multipliers) - 1)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
@@ -148,6 +142,13 @@ class UNet(nn.Module):
                 h = layer(functional.interpolate(h, scale_factor=2, mode="nearest"))
         h = self.last(functional.silu(self.norm(h)))
         return h[..., :height, :width]
+
+
+def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer with all weights zero: each branch of a new network adds nothing yet."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def _groups(channels: int) -> int:

@@ -54,7 +54,10 @@ class CircleWorld:
 
         def velocity(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
             k = process.schedule.at(t)
-            travelled = (1 - torch.as_tensor(k.alpha, dtype=torch.float64)).clamp_min(1e-12)
+            alpha, speed = (
+                torch.as_tensor(v).double().reshape(-1, 1) for v in (k.alpha, -k.d_alpha)
+            )
+            travelled = (1 - alpha).clamp_min(1e-12).unsqueeze(-1)
             x = x_t.double().unsqueeze(-1)
             centers = (x - self.data.mean + windings(self.data.std + math.pi).double()) / travelled
             scale = self.data.std / travelled
@@ -63,6 +66,6 @@ class CircleWorld:
             bump = torch.exp(-0.5 * low.square()) - torch.exp(-0.5 * high.square())
             first = centers * mass + scale * bump / math.sqrt(2 * math.pi)
             turn = first.sum(-1) / mass.sum(-1)
-            return (-torch.as_tensor(k.d_alpha) * turn).to(x_t.dtype)
+            return (speed * turn).to(x_t.dtype)
 
         return velocity

@@ -83,13 +83,16 @@ class SphereWorld:
             x = x_t.double()
             frame = _tangent_frame(x)
             directions = compass @ frame
-            back = ((1 - float(k.alpha)) * length)[:, None, None]
+            alpha, speed = (
+                torch.as_tensor(v).double().reshape(-1, 1) for v in (k.alpha, -k.d_alpha)
+            )
+            back = ((1 - alpha) * length)[..., None, None]
             start = torch.cos(back) * x[:, None, None] - torch.sin(back) * directions[:, None]
             height = start @ self.data.mean.double()
             density = torch.exp(self.data.concentration * (height - 1)) * measure
             mean = torch.einsum("bld,l,bdi->bi", density, length, directions)
             mean = mean / density.sum((1, 2)).unsqueeze(-1)
-            return (-float(k.d_alpha) * mean).to(x_t.dtype)
+            return (speed * mean).to(x_t.dtype)
 
         return velocity
 

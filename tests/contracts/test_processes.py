@@ -1,0 +1,237 @@
+"""One contract for every process: a proper loss, reproducible noise, dynamics that fit."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward import processes, schedules, spaces
+from pushforward._shapes import batch_size
+from pushforward.config import build, describe
+from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
+from pushforward.errors import InputError
+from pushforward.protocols import matching_loss
+from pushforward.worlds import (
+    CircleWorld,
+    CountWorld,
+    FunctionWorld,
+    MixtureWorld,
+    PairWorld,
+    SphereWorld,
+    TokenWorld,
+)
+
+
+def _mixture():
+    world = MixtureWorld(GaussianMixture(torch.tensor([[1.0, -1.0], [-2.0, 0.0]]), 0.3))
+    process = processes.Gaussian(schedules.VP())
+    return process, world.data.sample(4000, seed=0), world.model(process)
+
+
+def _functions():
+    world = FunctionWorld.on_grid(16)
+    process = world.process(schedules.Cosine())
+    return process, world.data.sample(2000, seed=0).float(), world.model(process)
+
+
+def _circle():
+    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    process = processes.Brownian(spaces.Torus())
+    return process, world.data.sample(4000, seed=0), world.model(process)
+
+
+def _circle_geodesic():
+    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    process = processes.Geodesic(spaces.Torus())
+    pair = world.data.sample(4000, seed=0), process.prior((1,)).sample(4000, seed=1)
+    return process, pair, world.geodesic_model(process)
+
+
+def _sphere():
+    world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
+    process = processes.Brownian(spaces.Sphere())
+    return process, world.data.sample(4000, seed=0), world.model(process)
+
+
+def _sphere_geodesic():
+    world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
+    process = processes.Geodesic(spaces.Sphere())
+    pair = world.data.sample(1000, seed=0), process.prior((3,)).sample(1000, seed=1)
+    return process, pair, world.geodesic_model(process)
+
+
+def _tokens():
+    world = TokenWorld.random(3, 3, seed=0)
+    process = processes.Masking(spaces.Tokens(3))
+    return process, world.data.sample(4000, seed=0), world.model(process)
+
+
+def _thinning():
+    world = CountWorld.example()
+    process = processes.Thinning()
+    return process, world.sample(4000, seed=0), world.thinning_model(process)
+
+
+def _jump_diffusion():
+    world = CountWorld.example()
+    process = processes.JumpDiffusion()
+    return process, world.sample(4000, seed=0), world.model(process)
+
+
+def _bridge():
+    process = processes.Bridge(1.0)
+    world = PairWorld(covariance=0.3)
+    return process, world.sample(4000, seed=0), world.model(process)
+
+
+def _product():
+    first, second = _mixture(), _circle()
+    process = processes.Product((first[0], second[0]))
+
+    def model(x, t, c=None):
+        return first[2](x[0], t), second[2](x[1], t)
+
+    return process, (first[1], second[1]), model
+
+
+CASES = {
+    "gaussian": _mixture,
+    "functions": _functions,
+    "circle": _circle,
+    "circle-geodesic": _circle_geodesic,
+    "sphere": _sphere,
+    "sphere-geodesic": _sphere_geodesic,
+    "tokens": _tokens,
+    "thinning": _thinning,
+    "jump-diffusion": _jump_diffusion,
+    "bridge": _bridge,
+    "product": _product,
+}
+
+
+def _leaves(x):
+    return [x] if isinstance(x, torch.Tensor) else [leaf for part in x for leaf in _leaves(part)]
+
+
+def _scaled(pred, factor: float):
+    """A prediction that is wrong by a factor, of any structure."""
+    if isinstance(pred, torch.Tensor):
+        return pred * factor
+    if isinstance(pred, processes.Missing):
+        return processes.Missing(pred.number * factor, pred.law)
+    parts = (_scaled(part, factor) for part in pred)
+    return type(pred)(*parts) if hasattr(pred, "_fields") else tuple(parts)
+
+
+@pytest.fixture(params=CASES, scope="module")
+def case(request):
+    return CASES[request.param]()
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_noise_keeps_the_structure_and_follows_the_generator(case) -> None:
+    process, z, _ = case
+    t = torch.full((batch_size(z),), 0.5)
+    first, second = (process.sample(z, t, _generator(7)) for _ in range(2))
+    for a, b in zip(_leaves(first), _leaves(second), strict=True):
+        assert torch.equal(a, b)
+    assert batch_size(first) == batch_size(z)
+
+
+def test_a_float_time_and_a_batch_of_times_agree(case) -> None:
+    process, z, model = case
+    t = 0.37
+    many = torch.full((batch_size(z),), t)
+    x_t = process.sample(z, t, _generator())
+    for a, b in zip(_leaves(x_t), _leaves(process.sample(z, many, _generator())), strict=True):
+        assert torch.allclose(a.float(), b.float(), atol=1e-5)
+    single = process.loss(model(x_t, t, None), z, x_t, t)
+    batched = process.loss(model(x_t, many, None), z, x_t, many)
+    assert single.shape == (batch_size(z),)
+    assert torch.allclose(single.float(), batched.float(), rtol=2e-3, atol=2e-3)
+
+
+def test_the_loss_is_a_proper_score(case) -> None:
+    # Among the exact prediction and the same made wrong by 20 %, the exact one has the least loss.
+    process, z, model = case
+    for t in (0.3, 0.7):
+        losses = {
+            factor: float(
+                matching_loss(
+                    lambda x, t, c, factor=factor: _scaled(model(x, t, c), factor),
+                    process,
+                    z,
+                    t,
+                    generator=_generator(1),
+                )
+                .double()
+                .mean()
+            )
+            for factor in (0.8, 1.0, 1.2)
+        }
+        assert losses[1.0] < losses[0.8], t
+        assert losses[1.0] < losses[1.2], t
+
+
+def test_a_step_of_zero_length_changes_nothing(case) -> None:
+    process, z, model = case
+    x_t = process.sample(z, 0.5, _generator())
+    still = process.dynamics(model(x_t, 0.5, None), x_t, 0.5).advance(x_t, 0.0, 0.0, _generator())
+    for a, b in zip(_leaves(x_t), _leaves(still), strict=True):
+        assert torch.allclose(a.float(), b.float(), atol=1e-6)
+
+
+def test_pinned_steps_compose(case) -> None:
+    # With the true endpoint in the place of the prediction, the pinned kernel carries p_t(. | z)
+    # to p_s(. | z) exactly: compare with sampling at s.
+    process, z, _ = case
+    if not isinstance(process, processes.Gaussian | processes.Masking):
+        return
+    truth = z
+    if isinstance(process, processes.Masking):
+        truth = 50.0 * torch.nn.functional.one_hot(z, 3).float()
+    t, s = 0.8, 0.3
+    x_t = process.sample(z, t, _generator(1))
+    stepped = process.bridge(truth, x_t, t, s, 1.0, _generator(2)).double()
+    direct = process.sample(z, s, _generator(3)).double()
+    assert stepped.mean(0).sub(direct.mean(0)).abs().max() < 0.12
+    assert stepped.var(0).sub(direct.var(0)).abs().max() < 0.15
+    with pytest.raises(InputError, match="towards the data"):
+        process.bridge(truth, x_t, 0.3, 0.8)
+
+
+@pytest.mark.parametrize("name", [n for n in processes.NAMES if n not in {"interpolant"}])
+def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
+    needs = {
+        "brownian": (spaces.Torus(),),
+        "geodesic": (spaces.Sphere(),),
+        "masking": (spaces.Tokens(4),),
+        "product": ((processes.Gaussian(), processes.Thinning()),),
+    }
+    process = processes.NAMES[name](*needs.get(name, ()))
+    assert describe(build(describe(process))) == describe(process)
+
+
+def test_half_of_the_tokens_survive_half_of_the_clock() -> None:
+    process = processes.Masking(spaces.Tokens(5))
+    z = torch.zeros(2000, 10, dtype=torch.long)
+    hidden = (process.sample(z, 0.25, _generator()) == 5).float().mean()
+    assert float(hidden) == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 20_000))
+
+
+def test_the_masking_loss_is_the_evidence_bound() -> None:
+    # Averaged over time, the loss of the exact model is the negative log-likelihood it bounds; for
+    # one site the bound is tight: the entropy of the data.
+    table = torch.tensor([0.2, 0.5, 0.3])
+    world = TokenWorld.random(3, 1, seed=1)
+    world = type(world)(type(world.data)(table))
+    process = processes.Masking(spaces.Tokens(3))
+    z = world.data.sample(100_000, seed=0)
+    t = (torch.arange(100_000) + 0.5) / 100_000
+    loss = matching_loss(world.model(process), process, z, t, generator=_generator()).mean()
+    assert float(loss) == pytest.approx(float(-(table * table.log()).sum()), abs=0.03)
