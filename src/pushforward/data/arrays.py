@@ -1,0 +1,174 @@
+"""Arrays, tensors, and numpy's files."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pushforward.data.columns import closest
+from pushforward.data.raw import Raw
+from pushforward.errors import InputError
+
+__all__ = ["LABEL_KEYS", "numeric", "read_array", "read_npy", "read_npz"]
+
+LABEL_KEYS = ("c", "y", "labels")
+
+DAMAGE = (ValueError, EOFError, OSError, SyntaxError, zipfile.BadZipFile, zlib.error)
+
+
+def numeric(value: Any, what: str) -> NDArray[Any]:
+    """A tensor, array or nested list of real numbers as an array of booleans, integers or floats.
+
+    Raises `InputError` for ragged lists and for text, objects, records, dates and complex numbers.
+
+    >>> numeric([[1, 2], [3, 4]], "the list").shape
+    (2, 2)
+    """
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        if value.layout != torch.strided or value.is_quantized:
+            raise InputError(f"{what} is a sparse or quantized tensor: give a dense one")
+        # numpy has no bfloat16, and half precision is exact in float32.
+        narrow = value.is_floating_point() and value.element_size() < 4
+        array = (value.float() if narrow else value).cpu().resolve_conj().resolve_neg().numpy()
+    elif isinstance(value, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(value)
+        array = np.ma.filled(value.astype(np.float64), np.nan) if masked.any() else value.data
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InputError(f"{what} is ragged: all rows must have one shape ({error})") from None
+    if array.dtype.names:
+        raise InputError(
+            f"{what} has named fields {array.dtype.names}: make it a plain array with "
+            "numpy.lib.recfunctions.structured_to_unstructured"
+        )
+    if array.dtype.kind == "c":
+        raise InputError(
+            f"{what} is complex ({array.dtype}): stack real and imaginary parts as two features, "
+            "np.stack([x.real, x.imag], -1)"
+        )
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"{what} has dtype {array.dtype}, not numbers: convert it with x.astype('float32')"
+        )
+    return array
+
+
+def read_array(value: Any, label: Any, source: str = "the array") -> Raw:
+    """Data in memory; `label` is `(N,)` labels, a column of an `(N, d)` array, or `None`.
+
+    >>> read_array(np.eye(3), [0, 1, 1]).labels.tolist()
+    [0, 1, 1]
+    """
+    x = numeric(value, source)
+    if label is None or label is False:
+        return Raw(x, None, source)
+    if isinstance(label, (str, bool)):
+        raise InputError(
+            f"label={label!r}: {source} has no names; give the labels themselves (an array of one "
+            "per row) or the number of a column"
+        )
+    if isinstance(label, (int, np.integer)):
+        return _column_as_label(x, int(label), source)
+    if isinstance(label, torch.Tensor):
+        label = label.detach().cpu().numpy()
+    try:
+        labels = np.asarray(label)
+    except ValueError as error:
+        raise InputError(f"the labels of {source} are ragged ({error})") from None
+    if labels.ndim == 0:
+        raise InputError(f"label={label!r}: give one label per row of {source}")
+    return Raw(x, labels, source)
+
+
+def read_npy(path: Path, label: Any) -> Raw:
+    """A `.npy` file of numbers; `label` as for `read_array`. Nothing in it is unpickled.
+
+    Raises `InputError` for damaged files and for pickled objects.
+    """
+    array = _open(path)
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path} is an .npz archive under another name: rename it")
+    return read_array(array, label, str(path))
+
+
+def read_npz(path: Path, key: str | None, label: Any) -> Raw:
+    """An `.npz` archive: the array `key`, or `x`, or the only one; labels `c`, `y` or `labels`.
+
+    `label` names another array of labels, or `False` for none. Raises `InputError` for damaged
+    archives, pickled objects, and archives in which the data cannot be told apart.
+    """
+    archive = _open(path)
+    if isinstance(archive, np.ndarray):
+        raise InputError(f"{path} is a single .npy array under another name: rename it")
+    with archive:
+        keys = list(archive.files)
+        if not keys:
+            raise InputError(f"{path} is an archive without arrays")
+        wanted = label if isinstance(label, str) else None
+        if key is None:
+            rest = [k for k in keys if k not in LABEL_KEYS and k != wanted]
+            key = "x" if "x" in keys else rest[0] if len(rest) == 1 else None
+        if key is None and len(keys) == 1:
+            key = keys[0]
+        if key is None:
+            raise InputError(
+                f"{path} holds the arrays {', '.join(keys)}: say which is the data with key=, "
+                "and which the labels with label="
+            )
+        x = numeric(_member(archive, key, path), f"{path}, array {key!r}")
+        if label is None:
+            wanted = next((k for k in LABEL_KEYS if k in keys and k != key), None)
+        if wanted is not None:
+            labels = np.asarray(_member(archive, wanted, path))
+            if labels.ndim == 0:
+                raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
+            return Raw(x, labels, str(path))
+    return read_array(x, label, str(path))
+
+
+def _open(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except DAMAGE as error:
+        raise InputError(_unreadable(path, error)) from None
+
+
+def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
+    if key not in archive.files:
+        raise InputError(
+            f"{path} has no array {key!r}{closest(key, archive.files)}; "
+            f"it holds {', '.join(archive.files)}"
+        )
+    try:
+        array: NDArray[Any] = archive[key]
+    except DAMAGE as error:
+        raise InputError(_unreadable(path, error, f", array {key!r}")) from None
+    return array
+
+
+def _unreadable(path: Path, error: Exception, where: str = "") -> str:
+    if "pickle" in str(error):
+        return (
+            f"{path}{where} holds pickled Python objects (or is no numpy file), and reading those "
+            "can run code: save plain numbers, np.save(path, x.astype('float32'))"
+        )
+    return f"{path}{where} is damaged or not a numpy file ({error}): save it again"
+
+
+def _column_as_label(x: NDArray[Any], label: int, source: str) -> Raw:
+    if x.ndim != 2 or not -x.shape[1] <= label < x.shape[1]:
+        raise InputError(
+            f"label={label}: {source} of shape {x.shape} has no such column; give the labels "
+            "themselves, an array of one per row"
+        )
+    return Raw(np.delete(x, label, axis=1), x[:, label], source)

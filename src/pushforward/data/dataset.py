@@ -1,0 +1,196 @@
+"""A data set in memory: rows, labels, and what is needed to recognize it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+
+__all__ = ["Data", "Kind"]
+
+Kind = Literal["vector", "image"]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """`N` data points as they were given (not standardized), with optional class labels.
+
+    Args:
+        x: the data points, `(N, *event)`, float32; images are `(N, C, H, W)`.
+        c: class labels, `(N,)`, int64 and not negative; `None` without labels.
+        name: what reports call the data.
+        kind: `"vector"` or `"image"`.
+        levels: how many equally spaced values `x` can take, from `value_range[0]` to
+            `value_range[1]` with both ends included (256 for 8-bit images); `None` if continuous.
+        value_range: the smallest and largest value that `x` can take, if known.
+        source: where the data came from.
+        columns: the names of the features, for tables.
+        classes: the names of the classes: label `k` is `classes[k]`. Filled in when not given.
+        dropped: how many rows with missing or non-finite values were left out when loading.
+
+    Raises `InputError` for tensors of another shape or dtype, or labels that do not fit.
+
+    >>> data = Data(torch.arange(8.0).reshape(4, 2), name="ramp")
+    >>> print(data)
+    ramp: 4 vectors of 2
+    >>> data.event_shape
+    (2,)
+    >>> data.fingerprint[:12]
+    'c3eb64df0c59'
+    """
+
+    x: Tensor
+    c: Tensor | None = None
+    name: str = "data"
+    kind: Kind = "vector"
+    levels: int | None = None
+    value_range: tuple[float, float] | None = None
+    source: str = "memory"
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.x, Tensor) or self.x.dtype != torch.float32 or self.x.ndim < 2:
+            what = (
+                f"{self.x.dtype} {tuple(self.x.shape)}"
+                if isinstance(self.x, Tensor)
+                else type(self.x).__name__
+            )
+            raise InputError(
+                f"x is a float32 tensor of shape (N, *event), not {what}: "
+                "pushforward.data.load converts arrays and tensors"
+            )
+        if 0 in self.x.shape:
+            raise InputError(f"x of shape {tuple(self.x.shape)} holds no numbers")
+        if self.kind not in ("vector", "image"):
+            raise InputError(f"kind is 'vector' or 'image', not {self.kind!r}")
+        if self.kind == "image" and self.x.ndim != 4:
+            raise InputError(f"images have shape (N, C, H, W), not {tuple(self.x.shape)}")
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise InputError(f"value_range {self.value_range} is not (low, high) with low < high")
+        if self.levels is not None and (self.levels < 2 or self.value_range is None):
+            raise InputError(
+                f"levels={self.levels} with value_range={self.value_range}: discrete data has at "
+                "least 2 levels, equally spaced over a value_range"
+            )
+        if self.columns and (len(self.columns),) != self.event_shape:
+            raise InputError(
+                f"{len(self.columns)} column names do not fit events of shape {self.event_shape}"
+            )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.c is None:
+            if self.classes:
+                raise InputError(f"classes {self.classes} were given without labels c")
+            return
+        if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self.x),):
+            raise InputError(
+                f"labels c have dtype int64 and shape ({len(self.x)},), "
+                f"not {self.c.dtype} {tuple(self.c.shape)}"
+            )
+        low, high = int(self.c.min()), int(self.c.max())
+        if low < 0 or (self.classes and high >= len(self.classes)):
+            raise InputError(
+                f"labels run from {low} to {high}: they must lie in 0..K-1 "
+                f"with one name per class ({len(self.classes)} given)"
+            )
+        if not self.classes:
+            # Kept from here on, so that a part of the data still knows the number of classes.
+            object.__setattr__(self, "classes", tuple(map(str, range(high + 1))))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one data point."""
+        return tuple(self.x.shape[1:])
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the labels can name; `None` without labels."""
+        return None if self.c is None else len(self.classes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of shapes, dtypes and bytes of data and labels, in hexadecimal."""
+        digest = hashlib.sha256()
+        for key, tensor in (("x", self.x), ("c", self.c)):
+            if tensor is not None:
+                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def take(self, index: Tensor) -> Data:
+        """The rows that `index` names, `(M,)` of int64 or a mask `(N,)`, with their labels.
+
+        >>> Data(torch.arange(4.0).reshape(4, 1)).take(torch.tensor([3, 0])).x
+        tensor([[3.],
+                [0.]])
+        """
+        labels = None if self.c is None else self.c[index]
+        return dataclasses.replace(self, x=self.x[index], c=labels)
+
+    def split(self, holdout: float = 0.1, seed: int = 0) -> tuple[Data, Data]:
+        """Two parts, `(train, test)`: each row lands in exactly one, by a random permutation.
+
+        The test part has `round(holdout N)` rows, at least one, and leaves at least one to train
+        on. The same seed always gives the same parts. Raises `InputError` unless
+        `0 < holdout < 1` and there are two rows to part.
+
+        >>> train, test = Data(torch.arange(10.0).reshape(10, 1)).split(0.2, seed=0)
+        >>> len(train), len(test)
+        (8, 2)
+        """
+        if not 0 < holdout < 1:
+            raise InputError(f"holdout is the fraction of rows to set aside, in (0, 1): {holdout}")
+        n = len(self)
+        if n < 2:
+            raise InputError(f"{self.name} has one row: there is nothing to split")
+        held = min(max(round(holdout * n), 1), n - 1)
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+        # In the order of the source, so that a part of a file reads like the file.
+        return self.take(order[held:].sort().values), self.take(order[:held].sort().values)
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest keeps: plain values, enough to recognize the data.
+
+        >>> Data(torch.zeros(4, 2), name="zeros").describe()["event_shape"]
+        [2]
+        """
+        numbered = self.classes == tuple(map(str, range(len(self.classes))))
+        return {
+            "name": self.name,
+            "source": self.source,
+            "n": len(self),
+            "event_shape": list(self.event_shape),
+            "kind": self.kind,
+            "levels": self.levels,
+            "value_range": None if self.value_range is None else list(self.value_range),
+            "labels": self.num_classes,
+            "classes": None if numbered else list(self.classes),
+            "columns": list(self.columns) or None,
+            "dropped": self.dropped,
+            "fingerprint": self.fingerprint,
+        }
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self.event_shape))
+        parts = [f"{len(self)} {self.kind}s of {shape}"]
+        if self.levels is not None and self.value_range is not None:
+            low, high = self.value_range
+            parts.append(f"{self.levels} levels on {low:g}..{high:g}")
+        if self.c is not None:
+            parts.append(f"{self.num_classes} classes")
+        if self.dropped:
+            parts.append(f"{self.dropped} rows with missing values left out")
+        return f"{self.name}: {', '.join(parts)}"

@@ -1,0 +1,280 @@
+"""Checks of the features of a data set: their range, values, tails and dependence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pushforward.data.dataset import Data
+from pushforward.data.finding import Finding, listed
+
+__all__ = ["check"]
+
+Rows = NDArray[np.float32]
+Array = NDArray[np.float64]
+
+MOST_NUMBERS = 10_000_000
+MOST_VALUES = 20
+MOST_LEVELS = 1024
+SPREADS = 20
+LABEL_NAMES = frozenset({"label", "labels", "class", "target", "species", "y", "category"})
+
+
+@dataclass(frozen=True)
+class _Features:
+    """The rows `(N, D)`, some of them in double precision, and what every check needs of them."""
+
+    rows: Rows
+    some: Array
+    low: Rows
+    high: Rows
+    mean: Array
+    std: Array
+    names: list[str]
+
+    @property
+    def varying(self) -> NDArray[np.intp]:
+        return np.flatnonzero(self.low < self.high)
+
+
+def check(data: Data, rows: Rows) -> Iterator[Finding]:
+    """All that can be said about the features, `rows` being the finite rows, `(N, D)`.
+
+    Moments and quantiles come from a random part of very large data; extremes and constants from
+    all of it.
+    """
+    features = _measure(data, rows)
+    grid = None if data.levels is not None else _grid(features.some)
+    if data.kind == "image":
+        yield from _constant(features, "info")
+        yield from _discrete(grid)
+        return
+    yield from _constant(features, "warning")
+    yield from _looks_like_images(data)
+    yield from _counters(features)
+    yield from _offsets(features)
+    yield from _scales(features, shared_scale=len(data.event_shape) == 3)
+    yield from _discrete(grid)
+    if grid is None and data.levels is None:
+        yield from _few_values(data, features)
+    yield from _outliers(features)
+    yield from _dependent(features)
+
+
+def _measure(data: Data, rows: Rows) -> _Features:
+    n, d = rows.shape
+    most = max(MOST_NUMBERS // d, 100)
+    if n > most:
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most]
+        some = rows[order.numpy()].astype(np.float64)
+    else:
+        some = rows.astype(np.float64)
+    if data.columns:
+        names = [f"column {name!r}" for name in data.columns]
+    elif len(data.event_shape) == 1:
+        names = [f"feature {i}" for i in range(d)]
+    else:
+        places = np.ndindex(*data.event_shape)
+        names = [f"entry {place}" for place in places]
+    return _Features(rows, some, rows.min(0), rows.max(0), some.mean(0), some.std(0, ddof=1), names)
+
+
+def _constant(f: _Features, level: str) -> Iterator[Finding]:
+    still = np.flatnonzero(f.low == f.high)
+    if len(still) == 0:
+        return
+    shown = listed([f"{f.names[i]} = {f.low[i]:g}" for i in still])
+    verb = "changes" if len(still) == 1 else "change"
+    yield Finding(
+        "info" if level == "info" else "warning",
+        f"{len(still)} of {f.rows.shape[1]} features never {verb}",
+        f"Constant: {shown}.",
+        "Densities have no finite value along them: likelihoods count these features too; leave "
+        "them out where you can.",
+    )
+
+
+def _looks_like_images(data: Data) -> Iterator[Finding]:
+    shape = data.event_shape
+    if len(shape) == 2 and shape[0] == shape[1] >= 8:
+        yield Finding(
+            "info",
+            "Rows look like gray images",
+            f"Each row has the shape {shape}, and is treated as a vector.",
+            "If these are pictures, load with kind='image'.",
+        )
+
+
+def _counters(f: _Features) -> Iterator[Finding]:
+    if len(f.rows) < 10:
+        return
+    counting = []
+    for i in f.varying:
+        steps = np.diff(f.rows[:, i].astype(np.float64))
+        if np.abs(steps - steps[0]).max() <= 1e-3 * abs(steps[0]):
+            counting.append(f"{f.names[i]} (step {steps[0]:.6g})")
+    if counting:
+        yield Finding(
+            "warning",
+            "A feature counts the rows",
+            f"From each row to the next, the same step: {listed(counting)}.",
+            "This is a row number or a clock, not a random quantity: leave it out with columns=.",
+        )
+
+
+def _offsets(f: _Features) -> Iterator[Finding]:
+    """A spread of few float32 steps: the step at `a` is about `2^-23 |a|`."""
+    step = 2.0**-23 * np.maximum(np.abs(f.low), np.abs(f.high)).astype(np.float64)
+    coarse = [i for i in f.varying if f.std[i] < 2000 * step[i]]
+    if coarse:
+        shown = [
+            f"{f.names[i]} has mean {f.mean[i]:.6g} and standard deviation {f.std[i]:.3g}, "
+            f"in steps of {step[i]:.2g}"
+            for i in coarse
+        ]
+        yield Finding(
+            "warning",
+            "Offsets that float32 cannot carry",
+            f"{listed(shown, 2)}.",
+            "Subtract the offset in double precision before loading.",
+        )
+
+
+def _scales(f: _Features, shared_scale: bool) -> Iterator[Finding]:
+    moving = f.varying
+    if len(moving) < 2:
+        return
+    least = moving[np.argmin(f.std[moving])]
+    most = moving[np.argmax(f.std[moving])]
+    ratio = f.std[most] / max(f.std[least], 1e-300)
+    if ratio < 1000:
+        return
+    yield Finding(
+        "warning" if shared_scale else "info",
+        "Features of very different scale",
+        f"The standard deviation is {f.std[least]:.3g} for {f.names[least]} and "
+        f"{f.std[most]:.3g} for {f.names[most]}: {ratio:.2g} times as large.",
+        "Rows (C, H, W) are standardized with one scale for all: rescale the small ones first."
+        if shared_scale
+        else "Keep standardize=True, the default of training, which brings all to unit variance.",
+    )
+
+
+def _grid(some: Array) -> tuple[int, float, float] | None:
+    """`(levels, low, high)` if all values lie on few equally spaced levels, each used often."""
+    if len(np.unique(some.ravel()[:100_000])) > MOST_LEVELS:
+        return None
+    values = np.unique(some)
+    if not 2 <= len(values) <= min(MOST_LEVELS, some.size // 20):
+        return None
+    steps = (values - values[0]) / np.diff(values).min()
+    levels = round(float(steps[-1])) + 1
+    if levels > 4 * MOST_LEVELS or np.abs(steps - np.round(steps)).max() > 1e-2:
+        return None
+    return levels, float(values[0]), float(values[-1])
+
+
+def _discrete(grid: tuple[int, float, float] | None) -> Iterator[Finding]:
+    if grid is None:
+        return
+    levels, low, high = grid
+    yield Finding(
+        "warning",
+        "Discrete values",
+        f"All values lie on {levels} equally spaced levels from {low:g} to {high:g}.",
+        "A density can grow without bound on such values: load with "
+        f"levels={levels}, value_range=({low:g}, {high:g}) so that likelihoods allow for it.",
+    )
+
+
+def _few_values(data: Data, f: _Features) -> Iterator[Finding]:
+    """Features of few values, or with one value that has a positive probability."""
+    n = len(f.some)
+    if n < 10 * MOST_VALUES:
+        return
+    few, atoms, named = [], [], []
+    for i in f.varying:
+        values, counts = np.unique(f.some[:, i], return_counts=True)
+        top = int(np.argmax(counts))
+        if len(values) <= MOST_VALUES:
+            few.append(f"{f.names[i]} ({len(values)} values)")
+            if data.columns and data.columns[i].strip().lower() in LABEL_NAMES:
+                named.append(data.columns[i])
+        elif counts[top] > 0.1 * n:
+            atoms.append(f"{f.names[i]} is {values[top]:g} in {counts[top] / n:.0%} of the rows")
+    if named:
+        yield Finding(
+            "info",
+            "A feature that may be a label",
+            f"Column {named[0]!r} is read as a number to be generated.",
+            f"If it names classes, load with label={named[0]!r}.",
+        )
+    if few:
+        yield Finding(
+            "warning",
+            "Features of few values",
+            f"{len(few)} of {f.rows.shape[1]}: {listed(few)}.",
+            "Samples will fall between these values, and densities grow without bound on them: "
+            "make one the label, leave them out, or round samples.",
+        )
+    if atoms:
+        yield Finding(
+            "warning",
+            "One value occurs very often",
+            f"{listed(atoms)}.",
+            "A density has no point masses: model such a value apart, or expect it to be blurred.",
+        )
+
+
+def _outliers(f: _Features) -> Iterator[Finding]:
+    """Values further from the median than 20 spreads, a spread being the quartile range / 1.349
+    (the standard deviation if normal); the standard deviation where that range vanishes."""
+    q1, median, q3 = np.quantile(f.some, [0.25, 0.5, 0.75], axis=0)
+    spread = (q3 - q1) / 1.349
+    spread = np.where(spread > 1e-6 * f.std, spread, f.std)
+    far = np.maximum(f.high - median, median - f.low) > SPREADS * spread
+    far &= f.low < f.high
+    if not far.any():
+        return
+    out = np.abs(f.rows[:, far] - median[far]) > SPREADS * spread[far]
+    rows = np.flatnonzero(out.any(1))
+    distance = np.abs(f.rows[:, far] - median[far]) / spread[far]
+    row, column = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    place = int(np.flatnonzero(far)[column])
+    yield Finding(
+        "warning",
+        "Outliers or heavy tails",
+        f"{len(rows)} of {len(f.rows)} rows lie more than {SPREADS} spreads from the median in "
+        f"one of {int(far.sum())} features; the furthest is {f.rows[row, place]:g} in "
+        f"{f.names[place]}, row {int(row)} (counting from 0), where the median is "
+        f"{median[place]:.3g} and the spread {spread[place]:.3g}.",
+        "If these are mistakes (units, missing-value codes such as -999), remove them; if real, "
+        "take logarithms or ranks first: few rows will decide the scale.",
+    )
+
+
+def _dependent(f: _Features) -> Iterator[Finding]:
+    """Directions with less than a millionth of the variance of standardized features."""
+    moving = f.varying
+    d = len(moving)
+    if not 2 <= d <= 512 or len(f.some) <= 2 * d:
+        return
+    z = (f.some[:, moving] - f.mean[moving]) / f.std[moving]
+    values, vectors = np.linalg.eigh(z.T @ z / (len(z) - 1))
+    flat = int((values < 1e-6).sum())
+    if not flat:
+        return
+    weights = np.abs(vectors[:, 0])
+    involved = [f.names[moving[i]] for i in np.argsort(-weights) if weights[i] > 0.05]
+    yield Finding(
+        "warning",
+        "Features that follow from others",
+        f"In {flat} of {d} directions the features do not vary; one of them involves "
+        f"{listed(involved)}.",
+        "Rows lie on a plane, where densities are infinite: leave out columns that are sums, "
+        "copies or other units of the rest.",
+    )

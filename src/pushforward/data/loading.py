@@ -1,0 +1,268 @@
+"""One door for all data: `load`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pushforward._extras import require
+from pushforward.data.arrays import read_array, read_npy, read_npz
+from pushforward.data.columns import closest
+from pushforward.data.dataset import Data
+from pushforward.data.frames import read_frame, read_parquet
+from pushforward.data.images import SUFFIXES, read_folder
+from pushforward.data.items import is_items, read_items
+from pushforward.data.raw import Raw, assemble
+from pushforward.data.tables import read_table
+from pushforward.data.toys import TOYS
+from pushforward.errors import InputError
+
+__all__ = ["NAMES", "load"]
+
+NAMES: dict[str, str] = {
+    "digits": "1797 handwritten digits, 8 x 8 pixels of 17 gray levels, 10 classes",
+    "two_moons": "two interleaved half circles",
+    "8gaussians": "eight Gaussians on a circle",
+    "25gaussians": "twenty-five narrow Gaussians on a grid",
+    "checkerboard": "uniform on eight squares of a board",
+    "swiss_roll": "a spiral",
+    "pinwheel": "five bent blades",
+}
+
+Options = dict[str, Any]
+
+FORMATS = ".npy, .npz, .csv, .tsv, .parquet, or a folder of images"
+
+
+def load(
+    source: Any,
+    *,
+    name: str | None = None,
+    label: Any = None,
+    n: int | None = None,
+    seed: int | None = None,
+    key: str | None = None,
+    columns: Sequence[str | int] | None = None,
+    header: bool | None = None,
+    size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    kind: str | None = None,
+    levels: int | None = None,
+    value_range: Sequence[float] | None = None,
+    drop_nonfinite: bool = False,
+) -> Data:
+    """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
+
+    Everything becomes float32, integers and float64 included, in the units it came in. Arrays
+    `(N,)` become `(N, 1)`. Rows of shape `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are
+    images, and so are 8-bit rows `(H, W)`; `kind` overrules this. Labels that are whole numbers
+    from 0 stay as they are, other labels are numbered in sorted order (see `Data.classes`).
+
+    Args:
+        source: one of `NAMES`; the path of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or
+            of a folder of images with or without one subfolder per class; an array, a tensor, a
+            nested list, a pandas data frame; a map-style `Dataset` of `x` or `(x, label)`; `Data`.
+        name: what reports call the data; by default the built-in name or that of the file.
+        label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
+            array of labels in an `.npz` (`c`, `y` or `labels` by default); for data in memory, the
+            labels themselves, `(N,)`. `False` leaves labels out; `True` labels the points of a toy
+            law by the part that they came from.
+        n: how many points to draw from a toy law, 10000 by default.
+        seed: of the toy law, 0 by default.
+        key: which array of an `.npz` is the data; `x`, or the only one, by default.
+        columns: which columns of a table to learn from; all but the label by default.
+        header: whether the first line of a text table names its columns; by default, whether it
+            reads like names.
+        size: crop and resize images to `size x size` or `(height, width)` pixels.
+        channels: read images as gray (1) or RGB (3).
+        kind: `"vector"` or `"image"`.
+        levels: how many equally spaced values from `value_range[0]` to `value_range[1]` the data
+            can take, for data that is discrete. 8-bit arrays and images have 256.
+        value_range: the smallest and largest possible value.
+        drop_nonfinite: leave out rows with missing, NaN or infinite values, and count them in
+            `Data.dropped`; by default they are an error.
+
+    Raises `InputError` for what cannot be read, naming the file, row, column and value; and
+    `MissingExtraError` where reading needs a package that is not installed.
+
+    >>> print(load("8gaussians", n=1000, seed=1))
+    8gaussians: 1000 vectors of 2
+    >>> print(load([[0.0, 1.0], [2.0, 3.0]], label=[0, 1], name="pair"))
+    pair: 2 vectors of 2, 2 classes
+    """
+    special: Options = {
+        "n": n,
+        "seed": seed,
+        "key": key,
+        "columns": columns,
+        "header": header,
+        "size": size,
+        "channels": channels,
+    }
+    given = {option: value for option, value in special.items() if value is not None}
+    general: Options = {
+        "kind": kind,
+        "levels": levels,
+        "value_range": _range(value_range),
+        "drop_nonfinite": drop_nonfinite or None,
+    }
+    general = {option: value for option, value in general.items() if value is not None}
+    if isinstance(source, Data):
+        return _renamed(source, name, label, given | general)
+    if isinstance(source, str) and source in NAMES:
+        return _built_in(source, name, label, given, general)
+    if isinstance(source, (str, os.PathLike)):
+        path = _existing(source)
+        return assemble(_read_path(path, label, given), name=name or path.stem, **general)
+    raw = _read_object(source, label, given)
+    return assemble(raw, name=name or _plain_name(raw.source), **general)
+
+
+def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data:
+    _refuse(options, (), "data that is loaded already")
+    if label is not None and label is not False:
+        raise InputError(f"label={label!r}: {data.name} is loaded already; build Data(x, c) anew")
+    if label is False:
+        data = dataclasses.replace(data, c=None, classes=())
+    return data if name is None else dataclasses.replace(data, name=name)
+
+
+def _built_in(name: str, alias: str | None, label: Any, given: Options, general: Options) -> Data:
+    if label is not None and not isinstance(label, bool):
+        raise InputError(f"label={label!r}: for built-in data, label is True or False")
+    _refuse(general, (), f"the built-in {name}")
+    if name == "digits":
+        _refuse(given, (), "the built-in digits")
+        return assemble(_read_digits(label is not False), name=alias or name)
+    _refuse(given, ("n", "seed"), f"the toy law {name}")
+    n, seed = given.get("n", 10_000), given.get("seed", 0)
+    if type(n) is not int or n < 2:
+        raise InputError(f"n is the number of points to draw, at least 2, not {n!r}")
+    if type(seed) is not int:
+        raise InputError(f"seed is a whole number, not {seed!r}")
+    x, part = TOYS[name](n, torch.Generator().manual_seed(seed))
+    if label is True and part is None:
+        raise InputError(f"{name} has no parts to label its points by: leave label out")
+    return Data(
+        x, part if label is True else None, name=alias or name, source=f"{name}(n={n}, seed={seed})"
+    )
+
+
+def _read_digits(labels: bool) -> Raw:
+    datasets = require("sklearn.datasets", extra="data", purpose="load the digits")
+    bunch = datasets.load_digits()
+    return Raw(
+        bunch.images[:, None],
+        bunch.target if labels else None,
+        "digits",
+        levels=17,
+        value_range=(0.0, 16.0),
+    )
+
+
+def _existing(source: str | os.PathLike[str]) -> Path:
+    path = Path(source).expanduser()
+    if str(source).strip() and path.exists():
+        return path
+    if isinstance(source, str) and not path.suffix and len(path.parts) < 2:
+        known = ", ".join(NAMES)
+        raise InputError(
+            f"there is no built-in data, file or folder {source!r}{closest(source, list(NAMES))}; "
+            f"built in are {known}"
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{path} does not exist, nor does the folder {folder}")
+    here = [entry.name for entry in folder.iterdir()]
+    raise InputError(f"{path} does not exist{closest(path.name, here)}")
+
+
+def _read_path(path: Path, label: Any, given: Options) -> Raw:
+    if path.is_dir():
+        _refuse_run(path)
+        _refuse(given, ("size", "channels"), "a folder of images")
+        return read_folder(path, label, **given)
+    if not path.is_file():
+        raise InputError(f"{path} is neither a file nor a folder")
+    suffix = path.suffix.lower()
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    try:
+        if suffix == ".npy":
+            _refuse(given, (), "an .npy file")
+            return read_npy(path, label)
+        if suffix == ".npz":
+            _refuse(given, ("key",), "an .npz file")
+            return read_npz(path, label=label, key=given.get("key"))
+        if suffix in (".csv", ".tsv"):
+            _refuse(given, ("columns", "header"), "a text table")
+            return read_table(path, label, **given)
+        if suffix == ".parquet":
+            _refuse(given, ("columns",), "a parquet file")
+            return read_parquet(path, label, **given)
+    except PermissionError:
+        raise InputError(f"{path} may not be read by this user: change its permissions") from None
+    raise InputError(f"{path}: {_way_out(suffix)}")
+
+
+def _way_out(suffix: str) -> str:
+    if suffix in SUFFIXES:
+        return "one picture is no data set; give the folder of pictures"
+    if suffix in (".pt", ".pth", ".pkl", ".pickle", ".joblib"):
+        return f"reading a pickle can run code, so {suffix} is not read; save {FORMATS}"
+    if suffix == ".safetensors":
+        return "this is a saved model; open it with pushforward.load(folder)"
+    return f"{suffix or 'a file without a suffix'} is not read; these are: {FORMATS}"
+
+
+def _refuse_run(path: Path) -> None:
+    if any((path / mark).exists() for mark in ("manifest.json", "model.safetensors")):
+        samples = path / "samples.npz"
+        instead = f"; its samples are in {samples}" if samples.exists() else ""
+        raise InputError(
+            f"{path} is a run or a saved model, not data: open it with "
+            f"pushforward.load({str(path)!r}){instead}"
+        )
+
+
+def _read_object(source: Any, label: Any, given: Options) -> Raw:
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        _refuse(given, ("columns",), "a data frame")
+        return read_frame(source, label, **given)
+    what = type(source).__name__
+    _refuse(given, (), f"a {what} in memory")
+    if is_items(source):
+        return read_items(source, label)
+    if source is None or (callable(source) and not hasattr(source, "__array__")):
+        raise InputError(f"{source!r} is not data: give one of {', '.join(NAMES)}, or {FORMATS}")
+    noun = "tensor" if isinstance(source, torch.Tensor) else "array"
+    return read_array(source, label, f"the {noun}")
+
+
+def _plain_name(source: str) -> str:
+    return source.removeprefix("the ")
+
+
+def _refuse(options: Options, known: Sequence[str], what: str) -> None:
+    """An error for options that mean nothing for this kind of source."""
+    odd = [option for option in options if option not in known]
+    if odd:
+        usable = f"; it takes {', '.join(f'{o}=' for o in known)}" if known else ""
+        raise InputError(f"{odd[0]}={options[odd[0]]!r} means nothing for {what}{usable}")
+
+
+def _range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
+    if value_range is None:
+        return None
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        raise InputError(f"value_range is (low, high), not {value_range!r}") from None
+    return low, high

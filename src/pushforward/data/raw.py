@@ -1,0 +1,212 @@
+"""What every reader hands on, and the checks that turn it into `Data`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data.dataset import Data, Kind
+from pushforward.data.labels import encode
+from pushforward.errors import InputError
+
+__all__ = ["Raw", "assemble", "counted"]
+
+CHANNELS = (1, 3, 4)
+
+
+def counted(i: int) -> str:
+    """How an array's row is named in errors.
+
+    >>> counted(3)
+    'row 3 (counting from 0)'
+    """
+    return f"row {i} (counting from 0)"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Numbers as a reader found them.
+
+    Args:
+        x: numeric array `(N, ...)`, of any real dtype.
+        labels: `(N,)` numbers or text, or `None`.
+        source: the file, folder or object that errors name.
+        row: how errors name row `i`: "line 7", "file cat/3.png".
+        columns: the names of the features, for tables.
+        levels: the number of equally spaced values over `value_range`, if discrete.
+        value_range: the range that the format allows.
+    """
+
+    x: NDArray[Any]
+    labels: NDArray[Any] | None
+    source: str
+    row: Callable[[int], str] = counted
+    columns: tuple[str, ...] = ()
+    levels: int | None = None
+    value_range: tuple[float, float] | None = None
+
+
+def assemble(
+    raw: Raw,
+    *,
+    name: str,
+    kind: str | None = None,
+    levels: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    drop_nonfinite: bool = False,
+) -> Data:
+    """Check a reader's numbers and make them `Data` of float32.
+
+    Raises `InputError` for fewer than two rows, rows without numbers, values that are not finite
+    in float32, labels that are not classes, and values off the grid that `levels` promises.
+
+    >>> print(assemble(Raw(np.eye(3), None, "an array"), name="eye"))
+    eye: 3 vectors of 3
+    """
+    x = raw.x
+    if x.ndim == 0:
+        raise InputError(f"{raw.source} is a single number: data has one row per data point")
+    if x.ndim == 1:
+        x = x[:, None]
+    if len(x) == 0:
+        raise InputError(f"{raw.source} has no rows: there is nothing to learn from")
+    if 0 in x.shape:
+        raise InputError(f"{raw.source} of shape {x.shape} has rows without a number in them")
+    if len(x) == 1:
+        raise InputError(
+            f"{raw.source} of shape {x.shape} has one row, and one data point shows no law. "
+            "If this is one series of many points, reshape it to (N, 1)"
+        )
+    dtype = x.dtype
+    x, kept_kind = _as_images(x, kind, raw.source)
+    keep = _finite_rows(x, raw, drop_nonfinite)
+    labels = raw.labels
+    if labels is not None and len(labels) != len(x):
+        raise InputError(f"{raw.source} has {len(x)} rows but {len(labels)} labels")
+    numbers = np.flatnonzero(keep)
+    c: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    if labels is not None:
+        c, classes = encode(labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
+    if levels is None and value_range is None:
+        levels, value_range = raw.levels, raw.value_range
+        if levels is None and dtype == np.uint8:
+            levels, value_range = 256, (0.0, 255.0)
+        elif levels is None and dtype == np.bool_:
+            levels, value_range = 2, (0.0, 1.0)
+    # A copy: data that changes under its fingerprint would be worse than the memory.
+    values = torch.tensor(x if keep.all() else x[keep], dtype=torch.float32)
+    data = Data(
+        values,
+        c,
+        name=name,
+        kind=kept_kind,
+        levels=levels,
+        value_range=value_range,
+        source=raw.source,
+        columns=raw.columns if values.ndim == 2 else (),
+        classes=classes,
+        dropped=int((~keep).sum()),
+    )
+    _check_levels(data, lambda i: raw.row(int(numbers[i])))
+    return data
+
+
+def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[Any], Kind]:
+    """`(N, C, H, W)` where the rows are images: by `kind`, or by their shape.
+
+    Rows `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are images, and so are 8-bit rows
+    `(H, W)`; channels come first if both readings fit.
+    """
+    if kind not in (None, "vector", "image"):
+        raise InputError(f"kind is 'vector' or 'image', not {kind!r}")
+    if kind == "vector":
+        return x, "vector"
+    if x.ndim == 3 and (kind == "image" or x.dtype == np.uint8):
+        return x[:, None], "image"
+    if x.ndim == 4 and x.shape[1] in CHANNELS:
+        return x, "image"
+    if x.ndim == 4 and x.shape[3] in CHANNELS:
+        return x.transpose(0, 3, 1, 2), "image"
+    if kind == "image":
+        if x.ndim == 4:
+            return x, "image"
+        raise InputError(
+            f"{source} has rows of shape {x.shape[1:]}, but images are (H, W), (C, H, W) or "
+            "(H, W, C): reshape it"
+        )
+    return x, "vector"
+
+
+def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
+    """Which rows are finite in float32, `(N,)`; an error for the first that is not."""
+    keep = np.ones(len(x), dtype=bool)
+    if x.dtype.kind != "f":
+        return keep
+    flat = x.reshape(len(x), -1)
+    finite = np.isfinite(flat)
+    keep = finite.all(1)
+    if not keep.all() and not drop:
+        row = int(np.argmin(keep))
+        raise InputError(
+            f"{raw.source}, {raw.row(row)}{_place(raw, x, finite[row])} holds "
+            f"{flat[row][~finite[row]][0]}; {int((~keep).sum())} of {len(x)} rows are not finite: "
+            "fill them in, or leave them out with drop_nonfinite=True"
+        )
+    if not keep.any():
+        raise InputError(f"{raw.source}: every one of the {len(x)} rows has a non-finite value")
+    if int(keep.sum()) == 1:
+        raise InputError(f"{raw.source}: only one of {len(x)} rows is free of non-finite values")
+    if x.dtype.itemsize <= 4:
+        return keep
+    largest = float(np.finfo(np.float32).max)
+    small = (np.abs(flat) <= largest) | ~keep[:, None]
+    if not small.all():
+        row = int(np.argmin(small.all(1)))
+        raise InputError(
+            f"{raw.source}, {raw.row(row)}{_place(raw, x, small[row])} holds "
+            f"{flat[row][~small[row]][0]:g}, beyond the float32 range of {largest:.3g}: "
+            "rescale it"
+        )
+    return keep
+
+
+def _place(raw: Raw, x: NDArray[Any], good: NDArray[np.bool_]) -> str:
+    """Where in a row the first bad entry sits."""
+    entry = int(np.argmin(good))
+    if raw.columns:
+        return f", column {raw.columns[entry]!r}"
+    if x.ndim == 2:
+        return f", column {entry}" if x.shape[1] > 1 else ""
+    return f", entry {tuple(int(i) for i in np.unravel_index(entry, x.shape[1:]))}"
+
+
+def _check_levels(data: Data, row: Callable[[int], str]) -> None:
+    """An error for the first value outside `value_range` or off the grid of `levels`."""
+    if data.value_range is None:
+        return
+    low, high = data.value_range
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError(f"value_range {data.value_range} must be finite")
+    grid = (data.x.flatten(1).double() - low) / (high - low)
+    bad = (grid < -1e-6) | (grid > 1 + 1e-6)
+    what = f"outside value_range ({low:g}, {high:g})"
+    if data.levels is not None and not bad.any():
+        steps = grid * (data.levels - 1)
+        # float32 values such as 37/255 sit beside their level by a rounding error.
+        bad = (steps - steps.round()).abs() > 1e-3
+        what = f"not one of the {data.levels} levels from {low:g} to {high:g}"
+    if bad.any():
+        first = int(bad.any(1).int().argmax())
+        value = float(data.x[first].flatten()[bad[first]][0])
+        raise InputError(
+            f"{data.source}, {row(first)} holds {value:g}, {what}: correct levels= and "
+            "value_range=, or leave them out"
+        )
