@@ -1,0 +1,32 @@
+"""A number with its standard error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated number and one standard error of it.
+
+    Args:
+        value: the estimate.
+        stderr: its standard error; NaN where too few numbers were given to have one.
+        n: how many numbers it rests on.
+
+    >>> print(Estimate(0.5312, 0.0123, n=2000))
+    0.531 ± 0.012
+    """
+
+    value: float
+    stderr: float
+    n: int
+
+    def __str__(self) -> str:
+        if self.stderr > 0:
+            # Two digits of the error, and as many of the value as the error leaves meaning to.
+            digits = max(1 - int(f"{self.stderr:.1e}".partition("e")[2]), 0)
+            return f"{self.value:.{digits}f} ± {self.stderr:.{digits}f}"
+        return f"{self.value:.4g}"
