@@ -1,49 +1,80 @@
 # Every target makes the environment it needs first; all of them can run again, in any order.
-# Paths are relative, so the folder may have spaces in its name.
+# Paths are relative, so the name of the folder may hold spaces.
 
 PYTHON ?= python3
-BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-DEMO := runs/digits
+THREADS ?= 2
+DEMO_STEPS ?= 4000
 
-.PHONY: help install demo test lint docs bench-smoke clean
+BIN := .venv/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c .venv/constraints.txt
+RUN := runs/digits
+
+# Small tensors run fastest on one thread, and the tests already use two processes.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Idle threads must not spin: on a machine with other work that costs more than it gains.
+DEMO_THREADS := OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE
+
+.PHONY: help install demo test lint docs docs-serve clean
 
 help:
-	@echo "make install  the environment in .venv, with the pushforward command in $(BIN)"
+	@echo "make install  the environment in .venv, with the command $(BIN)/pushforward"
 	@echo "make demo     train on handwritten digits, sample, evaluate (about five minutes)"
 	@echo "make test     lint, types, documentation, examples and tests"
-	@echo "make docs     the documentation in site/"
+	@echo "make lint     ruff and mypy alone"
+	@echo "make docs     the documentation, in site/ (make docs-serve shows it while it is written)"
+	@echo "make clean    remove the environment and what was built (runs/ stays)"
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("pushforward needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+# An environment that is already there is used as it is, so that it can hold a build of torch that
+# was chosen by hand. A half-made one is taken away again.
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("pushforward needs Python 3.11 or newer, but " + sys.executable + " is " + sys.version.split()[0] + ": try make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "This Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making the virtual environment .venv"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
-# The stamps remember which extras are there for which version of the project file.
-.venv/.install: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[plots,data]'
+# The pins, with the torch that is already in the environment in place of the pinned one.
+.venv/constraints.txt: constraints.txt | $(PY)
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip
+	@torch=$$($(PY) -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null) \
+	  && sed "s/^torch==.*/torch==$$torch/" constraints.txt > $@.partial \
+	  || cp constraints.txt $@.partial
+	@mv $@.partial $@
+
+# The stamps are older than the project file when there is something to install again.
+.venv/.install: pyproject.toml .venv/constraints.txt
+	@echo "Installing pushforward and what it needs"
+	@$(PIP) -e '.[plots,data]'
 	@touch $@
 
 .venv/.dev: .venv/.install
-	$(PIP) -e '.[plots,data,tensorboard,docs,dev]'
+	@echo "Installing what tests and documentation need"
+	@$(PIP) -e '.[plots,data,tensorboard,docs,dev]'
 	@touch $@
 
 install: .venv/.install
+	@echo "Ready: $(BIN)/pushforward --help"
 
 demo: .venv/.install
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pushforward train --recipe examples/digits.yaml --out $(DEMO) --resume
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pushforward evaluate $(DEMO)
+	$(DEMO_THREADS) $(BIN)/pushforward train digits --out $(RUN) --steps $(DEMO_STEPS) --resume
+	$(DEMO_THREADS) $(BIN)/pushforward evaluate $(RUN)
+	@echo
+	@for file in report.html samples.png; do test -f $(RUN)/$$file && echo "$(RUN)/$$file"; done
 
 lint: .venv/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 docs: .venv/.dev
-	$(BIN)/mkdocs build --strict --quiet
+	$(PY) -m mkdocs build --strict --quiet
 
+docs-serve: .venv/.dev
+	$(PY) -m mkdocs serve
+
+# What the tests print last is the last line here.
 test: lint docs
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2
+	$(ONE_THREAD) $(PY) -m pytest -q -n 2
 
 clean:
-	rm -rf .venv site build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
