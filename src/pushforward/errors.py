@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "CapabilityError",
     "InputError",
@@ -31,4 +33,8 @@ class MissingExtraError(PushforwardError, ImportError):
 
 
 class TrainingError(PushforwardError, RuntimeError):
-    """Training cannot go on; what was saved before stays."""
+    """Training cannot go on; what was saved before stays, and the run so far is in `run`."""
+
+    def __init__(self, message: str, run: Any = None) -> None:
+        super().__init__(message)
+        self.run = run

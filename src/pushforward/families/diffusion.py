@@ -172,7 +172,7 @@ class Diffusion(nn.Module):
         steps_before = self._steps(steps, denoise)
         times = self._grid(grid, steps_before, start, stop)
         rule = samplers.resolve(sampler)
-        generator = resolve(seed, generator, self._device)
+        generator = resolve(seed, generator, self.device)
         labels = self._labels(c, n)
         # Drawn at once, so that an ODE sampler's result does not depend on the batch size.
         prior = self._prior(n, times[0], generator)
@@ -216,7 +216,7 @@ class Diffusion(nn.Module):
         if not 2 <= frames <= steps:
             raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
         times = self._grid(None, steps, None, None)
-        generator = resolve(seed, None, self._device)
+        generator = resolve(seed, None, self.device)
         transport = Transport(self._model(self._labels(c, n), guidance), self.process)
         prior = self._prior(n, times[0], generator)
         with self._evaluating():
@@ -265,7 +265,7 @@ class Diffusion(nn.Module):
         assert self.standardizer is not None
         z = self._inward(x)
         times = self._grid(None, steps, None, stop)[::-1]
-        generator = resolve(seed, generator, self._device)
+        generator = resolve(seed, generator, self.device)
         labels = self._labels(c, len(z))
         prior = self.process.prior(tuple(z.shape[1:]), times[-1])
         rows = self._batches(len(z), batch_size)
@@ -299,7 +299,8 @@ class Diffusion(nn.Module):
     # -- inside ---------------------------------------------------------------------------------
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where the network is."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     @contextmanager
@@ -355,7 +356,7 @@ class Diffusion(nn.Module):
             raise CapabilityError(
                 "this model was made without labels: give its network num_classes"
             )
-        labels = torch.as_tensor(c, device=self._device)
+        labels = torch.as_tensor(c, device=self.device)
         if labels.is_floating_point() or labels.ndim > 1:
             raise InputError("labels are integers, one for all or one per state")
         labels = labels.expand(n) if labels.ndim == 0 else labels

@@ -84,7 +84,9 @@ def load(
     """
     folder = _locate(Path(path), checkpoint)
     spec = read_config(folder)
-    model = config.build(spec, trust, **({} if net is None else {"net": net}))
+    # The weights are about to be replaced: their random start must not move the user's generator.
+    with torch.random.fork_rng(devices=[]):
+        model = config.build(spec, trust, **({} if net is None else {"net": net}))
     weights = folder / "ema.safetensors"
     if not weights.is_file():
         weights = folder / "model.safetensors"

@@ -1,0 +1,83 @@
+"""Where the numbers of a run go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from pushforward._extras import require
+
+__all__ = ["JsonLines", "TensorBoard", "Tracker", "read_history"]
+
+
+class Tracker(Protocol):
+    """Anything that takes numbers step by step."""
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Record the metrics of one step."""
+
+    def close(self) -> None:
+        """Write what is left and let go of files."""
+
+
+class JsonLines:
+    """One JSON object per line, appended and flushed at once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tracker = JsonLines(Path(folder) / "metrics.jsonl")
+    ...     tracker.log(1, {"loss": 0.5})
+    ...     tracker.close()
+    ...     read_history(Path(folder) / "metrics.jsonl")
+    [{'step': 1, 'loss': 0.5}]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Append a line."""
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoard:
+    """TensorBoard event files; needs the extra `tensorboard`.
+
+    Raises `MissingExtraError` with its installation if the package is missing.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        require("tensorboard", extra="tensorboard", purpose="write TensorBoard files")
+        writer = require("torch.utils.tensorboard", extra="tensorboard", purpose="write events")
+        self._writer = writer.SummaryWriter(str(folder))
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Add each number as a scalar."""
+        for name, value in metrics.items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._writer.close()
+
+
+def read_history(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl` up to a step; a last line cut short by a crash is left out."""
+    if not path.is_file():
+        return []
+    history = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        if up_to is None or entry["step"] <= up_to:
+            history.append(entry)
+    return history
