@@ -7,7 +7,7 @@ DEMO_STEPS ?= 4000
 
 BIN := .venv/bin
 PY := $(BIN)/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c .venv/constraints.txt
+PIP := $(PY) -m pip install -qq --disable-pip-version-check -c .venv/constraints.txt
 RUN := runs/digits
 
 # Small tensors run fastest on one thread, and the tests already use two processes.
@@ -43,7 +43,7 @@ $(PY):
 
 # The stamps are older than the project file when there is something to install again.
 .venv/.install: pyproject.toml .venv/constraints.txt
-	@echo "Installing pushforward and what it needs"
+	@echo "Installing pushforward and what it needs (minutes, the first time)"
 	@$(PIP) -e '.[plots,data]'
 	@touch $@
 
