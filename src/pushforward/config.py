@@ -74,10 +74,11 @@ def arguments(obj: Any) -> dict[str, Any]:
     return dict(getattr(obj, _RECORD))
 
 
-def describe(obj: Any) -> Any:
+def describe(obj: Any, unnamed: str = "") -> Any:
     """Plain YAML values that rebuild `obj`.
 
-    Raises `InputError` for what cannot be written down, naming it.
+    The argument called `unnamed` may be an object that cannot be written down: its class is noted,
+    and it has to be given again to `build`. Raises `InputError` for what cannot be written down, naming it.
 
     >>> from pushforward.schedules import VP
     >>> describe(VP())
@@ -90,12 +91,22 @@ def describe(obj: Any) -> Any:
     if isinstance(obj, dict):
         return {str(key): describe(value) for key, value in obj.items()}
     if is_configurable(obj):
-        args = {name: describe(value) for name, value in arguments(obj).items()}
+        args = {
+            name: _describe_or_note(value) if name == unnamed else describe(value)
+            for name, value in arguments(obj).items()
+        }
         return {"class": _public_name(type(obj)), "args": args}
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
         "decorate the class with pushforward.configurable (its arguments must be plain values)"
     )
+
+
+def _describe_or_note(obj: Any) -> Any:
+    try:
+        return describe(obj)
+    except InputError:
+        return {"unnamed": f"{type(obj).__module__}.{type(obj).__qualname__}"}
 
 
 def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
@@ -112,6 +123,11 @@ def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
         return [build(item, trust) for item in spec]
     if not isinstance(spec, dict):
         return spec
+    if "unnamed" in spec:
+        raise InputError(
+            f"{spec['unnamed']} could not be written to the configuration: make it yourself and "
+            "pass it to pushforward.load as net="
+        )
     if "class" not in spec:
         return {key: build(value, trust) for key, value in spec.items()}
     extra = set(spec) - {"class", "args"}

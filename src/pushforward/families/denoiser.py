@@ -42,7 +42,8 @@ class Denoiser(nn.Module):
         elif time.ndim == 0:
             time = time.expand(len(x_t))
         # Most tables leave the input as it is; one pass over the state saved per step.
-        scaled = x_t if row.scale_in == 1.0 else x_t * like(row.scale_in, x_t)
+        plain = isinstance(row.scale_in, float) and row.scale_in == 1.0
+        scaled = x_t if plain else x_t * like(row.scale_in, x_t)
         output = self.net(scaled, time, c)
         if output.shape != x_t.shape:
             raise InputError(

@@ -98,7 +98,7 @@ class Diffusion(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """The model as plain values, without its weights."""
-        return config.describe(self)
+        return config.describe(self, unnamed="net")
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""

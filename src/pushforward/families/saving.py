@@ -41,12 +41,13 @@ def versions() -> dict[str, Any]:
     }
 
 
-def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
+def save(model: Any, folder: str | os.PathLike[str]) -> Path:
     """Write a model to a folder; each file is replaced at once, never half written.
 
-    Raises `InputError` if the model holds an object that no configuration can name.
+    A network that no configuration can name is left out and has to be given again to `load`.
+    Raises `InputError` if the model holds any other such object.
     """
-    spec = {"model": config.describe(model)}
+    spec = {"model": model.describe()}
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     partial = path / "model.safetensors.partial"

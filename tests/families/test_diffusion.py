@@ -1,0 +1,225 @@
+"""The diffusion family: its contract, its files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import pushforward as pf
+from pushforward.errors import CapabilityError, InputError
+from pushforward.parametrizations import EDM
+from pushforward.processes import Gaussian
+from pushforward.schedules import Rectified
+
+PREDICTIONS = list(pf.parametrizations.NAMES)
+
+
+def _noisy(model: nn.Module) -> nn.Module:
+    """Networks start at zero; give every weight something to say."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+    return model
+
+
+@pytest.mark.parametrize("predict", PREDICTIONS)
+def test_the_contract_for_every_prediction(predict: str) -> None:
+    model = pf.Diffusion(pf.nn.MLP(3, width=8), predict=predict)
+    x = 5 + torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    model.standardize(x)
+    losses = model.loss(x, generator=torch.Generator().manual_seed(1))
+    assert losses.shape == (50,)
+    assert torch.isfinite(losses).all()
+    losses.mean().backward()
+    samples = model.sample(4, steps=3, seed=0)
+    assert samples.shape == (4, 3)
+    assert torch.isfinite(samples).all()
+    result = model.log_prob(x[:2], steps=4)
+    assert result.value.shape == result.stderr.shape == (2,)
+
+
+def test_the_simple_loss_is_the_squared_error_of_the_noise() -> None:
+    # A network that answers zero has the loss E |noise|^2 = 1 per dimension under `noise`.
+    class Zero(nn.Module):
+        def forward(self, x, t, c=None):
+            return torch.zeros_like(x)
+
+    model = pf.Diffusion(Zero(), predict="noise")
+    x = torch.randn(4000, 5, generator=torch.Generator().manual_seed(0))
+    loss = model.loss(x, generator=torch.Generator().manual_seed(1)).mean()
+    assert float(loss) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("sampler", pf.samplers.NAMES)
+def test_a_seed_fixes_the_sample_whatever_the_batch(sampler: str) -> None:
+    model = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
+    first = model.sample(6, sampler=sampler, steps=5, seed=3)
+    assert torch.equal(first, model.sample(6, sampler=sampler, steps=5, seed=3))
+    if sampler in {"euler", "tau-leap", "ddim", "heun", "dpm++2m"}:
+        split = model.sample(6, sampler=sampler, steps=5, seed=3, batch_size=2)
+        assert torch.allclose(first, split, atol=1e-5)
+
+
+def test_any_module_with_the_signature_is_a_network() -> None:
+    class Mine(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x, t, c=None):
+            assert t.shape == x.shape[:1]
+            return self.layer(torch.cat([x, t[:, None]], -1))
+
+    model = pf.Diffusion(Mine())
+    model.standardize(torch.randn(10, 2))
+    assert model.sample(3, steps=2, seed=0).shape == (3, 2)
+
+
+class Plain(nn.Module):
+    """A network that no configuration can name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x, t, c=None):
+        return self.layer(x)
+
+
+def test_saving_and_loading(tmp_path: Path) -> None:
+    net = pf.nn.MLP(2, width=8, num_classes=3)
+    model = _noisy(pf.Diffusion(net, Gaussian(Rectified()), EDM(0.5), times="logit-normal"))
+    model.standardize(3 * torch.randn(20, 2) - 7)
+    model.save(tmp_path / "model")
+    loaded = pf.load(tmp_path / "model")
+    assert loaded.describe() == model.describe()
+    assert torch.equal(loaded.sample(5, 1, seed=0), model.sample(5, 1, seed=0))
+    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 1
+    assert sorted(p.suffix for p in (tmp_path / "model").iterdir()) == [
+        ".json",
+        ".safetensors",
+        ".yaml",
+    ]
+
+
+def test_a_network_of_the_users_is_handed_back_when_loading(tmp_path: Path) -> None:
+    model = pf.Diffusion(Plain(), event_shape=(2,))
+    model.save(tmp_path)
+    with pytest.raises(InputError, match=r"Plain.*net="):
+        pf.load(tmp_path)
+    loaded = pf.load(tmp_path, net=Plain())
+    assert torch.equal(loaded.sample(2, seed=0), model.sample(2, seed=0))
+
+
+def test_loading_runs_no_code_from_a_file(tmp_path: Path) -> None:
+    pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).save(tmp_path)
+    path = tmp_path / "config.yaml"
+    for attack in (
+        "os:system",
+        "subprocess:Popen",
+        "config.import_module",
+        "cli.main",
+        "os.system",
+    ):
+        config = yaml.safe_load(path.read_text())
+        config["model"]["args"]["net"] = {"class": attack, "args": {"command": "touch /tmp/owned"}}
+        path.write_text(yaml.safe_dump(config))
+        with pytest.raises(InputError):
+            pf.load(tmp_path)
+    path.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(InputError, match="does not describe a model"):
+        pf.load(tmp_path)
+
+
+def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no folder"):
+        pf.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="neither a saved model nor a run"):
+        pf.load(tmp_path)
+    pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).save(tmp_path)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    config["model"]["args"]["net"]["args"]["width"] = 9
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="does not fit its configuration"):
+        pf.load(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(InputError, match="layout 99"):
+        pf.load(tmp_path)
+
+
+def test_guidance_pulls_towards_the_label() -> None:
+    net = _noisy(pf.nn.MLP(2, width=16, num_classes=2))
+    model = pf.Diffusion(net, event_shape=(2,))
+    plain = model.sample(3, 1, steps=5, seed=0)
+    assert torch.allclose(plain, model.sample(3, 1, steps=5, seed=0, guidance=1.0))
+    free = model.sample(3, steps=5, seed=0)
+    assert torch.allclose(free, model.sample(3, 1, steps=5, seed=0, guidance=0.0), atol=1e-5)
+    assert not torch.allclose(plain, model.sample(3, 1, steps=5, seed=0, guidance=3.0))
+
+
+def test_film_strips() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8))
+    x = 4 + 0.1 * torch.randn(100, 2)
+    model.standardize(x)
+    times, states = model.trajectory(5, frames=4, steps=10, seed=0)
+    assert len(times) == len(states) == 4
+    assert times == sorted(times, reverse=True)
+    forward = model.noised(x, [0.0, 0.5, 1.0], seed=0)
+    assert torch.allclose(forward[0], x, atol=1e-5)
+    assert forward[2].sub(4).abs().mean() < 1.0
+
+
+def test_progress_is_reported() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    seen = []
+    model.sample(4, steps=5, seed=0, batch_size=2, progress=lambda k, n: seen.append((k, n)))
+    assert seen == [(k, 8) for k in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m: m.sample(0), InputError, "at least one state"),
+        (lambda m: m.sample(2, steps=1), InputError, "at least 2 steps"),
+        (lambda m: m.sample(2, sampler="euller"), InputError, "did you mean 'euler'"),
+        (lambda m: m.sample(2, grid="log"), InputError, "no grid is called"),
+        (lambda m: m.sample(2, 1), CapabilityError, "without labels"),
+        (lambda m: m.sample(2, guidance=2.0), InputError, "needs labels"),
+        (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
+        (lambda m: m.sample(2, stop=2.0), InputError, "start to stop"),
+        (lambda m: m.sample(2, batch_size=0), InputError, "batch_size"),
+        (lambda m: m.loss(torch.zeros(3, 4)), InputError, r"shape \(2,\), not \(4,\)"),
+        (lambda m: m.loss(torch.zeros(3, 2, dtype=torch.long)), InputError, "floating-point"),
+        (lambda m: m.log_prob(torch.zeros(2)), InputError, r"\(B, \*event\)"),
+        (lambda m: m.trajectory(2, frames=1), InputError, "frames"),
+    ],
+)
+def test_bad_requests_are_refused(call, error, message: str) -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    with pytest.raises(error, match=message):
+        call(model)
+
+
+def test_more_bad_requests() -> None:
+    with pytest.raises(InputError, match="not known yet"):
+        pf.Diffusion(pf.nn.MLP(2, width=8)).sample(2)
+    with pytest.raises(InputError, match="no prediction is called 'x'"):
+        pf.Diffusion(pf.nn.MLP(2, width=8), predict="x")
+    with pytest.raises(InputError, match="label_dropout"):
+        pf.Diffusion(pf.nn.MLP(2, width=8), label_dropout=1.5)
+
+    class Wrong(nn.Module):
+        def forward(self, x, t, c=None):
+            return x[:, :1]
+
+    with pytest.raises(InputError, match=r"returned shape \(2, 1\)"):
+        pf.Diffusion(Wrong(), event_shape=(2,)).sample(2)
+    labelled = pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3), event_shape=(2,))
+    with pytest.raises(InputError, match=r"labels lie in 0\.\.2"):
+        labelled.sample(2, 3)
