@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -18,8 +16,6 @@ from pushforward.errors import InputError
 __all__ = ["LABEL_KEYS", "numeric", "read_array", "read_npy", "read_npz"]
 
 LABEL_KEYS = ("c", "y", "labels")
-
-DAMAGE = (ValueError, EOFError, OSError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 def numeric(value: Any, what: str) -> NDArray[Any]:
@@ -94,10 +90,10 @@ def read_npy(path: Path, label: Any) -> Raw:
 
     Raises `InputError` for damaged files and for pickled objects.
     """
-    array = _open(path)
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError(f"{path} is an .npz archive under another name: rename it")
+    with path.open("rb") as file:
+        array = _parse(file, path)
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path} is an .npz archive under another name: rename it")
     return read_array(array, label, str(path))
 
 
@@ -107,10 +103,10 @@ def read_npz(path: Path, key: str | None, label: Any) -> Raw:
     `label` names another array of labels, or `False` for none. Raises `InputError` for damaged
     archives, pickled objects, and archives in which the data cannot be told apart.
     """
-    archive = _open(path)
-    if isinstance(archive, np.ndarray):
-        raise InputError(f"{path} is a single .npy array under another name: rename it")
-    with archive:
+    with path.open("rb") as file:
+        archive = _parse(file, path)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{path} is a single .npy array under another name: rename it")
         keys = list(archive.files)
         if not keys:
             raise InputError(f"{path} is an archive without arrays")
@@ -136,10 +132,10 @@ def read_npz(path: Path, key: str | None, label: Any) -> Raw:
     return read_array(x, label, str(path))
 
 
-def _open(path: Path) -> Any:
+def _parse(file: BinaryIO, path: Path) -> Any:
     try:
-        return np.load(path, allow_pickle=False)
-    except DAMAGE as error:
+        return np.load(file, allow_pickle=False)
+    except Exception as error:  # a damaged file can raise nearly anything
         raise InputError(_unreadable(path, error)) from None
 
 
@@ -151,7 +147,7 @@ def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
         )
     try:
         array: NDArray[Any] = archive[key]
-    except DAMAGE as error:
+    except Exception as error:  # as above; members are read one by one
         raise InputError(_unreadable(path, error, f", array {key!r}")) from None
     return array
 
@@ -162,6 +158,8 @@ def _unreadable(path: Path, error: Exception, where: str = "") -> str:
             f"{path}{where} holds pickled Python objects (or is no numpy file), and reading those "
             "can run code: save plain numbers, np.save(path, x.astype('float32'))"
         )
+    if isinstance(error, MemoryError):
+        return f"{path}{where} does not fit in memory ({error}): give a part of it"
     return f"{path}{where} is damaged or not a numpy file ({error}): save it again"
 
 

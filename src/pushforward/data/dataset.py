@@ -192,5 +192,6 @@ class Data:
         if self.c is not None:
             parts.append(f"{self.num_classes} classes")
         if self.dropped:
-            parts.append(f"{self.dropped} rows with missing values left out")
+            total = len(self) + self.dropped
+            parts.append(f"{self.dropped} of {total} rows left out for missing values")
         return f"{self.name}: {', '.join(parts)}"

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.data.dataset import Data
-from pushforward.data.finding import Finding, listed
+from pushforward.data.finding import Finding, Level, listed
 
 __all__ = ["check"]
 
@@ -32,6 +32,7 @@ class _Features:
     some: Array
     low: Rows
     high: Rows
+    quartiles: Array
     mean: Array
     std: Array
     names: list[str]
@@ -44,16 +45,23 @@ class _Features:
 def check(data: Data, rows: Rows) -> Iterator[Finding]:
     """All that can be said about the features, `rows` being the finite rows, `(N, D)`.
 
-    Moments and quantiles come from a random part of very large data; extremes and constants from
-    all of it.
+    Of very large data a random part serves for quartiles, repeated values and dependence; ranges
+    and moments come from all of it.
     """
     features = _measure(data, rows)
     grid = None if data.levels is not None else _grid(features.some)
     if data.kind == "image":
-        yield from _constant(features, "info")
+        yield from _constant(
+            features, "info", "Usual at the border of pictures; likelihoods count these pixels too."
+        )
         yield from _discrete(grid)
         return
-    yield from _constant(features, "warning")
+    yield from _constant(
+        features,
+        "warning",
+        "Densities have no finite value along them, and "
+        "likelihoods count these features too: leave them out.",
+    )
     yield from _looks_like_images(data)
     yield from _counters(features)
     yield from _offsets(features)
@@ -80,21 +88,24 @@ def _measure(data: Data, rows: Rows) -> _Features:
     else:
         places = np.ndindex(*data.event_shape)
         names = [f"entry {place}" for place in places]
-    return _Features(rows, some, rows.min(0), rows.max(0), some.mean(0), some.std(0, ddof=1), names)
+    quartiles = np.quantile(some, [0.25, 0.5, 0.75], axis=0)
+    mean = rows.mean(0, dtype=np.float64)
+    squares = sum(((rows[i : i + most] - mean) ** 2).sum(0) for i in range(0, n, most))
+    std = np.sqrt(squares / (n - 1))
+    return _Features(rows, some, rows.min(0), rows.max(0), quartiles, mean, std, names)
 
 
-def _constant(f: _Features, level: str) -> Iterator[Finding]:
+def _constant(f: _Features, level: Level, advice: str) -> Iterator[Finding]:
     still = np.flatnonzero(f.low == f.high)
     if len(still) == 0:
         return
     shown = listed([f"{f.names[i]} = {f.low[i]:g}" for i in still])
     verb = "changes" if len(still) == 1 else "change"
     yield Finding(
-        "info" if level == "info" else "warning",
+        level,
         f"{len(still)} of {f.rows.shape[1]} features never {verb}",
         f"Constant: {shown}.",
-        "Densities have no finite value along them: likelihoods count these features too; leave "
-        "them out where you can.",
+        advice,
     )
 
 
@@ -116,7 +127,7 @@ def _counters(f: _Features) -> Iterator[Finding]:
     for i in f.varying:
         steps = np.diff(f.rows[:, i].astype(np.float64))
         if np.abs(steps - steps[0]).max() <= 1e-3 * abs(steps[0]):
-            counting.append(f"{f.names[i]} (step {steps[0]:.6g})")
+            counting.append(f"{f.names[i]} (step {steps[0]:.3g})")
     if counting:
         yield Finding(
             "warning",
@@ -128,7 +139,7 @@ def _counters(f: _Features) -> Iterator[Finding]:
 
 def _offsets(f: _Features) -> Iterator[Finding]:
     """A spread of few float32 steps: the step at `a` is about `2^-23 |a|`."""
-    step = 2.0**-23 * np.maximum(np.abs(f.low), np.abs(f.high)).astype(np.float64)
+    step = 2.0**-23 * np.abs(f.quartiles[1])
     coarse = [i for i in f.varying if f.std[i] < 2000 * step[i]]
     if coarse:
         shown = [
@@ -201,7 +212,7 @@ def _few_values(data: Data, f: _Features) -> Iterator[Finding]:
         values, counts = np.unique(f.some[:, i], return_counts=True)
         top = int(np.argmax(counts))
         if len(values) <= MOST_VALUES:
-            few.append(f"{f.names[i]} ({len(values)} values)")
+            few.append(f"{f.names[i]} ({max(len(values), 2)} values)")
             if data.columns and data.columns[i].strip().lower() in LABEL_NAMES:
                 named.append(data.columns[i])
         elif counts[top] > 0.1 * n:
@@ -233,7 +244,7 @@ def _few_values(data: Data, f: _Features) -> Iterator[Finding]:
 def _outliers(f: _Features) -> Iterator[Finding]:
     """Values further from the median than 20 spreads, a spread being the quartile range / 1.349
     (the standard deviation if normal); the standard deviation where that range vanishes."""
-    q1, median, q3 = np.quantile(f.some, [0.25, 0.5, 0.75], axis=0)
+    q1, median, q3 = f.quartiles
     spread = (q3 - q1) / 1.349
     spread = np.where(spread > 1e-6 * f.std, spread, f.std)
     far = np.maximum(f.high - median, median - f.low) > SPREADS * spread
@@ -259,12 +270,13 @@ def _outliers(f: _Features) -> Iterator[Finding]:
 
 def _dependent(f: _Features) -> Iterator[Finding]:
     """Directions with less than a millionth of the variance of standardized features."""
-    moving = f.varying
+    spread = f.some.std(0)
+    moving = np.flatnonzero(spread > 0)
     d = len(moving)
     if not 2 <= d <= 512 or len(f.some) <= 2 * d:
         return
-    z = (f.some[:, moving] - f.mean[moving]) / f.std[moving]
-    values, vectors = np.linalg.eigh(z.T @ z / (len(z) - 1))
+    z = (f.some[:, moving] - f.some[:, moving].mean(0)) / spread[moving]
+    values, vectors = np.linalg.eigh(z.T @ z / len(z))
     flat = int((values < 1e-6).sum())
     if not flat:
         return

@@ -118,7 +118,7 @@ def _no_pictures(path: Path, entries: list[Path], folders: list[Path]) -> str:
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(pair) != 2 or not all(type(side) is int and side > 0 for side in pair):
         raise InputError(f"size is a number of pixels or (height, width), not {size!r}")
     return pair
@@ -134,7 +134,7 @@ def _read(file: Path, size: tuple[int, int] | None, channels: int | None) -> NDA
             opened.load()
             # Cameras store the way up beside the pixels.
             picture = ops.exif_transpose(opened)
-    except (OSError, SyntaxError, ValueError, EOFError, pillow.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers meet damage with errors of every kind
         raise InputError(f"{file} cannot be read as a picture ({error}): replace it") from None
     if frames > 1:
         raise InputError(f"{file} holds {frames} frames: save each as a picture of its own")

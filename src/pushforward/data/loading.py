@@ -76,7 +76,8 @@ def load(
         n: how many points to draw from a toy law, 10000 by default.
         seed: of the toy law, 0 by default.
         key: which array of an `.npz` is the data; `x`, or the only one, by default.
-        columns: which columns of a table to learn from; all but the label by default.
+        columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
+            the label by default.
         header: whether the first line of a text table names its columns; by default, whether it
             reads like names.
         size: crop and resize images to `size x size` or `(height, width)` pixels.
@@ -222,7 +223,7 @@ def _way_out(suffix: str) -> str:
 
 
 def _refuse_run(path: Path) -> None:
-    if any((path / mark).exists() for mark in ("manifest.json", "model.safetensors")):
+    if (path / "config.yaml").exists() and (path / "manifest.json").exists():
         samples = path / "samples.npz"
         instead = f"; its samples are in {samples}" if samples.exists() else ""
         raise InputError(

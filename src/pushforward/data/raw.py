@@ -102,7 +102,8 @@ def assemble(
         elif levels is None and dtype == np.bool_:
             levels, value_range = 2, (0.0, 1.0)
     # A copy: data that changes under its fingerprint would be worse than the memory.
-    values = torch.tensor(x if keep.all() else x[keep], dtype=torch.float32)
+    # numpy does it, as torch knows neither foreign byte orders nor negative strides.
+    values = torch.from_numpy(np.array(x[keep], dtype=np.float32, order="C"))
     data = Data(
         values,
         c,
@@ -123,7 +124,7 @@ def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[
     """`(N, C, H, W)` where the rows are images: by `kind`, or by their shape.
 
     Rows `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are images, and so are 8-bit rows
-    `(H, W)`; channels come first if both readings fit.
+    `(H, W)`. If both readings fit, the smaller number of channels wins; if equal, they come first.
     """
     if kind not in (None, "vector", "image"):
         raise InputError(f"kind is 'vector' or 'image', not {kind!r}")
@@ -131,13 +132,12 @@ def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[
         return x, "vector"
     if x.ndim == 3 and (kind == "image" or x.dtype == np.uint8):
         return x[:, None], "image"
-    if x.ndim == 4 and x.shape[1] in CHANNELS:
-        return x, "image"
-    if x.ndim == 4 and x.shape[3] in CHANNELS:
-        return x.transpose(0, 3, 1, 2), "image"
+    if x.ndim == 4:
+        first, last = x.shape[1], x.shape[3]
+        if last in CHANNELS and (first not in CHANNELS or last < first):
+            return x.transpose(0, 3, 1, 2), "image"
+        return x, "image" if kind == "image" or first in CHANNELS else "vector"
     if kind == "image":
-        if x.ndim == 4:
-            return x, "image"
         raise InputError(
             f"{source} has rows of shape {x.shape[1:]}, but images are (H, W), (C, H, W) or "
             "(H, W, C): reshape it"
@@ -155,9 +155,11 @@ def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
     keep = finite.all(1)
     if not keep.all() and not drop:
         row = int(np.argmin(keep))
+        value = flat[row][~finite[row]][0]
         raise InputError(
             f"{raw.source}, {raw.row(row)}{_place(raw, x, finite[row])} holds "
-            f"{flat[row][~finite[row]][0]}; {int((~keep).sum())} of {len(x)} rows are not finite: "
+            f"{'nan (a missing value)' if np.isnan(value) else value}; "
+            f"{int((~keep).sum())} of {len(x)} rows are not finite: "
             "fill them in, or leave them out with drop_nonfinite=True"
         )
     if not keep.any():

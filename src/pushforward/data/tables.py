@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,25 +33,28 @@ def read_table(
     """A table of numbers, one row a line, with an optional column of labels.
 
     Cells are separated by tabs, semicolons or commas: the first of these that the first line
-    shows. Quoted cells, blank lines and a byte-order mark are understood. Empty cells and `NA` are
-    missing values. `header=None` takes the first line for names unless it reads like the second;
-    columns of a table without names are called `0`, `1`, ...
+    shows. Quoted cells, blank lines, a byte-order mark and `#` comments at the top are understood;
+    a comment right above the data with a name for each column is its header, as numpy.savetxt
+    writes it. Empty cells and `NA` are missing values. `header=None` takes the first line for names
+    unless it reads like the second; columns without names are called `0`, `1`, ...
 
     Raises `InputError` naming line and column for text among the numbers, lines of another length,
     and files that are not UTF-8 text.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = _lines(file, path)
+            comment, lines = _lines(file, path)
             opening = list(islice(lines, 2))
             if not opening:
                 raise InputError(f"{path} is empty")
+            first = opening[0][1]
             named = _has_header([cells for _, cells in opening]) if header is None else header
-            cells = opening[0][1]
-            names = [c.strip() for c in cells] if named else list(map(str, range(len(cells))))
             if named:
-                # numpy.savetxt marks its header as a comment.
-                names[0] = names[0].removeprefix("#").strip()
+                names = [cell.strip() for cell in first]
+            elif header is None and len(first) == len(comment) > 1:
+                names = comment
+            else:
+                names = list(map(str, range(len(first))))
             chosen, target = choose(names, str(path), label, columns)
             body = chain(opening[1:] if named else opening, lines)
             return _read(path, names, chosen, target, body)
@@ -61,17 +65,24 @@ def read_table(
         ) from None
 
 
-def _lines(file: Iterator[str], path: Path) -> Iterator[Line]:
-    """The cells of each line that is not blank, with the number of the line."""
-    start = ""
+def _lines(file: Iterator[str], path: Path) -> tuple[list[str], Iterator[Line]]:
+    """The cells of the comment above the data, and of each line that is not blank."""
+    comment = start = ""
     skipped = 0
     for start in file:
-        if start.strip():
+        text = start.strip()
+        if text and not text.startswith("#"):
             break
+        comment = text.lstrip("# ")
         skipped += 1
-    reader = csv.reader(
-        chain([start], file), delimiter=_delimiter(start), skipinitialspace=True, strict=True
-    )
+        start = ""
+    mark = _delimiter(start)
+    names = [cell.strip() for cell in comment.split(mark)]
+    reader = csv.reader(chain([start], file), delimiter=mark, skipinitialspace=True, strict=True)
+    return names, _records(reader, skipped, path)
+
+
+def _records(reader: Any, skipped: int, path: Path) -> Iterator[Line]:
     while True:
         line = skipped + reader.line_num + 1
         try:
@@ -168,6 +179,8 @@ def _not_a_number(
     where = f"{path}, line {line}, column {names[column]!r}: {cell!r} is not a number"
     if not _is_text(cell.replace(",", ".", 1)):
         return f"{where}: write decimals with a point, {cell.replace(',', '.')}"
+    if len(cell.split()) > 1 and not any(map(_is_text, cell.split())):
+        return f"{where}: separate the cells of a line by commas or tabs, not by spaces"
     return (
         f"{where}: make the column the label with label={names[column]!r}, "
         "or choose the others with columns="

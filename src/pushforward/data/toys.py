@@ -129,7 +129,7 @@ def pinwheel(n: int, generator: torch.Generator | None = None) -> tuple[Tensor, 
     s = 0.1 * torch.randn(n, generator=generator)
     angle = part * (2 * math.pi / 5) + 0.25 * r.exp()
     cos, sin = angle.cos(), angle.sin()
-    return 2 * torch.stack([r * cos + s * sin, s * cos - r * sin], -1), part
+    return 2 * torch.stack([r * cos - s * sin, r * sin + s * cos], -1), part
 
 
 TOYS: dict[str, Toy] = {

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.errors import InputError
+
+NAMES = ["a", "b", "kind", "2:3"]
+
+
+@pytest.mark.parametrize(
+    ("label", "columns", "result"),
+    [
+        (None, None, ([0, 1, 2, 3], None)),
+        (False, None, ([0, 1, 2, 3], None)),
+        ("kind", None, ([0, 1, 3], 2)),
+        (-2, None, ([0, 1, 3], 2)),
+        ("2", None, ([0, 1, 3], 2)),
+        (0, ["b"], ([1], 0)),
+        (None, "b", ([1], None)),
+        (None, ["b", 0], ([1, 0], None)),
+        (None, "1:", ([1, 2, 3], None)),
+        ("kind", ["1:"], ([1, 3], 2)),
+        (None, ":-1", ([0, 1, 2], None)),
+        (None, ["2:3"], ([3], None)),
+    ],
+)
+def test_choice(label: object, columns: list | None, result: tuple) -> None:
+    assert choose(NAMES, "file", label, columns) == result
+
+
+@pytest.mark.parametrize(
+    ("label", "columns", "message"),
+    [
+        ("knid", None, r"no column 'knid' \(did you mean 'kind'\?\); it has 'a', 'b', 'kind'"),
+        (9, None, "no column 9"),
+        (None, ["c"], "no column 'c'"),
+        (None, ["a", 0], "'a' of file is chosen twice"),
+        ("a", ["a", "b"], "'a' of file is chosen twice"),
+        (None, [], "no column left"),
+        (None, ["7:"], "no column left"),
+        (0.5, None, "by name or number"),
+        (True, None, "by name or number"),
+    ],
+)
+def test_choices_that_fail(label: object, columns: list | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        choose(NAMES, "file", label, columns)
+
+
+def test_ambiguous_names() -> None:
+    with pytest.raises(InputError, match="several columns called 'a'"):
+        choose(["a", "a"], "file", "a")
+    assert choose(["a", "a"], "file", 1) == ([0], 1)
+
+
+def test_row_numbers() -> None:
+    for start in (0, 1):
+        with pytest.raises(InputError, match=r"row number.*columns='1:'"):
+            refuse_row_numbers("", np.arange(5.0) + start, "file")
+    refuse_row_numbers("time", np.arange(5.0), "file")
+    refuse_row_numbers("", np.array([0.0, 1.0, 3.0]), "file")
