@@ -9,18 +9,19 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["blocks", "distances", "nearest", "pair", "points", "subsample"]
+__all__ = ["blocks", "checked", "distances", "nearest", "pair", "points", "subsample"]
 
 _BLOCK = 2_000_000  # numbers in one block of a distance table: 16 MB in double precision
+_LARGE = 256  # numbers in an event from which neighbors are looked up in single precision
 
 
-def points(x: Tensor, name: str, minimum: int = 2) -> Tensor:
-    """States `(N, *event)` as `(N, d)` on the CPU in double precision.
+def checked(x: Tensor, name: str, minimum: int = 2) -> Tensor:
+    """States `(N, *event)` as `(N, d)`, if metrics can work with them.
 
     Raises `InputError` for anything but a real tensor, for fewer than `minimum` rows, for rows
     without numbers, and for NaN or infinity, naming how many rows have them.
 
-    >>> points(torch.zeros(5, 1, 8, 8), "x").shape
+    >>> checked(torch.zeros(5, 1, 8, 8), "x").shape
     torch.Size([5, 64])
     """
     if not isinstance(x, Tensor):
@@ -31,13 +32,18 @@ def points(x: Tensor, name: str, minimum: int = 2) -> Tensor:
         )
     if x.shape[0] < minimum:
         raise InputError(f"{name} has {x.shape[0]} points; at least {minimum} are needed")
-    flat = x.detach().to("cpu", torch.float64).reshape(x.shape[0], -1)
+    flat = x.detach().flatten(1) if x.ndim > 1 else x.detach()[:, None]
     if flat.shape[1] == 0:
         raise InputError(f"{name} of shape {tuple(x.shape)} holds no numbers")
     bad = int((~torch.isfinite(flat).all(1)).sum())
     if bad:
         raise InputError(f"{bad} of {len(flat)} rows of {name} hold NaN or infinity")
     return flat
+
+
+def points(x: Tensor, name: str, minimum: int = 2) -> Tensor:
+    """States as by `checked`, on the CPU in double precision."""
+    return checked(x, name, minimum).to("cpu", torch.float64)
 
 
 def pair(x: Tensor, y: Tensor, minimum: int = 2) -> tuple[Tensor, Tensor]:
@@ -90,13 +96,20 @@ def nearest(x: Tensor, y: Tensor, k: int = 1, *, same: bool = False) -> Tensor:
     tensor([1., 1., 2.], dtype=torch.float64)
     """
     parts = []
-    for start, block in blocks(x, len(y)):
-        table = distances(block, y)
+    # Neighbors of large events are as far apart as the events are long, and single precision,
+    # twice as fast, tells them apart.
+    low = torch.float32 if x.shape[1] >= _LARGE else torch.float64
+    center = y.mean(0)
+    low_x, low_y = (x - center).to(low), (y - center).to(low)
+    for start, low_block in blocks(low_x, len(y)):
+        table = torch.cdist(low_block, low_y, compute_mode="use_mm_for_euclid_dist")
         if same:
-            rows = torch.arange(len(block))
+            rows = torch.arange(len(table))
             table[rows, rows + start] = torch.inf
-        # Exact copies come out of the matrix product at 1e-8 rather than at zero: the distance to
-        # the neighbor that it found is taken again, from the difference.
+        # Exact copies come out of the matrix product near zero rather than at it: the distances to
+        # the neighbors that it found are taken again, from the differences.
         index = table.topk(k, dim=1, largest=False).indices
-        parts.append((block[:, None] - y[index]).norm(dim=2).amax(1))
+        block = x[start : start + len(table)]
+        found = [(block - y[index[:, i]]).norm(dim=1) for i in range(k)]
+        parts.append(torch.stack(found).amax(0))
     return torch.cat(parts)

@@ -22,7 +22,7 @@ _ENOUGH = 1000  # points for a median of distances
 def mmd(
     x: Tensor, y: Tensor, *, bandwidths: Sequence[float] | None = None, seed: int = 0
 ) -> Estimate:
-    r"""The squared MMD, `E k(X, X') + E k(Y, Y') - 2 E k(X, Y)`, without bias (Gretton et al. 2012).
+    r"""The squared MMD, `E k(X, X') + E k(Y, Y') - 2 E k(X, Y)`, unbiased (Gretton et al. 2012).
 
     `k(u, v) = mean_b exp(-|u - v|^2 / (2 b^2))` over the bandwidths `b`. Zero exactly if both laws
     are the same, and never above 2; the estimate of a zero falls on either side of it.
