@@ -25,6 +25,7 @@ class MLP(nn.Module):
 
     Raises `InputError` for sizes below one, or states of another shape.
 
+    >>> import torch
     >>> MLP(2)(torch.zeros(5, 2), torch.rand(5)).shape
     torch.Size([5, 2])
     """
@@ -55,7 +56,7 @@ class MLP(nn.Module):
         """The output at states `(B, *event)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(f"states have shape {self.event_shape}, not {tuple(x.shape[1:])}")
-        told = self.conditioning(t.expand(len(x)), c)
+        told = self.conditioning(t, c, len(x))
         h = self.activation(self.first(x.flatten(1)) + told)
         for layer in self.hidden:
             h = h + self.activation(layer(h) + told)

@@ -88,6 +88,8 @@ class UNet(nn.Module):
                 f"channels {channels}, width {width}, multipliers {multipliers} and blocks "
                 f"{blocks} must be positive"
             )
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout is a fraction in [0, 1), not {dropout}")
         self.channels, self.num_classes = channels, num_classes
         features = 4 * width
         self.conditioning = Conditioning(features, num_classes)
@@ -125,7 +127,7 @@ class UNet(nn.Module):
         """The output at images `(B, C, H, W)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
-        told = functional.silu(self.conditioning(t.expand(len(x)), c))
+        told = functional.silu(self.conditioning(t, c, len(x)))
         height, width = x.shape[-2:]
         below, right = -height % self.reduction, -width % self.reduction
         h = self.first(functional.pad(x, (0, right, 0, below)) if below or right else x)
