@@ -1,6 +1,6 @@
 """Training: one loop for every family, and checkpoints that resume exactly."""
 
-from pushforward.training.fit import fit
+from pushforward.training.fitting import fit
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, TensorBoard, Tracker

@@ -1,0 +1,89 @@
+"""The application: global options, the commands, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pushforward import __version__
+from pushforward.cli.doctor import doctor
+from pushforward.cli.evaluate import evaluate
+from pushforward.cli.info import info
+from pushforward.cli.listing import list_names
+from pushforward.cli.logprob import logprob
+from pushforward.cli.sample import sample
+from pushforward.cli.train import train
+from pushforward.errors import PushforwardError, TrainingError
+
+__all__ = ["app", "main"]
+
+_HELP = """Deep generative modelling as transport of measures.
+
+Train a model on samples, draw new ones, and see how far to trust them:
+
+  pushforward train digits --out runs/digits --steps 1500
+
+  pushforward evaluate runs/digits
+
+  pushforward sample runs/digits -n 64 --out digits.png
+
+Exit codes: 0 done, 1 unexpected failure, 2 bad input, 3 training diverged, 130 interrupted (what
+was trained so far is saved; go on with --resume).
+"""
+
+app = typer.Typer(
+    name="pushforward",
+    help=_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+app.command()(sample)
+app.command()(evaluate)
+app.command()(logprob)
+app.command()(info)
+app.command("list")(list_names)
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pushforward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Mistakes of the user end with one line and code 2; `--debug` shows where they were found.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=words, prog_name="pushforward")
+    except PushforwardError as error:
+        if "--debug" in words:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(3 if isinstance(error, TrainingError) else 2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does.
+        sys.stderr.close()
+        raise SystemExit(141) from None

@@ -1,0 +1,96 @@
+"""`pushforward evaluate`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.options import Json, Run, Sampler, Seed, Steps, Trust, emit, is_quiet
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    context: typer.Context,
+    run: Run,
+    n: Annotated[int, typer.Option("-n", "--n", help="Samples to draw.")] = 1000,
+    sampler: Sampler = "dpm++2m",
+    steps: Steps = 20,
+    seed: Seed = 0,
+    data: Annotated[str | None, typer.Option(help="The run's data, if it has moved.")] = None,
+    points: Annotated[int, typer.Option(help="Held-out points for the likelihood.")] = 128,
+    as_json: Json = False,
+    trust: Trust = None,
+) -> None:
+    """Compare samples of a trained model with held-out data, and write the report.
+
+    Every metric stands beside its floor, the same metric of training data against held-out data.
+    """
+    from pushforward.cli.rundata import split_again
+    from pushforward.cli.sample import write_samples
+    from pushforward.families import load
+    from pushforward.metrics import evaluate as compare
+    from pushforward.report import write
+    from pushforward.training.progress import Progress
+
+    folder, show = Path(run), not is_quiet(context)
+    train, test = split_again(folder, data)
+    model = load(folder, trust=tuple(trust or ()))
+    labels = _labels(model, train, n, seed)
+    with Progress("sampling", 1, show=show) as progress:
+        x = model.sample(
+            n, labels, sampler=sampler, steps=steps, seed=seed, batch_size=512, progress=progress
+        )
+    with Progress("likelihood", 1, show=show) as progress:
+        log_prob = _likelihood(model, test, points, seed, progress)
+    evaluation = compare(
+        x,
+        test.x,
+        train.x,
+        seed=seed,
+        log_prob=log_prob,
+        levels=test.levels,
+        value_range=test.value_range,
+    )
+    settings = {"sampler": sampler, "steps": steps, "n": n, "seed": seed}
+    found = {"settings": settings, **evaluation.to_dict()}
+    partial = folder / ".evaluation.json.partial"
+    partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / "evaluation.json")
+    write_samples(folder / "samples.npz", x)
+    write(folder, model, train, evaluation=evaluation, samples=x)
+    if as_json:
+        emit(found)
+        return
+    typer.echo(str(evaluation))
+    typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")
+
+
+def _labels(model: Any, train: Any, n: int, seed: int) -> Any:
+    """Labels as frequent as in the training data, for a model that takes them."""
+    import torch
+
+    if not model.capabilities.conditional or train.c is None:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    return train.c[torch.randint(0, len(train), (n,), generator=generator)]
+
+
+def _likelihood(model: Any, test: Any, points: int, seed: int, progress: Any) -> Any:
+    """Log-densities of held-out points; discrete values are spread uniformly over their cells."""
+    import torch
+
+    x = test.x[:points]
+    if test.levels is not None:
+        low, high = test.value_range
+        cell = (high - low) / (test.levels - 1)
+        generator = torch.Generator().manual_seed(seed)
+        x = x + cell * (torch.rand(x.shape, generator=generator) - 0.5)
+    labels = test.c[:points] if model.capabilities.conditional and test.c is not None else None
+    return model.log_prob(
+        x, labels, steps=32, probes=4, seed=seed, batch_size=64, progress=progress
+    )

@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.names import complete
+
+__all__ = ["Json", "Run", "Sampler", "Seed", "Steps", "Trust", "emit", "is_quiet"]
+
+
+def _names(axis: str) -> Callable[[str], list[str]]:
+    def offer(incomplete: str) -> list[str]:
+        return [name for name in complete(axis) if name.startswith(incomplete)]
+
+    return offer
+
+
+Run = Annotated[str, typer.Argument(help="A run folder or a saved model.", metavar="RUN")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+Steps = Annotated[int, typer.Option(help="Steps of the sampler.")]
+Sampler = Annotated[
+    str, typer.Option(help="See `pushforward list samplers`.", autocompletion=_names("samplers"))
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(help="A module whose classes a configuration may make.", metavar="MODULE"),
+]
+
+
+def is_quiet(context: typer.Context) -> bool:
+    """Whether `--quiet` was given before the command."""
+    return bool(context.find_root().params.get("quiet"))
+
+
+def emit(value: Any) -> None:
+    """Print JSON on standard output; numbers that JSON lacks become null."""
+    json.dump(_finite(value), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

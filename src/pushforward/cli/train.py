@@ -1,0 +1,127 @@
+"""`pushforward train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.names import complete
+from pushforward.cli.options import Trust, is_quiet
+
+__all__ = ["train"]
+
+
+def _offer_data(incomplete: str) -> list[str]:
+    return [name for name in complete("data") if name.startswith(incomplete)]
+
+
+def train(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="DATA (a built-in name, a .npy, .npz, .csv, .parquet file, or a folder of images) "
+            "and key.path=value overrides of the recipe.",
+            metavar="[DATA] [KEY.PATH=VALUE]...",
+            autocompletion=_offer_data,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Data points per step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN stands.")] = False,
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file.", metavar="FILE")] = None,
+    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed.")] = None,
+    standardize: Annotated[bool, typer.Option(help="Shift and scale inside the model.")] = True,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Event files too.")] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the whole recipe and stop.")
+    ] = False,
+    trust: Trust = None,
+) -> None:
+    """Train a model on data, with or without a recipe.
+
+    Leaves a run folder with checkpoints, metrics and a first report. Runs can be stopped with
+    Ctrl-C, or killed, and resumed exactly.
+    """
+    from pushforward.cli.recipe import read
+    from pushforward.errors import InputError
+    from pushforward.training import TensorBoard, fit
+
+    values = words or []
+    data = [w for w in values if "=" not in w or Path(w).exists()]
+    if len(data) > 1:
+        raise InputError(f"one data source, not {len(data)}: {', '.join(data)}")
+    given: dict[str, Any] = {
+        "data": data[0] if data else None,
+        "label": label,
+        "device": device,
+        "train.steps": steps,
+        "train.batch_size": batch_size,
+        "train.lr": lr,
+        "train.seed": seed,
+        "train.checkpoint_every": checkpoint_every,
+        "train.precision": precision,
+        "train.standardize": None if standardize else False,
+    }
+    chosen = read(
+        recipe,
+        {key: value for key, value in given.items() if value is not None},
+        [w for w in values if w not in data],
+    )
+    if print_config:
+        typer.echo(chosen.to_yaml(), nl=False)
+        return
+    if out is None:
+        raise InputError("no run folder: give one with --out runs/NAME")
+    loaded = chosen.load_data()
+    trusted = tuple(trust or ())
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(chosen.train.seed)
+        model = chosen.make_model(loaded, trusted)
+    trackers = (TensorBoard(out / "tensorboard"),) if tensorboard else ()
+    quiet = is_quiet(context)
+    if not quiet:
+        size = sum(p.numel() for p in model.parameters())
+        net = type(model.denoiser.net).__name__
+        typer.echo(f"{loaded}; {net} with {size:,} parameters; run in {out}", err=True)
+    run = fit(
+        model,
+        loaded,
+        out=out,
+        resume=resume,
+        device=chosen.device,
+        trackers=trackers,
+        progress=not quiet,
+        settings=chosen.train,
+    )
+    _finish(run, chosen, loaded, quiet)
+    if run.status == "interrupted":
+        typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
+        raise typer.Exit(130)
+
+
+def _finish(run: Any, recipe: Any, data: Any, quiet: bool) -> None:
+    """Leave the recipe and a first report beside the checkpoints."""
+    from pushforward.cli.rundata import write_recipe
+    from pushforward.report import write
+
+    write_recipe(run.path, recipe)
+    write(run.path, run.model, data)
+    if not quiet:
+        last = run.history[-1] if run.history else {}
+        loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
+        typer.echo(
+            f"{run.status} at step {run.step}{loss}\n"
+            f"report: {run.path / 'report.html'}\nnext: pushforward evaluate {run.path}",
+            err=True,
+        )
