@@ -1,0 +1,207 @@
+"""`report.html` and `samples.png` of a run folder."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from pushforward.data import Data
+from pushforward.report.charts import interval_chart, line_chart
+from pushforward.report.page import figure, page, section, table, warnings_box
+from pushforward.report.pictures import Look, data_uri
+from pushforward.training.trackers import read_history
+
+__all__ = ["write"]
+
+_FRAMES = 7
+_SHOWN = 64
+
+
+def write(
+    run: Path, model: Any, data: Data, *, evaluation: Any = None, samples: Tensor | None = None
+) -> Path:
+    """Write the report of a run folder, and `samples.png` beside it.
+
+    Args:
+        run: a folder made by `pushforward.fit`.
+        model: the trained model.
+        data: the data it was trained on.
+        evaluation: metrics, if there are any yet.
+        samples: samples `(n, *event)`; a few are drawn if there are none.
+    """
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    history = read_history(run / "metrics.jsonl")
+    if samples is None:
+        samples = model.sample(_SHOWN if data.kind == "image" else 1000, seed=0)
+    look = Look(data.x)
+    picture = look.picture(samples, _SHOWN)
+    _replace(run / "samples.png", picture)
+    body = [
+        _header(run, config, manifest),
+        warnings_box(_warnings(manifest, history, samples, evaluation)),
+        _samples(look, picture, samples, data),
+        _metrics(evaluation),
+        _curves(history),
+        _strips(look, model, data),
+        _origins(config, manifest),
+    ]
+    _replace(run / "report.html", page(f"{run.name} · pushforward", body).encode())
+    return run / "report.html"
+
+
+def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any]) -> str:
+    status = manifest["status"]
+    kind = "status" if status == "finished" else "status bad"
+    data = config["data"]
+    facts = {
+        "data": f"{data['name']}, {data['n']:,} points of shape {tuple(data['event_shape'])}",
+        "model": config["model"]["class"].rpartition(".")[2],
+        "parameters": f"{manifest.get('parameters', 0):,}",
+        "steps": f"{manifest.get('step', 0):,} of {config['training']['steps']:,}",
+        "training time": f"{manifest.get('seconds', 0.0):.0f} s",
+        "seed": str(config["training"]["seed"]),
+    }
+    cells = "".join(f"<div>{k} <b>{html.escape(v)}</b></div>" for k, v in facts.items())
+    return (
+        f"<header><h1>{html.escape(run.name)} "
+        f'<span class="{kind}">{html.escape(status)}</span></h1><div class="facts">{cells}</div>'
+        "</header>"
+    )
+
+
+def _warnings(
+    manifest: dict[str, Any], history: list[dict[str, Any]], samples: Tensor, evaluation: Any
+) -> list[str]:
+    found = []
+    if manifest["status"] == "diverged":
+        found.append(
+            f"Training diverged after step {manifest['step']}: loss or gradients were no longer "
+            "finite. What is shown are the last good weights. Try a lower learning rate."
+        )
+    if manifest["status"] == "interrupted":
+        found.append(f"Training was stopped at step {manifest['step']}; go on with --resume.")
+    bad = int((~samples.flatten(1).isfinite()).any(-1).sum())
+    if bad:
+        found.append(f"{bad} of {len(samples)} samples are not finite.")
+    spread = float(samples.flatten(1).std(0).mean())
+    if not bad and spread < 1e-3:
+        found.append("All samples are nearly the same: the model has collapsed.")
+    checked = [line["val_loss"] for line in history if "val_loss" in line]
+    if len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
+        found.append(
+            f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
+            "begins to learn its training data by heart. Train for fewer steps, on more data, or "
+            "load the best checkpoint with checkpoint='best'."
+        )
+    if evaluation is None:
+        found.append("Nothing has been measured yet: run `pushforward evaluate` on this folder.")
+    else:
+        found.extend(evaluation.warnings)
+    return found
+
+
+def _samples(look: Look, picture: bytes, samples: Tensor, data: Data) -> str:
+    pair = [
+        figure(data_uri(picture), "samples of the model", smooth=not look.images),
+        figure(data_uri(look.picture(data.x, _SHOWN)), "training data", smooth=not look.images),
+    ]
+    return section("Samples beside data", f'<div class="pair">{"".join(pair)}</div>')
+
+
+def _metrics(evaluation: Any) -> str:
+    if evaluation is None:
+        return ""
+    rows = []
+    for row in evaluation.rows:
+        bars = interval_chart(row.value, row.stderr, row.floor, row.floor_stderr)
+        rows.append(
+            [
+                f"{html.escape(row.name)}<br><span class='note'>{html.escape(row.note)}</span>"
+                if row.note
+                else html.escape(row.name),
+                _number(row.value, row.stderr),
+                _number(row.floor, row.floor_stderr),
+                bars,
+                html.escape(row.better),
+            ]
+        )
+    note = (
+        "The floor is the same metric of training data against held-out data: what a perfect model "
+        "would score. Bars span two standard errors to each side."
+    )
+    key = '<p><span class="key value">model</span> &nbsp; <span class="key floor">floor</span></p>'
+    head = ["metric", "model", "floor", "", "better"]
+    return section("How good are they?", key + table(head, rows), note)
+
+
+def _number(value: float, error: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.4g}" + (f" ± {error:.2g}" if math.isfinite(error) and error > 0 else "")
+
+
+def _curves(history: list[dict[str, Any]]) -> str:
+    series = {
+        "training loss": [(h["step"], h["loss"]) for h in history if "loss" in h],
+        "validation loss": [(h["step"], h["val_loss"]) for h in history if "val_loss" in h],
+    }
+    series = {name: line for name, line in series.items() if line}
+    note = (
+        "Both include noise that no model can predict, so they do not go to zero. The validation "
+        "loss is that of the averaged weights on held-out data, with the same noise every time."
+    )
+    return section("Training", line_chart(series, "step", "loss"), note)
+
+
+def _strips(look: Look, model: Any, data: Data) -> str:
+    """The forward process of data and the reverse process from noise, frame by frame."""
+    count, columns = (9, 3) if look.images else (1500, None)
+    schedule = model.process.schedule
+    stop, start = schedule.t_min, schedule.t_max
+    times = [stop + (start - stop) * (k / (_FRAMES - 1)) ** 1.5 for k in range(_FRAMES)]
+    forward = model.noised(data.x[:count], times, seed=0)
+    backward_times, backward = model.trajectory(count, frames=_FRAMES, steps=42, seed=0)
+
+    def strip(frames: Any, at: list[float]) -> str:
+        cells = "".join(
+            figure(
+                data_uri(look.picture(x, count, columns)), f"t = {t:.3g}", smooth=not look.images
+            )
+            for x, t in zip(frames, at, strict=True)
+        )
+        return f'<div class="strip">{cells}</div>'
+
+    return section(
+        "From data to noise", strip(forward, times), "The forward process on training data."
+    ) + section(
+        "From noise to samples",
+        strip(backward, backward_times),
+        "The reverse process: the same path, gone back by the model.",
+    )
+
+
+def _origins(config: dict[str, Any], manifest: dict[str, Any]) -> str:
+    def plain(value: Any) -> str:
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        return f"<pre>{html.escape(text)}</pre>"
+
+    kept = {k: v for k, v in manifest.items() if k not in ("data", "best")}
+    return section(
+        "Where this comes from",
+        plain(kept) + f"<details><summary>configuration</summary>{plain(config)}</details>",
+        f"Data fingerprint {config['data']['fingerprint'][:16]}",
+    )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
