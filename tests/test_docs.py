@@ -1,0 +1,89 @@
+"""What the documentation says runs: every Python block of a page, in one namespace per page."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pushforward as pf
+from pushforward import training
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+# Training in the documentation is for readers with minutes to spend; the calls are what is tested.
+STEPS = 3
+
+
+def _blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
+    """The fenced blocks of a page: the line each starts on and its text."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    text = page.read_text(encoding="utf-8")
+    for match in fence.finditer(text):
+        yield text.count("\n", 0, match.start(1)), match[1]
+
+
+def _pages_with(language: str) -> list[Any]:
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if any(_blocks(page, language))
+    ]
+
+
+@pytest.fixture
+def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the pages speak of, and short training."""
+    pillow = pytest.importorskip("PIL.Image")
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    header = "length,width,weight"
+    np.savetxt(tmp_path / "measurements.csv", rows, delimiter=",", header=header, comments="")
+    lines = [
+        f"{a:.3f},{b:.3f},{'setosa' if a > 0 else 'virginica'}" for a, b in rows[:, :2].tolist()
+    ]
+    (tmp_path / "flowers.csv").write_text("\n".join(["petal,sepal,species", *lines]) + "\n")
+    (tmp_path / "photos").mkdir()
+    for k in range(8):
+        pixels = np.random.default_rng(k).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        pillow.fromarray(pixels).save(tmp_path / "photos" / f"{k}.png")
+
+    fit = training.fit
+
+    def short(model: Any, data: Any, *, steps: int, **settings: Any) -> Any:
+        return fit(model, data, steps=min(steps, STEPS), **settings)
+
+    monkeypatch.setattr(training, "fit", short)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", _pages_with("python"))
+@pytest.mark.usefixtures("readers_folder")
+def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Dataclasses look their module up by name.
+    name = "pushforward_page_" + re.sub(r"\W", "_", str(page.relative_to(ROOT).with_suffix("")))
+    module = types.ModuleType(name)
+    monkeypatch.setitem(__import__("sys").modules, name, module)
+    for line, code in _blocks(page, "python"):
+        # Empty lines put the block where it stands, so that a traceback names the line.
+        exec(compile("\n" * line + code, str(page), "exec"), module.__dict__)
+
+
+def test_every_public_name_has_a_page() -> None:
+    pages = "\n".join(path.read_text() for path in (ROOT / "docs" / "api").glob("*.md"))
+    documented = set(re.findall(r"^::: pushforward\.(\w+)", pages, re.MULTILINE))
+    homes = {pf._HOMES.get(name, name) for name in pf.__all__}
+    assert homes <= documented, f"no page in docs/api for {sorted(homes - documented)}"
+
+
+def test_relative_links_lead_somewhere() -> None:
+    """In the pages that the documentation's own build does not see."""
+    for page in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
