@@ -33,7 +33,8 @@ FLOORS = (
     ("F5", ("samplers",)),
     ("F6", ("families",)),
     ("F7", ("data",)),
-    ("F7", ("training", "report")),
+    ("F7", ("training",)),
+    ("F7", ("report",)),
     ("F7", ("cli", "__main__")),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 import pushforward as pf
 from pushforward import training
+from pushforward.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -69,10 +73,36 @@ def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Dataclasses look their module up by name.
     name = "pushforward_page_" + re.sub(r"\W", "_", str(page.relative_to(ROOT).with_suffix("")))
     module = types.ModuleType(name)
-    monkeypatch.setitem(__import__("sys").modules, name, module)
+    monkeypatch.setitem(sys.modules, name, module)
     for line, code in _blocks(page, "python"):
         # Empty lines put the block where it stands, so that a traceback names the line.
         exec(compile("\n" * line + code, str(page), "exec"), module.__dict__)
+
+
+def _commands() -> list[Any]:
+    """Each line of the pages that runs `pushforward`."""
+    found = {}
+    for page in PAGES:
+        for language in ("sh", "console", "text"):
+            for first, block in _blocks(page, language):
+                for number, line in enumerate(block.replace("\\\n", " ").splitlines(), first + 1):
+                    command = line.partition("#")[0].removeprefix("$ ").strip()
+                    if command.startswith("pushforward "):
+                        found.setdefault(command, f"{page.relative_to(ROOT)}:{number}")
+    return [pytest.param(command, id=where) for command, where in found.items()]
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_commands_exist_with_their_options(command: str) -> None:
+    application = typer.main.get_command(app)
+    words = shlex.split(command)[1:]
+    options = {option for parameter in application.params for option in parameter.opts}
+    if not words[0].startswith("-"):
+        assert words[0] in application.commands
+        chosen = application.commands[words[0]]
+        options = {o for p in chosen.params for o in (*p.opts, *p.secondary_opts)}
+    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert used <= options | {"--help"}
 
 
 def test_every_public_name_has_a_page() -> None:
