@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
 from pushforward.errors import InputError
-from pushforward.metrics import memorization as module
 from pushforward.metrics.memorization import memorization, near_copies
+
+# The package names the function, which hides the module of the same name.
+module = sys.modules["pushforward.metrics.memorization"]
 
 
 def three(n: int, d: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,0 +1,37 @@
+"""Metrics: judges that see samples only, each with its standard error.
+
+Every two-sample metric is called alike, `metric(x, y, seed=0)` with `x` to be judged by `y`, and
+gives an `Estimate`. `evaluate` calls them all and puts beside each what real data reach.
+"""
+
+from pushforward.metrics.classifier import classifier_accuracy
+from pushforward.metrics.energy_distance import energy_distance
+from pushforward.metrics.estimate import Estimate
+from pushforward.metrics.evaluating import evaluate
+from pushforward.metrics.evaluation import Evaluation, Row
+from pushforward.metrics.likelihood import bits_per_dimension, negative_log_likelihood
+from pushforward.metrics.memorization import memorization, near_copies
+from pushforward.metrics.mmd import mmd
+from pushforward.metrics.order import observed_order
+from pushforward.metrics.precision_recall import precision, recall
+from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
+from pushforward.metrics.units import training_units
+
+__all__ = [
+    "Estimate",
+    "Evaluation",
+    "Row",
+    "bits_per_dimension",
+    "classifier_accuracy",
+    "energy_distance",
+    "evaluate",
+    "memorization",
+    "mmd",
+    "near_copies",
+    "negative_log_likelihood",
+    "observed_order",
+    "precision",
+    "recall",
+    "sliced_wasserstein",
+    "training_units",
+]

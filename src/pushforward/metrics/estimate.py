@@ -28,5 +28,6 @@ class Estimate:
         if self.stderr > 0:
             # Two digits of the error, and as many of the value as the error leaves meaning to.
             digits = max(1 - int(f"{self.stderr:.1e}".partition("e")[2]), 0)
-            return f"{self.value:.{digits}f} ± {self.stderr:.{digits}f}"
+            # Adding zero turns a rounded -0 into 0.
+            return f"{round(self.value, digits) + 0.0:.{digits}f} ± {self.stderr:.{digits}f}"
         return f"{self.value:.4g}"

@@ -1,0 +1,41 @@
+"""Training standard deviations: the unit of length in which sets of points are compared."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.metrics._points import checked
+
+__all__ = ["training_units"]
+
+
+def training_units(train: Tensor) -> tuple[Tensor, Tensor]:
+    """Shift and scale, each `(d,)`, that give the training data zero mean and unit spread.
+
+    Vectors have a scale per feature, so that a distance does not depend on the units of each;
+    images `(C, H, W)` have one for all of their pixels, as pixels share a unit and a pixel that
+    hardly varies should hardly count. A feature that never varies keeps its own unit.
+
+    >>> shift, scale = training_units(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
+    >>> shift.tolist(), [round(s, 3) for s in scale.tolist()]
+    ([1.0, 5.0], [1.414, 1.0])
+    """
+    flat = checked(train, "train").cpu()
+    # In double precision, yet without a copy of all of the data in it.
+    shift = sum_of(flat, torch.zeros(flat.shape[1], dtype=torch.float64), 1) / len(flat)
+    variance = sum_of(flat, shift, 2) / (len(flat) - 1)
+    if train.ndim == 4:
+        variance = variance.mean().expand_as(variance)
+    # What is left of a constant in floating point is no spread.
+    scale = variance.sqrt()
+    varies = scale > 1e-7 * shift.abs()
+    return shift, torch.where(varies & (scale > 0), scale, 1.0)
+
+
+def sum_of(flat: Tensor, shift: Tensor, power: int) -> Tensor:
+    """`sum over rows of (x - shift)^power`, `(d,)`, part by part."""
+    total = torch.zeros_like(shift)
+    for part in flat.split(8192):
+        total += (part.double() - shift).pow(power).sum(0)
+    return total

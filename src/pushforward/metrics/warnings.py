@@ -1,0 +1,151 @@
+"""What to know before trusting samples, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.estimates import LogProb
+from pushforward.metrics.evaluation import Row
+
+__all__ = ["warnings_of"]
+
+_CLEAR = 3.0  # standard errors: by chance in about one of 700 cases
+_FEW = 500
+_REPEATED = 0.01
+_OUTSIDE = 0.001
+
+
+def warnings_of(
+    rows: Sequence[Row],
+    samples: Tensor,
+    test: Tensor,
+    train: Tensor,
+    points: int,
+    log_prob: LogProb | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> tuple[str, ...]:
+    """The warnings of an evaluation, the gravest first; none if nothing stands out.
+
+    >>> x = torch.arange(600.0)[:, None]
+    >>> warnings_of([], x[:1].expand(600, 1), x, x + 0.5, 600)
+    ('600 of 600 samples are exact copies of another sample: the model has collapsed there.',)
+    """
+    table = {row.name: row for row in rows}
+    return (
+        *_of_copies(table),
+        *_of_the_sets(samples, test, train),
+        *_of_quality(table),
+        *_of_range(samples, value_range),
+        *_of_likelihood(table, log_prob),
+        *_of_sizes(points),
+    )
+
+
+def _of_copies(table: dict[str, Row]) -> Iterator[str]:
+    row = table.get("near copies")
+    if row is not None and _worse(row):
+        yield (
+            f"{row.value:.1%} of the samples lie closer to a training point than 99% of held-out "
+            f"data do ({row.floor:.1%} of real data): the model may be copying training data."
+        )
+    row = table.get("memorization")
+    if row is not None and row.value > 0.5 and _worse(row):
+        yield (
+            f"In {row.value:.0%} of comparisons a sample lies closer to the training data than a "
+            "held-out point (50% expected): the model may be copying training data."
+        )
+
+
+def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor) -> Iterator[str]:
+    repeated = _repeated(samples)
+    if repeated > _REPEATED * len(samples) and repeated / len(samples) > 2 * _repeated(train) / len(
+        train
+    ):
+        yield (
+            f"{repeated} of {len(samples)} samples are exact copies of another sample: the model "
+            "has collapsed there."
+        )
+    leaked = _shared(test, train)
+    if leaked:
+        yield (
+            f"{leaked} of {len(test)} held-out rows are exact copies of training rows: copying by "
+            "the model is harder to see, and the likelihood of held-out data is flattered."
+        )
+
+
+def _of_quality(table: dict[str, Row]) -> Iterator[str]:
+    row = table.get("classifier accuracy")
+    if row is not None and row.floor is not None:
+        if row.floor_stderr is not None and row.floor - 0.5 > _CLEAR * row.floor_stderr:
+            yield (
+                f"Training and held-out data can be told apart themselves (accuracy "
+                f"{row.floor:.2f}): the split is not random, and no model can match both."
+            )
+        if _worse(row):
+            yield (
+                f"A small network tells samples from real data in {row.value:.0%} of cases "
+                f"({row.floor:.0%} for real data against real data)."
+            )
+    row = table.get("precision")
+    if row is not None and _worse(row):
+        yield (
+            f"{row.value:.0%} of the samples look like real data where {row.floor:.0%} of real "
+            "data do: part of the samples is unlike any data."
+        )
+    row = table.get("recall")
+    if row is not None and _worse(row):
+        yield (
+            f"The samples cover {row.value:.0%} of real data where other real data cover "
+            f"{row.floor:.0%}: some kinds of data are missing."
+        )
+
+
+def _of_range(samples: Tensor, value_range: tuple[float, float] | None) -> Iterator[str]:
+    if value_range is None:
+        return
+    low, high = value_range
+    slack = 0.05 * (high - low)
+    outside = float(((samples < low - slack) | (samples > high + slack)).double().mean())
+    if outside > _OUTSIDE:
+        yield (
+            f"{outside:.1%} of the sampled values lie more than 5% outside {low:g}..{high:g}, "
+            "where data have none."
+        )
+
+
+def _of_likelihood(table: dict[str, Row], log_prob: LogProb | None) -> Iterator[str]:
+    row = table.get("NLL")
+    if row is None or log_prob is None or log_prob.error is None:
+        return
+    error = float(log_prob.error.abs().mean())
+    if error > row.stderr:
+        yield (
+            f"The likelihood's discretization error of {error:.2g} nats exceeds its standard "
+            f"error of {row.stderr:.2g}: take more steps."
+        )
+
+
+def _of_sizes(points: int) -> Iterator[str]:
+    if points < _FEW:
+        yield (
+            f"Only {points} points on each side: differences below the error bars cannot be seen."
+        )
+
+
+def _worse(row: Row) -> bool:
+    return row.excess is not None and row.excess > _CLEAR
+
+
+def _repeated(x: Tensor) -> int:
+    """How many rows equal another row."""
+    count = torch.unique(x.flatten(1), dim=0, return_counts=True)[1]
+    return int(count[count > 1].sum())
+
+
+def _shared(test: Tensor, train: Tensor) -> int:
+    """How many rows of `test` are among those of `train`."""
+    known = {row.tobytes() for row in train.detach().cpu().flatten(1).float().numpy()}
+    return sum(row.tobytes() in known for row in test.detach().cpu().flatten(1).float().numpy())
