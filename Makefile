@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 THREADS ?= 2
-DEMO_STEPS ?= 4000
+DEMO_STEPS ?= 1500
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -55,11 +55,10 @@ $(PY):
 install: .venv/.install
 	@echo "Ready: $(BIN)/pushforward --help"
 
+# A run that is there already is taken up where it stands; a finished one is evaluated again.
 demo: .venv/.install
 	$(DEMO_THREADS) $(BIN)/pushforward train digits --out $(RUN) --steps $(DEMO_STEPS) --resume
 	$(DEMO_THREADS) $(BIN)/pushforward evaluate $(RUN)
-	@echo
-	@for file in report.html samples.png; do test -f $(RUN)/$$file && echo "$(RUN)/$$file"; done
 
 lint: .venv/.dev
 	$(PY) -m ruff check .
@@ -67,10 +66,10 @@ lint: .venv/.dev
 	$(PY) -m mypy
 
 docs: .venv/.dev
-	$(PY) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 docs-serve: .venv/.dev
-	$(PY) -m mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs serve
 
 # What the tests print last is the last line here.
 test: lint docs

@@ -78,7 +78,7 @@ def describe(obj: Any, unnamed: str = "") -> Any:
     """Plain YAML values that rebuild `obj`.
 
     The argument called `unnamed` may be an object that cannot be written down: its class is noted,
-    and it has to be given again to `build`. Raises `InputError` for what cannot be written down, naming it.
+    and it has to be given again to `build`. Raises `InputError` naming what else cannot be.
 
     >>> from pushforward.schedules import VP
     >>> describe(VP())

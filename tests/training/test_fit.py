@@ -21,7 +21,7 @@ from pushforward.errors import InputError, TrainingError
 from pushforward.estimates import Capabilities
 from pushforward.training import Settings
 from pushforward.training.average import Average
-from pushforward.training.randomness import Batches
+from pushforward.training.batches import Batches
 from pushforward.training.trackers import read_history
 
 # Two clusters, so that there is something to learn: for normal data the zero network is exact.
@@ -97,7 +97,8 @@ def test_a_resumed_run_is_the_run_never_stopped(tmp_path: Path, stop: int) -> No
             pass
 
     part = _fit(_model(), tmp_path / "part", checkpoint_every=5, trackers=(Stop(),))
-    assert (part.status, part.step) == ("interrupted", stop)
+    # The signal comes after step `stop` was read; the step that is then under way is finished.
+    assert (part.status, part.step) == ("interrupted", stop + 1)
     resumed = _fit(_model(), tmp_path / "part", checkpoint_every=5, resume=True)
     assert resumed.status == "finished"
     assert _same(resumed.model, whole.model)
@@ -254,13 +255,15 @@ def test_a_finished_run_resumes_at_once(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"lr": float("nan")}, "lr must be positive"),
+        ({"lr": float("nan")}, "lr is a finite number"),
+        ({"lr": -1.0}, "lr must be positive"),
         ({"ema": 1.0}, "ema"),
         ({"holdout": 1.0}, "holdout"),
         ({"schedule": "linear"}, "cosine or constant"),
         ({"precision": "fp8"}, "precision"),
-        ({"batch_size": 10, "accumulate": 3}, "divide"),
-        ({"learning_rate": 1.0}, "unknown settings"),
+        ({"batch_size": 10, "accumulate": 3}, "multiple of accumulate=3"),
+        ({"learning_rate": 1.0}, "no setting 'learning_rate'"),
+        ({"seeds": 1}, "did you mean 'seed'"),
         ({"device": "tpu"}, "device"),
     ],
 )

@@ -26,16 +26,33 @@ class Average:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._weights: tuple[list[Tensor], list[Tensor]] = (
-            list(self.model.parameters()),
-            list(model.parameters()),
-        )
-        self._buffers = (list(self.model.buffers()), list(model.buffers()))
+        self._weights = _weights(self.model), _weights(model)
+        self._buffers = list(self.model.buffers()), list(model.buffers())
+        self._kept: list[Tensor] = []
+        self.keep()
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the weights after optimizer step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
+        # One kernel for all tensors of a kind: a loop over them costs more than a small step.
         torch._foreach_lerp_(*self._weights, 1 - decay)
-        for kept, current in zip(*self._buffers, strict=True):
-            kept.copy_(current)
+        if self._buffers[0]:
+            torch._foreach_copy_(*self._buffers)
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Remember the average as it is now, to come back to."""
+        self._kept = [tensor.clone() for tensor in self._tensors()]
+
+    @torch.no_grad()
+    def go_back(self) -> None:
+        """Return to what was kept last."""
+        torch._foreach_copy_(self._tensors(), self._kept)
+
+    def _tensors(self) -> list[Tensor]:
+        return self._weights[0] + self._buffers[0]
+
+
+def _weights(model: nn.Module) -> list[Tensor]:
+    return list(model.parameters())

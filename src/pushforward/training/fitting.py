@@ -1,27 +1,30 @@
-"""The training loop."""
+"""`fit`: from a model and data to a run."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
-from pushforward.data import Data, load
+from pushforward.data import load
 from pushforward.errors import InputError, TrainingError
-from pushforward.families.saving import versions
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
+from pushforward.training.folder import RunFolder
 from pushforward.training.loop import Loop
+from pushforward.training.objective import Objective, check_labels
+from pushforward.training.optimizing import make_optimizer
+from pushforward.training.position import Position
+from pushforward.training.randomness import private
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
-from pushforward.training.trackers import JsonLines, Tracker, read_history
+from pushforward.training.trackers import JsonLines, Tracker
 
 __all__ = ["fit"]
 
@@ -45,15 +48,18 @@ def fit(
         data: a built-in name, a file, a folder of images, an array, a tensor, a data set.
         out: the run folder; nothing is written without one.
         resume: go on from the newest checkpoint in `out`, exactly as if never stopped.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda` or `mps`; the model stays there.
         trackers: further places for the metrics, beside `metrics.jsonl`.
         progress: show a progress bar, or lines where there is no terminal.
         settings: see `Settings`; each of its fields can also be given by name.
 
     On return the model holds its averaged weights. Ctrl-C and SIGTERM save and return with status
-    `interrupted`. Raises `InputError` before anything is written for settings out of range, a run
-    folder in use, or a resumed run that differs from the one begun; `TrainingError`, with the run
-    in its `.run`, when loss or gradients are no longer finite: the last good weights are kept.
+    `interrupted`. Under `torchrun` all its processes train one model, and the first writes.
+
+    Raises `InputError` before anything is written for settings out of range, a run folder in use, a
+    resumed run that differs from the one begun, or data that the model cannot take; `TrainingError`
+    with the run in its `.run` when loss or gradients are no longer finite: the model then holds the
+    averaged weights that validated best, or those of the last checkpoint if nothing is held out.
 
     >>> import torch, pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16))
@@ -62,93 +68,110 @@ def fit(
     >>> run.status, run.step
     ('finished', 3)
     """
-    fields = {f.name for f in dataclasses.fields(Settings)}
-    unknown = set(changes) - fields
-    if unknown:
-        raise InputError(f"unknown settings {sorted(unknown)}; there are {sorted(fields)}")
-    settings = dataclasses.replace(settings, **changes) if settings else Settings(**changes)
+    settings = _merge(settings, changes)
     data = load(data)
-    train, held = _split(data, settings)
-    if settings.standardize:
-        model.standardize(train.x)  # type: ignore[operator]
-    folder = None if out is None else Path(out)
-    description = {
-        "data": data.describe(),
-        "model": model.describe(),  # type: ignore[operator]
-        "training": settings.describe(),
-    }
-    store = None if folder is None else _open(folder, description, settings, resume)
-
+    check_labels(model, data)
+    train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = _fabric(device, settings)
-    if settings.batch_size % (settings.accumulate * fabric.world_size):
-        raise InputError(
-            f"batch_size {settings.batch_size} must divide by {settings.accumulate} micro-batches "
-            f"times {fabric.world_size} processes"
-        )
-    model.to(fabric.device)
-    average = Average(model, settings.ema)
-    optimizer: Any = torch.optim.AdamW(
-        model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=_can_fuse(model)
-    )
-    restored = store.restore(model, average.model, optimizer) if store and resume else None
-    model.train()
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    wrapped.mark_forward_method("loss")
-    loop = Loop(settings, fabric, wrapped, model, average, optimizer, train, held)
-    if restored is not None:
-        loop.adopt(restored.step, restored.state)
-    writing = folder if fabric.is_global_zero else None
-    if writing is not None:
-        history = read_history(writing / "metrics.jsonl", loop.step)
-        loop.history = history
-        _rewrite(writing, description, history)
-        trackers = (*trackers, JsonLines(writing / "metrics.jsonl"))
-    loop.run(description, store if fabric.is_global_zero else None, trackers, progress)
-    average.model.to(fabric.device)
-    model.load_state_dict(average.model.state_dict())
-    model.eval()
-    run = Run(model, loop.history, loop.best, folder, loop.status, loop.step)
-    if writing is not None:
-        _write_manifest(writing, data, settings, run, loop.seconds)
-    if loop.status == "diverged":
+    shared: Any = model
+    with private(fabric.device):
+        if settings.standardize:
+            shared.standardize(train.x)
+        model.to(fabric.device).train()
+        objective = Objective(model, train, fabric.device)
+        objective.rehearse()
+        folder = None if out is None else RunFolder(Path(out))
+        description = {}
+        if folder is not None:
+            description = {
+                "data": data.describe(),
+                "model": shared.describe(),
+                "training": settings.describe(),
+            }
+            folder.check(description, settings, resume)
+        optimizer = make_optimizer(model, settings)
+        wrapped, fabric_optimizer = fabric.setup(objective, optimizer)
+        # Made after the processes have agreed on the first one's weights.
+        average = Average(model, settings.ema)
+        store = None if folder is None else Checkpoints(folder.path)
+        position = store.restore(model, average.model, optimizer) if store and resume else None
+        position = position or Position()
+        if position.step > settings.steps:
+            raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
+        if position.scaler:
+            fabric.strategy.precision.load_state_dict(position.scaler)
+        average.keep()
+        loop = Loop(settings, fabric, objective, wrapped, average, fabric_optimizer, held, position)
+        facts = {
+            "data": data.describe(),
+            "seed": settings.seed,
+            "split": {"holdout": settings.holdout, "seed": settings.seed},
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "device": str(fabric.device),
+            "processes": fabric.world_size,
+        }
+        run = _train(loop, folder, store, description, facts, trackers, progress)
+    if run.status == "diverged":
+        where = f" in {folder.path}" if folder else ""
         raise TrainingError(
-            f"training diverged at step {loop.step + 1}: {loop.fault}. The last good weights are "
-            f"kept{f' in {folder}' if folder else ''}. Try a lower lr (now {settings.lr:g}), "
-            "clip=1.0, standardize=True, or look at the data with `pushforward doctor`",
+            f"training diverged {loop.fault}. The model holds its averaged weights of step "
+            f"{run.step} again, and checkpoints{where} are kept. Try a lower lr (now "
+            f"{settings.lr:g}), clip=1.0 (now {settings.clip:g}), standardize=True, or look at the "
+            "data with `pushforward doctor`",
             run,
         )
     return run
 
 
-def _split(data: Data, settings: Settings) -> tuple[Data, Data | None]:
-    if settings.holdout == 0:
-        return data, None
-    return data.split(settings.holdout, settings.seed)
+def _train(
+    loop: Loop,
+    folder: RunFolder | None,
+    store: Checkpoints | None,
+    description: dict[str, Any],
+    facts: dict[str, Any],
+    trackers: Sequence[Tracker],
+    progress: bool,
+) -> Run:
+    """Run the loop; the first process writes, the others only compute."""
+    model, average, at = loop.model, loop.average, loop.position
+    if not loop.fabric.is_global_zero:
+        folder, store, trackers, progress = None, None, (), False
+    if folder is not None and store is not None:
+        loop.history = folder.begin(description, at.step)
+        store.sweep(at.step)
+        trackers = (*trackers, JsonLines(folder.metrics))
+
+    def report(status: str) -> None:
+        if folder is not None:
+            speed = {"seconds": round(at.seconds, 3), "step": at.step, "best": at.best}
+            folder.write_manifest({"status": status} | speed | facts)
+
+    report("running")
+    outcome = "failed"
+    try:
+        status = outcome = loop.run(description, store, trackers, progress)
+    finally:
+        for tracker in trackers:
+            tracker.close()
+        report(outcome)
+    if status == "diverged":
+        average.go_back()
+    model.load_state_dict(average.model.state_dict())
+    model.eval()
+    loop.fabric.barrier()
+    step = loop.good_step if status == "diverged" else at.step
+    return Run(model, loop.history, at.best, None if folder is None else folder.path, status, step)
 
 
-def _open(
-    folder: Path, description: dict[str, Any], settings: Settings, resume: bool
-) -> Checkpoints:
-    """The run folder's checkpoints, once it is clear that nothing there would be lost."""
-    store = Checkpoints(folder)
-    if not resume:
-        if folder.exists() and any(folder.iterdir()):
-            raise InputError(
-                f"{folder} is not empty: give another folder, or resume=True (--resume) to go on"
-            )
-        return store
-    saved = store.newest_config()
-    if saved is None:
-        return store
-    if saved["data"]["fingerprint"] != description["data"]["fingerprint"]:
-        raise InputError(f"{folder} was trained on other data: {saved['data'].get('source')}")
-    if saved["model"] != description["model"]:
-        raise InputError(f"{folder} holds another model: see {folder}/config.yaml")
-    changed = settings.differences(saved["training"])
-    if changed:
-        list_ = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in changed.items())
-        raise InputError(f"a resumed run keeps its settings, but {list_}")
-    return store
+def _merge(settings: Settings | None, changes: dict[str, Any]) -> Settings:
+    """The settings with changes by name."""
+    names = [f.name for f in dataclasses.fields(Settings)]
+    for name in changes:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise InputError(f"there is no setting {name!r}{hint}: choose from {', '.join(names)}")
+    return dataclasses.replace(settings, **changes) if settings else Settings(**changes)
 
 
 def _fabric(device: str, settings: Settings) -> Any:
@@ -161,8 +184,16 @@ def _fabric(device: str, settings: Settings) -> Any:
         raise InputError("device 'cuda' was asked for, but torch finds no CUDA device")
     if device == "mps" and not torch.backends.mps.is_available():
         raise InputError("device 'mps' was asked for, but torch finds no Apple GPU")
+    if settings.precision == "16-mixed" and (device == "cpu" or not _has_accelerator()):
+        raise InputError("precision '16-mixed' needs a GPU: on a CPU use bf16-mixed or 32-true")
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
+    share = settings.accumulate * local * nodes
+    if settings.batch_size % share:
+        raise InputError(
+            f"batch_size {settings.batch_size} must be a multiple of accumulate "
+            f"{settings.accumulate} times {local * nodes} processes"
+        )
     fabric = Fabric(
         accelerator=device, devices=local, num_nodes=nodes, precision=settings.precision
     )
@@ -170,32 +201,5 @@ def _fabric(device: str, settings: Settings) -> Any:
     return fabric
 
 
-def _can_fuse(model: nn.Module) -> bool:
-    return all(p.device.type in ("cpu", "cuda") for p in model.parameters())
-
-
-def _rewrite(folder: Path, description: dict[str, Any], history: list[dict[str, Any]]) -> None:
-    """Begin or continue a run folder: its configuration, and its log up to the checkpoint."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "config.yaml", yaml.safe_dump(description, sort_keys=False))
-    _replace(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in history))
-
-
-def _write_manifest(folder: Path, data: Data, settings: Settings, run: Run, seconds: float) -> None:
-    manifest = {
-        **versions(),
-        "status": run.status,
-        "step": run.step,
-        "best": run.best,
-        "seconds": round(seconds, 3),
-        "seed": settings.seed,
-        "parameters": sum(p.numel() for p in run.model.parameters()),
-        "data": data.describe(),
-    }
-    _replace(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _has_accelerator() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()

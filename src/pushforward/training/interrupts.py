@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run at the next step instead of in the middle of one."""
+"""Ctrl-C and SIGTERM end a run after the step under way instead of in the middle of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ __all__ = ["Interrupts"]
 class Interrupts:
     """A context in which the first signal sets `requested` and a second one acts as usual.
 
-    Handlers exist in the main thread only; elsewhere nothing changes.
+    Handlers exist in the main thread only; elsewhere nothing changes. The former handlers are back
+    after the first signal, and at the end.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,5 +42,6 @@ class Interrupts:
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # A handler that was not set from Python shows as None and cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}

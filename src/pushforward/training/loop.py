@@ -1,4 +1,4 @@
-"""The loop of a run: its state, and the steps that change it."""
+"""The loop of a run: the steps that change the model, and what is due between them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from pushforward.data import Data
 from pushforward.training.average import Average
+from pushforward.training.batches import Batches
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.interrupts import Interrupts
+from pushforward.training.objective import Objective, labels_for
+from pushforward.training.position import Position
 from pushforward.training.progress import Progress
-from pushforward.training.randomness import Batches, step_seed
+from pushforward.training.randomness import reseed, step_seed
 from pushforward.training.run import Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
@@ -25,6 +28,10 @@ __all__ = ["Loop"]
 _VALIDATION, _NOISE, _DROPOUT, _ORDER = range(4)
 
 
+class Diverged(Exception):
+    """Loss or gradients are no longer finite."""
+
+
 class Loop:
     """Training from wherever the run stands to its last step."""
 
@@ -32,29 +39,26 @@ class Loop:
         self,
         settings: Settings,
         fabric: Any,
+        objective: Objective,
         wrapped: Any,
-        model: nn.Module,
         average: Average,
         optimizer: Any,
-        train: Data,
         held: Data | None,
+        position: Position,
     ) -> None:
-        self.settings, self.fabric, self.wrapped, self.model = settings, fabric, wrapped, model
-        self.average, self.optimizer = average, optimizer
-        self.x, self.c = _on(fabric.device, model, train)
-        self.held = None if held is None else _on(fabric.device, model, held)
-        self.batches = Batches(len(train), settings.batch_size, step_seed(settings.seed, _ORDER))
-        self.generator = torch.Generator(fabric.device)
-        self.step, self.seconds, self.loss_sum, self.logged = 0, 0.0, 0.0, 0
-        self.best: dict[str, float] | None = None
+        self.settings, self.fabric, self.average = settings, fabric, average
+        self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
+        self.model: nn.Module = objective.model
+        self.held, self.position = held, position
+        n = len(objective.x)
+        self.batches = Batches(n, settings.batch_size, step_seed(settings.seed, _ORDER))
         self.history: list[dict[str, Any]] = []
-        self.status: Status = "finished"
+        self.good_step = position.step
         self.fault = ""
-
-    def adopt(self, step: int, state: dict[str, Any]) -> None:
-        """Take over where a checkpoint left."""
-        self.step, self.best, self.seconds = step, state["best"], state["seconds"]
-        self.loss_sum, self.logged = state["loss_sum"], state["logged"]
+        self._unread: list[Tensor] = []
+        # Reading a number makes a GPU wait, and processes meet: there, only every few steps.
+        alone = fabric.device.type == "cpu" and fabric.world_size == 1
+        self._stride = 1 if alone else 8
 
     def run(
         self,
@@ -62,118 +66,128 @@ class Loop:
         store: Checkpoints | None,
         trackers: Sequence[Tracker],
         progress: bool,
-    ) -> None:
+    ) -> Status:
         """Train up to the last step, an interrupt, or a loss that is not finite."""
-        s = self.settings
-        start = time.monotonic() - self.seconds
-        show = progress and self.fabric.is_global_zero
-        devices = [self.fabric.device] if self.fabric.device.type == "cuda" else []
-        with (
-            Interrupts() as interrupts,
-            torch.random.fork_rng(devices),
-            Progress("training", s.steps, done=self.step, show=show) as bar,
-        ):
-            while self.step < s.steps:
-                loss, norm = self._optimize()
-                if not math.isfinite(loss) or not (
-                    math.isfinite(norm) or s.precision == "16-mixed"
-                ):
-                    self.status = "diverged"
-                    self.fault = f"loss {loss}, gradient norm {norm}"
-                    break
-                self.step += 1
-                self.loss_sum, self.logged = self.loss_sum + loss, self.logged + 1
-                self.seconds = time.monotonic() - start
-                last = self.step == s.steps
-                metrics: dict[str, Any] = {}
-                if last or self.step % s.log_every == 0:
-                    metrics = {
-                        "loss": self.loss_sum / self.logged,
-                        "lr": s.rate(self.step - 1),
-                        "grad_norm": norm,
-                        "seconds": round(self.seconds, 3),
-                    }
-                    self.loss_sum, self.logged = 0.0, 0
-                if self.held is not None and (last or self.step % s.validate_every == 0):
-                    metrics["val_loss"] = self._validate()
-                    if self.best is None or metrics["val_loss"] < self.best["val_loss"]:
-                        self.best = {"step": self.step, "val_loss": metrics["val_loss"]}
+        s, at = self.settings, self.position
+        start = time.monotonic() - at.seconds
+        bar = Progress("training", s.steps, done=at.step, show=progress)
+        with Interrupts() as interrupts, bar:
+            while at.step < s.steps:
+                self._unread.append(self._optimize(at.step))
+                at.step += 1
+                last = at.step == s.steps
+                log = last or at.step % s.log_every == 0
+                validate = self.held is not None and (last or at.step % s.validate_every == 0)
+                keep = last or at.step % s.checkpoint_every == 0
+                if not (log or validate or keep or at.step % self._stride == 0):
+                    continue
+                try:
+                    loss, norm, stop = self._read(interrupts.requested)
+                    at.seconds = time.monotonic() - start
+                    metrics: dict[str, Any] = {}
+                    if log:
+                        metrics = self._summary(norm)
+                    if validate:
+                        metrics["val_loss"] = self._validate()
+                except Diverged as fault:
+                    self.fault = str(fault)
+                    return "diverged"
                 if metrics:
-                    self.history.append({"step": self.step, **metrics})
+                    self.history.append({"step": at.step, **metrics})
                     for tracker in trackers:
-                        tracker.log(self.step, metrics)
-                stop = interrupts.requested and not last
-                if store and (last or stop or self._due()):
-                    self._save(store, description)
-                bar(self.step, note=f"loss {loss:.4f}")
-                if stop:
-                    self.status = "interrupted"
-                    break
-        for tracker in trackers:
-            tracker.close()
+                        tracker.log(at.step, metrics)
+                better = validate and self._is_best(metrics["val_loss"])
+                if better or (keep and self.held is None):
+                    self.average.keep()
+                    self.good_step = at.step
+                if store and (keep or better or stop):
+                    at.scaler = self.fabric.strategy.precision.state_dict()
+                    store.save(at, description, self.model, self.average.model, self._bare())
+                bar(at.step, note=f"loss {loss:.4f}")
+                if stop and not last:
+                    return "interrupted"
+        return "finished"
 
-    def _due(self) -> bool:
-        """A checkpoint is due at regular steps and where validation was best so far."""
-        best_now = self.best is not None and self.best["step"] == self.step
-        return best_now or self.step % self.settings.checkpoint_every == 0
-
-    def _save(self, store: Checkpoints, description: dict[str, Any]) -> None:
-        state = {
-            "best": self.best,
-            "seconds": self.seconds,
-            "loss_sum": self.loss_sum,
-            "logged": self.logged,
-            "settings": self.settings.describe(),
-        }
-        store.save(self.step, description, self.model, self.average.model, self.optimizer, state)
-
-    def _optimize(self) -> tuple[float, float]:
-        """One optimizer step; its loss and gradient norm. Weights stay if these are not finite."""
+    def _optimize(self, step: int) -> Tensor:
+        """Optimizer step `step`; its loss and gradient norm, `(2,)`, not yet read."""
         s, fabric = self.settings, self.fabric
-        seed = step_seed(s.seed, _NOISE, self.step, fabric.global_rank)
-        self.generator.manual_seed(seed)
-        # Dropout draws from the global generator, which is forked around the run.
-        torch.manual_seed(step_seed(seed, _DROPOUT))
-        rows = self.batches(self.step)[fabric.global_rank :: fabric.world_size]
+        seed = step_seed(s.seed, _NOISE, step, fabric.global_rank)
+        self.objective.generator.manual_seed(seed)
+        # Dropout draws from the global generator; the user's own comes back after the run.
+        reseed(step_seed(seed, _DROPOUT), fabric.device)
         for group in self.optimizer.param_groups:
-            group["lr"] = s.rate(self.step)
-        total: Tensor | float = 0.0
+            group["lr"] = s.rate(step)
+        rows = self.batches(step)[fabric.global_rank :: fabric.world_size]
+        losses = []
         for k, part in enumerate(rows.chunk(s.accumulate)):
-            part = part.to(self.x.device)
-            c = None if self.c is None else self.c[part]
             with fabric.no_backward_sync(self.wrapped, enabled=k + 1 < s.accumulate):
-                loss = self.wrapped.loss(self.x[part], c, generator=self.generator)
-                loss = loss.mean() / s.accumulate
+                loss = self.wrapped(part) / s.accumulate
                 fabric.backward(loss)
-            total = total + loss.detach()
+            losses.append(loss.detach())
         norm = fabric.clip_gradients(
             self.wrapped, self.optimizer, max_norm=s.clip or math.inf, error_if_nonfinite=False
         )
-        # One transfer for both numbers.
-        loss_value, norm_value = torch.stack([torch.as_tensor(total), norm]).tolist()
-        if math.isfinite(loss_value) and (math.isfinite(norm_value) or s.precision == "16-mixed"):
-            self.optimizer.step()
-            self.average.update(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        return loss_value, norm_value
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update(step)
+        return torch.stack([torch.stack(losses).sum(), norm])
+
+    def _read(self, stop: bool) -> tuple[float, float, bool]:
+        """Take in what the last steps gave: the last loss and norm, and whether to stop.
+
+        All processes come to the same answer. Raises `Diverged`.
+        """
+        numbers = torch.stack(self._unread)
+        first = self.position.step - len(self._unread) + 1
+        self._unread.clear()
+        if self.fabric.world_size > 1:
+            wish = numbers.new_full((1, 2), float(stop))
+            numbers = self.fabric.all_reduce(torch.cat([numbers, wish]), reduce_op="mean")
+            numbers, stop = numbers[:-1], bool(numbers[-1, 0] > 0)
+        loss = norm = math.nan
+        for k, (loss, norm) in enumerate(numbers.tolist()):
+            # Too large a loss scale gives infinite gradients; Fabric skips that step by itself.
+            skipped = self.settings.precision == "16-mixed" and not math.isfinite(norm)
+            if not math.isfinite(loss) or not (math.isfinite(norm) or skipped):
+                raise Diverged(f"at step {first + k}: loss {loss:g}, gradient norm {norm:g}")
+            self.position.loss_sum += loss
+            self.position.losses += 1
+        return loss, norm, stop
+
+    def _summary(self, norm: float) -> dict[str, Any]:
+        """One line of the log; the loss is the mean since the line before."""
+        at = self.position
+        mean = at.loss_sum / at.losses
+        at.loss_sum, at.losses = 0.0, 0
+        rate = self.settings.rate(at.step - 1)
+        return {"loss": mean, "lr": rate, "grad_norm": norm, "seconds": round(at.seconds, 3)}
 
     @torch.no_grad()
     def _validate(self) -> float:
         """The averaged model's loss on held-out data, with the same noise every time."""
         assert self.held is not None
-        x, c = self.held
-        generator = torch.Generator(x.device)
-        generator.manual_seed(step_seed(self.settings.seed, _VALIDATION))
+        device = self.fabric.device
         model: Any = self.average.model
+        labels = labels_for(model, self.held)
+        generator = torch.Generator(device)
+        generator.manual_seed(step_seed(self.settings.seed, _VALIDATION))
         total = 0.0
-        for i in range(0, len(x), 512):
-            part = slice(i, i + 512)
-            loss = model.loss(x[part], None if c is None else c[part], generator=generator)
-            total += float(loss.double().sum())
-        return total / len(x)
+        for i in range(0, len(self.held), 512):
+            x = self.held.x[i : i + 512].to(device)
+            c = None if labels is None else labels[i : i + 512].to(device)
+            total += float(model.loss(x, c, generator=generator).sum())
+        mean = total / len(self.held)
+        if not math.isfinite(mean):
+            raise Diverged(f"at step {self.position.step}: validation loss {mean:g}")
+        return mean
 
+    def _is_best(self, value: float) -> bool:
+        at = self.position
+        if at.best is not None and value >= at.best["val_loss"]:
+            return False
+        at.best = {"step": at.step, "val_loss": value}
+        return True
 
-def _on(device: torch.device, model: nn.Module, data: Data) -> tuple[Tensor, Tensor | None]:
-    """Data on the device; labels only for a model that takes them."""
-    takes_labels = model.capabilities.conditional and data.c is not None  # type: ignore[union-attr]
-    return data.x.to(device), data.c.to(device) if takes_labels and data.c is not None else None
+    def _bare(self) -> torch.optim.Optimizer:
+        """The optimizer without Fabric's wrapper."""
+        return self.optimizer.optimizer

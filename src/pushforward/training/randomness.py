@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["Batches", "step_seed"]
+import torch
+
+__all__ = ["private", "reseed", "step_seed"]
 
 _MASK = (1 << 64) - 1
+_BACKENDS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}
 
 
 def step_seed(seed: int, *keys: int) -> int:
@@ -25,36 +29,31 @@ def step_seed(seed: int, *keys: int) -> int:
     return state >> 1
 
 
-class Batches:
-    """The rows of each step's batch: random permutations of the data, one after the other.
+def reseed(seed: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of one device, which dropout draws from.
 
-    Every row comes once per pass over the data; a batch may straddle two passes.
+    `torch.manual_seed` would seed every device there is, and `private` could not undo that.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type in _BACKENDS:
+        _BACKENDS[device.type].manual_seed(seed)
 
-    >>> rows = Batches(5, 3, seed=0)
-    >>> sorted(torch.cat([rows(k) for k in range(5)]).tolist()) == sorted(3 * list(range(5)))
+
+@contextmanager
+def private(device: torch.device) -> Iterator[None]:
+    """The user's global generators of the CPU and of one device come back as they were.
+
+    >>> before = torch.get_rng_state()
+    >>> with private(torch.device("cpu")):
+    ...     reseed(1, torch.device("cpu"))
+    >>> torch.equal(before, torch.get_rng_state())
     True
     """
-
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
-        self.n, self.batch_size, self.seed = n, batch_size, seed
-        self._passes: dict[int, Tensor] = {}
-
-    def __call__(self, step: int) -> Tensor:
-        """Row numbers `(batch_size,)` of step `step`, counted from 0."""
-        first = step * self.batch_size
-        parts, position, left = [], first, self.batch_size
-        while left:
-            number, offset = divmod(position, self.n)
-            part = self._pass(number)[offset : offset + left]
-            parts.append(part)
-            position, left = position + len(part), left - len(part)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def _pass(self, number: int) -> Tensor:
-        if number not in self._passes:
-            generator = torch.Generator().manual_seed(step_seed(self.seed, number))
-            order = torch.randperm(self.n, generator=generator)
-            # Only the current pass and the one before can be asked for again.
-            self._passes = {k: v for k, v in self._passes.items() if k == number - 1}
-            self._passes[number] = order
-        return self._passes[number]
+    backend = _BACKENDS.get(device.type)
+    states = torch.get_rng_state(), backend and backend.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        if backend is not None:
+            backend.set_rng_state(states[1])

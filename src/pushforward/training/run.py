@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
-
 __all__ = ["Run", "Status"]
 
 Status = Literal["finished", "interrupted", "diverged"]
@@ -23,12 +21,25 @@ class Run:
         best: step and validation loss of the best checkpoint; `None` without validation.
         path: the run folder, `None` if nothing was written.
         status: `finished`, `interrupted` (resume it) or `diverged`.
-        step: the optimizer steps that were taken.
+        step: the optimizer steps behind the model's weights.
+
+    >>> print(Run(None, [], {"step": 20, "val_loss": 0.5}, Path("runs/a"), "finished", 40))
+    finished at step 40, best validation loss 0.5 at step 20, in runs/a
     """
 
-    model: nn.Module
+    model: Any = field(repr=False)
     history: list[dict[str, Any]] = field(repr=False)
     best: dict[str, float] | None
     path: Path | None
     status: Status
     step: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.status} at step {self.step}"]
+        if self.best is not None:
+            parts.append(
+                f"best validation loss {self.best['val_loss']:.4g} at step {self.best['step']}"
+            )
+        if self.path is not None:
+            parts.append(f"in {self.path}")
+        return ", ".join(parts)

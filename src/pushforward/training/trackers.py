@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ class Tracker(Protocol):
 class JsonLines:
     """One JSON object per line, appended and flushed at once.
 
+    A number that is not finite becomes `null`, which JSON has and NaN it has not.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     tracker = JsonLines(Path(folder) / "metrics.jsonl")
@@ -38,7 +41,11 @@ class JsonLines:
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
         """Append a line."""
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in metrics.items()
+        }
+        self._file.write(json.dumps({"step": step, **finite}, allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -49,23 +56,30 @@ class JsonLines:
 class TensorBoard:
     """TensorBoard event files; needs the extra `tensorboard`.
 
-    Raises `MissingExtraError` with its installation if the package is missing.
+    The folder is made with the first numbers, so that it may lie inside the run folder. Raises
+    `MissingExtraError` with its installation if the package is missing.
     """
 
     def __init__(self, folder: Path | str) -> None:
         require("tensorboard", extra="tensorboard", purpose="write TensorBoard files")
-        writer = require("torch.utils.tensorboard", extra="tensorboard", purpose="write events")
-        self._writer = writer.SummaryWriter(str(folder))
+        self._folder = folder
+        self._writer: Any = None
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
         """Add each number as a scalar."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # After a resume, events past the step that was gone back to are dropped by the reader.
+            self._writer = SummaryWriter(str(self._folder), purge_step=step)
         for name, value in metrics.items():
             if isinstance(value, int | float):
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush and close the event file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def read_history(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:

@@ -1,0 +1,103 @@
+"""The run folder: what may be written where, and what it says about the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pushforward.errors import InputError
+from pushforward.families.saving import versions
+from pushforward.training.settings import Settings
+from pushforward.training.trackers import read_history
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """`config.yaml`, `manifest.json` and `metrics.jsonl` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def metrics(self) -> Path:
+        """The log, one JSON object per line."""
+        return self.path / "metrics.jsonl"
+
+    def check(self, description: dict[str, Any], settings: Settings, resume: bool) -> None:
+        """Raise `InputError` unless this run may write here; nothing is written yet.
+
+        A new run needs a folder that is empty or missing, a resumed one its own.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file: give a folder for the run")
+        if not self._in_use():
+            return
+        if not resume:
+            raise InputError(
+                f"{self.path} is not empty: give another folder, or resume=True (--resume) to go on"
+            )
+        saved = self._read_config()
+        if saved["data"]["fingerprint"] != description["data"]["fingerprint"]:
+            raise InputError(
+                f"{self.path} was trained on other data: {saved['data'].get('name')}, "
+                f"{saved['data'].get('n')} points from {saved['data'].get('source')}"
+            )
+        if saved["model"] != description["model"]:
+            raise InputError(f"{self.path} holds another model: see {self.path}/config.yaml")
+        changed = settings.differences(saved["training"])
+        if changed:
+            listed = ", ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
+            raise InputError(f"a resumed run keeps its settings, but {listed}")
+        before = saved["training"]["steps"]
+        if before != settings.steps and settings.schedule == "cosine":
+            warnings.warn(
+                f"steps {before} -> {settings.steps}: the cosine schedule follows the new length, "
+                "so this is not the run that it would have been from the start",
+                stacklevel=4,
+            )
+
+    def begin(self, description: dict[str, Any], step: int) -> list[dict[str, Any]]:
+        """Write the configuration, cut the log at a step, and return what is left of it.
+
+        Raises `InputError` if the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._replace("config.yaml", yaml.safe_dump(description, sort_keys=False))
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror}") from None
+        history = read_history(self.metrics, step)
+        self._replace("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        return history
+
+    def write_manifest(self, entries: dict[str, Any]) -> None:
+        """What a stranger needs to know: versions, data, how far the run came."""
+        self._replace("manifest.json", json.dumps(versions() | entries, indent=2) + "\n")
+
+    def _in_use(self) -> bool:
+        """Whether anything lies here but what an early kill left half written."""
+        if not self.path.exists():
+            return False
+        return any(not entry.name.endswith(".partial") for entry in self.path.iterdir())
+
+    def _read_config(self) -> dict[str, Any]:
+        try:
+            saved = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+            if {"data", "model", "training"} <= saved.keys():
+                return saved
+        except (OSError, yaml.YAMLError, AttributeError):
+            pass
+        raise InputError(
+            f"{self.path} is not empty and holds no run to resume: give another folder"
+        )
+
+    def _replace(self, name: str, text: str) -> None:
+        partial = self.path / f".{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, self.path / name)

@@ -1,0 +1,82 @@
+"""The loss of a model on rows of the data, as one module that Fabric can wrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.data import Data
+from pushforward.errors import InputError
+
+__all__ = ["Objective", "check_labels", "labels_for"]
+
+_RESIDENT = 2 << 30
+"""Bytes of data that move to an accelerator as a whole; more is sent batch by batch."""
+
+
+class Objective(nn.Module):
+    """The mean loss of some rows.
+
+    Rows go in as integers: Fabric casts floating-point inputs to half precision, and times as well
+    as data need all their digits.
+    """
+
+    def __init__(self, model: Any, data: Data, device: torch.device) -> None:
+        super().__init__()
+        self.model, self.device = model, device
+        home = device if data.x.nbytes <= _RESIDENT else torch.device("cpu")
+        self.x = data.x.to(home)
+        labels = labels_for(model, data)
+        self.c = None if labels is None else labels.to(home)
+        self.generator = torch.Generator(device)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """The mean over rows `(B,)`, a scalar."""
+        rows = rows.to(self.x.device)
+        # index_select is faster than indexing, and this runs in every step.
+        x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
+        c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
+        return self.model.loss(x, c, generator=self.generator).mean()
+
+    @torch.no_grad()
+    def rehearse(self) -> None:
+        """The loss of two rows, so that what cannot work fails before anything is written.
+
+        Raises `InputError` if the model's loss has the wrong shape, and whatever the model raises.
+        """
+        self.generator.manual_seed(0)
+        rows = slice(0, 2)
+        c = None if self.c is None else self.c[rows].to(self.device)
+        x = self.x[rows].to(self.device)
+        training = self.model.training
+        loss = self.model.eval().loss(x, c, generator=self.generator)
+        self.model.train(training)
+        if loss.shape != x.shape[:1]:
+            raise InputError(
+                f"{type(self.model).__name__}.loss returned shape {tuple(loss.shape)} for "
+                f"{len(x)} states: it must return one loss per state, ({len(x)},)"
+            )
+
+
+def labels_for(model: Any, data: Data) -> Tensor | None:
+    """The data's labels, for a model that takes them."""
+    return data.c if model.capabilities.conditional else None
+
+
+def check_labels(model: Any, data: Data) -> None:
+    """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
+    if not model.capabilities.conditional:
+        return
+    known = getattr(model, "num_classes", None)
+    if data.num_classes is None:
+        raise InputError(
+            f"the model takes labels, but {data.name} has none: load the data with label=, or make "
+            "the network without num_classes"
+        )
+    if known is not None and data.num_classes > known:
+        raise InputError(
+            f"{data.name} has {data.num_classes} classes, but the network knows {known}: "
+            f"make it with num_classes={data.num_classes}"
+        )
