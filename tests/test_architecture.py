@@ -35,7 +35,8 @@ FLOORS = (
     ("F7", ("data",)),
     ("F7", ("training",)),
     ("F7", ("report",)),
-    ("F7", ("cli", "__main__")),
+    ("F7", ("cli",)),
+    ("F7", ("__main__",)),
 )
 
 # Networks are apart: they know torch and the ground floor, and only the top floors know them.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["Capabilities", "LikelihoodKind", "LogProb"]
 
-LikelihoodKind = Literal["exact", "ode", "bound", "estimated", "unnormalised", "none"]
+LikelihoodKind = Literal["exact", "ode", "bound", "estimated", "unnormalized", "none"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class LogProb:
         value: log p(x), one per state, shape `(B,)`.
         stderr: Monte Carlo standard error of each value, `(B,)`; zero where nothing is random.
         kind: `exact`, `ode` (probability-flow ODE), `bound` (a lower bound), `estimated`,
-            `unnormalised` or `none`.
+            `unnormalized` or `none`.
         nfe: network evaluations per state, counting each divergence probe's backward pass apart.
-        error: a bound in practice on the discretization error of each value, `(B,)`: the distance
-            to a solution of lower order; `None` if unknown.
+        error: an estimate of the discretization error of each value, `(B,)`: the distance to a
+            solution of lower order; `None` if unknown.
 
     >>> import torch
     >>> print(LogProb(torch.tensor([-1.0, -2.0]), torch.zeros(2), "exact", nfe=1))

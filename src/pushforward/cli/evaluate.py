@@ -47,15 +47,17 @@ def evaluate(
         )
     with Progress("likelihood", 1, show=show) as progress:
         log_prob = _likelihood(model, test, points, seed, progress)
-    evaluation = compare(
-        x,
-        test.x,
-        train.x,
-        seed=seed,
-        log_prob=log_prob,
-        levels=test.levels,
-        value_range=test.value_range,
-    )
+    with Progress("metrics", 1, show=show) as progress:
+        evaluation = compare(
+            x,
+            test.x,
+            train.x,
+            seed=seed,
+            log_prob=log_prob,
+            levels=test.levels,
+            value_range=test.value_range,
+            progress=progress,
+        )
     settings = {"sampler": sampler, "steps": steps, "n": n, "seed": seed}
     found = {"settings": settings, **evaluation.to_dict()}
     partial = folder / ".evaluation.json.partial"

@@ -87,8 +87,9 @@ def evaluate(
             Memorization is always looked for in all of the training data.
         log_prob: log-densities of the held-out data, one a row, in the units of the data; with them
             the table has NLL and, for quantized data, bits per dimension.
-        levels, value_range: of quantized data, as in `Data`; `value_range` alone is also used to
-            tell samples that leave it.
+        levels, value_range: of quantized data, as in `Data`: samples are compared after rounding to
+            the levels, which a picture goes through when it is saved. `value_range` alone is used
+            to tell samples that leave it.
         progress: called with the number of finished measurements and of all.
 
     Raises `InputError` for different events, fewer than 20 points of a kind, and NaN or infinity,
@@ -109,7 +110,7 @@ def evaluate(
         # In single precision for all sets: copies stay copies, and train may be large.
         return (x.detach().flatten(1).cpu().float() - shift.float()) / scale.float()
 
-    few = scaled(subsample(samples.cpu(), size, generator))
+    few = scaled(_rounded(subsample(samples.cpu(), size, generator), levels, value_range))
     held_out = scaled(subsample(test.cpu(), size, generator))
     order = torch.randperm(len(train), generator=generator)
     real = scaled(train[order[:size].to(train.device)])
@@ -149,6 +150,15 @@ def evaluate(
         len(train),
         seed,
     )
+
+
+def _rounded(x: Tensor, levels: int | None, value_range: tuple[float, float] | None) -> Tensor:
+    """The nearest level of quantized data: the gaps between levels alone would tell samples."""
+    if levels is None or value_range is None:
+        return x
+    low, _ = value_range
+    width = level_width(levels, value_range)
+    return ((x - low) / width).round().clamp(0, levels - 1) * width + low
 
 
 def _row(comparison: _Comparison, value: Estimate, floor: Estimate) -> Row:

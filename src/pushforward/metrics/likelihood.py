@@ -20,7 +20,7 @@ def negative_log_likelihood(log_prob: LogProb) -> Estimate:
     divergence probes, is part of the spread. The error of discretization is not.
 
     Args:
-        log_prob: log-densities of at least 2 states, of a kind other than `unnormalised` and
+        log_prob: log-densities of at least 2 states, of a kind other than `unnormalized` and
             `none`. A `bound` from below gives a bound from above.
 
     Raises `InputError` for other kinds, for fewer states, and for NaN or infinity.
@@ -30,7 +30,7 @@ def negative_log_likelihood(log_prob: LogProb) -> Estimate:
     2.0 ± 1.0
     """
     value = log_prob.value.detach().to("cpu", torch.float64)
-    if log_prob.kind in ("unnormalised", "none"):
+    if log_prob.kind in ("unnormalized", "none"):
         raise InputError(
             f"log-probabilities of kind {log_prob.kind!r} have no scale: a likelihood needs "
             "normalized ones"

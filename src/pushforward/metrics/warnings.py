@@ -123,8 +123,8 @@ def _of_likelihood(table: dict[str, Row], log_prob: LogProb | None) -> Iterator[
     error = float(log_prob.error.abs().mean())
     if error > row.stderr:
         yield (
-            f"The likelihood's discretization error of {error:.2g} nats exceeds its standard "
-            f"error of {row.stderr:.2g}: take more steps."
+            f"The likelihood's discretization error of {error:.2g} nats exceeds its standard error "
+            f"of {row.stderr:.2g}: take more steps."
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from torch import Tensor
 
 from pushforward.data import Data
+from pushforward.metrics.estimate import Estimate
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.pictures import Look, data_uri
@@ -121,16 +121,18 @@ def _metrics(evaluation: Any) -> str:
         return ""
     rows = []
     for row in evaluation.rows:
-        bars = interval_chart(row.value, row.stderr, row.floor, row.floor_stderr)
+        name, bars = html.escape(row.name), ""
+        if row.note:
+            name += f'<br><span class="note">{html.escape(row.note)}</span>'
+        if row.floor is not None:
+            bars = interval_chart(row.value, row.stderr, row.floor, row.floor_stderr or 0.0)
         rows.append(
             [
-                f"{html.escape(row.name)}<br><span class='note'>{html.escape(row.note)}</span>"
-                if row.note
-                else html.escape(row.name),
-                _number(row.value, row.stderr),
+                name,
+                f"{_number(row.value, row.stderr)} {html.escape(row.unit)}",
                 _number(row.floor, row.floor_stderr),
                 bars,
-                html.escape(row.better),
+                "as the floor" if row.better == "floor" else row.better,
             ]
         )
     note = (
@@ -142,10 +144,8 @@ def _metrics(evaluation: Any) -> str:
     return section("How good are they?", key + table(head, rows), note)
 
 
-def _number(value: float, error: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.4g}" + (f" ± {error:.2g}" if math.isfinite(error) and error > 0 else "")
+def _number(value: float | None, error: float | None) -> str:
+    return "–" if value is None else str(Estimate(value, error or 0.0, 0))
 
 
 def _curves(history: list[dict[str, Any]]) -> str:

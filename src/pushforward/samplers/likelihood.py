@@ -47,10 +47,11 @@ def log_prob(
 ) -> LogProb:
     """The log-density of states `(B, *event)` at `grid[0]`, integrated along an increasing grid.
 
-    Heun's method, order 2, on state and divergence together; its distance to the embedded Euler
-    solution is returned as `error`, which overstates what is left. The exact divergence costs one
-    backward pass per dimension, Hutchinson's estimator one per probe. Each probe is kept along the
-    whole path, so that the probes give independent estimates and `stderr` is their standard error.
+    Heun's method on state and divergence together, once on the grid and once on every second time
+    of it; the two are extrapolated to order 3 (Richardson), and the correction is returned as
+    `error`, an estimate of what the grid costs. The exact divergence takes one backward pass per
+    dimension, Hutchinson's estimator one per probe. Each probe is kept along the whole path, so
+    that the probes give independent estimates and `stderr` is their standard error.
     `auto` takes the exact divergence up to 16 dimensions.
 
     Raises `InputError` for a decreasing grid, fewer than two probes, or an unknown method.
@@ -79,6 +80,33 @@ def log_prob(
     transport.process.tabulate(times)
     noise = None if exact else probe_like(x, probes, resolve(seed, generator, x.device))
 
+    fine = _integrate(transport, x, times, noise)
+    # The last time stays, whether or not the number of steps is even.
+    halved = [*times[:-1:2], times[-1]]
+    coarse = _integrate(transport, x, halved, noise)
+    ends = [prior.log_prob(end).double() + gain for end, gain in (fine, coarse)]
+    correction = (ends[0] - ends[1]) / 3
+    value = ends[0] + correction
+    rows = len(value)
+    spread = value.std(0) / rows**0.5 if rows > 1 else torch.zeros_like(value[0])
+    passes = 1 + (dim if exact else probes)
+    return LogProb(
+        value.mean(0).to(x.dtype),
+        spread.to(x.dtype),
+        kind="ode",
+        nfe=2 * (len(times) + len(halved) - 2) * passes,
+        error=correction.mean(0).abs().to(x.dtype),
+    )
+
+
+def _integrate(
+    transport: Transport, x: Tensor, times: Sequence[float], noise: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The end of the flow from `x`, and the integral of the divergence, `(P, B)`.
+
+    One row per probe in `noise`; a single one by the exact divergence without.
+    """
+
     def rate(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         def velocity(x: Tensor) -> Tensor:
             return transport.dynamics(x, t).velocity
@@ -89,24 +117,12 @@ def log_prob(
         return hutchinson(velocity, x, noise)
 
     # Sums over many steps: double precision costs nothing for (P, B) numbers.
-    rows = 1 if noise is None else probes
+    rows = 1 if noise is None else len(noise)
     gain = torch.zeros(rows, len(x), dtype=torch.float64, device=x.device)
-    embedded = torch.zeros_like(gain)
     for t, s in pairwise(times):
         h = s - t
         v, div = rate(x, t)
         v_next, div_next = rate(torch.add(x, v, alpha=h), s)
         x = torch.add(x, v + v_next, alpha=0.5 * h)
         gain += 0.5 * h * (div + div_next)
-        embedded += h * div
-    final = prior.log_prob(x)
-    value = final + gain.mean(0).to(final.dtype)
-    spread = gain.std(0) / rows**0.5 if rows > 1 else torch.zeros_like(gain[0])
-    passes = 1 + (dim if exact else probes)
-    return LogProb(
-        value,
-        spread.to(final.dtype),
-        kind="ode",
-        nfe=2 * (len(times) - 1) * passes,
-        error=(gain - embedded).mean(0).abs().to(final.dtype),
-    )
+    return x, gain
