@@ -57,7 +57,7 @@ install: .venv/.install
 
 # A run that is there already is taken up where it stands; a finished one is evaluated again.
 demo: .venv/.install
-	$(DEMO_THREADS) $(BIN)/pushforward train digits --out $(RUN) --steps $(DEMO_STEPS) --resume
+	$(DEMO_THREADS) $(BIN)/pushforward train digits --out $(RUN) --steps $(DEMO_STEPS) --batch-size 64 --resume
 	$(DEMO_THREADS) $(BIN)/pushforward evaluate $(RUN)
 
 lint: .venv/.dev

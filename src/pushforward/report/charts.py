@@ -83,7 +83,7 @@ def interval_chart(value: float, error: float, floor: float, floor_error: float)
     low = min(value - 2 * error, floor - 2 * floor_error)
     high = max(value + 2 * error, floor + 2 * floor_error)
     margin = 0.08 * max(high - low, 1e-9)
-    low, high, width = low - margin, high + margin, 220
+    low, high, width = low - margin, high + margin, 150
 
     def place(v: float) -> float:
         return round((v - low) / (high - low) * width, 1)

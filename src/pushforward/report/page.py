@@ -34,7 +34,7 @@ figure img { width: 100%; display: block; border-radius: 4px; image-rendering: p
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 .grid { stroke: var(--edge); } .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .s0 { stroke: var(--a); } .s1 { stroke: var(--b); }
-.interval { width: 220px; max-width: 100%; } .interval line { stroke-width: 2; }
+.interval { width: 150px; display: block; } .interval line { stroke-width: 2; }
 line.value { stroke: var(--a); } circle.value { fill: var(--a); }
 line.floor { stroke: var(--b); } circle.floor { fill: var(--b); }
 .key::before { content: "●"; margin-right: .3em; } .key.value { color: var(--a); }
@@ -43,6 +43,7 @@ line.floor { stroke: var(--b); } circle.floor { fill: var(--b); }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-top: 1px solid var(--edge);
   vertical-align: middle; } th { color: var(--soft); font-weight: 500; border-top: 0; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td .note { white-space: normal; } @media (max-width: 640px) { td .note { display: none; } }
 .warnings { border-left: 4px solid var(--b); } .warnings li { margin: .25rem 0; }
 pre { overflow-x: auto; font: .83rem/1.5 ui-monospace, Menlo, Consolas, monospace; margin: 0; }
 details summary { cursor: pointer; color: var(--soft); margin-top: .7rem; }
