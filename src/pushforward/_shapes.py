@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["batch_size", "combine", "flatten", "like", "per_event_mean", "per_event_sum"]
+__all__ = [
+    "accumulate",
+    "batch_size",
+    "combine",
+    "flatten",
+    "like",
+    "per_event_mean",
+    "per_event_sum",
+]
 
 Weight = float | Tensor
 
@@ -35,13 +43,21 @@ def combine(weights: Sequence[Weight], tensors: Sequence[Tensor]) -> Tensor:
     tensor([[3.],
             [2.]])
     """
-    total = tensors[0] * like(weights[0], tensors[0])
-    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
+    return accumulate(tensors[0] * like(weights[0], tensors[0]), weights[1:], tensors[1:])
+
+
+def accumulate(x: Tensor, weights: Sequence[Weight], tensors: Sequence[Tensor]) -> Tensor:
+    """The sum `x + sum_i w_i x_i`, in one pass per weighted tensor.
+
+    >>> accumulate(torch.ones(1, 2), (2.0,), (torch.ones(1, 2),))
+    tensor([[3., 3.]])
+    """
+    for weight, tensor in zip(weights, tensors, strict=True):
         if isinstance(weight, float | int):
-            total = torch.add(total, tensor, alpha=weight)
+            x = torch.add(x, tensor, alpha=weight)
         else:
-            total = total + like(weight, tensor) * tensor
-    return total
+            x = x + like(weight, tensor) * tensor
+    return x
 
 
 def flatten(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ with `h > 0` the forward SDE. For jumps the equilibrium part fires both reaction
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import uniform_like
-from pushforward._shapes import Weight, combine
+from pushforward._shapes import Weight, accumulate, combine
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
 from pushforward.spaces import JumpSpace, Space
@@ -66,7 +66,7 @@ class Flow:
         """One Euler (churn = 0) or Euler-Maruyama step of signed size `h`."""
         if churn == 0:
             weights = [h * w for w in self.velocity_weights]
-            return self.space.retract(x, combine(weights, self.basis))
+            return self._move(x, weights, self.basis)
         variance = churn * self.g2 * abs(h)
         if isinstance(variance, float) and not math.isfinite(variance):
             raise InputError(
@@ -79,7 +79,14 @@ class Flow:
         ]
         std = variance.sqrt() if isinstance(variance, Tensor) else math.sqrt(variance)
         noise = self.space.randn(x, generator)
-        return self.space.retract(x, combine((*weights, std), (*self.basis, noise)))
+        return self._move(x, (*weights, std), (*self.basis, noise))
+
+    def _move(self, x: Tensor, weights: Sequence[Weight], tensors: tuple[Tensor, ...]) -> Tensor:
+        """The state moved by a combination of tensors."""
+        # Where moving is adding, the displacement need not be formed first: a pass less.
+        if self.space.linear:
+            return accumulate(x, weights, tensors)
+        return self.space.retract(x, combine(weights, tensors))
 
     def _score_weights(self) -> tuple[Weight, ...]:
         if self.score_weights is None:

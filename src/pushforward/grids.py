@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -49,15 +50,23 @@ class Grid(ABC):
             raise InputError(
                 f"a grid runs from start to stop in [0, 1], not from {start} to {stop}"
             )
-        fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-        times = self.place(fractions, schedule, start, stop).tolist()
-        # The rule may round; the end points are exact.
-        times[0], times[-1] = start, stop
-        return check(times)
+        return list(_placed(self, schedule, steps, start, stop))
 
     @abstractmethod
     def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
         """Times for the fractions `u` of the way, 0 at `start` and 1 at `stop`."""
+
+
+@lru_cache(maxsize=64)
+def _placed(
+    rule: Grid, schedule: Schedule, steps: int, start: float, stop: float
+) -> tuple[float, ...]:
+    """The times of a grid, remembered: placing them costs more than a step of a small network."""
+    fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    times = rule.place(fractions, schedule, start, stop).tolist()
+    # The rule may round; the end points are exact.
+    times[0], times[-1] = start, stop
+    return tuple(check(times))
 
 
 @configurable

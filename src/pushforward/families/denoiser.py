@@ -38,9 +38,10 @@ class Denoiser(nn.Module):
             ) from None
         time = row.time
         if not isinstance(time, Tensor):
-            time = torch.full((len(x_t),), time, dtype=x_t.dtype, device=x_t.device)
-        elif time.ndim == 0:
-            time = time.expand(len(x_t))
+            time = torch.full((), time, dtype=x_t.dtype, device=x_t.device)
+        if time.ndim == 0:
+            # Expanded, not copied: a network can see that all states share their time.
+            time = time.expand(x_t.shape[0])
         # Most tables leave the input as it is; one pass over the state saved per step.
         plain = isinstance(row.scale_in, float) and row.scale_in == 1.0
         scaled = x_t if plain else x_t * like(row.scale_in, x_t)
