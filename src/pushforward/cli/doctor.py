@@ -30,7 +30,7 @@ def doctor(
     data = [w for w in values if "=" not in w or Path(w).exists()]
     given: dict[str, Any] = {"data": data[0]} if data else {}
     if label is not None:
-        given["label"] = label
+        given["load.label"] = label
     chosen = read(recipe, given, [w for w in values if w not in data])
     loaded = chosen.load_data()
     findings = (*examine(loaded), *_examine_recipe(chosen, loaded, tuple(trust or ())))

@@ -27,7 +27,7 @@ def logprob(
     trust: Trust = None,
 ) -> None:
     """Log-densities of data under a trained model, in nats per data point, with standard errors."""
-    from pushforward.data import load as load_data
+    from pushforward.cli.rundata import load_like
     from pushforward.errors import InputError
     from pushforward.families import load
     from pushforward.training.progress import Progress
@@ -35,7 +35,7 @@ def logprob(
     if out is not None and out.suffix not in (".csv", ".npz"):
         raise InputError(f"log-densities go to a .csv or .npz file, not {out.name!r}")
     model = load(run, trust=tuple(trust or ()))
-    loaded = load_data(data, label=label)
+    loaded = load_like(Path(run), data, label)
     labels = loaded.c if model.capabilities.conditional else None
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
         result = model.log_prob(

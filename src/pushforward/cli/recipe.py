@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +28,7 @@ class Recipe(BaseModel):
 
     Args:
         data: a built-in name or a path.
-        label: the column of labels of a table.
+        load: how to read it, arguments of `pushforward.data.load` such as `label`.
         network: `auto`, a short name, or a class with arguments.
         schedule: a short name, or a class with arguments.
         predict: a prediction's short name, or a class with arguments.
@@ -40,7 +41,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     data: str
-    label: str | None = None
+    load: dict[str, Any] = Field(default_factory=dict)
     network: str | dict[str, Any] = "auto"
     schedule: str | dict[str, Any] = "vp"
     predict: str | dict[str, Any] = "v"
@@ -51,7 +52,13 @@ class Recipe(BaseModel):
 
     def load_data(self) -> Data:
         """The data that the recipe names."""
-        return load(self.data, label=self.label)
+        known = list(inspect.signature(load).parameters)[1:]
+        for option in self.load:
+            if option not in known:
+                close = get_close_matches(option, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+                raise InputError(f"unknown key 'load.{option}': {hint}")
+        return load(self.data, **self.load)
 
     def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Diffusion:
         """The untrained model for data of this shape."""

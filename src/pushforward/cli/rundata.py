@@ -11,7 +11,7 @@ import yaml
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 
-__all__ = ["split_again", "write_recipe"]
+__all__ = ["column_names", "load_like", "split_again", "write_recipe"]
 
 
 def write_recipe(run: Path, recipe: Any) -> None:
@@ -30,24 +30,51 @@ def split_again(run: Path, source: str | None = None) -> tuple[Data, Data]:
     Raises `InputError` if the data cannot be found or is not what the run was trained on, or if
     nothing was held out.
     """
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        saved, settings = config["data"], config["training"]
-    except (OSError, KeyError, TypeError, yaml.YAMLError):
-        raise InputError(f"{run} is not a run folder made by `pushforward train`") from None
-    label = None
-    if source is None:
-        try:
-            recipe = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
-        except OSError:
-            raise InputError(f"{run} does not say where its data is: give it with --data") from None
-        source, label = recipe["data"], recipe["label"]
-    data = load(source, label=label)
+    config = _config(run)
+    if config is None:
+        raise InputError(f"{run} is not a run folder made by `pushforward train`")
+    saved, settings = config["data"], config["training"]
+    origin = dict(saved.get("origin") or {})
+    if source is not None:
+        origin["source"] = source
+    if "source" not in origin:
+        raise InputError(
+            f"{run} was trained on data in memory: save it to a file and give that with --data"
+        )
+    data = load(**origin)
     if data.fingerprint != saved["fingerprint"]:
         raise InputError(
-            f"{source} is not what {run} was trained on: {saved['name']} with fingerprint "
-            f"{saved['fingerprint'][:12]}, not {data.fingerprint[:12]}"
+            f"{origin['source']} is not what {run} was trained on: {saved['name']} with "
+            f"fingerprint {saved['fingerprint'][:12]}, not {data.fingerprint[:12]}"
         )
     if settings["holdout"] == 0:
         raise InputError(f"{run} held no data out (holdout=0), so there is nothing to compare with")
     return data.split(settings["holdout"], settings["seed"])
+
+
+def load_like(run: Path, source: str, label: str | None) -> Data:
+    """Other data for the model of a run; files of the same kind are read as the run's own was."""
+    config = _config(run)
+    origin = dict(config["data"].get("origin") or {}) if config else {}
+    path, before = Path(source), Path(origin.get("source", ""))
+    if not (path.suffix and path.is_file() and path.suffix == before.suffix):
+        origin = {}
+    options = {k: v for k, v in origin.items() if k not in ("source", "name")}
+    if label is not None:
+        options["label"] = label
+    return load(source, **options)
+
+
+def column_names(run: Path) -> list[str] | None:
+    """The names of the features that a run was trained on, if they have names."""
+    config = _config(run)
+    return config["data"]["columns"] if config else None
+
+
+def _config(run: Path) -> dict[str, Any] | None:
+    """The configuration of a run folder; `None` for anything else."""
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        return config if {"data", "training"} <= config.keys() else None
+    except (OSError, AttributeError, yaml.YAMLError, UnicodeDecodeError):
+        return None

@@ -28,6 +28,7 @@ def sample(
     trust: Trust = None,
 ) -> None:
     """Draw new samples from a trained model and write them to a file."""
+    from pushforward.cli.rundata import column_names
     from pushforward.errors import InputError
     from pushforward.families import load
     from pushforward.training.progress import Progress
@@ -46,17 +47,19 @@ def sample(
             batch_size=batch_size,
             progress=progress,
         )
-    write_samples(out, x, label)
+    write_samples(out, x, label, column_names(Path(run)))
     typer.echo(str(out))
 
 
-def write_samples(path: Path, x: Any, label: int | None = None) -> None:
+def write_samples(
+    path: Path, x: Any, label: int | None = None, columns: list[str] | None = None
+) -> None:
     """Write samples `(n, *event)` in the format that the file's name asks for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _WRITERS[path.suffix](path, x, label)
+    _WRITERS[path.suffix](path, x, label, columns)
 
 
-def _npz(path: Path, x: Any, label: int | None) -> None:
+def _npz(path: Path, x: Any, label: int | None, columns: list[str] | None) -> None:
     import numpy as np
 
     arrays = {"x": x.cpu().numpy()}
@@ -65,21 +68,23 @@ def _npz(path: Path, x: Any, label: int | None) -> None:
     np.savez(path, **arrays)
 
 
-def _npy(path: Path, x: Any, label: int | None) -> None:
+def _npy(path: Path, x: Any, label: int | None, columns: list[str] | None) -> None:
     import numpy as np
 
     np.save(path, x.cpu().numpy())
 
 
-def _csv(path: Path, x: Any, label: int | None) -> None:
-    import numpy as np
+def _csv(path: Path, x: Any, label: int | None, columns: list[str] | None) -> None:
+    import csv
 
-    flat = x.cpu().flatten(1).numpy()
-    header = ",".join(f"x{k}" for k in range(flat.shape[1]))
-    np.savetxt(path, flat, delimiter=",", header=header, comments="", fmt="%.7g")
+    flat = x.cpu().flatten(1)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns or [f"x{k}" for k in range(flat.shape[1])])
+        writer.writerows([f"{value:.7g}" for value in row] for row in flat.tolist())
 
 
-def _png(path: Path, x: Any, label: int | None) -> None:
+def _png(path: Path, x: Any, label: int | None, columns: list[str] | None) -> None:
     from pushforward.report import save_picture
 
     save_picture(path, x)

@@ -61,7 +61,7 @@ def train(
         raise InputError(f"one data source, not {len(data)}: {', '.join(data)}")
     given: dict[str, Any] = {
         "data": data[0] if data else None,
-        "label": label,
+        "load.label": label,
         "device": device,
         "train.steps": steps,
         "train.batch_size": batch_size,

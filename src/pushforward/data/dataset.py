@@ -34,6 +34,8 @@ class Data:
         columns: the names of the features, for tables.
         classes: the names of the classes: label `k` is `classes[k]`. Filled in when not given.
         dropped: how many rows with missing or non-finite values were left out when loading.
+        origin: arguments of `pushforward.data.load` that read the data again; `None` for data that
+            was in memory.
 
     Raises `InputError` for tensors of another shape or dtype, or labels that do not fit.
 
@@ -56,6 +58,7 @@ class Data:
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     dropped: int = 0
+    origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, Tensor) or self.x.dtype != torch.float32 or self.x.ndim < 2:
@@ -180,6 +183,7 @@ class Data:
             "classes": None if numbered else list(self.classes),
             "columns": list(self.columns) or None,
             "dropped": self.dropped,
+            "origin": _plain(self.origin),
             "fingerprint": self.fingerprint,
         }
 
@@ -195,3 +199,12 @@ class Data:
             total = len(self) + self.dropped
             parts.append(f"{self.dropped} of {total} rows left out for missing values")
         return f"{self.name}: {', '.join(parts)}"
+
+
+def _plain(value: Any) -> Any:
+    """The value with lists in the place of tuples, as YAML has them."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

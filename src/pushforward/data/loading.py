@@ -117,12 +117,18 @@ def load(
     if isinstance(source, Data):
         return _renamed(source, name, label, given | general)
     if isinstance(source, str) and source in NAMES:
-        return _built_in(source, name, label, given, general)
-    if isinstance(source, (str, os.PathLike)):
+        data, place = _built_in(source, name, label, given, general), source
+    elif isinstance(source, (str, os.PathLike)):
         path = _existing(source)
-        return assemble(_read_path(path, label, given), name=name or path.stem, **general)
-    raw = _read_object(source, label, given)
-    return assemble(raw, name=name or _plain_name(raw.source), **general)
+        data = assemble(_read_path(path, label, given), name=name or path.stem, **general)
+        place = str(path.resolve())
+    else:
+        raw = _read_object(source, label, given)
+        return assemble(raw, name=name or _plain_name(raw.source), **general)
+    named = {
+        option: value for option, value in (("name", name), ("label", label)) if value is not None
+    }
+    return dataclasses.replace(data, origin={"source": place, **named, **given, **general})
 
 
 def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data:
