@@ -25,7 +25,7 @@ def _targets(name: str, schedule, t, x0, noise):
     return {
         "data": x0,
         "noise": noise,
-        "v": alpha * noise - sigma * x0,
+        "v": (alpha * noise - sigma * x0) / (alpha**2 + sigma**2) ** 0.5,
         "score": -noise / sigma,
         "velocity": d_alpha * x0 + d_sigma * noise,
     }[name]

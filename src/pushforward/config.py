@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from pushforward.errors import InputError
+from pushforward.errors import InputError, PushforwardError
 
 __all__ = ["amend", "build", "configurable", "describe", "named"]
 
@@ -141,7 +141,12 @@ def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
     except TypeError as error:
         accepted = ", ".join(inspect.signature(cls).parameters)
         raise InputError(f"{spec['class']}: {error}; it accepts {accepted}") from None
-    return cls(**args)
+    try:
+        return cls(**args)
+    except PushforwardError:
+        raise
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise InputError(f"{spec['class']} cannot be made from {written}: {error}") from error
 
 
 def amend(obj: Any, **args: Any) -> None:
@@ -158,6 +163,8 @@ def named(choice: Any, names: Mapping[str, Any], what: str) -> Any:
     >>> named("two", {"one": 1, "two": 2}, "number")
     2
     """
+    if isinstance(choice, type):
+        raise InputError(f"the {what} {choice.__name__} is a class: make one, {choice.__name__}()")
     if not isinstance(choice, str):
         return choice
     if choice not in names:

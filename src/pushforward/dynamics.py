@@ -120,19 +120,28 @@ class Jump:
         self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
     ) -> Any:
         """One tau-leap of signed size `h`; churn fires both reactions, that much of their rate."""
-        towards_data = float(h < 0)
-        restore = (towards_data + churn) * self.restore.rate
-        destroy = (1 - towards_data + churn) * self.destroy.rate
+        restore = _scaled((h < 0) + churn, self.restore.rate)
+        destroy = _scaled((h > 0) + churn, self.destroy.rate)
         total = restore + destroy
+        if churn and not bool(torch.isfinite(total).all()):
+            raise InputError(
+                "a rate is infinite where nothing of the data is left: start the grid earlier "
+                "(start=), use churn=0, or a pinned sampler"
+            )
         u = uniform_like(total, generator)
         fired = u < -torch.expm1(-total * abs(h))
         # Which of the two fired is independent of whether one did.
         restored = uniform_like(total, generator) * total < restore
-        if towards_data or churn:
+        if h < 0 or churn:
             x = self.space.where(fired & restored, self.restore.draw(generator), x)
-        if churn or not towards_data:
+        if h > 0 or churn:
             x = self.space.where(fired & ~restored, self.destroy.draw(generator), x)
         return x
+
+
+def _scaled(factor: float, rate: Tensor) -> Tensor:
+    """A factor times rates; a reaction that does not take part may have an infinite rate."""
+    return factor * rate if factor else torch.zeros_like(rate)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ theory: a sampler on the grid ends with a sample of `p_stop`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,13 +45,17 @@ class Grid(ABC):
         """
         start = schedule.t_max if start is None else start
         stop = schedule.t_min if stop is None else stop
-        if steps < 1:
-            raise InputError(f"a grid needs at least one step, not {steps}")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise InputError(f"a grid needs a whole number of steps, at least one, not {steps!r}")
         if not 0 <= stop < start <= 1:
             raise InputError(
                 f"a grid runs from start to stop in [0, 1], not from {start} to {stop}"
             )
-        return list(_placed(self, schedule, steps, start, stop))
+        try:
+            return list(_placed(self, schedule, steps, start, stop))
+        except TypeError:
+            # A schedule of the user's own may not be hashable, and then nothing is remembered.
+            return list(_placed.__wrapped__(self, schedule, steps, start, stop))
 
     @abstractmethod
     def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
@@ -109,8 +114,8 @@ class Karras(Grid):
     rho: float = 7.0
 
     def __post_init__(self) -> None:
-        if not self.rho > 0:
-            raise InputError(f"rho must be positive, not {self.rho}")
+        if not 0 < self.rho < math.inf:
+            raise InputError(f"rho must be positive and finite, not {self.rho}")
 
     def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
         first = torch.exp(-0.5 * _log_snr(schedule, start) / self.rho)

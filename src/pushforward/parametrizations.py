@@ -11,6 +11,7 @@ output: it is the simple loss of DDPM for `Noise`, and EDM's loss for `EDM`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -77,13 +78,20 @@ class Noise:
 @configurable
 @dataclass(frozen=True)
 class V:
-    """The network predicts `v = alpha noise - sigma x_0` (Salimans & Ho 2022), for any schedule."""
+    r"""The network predicts `v = alpha noise - sigma x_0` (Salimans & Ho 2022), in units of `r`.
+
+    With `r = sqrt(alpha^2 + sigma^2)` the network sees `x_t / r` and predicts `v / r`, both of unit
+    variance for data of unit variance, whatever the schedule. Where variance is preserved, `r` is 1
+    and this is the `v` of the paper.
+    """
 
     def __call__(self, schedule: Schedule, t: Time) -> Affine:
         """Well conditioned at every time."""
         alpha, sigma = schedule.values(t)
+        if schedule.preserves_variance:
+            return Affine(1.0, alpha, -sigma, t)
         power = alpha**2 + sigma**2
-        return Affine(1.0, alpha / power, -sigma / power, t)
+        return Affine(power**-0.5, alpha / power, -sigma / power**0.5, t)
 
 
 @configurable
@@ -121,8 +129,8 @@ class EDM:
     sigma_data: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.sigma_data > 0:
-            raise InputError(f"sigma_data must be positive, not {self.sigma_data}")
+        if not 0 < self.sigma_data < math.inf:
+            raise InputError(f"sigma_data must be positive and finite, not {self.sigma_data}")
 
     def __call__(self, schedule: Schedule, t: Time) -> Affine:
         """Well conditioned at every time."""

@@ -52,10 +52,12 @@ class Schedule(ABC):
     derivatives by automatic differentiation. `t_min` and `t_max` bound the interval on
     which all parametrizations are well conditioned: `alpha / sigma` diverges at 0 and, for
     schedules that end in pure noise, vanishes at 1. Training times and sampling grids stay inside.
+    `preserves_variance` says that `alpha^2 + sigma^2` is one throughout.
     """
 
     t_min: float = 1e-3
     t_max: float = 1.0
+    preserves_variance: bool = False
 
     @abstractmethod
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,9 +168,10 @@ class VP(Schedule):
 
     beta_min: float = 0.1
     beta_max: float = 20.0
+    preserves_variance = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta_min <= self.beta_max or self.beta_max == 0:
+        if not 0 <= self.beta_min <= self.beta_max < math.inf or self.beta_max == 0:
             raise InputError(
                 f"VP needs 0 <= beta_min <= beta_max, not {self.beta_min} and {self.beta_max}"
             )
@@ -190,10 +193,11 @@ class Cosine(Schedule):
     """
 
     t_max = 1 - 1e-3
+    preserves_variance = True
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        angle = 0.5 * math.pi * t
-        return torch.cos(angle), torch.sin(angle)
+        # The sine of the remaining angle is exactly zero at t = 1, the cosine is not.
+        return torch.sin(0.5 * math.pi * (1 - t)), torch.sin(0.5 * math.pi * t)
 
 
 @configurable
@@ -213,7 +217,7 @@ class VE(Schedule):
     sigma_max: float = 50.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.sigma_min < self.sigma_max:
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
             raise InputError(
                 f"VE needs 0 < sigma_min < sigma_max, not {self.sigma_min} and {self.sigma_max}"
             )
@@ -253,9 +257,10 @@ class OU(Schedule):
 
     rate: float = 1.0
     horizon: float = 5.0
+    preserves_variance = True
 
     def __post_init__(self) -> None:
-        if not (self.rate > 0 and self.horizon > 0):
+        if not (0 < self.rate < math.inf and 0 < self.horizon < math.inf):
             raise InputError(
                 f"OU needs a positive rate and horizon, not {self.rate} and {self.horizon}"
             )

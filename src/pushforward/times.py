@@ -59,7 +59,7 @@ class LogitNormal(TimeLaw):
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_std(self.std)
+        _check(self.mean, self.std)
 
     def quantile(self, u: Tensor, schedule: Schedule) -> Tensor:
         return torch.sigmoid(self.mean + self.std * _normal_quantile(u))
@@ -74,7 +74,7 @@ class LogNormal(TimeLaw):
     std: float = 1.2
 
     def __post_init__(self) -> None:
-        _check_std(self.std)
+        _check(self.mean, self.std)
 
     def quantile(self, u: Tensor, schedule: Schedule) -> Tensor:
         log_level = self.mean + self.std * _normal_quantile(u)
@@ -120,9 +120,11 @@ def _normal_quantile(u: Tensor) -> Tensor:
     return math.sqrt(2.0) * torch.erfinv((2 * u - 1).clamp(-1 + tiny, 1 - tiny))
 
 
-def _check_std(std: float) -> None:
-    if not std > 0:
-        raise InputError(f"the standard deviation of training times must be positive, not {std}")
+def _check(mean: float, std: float) -> None:
+    if not (math.isfinite(mean) and 0 < std < math.inf):
+        raise InputError(
+            f"training times need a finite mean and a positive std, not {mean} and {std}"
+        )
 
 
 NAMES: dict[str, type[TimeLaw]] = {

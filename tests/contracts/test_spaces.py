@@ -175,3 +175,25 @@ def test_bad_spaces_are_refused() -> None:
     x = Sphere().uniform(2, (4,), _generator())
     with pytest.raises(CapabilityError, match="unit vectors of R"):
         Sphere().heat_score(x, x, torch.ones(2))
+
+
+def test_the_circle_has_no_seam() -> None:
+    x, start = torch.tensor([[0.3]]), torch.tensor([[1.0]])
+    variance = torch.tensor([0.2])
+    score = Torus().heat_score(x, start, variance)
+    for turns in (-3, 2):
+        assert torch.allclose(
+            Torus().heat_score(x, start + 2 * math.pi * turns, variance), score, atol=1e-4
+        )
+
+
+def test_several_curves_of_one_event_are_independent() -> None:
+    space = Hilbert(_covariance(4))
+    x = torch.randn(3, 2, 4, generator=_generator(), dtype=torch.float64)
+    apart = space.noise_log_prob(x[:, 0]) + space.noise_log_prob(x[:, 1])
+    assert torch.allclose(space.noise_log_prob(x), apart)
+
+
+def test_points_off_the_sphere_are_refused() -> None:
+    with pytest.raises(InputError, match="length 1"):
+        Sphere().diffuse(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([0.1]), _generator())

@@ -185,18 +185,22 @@ def test_progress_is_reported() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.sample(0), InputError, "at least one state"),
-        (lambda m: m.sample(2, steps=1), InputError, "at least 2 steps"),
+        (lambda m: m.sample(0), InputError, "at least one, not 0"),
+        (lambda m: m.sample(2.5), InputError, "whole number of states"),
+        (lambda m: m.sample(2, steps=4.0), InputError, "whole number of steps"),
+        (lambda m: m.sample(2, steps=1), InputError, "at least 2, not 1"),
         (lambda m: m.sample(2, sampler="euller"), InputError, "did you mean 'euler'"),
         (lambda m: m.sample(2, grid="log"), InputError, "no grid is called"),
         (lambda m: m.sample(2, 1), CapabilityError, "without labels"),
-        (lambda m: m.sample(2, guidance=2.0), InputError, "needs labels"),
+        (lambda m: m.sample(2, guidance=2.0), CapabilityError, "needs labels"),
         (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
         (lambda m: m.sample(2, stop=2.0), InputError, "start to stop"),
         (lambda m: m.sample(2, batch_size=0), InputError, "batch_size"),
         (lambda m: m.loss(torch.zeros(3, 4)), InputError, r"shape \(2,\), not \(4,\)"),
         (lambda m: m.loss(torch.zeros(3, 2, dtype=torch.long)), InputError, "floating-point"),
         (lambda m: m.log_prob(torch.zeros(2)), InputError, r"\(B, \*event\)"),
+        (lambda m: m.log_prob(torch.full((3, 2), torch.nan)), InputError, "3 of 3 states"),
+        (lambda m: m.log_prob(torch.zeros(3, 2), steps=5), InputError, "even number of steps"),
         (lambda m: m.trajectory(2, frames=1), InputError, "frames"),
     ],
 )
@@ -218,8 +222,119 @@ def test_more_bad_requests() -> None:
         def forward(self, x, t, c=None):
             return x[:, :1]
 
-    with pytest.raises(InputError, match=r"returned shape \(2, 1\)"):
+    with pytest.raises(InputError, match=r"returned \(2, 1\)"):
         pf.Diffusion(Wrong(), event_shape=(2,)).sample(2)
+    with pytest.raises(InputError, match="the network is an"):
+        pf.Diffusion(pf.nn.MLP)
+    with pytest.raises(InputError, match="Gaussian process, not VP"):
+        pf.Diffusion(pf.nn.MLP(2), pf.schedules.VP())
     labelled = pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3), event_shape=(2,))
     with pytest.raises(InputError, match=r"labels lie in 0\.\.2"):
         labelled.sample(2, 3)
+    for wrong in (True, 1.0, "one", torch.tensor([True, False])):
+        with pytest.raises(InputError, match="labels are integers"):
+            labelled.sample(2, wrong)
+    alike = labelled.sample(2, torch.tensor([1, 2], dtype=torch.uint8), guidance=2.0, seed=0)
+    assert torch.equal(alike, labelled.sample(2, torch.tensor([1, 2]), guidance=2.0, seed=0))
+
+
+def test_what_was_never_trained_is_refused() -> None:
+    net = pf.nn.MLP(2, width=8, num_classes=3)
+    model = pf.Diffusion(net, label_dropout=0.0, event_shape=(2,))
+    assert model.sample(2, 1, steps=3, seed=0).shape == (2, 2)
+    for request in ({"c": 1, "guidance": 2.0}, {"c": None}):
+        with pytest.raises(CapabilityError, match="never trained without labels"):
+            model.sample(2, steps=3, **request)
+
+
+def test_labels_are_hidden_in_training_only() -> None:
+    class Seen(nn.Module):
+        num_classes = 3
+
+        def forward(self, x, t, c=None):
+            self.labels = c
+            return x
+
+    model = pf.Diffusion(Seen(), label_dropout=0.5, event_shape=(2,))
+    x, c = torch.randn(2000, 2), torch.ones(2000, dtype=torch.long)
+    model.loss(x, c)
+    share = (model.denoiser.net.labels == -1).float().mean()
+    assert abs(float(share) - 0.5) < 4 * 0.5 / 2000**0.5
+    model.eval().loss(x, c)
+    assert (model.denoiser.net.labels == 1).all()
+
+
+def test_any_network_with_any_context() -> None:
+    class Told(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2 + 1 + 3, 2)
+
+        def forward(self, x, t, c):
+            # A network of one's own may do with its times as it likes.
+            t *= 1000
+            return self.layer(torch.cat([x, t[:, None], c], -1))
+
+    model = pf.Diffusion(Told(), event_shape=(2,))
+    context = torch.randn(5, 3)
+    assert model.loss(torch.randn(5, 2), context).shape == (5,)
+    assert model.sample(5, context, steps=4, seed=0).shape == (5, 2)
+    assert model.log_prob(torch.randn(5, 2), context, steps=4).value.shape == (5,)
+    with pytest.raises(InputError, match="one row for each of 4 states"):
+        model.sample(4, context)
+
+
+def test_double_precision_throughout() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).double()
+    x = torch.randn(4, 2, dtype=torch.float64)
+    assert model.sample(3, steps=4, seed=0).dtype == torch.float64
+    assert model.loss(x).dtype == torch.float64
+    assert model.log_prob(x, steps=4).value.dtype == torch.float64
+    assert model.float().log_prob(x, steps=4).value.dtype == torch.float32
+
+
+def test_samples_that_are_not_finite_are_told() -> None:
+    class Broken(nn.Module):
+        def forward(self, x, t, c=None):
+            return torch.full_like(x, torch.nan)
+
+    with pytest.warns(UserWarning, match="3 of 3 samples are not finite"):
+        pf.Diffusion(Broken(), event_shape=(2,)).sample(3, steps=3)
+
+
+def test_the_end_of_the_grid_at_no_noise() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), predict="v", event_shape=(2,))
+    assert (
+        model.sample(3, steps=4, grid="uniform", sampler="ddim", stop=0.0, seed=0).isfinite().all()
+    )
+
+
+def test_saving_into_a_checkpoint_replaces_its_averages(tmp_path: Path) -> None:
+    old = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
+    run = pf.fit(old, torch.randn(50, 2), steps=2, out=tmp_path / "run", progress=False)
+    folder = next((run.path / "checkpoints").glob("step-*"))
+    new = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
+    new.save(folder)
+    assert torch.equal(pf.load(folder).denoiser.net.last.bias, new.denoiser.net.last.bias)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("manifest.json", "{"),
+        ("manifest.json", "[]"),
+        ("manifest.json", '{"format": "one"}'),
+        ("config.yaml", b"\xff\xfe\x00"),
+        ("config.yaml", "model: 5"),
+        ("config.yaml", "model: {class: schedules.VP, args: {}}"),
+        ("config.yaml", "model: {class: nn.MLP, args: {event: [2], width: abc}}"),
+        ("model.safetensors", b"not tensors"),
+    ],
+)
+def test_a_damaged_folder_is_told_apart(tmp_path: Path, file: str, content: str | bytes) -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    model.save(tmp_path)
+    data = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / file).write_bytes(data)
+    with pytest.raises(InputError):
+        pf.load(tmp_path)

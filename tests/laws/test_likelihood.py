@@ -121,10 +121,14 @@ def test_the_family_counts_the_change_of_units() -> None:
 def test_bad_requests_are_refused() -> None:
     world, process = _mixture(), Gaussian(schedules.VP())
     transport = Transport(world.model(process), process)
+    even = [0.1, 0.3, 0.5, 0.7, 0.9]
     x, prior = world.data.sample(3, seed=0), process.prior((2,))
     with pytest.raises(InputError, match="from data to prior"):
         samplers.log_prob(transport, prior, x, [0.9, 0.1])
+    for odd in ([0.1, 0.9], [0.1, 0.3, 0.5, 0.9]):
+        with pytest.raises(InputError, match="even number of steps"):
+            samplers.log_prob(transport, prior, x, odd)
     with pytest.raises(InputError, match="divergence is"):
-        samplers.log_prob(transport, prior, x, [0.1, 0.9], divergence="approximate")
+        samplers.log_prob(transport, prior, x, even, divergence="approximate")
     with pytest.raises(InputError, match="at least two probes"):
-        samplers.log_prob(transport, prior, x, [0.1, 0.9], divergence="hutchinson", probes=1)
+        samplers.log_prob(transport, prior, x, even, divergence="hutchinson", probes=1)

@@ -13,6 +13,7 @@ import torch
 
 from pushforward import Transport, grids, samplers, schedules
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
+from pushforward.errors import InputError
 from pushforward.processes import (
     Bridge,
     Brownian,
@@ -170,6 +171,20 @@ def test_tokens(sampler, start: float, stop: float, tolerance: float) -> None:
     found = torch.bincount(code, minlength=27) / int(shown.sum())
     exact = world.data.probabilities.flatten()
     assert float((found - exact).abs().sum() / 2) < tolerance
+
+
+def test_a_tau_leap_leaves_the_masked_end() -> None:
+    # There the rate of hiding is infinite, but takes no part on the way to the data.
+    world = TokenWorld.random(3, 3, seed=0)
+    process = Masking(Tokens(3))
+    transport = Transport(world.model(process), process)
+    x = process.prior((3,)).sample(20_000)
+    leap = run(Euler(), transport, x, [1.0, 0.5], seed=0)
+    # The rate -alpha' / (1 - alpha) is 1 at t = 1.
+    shown = float((leap < 3).float().mean())
+    assert shown == pytest.approx(1 - math.exp(-0.5), abs=4 * 0.5 / math.sqrt(60_000))
+    with pytest.raises(InputError, match="a rate is infinite"):
+        run(Euler(0.5), transport, x, [1.0, 0.5], seed=0)
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,11 @@ def test_refused_settings() -> None:
         classifier_accuracy(normal(50, 2, 0), normal(50, 2, 1), folds=1)
     with pytest.raises(InputError, match="at least 10"):
         classifier_accuracy(normal(9, 2, 0), normal(50, 2, 1))
+
+
+def test_one_sample_far_away_does_not_hide_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 300, 2, generator=generator)
+    x = x + 4
+    x[0] = 1e7
+    assert classifier_accuracy(x, y).value > 0.95

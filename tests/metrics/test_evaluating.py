@@ -151,3 +151,11 @@ def test_refused() -> None:
     many = LogProb(torch.zeros(N + 1), torch.zeros(N + 1), "exact", 1)
     with pytest.raises(InputError, match="601 log-probabilities for 600"):
         evaluate(GOOD, TEST, TRAIN, log_prob=many)
+
+
+def test_samples_far_outside_are_named() -> None:
+    diverged = GOOD.clone()
+    diverged[:3] = 1e9
+    found = [w for w in evaluate(diverged, TEST, TRAIN).warnings if "as far out" in w]
+    assert len(found) == 1
+    assert found[0].startswith(f"3 of {N} samples")

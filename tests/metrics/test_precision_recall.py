@@ -80,3 +80,20 @@ def test_neighbors_are_counted_from_one() -> None:
         precision(modes(50, [0], 0), modes(50, [2], 1), k=0)
     with pytest.raises(InputError, match="at least 4"):
         recall(modes(3, [0], 0), modes(50, [2], 1))
+
+
+def test_a_ball_that_one_outlier_opens_shows_in_the_error() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 500, 2, generator=generator)
+    far = x + 8
+    assert recall(far, y).value == 0
+    far[0] = 1e8
+    # Its third neighbor is some 1e8 away, so its ball holds much of the reference, and it alone.
+    found = recall(far, y)
+    assert found.stderr > 0.9 * found.value > 0
+
+
+def test_the_tolerance_of_a_rim_does_not_grow_with_an_outlier() -> None:
+    centers = torch.tensor([[0.0], [1.0], [2.0], [3.0], [1e7]])
+    # Half a unit beyond the ball of 0 and the others, and not in that of the outlier.
+    assert precision(torch.tensor([[-4.0]] * 5), centers, k=1).value == 0

@@ -38,6 +38,6 @@ class WrappedNormal:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density per radian, `(B,)`."""
-        z = (x + windings(self.std).to(x) - self.mean) / self.std
+        z = (wrap(x - self.mean) + windings(self.std).to(x)) / self.std
         constant = math.log(self.std) + 0.5 * math.log(2 * math.pi)
         return torch.logsumexp(-0.5 * z.square(), -1) - constant

@@ -25,7 +25,7 @@ class Table:
         if len(set(probabilities.shape)) != 1:
             raise InputError(f"one vocabulary for all sites, not {tuple(probabilities.shape)}")
         total = float(probabilities.double().sum())
-        if (probabilities < 0).any() or abs(total - 1) > 1e-5:
+        if not (probabilities >= 0).all() or abs(total - 1) > 1e-5:
             raise InputError(f"probabilities are non-negative and sum to one, not to {total}")
         self.probabilities = probabilities
 
@@ -53,5 +53,13 @@ class Table:
         return self.states()[torch.multinomial(flat, n, replacement=True, generator=generator)]
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """The log-probability of each sequence, `(B,)`."""
+        """The log-probability of each sequence `(B, sites)`, shape `(B,)`.
+
+        Raises `InputError` for sequences of another length or symbols outside the vocabulary.
+        """
+        if x.ndim != 2 or x.shape[1] != self.sites:
+            raise InputError(f"sequences have shape (B, {self.sites}), not {tuple(x.shape)}")
+        if len(x) and not (int(x.min()) >= 0 and int(x.max()) < self.vocabulary):
+            found = f"{int(x.min())}..{int(x.max())}"
+            raise InputError(f"symbols lie in 0..{self.vocabulary - 1}, not in {found}")
         return self.probabilities[tuple(x.unbind(-1))].log()

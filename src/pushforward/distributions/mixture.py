@@ -41,18 +41,26 @@ class GaussianMixture:
     ) -> None:
         if means.ndim != 2:
             raise InputError(f"means have shape (K, d), not {tuple(means.shape)}")
+        if not means.isfinite().all():
+            raise InputError("the means of a mixture must be finite")
         components, dim = means.shape
         spread = torch.as_tensor(covariances, dtype=means.dtype, device=means.device)
         if weights is None:
             weights = torch.full_like(means[:, 0], 1 / components)
         total = float(weights.double().sum())
-        if tuple(weights.shape) != (components,) or (weights <= 0).any() or abs(total - 1) > 1e-5:
+        if (
+            tuple(weights.shape) != (components,)
+            or not (weights > 0).all()
+            or abs(total - 1) > 1e-5
+        ):
             raise InputError(
                 f"{components} components need as many positive weights summing to one; "
                 f"got {tuple(weights.shape)} summing to {total}"
             )
         self.rotation: Tensor | None = None
         if spread.ndim == 3 and spread.shape == (components, dim, dim):
+            if not torch.allclose(spread, spread.mT, rtol=1e-4, atol=1e-6):
+                raise InputError("the covariances of a mixture must be symmetric")
             # In the eigenbasis of each component every noise level is diagonal.
             variances, rotation = torch.linalg.eigh(spread.double())
             self.variances, self.rotation = variances.to(means), rotation.to(means)
@@ -119,6 +127,8 @@ class GaussianMixture:
     def _joint(self, x: Tensor, alpha: Weight, sigma: Weight) -> tuple[Tensor, Tensor, Tensor]:
         """Joint log-densities `(B, K)` of point and component; gaps and variances `(B, K, d)`,
         both in the eigenbasis of each component."""
+        if x.ndim != 2 or x.shape[1] != self.means.shape[1]:
+            raise InputError(f"states have shape (B, {self.means.shape[1]}), not {tuple(x.shape)}")
         gap = x.unsqueeze(1) - _column(alpha) * self.means
         if self.rotation is not None:
             gap = torch.einsum("kij,bki->bkj", self.rotation, gap)

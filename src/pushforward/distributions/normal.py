@@ -49,6 +49,8 @@ class Normal:
         >>> round(Normal((1,)).log_prob(torch.zeros(1, 1)).item(), 4)
         -0.9189
         """
+        if tuple(x.shape[1:]) != self.shape:
+            raise InputError(f"states have shape (B, *{self.shape}), not {tuple(x.shape)}")
         volume = math.prod(self.shape) * math.log(self.scale)
         return self.space.noise_log_prob(x / self.scale) - volume
 

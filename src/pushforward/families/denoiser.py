@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward._shapes import like
 from pushforward.errors import InputError
-from pushforward.parametrizations import Parametrization, read
+from pushforward.parametrizations import Affine, Parametrization, read
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 
@@ -26,29 +27,40 @@ class Denoiser(nn.Module):
     def __init__(self, net: nn.Module, schedule: Schedule, table: Parametrization) -> None:
         super().__init__()
         self.net, self.schedule, self.table = net, schedule, table
+        # Our networks look at a time that all states share once; any other gets plain `(B,)` times.
+        self._shares_time = getattr(net, "shares_time", False)
 
     def forward(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """The posterior mean at states `(B, *event)` and times, shaped like the states."""
-        try:
-            row = self.table(self.schedule, t)
-        except ZeroDivisionError:
-            raise InputError(
-                f"{self.table} is undefined at t = {t}, where no signal is left: "
-                "start the grid earlier or predict 'v' or 'data'"
-            ) from None
+        row = self._row(t)
         time = row.time
         if not isinstance(time, Tensor):
-            time = torch.full((), time, dtype=x_t.dtype, device=x_t.device)
-        if time.ndim == 0:
-            # Expanded, not copied: a network can see that all states share their time.
-            time = time.expand(x_t.shape[0])
+            shape = () if self._shares_time else x_t.shape[:1]
+            time = torch.full(shape, time, dtype=x_t.dtype, device=x_t.device)
+        elif time.ndim == 0 and not self._shares_time:
+            time = time.repeat(x_t.shape[0])
         # Most tables leave the input as it is; one pass over the state saved per step.
         plain = isinstance(row.scale_in, float) and row.scale_in == 1.0
         scaled = x_t if plain else x_t * like(row.scale_in, x_t)
         output = self.net(scaled, time, c)
-        if output.shape != x_t.shape:
+        if not isinstance(output, Tensor) or output.shape != x_t.shape:
+            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise InputError(
-                f"{type(self.net).__name__} returned shape {tuple(output.shape)} for states of "
-                f"shape {tuple(x_t.shape)}: a network must return the shape it is given"
+                f"{type(self.net).__name__} returned {what} for states of shape "
+                f"{tuple(x_t.shape)}: a network must return a tensor of the shape it is given"
             )
         return read(row, output, x_t)
+
+    def _row(self, t: Time) -> Affine:
+        """The parametrization at a time, if it is defined there."""
+        try:
+            row = self.table(self.schedule, t)
+        except ZeroDivisionError:
+            row = None
+        if row is None or not all(isinstance(v, Tensor) or math.isfinite(v) for v in row):
+            end = "signal" if isinstance(t, Tensor) or t > 0.5 else "noise"
+            raise InputError(
+                f"{self.table} is undefined at t = {t}, where no {end} is left: keep the grid "
+                f"within {self.schedule.t_min}..{self.schedule.t_max}, or predict 'v' or 'data'"
+            )
+        return row

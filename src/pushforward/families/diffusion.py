@@ -18,7 +18,7 @@ from pushforward._shapes import combine
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.families import saving
+from pushforward.families import requests, saving
 from pushforward.families.denoiser import Denoiser
 from pushforward.guidance import ClassifierFree, given
 from pushforward.guidance.classifier_free import NULL_LABEL
@@ -65,10 +65,17 @@ class Diffusion(nn.Module):
         predict: str | Parametrization = "v",
         times: str | time_laws.TimeLaw = "stratified",
         label_dropout: float = 0.1,
-        event_shape: tuple[int, ...] | None = None,
+        event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.process = process or Gaussian()
+        if not isinstance(net, nn.Module):
+            raise InputError(f"the network is an nn.Module, not {net!r}")
+        self.process = Gaussian() if process is None else process
+        if not isinstance(self.process, Gaussian):
+            raise InputError(
+                f"Diffusion noises data by a Gaussian process, not {self.process!r}: "
+                "processes.Gaussian(schedule)"
+            )
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
@@ -76,8 +83,9 @@ class Diffusion(nn.Module):
         table = named(predict, parametrizations.NAMES, "prediction")
         self.denoiser = Denoiser(net, self.process.schedule, table)
         self.standardizer = None
-        if event_shape is not None:
-            self._set_event_shape(tuple(event_shape))
+        shape = (event_shape,) if isinstance(event_shape, int) else event_shape
+        if shape is not None:
+            self._set_event_shape(tuple(shape))
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -125,7 +133,7 @@ class Diffusion(nn.Module):
         z = self._inward(x)
         schedule = self.process.schedule
         t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
-        c = self._hide_labels(c, generator)
+        c = self._hidden(self._context(c, len(z)), generator)
         out = self.denoiser.table(schedule, t).out
         return matching_loss(self.denoiser, self.process, z, t, c, generator) / out**2
 
@@ -166,17 +174,19 @@ class Diffusion(nn.Module):
             batch_size: states per evaluation of the network; all at once by default.
             progress: called with the number of finished and of all sampler steps.
 
-        Raises `InputError` for arguments that do not fit, `CapabilityError` for labels or guidance
-        on a model without labels, or a sampler that does not fit the process.
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit,
+        `CapabilityError` for labels or guidance on a model without labels, for what the model was
+        not trained to do without labels, or for a sampler that does not fit the process.
         """
-        steps_before = self._steps(steps, denoise)
-        times = self._grid(grid, steps_before, start, stop)
+        times = self._grid(grid, requests.solver_steps(steps, denoise), start, stop)
+        # At the very end no noise is left to remove.
+        denoise = denoise and times[-1] > 0
         rule = samplers.resolve(sampler)
         generator = resolve(seed, generator, self.device)
-        labels = self._labels(c, n)
+        rows = requests.batches(n, batch_size)
+        labels = self._context(c, n)
         # Drawn at once, so that an ODE sampler's result does not depend on the batch size.
         prior = self._prior(n, times[0], generator)
-        rows = self._batches(n, batch_size)
         done, total = 0, len(rows) * (len(times) - 1)
         out = []
 
@@ -194,7 +204,7 @@ class Diffusion(nn.Module):
                     rule, transport, prior[part], times, generator=generator, callback=report
                 )
                 out.append(transport.model(x, times[-1]) if denoise else x)
-        return self._outward(torch.cat(out))
+        return self._outward(requests.finite(torch.cat(out)))
 
     @torch.no_grad()
     def trajectory(
@@ -217,7 +227,7 @@ class Diffusion(nn.Module):
             raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
         times = self._grid(None, steps, None, None)
         generator = resolve(seed, None, self.device)
-        transport = Transport(self._model(self._labels(c, n), guidance), self.process)
+        transport = Transport(self._model(self._context(c, n), guidance), self.process)
         prior = self._prior(n, times[0], generator)
         with self._evaluating():
             states = samplers.trajectory(
@@ -260,15 +270,20 @@ class Diffusion(nn.Module):
         By the probability-flow ODE from `stop` (the schedule's `t_min` by default) to the prior:
         see `samplers.log_prob` for `divergence`, `probes` and the error that comes back. The
         density is that of the model's law at `stop`, whose noise is `sigma_stop`.
+
+        Raises `InputError` for states that are not finite, or arguments that do not fit.
         """
         self._check_events(x)
         assert self.standardizer is not None
+        bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
         z = self._inward(x)
         times = self._grid(None, steps, None, stop)[::-1]
         generator = resolve(seed, generator, self.device)
-        labels = self._labels(c, len(z))
+        labels = self._context(c, len(z))
         prior = self.process.prior(tuple(z.shape[1:]), times[-1])
-        rows = self._batches(len(z), batch_size)
+        rows = requests.batches(len(z), batch_size)
         parts = []
         with self._evaluating():
             for k, part in enumerate(rows, start=1):
@@ -313,65 +328,49 @@ class Diffusion(nn.Module):
         finally:
             self.train(training)
 
-    def _model(self, labels: Tensor | None, guidance: float) -> Model:
-        if labels is None:
+    def _model(self, context: Tensor | None, guidance: float) -> Model:
+        """The denoiser with its context, guided; `CapabilityError` for what it never learned."""
+        free = context is None or guidance != 1.0
+        if free and self.num_classes is not None and self.label_dropout == 0:
+            raise CapabilityError(
+                "this model never trained without labels (label_dropout=0): give c= and leave "
+                "guidance at 1, or train it with label_dropout=0.1"
+            )
+        if context is None:
             if guidance != 1.0:
-                raise InputError(f"guidance {guidance} needs labels to guide towards: give c=")
+                raise CapabilityError(f"guidance {guidance} needs labels to guide towards: give c=")
             return self.denoiser
         guided = self.denoiser if guidance == 1.0 else ClassifierFree(self.denoiser, guidance)
-        return given(guided, labels)
+        return given(guided, context)
+
+    def _context(self, c: Any, n: int) -> Tensor | None:
+        """What the network is told beside the time, one row per state, checked."""
+        if c is None:
+            return None
+        if hasattr(self.denoiser.net, "num_classes"):
+            return requests.labels(c, n, self.num_classes, self.device)
+        return requests.context(c, n, self.device)
+
+    def _hidden(self, c: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
+        """Labels, in training some of them hidden, which teaches the model without labels too."""
+        if c is None or self.num_classes is None or not self.training or self.label_dropout == 0:
+            return c
+        hidden = torch.rand(c.shape, generator=generator, device=c.device) < self.label_dropout
+        return torch.where(hidden, NULL_LABEL, c)
 
     def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
-        if self.event_shape is None:
+        if self.standardizer is None:
             raise InputError(
                 "the shape of a data point is not known yet: train the model, or give event_shape="
             )
-        return self.process.prior(self.event_shape, t).sample(n, generator=generator)
+        prior = self.process.prior(self.standardizer.event_shape, t)
+        return prior.sample(n, generator=generator).to(self.standardizer.shift)
 
     def _grid(
         self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
     ) -> list[float]:
         rule = named(grid or "log-snr", grids.NAMES, "grid")
         return rule(self.process.schedule, steps, start=start, stop=stop)
-
-    def _steps(self, steps: int, denoise: bool) -> int:
-        if steps < 1 + denoise:
-            raise InputError(f"sampling takes at least {1 + denoise} steps, not {steps}")
-        return steps - denoise
-
-    def _batches(self, n: int, batch_size: int | None) -> list[slice]:
-        if n < 1:
-            raise InputError(f"need at least one state, not {n}")
-        size = n if batch_size is None else batch_size
-        if size < 1:
-            raise InputError(f"batch_size must be positive, not {size}")
-        return [slice(i, min(i + size, n)) for i in range(0, n, size)]
-
-    def _labels(self, c: Any, n: int) -> Tensor | None:
-        """Labels `(n,)` on the model's device, checked."""
-        if c is None:
-            return None
-        classes = self.num_classes
-        if classes is None:
-            raise CapabilityError(
-                "this model was made without labels: give its network num_classes"
-            )
-        labels = torch.as_tensor(c, device=self.device)
-        if labels.is_floating_point() or labels.ndim > 1:
-            raise InputError("labels are integers, one for all or one per state")
-        labels = labels.expand(n) if labels.ndim == 0 else labels
-        if len(labels) != n:
-            raise InputError(f"{n} states need {n} labels, not {len(labels)}")
-        low, high = int(labels.min()), int(labels.max())
-        if low < NULL_LABEL or high >= classes:
-            raise InputError(f"labels lie in 0..{classes - 1}, not in {low}..{high}")
-        return labels
-
-    def _hide_labels(self, c: Any, generator: torch.Generator | None) -> Any:
-        if c is None or self.num_classes is None or self.label_dropout == 0:
-            return c
-        hidden = torch.rand(c.shape, generator=generator, device=c.device) < self.label_dropout
-        return torch.where(hidden, NULL_LABEL, c)
 
     def _check_events(self, x: Tensor) -> None:
         """Learn the event shape from the first data seen, and hold all later data to it."""
@@ -393,7 +392,8 @@ class Diffusion(nn.Module):
 
     def _inward(self, x: Tensor) -> Tensor:
         assert self.standardizer is not None
-        return self.standardizer.inverse(x)[0]
+        # In the precision of the model, whatever that of the data.
+        return self.standardizer.inverse(x)[0].to(self.standardizer.shift.dtype)
 
     def _outward(self, z: Tensor) -> Tensor:
         assert self.standardizer is not None

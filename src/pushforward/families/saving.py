@@ -53,6 +53,8 @@ def save(model: Any, folder: str | os.PathLike[str]) -> Path:
     partial = path / "model.safetensors.partial"
     safetensors.torch.save_model(model, str(partial))
     os.replace(partial, path / "model.safetensors")
+    # Averages of another model may lie here from before; loading would prefer them.
+    (path / "ema.safetensors").unlink(missing_ok=True)
     _replace(path / "config.yaml", yaml.safe_dump(spec, sort_keys=False))
     _replace(path / "manifest.json", json.dumps(versions(), indent=2) + "\n")
     return path
@@ -88,6 +90,8 @@ def load(
     # The weights are about to be replaced: their random start must not move the user's generator.
     with torch.random.fork_rng(devices=[]):
         model = config.build(spec, trust, **({} if net is None else {"net": net}))
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{folder}/config.yaml describes a {type(model).__name__}, not a model")
     weights = folder / "ema.safetensors"
     if not weights.is_file():
         weights = folder / "model.safetensors"
@@ -106,12 +110,15 @@ def load(
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's description in a saved folder. Raises `InputError` if it cannot be read."""
     try:
-        spec = yaml.safe_load((folder / "config.yaml").read_text())["model"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        spec = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["model"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{folder}/config.yaml does not describe a model: {error}") from None
     manifest = folder / "manifest.json"
     if manifest.is_file():
-        found = json.loads(manifest.read_text()).get("format", FORMAT)
+        try:
+            found = int(json.loads(manifest.read_text(encoding="utf-8")).get("format", FORMAT))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{manifest} is damaged: {error}") from None
         if found > FORMAT:
             raise InputError(
                 f"{folder} has layout {found}, this version reads up to {FORMAT}: "

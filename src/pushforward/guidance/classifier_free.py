@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ __all__ = ["ClassifierFree"]
 
 NULL_LABEL = -1
 """The label that stands for no label."""
+
+_INTEGERS = (torch.int64, torch.int32)
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,15 @@ class ClassifierFree:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.strength >= 0:
-            raise InputError(f"the guidance strength must be non-negative, not {self.strength}")
+        if not 0 <= self.strength < math.inf:
+            raise InputError(
+                f"the guidance strength must be finite and non-negative, not {self.strength}"
+            )
 
     def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """One evaluation of the model on a batch of twice the size."""
-        if not isinstance(c, Tensor) or c.is_floating_point() or c.shape != x_t.shape[:1]:
-            raise InputError("classifier-free guidance needs integer labels, one per state")
+        if not isinstance(c, Tensor) or c.dtype not in _INTEGERS or c.shape != x_t.shape[:1]:
+            raise InputError("classifier-free guidance needs int64 or int32 labels, one per state")
         twice = torch.cat([x_t, x_t])
         labels = torch.cat([c, torch.full_like(c, NULL_LABEL)])
         times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t

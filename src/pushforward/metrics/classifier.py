@@ -57,7 +57,9 @@ def classifier_accuracy(
     size = min(len(left), len(right))
     both = torch.cat([subsample(left, size, generator), subsample(right, size, generator)])
     # Squares spare the network from having to build them where the sets differ in spread.
-    inputs = torch.cat([_standardized(both), _standardized(_standardized(both).square())], 1)
+    inputs = _standardized(both, both[size:])
+    squares = inputs.square()
+    inputs = torch.cat([inputs, _standardized(squares, squares[size:])], 1)
     inputs = inputs.float()
     targets = torch.cat([torch.ones(size), torch.zeros(size)])
     # Each fold gets equally many of both sets: the classes stay balanced in every training set.
@@ -71,10 +73,12 @@ def classifier_accuracy(
     return Estimate(accuracy, math.sqrt(variance), 2 * size)
 
 
-def _standardized(x: Tensor) -> Tensor:
-    spread = x.std(0)
-    # A constant feature says nothing, and dividing by its spread would say too much.
-    return (x - x.mean(0)) / torch.where(spread > 0, spread, 1.0)
+def _standardized(x: Tensor, reference: Tensor) -> Tensor:
+    """In units of the reference, cut at ten: one sample far away must not squash all others."""
+    spread = reference.std(0)
+    # A constant feature has no unit, and dividing by its spread would say too much.
+    scaled = (x - reference.mean(0)) / torch.where(spread > 0, spread, 1.0)
+    return scaled.clamp(-10, 10)
 
 
 def _shuffled_folds(n: int, folds: int, generator: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -47,7 +48,7 @@ def mmd(
     if bandwidths is None:
         median = median_distance(right, seed=seed)
         bandwidths = [multiple * median for multiple in _MULTIPLES]
-    if not bandwidths or min(bandwidths) <= 0:
+    if not bandwidths or not all(0 < width < math.inf for width in bandwidths):
         raise InputError(f"bandwidths must be positive lengths, not {list(bandwidths)}")
     rates = [-0.5 / width**2 for width in bandwidths]
 

@@ -65,9 +65,13 @@ def _covered(points: Tensor, centers: Tensor, k: int) -> Estimate:
     """The share of `points` inside the ball of at least one of the `centers`."""
     n, m = len(points), len(centers)
     radii = nearest(centers, centers, k, same=True)
-    # Points on the rim are inside, and so is a copy of a center, whose distance from it comes out
-    # of a matrix product at up to the root of the machine's precision.
-    rim = radii + 1e-7 * (centers - centers.mean(0)).norm(dim=1).max()
+    # Points on the rim are inside, and so is a copy of a center: a squared distance comes out of a
+    # matrix product with the rounding of both squared norms. Each ball has a tolerance of its own,
+    # so that one point far away does not widen all of them.
+    origin = centers.median(0).values
+    points, centers = points - origin, centers - origin
+    rounding = 1e-7 * centers.norm(dim=1)
+    rim = radii + rounding
     covered = 0
     alone = torch.zeros(m, dtype=torch.float64)
     for _, block in blocks(points, m):

@@ -29,7 +29,7 @@ def training_units(train: Tensor) -> tuple[Tensor, Tensor]:
         variance = variance.mean().expand_as(variance)
     # What is left of a constant in floating point is no spread.
     scale = variance.sqrt()
-    varies = scale > 1e-7 * shift.abs()
+    varies = scale > torch.finfo(torch.float32).eps * shift.abs()
     return shift, torch.where(varies & (scale > 0), scale, 1.0)
 
 

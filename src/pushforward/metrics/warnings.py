@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.estimates import LogProb
 from pushforward.metrics.evaluation import Row
+from pushforward.metrics.units import training_units
 
 __all__ = ["warnings_of"]
 
@@ -16,6 +17,7 @@ _CLEAR = 3.0  # standard errors: by chance in about one of 700 cases
 _FEW = 500
 _REPEATED = 0.01
 _OUTSIDE = 0.001
+_FAR = 3.0
 
 
 def warnings_of(
@@ -39,6 +41,7 @@ def warnings_of(
         *_of_the_sets(samples, test, train),
         *_of_quality(table),
         *_of_range(samples, value_range),
+        *_of_the_far(samples, train),
         *_of_likelihood(table, log_prob),
         *_of_sizes(points),
     )
@@ -113,6 +116,21 @@ def _of_range(samples: Tensor, value_range: tuple[float, float] | None) -> Itera
         yield (
             f"{outside:.1%} of the sampled values lie more than 5% outside {low:g}..{high:g}, "
             "where data have none."
+        )
+
+
+def _of_the_far(samples: Tensor, train: Tensor) -> Iterator[str]:
+    """Samples that no data come near: they also spoil averages and the k-NN metrics."""
+    shift, scale = training_units(train)
+    sizes = [
+        ((x.detach().flatten(1).cpu().double() - shift) / scale).abs().amax(-1)
+        for x in (samples, train)
+    ]
+    far = int((sizes[0] > _FAR * sizes[1].max().clamp_min(1)).sum())
+    if far:
+        yield (
+            f"{far} of {len(samples)} samples lie more than {_FAR:g} times as far out as any "
+            "training point: the sampler may have diverged there, and the distances count them."
         )
 
 

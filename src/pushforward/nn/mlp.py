@@ -30,6 +30,9 @@ class MLP(nn.Module):
     torch.Size([5, 2])
     """
 
+    shares_time = True
+    """Takes a time `()` for all states, besides one for each."""
+
     def __init__(
         self,
         event: int | tuple[int, ...],

@@ -72,6 +72,9 @@ class UNet(nn.Module):
     torch.Size([2, 1, 8, 8])
     """
 
+    shares_time = True
+    """Takes a time `()` for all states, besides one for each."""
+
     def __init__(
         self,
         channels: int = 1,

@@ -13,7 +13,17 @@ from pushforward.errors import InputError
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 
-__all__ = ["destruction_rate", "restoration_chance", "restoration_rate"]
+__all__ = ["check_clock", "destruction_rate", "restoration_chance", "restoration_rate"]
+
+
+def check_clock(schedule: Schedule) -> None:
+    """Raise `InputError` for a schedule under which pieces of the data are never lost."""
+    left = float(schedule.values(1.0)[0])
+    if left > 0.05:
+        raise InputError(
+            f"{left:.0%} of the data is left at the end of {schedule}: use a schedule whose alpha "
+            "ends at zero, such as schedules.Rectified()"
+        )
 
 
 def restoration_rate(schedule: Schedule, t: Time) -> Time:

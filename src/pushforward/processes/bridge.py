@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class Bridge(_Path):
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
+        if not 0 < self.sigma < math.inf:
             raise InputError(f"a Brownian bridge needs sigma > 0, not {self.sigma}")
 
     def ends(self, t: Time) -> Ends:
@@ -141,7 +142,12 @@ class Interpolant(_Path):
         with torch.inference_mode(False), torch.enable_grad():
             times = times.detach().clone().requires_grad_()
             values = self.weights(times)
-            slopes = [torch.autograd.grad(v.sum(), times, retain_graph=True)[0] for v in values]
+            slopes = [
+                torch.autograd.grad(v.sum(), times, retain_graph=True, materialize_grads=True)[0]
+                if v.requires_grad
+                else torch.zeros_like(times)
+                for v in values
+            ]
         parts = [v.detach() for v in values] + slopes + [torch.full_like(times, self.epsilon)]
         parts = [part.detach() for part in parts]
         return Ends(*parts) if isinstance(t, Tensor) else Ends(*(p.item() for p in parts))

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.config import configurable
 from pushforward.distributions import Uniform
 from pushforward.dynamics import Flow
+from pushforward.errors import InputError
 from pushforward.protocols import Time
 from pushforward.schedules import VE, Schedule
 from pushforward.spaces import Manifold
@@ -26,7 +27,8 @@ class Brownian:
     The canonical prediction is the score `grad log p_t(x_t)`, a tangent vector; the loss compares
     it with the score of the heat kernel from the data point (De Bortoli et al. 2022; Huang et
     al. 2022). The time reversal is `-g^2 score / 2` as a flow. The schedule's `alpha` must be one,
-    and `sigma_1` a few units for the uniform prior to be reached.
+    and `sigma_1` a few units for the uniform prior to be reached. Raises `InputError` for another
+    schedule.
 
     >>> from pushforward.spaces import Torus
     >>> process = Brownian(Torus())
@@ -36,6 +38,14 @@ class Brownian:
 
     space: Manifold
     schedule: Schedule = field(default_factory=lambda: VE(sigma_min=0.02, sigma_max=5.0))
+
+    def __post_init__(self) -> None:
+        alpha = self.schedule.values(0.5)[0]
+        if alpha != 1.0:
+            raise InputError(
+                f"Brownian motion keeps all of the data, but alpha is {alpha:.3g} halfway along "
+                f"{self.schedule}: use schedules.VE"
+            )
 
     def prior(self, shape: tuple[int, ...]) -> Uniform:
         """The uniform law."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Flow, Split
+from pushforward.errors import CapabilityError
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.thinning import Missing, PointLaw, Thinning
 from pushforward.protocols import Time
@@ -96,7 +97,7 @@ class _Noised(NamedTuple):
         return self.diffusion.sample(self.law.draw(shape, generator), self.t, generator)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.law.log_prob(x)
+        raise CapabilityError("the noised law of a missing point has no density in closed form")
 
 
 class _OnPoints(NamedTuple):

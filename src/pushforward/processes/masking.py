@@ -14,7 +14,12 @@ from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Jump, Reaction
-from pushforward.processes._clock import destruction_rate, restoration_chance, restoration_rate
+from pushforward.processes._clock import (
+    check_clock,
+    destruction_rate,
+    restoration_chance,
+    restoration_rate,
+)
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Tokens
@@ -39,6 +44,9 @@ class Masking:
 
     space: Tokens
     schedule: Schedule = field(default_factory=Rectified)
+
+    def __post_init__(self) -> None:
+        check_clock(self.schedule)
 
     def prior(self, shape: tuple[int, ...]) -> Constant:
         """All masked."""

@@ -14,7 +14,12 @@ from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Constant, Distribution
 from pushforward.dynamics import Jump, Reaction
-from pushforward.processes._clock import destruction_rate, restoration_chance, restoration_rate
+from pushforward.processes._clock import (
+    check_clock,
+    destruction_rate,
+    restoration_chance,
+    restoration_rate,
+)
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import PointCloud, Points
@@ -76,6 +81,9 @@ class Thinning:
 
     schedule: Schedule = field(default_factory=Rectified)
     space: PointCloud = field(default_factory=PointCloud)
+
+    def __post_init__(self) -> None:
+        check_clock(self.schedule)
 
     def prior(self, shape: tuple[int, ...]) -> Constant:
         """The empty set, with `shape = (slots, d)`."""

@@ -54,13 +54,14 @@ def log_prob(
     that the probes give independent estimates and `stderr` is their standard error.
     `auto` takes the exact divergence up to 16 dimensions.
 
-    Raises `InputError` for a decreasing grid, fewer than two probes, or an unknown method.
+    Raises `InputError` for a decreasing grid, an odd number of steps or fewer than 4, fewer than
+    two probes, or an unknown method.
 
     >>> from pushforward import Transport, processes, schedules
     >>> process = processes.Gaussian(schedules.VP())
     >>> def model(x, t, c=None):  # the posterior mean of standard normal data
     ...     return process.schedule.at(t).alpha * x
-    >>> grid = torch.linspace(1e-3, 1, 20).tolist()
+    >>> grid = torch.linspace(1e-3, 1, 21).tolist()
     >>> x = torch.zeros(1, 2)
     >>> result = log_prob(Transport(model, process), process.prior((2,)), x, grid)
     >>> round(result.value.item(), 3)
@@ -70,6 +71,11 @@ def log_prob(
     if times[0] > times[-1]:
         raise InputError(
             f"a likelihood runs from data to prior, not from {times[0]} to {times[-1]}"
+        )
+    if len(times) < 5 or len(times) % 2 == 0:
+        raise InputError(
+            f"the error of a likelihood is estimated from an even number of steps, at least 4, "
+            f"not {len(times) - 1}"
         )
     if divergence not in ("auto", "exact", "hutchinson"):
         raise InputError(f"divergence is 'auto', 'exact' or 'hutchinson', not {divergence!r}")
@@ -81,8 +87,7 @@ def log_prob(
     noise = None if exact else probe_like(x, probes, resolve(seed, generator, x.device))
 
     fine = _integrate(transport, x, times, noise)
-    # The last time stays, whether or not the number of steps is even.
-    halved = [*times[:-1:2], times[-1]]
+    halved = times[::2]
     coarse = _integrate(transport, x, halved, noise)
     ends = [prior.log_prob(end).double() + gain for end, gain in (fine, coarse)]
     correction = (ends[0] - ends[1]) / 3

@@ -56,6 +56,8 @@ class DPMSolver2M:
             )
         schedule = process.schedule
         now, then = schedule.at(t), schedule.at(s)
+        if not s < t:
+            raise InputError(f"dpm++2m runs towards the data, not from {t} to {s}: use heun")
         if now.alpha == 0:
             raise InputError(f"no signal at t = {t}: start the grid at {schedule.t_max}")
         pred = model(state.x, t)

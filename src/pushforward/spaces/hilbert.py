@@ -74,5 +74,6 @@ class Hilbert:
         """The log-density of `N(0, C)` with respect to the grid values, `(B,)`."""
         factor = self.factor.to(x)
         white = torch.linalg.solve_triangular(factor, x.unsqueeze(-1), upper=False).squeeze(-1)
-        log_det = factor.diagonal().log().sum()
+        curves = x[0].numel() // len(factor)
+        log_det = curves * factor.diagonal().log().sum()
         return -0.5 * per_event_sum(white.square() + math.log(2 * math.pi)) - log_det

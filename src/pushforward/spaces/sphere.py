@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward._random import normal_like
 from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import _sphere_heat
 
 __all__ = ["Sphere"]
@@ -76,6 +76,8 @@ class Sphere:
     ) -> Tensor:
         """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
         self._check(x)
+        if not bool(((torch.linalg.vector_norm(x, dim=-1) - 1).abs() < 1e-3).all()):
+            raise InputError("points on the sphere have length 1: divide them by their norm")
         rows = _per_point(variance, x)
         angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
         direction = self.randn(x, generator)

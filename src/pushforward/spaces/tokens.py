@@ -25,8 +25,10 @@ class Tokens:
     vocabulary: int
 
     def __post_init__(self) -> None:
-        if self.vocabulary < 1:
-            raise InputError(f"a vocabulary has at least one symbol, not {self.vocabulary}")
+        if not isinstance(self.vocabulary, int) or self.vocabulary < 1:
+            raise InputError(
+                f"a vocabulary has a whole number of symbols, at least one, not {self.vocabulary}"
+            )
 
     @property
     def mask(self) -> int:

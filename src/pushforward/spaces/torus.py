@@ -78,7 +78,7 @@ class Torus:
         The weights `w_k` are the chances of having turned `k` times.
         """
         turns = windings(float(variance.max()) ** 0.5).to(x)
-        gap = (start - x).unsqueeze(-1) + turns
+        gap = wrap(start - x).unsqueeze(-1) + turns
         v = like(variance, gap)
         weights = torch.softmax(-gap.square() / (2 * v), -1)
         return (weights * gap / v).sum(-1)

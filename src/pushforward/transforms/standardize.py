@@ -65,9 +65,10 @@ class Standardize(nn.Module):
         else:
             shift = x.mean(0)
             scale = (x - shift).square().sum(0).div(len(x) - 1).sqrt()
-        resolution = 1e-6 * shift.abs().clamp_min(1e-6)
+        # What float32 leaves of a constant is no variation.
+        varies = scale > torch.finfo(torch.float32).eps * shift.abs()
         self.shift.copy_(shift)
-        self.scale.copy_(torch.where(scale > resolution, scale, torch.ones_like(scale)))
+        self.scale.copy_(torch.where(varies & (scale > 0), scale, torch.ones_like(scale)))
 
     def forward(self, z: Tensor) -> Tensor:
         """From standardized to data units."""

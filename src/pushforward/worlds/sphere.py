@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions import VonMisesFisher
+from pushforward.errors import InputError
 from pushforward.processes import Brownian, Geodesic
 from pushforward.protocols import Model, Time
 from pushforward.spaces import Sphere
@@ -18,6 +19,7 @@ from pushforward.spaces._sphere_heat import legendre
 __all__ = ["SphereWorld"]
 
 _TERMS = 96
+_LARGEST = 100
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class SphereWorld:
     """Unit vectors of R^3 from a von Mises-Fisher law.
 
     Brownian motion damps the Legendre coefficients of its density one by one, so the score is a
-    series; the mean geodesic velocity is an integral over a tangent plane.
+    series; the mean geodesic velocity is an integral over a tangent plane. Raises `InputError` for
+    a concentration above 100, which the series would not resolve.
 
     >>> world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 4.0))
     >>> world.coefficients()[:2]
@@ -33,6 +36,13 @@ class SphereWorld:
     """
 
     data: VonMisesFisher
+
+    def __post_init__(self) -> None:
+        if self.data.concentration > _LARGEST:
+            raise InputError(
+                f"concentration {self.data.concentration:g}: {_TERMS} Legendre terms are exact up "
+                f"to {_LARGEST}"
+            )
 
     def coefficients(self) -> Tensor:
         """`E P_l(<mean, x>)` for `l < 96`, by Gauss-Legendre quadrature on the height."""

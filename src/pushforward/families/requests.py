@@ -1,0 +1,101 @@
+"""What users ask of a model, checked at the door."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import CapabilityError, InputError
+from pushforward.guidance.classifier_free import NULL_LABEL
+
+__all__ = ["batches", "context", "finite", "labels", "solver_steps"]
+
+
+def solver_steps(steps: int, denoise: bool) -> int:
+    """The steps that are left for the sampler. Raises `InputError` unless there is one.
+
+    >>> solver_steps(20, denoise=True)
+    19
+    """
+    if not _whole(steps) or steps < 1 + denoise:
+        raise InputError(
+            f"sampling takes a whole number of steps, at least {1 + denoise}, not {steps!r}"
+        )
+    return steps - denoise
+
+
+def batches(n: int, size: int | None) -> list[slice]:
+    """Slices of at most `size` rows that cover `n` rows; one of all without a size.
+
+    Raises `InputError` unless both are positive whole numbers.
+
+    >>> batches(5, 3)
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    if not _whole(n) or n < 1:
+        raise InputError(f"need a whole number of states, at least one, not {n!r}")
+    size = n if size is None else size
+    if not _whole(size) or size < 1:
+        raise InputError(f"batch_size is a positive whole number, not {size!r}")
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+
+
+def labels(c: Any, n: int, classes: int | None, device: torch.device) -> Tensor:
+    """Labels `(n,)` in -1..classes-1, int64, from one for all or one per state.
+
+    Raises `CapabilityError` for a network without labels, `InputError` for other values.
+
+    >>> labels(3, 2, 10, torch.device("cpu"))
+    tensor([3, 3])
+    """
+    if classes is None:
+        raise CapabilityError("this model was made without labels: give its network num_classes")
+    try:
+        found = torch.as_tensor(c, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"labels are integers, not {c!r}") from None
+    if found.is_floating_point() or found.dtype == torch.bool or found.ndim > 1:
+        raise InputError(
+            "labels are integers, one for all or one per state, not "
+            f"{found.dtype} of shape {tuple(found.shape)}"
+        )
+    found = found.long()
+    found = found.expand(n) if found.ndim == 0 else found
+    if len(found) != n:
+        raise InputError(f"{n} states need {n} labels, not {len(found)}")
+    # On a GPU a look at the values would make every training step wait; sampling has time for it.
+    if n and (found.device.type == "cpu" or not torch.is_grad_enabled()):
+        low, high = int(found.min()), int(found.max())
+        if low < NULL_LABEL or high >= classes:
+            raise InputError(f"labels lie in 0..{classes - 1}, not in {low}..{high}")
+    return found
+
+
+def context(c: Any, n: int, device: torch.device) -> Tensor:
+    """A context of any shape `(n, ...)` for a network of the user's own.
+
+    Raises `InputError` for anything else than a tensor with one row per state.
+    """
+    if not isinstance(c, Tensor) or c.ndim == 0 or len(c) != n:
+        what = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
+        raise InputError(f"a context is a tensor with one row for each of {n} states, not {what}")
+    return c.to(device)
+
+
+def finite(x: Tensor) -> Tensor:
+    """Samples as they are, with a warning if some are not finite."""
+    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    if bad:
+        warnings.warn(
+            f"{bad} of {len(x)} samples are not finite: take more steps or another sampler, and "
+            "look at the training loss",
+            stacklevel=4,
+        )
+    return x
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
