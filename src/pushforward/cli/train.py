@@ -52,7 +52,7 @@ def train(
     Ctrl-C, or killed, and resumed exactly.
     """
     from pushforward.cli.recipe import read
-    from pushforward.errors import InputError
+    from pushforward.errors import InputError, TrainingError
     from pushforward.training import TensorBoard, fit
 
     values = words or []
@@ -94,16 +94,20 @@ def train(
         size = sum(p.numel() for p in model.parameters())
         net = type(model.denoiser.net).__name__
         typer.echo(f"{loaded}; {net} with {size:,} parameters; run in {out}", err=True)
-    run = fit(
-        model,
-        loaded,
-        out=out,
-        resume=resume,
-        device=chosen.device,
-        trackers=trackers,
-        progress=not quiet,
-        settings=chosen.train,
-    )
+    try:
+        run = fit(
+            model,
+            loaded,
+            out=out,
+            resume=resume,
+            device=chosen.device,
+            trackers=trackers,
+            progress=not quiet,
+            settings=chosen.train,
+        )
+    except TrainingError as error:
+        _finish(error.run, chosen, loaded, quiet)
+        raise
     _finish(run, chosen, loaded, quiet)
     if run.status == "interrupted":
         typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)

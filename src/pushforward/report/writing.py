@@ -94,7 +94,7 @@ def _warnings(
     spread = float(samples.flatten(1).std(0).mean())
     if not bad and spread < 1e-3:
         found.append("All samples are nearly the same: the model has collapsed.")
-    checked = [line["val_loss"] for line in history if "val_loss" in line]
+    checked = [line["val_loss"] for line in history if line.get("val_loss") is not None]
     if len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
         found.append(
             f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
@@ -150,8 +150,8 @@ def _number(value: float | None, error: float | None) -> str:
 
 def _curves(history: list[dict[str, Any]]) -> str:
     series = {
-        "training loss": [(h["step"], h["loss"]) for h in history if "loss" in h],
-        "validation loss": [(h["step"], h["val_loss"]) for h in history if "val_loss" in h],
+        name: [(h["step"], h[key]) for h in history if h.get(key) is not None]
+        for name, key in (("training loss", "loss"), ("validation loss", "val_loss"))
     }
     series = {name: line for name, line in series.items() if line}
     note = (

@@ -1,0 +1,166 @@
+"""Every command on real input: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+
+RUN_FILES = {"checkpoints", "config.yaml", "manifest.json", "metrics.jsonl", "report.html"}
+
+
+def test_training_leaves_a_run_with_a_report(trained: Path) -> None:
+    names = {entry.name for entry in trained.iterdir()}
+    assert names >= RUN_FILES | {"recipe.yaml", "samples.png"}
+    model = pf.load(trained)
+    assert model.num_classes == 2
+    assert model.event_shape == (2,)
+    assert json.loads((trained / "manifest.json").read_text())["status"] == "finished"
+
+
+def test_a_folder_of_pictures_needs_no_recipe(call, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    generator = torch.Generator().manual_seed(0)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(12):
+        pixels = torch.randint(0, 256, (8, 8), dtype=torch.uint8, generator=generator)
+        image.fromarray(pixels.numpy()).save(folder / f"{k}.png")
+    out = tmp_path / "run"
+    result = call("train", folder, "--out", out, "--steps", 2, "--batch-size", 4)
+    assert result.code == 0
+    assert "12 images of 1 x 8 x 8" in result.err
+    assert call("sample", out, "-n", 3, "--steps", 3, "--out", tmp_path / "new.png").code == 0
+    with image.open(tmp_path / "new.png") as picture:
+        assert picture.size[0] > 24
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv"])
+def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"new{suffix}"
+    words = ["sample", trained, "-n", 5, "--seed", 3, "--steps", 4, "--class", 1, "--out", out]
+    result = call(*words)
+    assert result.code == 0
+    assert result.out.strip() == str(out)
+    exact = pf.load(trained).sample(5, 1, steps=4, seed=3)
+    if suffix == ".csv":
+        with out.open() as file:
+            header, *rows = csv.reader(file)
+        assert header == ["height", "width"]
+        found = torch.tensor([[float(cell) for cell in row] for row in rows])
+    elif suffix == ".npy":
+        found = torch.as_tensor(np.load(out))
+    else:
+        with np.load(out) as arrays:
+            found = torch.as_tensor(arrays["x"])
+            assert arrays["c"].tolist() == [1] * 5
+    assert torch.allclose(found, exact, rtol=1e-5)
+
+
+def test_evaluation(call, trained: Path) -> None:
+    result = call("evaluate", trained, "-n", 60, "--steps", 5, "--json")
+    assert result.code == 0
+    found = json.loads(result.out)
+    names = [row["name"] for row in found["rows"]]
+    assert names[0] == "sliced W2"
+    assert "NLL" in names
+    assert found == json.loads((trained / "evaluation.json").read_text())
+    page = (trained / "report.html").read_text()
+    assert all(name in page for name in names)
+    plain = call("evaluate", trained, "-n", 60, "--steps", 5)
+    assert "sliced W2" in plain.out
+    assert str(trained / "report.html") in plain.out
+
+
+def test_log_densities(call, trained: Path, flowers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "densities.csv"
+    result = call("logprob", trained, flowers, "--steps", 8, "--out", out, "--json")
+    assert result.code == 0
+    found = json.loads(result.out)
+    data = pf.data.load(flowers, label="species")
+    exact = pf.load(trained).log_prob(data.x, data.c, steps=8, batch_size=128)
+    values = [row["log_prob"] for row in found["rows"]]
+    assert values == pytest.approx(exact.value.tolist(), rel=1e-4)
+    assert found["kind"] == "ode"
+    assert out.read_text().splitlines()[0] == "log_prob,stderr"
+    plain = call("logprob", trained, flowers, "--steps", 8)
+    assert plain.out.startswith("LogProb(ode): mean")
+
+
+def test_info(call, trained: Path) -> None:
+    result = call("info", trained, "--json")
+    assert result.code == 0
+    found = json.loads(result.out)
+    assert found["data"]["columns"] == ["height", "width"]
+    assert "height" in call("info", trained).out
+
+
+def test_lists(call) -> None:
+    result = call("list", "samplers")
+    assert result.code == 0
+    for name in pf.samplers.NAMES:
+        assert name in result.out
+    everything = json.loads(call("list", "--json").out)
+    assert set(everything["samplers"]) == set(pf.samplers.NAMES)
+    assert set(everything["schedules"]) == set(pf.schedules.NAMES)
+
+
+def test_the_doctor(call, tmp_path: Path, flowers: Path) -> None:
+    healthy = call("doctor", flowers, "--label", "species")
+    assert healthy.code == 0
+    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    np.save(tmp_path / "data.npy", torch.cat([rows, rows]).numpy())
+    result = call("doctor", tmp_path / "data.npy", "--json")
+    found = json.loads(result.out)
+    assert "Repeated rows" in [finding["title"] for finding in found]
+    short = call(
+        "doctor", tmp_path / "data.npy", "schedule={class: schedules.OU, args: {horizon: 1}}"
+    )
+    assert "The prior is not reached" in short.out
+
+
+def test_a_recipe_goes_round(call, tmp_path: Path, flowers: Path) -> None:
+    words = [
+        "train",
+        flowers,
+        "--label",
+        "species",
+        "--steps",
+        7,
+        "schedule=cosine",
+        "train.lr=1e-2",
+    ]
+    first = call(*words, "--print-config")
+    assert first.code == 0
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(first.out)
+    again = call("train", "--recipe", recipe, "--print-config")
+    assert again.out == first.out
+    changed = call("train", "--recipe", recipe, "train.steps=9", "--print-config")
+    assert changed.out == first.out.replace("steps: 7", "steps: 9", 1)
+
+
+def test_resuming(call, flowers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", flowers, "load.columns=[height, width]", "--out", out, "--resume"]
+    assert call(*words, "--steps", 4, "train.schedule=constant").code == 0
+    assert call(*words, "--steps", 6, "train.schedule=constant").code == 0
+    assert json.loads((out / "manifest.json").read_text())["step"] == 6
+    other = call(*words, "--steps", 6, "train.schedule=constant", "--lr", "0.5")
+    assert other.code == 2
+    assert "lr 0.001 -> 0.5" in other.err
+
+
+def test_json_is_all_that_goes_to_standard_output(call, trained: Path, flowers: Path) -> None:
+    for words in (
+        ["evaluate", trained, "-n", 60],
+        ["logprob", trained, flowers],
+        ["info", trained],
+    ):
+        json.loads(call(*words, "--json").out)
