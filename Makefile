@@ -15,7 +15,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Idle threads must not spin: on a machine with other work that costs more than it gains.
 DEMO_THREADS := OMP_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: help install demo test lint docs docs-serve clean
+.PHONY: help install demo test lint docs docs-serve bench-env clean
 
 help:
 	@echo "make install  the environment in .venv, with the command $(BIN)/pushforward"
@@ -23,6 +23,7 @@ help:
 	@echo "make test     lint, types, documentation, examples and tests"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make docs     the documentation, in site/ (make docs-serve shows it while it is written)"
+	@echo "make bench-env  the environment .venv-bench with other libraries, for benchmarks/"
 	@echo "make clean    remove the environment and what was built (runs/ stays)"
 
 # An environment that is already there is used as it is, so that it can hold a build of torch that
@@ -74,6 +75,13 @@ docs-serve: .venv/.dev
 # What the tests print last is the last line here.
 test: lint docs
 	$(ONE_THREAD) $(PY) -m pytest -q -n 2
+
+# Other libraries stay out of the environment that people work in.
+bench-env:
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e . -r benchmarks/requirements.txt
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps azula==0.11.1
+	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"
 
 clean:
 	rm -rf .venv site build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,15 +34,16 @@ WARMUP = 5
 Loss = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
 
 
-def workloads() -> dict[str, tuple[nn.Module, Tensor, int]]:
-    """A network, data and a batch size for each name."""
+def workloads() -> dict[str, tuple[nn.Module, Tensor, int, int]]:
+    """A network, data, a batch size and how many steps to time, for each name."""
     torch.manual_seed(0)
     return {
-        "MLP 2-d, width 128, batch 256": (pf.nn.MLP(2), torch.randn(4096, 2), 256),
+        "MLP 2-d, width 128, batch 256": (pf.nn.MLP(2), torch.randn(4096, 2), 256, 200),
         "U-Net 8x8, batch 64": (
             pf.nn.default_network((1, 8, 8)),
             torch.randn(1024, 1, 8, 8),
             64,
+            20,
         ),
     }
 
@@ -173,9 +174,10 @@ def fitted(net: nn.Module, data: Tensor, batch: int, steps: int) -> float:
     return clock.marks[WARMUP + steps] - clock.marks[WARMUP]
 
 
-def measure(name: str, steps: int, turns: int) -> dict[str, Any]:
+def measure(name: str, smoke: bool) -> dict[str, Any]:
     """Ratios to the loop written by hand, for all libraries that are installed."""
-    net, data, batch = workloads()[name]
+    net, data, batch, steps = workloads()[name]
+    steps, turns = (5, 1) if smoke else (steps, 9)
     builders = {
         "diffusers": with_diffusers,
         "azula": with_azula,
@@ -189,7 +191,13 @@ def measure(name: str, steps: int, turns: int) -> dict[str, Any]:
     cases["pushforward"] = lambda: fitted(net, data, batch, steps)
     found, base = timing.ratios(cases, "by hand", turns)
     ratios = {library: [round(v, 3) for v in ratio] for library, ratio in found.items()}
-    return {"workload": name, "by_hand_us": round(base / steps * 1e6, 1), "ratios": ratios}
+    return {
+        "workload": name,
+        "steps": steps,
+        "turns": turns,
+        "by_hand_us": round(base / steps * 1e6, 1),
+        "ratios": ratios,
+    }
 
 
 def text(results: list[dict[str, Any]]) -> str:
@@ -212,11 +220,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="record the results")
     options = parser.parse_args()
     timing.one_thread()
-    steps, turns = (5, 1) if options.smoke else (100, 11)
-    results = [measure(name, steps, turns) for name in workloads()]
+    results = [measure(name, options.smoke) for name in workloads()]
     print(text(results))
     if options.write:
-        facts = {"environment": record.environment(*PEERS), "steps": steps, "turns": turns}
+        facts = {"environment": record.environment(*PEERS)}
         record.save("training_overhead", facts | {"results": results}, text(results))
 
 

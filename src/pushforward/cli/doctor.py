@@ -56,7 +56,7 @@ def _examine_recipe(recipe: Any, data: Any, trust: tuple[str, ...]) -> list[Any]
     if settings.standardize:
         model.standardize(data.x)
     findings = []
-    z = data.x if not settings.standardize else model.standardizer.inverse(data.x)[0]
+    z = data.x if not settings.standardize else model.standardizer.standardized(data.x)
     alpha, sigma = schedule.values(schedule.t_max)
     left = float(alpha) ** 2 * float(z.square().mean()) / float(sigma) ** 2
     if left > 0.01:

@@ -393,7 +393,7 @@ class Diffusion(nn.Module):
     def _inward(self, x: Tensor) -> Tensor:
         assert self.standardizer is not None
         # In the precision of the model, whatever that of the data.
-        return self.standardizer.inverse(x)[0].to(self.standardizer.shift.dtype)
+        return self.standardizer.standardized(x).to(self.standardizer.shift.dtype)
 
     def _outward(self, z: Tensor) -> Tensor:
         assert self.standardizer is not None

@@ -9,13 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from pushforward.data import load
 from pushforward.errors import InputError, TrainingError
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
+from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
 from pushforward.training.loop import Loop
 from pushforward.training.objective import Objective, check_labels
@@ -72,7 +72,7 @@ def fit(
     data = load(data)
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
-    fabric = _fabric(device, settings)
+    fabric = start(device, settings)
     shared: Any = model
     with private(fabric.device):
         if settings.standardize:
@@ -90,7 +90,7 @@ def fit(
             }
             folder.check(description, settings, resume)
         optimizer = make_optimizer(model, settings)
-        wrapped, fabric_optimizer = fabric.setup(objective, optimizer)
+        engine = Engine(fabric, settings, objective, optimizer)
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
         store = None if folder is None else Checkpoints(folder.path)
@@ -101,7 +101,7 @@ def fit(
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()
-        loop = Loop(settings, fabric, objective, wrapped, average, fabric_optimizer, held, position)
+        loop = Loop(settings, engine, average, held, position)
         facts = {
             "data": data.describe(),
             "seed": settings.seed,
@@ -134,7 +134,7 @@ def _train(
 ) -> Run:
     """Run the loop; the first process writes, the others only compute."""
     model, average, at = loop.model, loop.average, loop.position
-    if not loop.fabric.is_global_zero:
+    if not loop.engine.fabric.is_global_zero:
         folder, store, trackers, progress = None, None, (), False
     if folder is not None and store is not None:
         loop.history = folder.begin(description, at.step)
@@ -158,7 +158,7 @@ def _train(
         average.go_back()
     model.load_state_dict(average.model.state_dict())
     model.eval()
-    loop.fabric.barrier()
+    loop.engine.fabric.barrier()
     step = loop.good_step if status == "diverged" else at.step
     return Run(model, loop.history, at.best, None if folder is None else folder.path, status, step)
 
@@ -172,34 +172,3 @@ def _merge(settings: Settings | None, changes: dict[str, Any]) -> Settings:
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise InputError(f"there is no setting {name!r}{hint}: choose from {', '.join(names)}")
     return dataclasses.replace(settings, **changes) if settings else Settings(**changes)
-
-
-def _fabric(device: str, settings: Settings) -> Any:
-    """Lightning Fabric: one process by default, as many as `torchrun` started under it."""
-    from lightning_fabric import Fabric
-
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise InputError(f"device is auto, cpu, cuda or mps, not {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but torch finds no CUDA device")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device 'mps' was asked for, but torch finds no Apple GPU")
-    if settings.precision == "16-mixed" and (device == "cpu" or not _has_accelerator()):
-        raise InputError("precision '16-mixed' needs a GPU: on a CPU use bf16-mixed or 32-true")
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
-    share = settings.accumulate * local * nodes
-    if settings.batch_size % share:
-        raise InputError(
-            f"batch_size {settings.batch_size} must be a multiple of accumulate "
-            f"{settings.accumulate} times {local * nodes} processes"
-        )
-    fabric = Fabric(
-        accelerator=device, devices=local, num_nodes=nodes, precision=settings.precision
-    )
-    fabric.launch()
-    return fabric
-
-
-def _has_accelerator() -> bool:
-    return torch.cuda.is_available() or torch.backends.mps.is_available()

@@ -14,8 +14,9 @@ from pushforward.data import Data
 from pushforward.training.average import Average
 from pushforward.training.batches import Batches
 from pushforward.training.checkpoint import Checkpoints
+from pushforward.training.engine import Engine
 from pushforward.training.interrupts import Interrupts
-from pushforward.training.objective import Objective, labels_for
+from pushforward.training.objective import labels_for
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
 from pushforward.training.randomness import reseed, step_seed
@@ -38,26 +39,23 @@ class Loop:
     def __init__(
         self,
         settings: Settings,
-        fabric: Any,
-        objective: Objective,
-        wrapped: Any,
+        engine: Engine,
         average: Average,
-        optimizer: Any,
         held: Data | None,
         position: Position,
     ) -> None:
-        self.settings, self.fabric, self.average = settings, fabric, average
-        self.objective, self.wrapped, self.optimizer = objective, wrapped, optimizer
-        self.model: nn.Module = objective.model
+        self.settings, self.engine, self.average = settings, engine, average
+        self.objective, self.fabric = engine.objective, engine.fabric
+        self.model: nn.Module = self.objective.model
         self.held, self.position = held, position
-        n = len(objective.x)
+        n = len(self.objective.x)
         self.batches = Batches(n, settings.batch_size, step_seed(settings.seed, _ORDER))
         self.history: list[dict[str, Any]] = []
         self.good_step = position.step
         self.fault = ""
         self._unread: list[Tensor] = []
         # Reading a number makes a GPU wait, and processes meet: there, only every few steps.
-        alone = fabric.device.type == "cpu" and fabric.world_size == 1
+        alone = self.fabric.device.type == "cpu" and self.fabric.world_size == 1
         self._stride = 1 if alone else 8
 
     def run(
@@ -102,7 +100,9 @@ class Loop:
                     self.good_step = at.step
                 if store and (keep or better or stop):
                     at.scaler = self.fabric.strategy.precision.state_dict()
-                    store.save(at, description, self.model, self.average.model, self._bare())
+                    store.save(
+                        at, description, self.model, self.average.model, self.engine.optimizer
+                    )
                 bar(at.step, note=f"loss {loss:.4f}")
                 if stop and not last:
                     return "interrupted"
@@ -115,22 +115,10 @@ class Loop:
         self.objective.generator.manual_seed(seed)
         # Dropout draws from the global generator; the user's own comes back after the run.
         reseed(step_seed(seed, _DROPOUT), fabric.device)
-        for group in self.optimizer.param_groups:
-            group["lr"] = s.rate(step)
-        rows = self.batches(step)[fabric.global_rank :: fabric.world_size]
-        losses = []
-        for k, part in enumerate(rows.chunk(s.accumulate)):
-            with fabric.no_backward_sync(self.wrapped, enabled=k + 1 < s.accumulate):
-                loss = self.wrapped(part) / s.accumulate
-                fabric.backward(loss)
-            losses.append(loss.detach())
-        norm = fabric.clip_gradients(
-            self.wrapped, self.optimizer, max_norm=s.clip or math.inf, error_if_nonfinite=False
-        )
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        loss = self.engine.gradients(self.batches(step)[fabric.global_rank :: fabric.world_size])
+        norm = self.engine.step(s.rate(step))
         self.average.update(step)
-        return torch.stack([torch.stack(losses).sum(), norm])
+        return torch.stack([loss, norm])
 
     def _read(self, stop: bool) -> tuple[float, float, bool]:
         """Take in what the last steps gave: the last loss and norm, and whether to stop.
@@ -187,7 +175,3 @@ class Loop:
             return False
         at.best = {"step": at.step, "val_loss": value}
         return True
-
-    def _bare(self) -> torch.optim.Optimizer:
-        """The optimizer without Fabric's wrapper."""
-        return self.optimizer.optimizer

@@ -74,9 +74,13 @@ class Standardize(nn.Module):
         """From standardized to data units."""
         return self.shift + self.scale * z
 
+    def standardized(self, x: Tensor) -> Tensor:
+        """From data to standardized units."""
+        return (x - self.shift) / self.scale
+
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From data to standardized units, with the log-determinant."""
-        return (x - self.shift) / self.scale, self.log_det_inverse().expand(len(x))
+        return self.standardized(x), self.log_det_inverse().expand(len(x))
 
     def log_det_inverse(self) -> Tensor:
         """`log |det dz/dx|`, the same for every state."""

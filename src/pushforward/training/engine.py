@@ -1,0 +1,104 @@
+"""Devices, precision and processes: Lightning Fabric, where it has something to do."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+from pushforward.training.objective import Objective
+from pushforward.training.settings import Settings
+
+__all__ = ["Engine", "start"]
+
+
+class Engine:
+    """Forward, backward and optimizer steps of an objective.
+
+    One process in full precision calls torch itself: there Fabric's wrappers change nothing, and
+    cost a tenth of a small step. Loss scaling, autocasting and several processes go through Fabric.
+    """
+
+    def __init__(
+        self,
+        fabric: Any,
+        settings: Settings,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        self.fabric, self.objective, self.optimizer = fabric, objective, optimizer
+        self._accumulate = settings.accumulate
+        self._max_norm = settings.clip or math.inf
+        self._parameters = [p for p in objective.parameters() if p.requires_grad]
+        self._plain = fabric.world_size == 1 and settings.precision == "32-true"
+        if not self._plain:
+            self._wrapped, self._stepper = fabric.setup(objective, optimizer)
+
+    def gradients(self, rows: Tensor) -> Tensor:
+        """Add up the gradients of rows of the data, in micro-batches; the mean loss, detached."""
+        if self._plain and self._accumulate == 1:
+            loss = self.objective(rows)
+            loss.backward()
+            return loss.detach()
+        losses = []
+        for k, part in enumerate(rows.chunk(self._accumulate)):
+            if self._plain:
+                loss = self.objective(part) / self._accumulate
+                loss.backward()
+            else:
+                more = k + 1 < self._accumulate
+                with self.fabric.no_backward_sync(self._wrapped, enabled=more):
+                    loss = self._wrapped(part) / self._accumulate
+                    self.fabric.backward(loss)
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def step(self, lr: float) -> Tensor:
+        """Clip the gradients, move the weights, and return the norm before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self._plain:
+            norm = nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
+            self.optimizer.step()
+        else:
+            norm = self.fabric.clip_gradients(
+                self._wrapped, self._stepper, max_norm=self._max_norm, error_if_nonfinite=False
+            )
+            self._stepper.step()
+        self.optimizer.zero_grad()
+        return norm
+
+
+def start(device: str, settings: Settings) -> Any:
+    """Lightning Fabric: one process by default, as many as `torchrun` started under it."""
+    from lightning_fabric import Fabric
+
+    if device not in ("auto", "cpu", "cuda", "mps"):
+        raise InputError(f"device is auto, cpu, cuda or mps, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' was asked for, but torch finds no CUDA device")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device 'mps' was asked for, but torch finds no Apple GPU")
+    if settings.precision == "16-mixed" and (device == "cpu" or not _has_accelerator()):
+        raise InputError("precision '16-mixed' needs a GPU: on a CPU use bf16-mixed or 32-true")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
+    share = settings.accumulate * local * nodes
+    if settings.batch_size % share:
+        raise InputError(
+            f"batch_size {settings.batch_size} must be a multiple of accumulate "
+            f"{settings.accumulate} times {local * nodes} processes"
+        )
+    fabric = Fabric(
+        accelerator=device, devices=local, num_nodes=nodes, precision=settings.precision
+    )
+    fabric.launch()
+    return fabric
+
+
+def _has_accelerator() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
