@@ -129,6 +129,8 @@ class GaussianMixture:
         both in the eigenbasis of each component."""
         if x.ndim != 2 or x.shape[1] != self.means.shape[1]:
             raise InputError(f"states have shape (B, {self.means.shape[1]}), not {tuple(x.shape)}")
+        if x.dtype != self.means.dtype:
+            raise InputError(f"the mixture is {self.means.dtype}, the states are {x.dtype}")
         gap = x.unsqueeze(1) - _column(alpha) * self.means
         if self.rotation is not None:
             gap = torch.einsum("kij,bki->bkj", self.rotation, gap)

@@ -27,7 +27,7 @@ def wrap(angle: Tensor) -> Tensor:
 def windings(std: float) -> Tensor:
     """The multiples of a full turn that matter to a normal law of standard deviation `std`."""
     reach = math.ceil(8 * std / (2 * math.pi)) + 1
-    return 2 * math.pi * torch.arange(-reach, reach + 1)
+    return 2 * math.pi * torch.arange(-reach, reach + 1, dtype=torch.float64)
 
 
 @configurable

@@ -1,0 +1,128 @@
+"""Gaussian mixtures: density, and noised law, score and posterior mean under any schedule."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from pushforward import schedules
+from pushforward.distributions import GaussianMixture
+from pushforward.errors import InputError
+
+WEIGHTS = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+MEANS = torch.tensor([[0.0, 1.0], [2.0, -1.0], [-1.5, 0.5]], dtype=torch.float64)
+FULL = torch.tensor(
+    [[[1.0, 0.4], [0.4, 0.5]], [[0.3, -0.1], [-0.1, 0.6]], [[0.2, 0.0], [0.0, 0.2]]],
+    dtype=torch.float64,
+)
+LAWS = {
+    "full": (GaussianMixture(MEANS, FULL, WEIGHTS), FULL),
+    "diagonal": (
+        GaussianMixture(MEANS, FULL.diagonal(dim1=1, dim2=2), WEIGHTS),
+        torch.diag_embed(FULL.diagonal(dim1=1, dim2=2)),
+    ),
+    "isotropic": (
+        GaussianMixture(MEANS, torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64), WEIGHTS),
+        torch.diag_embed(torch.tensor([[1.0, 1.0], [0.5, 0.5], [0.2, 0.2]], dtype=torch.float64)),
+    ),
+}
+
+
+def _points(n: int = 40) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return 2 * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture(params=LAWS)
+def case(request):
+    return LAWS[request.param]
+
+
+def test_the_density_is_the_sum_of_the_components(case) -> None:
+    law, covariances = case
+    x = _points()
+    exact = sum(
+        w * stats.multivariate_normal(m, c).pdf(x.numpy())
+        for w, m, c in zip(WEIGHTS.tolist(), MEANS.numpy(), covariances.numpy(), strict=True)
+    )
+    assert torch.allclose(law.log_prob(x), torch.as_tensor(exact).log(), atol=1e-10)
+
+
+def test_moments_of_the_law_and_of_its_draws(case) -> None:
+    law, covariances = case
+    mean = WEIGHTS @ MEANS
+    second = covariances + MEANS[:, :, None] * MEANS[:, None]
+    covariance = (WEIGHTS[:, None, None] * second).sum(0) - mean[:, None] * mean
+    assert torch.allclose(law.mean, mean)
+    assert torch.allclose(law.covariance, covariance)
+    x = law.sample(100_000, seed=0)
+    error = covariance.diagonal().sqrt() / math.sqrt(len(x))
+    assert ((x.mean(0) - mean).abs() < 4.5 * error).all()
+    assert torch.allclose(x.T.cov(), covariance, atol=0.03)
+    assert torch.equal(law.sample(5, seed=1), law.sample(5, seed=1))
+
+
+@pytest.mark.parametrize("schedule", [schedules.VP(), schedules.VE(sigma_max=3.0), schedules.OU()])
+@pytest.mark.parametrize("t", [0.05, 0.5, 1.0])
+def test_the_noised_law_is_a_mixture_again(case, schedule, t: float) -> None:
+    law, covariances = case
+    alpha, sigma = schedule.values(t)
+    x = _points()
+    spread = alpha**2 * covariances + sigma**2 * torch.eye(2, dtype=torch.float64)
+    exact = GaussianMixture(alpha * MEANS, spread, WEIGHTS)
+    assert torch.allclose(law.noised(alpha, sigma).log_prob(x), exact.log_prob(x), atol=1e-9)
+
+
+@pytest.mark.parametrize("schedule", [schedules.VP(), schedules.Rectified()])
+@pytest.mark.parametrize("t", [0.1, 0.6])
+def test_score_and_posterior_mean_obey_tweedie(case, schedule, t: float) -> None:
+    law, _ = case
+    alpha, sigma = schedule.values(t)
+    noised = law.noised(alpha, sigma)
+    x = _points().requires_grad_()
+    (slope,) = torch.autograd.grad(noised.log_prob(x).sum(), x)
+    x = x.detach()
+    assert torch.allclose(noised.score(x), slope, atol=1e-9)
+    # E[x_0 | x_t] = (x_t + sigma^2 score) / alpha.
+    mean = law.posterior_mean(x, alpha, sigma)
+    assert torch.allclose(mean, (x + sigma**2 * slope) / alpha, atol=1e-8)
+    times = torch.full((len(x),), t, dtype=torch.float64)
+    assert torch.allclose(law.posterior_mean(x, *schedule(times)), mean, atol=1e-9)
+
+
+def test_the_posterior_mean_by_quadrature() -> None:
+    law = GaussianMixture(torch.tensor([[-1.0], [2.0]], dtype=torch.float64), 0.3)
+    grid = torch.linspace(-8, 9, 20_001, dtype=torch.float64)[:, None]
+    alpha, sigma, x = 0.7, 0.5, 0.4
+    weight = law.log_prob(grid).exp() * torch.exp(-0.5 * ((x - alpha * grid[:, 0]) / sigma) ** 2)
+    exact = (weight * grid[:, 0]).sum() / weight.sum()
+    found = law.posterior_mean(torch.tensor([[x]], dtype=torch.float64), alpha, sigma)
+    assert float(found) == pytest.approx(float(exact), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GaussianMixture(MEANS[0], 1.0), r"shape \(K, d\)"),
+        (lambda: GaussianMixture(MEANS * torch.nan, 1.0), "finite"),
+        (lambda: GaussianMixture(MEANS, 1.0, WEIGHTS * 2), "summing to"),
+        (lambda: GaussianMixture(MEANS, 1.0, WEIGHTS * torch.nan), "positive weights"),
+        (lambda: GaussianMixture(MEANS, 1.0, WEIGHTS[:2]), "3 components"),
+        (lambda: GaussianMixture(MEANS, -1.0), "positive definite"),
+        (lambda: GaussianMixture(MEANS, torch.ones(2, 2)), "do not fit"),
+        (
+            lambda: GaussianMixture(
+                MEANS, FULL + torch.tensor([[0.0, 0.5], [0.0, 0.0]], dtype=torch.float64)
+            ),
+            "symmetric",
+        ),
+        (lambda: LAWS["full"][0].log_prob(torch.zeros(5, 1)), r"shape \(B, 2\)"),
+        (lambda: LAWS["full"][0].log_prob(torch.zeros(5, 2)), "float64, the states are"),
+    ],
+)
+def test_what_is_refused(make, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()

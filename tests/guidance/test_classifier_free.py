@@ -1,0 +1,91 @@
+"""Classifier-free guidance: its formula, its limits, its cost."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward.errors import InputError
+from pushforward.guidance import ClassifierFree
+
+
+class Counting:
+    """`x + 10 c`, with no label worth 3; counts its calls."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, x, t, c=None):
+        self.batches.append(len(x))
+        shift = torch.where(c < 0, 3.0, 10.0 * c.to(x.dtype))
+        return x + shift.unsqueeze(-1)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0, 4.0])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_the_formula_row_by_row(strength: float, dtype: torch.dtype) -> None:
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    c = torch.tensor([0, 1, 2], dtype=dtype)
+    model = Counting()
+    found = ClassifierFree(model, strength)(x, 0.5, c)
+    exact = x + 3 + strength * (10 * c - 3).unsqueeze(-1)
+    assert torch.allclose(found, exact, atol=1e-5)
+    assert model.batches == [6]
+
+
+def test_times_of_a_batch_are_doubled_too() -> None:
+    seen = []
+
+    def model(x, t, c=None):
+        seen.append(t)
+        return x
+
+    ClassifierFree(model, 2.0)(torch.zeros(2, 1), torch.tensor([0.1, 0.2]), torch.tensor([0, 1]))
+    assert seen[0].tolist() == pytest.approx([0.1, 0.2, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    "c", [None, 1, torch.tensor([1.0, 2.0]), torch.tensor([True, False]), torch.tensor([1])]
+)
+def test_labels_are_needed(c) -> None:
+    with pytest.raises(InputError, match="needs int64 or int32 labels, one per state"):
+        ClassifierFree(Counting(), 2.0)(torch.zeros(2, 1), 0.5, c)
+
+
+@pytest.mark.parametrize("strength", [-1.0, math.inf, math.nan])
+def test_strengths_that_are_refused(strength: float) -> None:
+    with pytest.raises(InputError, match="finite and non-negative"):
+        ClassifierFree(Counting(), strength)
+
+
+# EDM tells the network another time than the process has.
+@pytest.mark.parametrize("predict", sorted(set(pf.parametrizations.NAMES) - {"edm"}))
+def test_guiding_the_mean_is_guiding_the_score(predict: str) -> None:
+    # Two point masses, one per class: the guided score is known, and so is the guided mean.
+    process = pf.processes.Gaussian(pf.schedules.VP())
+    table = pf.parametrizations.NAMES[predict]()
+
+    class Exact(nn.Module):
+        num_classes = 2
+
+        def forward(self, x, t, c=None):
+            alpha, sigma = (k.unsqueeze(-1) for k in process.schedule(t))
+            free = torch.tanh(alpha * x / sigma**2)
+            labels = torch.where(c < 0, torch.zeros_like(c), 2 * c - 1).unsqueeze(-1)
+            mean = torch.where(c.unsqueeze(-1) < 0, free, labels.to(x))
+            row = table(process.schedule, t)
+            return pf.parametrizations.write(row, mean, x)
+
+    model = pf.Diffusion(Exact(), process, predict=predict, event_shape=(1,))
+    x, c = torch.tensor([[0.3], [-0.2]]), torch.tensor([1, 0])
+    alpha, sigma = process.schedule.values(0.6)
+    free = torch.tanh(alpha * x / sigma**2)
+    bound = torch.tensor([[1.0], [-1.0]])
+    guided = ClassifierFree(model.denoiser, 3.0)(x, 0.6, c)
+    assert torch.allclose(guided, free + 3 * (bound - free), atol=1e-4)
+    scores = [process.dynamics(mean, x, 0.6).score for mean in (free, bound, guided)]
+    assert torch.allclose(scores[2], scores[0] + 3 * (scores[1] - scores[0]), atol=1e-3)

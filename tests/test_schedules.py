@@ -1,0 +1,147 @@
+"""Schedules: closed forms, slopes, the log-SNR and its inverse, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward import schedules
+from pushforward.config import build, describe
+from pushforward.errors import InputError
+
+SCHEDULES = {
+    "vp": schedules.VP(),
+    "cosine": schedules.Cosine(),
+    "ve": schedules.VE(),
+    "rectified": schedules.Rectified(),
+    "ou": schedules.OU(rate=0.5, horizon=4.0),
+    "custom": schedules.Custom(lambda t: (1 - t**2, t * (2 - t))),
+}
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request) -> schedules.Schedule:
+    return SCHEDULES[request.param]
+
+
+@pytest.mark.parametrize(
+    ("name", "t", "alpha", "sigma"),
+    [
+        # exp(-B/2) with B = 0.1 t + 19.9 t^2 / 2.
+        ("vp", 0.5, math.exp(-0.5 * 2.5375), math.sqrt(1 - math.exp(-2.5375))),
+        ("vp", 1.0, math.exp(-5.025), math.sqrt(1 - math.exp(-10.05))),
+        ("cosine", 1 / 3, math.cos(math.pi / 6), 0.5),
+        ("cosine", 1.0, 0.0, 1.0),
+        ("ve", 0.5, 1.0, 0.01 * math.sqrt(5000 - 1)),
+        ("rectified", 0.25, 0.75, 0.25),
+        ("ou", 0.5, math.exp(-1.0), math.sqrt(1 - math.exp(-2.0))),
+    ],
+)
+def test_closed_forms(name: str, t: float, alpha: float, sigma: float) -> None:
+    found = SCHEDULES[name].values(t)
+    assert found == pytest.approx((alpha, sigma), rel=1e-12, abs=1e-15)
+    batch = SCHEDULES[name].values(torch.tensor([t], dtype=torch.float64))
+    assert [float(k) for k in batch] == pytest.approx((alpha, sigma), rel=1e-12, abs=1e-15)
+
+
+def test_all_is_data_at_zero(schedule) -> None:
+    assert schedule.values(0.0) == pytest.approx((1.0, 0.0), abs=1e-12)
+
+
+def test_slopes_are_those_of_finite_differences(schedule) -> None:
+    h = 1e-6
+    for t in (0.1, 0.5, 0.9):
+        found = schedule.at(t)
+        below, above = schedule.values(t - h), schedule.values(t + h)
+        slopes = [(b - a) / (2 * h) for a, b in zip(below, above, strict=True)]
+        assert (found.d_alpha, found.d_sigma) == pytest.approx(slopes, rel=1e-6, abs=1e-8)
+
+
+def test_the_diffusion_keeps_the_law(schedule) -> None:
+    # d sigma^2 / dt = 2 (alpha'/alpha) sigma^2 + g^2, the variance of the forward SDE.
+    for t in (0.2, 0.7):
+        k = schedule.at(t)
+        growth = 2 * k.sigma * k.d_sigma
+        assert growth == pytest.approx(2 * k.d_alpha / k.alpha * k.sigma**2 + k.g2, rel=1e-9)
+
+
+def test_the_rate_of_vp_is_linear_and_that_of_ou_constant() -> None:
+    for t in (0.1, 0.9):
+        assert schedules.VP().at(t).g2 == pytest.approx(0.1 + 19.9 * t)
+        assert schedules.OU(rate=0.5, horizon=4.0).at(t).g2 == pytest.approx(2 * 0.5 * 4.0)
+
+
+def test_log_snr_falls_and_is_inverted(schedule) -> None:
+    t = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
+    value = schedule.log_snr(t)
+    assert (value.diff() < 0).all()
+    alpha, sigma = schedule(t)
+    assert torch.allclose(value, (alpha / sigma).square().log(), atol=1e-10)
+    assert torch.allclose(schedule.time_at_log_snr(value), t, atol=1e-9)
+    assert schedule.log_snr(0.0) == math.inf
+    one = schedule.log_snr(0.3)
+    assert one == pytest.approx(float(schedule.log_snr(torch.tensor(0.3, dtype=torch.float64))))
+
+
+def test_no_signal_is_minus_infinity() -> None:
+    for name in ("cosine", "rectified"):
+        assert SCHEDULES[name].log_snr(1.0) == -math.inf
+        assert SCHEDULES[name].at(1.0).g2 == math.inf
+
+
+def test_only_some_preserve_variance(schedule) -> None:
+    t = torch.linspace(0, 1, 21, dtype=torch.float64)
+    alpha, sigma = schedule(t)
+    kept = bool(torch.allclose(alpha**2 + sigma**2, torch.ones_like(t), atol=1e-12))
+    assert schedule.preserves_variance == kept
+
+
+def test_a_grid_is_computed_once() -> None:
+    class Counting(schedules.Schedule):
+        calls = 0
+
+        def __call__(self, t):
+            self.calls += 1
+            return 1 - t, t
+
+    schedule = Counting()
+    schedule.tabulate([0.1, 0.2, 0.3])
+    for t in (0.1, 0.2, 0.3, 0.1):
+        assert schedule.at(t).sigma == t
+    assert schedule.calls == 1
+
+
+def test_slopes_also_where_gradients_are_off(schedule) -> None:
+    t = torch.tensor([0.4], dtype=torch.float64)
+    with torch.no_grad():
+        assert float(schedule.at(t).d_sigma) == pytest.approx(schedule.at(0.4).d_sigma)
+    with torch.inference_mode():
+        assert float(schedule.at(t).d_sigma) == pytest.approx(schedule.at(0.4).d_sigma)
+
+
+@pytest.mark.parametrize("name", schedules.NAMES)
+def test_they_go_through_a_configuration(name: str) -> None:
+    schedule = schedules.NAMES[name]()
+    assert build(describe(schedule)) == schedule
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: schedules.VP(beta_min=-1.0), "beta_min"),
+        (lambda: schedules.VP(beta_min=2.0, beta_max=1.0), "2.0 and 1.0"),
+        (lambda: schedules.VP(beta_max=math.inf), "inf"),
+        (lambda: schedules.VE(sigma_min=0.0), "0.0 and 50.0"),
+        (lambda: schedules.VE(sigma_max=math.nan), "nan"),
+        (lambda: schedules.OU(rate=0.0), "positive rate"),
+        (lambda: schedules.OU(horizon=math.inf), "inf"),
+        (lambda: schedules.Custom(lambda t: (1 - t, t), t_min=0.5, t_max=0.2), "0.5 and 0.2"),
+        (lambda: schedules.VP().at(1.5), "time 1.5 lies outside"),
+        (lambda: schedules.VP().values(-0.1), "time -0.1 lies outside"),
+    ],
+)
+def test_what_is_refused(make, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()

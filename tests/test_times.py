@@ -1,0 +1,85 @@
+"""Laws of training times: where they lie, and that they follow their law."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from pushforward import schedules, times
+from pushforward.config import build, describe
+from pushforward.errors import InputError
+
+VP = schedules.VP()
+
+
+def _draw(law: times.TimeLaw, n: int = 20_000, schedule: schedules.Schedule = VP) -> torch.Tensor:
+    return law.sample(n, schedule, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", times.NAMES)
+@pytest.mark.parametrize("schedule", [VP, schedules.Rectified(), schedules.VE()])
+def test_times_stay_where_all_is_well_conditioned(name: str, schedule) -> None:
+    t = _draw(times.NAMES[name](), schedule=schedule)
+    assert t.shape == (20_000,)
+    assert schedule.t_min <= float(t.min())
+    assert float(t.max()) <= schedule.t_max
+
+
+@pytest.mark.parametrize("law", [times.Uniform(), times.Stratified()], ids=["uniform", "strata"])
+def test_uniform(law: times.TimeLaw) -> None:
+    width = VP.t_max - VP.t_min
+    assert stats.kstest(_draw(law).numpy(), stats.uniform(VP.t_min, width).cdf).pvalue > 1e-3
+
+
+def test_logit_normal() -> None:
+    t = _draw(times.LogitNormal(mean=-0.5, std=0.8)).double()
+    assert stats.kstest(torch.logit(t).numpy(), stats.norm(-0.5, 0.8).cdf).pvalue > 1e-3
+
+
+def test_log_normal_noise_levels() -> None:
+    t = _draw(times.LogNormal(mean=-1.2, std=1.2)).double()
+    level = -0.5 * VP.log_snr(t)
+    inside = (t > VP.t_min) & (t < VP.t_max)
+    # The few levels beyond the schedule are moved to its ends.
+    assert float(inside.double().mean()) > 0.98
+    law = stats.truncnorm(
+        (float(level[inside].min()) + 1.2) / 1.2,
+        (float(level[inside].max()) + 1.2) / 1.2,
+        -1.2,
+        1.2,
+    )
+    assert stats.kstest(level[inside].numpy(), law.cdf).pvalue > 1e-3
+
+
+def test_every_stratum_has_one_time_in_random_order() -> None:
+    t = _draw(times.Stratified(), 512)
+    strata = ((t - VP.t_min) / (VP.t_max - VP.t_min) * 512).long().clamp(0, 511)
+    assert strata.unique().numel() >= 510  # rounding may move one over an edge
+    position = torch.arange(512.0)
+    correlation = torch.corrcoef(torch.stack([strata.float(), position]))[0, 1]
+    assert abs(float(correlation)) < 4 / math.sqrt(512)
+
+
+def test_strata_of_any_law() -> None:
+    inner = times.LogitNormal()
+    many = _draw(times.Stratified(inner))
+    assert stats.kstest(torch.logit(many.double()).numpy(), stats.norm(0, 1).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", times.NAMES)
+def test_same_generator_same_times_and_round_trip(name: str) -> None:
+    law = times.NAMES[name]()
+    assert torch.equal(_draw(law, 10), _draw(law, 10))
+    assert build(describe(law)) == law
+
+
+@pytest.mark.parametrize("law", [times.LogNormal, times.LogitNormal])
+@pytest.mark.parametrize(
+    ("mean", "std"), [(0.0, 0.0), (0.0, -1.0), (math.nan, 1.0), (0.0, math.inf)]
+)
+def test_what_is_refused(law, mean: float, std: float) -> None:
+    with pytest.raises(InputError, match="finite mean and a positive std"):
+        law(mean, std)
