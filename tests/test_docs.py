@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 import pushforward as pf
 from pushforward import training
@@ -44,7 +45,6 @@ def _pages_with(language: str) -> list[Any]:
 @pytest.fixture
 def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages speak of, and short training."""
-    pillow = pytest.importorskip("PIL.Image")
     rows = np.random.default_rng(0).normal(size=(200, 3))
     header = "length,width,weight"
     np.savetxt(tmp_path / "measurements.csv", rows, delimiter=",", header=header, comments="")
@@ -55,7 +55,7 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "photos").mkdir()
     for k in range(8):
         pixels = np.random.default_rng(k).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        pillow.fromarray(pixels).save(tmp_path / "photos" / f"{k}.png")
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{k}.png")
 
     fit = training.fit
 

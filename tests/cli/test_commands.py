@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pushforward as pf
 
@@ -25,19 +26,18 @@ def test_training_leaves_a_run_with_a_report(trained: Path) -> None:
 
 
 def test_a_folder_of_pictures_needs_no_recipe(call, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
     generator = torch.Generator().manual_seed(0)
     folder = tmp_path / "pictures"
     folder.mkdir()
     for k in range(12):
         pixels = torch.randint(0, 256, (8, 8), dtype=torch.uint8, generator=generator)
-        image.fromarray(pixels.numpy()).save(folder / f"{k}.png")
+        Image.fromarray(pixels.numpy()).save(folder / f"{k}.png")
     out = tmp_path / "run"
     result = call("train", folder, "--out", out, "--steps", 2, "--batch-size", 4)
     assert result.code == 0
     assert "12 images of 1 x 8 x 8" in result.err
     assert call("sample", out, "-n", 3, "--steps", 3, "--out", tmp_path / "new.png").code == 0
-    with image.open(tmp_path / "new.png") as picture:
+    with Image.open(tmp_path / "new.png") as picture:
         assert picture.size[0] > 24
 
 

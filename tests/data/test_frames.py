@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from pushforward import _extras
 from pushforward.data import load
 from pushforward.errors import InputError, MissingExtraError
-
-pandas = pytest.importorskip("pandas")
-pytest.importorskip("pyarrow")
 
 
 def write(folder: Path, columns: dict[str, Any], **options: Any) -> Path:

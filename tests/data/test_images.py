@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pushforward.data import load
 from pushforward.errors import InputError
-
-Image = pytest.importorskip("PIL.Image")
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

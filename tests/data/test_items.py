@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from pushforward.data import load
@@ -47,7 +48,7 @@ def test_other_items() -> None:
     assert load(Items(1.0, 2.0)).x.tolist() == [[1], [2]]
     assert load(Items([1, 2], [3, 4])).x.tolist() == [[1, 2], [3, 4]]
     assert load(Items((torch.zeros(2), "v"), (torch.ones(2), "u"))).classes == ("u", "v")
-    image = pytest.importorskip("PIL.Image").fromarray(np.zeros((4, 6, 3), dtype=np.uint8))
+    image = Image.fromarray(np.zeros((4, 6, 3), dtype=np.uint8))
     data = load(Items(image, image))
     assert (data.event_shape, data.levels) == ((3, 4, 6), 256)
 

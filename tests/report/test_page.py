@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import pushforward as pf
 from pushforward.metrics import Evaluation, Row
@@ -105,24 +106,22 @@ def test_pieces() -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (1,), (5,), (1, 8, 8), (3, 6, 6)])
 def test_pictures_of_every_kind_of_state(shape: tuple[int, ...], tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
     x = torch.rand(30, *shape, generator=torch.Generator().manual_seed(0))
     save_picture(tmp_path / "x.png", x)
-    with image.open(tmp_path / "x.png") as picture:
+    with Image.open(tmp_path / "x.png") as picture:
         colors = picture.convert("L").getextrema()
         assert min(picture.size) > 50
     assert colors[1] - colors[0] > 100
 
 
 def test_image_grids_hold_the_images() -> None:
-    image = pytest.importorskip("PIL.Image")
     import io
 
     from pushforward.report.pictures import image_grid
 
     low, high = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
     png = image_grid(torch.stack([low, high]), 0.0, 1.0, columns=2)
-    with image.open(io.BytesIO(png)) as picture:
+    with Image.open(io.BytesIO(png)) as picture:
         gray = torch.tensor(list(picture.convert("L").get_flattened_data())).reshape(
             picture.size[::-1]
         )

@@ -37,8 +37,8 @@ class Diffusion(nn.Module):
     """A diffusion model of data in R^d: vectors, images, signals.
 
     Args:
-        net: any module `net(x, t, c)` that returns the shape of `x`; `t` and the labels `c` have
-            shape `(B,)`, and `c` is `None` without labels.
+        net: any module `net(x, t, c)` that returns the shape of `x`, with `t` of shape `(B,)` and
+            `c` labels `(B,)` or `None`; without an attribute `num_classes`, any `c` `(B, ...)`.
         process: how noise is added; variance preserving by default.
         predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
             parametrization.
