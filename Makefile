@@ -24,7 +24,7 @@ help:
 	@echo "make lint     ruff and mypy alone"
 	@echo "make docs     the documentation, in site/ (make docs-serve shows it while it is written)"
 	@echo "make bench-env  the environment .venv-bench with other libraries, for benchmarks/"
-	@echo "make clean    remove the environment and what was built (runs/ stays)"
+	@echo "make clean    remove the environments and what was built (runs/ stays)"
 
 # An environment that is already there is used as it is, so that it can hold a build of torch that
 # was chosen by hand. A half-made one is taken away again.
@@ -79,9 +79,10 @@ test: lint docs
 # Other libraries stay out of the environment that people work in.
 bench-env:
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e . -r benchmarks/requirements.txt
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps azula==0.11.1
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+# azula wants torchvision, which none of it that is measured needs.
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula
 	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"
 
 clean:
-	rm -rf .venv site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
