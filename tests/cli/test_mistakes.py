@@ -29,6 +29,7 @@ MISTAKES = {
     "count": (["sample", "RUN", "-n", "0"], "at least one, not 0"),
     "class": (["sample", "RUN", "--class", "7"], "labels lie in 0..1, not in 7..7"),
     "evaluate": (["evaluate", "nowhere"], "nowhere is not a run folder"),
+    "too few": (["evaluate", "RUN", "-n", "10"], "needs 20 samples and held-out points, not 10"),
     "axis": (["list", "sampler"], "samplers"),
     "other columns": (["logprob", "RUN", "two_moons", "--steps", "3"], "even number of steps"),
 }

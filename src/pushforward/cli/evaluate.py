@@ -32,13 +32,20 @@ def evaluate(
     """
     from pushforward.cli.rundata import split_again
     from pushforward.cli.sample import write_samples
+    from pushforward.errors import InputError
     from pushforward.families import load
     from pushforward.metrics import evaluate as compare
+    from pushforward.metrics.evaluating import FEWEST
     from pushforward.report import write
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
     train, test = split_again(folder, data)
+    if min(n, len(test)) < FEWEST:
+        raise InputError(
+            f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "
+            "give -n more, or train with a larger train.holdout"
+        )
     model = load(folder, trust=tuple(trust or ()))
     labels = _labels(model, train, n, seed)
     with Progress("sampling", 1, show=show) as progress:

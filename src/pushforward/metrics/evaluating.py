@@ -28,11 +28,13 @@ from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
 from pushforward.metrics.units import training_units
 from pushforward.metrics.warnings import warnings_of
 
-__all__ = ["evaluate"]
+__all__ = ["FEWEST", "evaluate"]
 
 Progress = Callable[[int, int], None]
 
-_FEWEST = 20  # points of each kind
+FEWEST = 20
+"""The least number of points of each kind."""
+
 _FEWEST_FOR_COPIES = 100  # held-out points for a quantile at one in a hundred
 
 
@@ -194,13 +196,13 @@ def _size(samples: Tensor, test: Tensor, train: Tensor, max_points: int) -> int:
     """How many points to compare, after all checks of the three sets."""
     named = {"samples": samples, "test": test, "train": train}
     for name, x in named.items():
-        checked(x, name, _FEWEST)
+        checked(x, name, FEWEST)
     shapes = {name: tuple(x.shape[1:]) for name, x in named.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(f"events must have one shape, but are {listed}")
-    if max_points < _FEWEST:
-        raise InputError(f"max_points={max_points}: at least {_FEWEST} are needed")
+    if max_points < FEWEST:
+        raise InputError(f"max_points={max_points}: at least {FEWEST} are needed")
     return min(len(samples), len(test), len(train), max_points)
 
 
