@@ -235,3 +235,19 @@ def test_the_masking_loss_is_the_evidence_bound() -> None:
     t = (torch.arange(100_000) + 0.5) / 100_000
     loss = matching_loss(world.model(process), process, z, t, generator=_generator()).mean()
     assert float(loss) == pytest.approx(float(-(table * table.log()).sum()), abs=0.03)
+
+
+@pytest.mark.parametrize("schedule", [schedules.VP(), schedules.VE(), schedules.Rectified()])
+def test_full_churn_gives_the_joint_law_of_the_forward_process(schedule) -> None:
+    # Noise is added bit by bit, so given the data cov(x_s, x_t) = (alpha_t / alpha_s) sigma_s^2.
+    process = processes.Gaussian(schedule)
+    t, s, n = 0.6, 0.35, 400_000
+    z = torch.full((n, 1), 0.5, dtype=torch.float64)
+    x_t = process.sample(z, t, _generator(1))
+    now, then = schedule.at(t), schedule.at(s)
+    exact = now.alpha / then.alpha * then.sigma**2
+    for churn, kept in ((1.0, exact), (0.0, now.sigma * then.sigma)):
+        x_s = process.bridge(z, x_t, t, s, churn, _generator(2))
+        found = ((x_s - then.alpha * z) * (x_t - now.alpha * z)).mean()
+        error = 4.5 * math.sqrt(2 / n) * now.sigma * then.sigma
+        assert float(found) == pytest.approx(kept, abs=error), churn
