@@ -137,7 +137,9 @@ data = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) * 3 + 5
 print("ready", flush=True)
 run = pf.fit(model, data, steps=400, batch_size=16, warmup=2, checkpoint_every=2, out=sys.argv[1],
              resume=True, progress=False)
-print(run.status, run.step, flush=True)
+# In one write: the lines of two processes then cannot mix.
+sys.stdout.write(f"{run.status} {run.step}\\n")
+sys.stdout.flush()
 """
 
 
