@@ -22,7 +22,7 @@ SAMPLERS = {
     "probability flow, Euler": pf.samplers.Euler(),
     "reverse SDE, Euler": pf.samplers.Euler(churn=1.0),
     "Heun": pf.samplers.Heun(),
-    "DPM-Solver++ 2M": pf.samplers.DPMSolver2M(),
+    "DPM-Solver++ 2M": pf.samplers.Multistep(order=2),
     "pinned kernels, DDPM": pf.samplers.Ancestral(),
 }
 

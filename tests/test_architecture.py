@@ -31,7 +31,7 @@ FLOORS = (
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
     ("F5", ("samplers",)),
-    ("F6", ("families",)),
+    ("F6", ("families", "theory")),
     ("F7", ("data",)),
     ("F7", ("training",)),
     ("F7", ("report",)),

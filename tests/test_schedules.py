@@ -17,6 +17,10 @@ SCHEDULES = {
     "ve": schedules.VE(),
     "rectified": schedules.Rectified(),
     "ou": schedules.OU(rate=0.5, horizon=4.0),
+    "sub-vp": schedules.SubVP(),
+    "edm": schedules.EDM(),
+    "chain": schedules.Chain.linear(50),
+    "sde": schedules.LinearSDE(lambda t: -2 * t, lambda t: 1 + t),
     "custom": schedules.Custom(lambda t: (1 - t**2, t * (2 - t))),
 }
 
@@ -37,6 +41,8 @@ def schedule(request) -> schedules.Schedule:
         ("ve", 0.5, 1.0, 0.01 * math.sqrt(5000 - 1)),
         ("rectified", 0.25, 0.75, 0.25),
         ("ou", 0.5, math.exp(-1.0), math.sqrt(1 - math.exp(-2.0))),
+        ("sub-vp", 0.5, math.exp(-0.5 * 2.5375), 1 - math.exp(-2.5375)),
+        ("edm", 0.25, 1.0, 20.0),
     ],
 )
 def test_closed_forms(name: str, t: float, alpha: float, sigma: float) -> None:
@@ -52,7 +58,8 @@ def test_all_is_data_at_zero(schedule) -> None:
 
 def test_slopes_are_those_of_finite_differences(schedule) -> None:
     h = 1e-6
-    for t in (0.1, 0.5, 0.9):
+    # Off the steps of a chain, where its slope jumps.
+    for t in (0.11, 0.51, 0.91):
         found = schedule.at(t)
         below, above = schedule.values(t - h), schedule.values(t + h)
         slopes = [(b - a) / (2 * h) for a, b in zip(below, above, strict=True)]

@@ -26,7 +26,15 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
 from pushforward.spaces import JumpSpace, Space
 
-__all__ = ["Flow", "Jump", "Parallel", "Reaction", "Split"]
+__all__ = ["Flow", "FlowWeights", "Jump", "Parallel", "Reaction", "Split"]
+
+
+class FlowWeights(NamedTuple):
+    """What a linear `Flow` needs of the time: its weights on the basis, and `g^2`."""
+
+    velocity: tuple[Weight, ...]
+    score: tuple[Weight, ...] | None
+    g2: Weight
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "PushforwardError",
+    "SamplingError",
     "TrainingError",
 ]
 
@@ -38,3 +39,7 @@ class TrainingError(PushforwardError, RuntimeError):
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
+
+
+class SamplingError(PushforwardError):
+    """A sampler cannot go on; the message says where it stopped and what to change."""

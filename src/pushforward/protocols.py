@@ -107,10 +107,17 @@ class State(NamedTuple):
 
 
 class Sampler(Protocol):
-    """A rule for one step of a grid; a pure function of its explicit state."""
+    """A rule for the steps along a grid; each step is a pure function of its explicit state."""
 
-    evaluations: int
-    """Evaluations of the model per step."""
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the model per step; 0 if a step takes as many as it needs."""
+
+    def plan(self, process: Any, grid: Sequence[float]) -> Sequence[Any]:
+        """One row per step: all that depends on the times alone, computed once.
+
+        A row holds floats, or tuples of them, so that a compiled step can take it as an input.
+        """
 
     def init(self, x: Any) -> State:
         """The state before the first step."""
@@ -119,11 +126,10 @@ class Sampler(Protocol):
         self,
         transport: Transport,
         state: State,
-        t: float,
-        s: float,
+        row: Any,
         generator: torch.Generator | None = None,
     ) -> State:
-        """The state at time `s` from the state at time `t`."""
+        """The state at the end of a step, from the state at its beginning."""
 
 
 def matching_loss(

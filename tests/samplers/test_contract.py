@@ -35,7 +35,8 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
     sampler = samplers.resolve(name)
     times = grids.LogSNR()(process.schedule, 6)
     samplers.run(sampler, Transport(model, process), _start(process), times, seed=0)
-    assert len(calls) == 6 * sampler.evaluations
+    # Zero stands for as many as it takes.
+    assert len(calls) == 6 * sampler.evaluations or sampler.evaluations == 0
 
 
 @pytest.mark.parametrize("name", GAUSSIAN)
@@ -117,7 +118,7 @@ def test_a_sampler_says_what_it_cannot_do(name: str, case, message: str) -> None
         samplers.run(samplers.resolve(name), transport, x, [0.9, 0.5], seed=0)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m"])
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "deis", "edm", "pc", "langevin"])
 def test_some_run_towards_the_data_only(name: str) -> None:
     transport, process = _gaussian()
     with pytest.raises(InputError, match="towards the data"):
@@ -139,7 +140,8 @@ def test_what_is_refused(make, message: str) -> None:
         make()
 
 
-@pytest.mark.parametrize("name", GAUSSIAN)
+# An adaptive step depends on the state, so a slope of its noise would be none of its law.
+@pytest.mark.parametrize("name", [name for name in GAUSSIAN if name != "adaptive-sde"])
 def test_gradients_flow_through_a_run(name: str) -> None:
     transport, process = _gaussian()
     x = _start(process, 3).requires_grad_()

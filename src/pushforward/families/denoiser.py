@@ -29,16 +29,11 @@ class Denoiser(nn.Module):
         self.net, self.schedule, self.table = net, schedule, table
         # Our networks look at a time that all states share once; any other gets plain `(B,)` times.
         self._shares_time = getattr(net, "shares_time", False)
+        self._known: dict[Any, tuple[Affine, Tensor]] = {}
 
     def forward(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """The posterior mean at states `(B, *event)` and times, shaped like the states."""
-        row = self._row(t)
-        time = row.time
-        if not isinstance(time, Tensor):
-            shape = () if self._shares_time else x_t.shape[:1]
-            time = torch.full(shape, time, dtype=x_t.dtype, device=x_t.device)
-        elif time.ndim == 0 and not self._shares_time:
-            time = time.repeat(x_t.shape[0])
+        row, time = self._at(t, x_t)
         # Most tables leave the input as it is; one pass over the state saved per step.
         plain = isinstance(row.scale_in, float) and row.scale_in == 1.0
         scaled = x_t if plain else x_t * like(row.scale_in, x_t)
@@ -50,6 +45,32 @@ class Denoiser(nn.Module):
                 f"{tuple(x_t.shape)}: a network must return a tensor of the shape it is given"
             )
         return read(row, output, x_t)
+
+    def _at(self, t: Time, x: Tensor) -> tuple[Affine, Tensor]:
+        """The parametrization at a time, and the time that the network is told.
+
+        Those of floats are remembered: a sampler comes back to the times of its grid, and making a
+        tensor takes as long as a small layer.
+        """
+        if isinstance(t, Tensor):
+            row = self._row(t)
+            return row, self._told(torch.as_tensor(row.time).to(x.dtype), x)
+        key = (t, x.shape[0], x.dtype, x.device)
+        found = self._known.get(key)
+        if found is None:
+            row = self._row(t)
+            with torch.inference_mode(False):
+                found = row, self._told(torch.tensor(row.time, dtype=x.dtype, device=x.device), x)
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _told(self, time: Tensor, x: Tensor) -> Tensor:
+        """One time for all states, where the network knows what to do with it."""
+        if time.ndim == 0 and not self._shares_time:
+            return time.repeat(x.shape[0])
+        return time
 
     def _row(self, t: Time) -> Affine:
         """The parametrization at a time, if it is defined there."""

@@ -2,7 +2,7 @@
 
 from pushforward.processes.bridge import Bridge, Interpolant
 from pushforward.processes.brownian import Brownian
-from pushforward.processes.gaussian import Gaussian
+from pushforward.processes.gaussian import Gaussian, Kernel
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.masking import Masking
@@ -17,6 +17,7 @@ __all__ = [
     "Geodesic",
     "Interpolant",
     "JumpDiffusion",
+    "Kernel",
     "Masking",
     "Missing",
     "PointLaw",

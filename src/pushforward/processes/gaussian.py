@@ -5,20 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward._shapes import combine
+from pushforward._shapes import Weight, combine
 from pushforward.config import configurable
 from pushforward.distributions import Normal
-from pushforward.dynamics import Flow
+from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Coefficients, Schedule
 from pushforward.spaces import Euclidean, LinearSpace
 
-__all__ = ["Gaussian"]
+__all__ = ["Gaussian", "Kernel"]
+
+
+class Kernel(NamedTuple):
+    """A Gaussian step, `x_s ~ N(keep x_t + gain z, std^2)`, from time `t`; no noise if `None`.
+
+    Given the endpoint `z = x_0`, or with a prediction of it in its place.
+    """
+
+    t: Time
+    keep: Weight
+    gain: Weight
+    std: Weight | None
 
 
 @configurable
@@ -61,27 +74,44 @@ class Gaussian:
 
         Raises `InputError` at `t = 0`, where there is no noise and no score.
         """
+        return self.flow(pred, x_t, self.flow_weights(t))
+
+    def flow_weights(self, t: Time) -> FlowWeights:
+        """What `dynamics` needs of the time, for samplers that compute it before their loop."""
         k = self._noisy(t)
         ratio = k.d_sigma / k.sigma
         precision = 1 / k.sigma**2
-        return Flow(
-            self.space,
-            basis=(x_t, pred),
-            velocity_weights=(ratio, k.d_alpha - k.alpha * ratio),
-            score_weights=(-precision, k.alpha * precision),
+        return FlowWeights(
+            velocity=(ratio, k.d_alpha - k.alpha * ratio),
+            score=(-precision, k.alpha * precision),
             g2=k.g2,
         )
 
-    def bridge(
-        self,
-        pred: Tensor,
-        x_t: Tensor,
-        t: float,
-        s: float,
-        churn: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        r"""The pinned kernel from `t` to `s < t`, DDPM at `churn = 1` and DDIM at `churn = 0`.
+    def flow(self, pred: Tensor, x_t: Tensor, weights: FlowWeights) -> Flow:
+        """The `dynamics` at the time of some `weights`."""
+        return Flow(self.space, (x_t, pred), *weights)
+
+    def transition(self, s: float, t: float) -> Kernel:
+        r"""The forward kernel from `s` to a later `t`, with no endpoint in it (`gain = 0`).
+
+        `x_t ~ N((alpha_t / alpha_s) x_s, sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2)`; on a
+        `schedules.Chain`, between neighbors, `N(sqrt(1 - beta_k) x, beta_k)`. Raises `InputError`
+        unless `s < t`.
+
+        >>> from pushforward.schedules import Chain
+        >>> kernel = Gaussian(Chain((0.19, 0.36))).transition(0.5, 1.0)
+        >>> round(kernel.keep, 6), round(kernel.std, 6)
+        (0.8, 0.6)
+        """
+        if not s < t:
+            raise InputError(f"a transition runs towards the noise, not from {s} to {t}")
+        then, now = self.schedule.at(s), self.schedule.at(t)
+        keep = now.alpha / then.alpha
+        variance = max(now.sigma**2 - (keep * then.sigma) ** 2, 0.0)
+        return Kernel(s, keep, 0.0, math.sqrt(variance) if variance else None)
+
+    def pinned(self, t: float, s: float, churn: float = 1.0) -> Kernel:
+        r"""The kernel from `t` to `s < t` given `x_0`, DDPM at `churn = 1` and DDIM at `churn = 0`.
 
         With `v = sigma_s^2 (1 - (alpha_t sigma_s / (alpha_s sigma_t))^2)`, the variance of `x_s`
         given `x_t` and `x_0`,
@@ -98,12 +128,36 @@ class Gaussian:
             raise InputError(f"a pinned step takes churn in [0, 1], not {churn}")
         now, then = self._noisy(t), self.schedule.at(s)
         decay = now.alpha * then.sigma / (then.alpha * now.sigma)
-        noise_var = churn * then.sigma**2 * max(1 - decay**2, 0.0)
-        kept = math.sqrt(max(then.sigma**2 - noise_var, 0.0)) / now.sigma
-        mean = combine((kept, then.alpha - kept * now.alpha), (x_t, pred))
-        if noise_var == 0:
-            return mean
-        return mean.add_(self.space.randn(x_t, generator), alpha=math.sqrt(noise_var))
+        variance = churn * then.sigma**2 * max(1 - decay**2, 0.0)
+        keep = math.sqrt(max(then.sigma**2 - variance, 0.0)) / now.sigma
+        gain = then.alpha - keep * now.alpha
+        return Kernel(t, keep, gain, math.sqrt(variance) if variance else None)
+
+    def draw(
+        self,
+        kernel: Kernel,
+        x: Tensor,
+        pred: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A draw of a kernel from a state `(B, *event)` and a prediction."""
+        weights: tuple[Weight, ...] = kernel[1:3]
+        if kernel.std is None:
+            return combine(weights, (x, pred))
+        noise = self.space.randn(x, generator)
+        return combine((*weights, kernel.std), (x, pred, noise))
+
+    def bridge(
+        self,
+        pred: Tensor,
+        x_t: Tensor,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A draw of the `pinned` kernel from `t` to `s`."""
+        return self.draw(self.pinned(t, s, churn), x_t, pred, generator)
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute the schedule on a grid at once."""

@@ -8,20 +8,33 @@ from __future__ import annotations
 
 from pushforward.config import named
 from pushforward.protocols import Sampler
+from pushforward.samplers.adaptive import DormandPrince
+from pushforward.samplers.adaptive_sde import AdaptiveSDE
 from pushforward.samplers.ancestral import Ancestral
+from pushforward.samplers.compiled import Compiled
+from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.heun import Heun
+from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
-from pushforward.samplers.multistep import DPMSolver2M
+from pushforward.samplers.multistep import Multistep
+from pushforward.samplers.rule import Rule
 
 __all__ = [
     "NAMES",
+    "AdaptiveSDE",
     "Ancestral",
-    "DPMSolver2M",
+    "AnnealedLangevin",
+    "Compiled",
     "DivergenceMethod",
+    "DormandPrince",
+    "EDMStochastic",
     "Euler",
     "Heun",
+    "Multistep",
+    "PredictorCorrector",
+    "Rule",
     "log_prob",
     "resolve",
     "run",
@@ -36,7 +49,20 @@ NAMES: dict[str, Sampler] = {
     "ddim": Ancestral(churn=0.0),
     "pinned": Ancestral(),
     "heun": Heun(),
-    "dpm++2m": DPMSolver2M(),
+    "edm": EDMStochastic(churn=0.0),
+    "edm-sde": EDMStochastic(),
+    "exponential": Multistep(order=1, predict="noise", churn=1.0),
+    "dpm++2m": Multistep(order=2),
+    "dpm++3m": Multistep(order=3),
+    "dpm++2m-sde": Multistep(order=2, churn=1.0),
+    "dpm++3m-sde": Multistep(order=3, churn=1.0),
+    "deis": Multistep(order=3, predict="noise", clock="time"),
+    "unipc": Multistep(order=2, corrector=True),
+    "unipc3": Multistep(order=3, corrector=True),
+    "pc": PredictorCorrector(),
+    "langevin": AnnealedLangevin(),
+    "rk45": DormandPrince(),
+    "adaptive-sde": AdaptiveSDE(),
 }
 
 

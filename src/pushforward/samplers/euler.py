@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 
 from pushforward.config import configurable
+from pushforward.dynamics import FlowWeights
 from pushforward.errors import InputError
 from pushforward.protocols import State, Transport
+from pushforward.samplers.rule import Rule
 
-__all__ = ["Euler"]
+__all__ = ["Euler", "Stage", "stage_dynamics", "stages"]
+
+
+class Stage(NamedTuple):
+    """A step from `t` over `h`, with the weights of the flow at `t` where the process has them."""
+
+    t: float
+    h: float
+    weights: FlowWeights | None
+
+
+def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
+    """One stage per step of a grid."""
+    weights = getattr(process, "flow_weights", lambda t: None)
+    return [Stage(t, s - t, weights(t)) for t, s in pairwise(grid)]
+
+
+def stage_dynamics(transport: Transport, x: Any, t: float, weights: FlowWeights | None) -> Any:
+    """The characteristics at `(x, t)`, with weights that are known already or not."""
+    model, process = transport
+    pred = model(x, t)
+    return process.dynamics(pred, x, t) if weights is None else process.flow(pred, x, weights)
 
 
 @configurable
 @dataclass(frozen=True)
-class Euler:
+class Euler(Rule):
     """Euler's method on a flow, Euler-Maruyama with churn, tau-leaping on jumps.
 
     `churn = 0` integrates the probability flow (order 1), `churn = 1` the reverse SDE (weak order
@@ -27,24 +52,22 @@ class Euler:
     """
 
     churn: float = 0.0
-    evaluations = 1
 
     def __post_init__(self) -> None:
         if not (self.churn >= 0 and math.isfinite(self.churn)):
             raise InputError(f"churn must be finite and non-negative, not {self.churn}")
 
-    def init(self, x: Any) -> State:
-        """The state alone."""
-        return State(x)
+    def plan(self, process: Any, grid: Sequence[float]) -> list[Stage]:
+        """The times, and the weights of the flow at each."""
+        return stages(process, grid)
 
     def step(
         self,
         transport: Transport,
         state: State,
-        t: float,
-        s: float,
+        row: Stage,
         generator: torch.Generator | None = None,
     ) -> State:
         """`x_s = x_t + (s - t) v + noise`."""
-        dynamics = transport.dynamics(state.x, t)
-        return State(dynamics.advance(state.x, s - t, self.churn, generator))
+        dynamics = stage_dynamics(transport, state.x, row.t, row.weights)
+        return State(dynamics.advance(state.x, row.h, self.churn, generator))

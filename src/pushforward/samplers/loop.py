@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -48,11 +47,12 @@ def run(
     times = grids.check(grid)
     generator = resolve(seed, generator, _device(x))
     transport.process.tabulate(times)
+    rows = sampler.plan(transport.process, times)
     state = sampler.init(x)
-    for k, (t, s) in enumerate(pairwise(times), start=1):
-        state = sampler.step(transport, state, t, s, generator)
+    for k, row in enumerate(rows, start=1):
+        state = sampler.step(transport, state, row, generator)
         if callback is not None:
-            callback(k, s, state)
+            callback(k, times[k], state)
     return state.x
 
 

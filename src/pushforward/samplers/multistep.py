@@ -1,74 +1,237 @@
-r"""DPM-Solver++(2M): an exponential integrator in the log signal-to-noise ratio.
+r"""Exponential multistep integrators in the log signal-to-noise ratio.
 
-With `lambda = log(alpha / sigma)` the probability flow of a Gaussian process solves
+With `lambda = log(alpha / sigma)` and churn `c`, the reverse dynamics of a Gaussian process are
+linear up to the prediction `D = E[x_0 | x]` (Lu et al. 2022b; Xue et al. 2023):
 
-    x_s = (sigma_s / sigma_t) x_t + sigma_s int_{lambda_t}^{lambda_s} e^lambda E[x_0 | x] d lambda,
+    x_s = (sigma_s / sigma_t) e^{-c h} x_t
+          + (1 + c) alpha_s int_{-h}^0 e^{(1 + c) u} D du + sigma_s sqrt(1 - e^{-2 c h}) noise,
 
-where the linear part is exact and only the prediction is approximated: here by the line through
-the last two (Lu et al. 2022b, algorithm 2).
+with `h = lambda_s - lambda_t` and `u = lambda - lambda_s`; in terms of the predicted noise `E`
+
+    x_s = (alpha_s / alpha_t) x_t
+          - (1 + c) sigma_s int_{-h}^0 e^{-u} E du + sigma_s sqrt(c (e^{2h} - 1)) noise.
+
+Only the prediction is approximated: by the polynomial through its last values, whose integral
+against the exponential is exact.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from pushforward._shapes import combine
+from pushforward._shapes import Weight, combine
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Gaussian
+from pushforward.errors import InputError
 from pushforward.protocols import State, Transport
+from pushforward.samplers.rule import Rule, gaussian_schedule
+from pushforward.schedules import Coefficients, Schedule
 
-__all__ = ["DPMSolver2M"]
+__all__ = ["Multistep"]
+
+Clock = Literal["log-snr", "time"]
+Quantity = Literal["data", "noise"]
+
+
+class _Row(NamedTuple):
+    """One step: `x_s = keep x + sum_j gains_j P_j + std noise`, latest prediction first."""
+
+    t: float
+    read: tuple[Weight, Weight] | None
+    correct: tuple[Weight, ...]
+    keep: Weight
+    gains: tuple[Weight, ...]
+    std: Weight | None
+
+
+class _Memory(NamedTuple):
+    """The past predictions, latest first, and the last step without its predictions."""
+
+    predictions: tuple[Tensor, ...]
+    base: Tensor | None
 
 
 @configurable
 @dataclass(frozen=True)
-class DPMSolver2M:
-    """Order 2 with one evaluation per step; the first step is of order 1, DDIM.
+class Multistep(Rule):
+    """Exponential Adams-Bashforth, with an Adams-Moulton corrector if wanted.
 
-    Raises `CapabilityError` unless the process is `Gaussian`.
+    One evaluation per step. The first steps have as many predictions as there are and are corrected
+    by the next one; a step to `sigma = 0` takes the last prediction alone, which is exact.
+
+    Args:
+        order: predictions per step, 1 to 3, and the order of the probability flow. With churn the
+            weak order on normal data is the smaller of this and 2.
+        predict: whether the posterior mean (`data`) or the `noise` is a polynomial. `data` is safer
+            with few steps and with guidance.
+        churn: 0 for the probability flow, 1 for the reverse SDE.
+        corrector: correct each step with the next step's prediction, at no extra evaluation: order
+            one higher.
+        clock: the variable of the polynomial.
+
+    Members of the family under their published names: DDIM is order 1 and the exponential
+    integrator of the reverse SDE order 1 with churn; DPM-Solver++(2M), (3M) and their SDE forms are
+    `data` of order 2 and 3 (they round the weights; here the integral is exact, without which 3M is
+    of order 2); DEIS (tAB; Zhang & Chen 2023) is `noise` in the clock `time`; UniPC (Zhao et al.
+    2023) is `data` with the corrector; SA-Solver (Xue et al. 2023) is the corrector with churn.
+
+    Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
+
+    >>> from pushforward import processes, schedules
+    >>> process = processes.Gaussian(schedules.Rectified())
+    >>> row = Multistep(order=1).plan(process, [0.5, 0.25])[0]
+    >>> row.keep, [round(w, 12) for w in row.gains]
+    (0.5, [0.5])
     """
 
-    evaluations = 1
+    order: int = 2
+    predict: Quantity = "data"
+    churn: float = 0.0
+    corrector: bool = False
+    clock: Clock = "log-snr"
 
-    def init(self, x: Any) -> State:
+    def __post_init__(self) -> None:
+        if self.order not in (1, 2, 3):
+            raise InputError(f"the order of a multistep sampler is 1, 2 or 3, not {self.order}")
+        if self.predict not in ("data", "noise"):
+            raise InputError(f"predict is 'data' or 'noise', not {self.predict!r}")
+        if not 0 <= self.churn < math.inf:
+            raise InputError(f"churn must be finite and non-negative, not {self.churn}")
+        if self.clock not in ("log-snr", "time"):
+            raise InputError(f"clock is 'log-snr' or 'time', not {self.clock!r}")
+
+    def plan(self, process: object, grid: Sequence[float]) -> list[_Row]:
+        """The weights of each step, by quadrature in double precision."""
+        schedule = gaussian_schedule(process, grid, "a multistep sampler")
+        return list(_plan(self, schedule, tuple(grid)))
+
+    def init(self, x: Tensor) -> State:
         """The state, and nothing remembered yet."""
-        return State(x)
+        return State(x, _Memory((), None))
 
     def step(
         self,
         transport: Transport,
         state: State,
-        t: float,
-        s: float,
+        row: _Row,
         generator: torch.Generator | None = None,
     ) -> State:
-        """One step from the predictions at `t` and at the time before."""
-        model, process = transport
-        if not isinstance(process, Gaussian):
-            raise CapabilityError(
-                f"dpm++2m integrates Gaussian processes, not {type(process).__name__}: "
-                "use euler, sde or a pinned sampler"
-            )
-        schedule = process.schedule
+        """One step from the predictions at `t` and before."""
+        x, memory = state
+        latest = transport.model(x, row.t)
+        if row.read is not None:
+            latest = combine(row.read, (x, latest))
+        predictions = (latest, *memory.predictions)
+        if row.correct:
+            x = combine((1.0, *row.correct), (memory.base, *predictions[: len(row.correct)]))
+        predictions = predictions[: self.order]
+        # What the corrector starts from: the step without its predictions.
+        if row.std is None:
+            base = x * row.keep
+        else:
+            base = combine((row.keep, row.std), (x, transport.process.space.randn(x, generator)))
+        end = combine((1.0, *row.gains), (base, *predictions[: len(row.gains)]))
+        return State(end, _Memory(predictions, base))
+
+
+@lru_cache(maxsize=64)
+def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple[_Row, ...]:
+    rows: list[_Row] = []
+    correct: tuple[Weight, ...] = ()
+    for k, (t, s) in enumerate(pairwise(grid)):
         now, then = schedule.at(t), schedule.at(s)
-        if not s < t:
-            raise InputError(f"dpm++2m runs towards the data, not from {t} to {s}: use heun")
-        if now.alpha == 0:
-            raise InputError(f"no signal at t = {t}: start the grid at {schedule.t_max}")
-        pred = model(state.x, t)
-        here, there = 0.5 * schedule.log_snr(t), 0.5 * schedule.log_snr(s)
-        h = there - here
-        # x_s = scale x_t + gain D, and gain = alpha_s (1 - e^{-h}); at sigma_s = 0, D itself.
-        scale, gain = then.sigma / now.sigma, -then.alpha * math.expm1(-h)
-        memory = (pred, here)
-        if not state.memory or math.isinf(h):
-            return State(combine((scale, gain), (state.x, pred)), memory)
-        before, earlier = state.memory
-        slope = gain * 0.5 * h / (here - earlier)
-        x = combine((scale, gain + slope, -slope), (state.x, pred, before))
-        return State(x, memory)
+        # Before the first step of order two there is one prediction, and so on.
+        past = grid[max(0, k + 1 - rule.order) : k + 1][::-1]
+        end = then.sigma == 0.0
+        keep: Weight
+        gains: tuple[Weight, ...]
+        if end:
+            keep, std, gains = 0.0, None, (1.0,)
+            if rule.predict == "noise":
+                keep, gains = 1 / now.alpha, (-now.sigma / now.alpha,)
+        else:
+            h = _half_log_snr(schedule, s) - _half_log_snr(schedule, t)
+            keep, std = _linear(rule, now, then, h)
+            gains = _gains(rule, schedule, t, s, past)
+        read = None
+        if rule.predict == "noise":
+            read = (1 / now.sigma, -now.alpha / now.sigma)
+        rows.append(_Row(t, read, correct, keep, gains, std))
+        # The first steps are of low order; without correction they would spoil that of the whole.
+        corrected = (rule.corrector or k + 1 < rule.order) and not end
+        correct = _gains(rule, schedule, t, s, (s, *past)) if corrected else ()
+    return tuple(rows)
+
+
+def _linear(
+    rule: Multistep, now: Coefficients, then: Coefficients, h: float
+) -> tuple[Weight, Weight | None]:
+    """What is left of the state after a step, and the noise that enters."""
+    c = rule.churn
+    if rule.predict == "data":
+        keep = then.sigma / now.sigma * math.exp(-c * h)
+        variance = then.sigma**2 * -math.expm1(-2 * c * h)
+    else:
+        keep = then.alpha / now.alpha
+        variance = then.sigma**2 * c * math.expm1(2 * h)
+    return keep, math.sqrt(variance) if c else None
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_LONGEST = 2.0
+"""Steps longer than this in `lambda` are integrated in pieces."""
+
+
+def _gains(
+    rule: Multistep, schedule: Schedule, t: float, s: float, nodes: tuple[float, ...]
+) -> tuple[float, ...]:
+    """The weight of the prediction at each node in the step from `t` to `s`."""
+    first, last = _half_log_snr(schedule, t), _half_log_snr(schedule, s)
+    pieces = max(1, math.ceil(abs(last - first) / _LONGEST))
+    if rule.clock == "log-snr":
+        edges = np.linspace(first, last, pieces + 1)
+        u, du = _quadrature(edges)
+        lam, clock = u, u
+        places = [_half_log_snr(schedule, node) for node in nodes]
+    else:
+        clock, du = _quadrature(np.linspace(t, s, 4 * pieces + 1))
+        k = schedule.at(torch.from_numpy(clock))
+        lam = np.asarray(0.5 * schedule.log_snr(torch.from_numpy(clock)))
+        # d lambda = (alpha' / alpha - sigma' / sigma) dt.
+        du = du * np.asarray(k.d_alpha / k.alpha - k.d_sigma / k.sigma)
+        places = list(nodes)
+    alpha, sigma = schedule.values(s)
+    if rule.predict == "data":
+        weight = (1 + rule.churn) * alpha * np.exp((1 + rule.churn) * (lam - last)) * du
+    else:
+        weight = -(1 + rule.churn) * sigma * np.exp(last - lam) * du
+    return tuple(float(weight @ _basis(j, places, clock)) for j in range(len(places)))
+
+
+def _half_log_snr(schedule: Schedule, t: float) -> float:
+    """`lambda = log(alpha / sigma)`."""
+    return 0.5 * float(schedule.log_snr(t))
+
+
+def _quadrature(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on each piece between the edges."""
+    half = np.diff(edges)[:, None] / 2
+    middle = (edges[:-1] + edges[1:])[:, None] / 2
+    return (middle + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
+
+
+def _basis(j: int, places: Sequence[float], u: np.ndarray) -> np.ndarray:
+    """The Lagrange polynomial that is one at place `j` and zero at the others."""
+    value = np.ones_like(u)
+    for i, place in enumerate(places):
+        if i != j:
+            value = value * (u - place) / (places[j] - place)
+    return value

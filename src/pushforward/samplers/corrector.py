@@ -1,0 +1,166 @@
+r"""Langevin moves that leave the law at one time as it is: correctors, and annealed Langevin.
+
+A move `x + step score + sqrt(2 step) noise` has `p_t` as its law up to the order of the step. The
+step is measured against the noise of the state (Song et al. 2021, algorithms 4 and 5): with
+`step = 2 snr^2 sigma_t^2` the ratio of the score's part of a move to its noise is `snr`, since the
+score of a noisy law has the norm `sqrt(d) / sigma_t`. Their norms of the score, averaged over the
+batch, would let the other rows of a batch change a sample's law; here nothing does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward._shapes import Weight, combine
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.protocols import Sampler, State, Transport
+from pushforward.samplers.euler import Euler
+from pushforward.samplers.rule import Rule, gaussian_schedule
+from pushforward.schedules import Schedule
+
+__all__ = ["AnnealedLangevin", "PredictorCorrector"]
+
+
+class _Move(NamedTuple):
+    """A Langevin move at `t`: `keep x + gain E[x_0 | x] + std noise`."""
+
+    t: float
+    keep: Weight
+    gain: Weight
+    std: Weight
+
+
+def _move(schedule: Schedule, t: float, snr: float) -> _Move | None:
+    """The move at `t`, or none where there is no noise and so no score."""
+    alpha, sigma = schedule.values(t)
+    if sigma == 0.0:
+        return None
+    # step * score = 2 snr^2 (alpha D - x).
+    pull = 2 * snr**2
+    return _Move(t, 1 - pull, pull * alpha, 2 * snr * sigma)
+
+
+def _moved(
+    transport: Transport,
+    x: Tensor,
+    row: _Move | None,
+    moves: int,
+    generator: torch.Generator | None,
+) -> Tensor:
+    if row is None:
+        return x
+    for _ in range(moves):
+        noise = transport.process.space.randn(x, generator)
+        x = combine(row[1:], (x, transport.model(x, row.t), noise))
+    return x
+
+
+def _check(snr: float, moves: int) -> None:
+    # Beyond 2 snr^2 = 2 a move would overshoot even a normal law, and diverge.
+    if not 0 < snr < 1:
+        raise InputError(f"snr lies in (0, 1), not {snr}")
+    if isinstance(moves, bool) or not isinstance(moves, int) or moves < 1:
+        raise InputError(f"moves is a whole number, at least one, not {moves!r}")
+
+
+@configurable
+@dataclass(frozen=True)
+class PredictorCorrector(Rule):
+    """A step of another sampler, then Langevin moves at the new time (Song et al. 2021).
+
+    Args:
+        predictor: any sampler; the reverse SDE by default.
+        snr: the signal-to-noise ratio of a move, see above. The stationary law of the moves has
+            up to `1 / (1 - snr^2)` times the right variance.
+        moves: Langevin moves per step.
+
+    Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
+    """
+
+    predictor: Sampler = field(default_factory=lambda: Euler(churn=1.0))
+    snr: float = 0.16
+    moves: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self.snr, self.moves)
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the predictor, and one per move."""
+        return self.predictor.evaluations + self.moves
+
+    def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Any, _Move | None]]:
+        """The predictor's rows, each with the move at its end."""
+        schedule = gaussian_schedule(process, grid, "a Langevin corrector")
+        moves = [_move(schedule, s, self.snr) for s in grid[1:]]
+        return list(zip(self.predictor.plan(process, grid), moves, strict=True))
+
+    def init(self, x: Tensor) -> State:
+        """The predictor's state."""
+        return self.predictor.init(x)
+
+    def step(
+        self,
+        transport: Transport,
+        state: State,
+        row: tuple[Any, _Move | None],
+        generator: torch.Generator | None = None,
+    ) -> State:
+        """The predictor's step, corrected."""
+        ahead, move = row
+        state = self.predictor.step(transport, state, ahead, generator)
+        return State(_moved(transport, state.x, move, self.moves, generator), state.memory)
+
+
+@configurable
+@dataclass(frozen=True)
+class AnnealedLangevin(Rule):
+    """Langevin moves alone, at lower and lower noise (Song & Ermon 2019).
+
+    The state follows each law to the next by its scale `alpha` only; the moves do the rest. It
+    needs many moves, and is here for teaching and comparison.
+
+    Args:
+        snr: the signal-to-noise ratio of a move, see `PredictorCorrector`.
+        moves: Langevin moves per noise level.
+
+    Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
+    """
+
+    snr: float = 0.16
+    moves: int = 5
+
+    def __post_init__(self) -> None:
+        _check(self.snr, self.moves)
+
+    @property
+    def evaluations(self) -> int:
+        """One per move."""
+        return self.moves
+
+    def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Weight, _Move | None]]:
+        """The change of scale to each level, and the move there."""
+        schedule = gaussian_schedule(process, grid, "annealed Langevin")
+        alphas = [schedule.at(t).alpha for t in grid]
+        return [
+            (b / a, _move(schedule, s, self.snr))
+            for (a, b), s in zip(pairwise(alphas), grid[1:], strict=True)
+        ]
+
+    def step(
+        self,
+        transport: Transport,
+        state: State,
+        row: tuple[Weight, _Move | None],
+        generator: torch.Generator | None = None,
+    ) -> State:
+        """The moves at the next level."""
+        scale, move = row
+        return State(_moved(transport, state.x * scale, move, self.moves, generator))

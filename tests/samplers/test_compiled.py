@@ -1,0 +1,46 @@
+"""Every step of fixed size compiles as one graph, and gives what it gives without."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward import samplers
+from pushforward.errors import CapabilityError
+
+FIXED = [
+    name
+    for name, rule in samplers.NAMES.items()
+    if rule.evaluations and name not in {"tau-leap", "pinned"}
+]
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_step_is_one_graph_and_changes_nothing(name: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = pf.nn.MLP(2, width=8, depth=2)
+        torch.nn.init.normal_(net.last.weight)
+    for predict in ("v", "velocity"):
+        model = pf.Diffusion(net, predict=predict, event_shape=(2,)).eval()
+        compiled = samplers.Compiled(samplers.NAMES[name], backend="eager")
+        found = model.sample(5, sampler=compiled, steps=5, seed=0)
+        exact = model.sample(5, sampler=name, steps=5, seed=0)
+        assert torch.allclose(found, exact, rtol=1e-3, atol=1e-3), predict
+
+
+# Inductor itself calls what torch has deprecated.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_step_compiles_to_machine_code() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
+    compiled = samplers.Compiled(samplers.NAMES["dpm++2m-sde"])
+    found = model.sample(5, sampler=compiled, steps=6, seed=0)
+    assert torch.allclose(found, model.sample(5, sampler="dpm++2m-sde", steps=6, seed=0), atol=1e-4)
+
+
+def test_adaptive_steps_do_not() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
+    with pytest.raises(CapabilityError, match="steps of a fixed size"):
+        model.sample(2, sampler=samplers.Compiled(samplers.NAMES["rk45"]), steps=4)

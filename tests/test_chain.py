@@ -1,0 +1,163 @@
+"""The discrete chain: its kernels in closed form, and the process that it discretizes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward import Transport, grids, samplers, schedules
+from pushforward.config import build, describe
+from pushforward.errors import InputError
+from pushforward.metrics import observed_order
+from pushforward.processes import Gaussian
+from pushforward.schedules import OU, VP, Chain, LinearSDE
+
+STEPS = 40
+CHAIN = Chain.linear(STEPS)
+
+
+def _levels() -> list[float]:
+    """`prod (1 - beta)` up to each step, from the definition."""
+    levels = [1.0]
+    for beta in CHAIN.betas:
+        levels.append(levels[-1] * (1 - beta))
+    return levels
+
+
+def test_marginals_are_products() -> None:
+    for k, level in enumerate(_levels()):
+        alpha, sigma = CHAIN.values(k / STEPS)
+        assert (alpha**2, sigma**2) == pytest.approx((level, 1 - level), abs=1e-12)
+
+
+def test_the_transition_between_neighbors_is_the_chain() -> None:
+    process = Gaussian(CHAIN)
+    for k, beta in enumerate(CHAIN.betas, start=1):
+        kernel = process.transition((k - 1) / STEPS, k / STEPS)
+        assert kernel.keep == pytest.approx(math.sqrt(1 - beta), rel=1e-12)
+        assert kernel.std == pytest.approx(math.sqrt(beta), rel=1e-9)
+
+
+def test_the_pinned_kernel_is_the_posterior_of_the_chain() -> None:
+    # Ho et al. (2020), eqs. 6 and 7.
+    process, levels = Gaussian(CHAIN), _levels()
+    for k in range(2, STEPS + 1):
+        beta, now, before = CHAIN.betas[k - 1], levels[k], levels[k - 1]
+        kernel = process.pinned(k / STEPS, (k - 1) / STEPS)
+        assert kernel.keep == pytest.approx(
+            math.sqrt(1 - beta) * (1 - before) / (1 - now), rel=1e-9
+        )
+        assert kernel.gain == pytest.approx(math.sqrt(before) * beta / (1 - now), rel=1e-9)
+        assert kernel.std**2 == pytest.approx((1 - before) / (1 - now) * beta, rel=1e-9)
+
+
+def test_transitions_compose() -> None:
+    process = Gaussian(schedules.Cosine())
+    first, second = process.transition(0.2, 0.5), process.transition(0.5, 0.9)
+    whole = process.transition(0.2, 0.9)
+    assert first.keep * second.keep == pytest.approx(whole.keep, rel=1e-12)
+    variance = (second.keep * first.std) ** 2 + second.std**2
+    assert variance == pytest.approx(whole.std**2, rel=1e-12)
+
+
+def test_the_chain_of_an_ou_process_is_its_exact_skeleton() -> None:
+    chain, process = Chain.ornstein_uhlenbeck(50, rate=0.5, horizon=4.0), OU(0.5, 4.0)
+    assert chain.betas[0] == pytest.approx(1 - math.exp(-2 * 0.5 * 4.0 / 50), rel=1e-12)
+    for k in range(1, 51):
+        assert chain.values(k / 50) == pytest.approx(process.values(k / 50), rel=1e-12)
+
+
+def test_the_skeleton_of_any_schedule_that_preserves_variance() -> None:
+    cosine = schedules.Cosine()
+    times = [0.1, 0.4, 0.9]
+    chain = Chain.skeleton(cosine, times)
+    for k, t in enumerate(times, start=1):
+        assert chain.values(k / 3) == pytest.approx(cosine.values(t), rel=1e-12)
+    with pytest.raises(InputError, match="does not preserve variance"):
+        Chain.skeleton(schedules.VE(), times)
+
+
+def test_the_linear_chain_tends_to_vp_at_rate_one() -> None:
+    steps = (100, 200, 400, 800)
+    errors = [
+        max(abs(Chain.linear(n).at(t).alpha - VP().at(t).alpha) for t in (0.25, 0.5, 1.0))
+        for n in steps
+    ]
+    assert observed_order(steps, errors).value == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_ancestral_law_tends_to_that_of_the_sde_at_rate_one() -> None:
+    # Normal data: each step is linear, so the variance at the end is exact.
+    data, errors, steps = 0.49, [], (50, 100, 200, 400)
+    for n in steps:
+        process = Gaussian(Chain.linear(n))
+        variance = 1.0
+        for k in range(n, 1, -1):
+            alpha, sigma = process.schedule.values(k / n)
+            kernel = process.pinned(k / n, (k - 1) / n)
+            mean = alpha * data / (alpha**2 * data + sigma**2)
+            variance = (kernel.keep + kernel.gain * mean) ** 2 * variance + kernel.std**2
+        errors.append(abs(variance - data))
+    assert observed_order(steps, errors).value == pytest.approx(1.0, abs=0.25)
+
+
+def test_the_grid_of_the_chain_visits_every_step() -> None:
+    times = grids.Uniform()(CHAIN, STEPS, start=1.0, stop=0.0)
+    assert times == pytest.approx([k / STEPS for k in range(STEPS, -1, -1)], abs=1e-12)
+    transport = Transport(lambda x, t, c=None: 0 * x + 0.5, Gaussian(CHAIN))
+    x = samplers.run(samplers.Ancestral(), transport, torch.zeros(3, 2), times, seed=0)
+    # The last step goes to the prediction itself.
+    assert torch.allclose(x, torch.full((3, 2), 0.5))
+
+
+def test_cosine_betas_are_those_of_the_paper() -> None:
+    chain = Chain.cosine(1000)
+    f = [math.cos((k / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(1001)]
+    assert chain.betas[499] == pytest.approx(1 - f[500] / f[499], rel=1e-9)
+    assert chain.betas[-1] == 0.999
+
+
+def test_a_chain_is_written_down_and_read_back() -> None:
+    assert build(describe(CHAIN)) == CHAIN
+
+
+@pytest.mark.parametrize("betas", [(0.1, 1.0), (0.0,), (-0.1,), (0.1, float("nan"))])
+def test_betas_outside_the_unit_interval_are_refused(betas: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match=rf"inside \(0, 1\), but beta_{len(betas)} is"):
+        Chain(betas)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True])
+def test_a_chain_has_a_whole_number_of_steps(steps) -> None:
+    with pytest.raises(InputError, match="whole number of steps"):
+        Chain.cosine(steps)
+    with pytest.raises(InputError, match="at least one beta"):
+        Chain(())
+
+
+@pytest.mark.parametrize(
+    ("drift", "diffusion", "known"),
+    [
+        (lambda t: -0.5 * (0.1 + 19.9 * t), lambda t: (0.1 + 19.9 * t).sqrt(), VP()),
+        (lambda t: -2.0 + 0 * t, lambda t: 2.0 + 0 * t, OU(rate=0.5, horizon=4.0)),
+        (
+            lambda t: 0 * t,
+            lambda t: 0.01 * (2 * math.log(1000)) ** 0.5 * 1000**t,
+            schedules.VE(0.01, 10.0),
+        ),
+    ],
+    ids=["vp", "ou", "ve"],
+)
+def test_drift_and_diffusion_give_the_known_schedules(drift, diffusion, known) -> None:
+    found = LinearSDE(drift, diffusion)
+    for t in (1e-3, 0.1, 0.33, 0.9, 1.0):
+        assert list(found.at(t)) == pytest.approx(list(known.at(t)), rel=1e-8, abs=1e-8)
+
+
+def test_a_linear_sde_that_is_refused() -> None:
+    with pytest.raises(InputError, match="finite on"):
+        LinearSDE(lambda t: 1 / (t - 1), lambda t: 1 + t)
+    with pytest.raises(InputError, match="must not vanish"):
+        LinearSDE(lambda t: -t, lambda t: 0 * t)
