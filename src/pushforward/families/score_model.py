@@ -235,7 +235,8 @@ class ScoreModel(nn.Module):
         if self.standardizer is None:
             self._set_event_shape(tuple(x.shape[1:]))
             assert self.standardizer is not None
-            self.standardizer.to(x.device)
+            # Where the network is and in its precision, which may not be that of the data.
+            self.standardizer.to(next(self.parameters(), self.standardizer.shift.to(x.device)))
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(f"a data point has shape {self.event_shape}, not {tuple(x.shape[1:])}")
         return self.standardizer
