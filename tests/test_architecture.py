@@ -26,7 +26,7 @@ FLOORS = (
     ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
-    ("F2", ("distributions",)),
+    ("F2", ("distributions", "score_matching")),
     ("F3", ("dynamics", "metrics")),
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),

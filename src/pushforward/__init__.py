@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Diffusion": "families",
     "LogProb": "estimates",
+    "ScoreModel": "families",
     "Transport": "protocols",
     "build": "config",
     "configurable": "config",
@@ -26,6 +27,7 @@ _HOMES = {
 __all__ = [
     "Diffusion",
     "LogProb",
+    "ScoreModel",
     "Transport",
     "build",
     "configurable",
@@ -47,6 +49,7 @@ __all__ = [
     "report",
     "samplers",
     "schedules",
+    "score_matching",
     "spaces",
     "theory",
     "times",
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
         report,
         samplers,
         schedules,
+        score_matching,
         spaces,
         theory,
         times,
@@ -79,7 +83,7 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import Diffusion, load
+    from pushforward.families import Diffusion, ScoreModel, load
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.training import fit

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward._shapes import flatten, per_event_sum
 
-__all__ = ["divergence", "hutchinson", "probe_like"]
+__all__ = ["divergence", "hutchinson", "probe_like", "quadratic_forms"]
 
 Field = Callable[[Tensor], Tensor]
 
@@ -47,16 +47,37 @@ def hutchinson(field: Field, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]
     >>> hutchinson(lambda x: 3 * x, torch.ones(2, 4), probes)[1][0]
     tensor([12., 12.])
     """
+    value, estimates = quadratic_forms(field, x, probes, create_graph=False)
+    return value.detach(), estimates
+
+
+def quadratic_forms(
+    field: Field, x: Tensor, probes: Tensor, *, create_graph: bool
+) -> tuple[Tensor, Tensor]:
+    """The field at `x`, and `e^T J e` for each probe `e`, shape `(P, B)`; rows must not interact.
+
+    The value keeps its graph. With `create_graph` the forms have one too, so that what they depend
+    on can be trained; neither is differentiable in `x`. `probes` has shape `(P, B, *event)`.
+
+    >>> x = torch.ones(2, 4)
+    >>> quadratic_forms(lambda x: 3 * x, x, x.unsqueeze(0), create_graph=False)[1]
+    tensor([[12., 12.]])
+    """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = field(x)
-        estimates = []
+        forms = []
         for probe in probes:
             (row,) = torch.autograd.grad(
-                value, x, grad_outputs=probe, retain_graph=True, materialize_grads=True
+                value,
+                x,
+                grad_outputs=probe,
+                retain_graph=True,
+                create_graph=create_graph,
+                materialize_grads=True,
             )
-            estimates.append(per_event_sum(row * probe))
-    return value.detach(), torch.stack(estimates).detach()
+            forms.append(per_event_sum(row * probe))
+    return value, torch.stack(forms)
 
 
 def probe_like(x: Tensor, probes: int, generator: torch.Generator) -> Tensor:

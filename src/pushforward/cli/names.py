@@ -17,7 +17,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "swiss_roll",
         "pinwheel",
     ),
-    "families": ("diffusion",),
+    "families": ("diffusion", "score"),
     "grids": ("uniform", "log-snr", "karras"),
     "guidance": ("classifier-free",),
     "networks": ("mlp", "unet"),

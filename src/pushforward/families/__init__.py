@@ -6,7 +6,8 @@
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
 from pushforward.families.saving import load
+from pushforward.families.score_model import ScoreModel
 
-__all__ = ["NAMES", "Denoiser", "Diffusion", "load"]
+__all__ = ["NAMES", "Denoiser", "Diffusion", "ScoreModel", "load"]
 
-NAMES: dict[str, type] = {"diffusion": Diffusion}
+NAMES: dict[str, type] = {"diffusion": Diffusion, "score": ScoreModel}

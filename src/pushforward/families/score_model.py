@@ -1,0 +1,251 @@
+"""Score models: a network that is the gradient of a log-density."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import config, score_matching
+from pushforward._random import normal_like, resolve
+from pushforward.config import configurable, named
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.families import requests, saving
+from pushforward.families.score_network import AtLevels, Plain
+from pushforward.score_matching import Energy, Matching
+from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.transforms import Standardize
+
+__all__ = ["ScoreModel"]
+
+Progress = Callable[[int, int], None]
+
+
+@configurable
+class ScoreModel(nn.Module):
+    """A score, or an energy, learned by score matching and sampled by Langevin dynamics.
+
+    Args:
+        net: without noise levels a network `net(x)` that returns the shape of `x`; with them any
+            network `net(x, t, c)`, told `t = log(sigma) / 4` and no `c`. For an energy, wrap a
+            network of one number per state: `score_matching.Energy(net)`.
+        matching: `implicit`, `sliced`, `sliced-vr`, `denoising`, `denoising-levels`, or one of the
+            objects in `score_matching`, such as `Denoising(sigma=0.2)`. Noise levels are in units
+            of the standardized data.
+        event_shape: the shape of one data point, if known before training.
+
+    States cross this class in data units. What is learned is the score of the data, for the
+    denoising losses that of the data with noise; with many levels the smallest one counts.
+
+    >>> import pushforward as pf
+    >>> model = pf.ScoreModel(pf.nn.MLP(2, width=16), "denoising-levels", event_shape=(2,))
+    >>> model.sample(3, steps=2, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    standardizer: Standardize | None
+
+    def __init__(
+        self,
+        net: nn.Module,
+        matching: str | Matching = "denoising",
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(net, nn.Module):
+            raise InputError(f"the network is an nn.Module, not {net!r}")
+        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
+        self.standardizer = None
+        shape = (event_shape,) if isinstance(event_shape, int) else event_shape
+        if shape is not None:
+            self._set_event_shape(tuple(shape))
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """The shape of one data point, `None` before it is known."""
+        return None if self.standardizer is None else self.standardizer.event_shape
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples; log-densities up to a constant if the network is an energy; no labels."""
+        energy = isinstance(self.network.net, Energy)
+        return Capabilities(True, "unnormalized" if energy else "none", False)
+
+    def describe(self) -> dict[str, Any]:
+        """The model as plain values, without its weights."""
+        return config.describe(self, unnamed="net")
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
+        return saving.save(self, folder)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def standardize(self, x: Tensor) -> None:
+        """Fit shift and scale to training data `(N, *event)`, and learn the event shape from it.
+
+        Raises `InputError` if the event shape differs from the one already known.
+        """
+        self._units(x).fit(x)
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """The score matching loss of data `(B, *event)`, shape `(B,)`: see `score_matching`.
+
+        Raises `InputError` for states that are not finite or of another shape, `CapabilityError`
+        for a context.
+        """
+        self._refuse(c)
+        return self.matching(self.network, self._inward(x), generator)
+
+    # -- score and density ----------------------------------------------------------------------
+
+    def score(self, x: Tensor) -> Tensor:
+        """The score at states `(B, *event)`, in data units, shaped like them.
+
+        Differentiable in the weights where gradients are enabled. Raises `InputError` for states
+        that are not finite or of another shape.
+        """
+        units, z = self._units(x), self._inward(x)
+        with self._evaluating():
+            return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
+        """Log-densities of states `(B, *event)` in nats, in data units, up to one constant.
+
+        Only differences between states mean something. Raises `CapabilityError` unless the network
+        is an energy, `InputError` for states that are not finite or of another shape.
+        """
+        self._refuse(c)
+        units, z = self._units(x), self._inward(x)
+        with self._evaluating():
+            energy = self.network.energy(z, *self.matching.sigmas[-1:])
+        value = units.log_det_inverse() - energy
+        return LogProb(value, torch.zeros_like(value), "unnormalized", nfe=1)
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        steps: int | None = None,
+        step: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
+
+        Chains start from a normal law with the variance of the data and the largest noise. With
+        many levels they are annealed, `score_matching.annealed`; else they only find what can be
+        reached from there, and modes far apart get wrong weights.
+
+        Args:
+            n: how many.
+            steps: Langevin steps, at each level; 100 at each of many, else 1000.
+            step: the step size, of standardized data and at the last level; `0.2 sigma^2` with many
+                levels, else 0.01. The variance of what is found has a relative error of about
+                `step / (4 v)` where the variance is `v`.
+            seed: or a `generator` on the model's device.
+            batch_size: states per evaluation of the network; all at once by default.
+            progress: called with the number of finished and of all steps.
+
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit,
+        `CapabilityError` for a context.
+        """
+        self._refuse(c)
+        if self.standardizer is None:
+            raise InputError(
+                "the shape of a data point is not known yet: train the model, or give event_shape="
+            )
+        sigmas = self.matching.sigmas
+        steps = (100 if sigmas else 1000) if steps is None else requests.solver_steps(steps, False)
+        if step is None:
+            step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
+        generator = resolve(seed, generator, self.device)
+        rows = requests.batches(n, batch_size)
+        like = self.standardizer.shift.new_empty(n, *self.standardizer.event_shape)
+        spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
+        start = spread * normal_like(like, generator)
+        done, total = 0, len(rows) * steps * max(1, len(sigmas))
+
+        def report() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        out = []
+        with self._evaluating():
+            for part in rows:
+                if sigmas:
+                    x = score_matching.annealed(
+                        self.network,
+                        start[part],
+                        sigmas,
+                        step,
+                        steps,
+                        generator=generator,
+                        callback=report,
+                    )
+                else:
+                    x = score_matching.langevin(
+                        self.network, start[part], step, steps, generator=generator, callback=report
+                    )
+                out.append(x)
+        return self.standardizer(requests.finite(torch.cat(out)))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode for the network, the former mode afterwards."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
+    def _refuse(self, c: Any) -> None:
+        if c is not None:
+            raise CapabilityError("a score model takes no labels or context: Diffusion does")
+
+    def _units(self, x: Tensor) -> Standardize:
+        """Shift and scale; the event shape is that of the first data seen, for all later data."""
+        check_states(x)
+        if self.standardizer is None:
+            self._set_event_shape(tuple(x.shape[1:]))
+            assert self.standardizer is not None
+            # Where the network is and in its precision, which may not be that of the data.
+            self.standardizer.to(next(self.parameters(), self.standardizer.shift.to(x.device)))
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise InputError(f"a data point has shape {self.event_shape}, not {tuple(x.shape[1:])}")
+        return self.standardizer
+
+    def _set_event_shape(self, shape: tuple[int, ...]) -> None:
+        self.standardizer = Standardize(shape)
+        config.amend(self, event_shape=shape)
+
+    def _inward(self, x: Tensor) -> Tensor:
+        units = self._units(x)
+        # In the precision of the model, whatever that of the data.
+        return units.standardized(x).to(units.shift.dtype)

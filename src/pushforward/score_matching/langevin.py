@@ -1,0 +1,134 @@
+r"""Langevin dynamics: samples from a score.
+
+One step is `x + (h / 2) s(x) + sqrt(h) n` with `n ~ N(0, I)`, in the convention of Song & Ermon
+(2019). Nothing corrects the error of the step: on `N(0, v)` the chain ends at the variance
+`v / (1 - h / (4 v))`, and diverges for `h >= 4 v`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward._random import normal_like, resolve
+from pushforward.errors import InputError
+from pushforward.score_matching.checks import Score, check_states, evaluate, positive_count
+from pushforward.score_matching.levels import check_levels
+
+__all__ = ["annealed", "langevin"]
+
+Callback = Callable[[], None]
+
+
+@torch.no_grad()
+def langevin(
+    score: Score,
+    x: Tensor,
+    step: float,
+    steps: int,
+    *,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """The last states of chains of unadjusted Langevin dynamics, `(B, *event)`.
+
+    Args:
+        score: a function `s(x)` that returns the shape of `x`.
+        x: where the chains start, `(B, *event)`.
+        step: the step size `h`.
+        steps: how many steps.
+        seed: for the noise; or give a `generator` on the device of the states.
+        callback: called after each step.
+
+    Raises `InputError` for a start that is not finite, a step size or a number of steps that is not
+    positive, or a score of another shape.
+
+    >>> x = langevin(lambda x: -x, torch.zeros(4000, 1), 0.5, 50, seed=0)
+    >>> abs(float(x.var()) - 1 / (1 - 0.5 / 4)) < 0.1
+    True
+    """
+    check_states(x)
+    size = _step_size(step)
+    positive_count(steps, "steps")
+    return _chain(score, x, size, steps, resolve(seed, generator, x.device), callback)
+
+
+@torch.no_grad()
+def annealed(
+    score: Score,
+    x: Tensor,
+    sigmas: Sequence[float],
+    step: float,
+    steps: int,
+    *,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1), `(B, *event)`.
+
+    `steps` steps at each level, from the largest to the smallest, of size
+    `step sigma^2 / sigma_last^2`: the ratio of drift to noise is the same at all levels.
+
+    Args:
+        score: a function `s(x, sigma)`, `sigma` of shape `(B,)`, that returns the shape of `x`.
+        x: where the chains start, `(B, *event)`.
+        sigmas: the levels, positive, largest first.
+        step: the step size at the last level; below `4 sigma_last^2`, where chains can be stable.
+        steps: how many steps at each level.
+        seed: for the noise; or give a `generator` on the device of the states.
+        callback: called after each step.
+
+    Raises `InputError` as `langevin`, and for levels that do not decrease or too large a step.
+
+    >>> score = lambda x, sigma: -x / (1 + sigma[:, None] ** 2)  # of N(0, 1) with noise
+    >>> annealed(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
+    torch.Size([5, 1])
+    """
+    check_states(x)
+    levels = check_levels(sigmas)
+    size = _step_size(step)
+    if size >= 4 * levels[-1] ** 2:
+        raise InputError(
+            f"step {size} is too large for the last level {levels[-1]}: keep it below "
+            f"{4 * levels[-1] ** 2:g}, better near {0.2 * levels[-1] ** 2:g}"
+        )
+    positive_count(steps, "steps")
+    generator = resolve(seed, generator, x.device)
+    for sigma in levels:
+        told = torch.full(x.shape[:1], sigma, dtype=x.dtype, device=x.device)
+
+        def at_level(x: Tensor, told: Tensor = told) -> Tensor:
+            return score(x, told)
+
+        scaled = size * (sigma / levels[-1]) ** 2
+        x = _chain(at_level, x, scaled, steps, generator, callback)
+    return x
+
+
+def _chain(
+    score: Score,
+    x: Tensor,
+    size: float,
+    steps: int,
+    generator: torch.Generator,
+    callback: Callback | None,
+) -> Tensor:
+    """The steps themselves; chains that diverge come back as they are, for the caller to see."""
+    for _ in range(steps):
+        drift = evaluate(score, x)
+        noise = normal_like(x, generator)
+        x = torch.add(x, drift, alpha=size / 2).add_(noise, alpha=math.sqrt(size))
+        if callback is not None:
+            callback()
+    return x
+
+
+def _step_size(step: float) -> float:
+    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step < math.inf:
+        raise InputError(f"a step size is positive and finite, not {step!r}")
+    return float(step)

@@ -1,0 +1,149 @@
+"""The losses as objects with their settings: what a model is trained by, by name or in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pushforward.config import configurable
+from pushforward.score_matching import losses
+from pushforward.score_matching.checks import Score, positive_count
+from pushforward.score_matching.levels import check_level, geometric
+
+__all__ = [
+    "NAMES",
+    "Denoising",
+    "DenoisingLevels",
+    "Implicit",
+    "Matching",
+    "Sliced",
+    "VarianceReduced",
+]
+
+
+class Matching(Protocol):
+    """A way to learn a score from samples."""
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The noise levels that the network is told, largest first; empty if it is told none."""
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`."""
+
+
+@configurable
+@dataclass(frozen=True)
+class Implicit:
+    """`implicit`: exact, at one backward pass per dimension."""
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """None are told."""
+        return ()
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`; nothing is random."""
+        return losses.implicit(score, x)
+
+
+@configurable
+@dataclass(frozen=True)
+class Sliced:
+    """`sliced`, with a number of projections per example."""
+
+    projections: int = 1
+
+    def __post_init__(self) -> None:
+        positive_count(self.projections, "projections")
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """None are told."""
+        return ()
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`."""
+        return losses.sliced(score, x, self.projections, generator=generator)
+
+
+@configurable
+@dataclass(frozen=True)
+class VarianceReduced:
+    """`sliced_variance_reduced`, with a number of projections per example."""
+
+    projections: int = 1
+
+    def __post_init__(self) -> None:
+        positive_count(self.projections, "projections")
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """None are told."""
+        return ()
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`."""
+        return losses.sliced_variance_reduced(score, x, self.projections, generator=generator)
+
+
+@configurable
+@dataclass(frozen=True)
+class Denoising:
+    """`denoising` at one level, in the units of what it is given: the law learned is that of
+    `x + sigma noise`."""
+
+    sigma: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_level(self.sigma)
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """None are told: there is only one."""
+        return ()
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`."""
+        return losses.denoising(score, x, self.sigma, generator=generator)
+
+
+@configurable
+@dataclass(frozen=True)
+class DenoisingLevels:
+    """`denoising_levels` with geometric levels.
+
+    The largest should cover the distances between data points, so that noise connects all of
+    them; the smallest decides how sharp samples are.
+
+    >>> DenoisingLevels(largest=4.0, smallest=1.0, count=3).sigmas
+    (4.0, 2.0, 1.0)
+    """
+
+    largest: float = 5.0
+    smallest: float = 0.02
+    count: int = 12
+
+    def __post_init__(self) -> None:
+        geometric(self.largest, self.smallest, self.count)
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The levels, largest first."""
+        return geometric(self.largest, self.smallest, self.count)
+
+    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`, for a network `s(x, sigma)`."""
+        return losses.denoising_levels(score, x, self.sigmas, generator=generator)
+
+
+NAMES: dict[str, type] = {
+    "implicit": Implicit,
+    "sliced": Sliced,
+    "sliced-vr": VarianceReduced,
+    "denoising": Denoising,
+    "denoising-levels": DenoisingLevels,
+}
