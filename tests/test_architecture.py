@@ -30,7 +30,7 @@ FLOORS = (
     ("F3", ("dynamics", "metrics")),
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
-    ("F5", ("samplers",)),
+    ("F5", ("samplers", "weightings")),
     ("F6", ("families", "theory")),
     ("F7", ("data",)),
     ("F7", ("training",)),

@@ -55,6 +55,7 @@ __all__ = [
     "times",
     "training",
     "transforms",
+    "weightings",
     "worlds",
 ]
 
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         times,
         training,
         transforms,
+        weightings,
         worlds,
     )
     from pushforward.config import build, configurable, describe

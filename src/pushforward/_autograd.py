@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from pushforward._shapes import flatten, per_event_sum
 __all__ = ["divergence", "hutchinson", "probe_like", "quadratic_forms"]
 
 Field = Callable[[Tensor], Tensor]
+ProbeLaw = Literal["rademacher", "gaussian"]
 
 
 def divergence(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,13 +82,19 @@ def quadratic_forms(
     return value, torch.stack(forms)
 
 
-def probe_like(x: Tensor, probes: int, generator: torch.Generator) -> Tensor:
-    """Rademacher probes, entries -1 or 1 with equal chance, shape `(P, B, *event)`.
+def probe_like(
+    x: Tensor, probes: int, generator: torch.Generator, law: ProbeLaw = "rademacher"
+) -> Tensor:
+    """Probes with independent entries of unit variance, shape `(P, B, *event)`.
 
-    Among probes with independent entries these have the least variance for the trace.
+    `rademacher` entries are -1 or 1 with equal chance, which gives the least variance for the
+    trace; `gaussian` ones are standard normal.
 
     >>> probe_like(torch.zeros(1, 4), 1, torch.Generator().manual_seed(0)).abs()
     tensor([[[1., 1., 1., 1.]]])
     """
+    if law == "gaussian":
+        shape = (probes, *x.shape)
+        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
     signs = torch.randint(0, 2, (probes, *x.shape), generator=generator, device=x.device)
     return signs.to(x.dtype).mul_(2).sub_(1)

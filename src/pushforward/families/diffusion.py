@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, grids, parametrizations, samplers
+from pushforward import grids, parametrizations, samplers, weightings
 from pushforward import times as time_laws
+from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
 from pushforward._shapes import combine
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.families import requests, saving
+from pushforward.families import requests
 from pushforward.families.denoiser import Denoiser
+from pushforward.families.family import Family
 from pushforward.guidance import ClassifierFree, given
 from pushforward.guidance.classifier_free import NULL_LABEL
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian
-from pushforward.protocols import Model, Sampler, State, Transport, matching_loss
-from pushforward.transforms import Standardize
+from pushforward.protocols import Model, Sampler, State, Transport
+from pushforward.schedules import Chain
+from pushforward.weightings import Weighting
 
 __all__ = ["Diffusion"]
 
@@ -33,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 
 @configurable
-class Diffusion(nn.Module):
+class Diffusion(Family):
     """A diffusion model of data in R^d: vectors, images, signals.
 
     Args:
@@ -43,6 +44,8 @@ class Diffusion(nn.Module):
         predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
             parametrization.
         times: the law of training times; stratified uniform by default.
+        weight: how errors at different times count (`weightings`); by default each as the error of
+            the network's own output.
         label_dropout: the fraction of labels hidden in training (label -1), which
             classifier-free guidance needs. Only for networks with `num_classes`.
         event_shape: the shape of one data point, if known before training.
@@ -56,18 +59,17 @@ class Diffusion(nn.Module):
     torch.Size([3, 2])
     """
 
-    standardizer: Standardize | None
-
     def __init__(
         self,
         net: nn.Module,
         process: Gaussian | None = None,
         predict: str | Parametrization = "v",
         times: str | time_laws.TimeLaw = "stratified",
+        weight: str | Weighting = "output",
         label_dropout: float = 0.1,
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(event_shape)
         if not isinstance(net, nn.Module):
             raise InputError(f"the network is an nn.Module, not {net!r}")
         self.process = Gaussian() if process is None else process
@@ -79,20 +81,13 @@ class Diffusion(nn.Module):
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
+        self.weight = named(weight, weightings.NAMES, "weighting")
         self.times = named(times, time_laws.NAMES, "law of training times")
         table = named(predict, parametrizations.NAMES, "prediction")
         self.denoiser = Denoiser(net, self.process.schedule, table)
-        self.standardizer = None
-        shape = (event_shape,) if isinstance(event_shape, int) else event_shape
-        if shape is not None:
-            self._set_event_shape(tuple(shape))
+        self._begin()
 
     # -- what it is -----------------------------------------------------------------------------
-
-    @property
-    def event_shape(self) -> tuple[int, ...] | None:
-        """The shape of one data point, `None` before it is known."""
-        return None if self.standardizer is None else self.standardizer.event_shape
 
     @property
     def num_classes(self) -> int | None:
@@ -104,38 +99,35 @@ class Diffusion(nn.Module):
         """Samples, log-densities by the probability-flow ODE, labels if the network takes them."""
         return Capabilities(True, "ode", self.num_classes is not None)
 
-    def describe(self) -> dict[str, Any]:
-        """The model as plain values, without its weights."""
-        return config.describe(self, unnamed="net")
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
-        return saving.save(self, folder)
-
     # -- learning -------------------------------------------------------------------------------
 
-    def standardize(self, x: Tensor) -> None:
-        """Fit shift and scale to training data `(N, *event)`, and learn the event shape from it.
-
-        Raises `InputError` if the event shape differs from the one already known.
-        """
-        self._check_events(x)
-        assert self.standardizer is not None
-        self.standardizer.fit(x)
-
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         r"""The denoising loss of data `(B, *event)`, shape `(B,)`.
 
-        `E |E[x_0 | x_t] - x_0|^2 / out_t^2` at random times, per dimension: the squared error of
-        the network's own output (`parametrizations`).
+        `w(t) |E[x_0 | x_t] - x_0|^2` at random times, per dimension, with the weight of `weight`
+        and of the law of `times`.
+
+        `rows` asks for a part of the batch only. Times and noise are drawn for the whole batch all
+        the same, so that the loss of a batch does not depend on how it is cut over processes and
+        micro-batches.
         """
-        self._check_events(x)
         z = self._inward(x)
         schedule = self.process.schedule
         t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
         c = self._hidden(self._context(c, len(z)), generator)
-        out = self.denoiser.table(schedule, t).out
-        return matching_loss(self.denoiser, self.process, z, t, c, generator) / out**2
+        x_t = self.process.sample(z, t, generator)
+        z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
+        loss = self.process.loss(self.denoiser(x_t, t, c), z, x_t, t)
+        loss = loss * self.weight(schedule, t, self.denoiser.table)
+        more = self.times.weights(t, schedule)
+        return loss if more is None else loss * more
 
     # -- sampling -------------------------------------------------------------------------------
 
@@ -204,7 +196,7 @@ class Diffusion(nn.Module):
                     rule, transport, prior[part], times, generator=generator, callback=report
                 )
                 out.append(transport.model(x, times[-1]) if denoise else x)
-        return self._outward(requests.finite(torch.cat(out)))
+        return self._units()(requests.finite(torch.cat(out)))
 
     @torch.no_grad()
     def trajectory(
@@ -234,7 +226,7 @@ class Diffusion(nn.Module):
                 samplers.resolve(sampler), transport, prior, times, generator=generator
             )
         chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
-        return [times[k] for k in chosen], torch.stack([self._outward(states[k]) for k in chosen])
+        return [times[k] for k in chosen], torch.stack([self._units()(states[k]) for k in chosen])
 
     @torch.no_grad()
     def noised(self, x: Tensor, times: list[float], *, seed: int | None = None) -> Tensor:
@@ -242,11 +234,10 @@ class Diffusion(nn.Module):
 
         Shape `(len(times), B, *event)`, in data units.
         """
-        self._check_events(x)
         z = self._inward(x)
         noise = self.process.space.randn(z, resolve(seed, None, z.device))
         levels = [self.process.schedule.values(t) for t in times]
-        return torch.stack([self._outward(combine(level, (z, noise))) for level in levels])
+        return torch.stack([self._units()(combine(level, (z, noise))) for level in levels])
 
     # -- density --------------------------------------------------------------------------------
 
@@ -258,7 +249,9 @@ class Diffusion(nn.Module):
         *,
         divergence: samplers.DivergenceMethod = "auto",
         probes: int = 8,
+        probe_law: ProbeLaw = "rademacher",
         steps: int = 64,
+        tolerance: float | None = None,
         stop: float | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
@@ -268,17 +261,13 @@ class Diffusion(nn.Module):
         """Log-densities of data `(B, *event)` in nats per state, in data units.
 
         By the probability-flow ODE from `stop` (the schedule's `t_min` by default) to the prior:
-        see `samplers.log_prob` for `divergence`, `probes` and the error that comes back. The
+        see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
+        error that comes back. The
         density is that of the model's law at `stop`, whose noise is `sigma_stop`.
 
         Raises `InputError` for states that are not finite, or arguments that do not fit.
         """
-        self._check_events(x)
-        assert self.standardizer is not None
-        bad = int((~x.flatten(1).isfinite()).any(-1).sum())
-        if bad:
-            raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
-        z = self._inward(x)
+        z = self._finite(x)
         times = self._grid(None, steps, None, stop)[::-1]
         generator = resolve(seed, generator, self.device)
         labels = self._context(c, len(z))
@@ -297,12 +286,14 @@ class Diffusion(nn.Module):
                         times,
                         divergence=divergence,
                         probes=probes,
+                        probe_law=probe_law,
+                        tolerance=tolerance,
                         generator=generator,
                     )
                 )
                 if progress is not None:
                     progress(k, len(rows))
-        shift = self.standardizer.log_det_inverse()
+        shift = self._units().log_det_inverse()
         return LogProb(
             torch.cat([p.value for p in parts]) + shift,
             torch.cat([p.stderr for p in parts]),
@@ -311,22 +302,62 @@ class Diffusion(nn.Module):
             torch.cat([p.error for p in parts if p.error is not None]),
         )
 
-    # -- inside ---------------------------------------------------------------------------------
+    @torch.no_grad()
+    def variational_bound(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        steps: int = 100,
+        variance: Literal["posterior", "forward"] | samplers.ReverseVariance = "posterior",
+        level: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> samplers.VariationalBound:
+        """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
 
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+        The times are equal in the log signal-to-noise ratio; on a `schedules.Chain` they are those
+        of the chain. `level` is the distance between the levels of quantized data: the bound is
+        then one of the probability of the levels; without it, of the density. See
+        `samplers.variational_bound`.
+        """
+        z, units = self._finite(x), self._units()
+        schedule = self.process.schedule
+        if isinstance(schedule, Chain):
+            times = [k / len(schedule.betas) for k in range(1, len(schedule.betas) + 1)]
+        else:
+            times = self._grid(None, steps - 1, None, None)[::-1]
+        width = None if level is None else level / units.scale.expand(units.event_shape)
+        transport = Transport(self._model(self._context(c, len(z)), 1.0), self.process)
+        with self._evaluating():
+            bound = samplers.variational_bound(
+                transport,
+                z,
+                times,
+                variance=variance,
+                bin_width=width,
+                generator=resolve(seed, generator, self.device),
+            )
+        if level is None:
+            cost = bound.reconstruction - units.log_det_inverse().double()
+            bound = replace(bound, reconstruction=cost)
+        return bound
 
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode for the network, the former mode afterwards."""
-        training = self.training
+    def flow(
+        self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
+    ) -> samplers.ProbabilityFlow:
+        """The probability flow as a map from noise to standardized data and back; see there.
+
+        A `Bijection` of states in the units of the process, for `n` states if there is a context.
+        """
+        self._units()
+        schedule = self.process.schedule
+        transport = Transport(self._model(self._context(c, n), 1.0), self.process)
+        solver = samplers.DormandPrince(rtol=tolerance, atol=tolerance)
         self.eval()
-        try:
-            yield
-        finally:
-            self.train(training)
+        return samplers.ProbabilityFlow(transport, schedule.t_max, schedule.t_min, solver)
+
+    # -- inside ---------------------------------------------------------------------------------
 
     def _model(self, context: Tensor | None, guidance: float) -> Model:
         """The denoiser with its context, guided; `CapabilityError` for what it never learned."""
@@ -358,43 +389,21 @@ class Diffusion(nn.Module):
         hidden = torch.rand(c.shape, generator=generator, device=c.device) < self.label_dropout
         return torch.where(hidden, NULL_LABEL, c)
 
+    def _finite(self, x: Tensor) -> Tensor:
+        """States in the units of the process. Raises `InputError` if some are not finite."""
+        z = self._inward(x)
+        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
+        return z
+
     def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
-        if self.standardizer is None:
-            raise InputError(
-                "the shape of a data point is not known yet: train the model, or give event_shape="
-            )
-        prior = self.process.prior(self.standardizer.event_shape, t)
-        return prior.sample(n, generator=generator).to(self.standardizer.shift)
+        units = self._units()
+        prior = self.process.prior(units.event_shape, t)
+        return prior.sample(n, generator=generator).to(units.shift)
 
     def _grid(
         self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
     ) -> list[float]:
         rule = named(grid or "log-snr", grids.NAMES, "grid")
         return rule(self.process.schedule, steps, start=start, stop=stop)
-
-    def _check_events(self, x: Tensor) -> None:
-        """Learn the event shape from the first data seen, and hold all later data to it."""
-        if not (isinstance(x, Tensor) and x.is_floating_point()):
-            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise InputError(f"data is a floating-point tensor, not {kind}: use x.float()")
-        if x.ndim < 2:
-            raise InputError(f"data has shape (B, *event), not {tuple(x.shape)}")
-        if self.standardizer is None:
-            self._set_event_shape(tuple(x.shape[1:]))
-            assert self.standardizer is not None
-            self.standardizer.to(x.device)
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise InputError(f"a data point has shape {self.event_shape}, not {tuple(x.shape[1:])}")
-
-    def _set_event_shape(self, shape: tuple[int, ...]) -> None:
-        self.standardizer = Standardize(shape)
-        config.amend(self, event_shape=shape)
-
-    def _inward(self, x: Tensor) -> Tensor:
-        assert self.standardizer is not None
-        # In the precision of the model, whatever that of the data.
-        return self.standardizer.standardized(x).to(self.standardizer.shift.dtype)
-
-    def _outward(self, z: Tensor) -> Tensor:
-        assert self.standardizer is not None
-        return self.standardizer(z)

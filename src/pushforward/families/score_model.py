@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, score_matching
+from pushforward import score_matching
 from pushforward._random import normal_like, resolve
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.families import requests, saving
+from pushforward.families import requests
+from pushforward.families.family import Family
 from pushforward.families.score_network import AtLevels, Plain
 from pushforward.score_matching import Energy, Matching
 from pushforward.score_matching.checks import check_states, evaluate
@@ -28,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 @configurable
-class ScoreModel(nn.Module):
+class ScoreModel(Family):
     """A score, or an energy, learned by score matching and sampled by Langevin dynamics.
 
     Args:
@@ -49,30 +47,20 @@ class ScoreModel(nn.Module):
     torch.Size([3, 2])
     """
 
-    standardizer: Standardize | None
-
     def __init__(
         self,
         net: nn.Module,
         matching: str | Matching = "denoising",
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(event_shape)
         if not isinstance(net, nn.Module):
             raise InputError(f"the network is an nn.Module, not {net!r}")
         self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
         self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
-        self.standardizer = None
-        shape = (event_shape,) if isinstance(event_shape, int) else event_shape
-        if shape is not None:
-            self._set_event_shape(tuple(shape))
+        self._begin()
 
     # -- what it is -----------------------------------------------------------------------------
-
-    @property
-    def event_shape(self) -> tuple[int, ...] | None:
-        """The shape of one data point, `None` before it is known."""
-        return None if self.standardizer is None else self.standardizer.event_shape
 
     @property
     def capabilities(self) -> Capabilities:
@@ -80,22 +68,7 @@ class ScoreModel(nn.Module):
         energy = isinstance(self.network.net, Energy)
         return Capabilities(True, "unnormalized" if energy else "none", False)
 
-    def describe(self) -> dict[str, Any]:
-        """The model as plain values, without its weights."""
-        return config.describe(self, unnamed="net")
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
-        return saving.save(self, folder)
-
     # -- learning -------------------------------------------------------------------------------
-
-    def standardize(self, x: Tensor) -> None:
-        """Fit shift and scale to training data `(N, *event)`, and learn the event shape from it.
-
-        Raises `InputError` if the event shape differs from the one already known.
-        """
-        self._units(x).fit(x)
 
     def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """The score matching loss of data `(B, *event)`, shape `(B,)`: see `score_matching`.
@@ -167,17 +140,14 @@ class ScoreModel(nn.Module):
         `CapabilityError` for a context.
         """
         self._refuse(c)
-        if self.standardizer is None:
-            raise InputError(
-                "the shape of a data point is not known yet: train the model, or give event_shape="
-            )
+        units = self._units()
         sigmas = self.matching.sigmas
         steps = (100 if sigmas else 1000) if steps is None else requests.solver_steps(steps, False)
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
         generator = resolve(seed, generator, self.device)
         rows = requests.batches(n, batch_size)
-        like = self.standardizer.shift.new_empty(n, *self.standardizer.event_shape)
+        like = units.shift.new_empty(n, *units.event_shape)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
         start = spread * normal_like(like, generator)
         done, total = 0, len(rows) * steps * max(1, len(sigmas))
@@ -206,46 +176,15 @@ class ScoreModel(nn.Module):
                         self.network, start[part], step, steps, generator=generator, callback=report
                     )
                 out.append(x)
-        return self.standardizer(requests.finite(torch.cat(out)))
+        return units(requests.finite(torch.cat(out)))
 
     # -- inside ---------------------------------------------------------------------------------
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
-
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode for the network, the former mode afterwards."""
-        training = self.training
-        self.eval()
-        try:
-            yield
-        finally:
-            self.train(training)
 
     def _refuse(self, c: Any) -> None:
         if c is not None:
             raise CapabilityError("a score model takes no labels or context: Diffusion does")
 
-    def _units(self, x: Tensor) -> Standardize:
-        """Shift and scale; the event shape is that of the first data seen, for all later data."""
-        check_states(x)
-        if self.standardizer is None:
-            self._set_event_shape(tuple(x.shape[1:]))
-            assert self.standardizer is not None
-            # Where the network is and in its precision, which may not be that of the data.
-            self.standardizer.to(next(self.parameters(), self.standardizer.shift.to(x.device)))
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise InputError(f"a data point has shape {self.event_shape}, not {tuple(x.shape[1:])}")
-        return self.standardizer
-
-    def _set_event_shape(self, shape: tuple[int, ...]) -> None:
-        self.standardizer = Standardize(shape)
-        config.amend(self, event_shape=shape)
-
-    def _inward(self, x: Tensor) -> Tensor:
-        units = self._units(x)
-        # In the precision of the model, whatever that of the data.
-        return units.standardized(x).to(units.shift.dtype)
+    def _units(self, x: Tensor | None = None) -> Standardize:
+        if x is not None:
+            check_states(x)
+        return super()._units(x)

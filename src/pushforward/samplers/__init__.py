@@ -14,12 +14,19 @@ from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.euler import Euler
+from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.rule import Rule
+from pushforward.samplers.variational import (
+    ReverseVariance,
+    VariationalBound,
+    continuous_bound,
+    variational_bound,
+)
 
 __all__ = [
     "NAMES",
@@ -34,11 +41,16 @@ __all__ = [
     "Heun",
     "Multistep",
     "PredictorCorrector",
+    "ProbabilityFlow",
+    "ReverseVariance",
     "Rule",
+    "VariationalBound",
+    "continuous_bound",
     "log_prob",
     "resolve",
     "run",
     "trajectory",
+    "variational_bound",
 ]
 
 NAMES: dict[str, Sampler] = {

@@ -10,21 +10,23 @@ Along `dx/dt = v(x, t)` the log-density changes by minus the divergence, so
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward import grids
+from pushforward._autograd import ProbeLaw, hutchinson, probe_like
 from pushforward._autograd import divergence as exact_divergence
-from pushforward._autograd import hutchinson, probe_like
 from pushforward._random import resolve
+from pushforward._shapes import flatten
 from pushforward.distributions import Distribution
 from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.protocols import Transport
+from pushforward.samplers.adaptive import solve
 
 __all__ = ["DivergenceMethod", "log_prob"]
 
@@ -42,6 +44,8 @@ def log_prob(
     *,
     divergence: DivergenceMethod = "auto",
     probes: int = 8,
+    probe_law: ProbeLaw = "rademacher",
+    tolerance: float | None = None,
     seed: int | None = None,
     generator: torch.Generator | None = None,
 ) -> LogProb:
@@ -50,9 +54,13 @@ def log_prob(
     Heun's method on state and divergence together, once on the grid and once on every second time
     of it; the two are extrapolated to order 3 (Richardson), and the correction is returned as
     `error`, an estimate of what the grid costs. The exact divergence takes one backward pass per
-    dimension, Hutchinson's estimator one per probe. Each probe is kept along the whole path, so
+    dimension, Hutchinson's estimator one per probe, `rademacher` or `gaussian`. Each probe is kept along the whole path, so
     that the probes give independent estimates and `stderr` is their standard error.
     `auto` takes the exact divergence up to 16 dimensions.
+
+    With a `tolerance`, relative and absolute, Dormand & Prince's adaptive solver takes the place of
+    Heun's method: of the grid only the ends count, and `error` is the distance to a solution with
+    ten times the tolerance.
 
     Raises `InputError` for a decreasing grid, an odd number of steps or fewer than 4, fewer than
     two probes, or an unknown method.
@@ -72,7 +80,7 @@ def log_prob(
         raise InputError(
             f"a likelihood runs from data to prior, not from {times[0]} to {times[-1]}"
         )
-    if len(times) < 5 or len(times) % 2 == 0:
+    if tolerance is None and (len(times) < 5 or len(times) % 2 == 0):
         raise InputError(
             f"the error of a likelihood is estimated from an even number of steps, at least 4, "
             f"not {len(times) - 1}"
@@ -81,17 +89,29 @@ def log_prob(
         raise InputError(f"divergence is 'auto', 'exact' or 'hutchinson', not {divergence!r}")
     dim = math.prod(x.shape[1:])
     exact = divergence == "exact" or (divergence == "auto" and dim <= _EXACT_UP_TO)
+    if probe_law not in ("rademacher", "gaussian"):
+        raise InputError(f"probe_law is 'rademacher' or 'gaussian', not {probe_law!r}")
+    if tolerance is not None and not 0 < tolerance < 0.1:
+        raise InputError(f"a tolerance lies in (0, 0.1), not {tolerance}")
     if not exact and probes < 2:
         raise InputError(f"a standard error needs at least two probes, not {probes}")
     transport.process.tabulate(times)
-    noise = None if exact else probe_like(x, probes, resolve(seed, generator, x.device))
-
-    fine = _integrate(transport, x, times, noise)
-    halved = times[::2]
-    coarse = _integrate(transport, x, halved, noise)
-    ends = [prior.log_prob(end).double() + gain for end, gain in (fine, coarse)]
-    correction = (ends[0] - ends[1]) / 3
-    value = ends[0] + correction
+    noise = None
+    if not exact:
+        noise = probe_like(x, probes, resolve(seed, generator, x.device), probe_law)
+    rate = _rate(transport, noise)
+    if tolerance is None:
+        paths = [_integrate(rate, x, part) for part in (times, times[::2])]
+    else:
+        prepare, rows = transport.process.tabulate, 1 if noise is None else probes
+        paths = [_adapt(rate, rows, x, times, tol, prepare) for tol in (tolerance, 10 * tolerance)]
+    ends = [prior.log_prob(path.x).double() + path.gain for path in paths]
+    error = ends[0] - ends[1]
+    value = ends[0]
+    if tolerance is None:
+        # The errors of Heun's method fall by four, so a third of the difference is left.
+        error = error / 3
+        value = value + error
     rows = len(value)
     spread = value.std(0) / rows**0.5 if rows > 1 else torch.zeros_like(value[0])
     passes = 1 + (dim if exact else probes)
@@ -99,18 +119,24 @@ def log_prob(
         value.mean(0).to(x.dtype),
         spread.to(x.dtype),
         kind="ode",
-        nfe=2 * (len(times) + len(halved) - 2) * passes,
-        error=correction.mean(0).abs().to(x.dtype),
+        nfe=sum(path.evaluations for path in paths) * passes,
+        error=error.mean(0).abs().to(x.dtype),
     )
 
 
-def _integrate(
-    transport: Transport, x: Tensor, times: Sequence[float], noise: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """The end of the flow from `x`, and the integral of the divergence, `(P, B)`.
+Rate = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 
-    One row per probe in `noise`; a single one by the exact divergence without.
-    """
+
+class _Path(NamedTuple):
+    """The end of the flow, the integral of the divergence `(P, B)`, and the evaluations taken."""
+
+    x: Tensor
+    gain: Tensor
+    evaluations: int
+
+
+def _rate(transport: Transport, noise: Tensor | None) -> Rate:
+    """Velocity and divergence `(P, B)`: a row per probe, a single one if it is exact."""
 
     def rate(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         def velocity(x: Tensor) -> Tensor:
@@ -121,13 +147,41 @@ def _integrate(
             return v, div.unsqueeze(0)
         return hutchinson(velocity, x, noise)
 
-    # Sums over many steps: double precision costs nothing for (P, B) numbers.
-    rows = 1 if noise is None else len(noise)
-    gain = torch.zeros(rows, len(x), dtype=torch.float64, device=x.device)
+    return rate
+
+
+def _integrate(rate: Rate, x: Tensor, times: Sequence[float]) -> _Path:
+    """Heun's method along a grid."""
+    gain = torch.zeros((), dtype=torch.float64, device=x.device)
     for t, s in pairwise(times):
         h = s - t
         v, div = rate(x, t)
         v_next, div_next = rate(torch.add(x, v, alpha=h), s)
         x = torch.add(x, v + v_next, alpha=0.5 * h)
-        gain += 0.5 * h * (div + div_next)
-    return x, gain
+        # Sums over many steps: double precision costs nothing for (P, B) numbers.
+        gain = gain + 0.5 * h * (div + div_next).double()
+    return _Path(x, gain, 2 * (len(times) - 1))
+
+
+def _adapt(
+    rate: Rate,
+    rows: int,
+    x: Tensor,
+    times: Sequence[float],
+    tolerance: float,
+    prepare: Callable[[Sequence[float]], None],
+) -> _Path:
+    """Adaptive steps between the ends of a grid; `rows` is the number of divergences."""
+    shape, width = x.shape, math.prod(x.shape[1:])
+
+    def joint_rate(joint: Tensor, t: float) -> Tensor:
+        # The divergences travel as further coordinates, held to the tolerance like the others.
+        v, div = rate(joint[:, :width].reshape(shape), t)
+        return torch.cat([flatten(v), div.mT], 1)
+
+    joint = torch.cat([flatten(x), x.new_zeros(len(x), rows)], 1)
+    found = solve(
+        joint_rate, joint, times[0], times[-1], rtol=tolerance, atol=tolerance, prepare=prepare
+    )
+    end = found.x
+    return _Path(end[:, :width].reshape(shape), end[:, width:].mT.double(), found.evaluations)

@@ -38,21 +38,27 @@ class Engine:
         if not self._plain:
             self._wrapped, self._stepper = fabric.setup(objective, optimizer)
 
-    def gradients(self, rows: Tensor) -> Tensor:
-        """Add up the gradients of rows of the data, in micro-batches; the mean loss, detached."""
+    def gradients(self, rows: Tensor, seed: int) -> Tensor:
+        """Add up the gradients of the rows of a step, in micro-batches; the mean loss, detached.
+
+        All processes get all rows and the same seed, and each takes its own part of them.
+        """
         if self._plain and self._accumulate == 1:
-            loss = self.objective(rows)
+            loss = self.objective(rows, seed)
             loss.backward()
             return loss.detach()
         losses = []
-        for k, part in enumerate(rows.chunk(self._accumulate)):
+        size = len(rows) // (self._accumulate * self.fabric.world_size)
+        first = self.fabric.global_rank * self._accumulate
+        for k in range(self._accumulate):
+            part = slice((first + k) * size, (first + k + 1) * size)
             if self._plain:
-                loss = self.objective(part) / self._accumulate
+                loss = self.objective(rows, seed, part) / self._accumulate
                 loss.backward()
             else:
                 more = k + 1 < self._accumulate
                 with self.fabric.no_backward_sync(self._wrapped, enabled=more):
-                    loss = self._wrapped(part) / self._accumulate
+                    loss = self._wrapped(rows, seed, part) / self._accumulate
                     self.fabric.backward(loss)
             losses.append(loss.detach())
         return torch.stack(losses).sum()

@@ -111,11 +111,10 @@ class Loop:
     def _optimize(self, step: int) -> Tensor:
         """Optimizer step `step`; its loss and gradient norm, `(2,)`, not yet read."""
         s, fabric = self.settings, self.fabric
-        seed = step_seed(s.seed, _NOISE, step, fabric.global_rank)
-        self.objective.generator.manual_seed(seed)
+        seed = step_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
-        reseed(step_seed(seed, _DROPOUT), fabric.device)
-        loss = self.engine.gradients(self.batches(step)[fabric.global_rank :: fabric.world_size])
+        reseed(step_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
+        loss = self.engine.gradients(self.batches(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)
         return torch.stack([loss, norm])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.data import Data
 from pushforward.errors import InputError
+from pushforward.training.randomness import step_seed
 
 __all__ = ["Objective", "check_labels", "labels_for"]
 
@@ -31,14 +33,24 @@ class Objective(nn.Module):
         labels = labels_for(model, data)
         self.c = None if labels is None else labels.to(home)
         self.generator = torch.Generator(device)
+        self._cuts = "rows" in inspect.signature(model.loss).parameters
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """The mean over rows `(B,)`, a scalar."""
+    def forward(self, rows: Tensor, seed: int, part: slice | None = None) -> Tensor:
+        """The mean over rows `(B,)`, or a part of them, with the noise of a seed; a scalar.
+
+        The noise of a part is that of the whole batch if the model's loss takes `rows`, and
+        otherwise its own.
+        """
+        if part is not None and not self._cuts:
+            rows, seed, part = rows[part], step_seed(seed, part.start), None
+        self.generator.manual_seed(seed)
         rows = rows.to(self.x.device)
         # index_select is faster than indexing, and this runs in every step.
         x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
         c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
-        return self.model.loss(x, c, generator=self.generator).mean()
+        if part is None:
+            return self.model.loss(x, c, generator=self.generator).mean()
+        return self.model.loss(x, c, generator=self.generator, rows=part).mean()
 
     @torch.no_grad()
     def rehearse(self) -> None:

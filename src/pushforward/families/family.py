@@ -1,0 +1,110 @@
+"""What all families share: units, the event shape, saving, and the mode of their networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import config
+from pushforward.errors import InputError
+from pushforward.families import saving
+from pushforward.transforms import Standardize
+
+__all__ = ["Family"]
+
+
+class Family(nn.Module):
+    """A model of states `(B, *event)` that cross it in data units.
+
+    The shift and scale that `standardize` fits are kept and saved inside. The event shape is given,
+    or that of the first data seen, and holds for all later data.
+    """
+
+    standardizer: Standardize | None
+
+    def __init__(self, event_shape: int | tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.standardizer = None
+        self._given_shape = (event_shape,) if isinstance(event_shape, int) else event_shape
+
+    def _begin(self) -> None:
+        """Called at the end of a constructor, when the network is there."""
+        if self._given_shape is not None:
+            self._set_event_shape(tuple(self._given_shape))
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """The shape of one data point, `None` before it is known."""
+        return None if self.standardizer is None else self.standardizer.event_shape
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def describe(self) -> dict[str, Any]:
+        """The model as plain values, without its weights."""
+        return config.describe(self, unnamed="net")
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
+        return saving.save(self, folder)
+
+    def standardize(self, x: Tensor) -> None:
+        """Fit shift and scale to training data `(N, *event)`, and learn the event shape from it.
+
+        Raises `InputError` if the event shape differs from the one already known.
+        """
+        self._units(x).fit(x)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode for the network, the former mode afterwards."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
+    def _units(self, x: Tensor | None = None) -> Standardize:
+        """Shift and scale, with the event shape of some data, or the one that is known.
+
+        Raises `InputError` for data that is no batch of floating-point numbers or of another shape,
+        or without data if the shape is not known.
+        """
+        if x is None:
+            if self.standardizer is None:
+                raise InputError(
+                    "the shape of a data point is not known yet: train the model, or give "
+                    "event_shape="
+                )
+            return self.standardizer
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"data is a floating-point tensor, not {kind}: use x.float()")
+        if x.ndim < 2:
+            raise InputError(f"data has shape (B, *event), not {tuple(x.shape)}")
+        units = self.standardizer or self._set_event_shape(tuple(x.shape[1:]))
+        if tuple(x.shape[1:]) != units.event_shape:
+            raise InputError(
+                f"a data point has shape {units.event_shape}, not {tuple(x.shape[1:])}"
+            )
+        return units
+
+    def _set_event_shape(self, shape: tuple[int, ...]) -> Standardize:
+        # Where the network is and in its precision, which may not be that of the data.
+        self.standardizer = Standardize(shape).to(next(self.parameters(), torch.empty(0)))
+        config.amend(self, event_shape=shape)
+        return self.standardizer
+
+    def _inward(self, x: Tensor) -> Tensor:
+        units = self._units(x)
+        # In the precision of the model, whatever that of the data.
+        return units.standardized(x).to(units.shift.dtype)

@@ -1,0 +1,200 @@
+r"""The variational bound of a diffusion model, term by term and in the limit of many steps.
+
+With steps `t_1 < ... < t_K` the chain that runs backwards gives (Sohl-Dickstein et al. 2015; Ho et
+al. 2020, eq. 5)
+
+    -log p(x_0) <= L_T + sum_k L_k + L_0,
+
+`L_T` the divergence of the noised data from the prior, `L_k` that of the pinned kernel from the
+model's step, `L_0` the cost of the last one, to the data. With more and more steps the sum tends to
+`-(1/2) int SNR'(t) E|x_0 - E[x_0 | x_t]|^2 dt` (Kingma et al. 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward import grids
+from pushforward._random import resolve
+from pushforward._shapes import per_event_sum
+from pushforward.errors import InputError
+from pushforward.processes import Gaussian
+from pushforward.protocols import Transport
+from pushforward.schedules import Schedule
+from pushforward.times import LogSNR, Stratified
+
+__all__ = ["ReverseVariance", "VariationalBound", "continuous_bound", "variational_bound"]
+
+ReverseVariance = Callable[[Tensor, float, float], Tensor]
+"""The variance of the model's step from `t` to `s`, at states `(B, *event)`, broadcast to them."""
+
+
+@dataclass(frozen=True)
+class VariationalBound:
+    """An upper bound of `-log p(x)` in nats, one per state, and what it is made of.
+
+    Args:
+        prior: `L_T`, `(B,)`.
+        steps: `L_k` from the last step to the first, `(K - 1, B)`.
+        reconstruction: `L_0`, `(B,)`.
+        dim: the dimension of a state.
+
+    >>> bound = VariationalBound(torch.zeros(1), torch.ones(2, 1), torch.ones(1), dim=3)
+    >>> print(bound)
+    VariationalBound: 3.0000 nats, 1.4427 bits per dimension (L_T 0.0000, L_k 2.0000, L_0 1.0000)
+    """
+
+    prior: Tensor
+    steps: Tensor
+    reconstruction: Tensor
+    dim: int
+
+    @property
+    def total(self) -> Tensor:
+        """The bound, `(B,)`."""
+        return self.prior + self.steps.sum(0) + self.reconstruction
+
+    @property
+    def bits_per_dim(self) -> Tensor:
+        """The bound in bits per dimension, `(B,)`."""
+        return self.total / (self.dim * math.log(2))
+
+    def __str__(self) -> str:
+        total, parts = self.total.mean(), (self.prior, self.steps.sum(0), self.reconstruction)
+        named = zip(("L_T", "L_k", "L_0"), parts, strict=True)
+        text = ", ".join(f"{name} {float(part.mean()):.4f}" for name, part in named)
+        return (
+            f"VariationalBound: {float(total):.4f} nats, "
+            f"{float(self.bits_per_dim.mean()):.4f} bits per dimension ({text})"
+        )
+
+
+def variational_bound(
+    transport: Transport,
+    x: Tensor,
+    grid: Sequence[float],
+    *,
+    variance: Literal["posterior", "forward"] | ReverseVariance = "posterior",
+    bin_width: Tensor | float | None = None,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+) -> VariationalBound:
+    r"""Every term of the bound at states `(B, *event)`, with one draw of noise per term.
+
+    Args:
+        transport: the model and its `Gaussian` process.
+        x: data, in the units of the process.
+        grid: increasing times `t_1 < ... < t_K`, of which the first has noise; all steps of a
+            `schedules.Chain` are `[k / K for k in 1..K]`.
+        variance: that of the model's steps: of the pinned kernel (`posterior`), of the forward
+            transition (`forward`), or a function.
+        bin_width: the distance of the levels of quantized data, `(*event)` or one number: the last
+            step then gives the probability of a level (Ho et al. 2020, eq. 13, with open ends left
+            out). Without it, `L_0` is a density, that of `N(E[x_0 | x_t], sigma^2 / alpha^2)`.
+
+    Raises `InputError` for a grid that does not increase or starts without noise.
+    """
+    process = transport.process
+    schedule = _schedule(process)
+    times = grids.check(grid)
+    if times[0] > times[-1] or schedule.at(times[0]).sigma == 0:
+        raise InputError(f"a bound needs increasing times above 0, not {times[0]} to {times[-1]}")
+    process.tabulate(times)
+    generator = resolve(seed, generator, x.device)
+    last, dim = schedule.at(times[-1]), math.prod(x.shape[1:])
+    prior = 0.5 * per_event_sum(x.double().square()) * (last.alpha / last.sigma) ** 2
+    steps = []
+    for s, t in reversed(list(pairwise(times))):
+        x_t = process.sample(x, t, generator)
+        kernel, forward = process.pinned(t, s), process.transition(s, t)
+        exact = kernel.std**2
+        if callable(variance):
+            v = variance(x_t, t, s).double()
+        else:
+            v = torch.tensor(exact if variance == "posterior" else forward.std**2).double()
+        wrong = (kernel.gain * (x - transport.model(x_t, t))).double().square()
+        terms = wrong / v + (exact / v - 1) + (v.log() - math.log(exact))
+        steps.append(0.5 * per_event_sum(terms.expand_as(wrong)))
+    first = schedule.at(times[0])
+    mean = transport.model(process.sample(x, times[0], generator), times[0])
+    away, scale = (x - mean).double(), first.sigma / first.alpha
+    if bin_width is None:
+        log_p = -0.5 * (away / scale).square() - math.log(scale) - 0.5 * math.log(2 * math.pi)
+    else:
+        half = 0.5 * torch.as_tensor(bin_width, device=x.device).double()
+        log_p = _log_mass((away - half) / scale, (away + half) / scale)
+    terms = torch.stack(steps) if steps else prior.new_zeros(0, len(x))
+    return VariationalBound(prior, terms, -per_event_sum(log_p.expand_as(away)), dim)
+
+
+def continuous_bound(
+    transport: Transport,
+    x: Tensor,
+    start: float,
+    stop: float,
+    *,
+    draws: int = 64,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""The limit of `sum_k L_k` between the times `stop < start`, and its standard error, `(B,)`.
+
+    By stratified times, uniform in the log signal-to-noise ratio, `draws` for each state.
+
+    Raises `InputError` for fewer than two draws or times in the wrong order.
+    """
+    if draws < 2:
+        raise InputError(f"a standard error needs at least two draws, not {draws}")
+    process = transport.process
+    schedule = _Between(_schedule(process), stop, start)
+    generator = resolve(seed, generator, x.device)
+    law, values = Stratified(LogSNR()), []
+    for _ in range(draws):
+        # In double precision: the ratio of signal to noise is large near the data.
+        t = law.sample(len(x), schedule, generator=generator, device=x.device).double()
+        x_t = process.sample(x, t.to(x.dtype), generator)
+        wrong = (x - transport.model(x_t, t.to(x.dtype))).double().square()
+        rate = _rate(schedule.inner, t) / law.density(t, schedule)
+        values.append(rate * per_event_sum(wrong))
+    value = torch.stack(values)
+    return value.mean(0), value.std(0) / draws**0.5
+
+
+class _Between(Schedule):
+    """A schedule on a part of its interval."""
+
+    def __init__(self, inner: Schedule, stop: float, start: float) -> None:
+        if not 0 < stop < start <= 1:
+            raise InputError(f"the bound runs between 0 < stop < start <= 1, not {stop}, {start}")
+        self.inner, self.t_min, self.t_max = inner, stop, start
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return self.inner(t)
+
+
+def _rate(schedule: Schedule, t: Tensor) -> Tensor:
+    """`-(1/2) d SNR / dt`."""
+    k: Any = schedule.at(t)
+    return (k.alpha / k.sigma) ** 2 * (k.d_sigma / k.sigma - k.d_alpha / k.alpha)
+
+
+def _schedule(process: Any) -> Any:
+    if not isinstance(process, Gaussian):
+        raise InputError(f"the variational bound is that of a Gaussian process, not {process!r}")
+    return process.schedule
+
+
+def _log_mass(low: Tensor, high: Tensor) -> Tensor:
+    """The logarithm of the standard normal probability of `[low, high]`, also far out."""
+    # On the side where both are negative, where nothing cancels.
+    flip = low + high > 0
+    a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    log_b = torch.special.log_ndtr(b)
+    return log_b + torch.log1p(-torch.exp(torch.special.log_ndtr(a) - log_b))
