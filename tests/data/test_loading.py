@@ -43,10 +43,11 @@ def test_digits_need_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_loads(name: str) -> None:
+def test_every_name_loads(name: str, mirror: Path) -> None:
     data = pf.data.load(name)
     assert data.name == name
-    assert len(data) == (1797 if name == "digits" else 10_000)
+    sizes = {"digits": 1797, "fashion-mnist": 40, "fashion-mnist-test": 20}
+    assert len(data) == sizes.get(name, 10_000)
     assert torch.isfinite(data.x).all()
 
 
@@ -62,7 +63,7 @@ def test_toys_have_parts_on_demand() -> None:
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        ("digts", {}, r"'digts' \(did you mean 'digits'\?\); built in are digits, two_moons"),
+        ("digts", {}, r"'digts' \(did you mean 'digits'\?\); built in are digits, fashion-mnist"),
         ("two-moons", {}, "did you mean 'two_moons'"),
         ("", {}, "no built-in data"),
         ("zzz", {}, "no built-in data, file or folder 'zzz'; built in"),

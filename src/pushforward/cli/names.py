@@ -10,6 +10,8 @@ __all__ = ["AXES", "complete"]
 AXES: dict[str, tuple[str, ...]] = {
     "data": (
         "digits",
+        "fashion-mnist",
+        "fashion-mnist-test",
         "two_moons",
         "8gaussians",
         "25gaussians",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pushforward._extras import require
 from pushforward.data.arrays import read_array, read_npy, read_npz
 from pushforward.data.columns import closest
 from pushforward.data.dataset import Data
+from pushforward.data.fashion import read_fashion
 from pushforward.data.frames import read_frame, read_parquet
 from pushforward.data.images import SUFFIXES, read_folder
 from pushforward.data.items import is_items, read_items
@@ -27,6 +28,8 @@ __all__ = ["NAMES", "load"]
 
 NAMES: dict[str, str] = {
     "digits": "1797 handwritten digits, 8 x 8 pixels of 17 gray levels, 10 classes",
+    "fashion-mnist": "60,000 pictures of clothes, 28 x 28 pixels of 256 gray levels, 10 classes",
+    "fashion-mnist-test": "the 10,000 test pictures of fashion-mnist",
     "two_moons": "two interleaved half circles",
     "8gaussians": "eight Gaussians on a circle",
     "25gaussians": "twenty-five narrow Gaussians on a grid",
@@ -89,8 +92,8 @@ def load(
         drop_nonfinite: leave out rows with missing, NaN or infinite values, and count them in
             `Data.dropped`; by default they are an error.
 
-    Raises `InputError` for what cannot be read, naming the file, row, column and value; and
-    `MissingExtraError` where reading needs a package that is not installed.
+    Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
+    value; and `MissingExtraError` where reading needs a package that is not installed.
 
     >>> print(load("8gaussians", n=1000, seed=1))
     8gaussians: 1000 vectors of 2
@@ -144,9 +147,9 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     if label is not None and not isinstance(label, bool):
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
     _refuse(general, (), f"the built-in {name}")
-    if name == "digits":
-        _refuse(given, (), "the built-in digits")
-        return assemble(_read_digits(label is not False), name=alias or name)
+    if name in _READERS:
+        _refuse(given, (), f"the built-in {name}")
+        return assemble(_READERS[name](label is not False), name=alias or name)
     _refuse(given, ("n", "seed"), f"the toy law {name}")
     n, seed = given.get("n", 10_000), given.get("seed", 0)
     if type(n) is not int or n < 2:
@@ -171,6 +174,13 @@ def _read_digits(labels: bool) -> Raw:
         levels=17,
         value_range=(0.0, 16.0),
     )
+
+
+_READERS: dict[str, Callable[[bool], Raw]] = {
+    "digits": _read_digits,
+    "fashion-mnist": lambda labels: read_fashion(labels=labels),
+    "fashion-mnist-test": lambda labels: read_fashion(test=True, labels=labels),
+}
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:

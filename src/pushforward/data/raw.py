@@ -20,6 +20,8 @@ __all__ = ["Raw", "assemble", "counted"]
 
 CHANNELS = (1, 3, 4)
 
+ROWS = 1024  # checked at once: tables of all rows in double precision would fill the memory
+
 
 def counted(i: int) -> str:
     """How an array's row is named in errors.
@@ -42,6 +44,7 @@ class Raw:
         columns: the names of the features, for tables.
         levels: the number of equally spaced values over `value_range`, if discrete.
         value_range: the range that the format allows.
+        classes: the names of the classes, for labels that are their numbers.
     """
 
     x: NDArray[Any]
@@ -51,6 +54,7 @@ class Raw:
     columns: tuple[str, ...] = ()
     levels: int | None = None
     value_range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
 
 
 def assemble(
@@ -94,7 +98,8 @@ def assemble(
     c: Tensor | None = None
     classes: tuple[str, ...] = ()
     if labels is not None:
-        c, classes = encode(labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
+        c, found = encode(labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
+        classes = raw.classes or found
     if levels is None and value_range is None:
         levels, value_range = raw.levels, raw.value_range
         if levels is None and dtype == np.uint8:
@@ -197,7 +202,14 @@ def _check_levels(data: Data, row: Callable[[int], str]) -> None:
     low, high = data.value_range
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(f"value_range {data.value_range} must be finite")
-    grid = (data.x.flatten(1).double() - low) / (high - low)
+    for start in range(0, len(data.x), ROWS):
+        _check_rows(data, slice(start, start + ROWS), low, high, row)
+
+
+def _check_rows(
+    data: Data, some: slice, low: float, high: float, row: Callable[[int], str]
+) -> None:
+    grid = (data.x[some].flatten(1).double() - low) / (high - low)
     bad = (grid < -1e-6) | (grid > 1 + 1e-6)
     what = f"outside value_range ({low:g}, {high:g})"
     if data.levels is not None and not bad.any():
@@ -206,8 +218,9 @@ def _check_levels(data: Data, row: Callable[[int], str]) -> None:
         bad = (steps - steps.round()).abs() > 1e-3
         what = f"not one of the {data.levels} levels from {low:g} to {high:g}"
     if bad.any():
-        first = int(bad.any(1).int().argmax())
-        value = float(data.x[first].flatten()[bad[first]][0])
+        index = int(bad.any(1).int().argmax())
+        first = some.start + index
+        value = float(data.x[first].flatten()[bad[index]][0])
         raise InputError(
             f"{data.source}, {row(first)} holds {value:g}, {what}: correct levels= and "
             "value_range=, or leave them out"

@@ -1,7 +1,9 @@
 """Metrics: judges that see samples only, each with its standard error.
 
 Every two-sample metric is called alike, `metric(x, y, seed=0)` with `x` to be judged by `y`, and
-gives an `Estimate`. `evaluate` calls them all and puts beside each what real data reach.
+gives an `Estimate`. `evaluate` calls those that take any data and puts beside each what real data
+reach. Pictures are also judged by a classifier of the real ones, from `train_features`: the Fréchet
+distance of its features, and the share of conditional samples that show the class asked for.
 """
 
 from pushforward.metrics.classifier import classifier_accuracy
@@ -9,6 +11,8 @@ from pushforward.metrics.energy_distance import energy_distance
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
+from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
+from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
 from pushforward.metrics.likelihood import bits_per_dimension, negative_log_likelihood
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
@@ -20,11 +24,16 @@ from pushforward.metrics.units import training_units
 __all__ = [
     "Estimate",
     "Evaluation",
+    "FeatureClassifier",
     "Row",
     "bits_per_dimension",
+    "class_accuracy",
     "classifier_accuracy",
     "energy_distance",
     "evaluate",
+    "frechet_distance",
+    "frechet_infinity",
+    "frechet_of_moments",
     "memorization",
     "mmd",
     "near_copies",
@@ -33,5 +42,6 @@ __all__ = [
     "precision",
     "recall",
     "sliced_wasserstein",
+    "train_features",
     "training_units",
 ]
