@@ -19,7 +19,8 @@ def _draw(law: times.TimeLaw, n: int = 20_000, schedule: schedules.Schedule = VP
     return law.sample(n, schedule, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", times.NAMES)
+# The steps of a chain lie where it has them.
+@pytest.mark.parametrize("name", [name for name in times.NAMES if name != "steps"])
 @pytest.mark.parametrize("schedule", [VP, schedules.Rectified(), schedules.VE()])
 def test_times_stay_where_all_is_well_conditioned(name: str, schedule) -> None:
     t = _draw(times.NAMES[name](), schedule=schedule)

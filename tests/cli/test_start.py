@@ -16,6 +16,7 @@ def test_the_names_for_completion_are_the_real_ones() -> None:
         "grids": pf.grids.NAMES,
         "predictions": pf.parametrizations.NAMES,
         "times": pf.times.NAMES,
+        "weightings": pf.weightings.NAMES,
         "networks": pf.nn.NAMES,
         "data": pf.data.NAMES,
     }

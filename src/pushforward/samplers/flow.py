@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class ProbabilityFlow:
     transport: Transport
     start: float
     stop: float
-    solver: DormandPrince = DormandPrince(rtol=1e-6, atol=1e-6)
+    solver: DormandPrince = field(default_factory=lambda: DormandPrince(rtol=1e-6, atol=1e-6))
 
     def __post_init__(self) -> None:
         if not 0 <= self.stop < self.start <= 1:

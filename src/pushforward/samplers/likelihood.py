@@ -54,8 +54,9 @@ def log_prob(
     Heun's method on state and divergence together, once on the grid and once on every second time
     of it; the two are extrapolated to order 3 (Richardson), and the correction is returned as
     `error`, an estimate of what the grid costs. The exact divergence takes one backward pass per
-    dimension, Hutchinson's estimator one per probe, `rademacher` or `gaussian`. Each probe is kept along the whole path, so
-    that the probes give independent estimates and `stderr` is their standard error.
+    dimension, Hutchinson's estimator one per probe, `rademacher` or `gaussian`. Each probe is kept
+    along the whole path, so that the probes give independent estimates and `stderr` is their
+    standard error.
     `auto` takes the exact divergence up to 16 dimensions.
 
     With a `tolerance`, relative and absolute, Dormand & Prince's adaptive solver takes the place of

@@ -1,0 +1,171 @@
+"""Densities of the families that noise data by a Gaussian process."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward import grids, samplers
+from pushforward._autograd import ProbeLaw
+from pushforward._random import resolve
+from pushforward.config import named
+from pushforward.errors import InputError
+from pushforward.estimates import LogProb
+from pushforward.families import requests
+from pushforward.families.family import Family
+from pushforward.processes import Gaussian
+from pushforward.protocols import Model, Transport
+from pushforward.schedules import Chain
+
+__all__ = ["Noising"]
+
+Progress = Callable[[int, int], None]
+
+
+class Noising(Family):
+    """A family with a `Gaussian` process and a model of its posterior mean."""
+
+    process: Gaussian
+
+    @abstractmethod
+    def _model(self, context: Tensor | None, guidance: float) -> Model:
+        """The posterior mean in a context, guided."""
+
+    @abstractmethod
+    def _context(self, c: Any, n: int) -> Tensor | None:
+        """What the network is told beside the time, one row per state, checked."""
+
+    def _grid(
+        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
+    ) -> list[float]:
+        rule = named(grid or "log-snr", grids.NAMES, "grid")
+        return rule(self.process.schedule, steps, start=start, stop=stop)
+
+    def _finite(self, x: Tensor) -> Tensor:
+        """States in the units of the process. Raises `InputError` if some are not finite."""
+        z = self._inward(x)
+        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
+        return z
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        divergence: samplers.DivergenceMethod = "auto",
+        probes: int = 8,
+        probe_law: ProbeLaw = "rademacher",
+        steps: int = 64,
+        tolerance: float | None = None,
+        stop: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> LogProb:
+        """Log-densities of data `(B, *event)` in nats per state, in data units.
+
+        By the probability-flow ODE from `stop` (the schedule's `t_min` by default) to the prior:
+        see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
+        error that comes back. The
+        density is that of the model's law at `stop`, whose noise is `sigma_stop`.
+
+        Raises `InputError` for states that are not finite, or arguments that do not fit.
+        """
+        z = self._finite(x)
+        times = self._grid(None, steps, None, stop)[::-1]
+        generator = resolve(seed, generator, self.device)
+        labels = self._context(c, len(z))
+        prior = self.process.prior(tuple(z.shape[1:]), times[-1])
+        rows = requests.batches(len(z), batch_size)
+        parts = []
+        with self._evaluating():
+            for k, part in enumerate(rows, start=1):
+                context = None if labels is None else labels[part]
+                transport = Transport(self._model(context, 1.0), self.process)
+                parts.append(
+                    samplers.log_prob(
+                        transport,
+                        prior,
+                        z[part],
+                        times,
+                        divergence=divergence,
+                        probes=probes,
+                        probe_law=probe_law,
+                        tolerance=tolerance,
+                        generator=generator,
+                    )
+                )
+                if progress is not None:
+                    progress(k, len(rows))
+        shift = self._units().log_det_inverse()
+        return LogProb(
+            torch.cat([p.value for p in parts]) + shift,
+            torch.cat([p.stderr for p in parts]),
+            "ode",
+            parts[0].nfe,
+            torch.cat([p.error for p in parts if p.error is not None]),
+        )
+
+    @torch.no_grad()
+    def variational_bound(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        steps: int = 100,
+        variance: Literal["posterior", "forward"] | samplers.ReverseVariance = "posterior",
+        level: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> samplers.VariationalBound:
+        """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
+
+        The times are equal in the log signal-to-noise ratio; on a `schedules.Chain` they are those
+        of the chain. `level` is the distance between the levels of quantized data: the bound is
+        then one of the probability of the levels; without it, of the density. See
+        `samplers.variational_bound`.
+        """
+        z, units = self._finite(x), self._units()
+        schedule = self.process.schedule
+        if isinstance(schedule, Chain):
+            times = [k / len(schedule.betas) for k in range(1, len(schedule.betas) + 1)]
+        else:
+            times = self._grid(None, steps - 1, None, None)[::-1]
+        width = None if level is None else level / units.scale.expand(units.event_shape)
+        transport = Transport(self._model(self._context(c, len(z)), 1.0), self.process)
+        with self._evaluating():
+            bound = samplers.variational_bound(
+                transport,
+                z,
+                times,
+                variance=variance,
+                bin_width=width,
+                generator=resolve(seed, generator, self.device),
+            )
+        if level is None:
+            cost = bound.reconstruction - units.log_det_inverse().double()
+            bound = replace(bound, reconstruction=cost)
+        return bound
+
+    def flow(
+        self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
+    ) -> samplers.ProbabilityFlow:
+        """The probability flow as a map from noise to standardized data and back; see there.
+
+        A `Bijection` of states in the units of the process, for `n` states if there is a context.
+        """
+        self._units()
+        schedule = self.process.schedule
+        transport = Transport(self._model(self._context(c, n), 1.0), self.process)
+        solver = samplers.DormandPrince(rtol=tolerance, atol=tolerance)
+        self.eval()
+        return samplers.ProbabilityFlow(transport, schedule.t_max, schedule.t_min, solver)
