@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.schedules import Schedule
 
-__all__ = ["NAMES", "Grid", "Karras", "LogSNR", "Uniform", "check"]
+__all__ = ["NAMES", "Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Uniform", "check"]
 
 
 class Grid(ABC):
@@ -147,6 +148,65 @@ def check(times: Sequence[float]) -> list[float]:
     return grid
 
 
+@configurable
+@dataclass(frozen=True)
+class Quadratic(Grid):
+    """Equal steps in the square root of time (Song, Meng & Ermon 2021): finer towards the data.
+
+    >>> from pushforward.schedules import VP
+    >>> [round(t, 3) for t in Quadratic()(VP(), 2, start=1.0, stop=0.0)]
+    [1.0, 0.25, 0.0]
+    """
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        return (math.sqrt(start) + (math.sqrt(stop) - math.sqrt(start)) * u).square()
+
+
+@configurable
+@dataclass(frozen=True)
+class Placed(Grid):
+    """Steps along a curve in the log signal-to-noise ratio: what `samplers.fit_grid` returns.
+
+    Args:
+        log_snrs: increasing values of the log signal-to-noise ratio, the knots of the curve.
+        fractions: the fraction of the steps that is done at each, from 0 to 1.
+
+    Raises `InputError` unless both increase and have the same length.
+
+    >>> from pushforward.schedules import Rectified
+    >>> half = Placed((-4.0, 0.0, 4.0), (0.0, 0.5, 1.0))
+    >>> [round(t, 3) for t in half(Rectified(), 2, start=0.9, stop=0.1)]
+    [0.9, 0.5, 0.1]
+    """
+
+    log_snrs: tuple[float, ...]
+    fractions: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("log_snrs", "fractions"):
+            values = tuple(float(value) for value in getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) < 2 or any(not b > a for a, b in pairwise(values)):
+                raise InputError(f"{name} must increase, at least two of them, not {values}")
+        if len(self.log_snrs) != len(self.fractions):
+            raise InputError(
+                f"a curve has as many fractions as knots, not {len(self.fractions)} and "
+                f"{len(self.log_snrs)}"
+            )
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        first, last = float(_log_snr(schedule, start)), float(_log_snr(schedule, stop))
+        # Beyond its ends the curve goes straight on.
+        knots = [min(first, self.log_snrs[0] - 1e-9), *self.log_snrs]
+        knots.append(max(last, self.log_snrs[-1] + 1e-9))
+        low = self.fractions[0] - (self.log_snrs[0] - knots[0]) / len(knots)
+        high = self.fractions[-1] + (knots[-1] - self.log_snrs[-1]) / len(knots)
+        done = [low, *self.fractions, high]
+        begin, end = np.interp([first, last], knots, done)
+        places = np.interp(begin + (end - begin) * u.numpy(), done, knots)
+        return schedule.time_at_log_snr(torch.from_numpy(places))
+
+
 def _log_snr(schedule: Schedule, t: float) -> Tensor:
     value = torch.tensor(schedule.log_snr(t), dtype=torch.float64)
     if not torch.isfinite(value):
@@ -157,4 +217,9 @@ def _log_snr(schedule: Schedule, t: float) -> Tensor:
     return value
 
 
-NAMES: dict[str, type[Grid]] = {"uniform": Uniform, "log-snr": LogSNR, "karras": Karras}
+NAMES: dict[str, type[Grid]] = {
+    "uniform": Uniform,
+    "quadratic": Quadratic,
+    "log-snr": LogSNR,
+    "karras": Karras,
+}

@@ -48,12 +48,25 @@ GAUSSIAN_SAMPLERS = [
     name for name in samplers.NAMES if name not in {"tau-leap", "pinned", "langevin"}
 ]
 DETERMINISTIC = {
-    *("euler", "ddim", "heun", "edm", "dpm++2m", "dpm++3m", "deis", "unipc", "unipc3", "rk45")
+    *(
+        "euler",
+        "ddim",
+        "heun",
+        "edm",
+        "ab2",
+        "ab3",
+        "dpm++2m",
+        "dpm++3m",
+        "deis",
+        "unipc",
+        "unipc3",
+        "rk45",
+    )
 }
 # Of second order and above: fewer steps do.
 HIGHER_ORDER = {
     *("heun", "edm", "dpm++2m", "dpm++3m", "dpm++2m-sde", "dpm++3m-sde"),
-    *("deis", "unipc", "unipc3"),
+    *("ab2", "ab3", "deis", "unipc", "unipc3"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward import grids, parametrizations, samplers, weightings
+from pushforward import config, grids, parametrizations, samplers, weightings
 from pushforward import times as time_laws
 from pushforward._random import resolve
 from pushforward._shapes import combine
@@ -45,6 +45,7 @@ class Diffusion(Noising):
             the network's own output.
         label_dropout: the fraction of labels hidden in training (label -1), which
             classifier-free guidance needs. Only for networks with `num_classes`.
+        grid: where samplers step unless told otherwise; `fit_grid` fits it to the trained model.
         event_shape: the shape of one data point, if known before training.
 
     States cross this class in data units; the shift and scale that `standardize` fits are kept and
@@ -64,6 +65,7 @@ class Diffusion(Noising):
         times: str | time_laws.TimeLaw = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
+        grid: str | grids.Grid = "log-snr",
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(event_shape)
@@ -78,6 +80,7 @@ class Diffusion(Noising):
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
+        self.grid: grids.Grid = named(grid, grids.NAMES, "grid")
         self.weight = named(weight, weightings.NAMES, "weighting")
         self.times = named(times, time_laws.NAMES, "law of training times")
         table = named(predict, parametrizations.NAMES, "prediction")
@@ -134,7 +137,7 @@ class Diffusion(Noising):
         n: int,
         c: Any = None,
         *,
-        sampler: str | Sampler = "dpm++2m",
+        sampler: str | Sampler = "ab3",
         steps: int = 20,
         grid: str | grids.Grid | None = None,
         start: float | None = None,
@@ -153,7 +156,7 @@ class Diffusion(Noising):
             c: a label for all, or labels `(n,)`; `None` for the unconditional model.
             sampler: a short name (`pushforward list samplers`) or a sampler.
             steps: steps of the sampler; the last one is the final denoising, if there is one.
-            grid: where the steps are; equal in log-SNR by default.
+            grid: where the steps are; by default the model's own.
             start: the first time, where the prior is drawn; the schedule's `t_max` by default.
             stop: the early stopping time; the schedule's `t_min` by default.
             denoise: replace the state at `stop` by its posterior mean, which removes the noise
@@ -196,13 +199,38 @@ class Diffusion(Noising):
         return self._units()(requests.finite(torch.cat(out)))
 
     @torch.no_grad()
+    def fit_grid(
+        self,
+        c: Any = None,
+        *,
+        steps: int = 10,
+        sampler: str | Sampler = "ab3",
+        n: int = 64,
+        guidance: float = 1.0,
+        seed: int | None = 0,
+    ) -> grids.Placed:
+        """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
+
+        Takes some 130 evaluations of `n` states, for a sampler without noise at a number of
+        `steps`; see `samplers.fit_grid`.
+        """
+        generator = resolve(seed, None, self.device)
+        transport = Transport(self._model(self._context(c, n), guidance), self.process)
+        prior = self._prior(n, self.process.schedule.t_max, generator)
+        rule = samplers.resolve(sampler)
+        with self._evaluating():
+            self.grid = samplers.fit_grid(transport, prior, steps=steps, sampler=rule)
+        config.amend(self, grid=self.grid)
+        return self.grid
+
+    @torch.no_grad()
     def trajectory(
         self,
         n: int,
         c: Any = None,
         *,
         frames: int = 8,
-        sampler: str | Sampler = "dpm++2m",
+        sampler: str | Sampler = "ab3",
         steps: int = 40,
         guidance: float = 1.0,
         seed: int | None = None,

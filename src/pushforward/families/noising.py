@@ -31,6 +31,7 @@ class Noising(Family):
     """A family with a `Gaussian` process and a model of its posterior mean."""
 
     process: Gaussian
+    grid: grids.Grid
 
     @abstractmethod
     def _model(self, context: Tensor | None, guidance: float) -> Model:
@@ -43,7 +44,7 @@ class Noising(Family):
     def _grid(
         self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
     ) -> list[float]:
-        rule = named(grid or "log-snr", grids.NAMES, "grid")
+        rule = named(grid or self.grid, grids.NAMES, "grid")
         return rule(self.process.schedule, steps, start=start, stop=stop)
 
     def _finite(self, x: Tensor) -> Tensor:
@@ -81,7 +82,7 @@ class Noising(Family):
         Raises `InputError` for states that are not finite, or arguments that do not fit.
         """
         z = self._finite(x)
-        times = self._grid(None, steps, None, stop)[::-1]
+        times = self._grid("log-snr", steps, None, stop)[::-1]
         generator = resolve(seed, generator, self.device)
         labels = self._context(c, len(z))
         prior = self.process.prior(tuple(z.shape[1:]), times[-1])
@@ -139,7 +140,7 @@ class Noising(Family):
         if isinstance(schedule, Chain):
             times = [k / len(schedule.betas) for k in range(1, len(schedule.betas) + 1)]
         else:
-            times = self._grid(None, steps - 1, None, None)[::-1]
+            times = self._grid("log-snr", steps - 1, None, None)[::-1]
         width = None if level is None else level / units.scale.expand(units.event_shape)
         transport = Transport(self._model(self._context(c, len(z)), 1.0), self.process)
         with self._evaluating():

@@ -14,6 +14,7 @@ from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.euler import Euler
+from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
@@ -46,6 +47,7 @@ __all__ = [
     "Rule",
     "VariationalBound",
     "continuous_bound",
+    "fit_grid",
     "log_prob",
     "resolve",
     "run",
@@ -64,6 +66,8 @@ NAMES: dict[str, Sampler] = {
     "edm": EDMStochastic(churn=0.0),
     "edm-sde": EDMStochastic(),
     "exponential": Multistep(order=1, predict="noise", churn=1.0),
+    "ab2": Multistep(order=2, predict="noise"),
+    "ab3": Multistep(order=3, predict="noise"),
     "dpm++2m": Multistep(order=2),
     "dpm++3m": Multistep(order=3),
     "dpm++2m-sde": Multistep(order=2, churn=1.0),

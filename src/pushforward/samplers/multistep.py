@@ -68,8 +68,9 @@ class Multistep(Rule):
     by the next one; a step to `sigma = 0` takes the last prediction alone, which is exact.
 
     Args:
-        order: predictions per step, 1 to 3, and the order of the probability flow. With churn the
-            weak order on normal data is the smaller of this and 2.
+        order: predictions per step, 1 to 3, and the order of the probability flow; 3 is taken for 2
+            on grids of fewer than 7 steps, where far extrapolation does harm. With churn the weak
+            order on normal data is the smaller of this and 2.
         predict: whether the posterior mean (`data`) or the `noise` is a polynomial. `data` is safer
             with few steps and with guidance.
         churn: 0 for the probability flow, 1 for the reverse SDE.
@@ -142,14 +143,18 @@ class Multistep(Rule):
         return State(end, _Memory(predictions, base))
 
 
+_FEW_STEPS = 7
+
+
 @lru_cache(maxsize=64)
 def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple[_Row, ...]:
+    order = rule.order if len(grid) > _FEW_STEPS else min(rule.order, 2)
     rows: list[_Row] = []
     correct: tuple[Weight, ...] = ()
     for k, (t, s) in enumerate(pairwise(grid)):
         now, then = schedule.at(t), schedule.at(s)
         # Before the first step of order two there is one prediction, and so on.
-        past = grid[max(0, k + 1 - rule.order) : k + 1][::-1]
+        past = grid[max(0, k + 1 - order) : k + 1][::-1]
         end = then.sigma == 0.0
         keep: Weight
         gains: tuple[Weight, ...]
@@ -166,7 +171,7 @@ def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple
             read = (1 / now.sigma, -now.alpha / now.sigma)
         rows.append(_Row(t, read, correct, keep, gains, std))
         # The first steps are of low order; without correction they would spoil that of the whole.
-        corrected = (rule.corrector or k + 1 < rule.order) and not end
+        corrected = (rule.corrector or k + 1 < order) and not end
         correct = _gains(rule, schedule, t, s, (s, *past)) if corrected else ()
     return tuple(rows)
 
