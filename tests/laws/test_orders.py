@@ -39,6 +39,8 @@ DETERMINISTIC: list[tuple[Rule, int]] = [
     (Multistep(3), 3),
     (Multistep(2, corrector=True), 3),
     (Multistep(3, corrector=True), 4),
+    (Multistep(2, integral="midpoint"), 2),
+    (Multistep(2, integral="midpoint", corrector=True), 3),
     (Multistep(2, predict="noise"), 2),
     (Multistep(3, predict="noise"), 3),
     (Multistep(2, predict="noise", clock="time"), 2),

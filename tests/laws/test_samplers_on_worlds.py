@@ -53,8 +53,7 @@ DETERMINISTIC = {
         "ddim",
         "heun",
         "edm",
-        "ab2",
-        "ab3",
+        "adams",
         "dpm++2m",
         "dpm++3m",
         "deis",
@@ -66,7 +65,7 @@ DETERMINISTIC = {
 # Of second order and above: fewer steps do.
 HIGHER_ORDER = {
     *("heun", "edm", "dpm++2m", "dpm++3m", "dpm++2m-sde", "dpm++3m-sde"),
-    *("ab2", "ab3", "deis", "unipc", "unipc3"),
+    *("adams", "deis", "unipc", "unipc3"),
 }
 
 

@@ -18,7 +18,7 @@ def evaluate(
     context: typer.Context,
     run: Run,
     n: Annotated[int, typer.Option("-n", "--n", help="Samples to draw.")] = 1000,
-    sampler: Sampler = "ab3",
+    sampler: Sampler = "adams",
     steps: Steps = 20,
     seed: Seed = 0,
     data: Annotated[str | None, typer.Option(help="The run's data, if it has moved.")] = None,

@@ -19,7 +19,7 @@ def sample(
     out: Annotated[
         Path, typer.Option(help="A .npz, .npy, .csv or .png file.", metavar="FILE")
     ] = Path("samples.npz"),
-    sampler: Sampler = "ab3",
+    sampler: Sampler = "adams",
     steps: Steps = 20,
     seed: Seed = 0,
     label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,

@@ -30,6 +30,7 @@ from pushforward.samplers.variational import (
 )
 
 __all__ = [
+    "DEFAULT",
     "NAMES",
     "AdaptiveSDE",
     "Ancestral",
@@ -55,6 +56,9 @@ __all__ = [
     "variational_bound",
 ]
 
+DEFAULT = Multistep(order=2, predict="noise", corrector=True, clock="time", integral="midpoint")
+"""What a model samples with unless told otherwise: see `benchmarks/solver_error.py`."""
+
 NAMES: dict[str, Sampler] = {
     "euler": Euler(),
     "sde": Euler(churn=1.0),
@@ -66,14 +70,13 @@ NAMES: dict[str, Sampler] = {
     "edm": EDMStochastic(churn=0.0),
     "edm-sde": EDMStochastic(),
     "exponential": Multistep(order=1, predict="noise", churn=1.0),
-    "ab2": Multistep(order=2, predict="noise"),
-    "ab3": Multistep(order=3, predict="noise"),
-    "dpm++2m": Multistep(order=2),
+    "adams": DEFAULT,
+    "dpm++2m": Multistep(order=2, integral="midpoint"),
     "dpm++3m": Multistep(order=3),
-    "dpm++2m-sde": Multistep(order=2, churn=1.0),
+    "dpm++2m-sde": Multistep(order=2, churn=1.0, integral="midpoint"),
     "dpm++3m-sde": Multistep(order=3, churn=1.0),
     "deis": Multistep(order=3, predict="noise", clock="time"),
-    "unipc": Multistep(order=2, corrector=True),
+    "unipc": Multistep(order=2, corrector=True, integral="midpoint"),
     "unipc3": Multistep(order=3, corrector=True),
     "pc": PredictorCorrector(),
     "langevin": AnnealedLangevin(),

@@ -25,6 +25,7 @@ from pushforward.samplers.rule import gaussian_schedule
 
 __all__ = ["fit_grid"]
 
+_ACCURATE = Multistep(order=2, predict="noise", corrector=True, clock="time", integral="midpoint")
 _REFERENCE_STEPS = 60
 _MIXTURES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
 
@@ -47,7 +48,7 @@ def fit_grid(
         transport: the model and its `Gaussian` process.
         x: states of the prior at `start`, `(B, *event)`.
         steps: the steps to fit for. The grid that comes back takes any number.
-        sampler: a sampler without noise of its own; exponential Adams-Bashforth by default.
+        sampler: a sampler without noise of its own; the default of `Diffusion.sample` without one.
         start: where the grid starts, the schedule's `t_max` by default.
         stop: where it ends, the schedule's `t_min` by default.
 
@@ -59,7 +60,7 @@ def fit_grid(
     model, process = transport
     ends = LogSNR()(process.schedule, 1, start=start, stop=stop)
     schedule = gaussian_schedule(process, ends, "a fitted grid")
-    rule = Multistep(order=3, predict="noise") if sampler is None else sampler
+    rule = _ACCURATE if sampler is None else sampler
     noises: list[Tensor] = []
 
     def watched(x_t: Tensor, t: Any, c: Any = None) -> Tensor:
@@ -69,8 +70,7 @@ def fit_grid(
         return pred
 
     fine = LogSNR()(schedule, _REFERENCE_STEPS, start=ends[0], stop=ends[1])
-    accurate = Multistep(order=2, predict="noise", corrector=True)
-    exact = model(run(accurate, Transport(watched, process), x, fine), ends[1])
+    exact = model(run(_ACCURATE, Transport(watched, process), x, fine), ends[1])
     levels = np.array([0.5 * float(schedule.log_snr(t)) for t in fine])
     density = _density(torch.stack(noises), levels)
     found: tuple[float, Placed] | None = None
