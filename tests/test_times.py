@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy import stats
 
-from pushforward import schedules, times
+from pushforward import parametrizations, schedules, times, weightings
 from pushforward.config import build, describe
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 
 VP = schedules.VP()
 
@@ -53,6 +53,43 @@ def test_log_normal_noise_levels() -> None:
         1.2,
     )
     assert stats.kstest(level[inside].numpy(), law.cdf).pvalue > 1e-3
+
+
+DENSITIES = [times.Uniform(), times.LogSNR(), times.LogNormal(), times.LogitNormal()]
+
+
+@pytest.mark.parametrize("law", DENSITIES, ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize("schedule", [VP, schedules.Cosine()], ids=lambda s: type(s).__name__)
+def test_densities_are_those_of_the_draws(law: times.TimeLaw, schedule) -> None:
+    # The integral of the density up to a time is the fraction of draws below it.
+    t = torch.linspace(schedule.t_min, schedule.t_max, 200_001, dtype=torch.float64)[1:-1]
+    below = law.density(t, schedule).cumsum(0) * (t[1] - t[0])
+    draws = _draw(law, 40_000, schedule).double()
+    for k in (40_000, 100_000, 160_000):
+        share = float((draws <= t[k]).double().mean())
+        # Four standard errors, and what the ends of the schedule cut off.
+        assert float(below[k]) == pytest.approx(share, abs=0.015)
+
+
+def test_importance_sampling_keeps_the_expectation_and_tames_the_variance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = weightings.Likelihood()
+
+    def estimate(law: times.TimeLaw) -> torch.Tensor:
+        t = law.sample(100_000, VP, generator=generator).double()
+        more = law.weights(t, VP)
+        # The error of the data of a typical model: that of the noise is flat.
+        alpha, sigma = VP(t)
+        values = weight(VP, t, parametrizations.Data()) * (sigma / alpha) ** 2
+        return values if more is None else values * more
+
+    plain, better = estimate(times.Uniform()), estimate(times.Importance(times.LogSNR()))
+    stderr = float(plain.std()) / math.sqrt(len(plain))
+    assert float(better.mean()) == pytest.approx(float(plain.mean()), abs=4 * stderr)
+    # With this error the weighted loss is constant in log-SNR.
+    assert float(better.std()) < 1e-2 * float(plain.std())
+    with pytest.raises(CapabilityError, match="has no density"):
+        times.Importance(times.Steps(10)).density(torch.tensor([0.5]), VP)
 
 
 def test_every_stratum_has_one_time_in_random_order() -> None:

@@ -36,8 +36,8 @@ def test_help_of_every_command(call) -> None:
 def test_completion_offers_names() -> None:
     code = (
         "import os; os.environ.update(_PUSHFORWARD_COMPLETE='complete_bash', "
-        "COMP_WORDS='pushforward sample run --sampler dp', COMP_CWORD='4')\n"
+        "COMP_WORDS='pushforward sample run --sampler unipc3', COMP_CWORD='4')\n"
         "from pushforward.cli import main; main([])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.split() == ["dpm++2m"]
+    assert done.stdout.split() == ["unipc3"]

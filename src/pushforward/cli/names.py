@@ -22,7 +22,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "families": ("diffusion", "score"),
     "grids": ("uniform", "quadratic", "log-snr", "karras"),
     "guidance": ("classifier-free",),
-    "networks": ("mlp", "unet"),
+    "networks": ("mlp", "unet", "dit"),
     "predictions": ("data", "noise", "v", "score", "velocity", "edm"),
     "processes": (
         "gaussian",

@@ -24,7 +24,8 @@ class Data:
 
     Args:
         x: the data points, `(N, *event)`, float32; images are `(N, C, H, W)`.
-        c: class labels, `(N,)`, int64 and not negative; `None` without labels.
+        c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite;
+            `None` without.
         name: what reports call the data.
         kind: `"vector"` or `"image"`.
         levels: how many equally spaced values `x` can take, from `value_range[0]` to
@@ -94,6 +95,10 @@ class Data:
         if self.c is None:
             if self.classes:
                 raise InputError(f"classes {self.classes} were given without labels c")
+            return
+        if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self.x):
+            if self.classes or not bool(self.c.isfinite().all()):
+                raise InputError("contexts c are finite numbers, without classes")
             return
         if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self.x),):
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,8 @@ class Diffusion(Noising):
 
     Args:
         net: any module `net(x, t, c)` that returns the shape of `x`, with `t` of shape `(B,)` and
-            `c` labels `(B,)` or `None`; without an attribute `num_classes`, any `c` `(B, ...)`.
+            `c` labels `(B,)`, contexts `(B, context)` or `None`; without an attribute
+            `num_classes`, any `c` `(B, ...)`.
         process: how noise is added; variance preserving by default.
         predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
             parametrization.
@@ -44,7 +46,8 @@ class Diffusion(Noising):
         weight: how errors at different times count (`weightings`); by default each as the error of
             the network's own output.
         label_dropout: the fraction of labels hidden in training (label -1), which
-            classifier-free guidance needs. Only for networks with `num_classes`.
+            classifier-free guidance needs; of contexts likewise (a row of NaN). Only for networks
+            with `num_classes` or `context`.
         grid: where samplers step unless told otherwise; `fit_grid` fits it to the trained model.
         event_shape: the shape of one data point, if known before training.
 
@@ -95,9 +98,18 @@ class Diffusion(Noising):
         return getattr(self.denoiser.net, "num_classes", None)
 
     @property
+    def context_size(self) -> int | None:
+        """The length of the contexts that the network takes, `None` if it takes none."""
+        return getattr(self.denoiser.net, "context_size", None)
+
+    @property
+    def _conditional(self) -> bool:
+        return self.num_classes is not None or self.context_size is not None
+
+    @property
     def capabilities(self) -> Capabilities:
         """Samples, log-densities by the probability-flow ODE, labels if the network takes them."""
-        return Capabilities(True, "ode", self.num_classes is not None)
+        return Capabilities(True, "ode", self._conditional)
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -269,7 +281,7 @@ class Diffusion(Noising):
     def _model(self, context: Tensor | None, guidance: float) -> Model:
         """The denoiser with its context, guided; `CapabilityError` for what it never learned."""
         free = context is None or guidance != 1.0
-        if free and self.num_classes is not None and self.label_dropout == 0:
+        if free and self._conditional and self.label_dropout == 0:
             raise CapabilityError(
                 "this model never trained without labels (label_dropout=0): give c= and leave "
                 "guidance at 1, or train it with label_dropout=0.1"
@@ -285,16 +297,19 @@ class Diffusion(Noising):
         """What the network is told beside the time, one row per state, checked."""
         if c is None:
             return None
+        if self.context_size is not None:
+            return requests.vectors(c, n, self.context_size, self.device)
         if hasattr(self.denoiser.net, "num_classes"):
             return requests.labels(c, n, self.num_classes, self.device)
         return requests.context(c, n, self.device)
 
     def _hidden(self, c: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
         """Labels, in training some of them hidden, which teaches the model without labels too."""
-        if c is None or self.num_classes is None or not self.training or self.label_dropout == 0:
+        if c is None or not self._conditional or not self.training or self.label_dropout == 0:
             return c
-        hidden = torch.rand(c.shape, generator=generator, device=c.device) < self.label_dropout
-        return torch.where(hidden, NULL_LABEL, c)
+        shape = (len(c),) + (1,) * (c.ndim - 1)
+        hidden = torch.rand(shape, generator=generator, device=c.device) < self.label_dropout
+        return torch.where(hidden, NULL_LABEL if self.context_size is None else math.nan, c)
 
     def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
         units = self._units()

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance.classifier_free import NULL_LABEL
 
-__all__ = ["batches", "context", "finite", "labels", "solver_steps"]
+__all__ = ["batches", "context", "finite", "labels", "solver_steps", "vectors"]
 
 
 def solver_steps(steps: int, denoise: bool) -> int:
@@ -72,6 +72,25 @@ def labels(c: Any, n: int, classes: int | None, device: torch.device) -> Tensor:
         if low < NULL_LABEL or high >= classes:
             raise InputError(f"labels lie in 0..{classes - 1}, not in {low}..{high}")
     return found
+
+
+def vectors(c: Any, n: int, size: int, device: torch.device) -> Tensor:
+    """Contexts `(n, size)`, from one for all or one per state.
+
+    Raises `InputError` for other shapes or anything but numbers.
+
+    >>> vectors([1.0, 2.0], 3, 2, torch.device("cpu")).shape
+    torch.Size([3, 2])
+    """
+    try:
+        found = torch.as_tensor(c, device=device).to(torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"a context is {size} numbers, not {c!r}") from None
+    if found.shape not in ((size,), (n, size)):
+        raise InputError(
+            f"a context has shape ({size},) for all or ({n}, {size}), not {tuple(found.shape)}"
+        )
+    return found.expand(n, size)
 
 
 def context(c: Any, n: int, device: torch.device) -> Tensor:

@@ -1,13 +1,15 @@
 """Networks `net(x, t, c)` that return the shape of `x`. Any module with that signature will do.
 
 `t` has shape `(B,)` or `()`; `c` holds integer labels `(B,)`, with -1 (or `None` for all) for the
-learned "no label" of classifier-free guidance.
+learned "no label" of classifier-free guidance, or vectors `(B, context)`, with a row of NaN (or
+`None`) for none.
 """
 
 from pushforward.nn.default import default_network
+from pushforward.nn.dit import DiT
 from pushforward.nn.mlp import MLP
 from pushforward.nn.unet import UNet
 
-__all__ = ["MLP", "NAMES", "UNet", "default_network"]
+__all__ = ["MLP", "NAMES", "DiT", "UNet", "default_network"]
 
-NAMES: dict[str, type] = {"mlp": MLP, "unet": UNet}
+NAMES: dict[str, type] = {"mlp": MLP, "unet": UNet, "dit": DiT}

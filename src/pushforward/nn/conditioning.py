@@ -1,4 +1,4 @@
-"""How a network is told the time and the label."""
+"""How a network is told the time and, if it takes one, a label or a context."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ __all__ = ["Conditioning"]
 
 
 class Conditioning(nn.Module):
-    """Features of time and label, `(B, width)`.
+    """Features of time and label or context, `(B, width)`.
 
     Time enters through sines and cosines of geometrically spaced frequencies (Vaswani et al. 2017),
-    the label through a learned vector, with one more for "no label".
+    a label through a learned vector, with one more for "no label"; a context, a vector of numbers
+    such as a measurement, through a linear map, with a learned vector for "no context".
 
     Args:
         width: the number of features.
         num_classes: the number of labels, or `None`.
+        context: the length of a context, or `None`.
         frequencies: the number of frequencies, from half a turn over [0, 1] to `highest` turns.
         highest: the highest frequency; higher tells nearer times apart.
 
-    Raises `InputError` for fewer than one label.
+    Raises `InputError` for fewer than one label or number, or for both.
 
     >>> Conditioning(16, num_classes=3)(torch.rand(2), torch.tensor([0, -1]), batch=2).shape
+    torch.Size([2, 16])
+    >>> Conditioning(16, context=5)(torch.rand(2), torch.randn(2, 5), batch=2).shape
     torch.Size([2, 16])
     """
 
@@ -36,21 +40,30 @@ class Conditioning(nn.Module):
         self,
         width: int,
         num_classes: int | None = None,
+        context: int | None = None,
         frequencies: int = 32,
         highest: float = 64.0,
     ) -> None:
         super().__init__()
-        if num_classes is not None and num_classes < 1:
-            raise InputError(f"num_classes must be positive, or None, not {num_classes}")
+        if num_classes is not None and context is not None:
+            raise InputError(
+                f"a network takes labels or a context, not both (num_classes={num_classes}, "
+                f"context={context}): put the label into the context"
+            )
+        for name, value in (("num_classes", num_classes), ("context", context)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be positive, or None, not {value}")
         turns = torch.logspace(math.log10(0.5), math.log10(highest), frequencies)
         self.register_buffer("frequencies", 2 * math.pi * turns, persistent=False)
         self.time = nn.Sequential(nn.Linear(2 * frequencies, width), nn.SiLU())
         self.mix = nn.Linear(width, width)
         self.num_classes = num_classes
         self.label = None if num_classes is None else nn.Embedding(num_classes + 1, width)
+        self.context = None if context is None else _Context(context, width)
 
     def forward(self, t: Tensor, c: Tensor | None, batch: int) -> Tensor:
-        """Features for times `(B,)` or `()` and labels `(B,)` in -1..num_classes-1, or `None`.
+        """Features for times `(B,)` or `()` and labels `(B,)` in -1..num_classes-1, or contexts
+        `(B, context)`, a row of NaN for none, or `None` for all.
 
         One row of features, `(1, width)`, if all states share their time and have no label. Raises
         `InputError` for other shapes, for labels out of range or where none are taken.
@@ -63,8 +76,10 @@ class Conditioning(nn.Module):
         features = self.time(torch.cat([angle.sin(), angle.cos()], -1))
         if self.label is not None:
             features = features + self._label(self.label, c, batch)
+        elif self.context is not None:
+            features = features + self.context(c, batch)
         elif c is not None:
-            raise InputError("this network takes no labels: make it with num_classes=")
+            raise InputError("this network takes no labels: make it with num_classes= or context=")
         return self.mix(features)
 
     def _label(self, table: nn.Embedding, c: Tensor | None, batch: int) -> Tensor:
@@ -83,3 +98,24 @@ class Conditioning(nn.Module):
             raise InputError(
                 f"labels lie in 0..{highest} (or -1 for none), not in {found}"
             ) from None
+
+
+class _Context(nn.Module):
+    """A linear map of vectors, and a learned vector in the place of those with a NaN."""
+
+    def __init__(self, numbers: int, width: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.map = nn.Linear(numbers, width)
+        self.nothing = nn.Parameter(torch.zeros(1, width))
+
+    def forward(self, c: Tensor | None, batch: int) -> Tensor:
+        if c is None:
+            return self.nothing
+        if c.shape != (batch, self.numbers) or not c.is_floating_point():
+            raise InputError(
+                f"a context is floating-point of shape ({batch}, {self.numbers}), not {c.dtype} of "
+                f"shape {tuple(c.shape)}"
+            )
+        missing = c.isnan().any(-1, keepdim=True)
+        return torch.where(missing, self.nothing, self.map(c.nan_to_num()))

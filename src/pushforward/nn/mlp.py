@@ -22,6 +22,7 @@ class MLP(nn.Module):
         width: hidden units per layer.
         depth: hidden layers.
         num_classes: the number of labels for conditional models.
+        context: the length of a context vector in their place.
 
     Raises `InputError` for sizes below one, or states of another shape.
 
@@ -39,6 +40,7 @@ class MLP(nn.Module):
         width: int = 128,
         depth: int = 3,
         num_classes: int | None = None,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         self.event_shape = (event,) if isinstance(event, int) else tuple(event)
@@ -46,7 +48,8 @@ class MLP(nn.Module):
         if dim < 1 or width < 1 or depth < 1:
             raise InputError(f"event {event}, width {width} and depth {depth} must be positive")
         self.num_classes = num_classes
-        self.conditioning = Conditioning(width, num_classes)
+        self.context_size = context
+        self.conditioning = Conditioning(width, num_classes, context)
         self.first = nn.Linear(dim, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, dim)

@@ -64,6 +64,7 @@ class UNet(nn.Module):
         blocks: residual blocks per level.
         num_classes: the number of labels for conditional models.
         dropout: inside the blocks.
+        context: the length of a context vector in the place of labels.
 
     Images whose sides are no multiple of the total reduction are padded and cropped inside.
     Raises `InputError` for sizes below one or images of other channels.
@@ -83,6 +84,7 @@ class UNet(nn.Module):
         blocks: int = 2,
         num_classes: int | None = None,
         dropout: float = 0.0,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         multipliers = tuple(multipliers)
@@ -95,7 +97,8 @@ class UNet(nn.Module):
             raise InputError(f"dropout is a fraction in [0, 1), not {dropout}")
         self.channels, self.num_classes = channels, num_classes
         features = 4 * width
-        self.conditioning = Conditioning(features, num_classes)
+        self.context_size = context
+        self.conditioning = Conditioning(features, num_classes, context)
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         sizes = [width]
         here = width

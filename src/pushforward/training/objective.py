@@ -81,6 +81,16 @@ def check_labels(model: Any, data: Data) -> None:
     """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
     if not model.capabilities.conditional:
         return
+    size = getattr(model, "context_size", None)
+    if size is not None:
+        found = None if data.c is None else tuple(data.c.shape[1:])
+        if found != (size,):
+            raise InputError(
+                f"the model takes contexts of {size} numbers, but {data.name} has "
+                f"{'none' if found is None else f'c of shape (N, *{found})'}: give "
+                "Data(x, c=contexts)"
+            )
+        return
     known = getattr(model, "num_classes", None)
     if data.num_classes is None:
         raise InputError(

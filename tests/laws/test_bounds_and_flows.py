@@ -1,0 +1,228 @@
+"""The variational bound, the adaptive likelihood and the flow, against exact densities."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward import Transport, grids, samplers, schedules
+from pushforward.distributions import GaussianMixture
+from pushforward.errors import InputError
+from pushforward.metrics import observed_order
+from pushforward.processes import Gaussian
+from pushforward.worlds import MixtureWorld
+
+WORLD = MixtureWorld(
+    GaussianMixture(torch.tensor([[1.5, -1.0], [-1.0, 0.5]], dtype=torch.float64), 0.25)
+)
+SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.VE(sigma_max=30.0), schedules.OU()]
+
+
+def _world(schedule: schedules.Schedule) -> tuple[Gaussian, Transport]:
+    process = Gaussian(schedule)
+    return process, Transport(WORLD.model(process), process)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
+def test_the_bound_of_the_exact_model_is_tight_for_many_steps(schedule) -> None:
+    # Cross-entropy of the data: the mean of -log p over exact samples, the same for the bound.
+    _, transport = _world(schedule)
+    x = WORLD.data.sample(6000, seed=0)
+    exact = -WORLD.data.log_prob(x)
+    gaps = []
+    for steps in (100, 200):
+        times = grids.LogSNR()(schedule, steps)[::-1]
+        bound = samplers.variational_bound(transport, x, times, seed=1)
+        assert bound.steps.shape == (steps, len(x))
+        assert bound.bits_per_dim == pytest.approx((bound.total / (2 * math.log(2))).numpy())
+        gaps.append(bound.total - exact)
+    # The gap is positive and of first order in the step, so twice the second is the first.
+    left = 2 * gaps[1] - gaps[0]
+    stderr = float(left.std()) / len(x) ** 0.5
+    assert float(gaps[0].mean()) > float(gaps[1].mean()) > 0
+    assert float(left.mean()) == pytest.approx(0.0, abs=0.03 + 4 * stderr)
+
+
+def test_the_gap_falls_at_rate_one_in_the_number_of_steps() -> None:
+    # On normal data every term is known: E |x_0 - E[x_0 | x_t]|^2 is the posterior variance.
+    schedule, v = schedules.VP(), 0.49
+    process = Gaussian(schedule)
+    gaps, steps = [], (16, 32, 64, 128)
+    for n in steps:
+        times = grids.LogSNR()(schedule, n)[::-1]
+        last, first = schedule.at(times[-1]), schedule.at(times[0])
+        total = 0.5 * v * (last.alpha / last.sigma) ** 2
+        for s, t in pairwise(times):
+            kernel, k = process.pinned(t, s), schedule.at(t)
+            error = 1 / (1 / v + (k.alpha / k.sigma) ** 2)
+            total += 0.5 * (kernel.gain / kernel.std) ** 2 * error
+        scale = (first.sigma / first.alpha) ** 2
+        left = 1 / (1 / v + 1 / scale)
+        total += 0.5 * left / scale + 0.5 * math.log(2 * math.pi * scale)
+        gaps.append(total - 0.5 * math.log(2 * math.pi * math.e * v))
+    assert all(gap > 0 for gap in gaps)
+    assert observed_order(steps, gaps).value == pytest.approx(1.0, abs=0.25)
+    # And the function finds the same numbers.
+    world = MixtureWorld(GaussianMixture(torch.zeros(1, 1, dtype=torch.float64), v))
+    x = world.data.sample(20_000, seed=0)
+    transport = Transport(world.model(process), process)
+    times = grids.LogSNR()(schedule, 16)[::-1]
+    found = samplers.variational_bound(transport, x, times, seed=1).total
+    expected = gaps[0] + 0.5 * math.log(2 * math.pi * math.e * v)
+    assert float(found.mean()) == pytest.approx(expected, abs=4 * float(found.std()) / 20_000**0.5)
+
+
+def test_many_steps_tend_to_the_continuous_bound() -> None:
+    schedule = schedules.VP()
+    _, transport = _world(schedule)
+    x = WORLD.data.sample(2000, seed=0)
+    limit, stderr = samplers.continuous_bound(
+        transport, x, schedule.t_max, schedule.t_min, draws=256, seed=2
+    )
+    gaps, steps = [], (64, 128, 256)
+    for n in steps:
+        times = grids.LogSNR()(schedule, n)[::-1]
+        bound = samplers.variational_bound(transport, x, times, seed=3)
+        gaps.append(float((bound.steps.sum(0) - limit).mean()))
+    assert gaps[0] > gaps[1] > gaps[2]
+    # Of first order, up to the errors of both means.
+    noise = 4 * float(stderr.square().mean().sqrt()) / len(x) ** 0.5
+    assert 2 * gaps[2] - gaps[1] == pytest.approx(0.0, abs=0.1 + noise)
+
+
+def test_the_forward_variance_costs_more_and_a_function_can_be_given() -> None:
+    # The posterior variance is optimal for a point, the forward one for a standard normal law.
+    schedule = schedules.VP()
+    _, transport = _world(schedule)
+    x = WORLD.data.sample(2000, seed=0)
+    times = grids.LogSNR()(schedule, 60)[::-1]
+
+    def total(variance) -> torch.Tensor:
+        return samplers.variational_bound(transport, x, times, variance=variance, seed=1).total
+
+    process = Gaussian(schedule)
+    same = total(lambda x_t, t, s: torch.tensor(process.pinned(t, s).std ** 2))
+    assert torch.allclose(same, total("posterior"))
+    # Beside the exact variance of the step, which is known for this world, both are worse.
+    assert float((total("forward") - total("posterior")).abs().mean()) > 1e-3
+
+
+def test_levels_have_probabilities() -> None:
+    # Data on a lattice: the bound bounds the entropy of the lattice law, here log 4 nats.
+    x = torch.tensor([[-1.5], [-0.5], [0.5], [1.5]], dtype=torch.float64)
+    world = MixtureWorld(GaussianMixture(x, 1e-6))
+    schedule = schedules.VP()
+    process = Gaussian(schedule)
+    transport = Transport(world.model(process), process)
+    times = grids.LogSNR()(schedule, 400)[::-1]
+    many = x.repeat(500, 1)
+    bound = samplers.variational_bound(transport, many, times, bin_width=1.0, seed=0)
+    stderr = float(bound.total.std()) / len(many) ** 0.5
+    assert float(bound.total.mean()) == pytest.approx(math.log(4), abs=0.05 + 4 * stderr)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[:2], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("divergence", ["exact", "hutchinson"])
+def test_the_adaptive_likelihood(schedule, divergence: str) -> None:
+    process, transport = _world(schedule)
+    x = WORLD.data.sample(40, seed=0)
+    prior = WORLD.noised(process, schedule.t_max)
+    exact = WORLD.noised(process, schedule.t_min).log_prob(x)
+    found = samplers.log_prob(
+        transport,
+        prior,
+        x,
+        [schedule.t_min, schedule.t_max],
+        divergence=divergence,
+        probes=64,
+        probe_law="gaussian",
+        tolerance=1e-5,
+        seed=0,
+    )
+    if divergence == "exact":
+        assert found.value == pytest.approx(exact.numpy(), abs=1e-3)
+        assert float(found.error.max()) < 1e-2
+    else:
+        z = (found.value - exact) / found.stderr
+        assert float(z.abs().max()) < 5
+        assert float(z.square().mean()) == pytest.approx(1.0, abs=0.6)
+
+
+def test_the_flow_is_a_bijection_with_the_right_volume() -> None:
+    schedule = schedules.Cosine()
+    process, transport = _world(schedule)
+    flow = samplers.ProbabilityFlow(transport, schedule.t_max, schedule.t_min)
+    x = WORLD.data.sample(50, seed=0)
+    z, log_det = flow.inverse(x)
+    assert torch.allclose(flow(z), x, atol=1e-4)
+    assert torch.allclose(flow.encode(x), z, atol=1e-5)
+    density = WORLD.noised(process, schedule.t_max).log_prob(z) + log_det
+    exact = WORLD.noised(process, schedule.t_min).log_prob(x)
+    assert density == pytest.approx(exact.numpy(), abs=1e-3)
+
+
+def test_adaptive_errors_follow_the_tolerance() -> None:
+    schedule = schedules.VP()
+    process, transport = _world(schedule)
+    x = WORLD.noised(process, 1.0).sample(50, seed=0)
+    ends = [1.0, schedule.t_min]
+    exact = samplers.run(samplers.DormandPrince(1e-9, 1e-9), transport, x, ends)
+    errors = [
+        float((samplers.run(samplers.DormandPrince(tol, tol), transport, x, ends) - exact).norm())
+        for tol in (1e-3, 1e-5, 1e-7)
+    ]
+    assert errors[0] > 10 * errors[1] > 100 * errors[2]
+
+
+def test_a_fitted_grid_is_nearer_and_comes_back_from_a_file(tmp_path) -> None:
+    schedule = schedules.VP()
+    process, transport = _world(schedule)
+    x = WORLD.noised(process, 1.0).sample(300, seed=5)
+    few = WORLD.noised(process, 1.0).sample(48, seed=6)
+    fine = grids.LogSNR()(schedule, 300)
+    exact = samplers.run(samplers.DEFAULT, transport, x, fine)
+    fitted = samplers.fit_grid(transport, few, steps=9)
+    ends = [
+        samplers.run(samplers.DEFAULT, transport, x, rule(schedule, 9))
+        for rule in (grids.LogSNR(), fitted)
+    ]
+    plain, better = ((end - exact).square().mean().sqrt() for end in ends)
+    assert better < 0.8 * plain
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    assert model.fit_grid(n=8, steps=5) is model.grid
+    model.save(tmp_path / "model")
+    again = pf.load(tmp_path / "model")
+    assert again.grid == model.grid
+    assert torch.equal(again.sample(3, seed=0), model.sample(3, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda tr, x: samplers.variational_bound(tr, x, [0.9, 0.1]), "increasing times"),
+        (lambda tr, x: samplers.variational_bound(tr, x, [0.0, 0.5]), "above 0"),
+        (lambda tr, x: samplers.continuous_bound(tr, x, 0.1, 0.9), "0 < stop < start"),
+        (lambda tr, x: samplers.continuous_bound(tr, x, 0.9, 0.1, draws=1), "two draws"),
+        (lambda tr, x: samplers.ProbabilityFlow(tr, 0.1, 0.9), "0 <= stop < start"),
+        (lambda tr, x: samplers.DormandPrince(rtol=0.0), "tolerances must be positive"),
+        (lambda tr, x: samplers.AdaptiveSDE(churn=0.0), "churn must be positive"),
+        (lambda tr, x: samplers.EDMStochastic(churn=-1.0), "churn must be finite"),
+        (lambda tr, x: samplers.PredictorCorrector(snr=1.5), r"snr lies in \(0, 1\)"),
+        (lambda tr, x: samplers.AnnealedLangevin(moves=0), "moves is a whole number"),
+        (lambda tr, x: samplers.Multistep(order=5), "1, 2 or 3, not 5"),
+        (lambda tr, x: samplers.Multistep(predict="v"), "'data' or 'noise'"),
+        (lambda tr, x: samplers.fit_grid(tr, x, steps=2), "nothing to place"),
+        (lambda tr, x: grids.Placed((0.0, 0.0), (0.0, 1.0)), "log_snrs must increase"),
+        (lambda tr, x: grids.Placed((0.0, 1.0), (0.0, 0.5, 1.0)), "as many fractions"),
+    ],
+)
+def test_what_is_refused(call, message: str) -> None:
+    _, transport = _world(schedules.VP())
+    with pytest.raises(InputError, match=message):
+        call(transport, torch.zeros(2, 2, dtype=torch.float64))
