@@ -141,7 +141,7 @@ class Steps(TimeLaw):
 
     >>> from pushforward.schedules import Chain
     >>> generator = torch.Generator().manual_seed(0)
-    >>> Steps(4).sample(3, Chain.linear(4), generator=generator)
+    >>> Steps(4).sample(3, Chain((0.1, 0.2, 0.3, 0.4)), generator=generator)
     tensor([0.5000, 1.0000, 0.2500])
     """
 

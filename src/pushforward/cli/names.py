@@ -77,6 +77,6 @@ def complete(axis: str) -> list[str]:
     """The names that a shell may offer for an option.
 
     >>> complete("schedules")[:2]
-    ['vp', 'cosine']
+    ['vp', 'sub-vp']
     """
     return list(AXES[axis])
