@@ -167,12 +167,31 @@ def test_film_strips() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8))
     x = 4 + 0.1 * torch.randn(100, 2)
     model.standardize(x)
-    times, states = model.trajectory(5, frames=4, steps=10, seed=0)
-    assert len(times) == len(states) == 4
+    times, states, denoised = model.trajectory(5, frames=4, steps=10, seed=0)
+    assert len(times) == len(states) == len(denoised) == 4
     assert times == sorted(times, reverse=True)
+    # The last state, denoised, is the sample.
+    sample = model.sample(5, steps=11, seed=0)
+    assert torch.allclose(denoised[-1], sample, atol=1e-5)
     forward = model.noised(x, [0.0, 0.5, 1.0], seed=0)
     assert torch.allclose(forward[0], x, atol=1e-5)
     assert forward[2].sub(4).abs().mean() < 1.0
+
+
+def test_callbacks_see_each_step_and_its_denoised_states() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    model.standardize(5 + torch.randn(100, 2))
+    seen: list[pf.families.Moment] = []
+    x = model.sample(3, steps=5, seed=0, batch_size=2, callback=seen.append)
+    assert [(m.step, m.rows.stop - m.rows.start) for m in seen] == [
+        *((k, 2) for k in range(5)),
+        *((k, 1) for k in range(5)),
+    ]
+    assert seen[0].time == model.process.schedule.t_max
+    assert seen[4].time == model.process.schedule.t_min
+    assert torch.equal(torch.cat([seen[4].denoised(), seen[9].denoised()]), x)
+    # In data units.
+    assert (seen[0].x - 5).abs().mean() < 2
 
 
 def test_progress_is_reported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from pushforward.estimates import Capabilities
 from pushforward.families import requests
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.noising import Noising
+from pushforward.families.trajectory import Moment, Trajectory
 from pushforward.guidance import ClassifierFree, given
 from pushforward.guidance.classifier_free import NULL_LABEL
 from pushforward.parametrizations import Parametrization
@@ -160,6 +162,7 @@ class Diffusion(Noising):
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
         progress: Progress | None = None,
+        callback: Callable[[Moment], None] | None = None,
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`.
 
@@ -177,6 +180,8 @@ class Diffusion(Noising):
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the network; all at once by default.
             progress: called with the number of finished and of all sampler steps.
+            callback: called with a `Moment` at the prior and after each step of the sampler: the
+                states, and their denoised values for those who ask.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
@@ -194,16 +199,20 @@ class Diffusion(Noising):
         done, total = 0, len(rows) * (len(times) - 1)
         out = []
 
-        def report(k: int, t: float, state: State) -> None:
+        def show(part: slice, transport: Transport, k: int, t: float, state: State) -> None:
             nonlocal done
-            done += 1
-            if progress is not None:
+            done += k > 0
+            if progress is not None and k > 0:
                 progress(done, total)
+            if callback is not None:
+                callback(Moment(k, t, part, state.x, transport, self._units()))
 
         with self._evaluating():
             for part in rows:
                 context = None if labels is None else labels[part]
                 transport = Transport(self._model(context, guidance), self.process)
+                report = partial(show, part, transport)
+                report(0, times[0], State(prior[part]))
                 x = samplers.run(
                     rule, transport, prior[part], times, generator=generator, callback=report
                 )
@@ -246,24 +255,25 @@ class Diffusion(Noising):
         steps: int = 40,
         guidance: float = 1.0,
         seed: int | None = None,
-    ) -> tuple[list[float], Tensor]:
-        """The reverse process as a film strip: times and states `(frames, n, *event)`.
+    ) -> Trajectory:
+        """The reverse process as a film strip: times, states, and what the model makes of them.
 
         From the prior to the last state, equally spaced along the sampler's grid, in data units.
         Raises `InputError` for fewer than two frames or fewer steps than frames.
         """
         if not 2 <= frames <= steps:
             raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
-        times = self._grid(None, steps, None, None)
-        generator = resolve(seed, None, self.device)
-        transport = Transport(self._model(self._context(c, n), guidance), self.process)
-        prior = self._prior(n, times[0], generator)
-        with self._evaluating():
-            states = samplers.trajectory(
-                samplers.resolve(sampler), transport, prior, times, generator=generator
-            )
         chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
-        return [times[k] for k in chosen], torch.stack([self._units()(states[k]) for k in chosen])
+        strip: list[tuple[float, Tensor, Tensor]] = []
+
+        def keep(moment: Moment) -> None:
+            if moment.step in chosen:
+                strip.append((moment.time, moment.x, moment.denoised()))
+
+        asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
+        self.sample(n, c, **asked, denoise=False, seed=seed, callback=keep)
+        times, states, denoised = zip(*strip, strict=True)
+        return Trajectory(list(times), torch.stack(states), torch.stack(denoised))
 
     @torch.no_grad()
     def noised(self, x: Tensor, times: list[float], *, seed: int | None = None) -> Tensor:

@@ -168,7 +168,7 @@ def _strips(look: Look, model: Any, data: Data) -> str:
     stop, start = schedule.t_min, schedule.t_max
     times = [stop + (start - stop) * (k / (_FRAMES - 1)) ** 1.5 for k in range(_FRAMES)]
     forward = model.noised(data.x[:count], times, seed=0)
-    backward_times, backward = model.trajectory(count, frames=_FRAMES, steps=42, seed=0)
+    backward = model.trajectory(count, frames=_FRAMES, steps=42, seed=0)
 
     def strip(frames: Any, at: list[float]) -> str:
         cells = "".join(
@@ -183,8 +183,10 @@ def _strips(look: Look, model: Any, data: Data) -> str:
         "From data to noise", strip(forward, times), "The forward process on training data."
     ) + section(
         "From noise to samples",
-        strip(backward, backward_times),
-        "The reverse process: the same path, gone back by the model.",
+        strip(backward.states, backward.times) + strip(backward.denoised, backward.times),
+        "The reverse process: the same path, gone back by the model. Below, what the model expects "
+        "the data to be, given each state. The path ends at the earliest time that is solved, "
+        f"t = {backward.times[-1]:.3g}, and samples are denoised from there.",
     )
 
 
