@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,34 @@ def test_log_densities(call, trained: Path, flowers: Path, tmp_path: Path) -> No
     assert out.read_text().splitlines()[0] == "log_prob,stderr"
     plain = call("logprob", trained, flowers, "--steps", 8)
     assert plain.out.startswith("LogProb(ode): mean")
+    assert "density of the model at t = 0.001" in plain.out
+
+
+def test_code_lengths_of_quantized_data(call, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    digits = pf.data.load("digits")
+    model = pf.Diffusion(pf.nn.UNet(1, width=8), event_shape=(1, 8, 8))
+    model.standardize(digits.x)
+    model.save(tmp_path / "model")
+    asked = ("logprob", tmp_path / "model", "digits", "-n", 6, "--steps", 4, "--probes", 2)
+    out = tmp_path / "densities.npz"
+    result = call(*asked, "--bound", 5, "--stop", 0.01, "--json", "--out", out)
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    width = (digits.value_range[1] - digits.value_range[0]) / 16
+    bits = -(found["mean"] + 64 * math.log(width)) / (64 * math.log(2))
+    assert found["bits_per_dimension"]["value"] == pytest.approx(bits, rel=1e-5)
+    assert found["stop"] == 0.01
+    bound = model.variational_bound(digits.x[:6], steps=5, level=width, seed=0)
+    assert found["bound"]["total"] == pytest.approx(bound.total.mean().item(), rel=1e-4)
+    parts = found["bound"]
+    total = parts["prior"] + sum(parts["steps"]) + parts["reconstruction"]
+    assert parts["total"] == pytest.approx(total, rel=1e-6)
+    with np.load(out) as arrays:
+        assert set(arrays) == {"log_prob", "stderr", "bound"}
+    plain = call(*asked, "--bound", 5)
+    assert "bits per dimension (17 levels each)" in plain.out
+    assert "VariationalBound" in plain.out
 
 
 def test_info(call, trained: Path) -> None:

@@ -91,14 +91,9 @@ def _labels(model: Any, train: Any, n: int, seed: int) -> Any:
 
 def _likelihood(model: Any, test: Any, points: int, seed: int, progress: Any) -> Any:
     """Log-densities of held-out points; discrete values are spread uniformly over their cells."""
-    import torch
+    from pushforward.metrics import dequantized
 
-    x = test.x[:points]
-    if test.levels is not None:
-        low, high = test.value_range
-        cell = (high - low) / (test.levels - 1)
-        generator = torch.Generator().manual_seed(seed)
-        x = x + cell * (torch.rand(x.shape, generator=generator) - 0.5)
+    x = dequantized(test.x[:points], test.levels, test.value_range, seed=seed)
     labels = test.c[:points] if model.capabilities.conditional and test.c is not None else None
     return model.log_prob(
         x, labels, steps=32, probes=4, seed=seed, batch_size=64, progress=progress

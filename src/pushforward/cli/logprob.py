@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -18,69 +18,144 @@ def logprob(
     data: Annotated[str, typer.Argument(help="Data to evaluate.", metavar="DATA")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .npz file.", metavar="FILE")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the ODE.")] = 64,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Adaptive steps to this tolerance instead.")
+    ] = None,
+    stop: Annotated[
+        float | None, typer.Option(help="The early stopping time; the schedule's own by default.")
+    ] = None,
     divergence: Annotated[str, typer.Option(help="auto, exact or hutchinson.")] = "auto",
     probes: Annotated[int, typer.Option(help="Hutchinson probes.")] = 8,
+    bound: Annotated[
+        int | None, typer.Option(help="Also the variational bound of a chain of so many steps.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", help="Only so many, the first.")] = None,
     seed: Seed = 0,
     label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
-    batch_size: Annotated[int, typer.Option(help="States at a time.")] = 128,
+    batch_size: Annotated[
+        int | None, typer.Option(help="States at a time; what fits into a GiB by default.")
+    ] = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """Log-densities of data under a trained model, in nats per data point, with standard errors."""
+    """Log-densities of data under a trained model, in nats per data point, with standard errors.
+
+    Values of quantized data (such as pictures) are spread uniformly over the cells of their levels
+    first: then the mean also bounds the code length, given in bits per dimension.
+    """
     from pushforward.cli.rundata import load_like
-    from pushforward.errors import InputError
+    from pushforward.errors import CapabilityError, InputError
     from pushforward.families import load
+    from pushforward.families.noising import Noising
+    from pushforward.metrics import dequantized
     from pushforward.training.progress import Progress
 
     if out is not None and out.suffix not in (".csv", ".npz"):
         raise InputError(f"log-densities go to a .csv or .npz file, not {out.name!r}")
+    if n is not None and n < 1:
+        raise InputError(f"-n asks for at least one data point, not {n}")
     model = load(run, trust=tuple(trust or ()))
+    if not isinstance(model, Noising):
+        raise CapabilityError(
+            f"{type(model).__name__} has no normalized density: its log_prob in Python is up to a "
+            "constant"
+        )
     loaded = load_like(Path(run), data, label)
-    labels = loaded.c if model.capabilities.conditional else None
+    x, method = loaded.x[:n], cast(Any, divergence)
+    labels = loaded.c[:n] if model.capabilities.conditional and loaded.c is not None else None
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
         result = model.log_prob(
-            loaded.x,
+            dequantized(x, loaded.levels, loaded.value_range, seed=seed),
             labels,
-            divergence=divergence,
+            divergence=method,
             probes=probes,
             steps=steps,
+            tolerance=tolerance,
+            stop=stop,
             seed=seed,
             batch_size=batch_size,
             progress=progress,
         )
+    chain = None
+    if bound is not None:
+        with Progress("variational bound", 1, show=not is_quiet(context)) as progress:
+            chain = model.variational_bound(
+                x,
+                labels,
+                steps=bound,
+                level=_cell(loaded),
+                seed=seed,
+                batch_size=batch_size,
+                progress=progress,
+            )
     if out is not None:
-        _write(out, result)
-    rows = zip(result.value.tolist(), result.stderr.tolist(), strict=True)
+        _write(out, result, chain)
+    bits = _bits(result, loaded)
+    stopped = model.process.schedule.t_min if stop is None else stop
     if as_json:
-        emit(
-            {
-                "kind": result.kind,
-                "nfe": result.nfe,
-                "n": len(loaded),
-                "mean": result.value.mean().item(),
-                "rows": [{"log_prob": value, "stderr": stderr} for value, stderr in rows],
-            }
-        )
+        emit(_summary(result, chain, bits) | {"stop": stopped})
         return
     typer.echo(str(result))
-    if loaded.levels is not None:
-        typer.echo(
-            f"note: the data takes {loaded.levels} discrete levels per entry; a density of "
-            "discrete data has no meaning by itself: see `pushforward evaluate` for bits per "
-            "dimension of dequantized data",
-            err=True,
-        )
+    typer.echo(f"density of the model at t = {stopped:g}, where its path ends")
+    if bits is not None:
+        typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
+    if chain is not None:
+        typer.echo(str(chain))
     if out is not None:
         typer.echo(str(out))
 
 
-def _write(path: Path, result: Any) -> None:
+def _cell(loaded: Any) -> float | None:
+    """The distance of neighboring levels of quantized data."""
+    from pushforward.metrics.likelihood import level_width
+
+    return None if loaded.levels is None else level_width(loaded.levels, loaded.value_range)
+
+
+def _bits(result: Any, loaded: Any) -> Any:
+    """Bits per dimension of quantized data."""
+    from pushforward.metrics import bits_per_dimension
+
+    if loaded.levels is None or len(result.value) < 2:
+        return None
+    kind = {"levels": loaded.levels, "value_range": loaded.value_range}
+    return bits_per_dimension(result, loaded.x[0].numel(), **kind)
+
+
+def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
+    """What `--json` prints."""
+    rows = zip(result.value.tolist(), result.stderr.tolist(), strict=True)
+    found: dict[str, Any] = {
+        "kind": result.kind,
+        "nfe": result.nfe,
+        "n": len(result.value),
+        "mean": result.value.mean().item(),
+        "error": result.error.abs().mean().item(),
+        "rows": [{"log_prob": value, "stderr": stderr} for value, stderr in rows],
+    }
+    if bits is not None:
+        found["bits_per_dimension"] = {"value": bits.value, "stderr": bits.stderr}
+    if chain is not None:
+        found["bound"] = {
+            "total": chain.total.mean().item(),
+            "bits_per_dimension": chain.bits_per_dim.mean().item(),
+            "prior": chain.prior.mean().item(),
+            "steps": chain.steps.mean(1).tolist(),
+            "reconstruction": chain.reconstruction.mean().item(),
+        }
+    return found
+
+
+def _write(path: Path, result: Any, chain: Any) -> None:
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    value, stderr = result.value.cpu().numpy(), result.stderr.cpu().numpy()
+    columns = {"log_prob": result.value, "stderr": result.stderr}
+    if chain is not None:
+        columns["bound"] = chain.total
+    arrays = {name: column.cpu().numpy() for name, column in columns.items()}
     if path.suffix == ".npz":
-        np.savez(path, log_prob=value, stderr=stderr)
+        np.savez(path, **arrays)
     else:
-        table = np.stack([value, stderr], -1)
-        np.savetxt(path, table, delimiter=",", header="log_prob,stderr", comments="", fmt="%.7g")
+        table = np.stack(list(arrays.values()), -1)
+        np.savetxt(path, table, delimiter=",", header=",".join(arrays), comments="", fmt="%.7g")

@@ -15,9 +15,10 @@ from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
 from pushforward.config import named
 from pushforward.errors import InputError
-from pushforward.estimates import LogProb
+from pushforward.estimates import Capabilities, LogProb
 from pushforward.families import requests
 from pushforward.families.family import Family
+from pushforward.families.memory import rows_in_memory
 from pushforward.processes import Gaussian
 from pushforward.protocols import Model, Transport
 from pushforward.schedules import Chain
@@ -32,6 +33,11 @@ class Noising(Family):
 
     process: Gaussian
     grid: grids.Grid
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
 
     @abstractmethod
     def _model(self, context: Tensor | None, guidance: float) -> Model:
@@ -77,7 +83,8 @@ class Noising(Family):
         By the probability-flow ODE from `stop` (the schedule's `t_min` by default) to the prior:
         see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
         error that comes back. The
-        density is that of the model's law at `stop`, whose noise is `sigma_stop`.
+        density is that of the model's law at `stop`, whose noise is `sigma_stop`. States go through
+        the network by `batch_size`, by default as many as keep a GiB for their derivatives.
 
         Raises `InputError` for states that are not finite, or arguments that do not fit.
         """
@@ -86,9 +93,9 @@ class Noising(Family):
         generator = resolve(seed, generator, self.device)
         labels = self._context(c, len(z))
         prior = self.process.prior(tuple(z.shape[1:]), times[-1])
-        rows = requests.batches(len(z), batch_size)
         parts = []
         with self._evaluating():
+            rows = requests.batches(len(z), batch_size or self._rows_in_memory(z, labels))
             for k, part in enumerate(rows, start=1):
                 context = None if labels is None else labels[part]
                 transport = Transport(self._model(context, 1.0), self.process)
@@ -127,6 +134,8 @@ class Noising(Family):
         level: float | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
 
@@ -142,20 +151,39 @@ class Noising(Family):
         else:
             times = self._grid("log-snr", steps - 1, None, None)[::-1]
         width = None if level is None else level / units.scale.expand(units.event_shape)
-        transport = Transport(self._model(self._context(c, len(z)), 1.0), self.process)
+        labels = self._context(c, len(z))
+        generator = resolve(seed, generator, self.device)
+        parts = []
         with self._evaluating():
-            bound = samplers.variational_bound(
-                transport,
-                z,
-                times,
-                variance=variance,
-                bin_width=width,
-                generator=resolve(seed, generator, self.device),
-            )
+            rows = requests.batches(len(z), batch_size or self._rows_in_memory(z, labels))
+            for k, part in enumerate(rows, start=1):
+                context = None if labels is None else labels[part]
+                parts.append(
+                    samplers.variational_bound(
+                        Transport(self._model(context, 1.0), self.process),
+                        z[part],
+                        times,
+                        variance=variance,
+                        bin_width=width,
+                        generator=generator,
+                    )
+                )
+                if progress is not None:
+                    progress(k, len(rows))
+        bound = samplers.VariationalBound.concatenated(parts)
         if level is None:
             cost = bound.reconstruction - units.log_det_inverse().double()
             bound = replace(bound, reconstruction=cost)
         return bound
+
+    def _rows_in_memory(self, z: Tensor, labels: Tensor | None) -> int:
+        """How many states a batch may have for its derivatives to fit into memory."""
+
+        def field(x: Tensor) -> Tensor:
+            context = None if labels is None else labels[: len(x)]
+            return self._model(context, 1.0)(x, 0.5 * self.process.schedule.t_max)
+
+        return rows_in_memory(field, z[:2]) if len(z) > 1 else 1
 
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6

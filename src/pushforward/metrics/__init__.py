@@ -13,7 +13,7 @@ from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
-from pushforward.metrics.likelihood import bits_per_dimension, negative_log_likelihood
+from pushforward.metrics.likelihood import bits_per_dimension, dequantized, negative_log_likelihood
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
 from pushforward.metrics.order import observed_order
@@ -29,6 +29,7 @@ __all__ = [
     "bits_per_dimension",
     "class_accuracy",
     "classifier_accuracy",
+    "dequantized",
     "energy_distance",
     "evaluate",
     "frechet_distance",

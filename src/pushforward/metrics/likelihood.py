@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
+from pushforward._random import resolve
 from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.metrics.estimate import Estimate
 
-__all__ = ["bits_per_dimension", "negative_log_likelihood"]
+__all__ = ["bits_per_dimension", "dequantized", "negative_log_likelihood"]
 
 
 def negative_log_likelihood(log_prob: LogProb) -> Estimate:
@@ -84,6 +86,30 @@ def bits_per_dimension(
     width = level_width(levels, value_range)
     scale = 1 / (dimension * math.log(2))
     return Estimate(nats.value * scale - math.log2(width), nats.stderr * scale, nats.n)
+
+
+def dequantized(
+    x: Tensor,
+    levels: int | None,
+    value_range: tuple[float, float] | None,
+    *,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Quantized data, each number spread uniformly over the cell of its level; other data as is.
+
+    Raises `InputError` for levels that do not make sense.
+
+    >>> x = dequantized(torch.tensor([0.0, 0.5, 1.0]), 3, (0.0, 1.0), seed=0)
+    >>> (1 + 2 * x).round()
+    tensor([1., 2., 3.])
+    """
+    width = level_width(levels, value_range)
+    if levels is None:
+        return x
+    generator = resolve(seed, generator, x.device)
+    uniform = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return x + width * (uniform - 0.5)
 
 
 def level_width(levels: int | None, value_range: tuple[float, float] | None) -> float:

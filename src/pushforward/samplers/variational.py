@@ -56,6 +56,16 @@ class VariationalBound:
     reconstruction: Tensor
     dim: int
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[VariationalBound]) -> VariationalBound:
+        """The bound of several batches of states as one."""
+        return cls(
+            torch.cat([part.prior for part in parts]),
+            torch.cat([part.steps for part in parts], 1),
+            torch.cat([part.reconstruction for part in parts]),
+            parts[0].dim,
+        )
+
     @property
     def total(self) -> Tensor:
         """The bound, `(B,)`."""

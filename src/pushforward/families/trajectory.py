@@ -1,0 +1,57 @@
+"""What a run of sampling passes through on its way from noise to data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.protocols import Transport
+
+__all__ = ["Moment", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The states after one step of a sampler, as a callback sees them.
+
+    Args:
+        step: how many steps are done; 0 is the prior.
+        time: where the states are.
+        rows: which of the states that were asked for these are; all unless there is a `batch_size`.
+        state: the states in the units of the process, `(rows, *event)`.
+    """
+
+    step: int
+    time: float
+    rows: slice
+    state: Tensor
+    _transport: Transport
+    _outward: Callable[[Tensor], Tensor]
+
+    @property
+    def x(self) -> Tensor:
+        """The states in data units."""
+        return self._outward(self.state)
+
+    @torch.no_grad()
+    def denoised(self) -> Tensor:
+        """The posterior mean `E[x_0 | x_t]` of the states in data units: one more evaluation."""
+        return self._outward(self._transport.model(self.state, self.time))
+
+
+class Trajectory(NamedTuple):
+    """A film strip of the reverse process, in data units.
+
+    Args:
+        times: when, from noise to data, `(frames,)`.
+        states: the states at these times, `(frames, n, *event)`.
+        denoised: the posterior mean of the data at each, `(frames, n, *event)`.
+    """
+
+    times: list[float]
+    states: Tensor
+    denoised: Tensor
