@@ -22,8 +22,22 @@ import record
 import timing
 
 STEPS = 50
-AIM = {"euler": 1.25, "ddim": 1.25, "ddpm": 1.25, "sde": 1.25, "heun": 1.25, "dpm++2m": 1.5}
-PEERS = ("diffusers", "azula", "flow_matching")
+FIRST, MULTISTEP = 1.15, 1.3
+AIM = {
+    "flow euler": FIRST,
+    "euler": FIRST,
+    "ddim": FIRST,
+    "ddpm": FIRST,
+    "sde": FIRST,
+    "heun": FIRST,
+    "dpm++2m": MULTISTEP,
+    "dpm++3m": MULTISTEP,
+    "dpm++2m-sde": MULTISTEP,
+    "deis": MULTISTEP,
+    "unipc": MULTISTEP,
+    "adams": MULTISTEP,
+}
+PEERS = ("diffusers", "azula", "flow_matching", "torchebm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +53,14 @@ def workloads() -> list[Workload]:
     """From a network that costs less than Python's own overhead to one that costs much more."""
     torch.manual_seed(0)
     return [
-        Workload("MLP 2-d, width 64, batch 64", pf.nn.MLP(2, width=64), (64, 2)),
-        Workload("MLP 2-d, width 256, batch 512", pf.nn.MLP(2, width=256), (512, 2)),
+        Workload("MLP 2 x 128, batch 256", pf.nn.MLP(2, width=128, depth=2), (256, 2)),
         Workload("U-Net 8x8, batch 16", pf.nn.default_network((1, 8, 8)), (16, 1, 8, 8)),
     ]
 
 
-def bare(net: nn.Module, shape: tuple[int, ...], steps: int) -> Callable[[], Tensor]:
+def bare(
+    net: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...], steps: int
+) -> Callable[[], Tensor]:
     """The network alone, as often as there are steps."""
     x, t = torch.randn(shape), torch.tensor(0.5).expand(shape[0])
 
@@ -60,14 +75,42 @@ def bare(net: nn.Module, shape: tuple[int, ...], steps: int) -> Callable[[], Ten
 
 
 def ours(net: nn.Module, shape: tuple[int, ...], steps: int) -> dict[str, Callable[[], Tensor]]:
-    """Every sampler of `Diffusion.sample` on Gaussian processes."""
-    model = pf.Diffusion(net, predict="noise", event_shape=shape[1:]).eval()
-    model.standardize(torch.randn(100, *shape[1:]))
+    """Samplers of `Diffusion.sample`."""
+    return {name: _ours(net, shape, steps, name) for name in AIM}
+
+
+def ours_compiled(
+    net: nn.Module, shape: tuple[int, ...], steps: int
+) -> dict[str, Callable[[], Tensor]]:
+    """The same with a compiled step; the few that stand for the rest."""
 
     def runner(name: str) -> Callable[[], Tensor]:
-        return lambda: model.sample(shape[0], sampler=name, steps=steps, denoise=False, seed=0)
+        return _ours(net, shape, steps, name, pf.samplers.Compiled)
 
-    return {name: runner(name) for name in AIM}
+    return {name: runner(name) for name in COMPILED}
+
+
+COMPILED = ("flow euler", "euler", "ddim", "sde", "heun", "dpm++2m", "adams")
+
+
+def _ours(
+    net: nn.Module,
+    shape: tuple[int, ...],
+    steps: int,
+    name: str,
+    wrap: Callable[[Any], Any] = lambda sampler: sampler,
+) -> Callable[[], Tensor]:
+    flow = name == "flow euler"
+    schedule = pf.schedules.Rectified() if flow else pf.schedules.VP()
+    model = pf.Diffusion(
+        net,
+        pf.processes.Gaussian(schedule),
+        predict="velocity" if flow else "noise",
+        event_shape=shape[1:],
+    )
+    model.eval().standardize(torch.randn(100, *shape[1:]))
+    sampler = wrap(pf.samplers.resolve(name.removeprefix("flow ")))
+    return lambda: model.sample(shape[0], sampler=sampler, steps=steps, denoise=False, seed=0)
 
 
 def diffusers(
@@ -77,9 +120,12 @@ def diffusers(
     from diffusers import (
         DDIMScheduler,
         DDPMScheduler,
+        DEISMultistepScheduler,
         DPMSolverMultistepScheduler,
         EulerDiscreteScheduler,
+        FlowMatchEulerDiscreteScheduler,
         HeunDiscreteScheduler,
+        UniPCMultistepScheduler,
     )
 
     def runner(kind: Any, **options: Any) -> Callable[[], Tensor]:
@@ -88,21 +134,26 @@ def diffusers(
         @torch.no_grad()
         def run() -> Tensor:
             scheduler.set_timesteps(steps)
-            x = torch.randn(shape) * scheduler.init_noise_sigma
+            x = torch.randn(shape) * getattr(scheduler, "init_noise_sigma", 1.0)
+            scale = getattr(scheduler, "scale_model_input", lambda x, t: x)
             for t in scheduler.timesteps:
-                scaled = scheduler.scale_model_input(x, t)
-                out = net(scaled, (t / 1000).float().expand(len(x)))
+                out = net(scale(x, t), (t / 1000).float().expand(len(x)))
                 x = scheduler.step(out, t, x).prev_sample
             return x
 
         return run
 
     return {
+        "flow euler": runner(FlowMatchEulerDiscreteScheduler),
         "euler": runner(EulerDiscreteScheduler),
         "ddim": runner(DDIMScheduler, clip_sample=False),
         "ddpm": runner(DDPMScheduler, clip_sample=False),
         "heun": runner(HeunDiscreteScheduler),
         "dpm++2m": runner(DPMSolverMultistepScheduler),
+        "dpm++3m": runner(DPMSolverMultistepScheduler, solver_order=3),
+        "dpm++2m-sde": runner(DPMSolverMultistepScheduler, algorithm_type="sde-dpmsolver++"),
+        "deis": runner(DEISMultistepScheduler, solver_order=3),
+        "unipc": runner(UniPCMultistepScheduler),
     }
 
 
@@ -128,7 +179,7 @@ def azula(net: nn.Module, shape: tuple[int, ...], steps: int) -> dict[str, Calla
         "ddpm": runner(sample.DDPMSampler),
         "sde": runner(sample.ItoSampler),
         "heun": runner(sample.HeunSampler),
-        "dpm++2m": runner(sample.zABSampler),
+        "adams": runner(sample.zABSampler),
     }
 
 
@@ -155,7 +206,21 @@ def flow_matching(
     def runner(method: str) -> Callable[[], Tensor]:
         return lambda: solver.sample(torch.randn(shape), step_size=1 / steps, method=method)
 
-    return {"euler": runner("euler"), "heun": runner("midpoint")}
+    return {"flow euler": runner("euler"), "heun": runner("midpoint")}
+
+
+def torchebm(net: nn.Module, shape: tuple[int, ...], steps: int) -> dict[str, Callable[[], Tensor]]:
+    """Its flow sampler with fixed steps."""
+    from torchebm.samplers import FlowSampler
+
+    def runner(**options: Any) -> Callable[[], Tensor]:
+        sampler = FlowSampler(net, integrator="euler_maruyama", **options)
+        return lambda: sampler.sample(n_samples=shape[0], dim=shape[1:], n_steps=steps)
+
+    return {
+        "flow euler": runner(),
+        "sde": runner(mode="sde", interpolant="vp", prediction="noise", last_step=None),
+    }
 
 
 def count(net: nn.Module, run: Callable[[], object]) -> int:
@@ -172,10 +237,15 @@ def count(net: nn.Module, run: Callable[[], object]) -> int:
     return calls
 
 
-def measure(work: Workload, steps: int, turns: int) -> dict[str, Any]:
+def measure(work: Workload, steps: int, turns: int, compiled: bool) -> dict[str, Any]:
     """Ratios per network evaluation for all libraries that are installed."""
     libraries: dict[str, Callable[..., dict[str, Callable[[], Tensor]]]] = {"pushforward": ours}
-    builders = {"diffusers": diffusers, "azula": azula, "flow_matching": flow_matching}
+    builders = {
+        "diffusers": diffusers,
+        "azula": azula,
+        "flow_matching": flow_matching,
+        "torchebm": torchebm,
+    }
     libraries |= {name: builders[name] for name in PEERS if find_spec(name)}
     net = work.net.eval().requires_grad_(False)
     cases = {"bare": timing.clocked(bare(net, work.shape, steps))}
@@ -185,15 +255,26 @@ def measure(work: Workload, steps: int, turns: int) -> dict[str, Any]:
             cases[f"{library}/{sampler}"] = timing.clocked(run)
             evaluations[f"{library}/{sampler}"] = count(net, run)
     found, base = timing.ratios(cases, "bare", turns)
-    rows = {
+    rows = _per_evaluation(found, steps, evaluations)
+    result = {"workload": work.name, "bare_us": round(base / steps * 1e6, 1)}
+    if compiled:
+        cases = {"bare": timing.clocked(bare(torch.compile(net), work.shape, steps))}
+        for sampler, run in ours_compiled(net, work.shape, steps).items():
+            cases[f"compiled/{sampler}"] = timing.clocked(run)
+            # A hook would be compiled into the graph; these take the evaluations of the others.
+            evaluations[f"compiled/{sampler}"] = evaluations[f"pushforward/{sampler}"]
+        found, base = timing.ratios(cases, "bare", turns)
+        rows |= _per_evaluation(found, steps, evaluations)
+        result["compiled_us"] = round(base / steps * 1e6, 1)
+    return result | {"per_evaluation": rows, "evaluations": evaluations}
+
+
+def _per_evaluation(
+    found: dict[str, timing.Ratio], steps: int, evaluations: dict[str, int]
+) -> dict[str, list[float]]:
+    return {
         name: [round(value * steps / evaluations[name], 3) for value in ratio]
         for name, ratio in found.items()
-    }
-    return {
-        "workload": work.name,
-        "bare_us": round(base / steps * 1e6, 1),
-        "per_evaluation": rows,
-        "evaluations": evaluations,
     }
 
 
@@ -201,7 +282,7 @@ def text(results: list[dict[str, Any]]) -> str:
     """A table per workload: samplers down, libraries across."""
     parts = []
     for result in results:
-        libraries = ("pushforward", *PEERS)
+        libraries = ("pushforward", "compiled", *PEERS)
         rows = []
         for sampler, aim in AIM.items():
             cells = [sampler, f"{aim:.2f}"]
@@ -209,8 +290,11 @@ def text(results: list[dict[str, Any]]) -> str:
                 value = result["per_evaluation"].get(f"{library}/{sampler}")
                 cells.append("–" if value is None else timing.Ratio(*value).text())
             rows.append(cells)
-        title = f"**{result['workload']}**: the bare network takes {result['bare_us']:.0f} µs.\n\n"
-        parts.append(title + record.table(["sampler", "aim", *libraries], rows))
+        title = f"**{result['workload']}**: the bare network takes {result['bare_us']:.0f} µs"
+        if "compiled_us" in result:
+            title += f", compiled {result['compiled_us']:.0f} µs"
+        heads = ["sampler", "aim", "pushforward", "pushforward, compiled", *PEERS]
+        parts.append(f"{title}.\n\n" + record.table(heads, rows))
     return "\n\n".join(parts)
 
 
@@ -222,7 +306,7 @@ def main() -> None:
     options = parser.parse_args()
     timing.one_thread()
     steps, turns = (2, 1) if options.smoke else (STEPS, 9)
-    results = [measure(work, steps, turns) for work in workloads()]
+    results = [measure(work, steps, turns, not options.smoke) for work in workloads()]
     print(text(results))
     if options.write:
         facts = {"environment": record.environment(*PEERS), "steps": steps, "turns": turns}
