@@ -12,10 +12,18 @@ from pushforward.families import Denoiser
 
 SCHEDULES = [
     schedules.VP(),
+    schedules.SubVP(),
     schedules.Cosine(),
     schedules.Rectified(),
     schedules.OU(),
+    schedules.OU(rate=0.5, horizon=8.0),
     schedules.VE(),
+    schedules.EDM(),
+    schedules.Chain.linear(100),
+    schedules.Chain.cosine(100),
+    schedules.Chain.ornstein_uhlenbeck(100),
+    schedules.Custom(lambda t: (1 - t**2, t)),
+    schedules.LinearSDE(lambda t: -1 - t, lambda t: 1 + t),
 ]
 
 
