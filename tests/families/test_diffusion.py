@@ -221,6 +221,21 @@ def test_progress_is_reported() -> None:
         (lambda m: m.log_prob(torch.full((3, 2), torch.nan)), InputError, "3 of 3 states"),
         (lambda m: m.log_prob(torch.zeros(3, 2), steps=5), InputError, "even number of steps"),
         (lambda m: m.trajectory(2, frames=1), InputError, "frames"),
+        (lambda m: m.noised(torch.zeros(3, 2), [0.5, 1.5]), InputError, "time 1.5 lies outside"),
+        (
+            lambda m: m.denoiser(torch.zeros(2, 2), torch.tensor([0.5, -0.1])),
+            InputError,
+            r"time -0.1\d* lies outside",
+        ),
+        (
+            lambda m: m.process.sample(torch.zeros(2, 2), torch.tensor([0.5, torch.nan])),
+            InputError,
+            "time nan lies outside",
+        ),
+        (lambda m: m.variational_bound(torch.zeros(3, 2), level=-1.0), InputError, "not -1.0"),
+        (lambda m: m.variational_bound(torch.zeros(3, 2), steps=1), InputError, "at least one"),
+        (lambda m: pf.Diffusion(torch.nn.Linear(2, 2)), InputError, r"net\(x, t, c\), but Linear"),
+        (lambda m: m.sample(3, [1.0, 2.0]), CapabilityError, "without labels"),
     ],
 )
 def test_bad_requests_are_refused(call, error, message: str) -> None:

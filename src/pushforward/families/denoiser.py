@@ -68,9 +68,10 @@ class Denoiser(nn.Module):
 
     def _told(self, time: Tensor, x: Tensor) -> Tensor:
         """One time for all states, where the network knows what to do with it."""
-        if time.ndim == 0 and not self._shares_time:
-            return time.repeat(x.shape[0])
-        return time
+        if self._shares_time:
+            return time
+        # A copy: what a network does to its times in place must not reach the loss.
+        return time.repeat(x.shape[0]) if time.ndim == 0 else time.clone()
 
     def _row(self, t: Time) -> Affine:
         """The parametrization at a time, if it is defined there."""

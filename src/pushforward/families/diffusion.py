@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -76,6 +77,7 @@ class Diffusion(Noising):
         super().__init__(event_shape)
         if not isinstance(net, nn.Module):
             raise InputError(f"the network is an nn.Module, not {net!r}")
+        _check_call(net)
         self.process = Gaussian() if process is None else process
         if not isinstance(self.process, Gaussian):
             raise InputError(
@@ -325,3 +327,18 @@ class Diffusion(Noising):
         units = self._units()
         prior = self.process.prior(units.event_shape, t)
         return prior.sample(n, generator=generator).to(units.shift)
+
+
+def _check_call(net: nn.Module) -> None:
+    """Raise `InputError` for a network that cannot be called as `net(x, t, c)`."""
+    try:
+        call = inspect.signature(net.forward)
+    except (TypeError, ValueError):
+        return
+    try:
+        call.bind("x", "t", "c")
+    except TypeError:
+        raise InputError(
+            f"the network is called as net(x, t, c), but {type(net).__name__}.forward takes "
+            f"{call}: a network without labels takes c=None and leaves it aside"
+        ) from None

@@ -144,6 +144,8 @@ class Noising(Family):
         then one of the probability of the levels; without it, of the density. See
         `samplers.variational_bound`.
         """
+        if level is not None and not level > 0:
+            raise InputError(f"the distance of two levels is positive, not {level}")
         z, units = self._finite(x), self._units()
         schedule = self.process.schedule
         if isinstance(schedule, Chain):

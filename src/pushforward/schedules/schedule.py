@@ -59,9 +59,10 @@ class Schedule(ABC):
     def values(self, t: Time) -> tuple[Time, Time]:
         """`(alpha_t, sigma_t)`: floats for a float, tensors for a tensor.
 
-        Raises `InputError` for a float outside [0, 1].
+        Raises `InputError` for times outside [0, 1]; those on a GPU are not looked at.
         """
         if isinstance(t, Tensor):
+            _check(t)
             return self(t)
         return self.at(t)[:2]
 
@@ -69,13 +70,15 @@ class Schedule(ABC):
         """The schedule and its derivatives, floats for a float, tensors for a tensor.
 
         Floats are computed in double precision and remembered, so that a sampling loop pays for
-        them once per grid. Raises `InputError` for a float outside [0, 1].
+        them once per grid. Raises `InputError` for times outside [0, 1]; those on a GPU are not
+        looked at.
 
         >>> from pushforward.schedules import Rectified
         >>> Rectified().at(0.25)
         Coefficients(alpha=0.75, sigma=0.25, d_alpha=-1.0, d_sigma=1.0)
         """
         if isinstance(t, Tensor):
+            _check(t)
             return self._differentiate(t)
         table = self._table
         if t not in table:
@@ -152,3 +155,13 @@ class Schedule(ABC):
                 for value in (alpha, sigma)
             ]
         return Coefficients(alpha.detach(), sigma.detach(), *slopes)
+
+
+def _check(t: Tensor) -> None:
+    """Raise `InputError` for times outside [0, 1], where a look at them makes no GPU wait."""
+    if t.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    inside = (t >= 0) & (t <= 1)
+    if not inside.all():
+        worst = float(t[~inside].flatten()[0])
+        raise InputError(f"time {worst} lies outside [0, 1]: 0 is data, 1 is the prior")
