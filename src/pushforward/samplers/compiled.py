@@ -68,9 +68,8 @@ class Compiled(Rule):
         for row in self.sampler.plan(process, grid):
             before = counter.count
             state = self.sampler.step(rehearsed, state, row)
-            tensors = pytree.tree_map_only(float, _scalar, row)
-            rows.append(_Row(tensors, counter.count - before))
-        return rows
+            rows.append(_Row(row, counter.count - before))
+        return _as_tensors(rows)
 
     def init(self, x: Any) -> State:
         """The sampler's state."""
@@ -126,5 +125,9 @@ class _Drawn(Euclidean):
         return self.noise.pop(0)
 
 
-def _scalar(value: float) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64)
+def _as_tensors(rows: list[_Row]) -> list[_Row]:
+    """The rows with their floats as tensors, made all at once: one by one they cost a layer each."""
+    flat, spec = pytree.tree_flatten(rows)
+    numbers = torch.tensor([x for x in flat if isinstance(x, float)], dtype=torch.float64)
+    values = iter(numbers.unbind())
+    return pytree.tree_unflatten([next(values) if isinstance(x, float) else x for x in flat], spec)
