@@ -126,7 +126,7 @@ class _Drawn(Euclidean):
 
 
 def _as_tensors(rows: list[_Row]) -> list[_Row]:
-    """The rows with their floats as tensors, all made at once: a tensor costs as much as a layer."""
+    """The rows with their floats as tensors, made all at once: one by one each costs a layer."""
     flat, spec = pytree.tree_flatten(rows)
     numbers = torch.tensor([x for x in flat if isinstance(x, float)], dtype=torch.float64)
     values = iter(numbers.unbind())
