@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Diffusion": "families",
     "LogProb": "estimates",
+    "PosteriorVariance": "families",
     "ScoreModel": "families",
     "Transport": "protocols",
     "build": "config",
@@ -27,6 +28,7 @@ _HOMES = {
 __all__ = [
     "Diffusion",
     "LogProb",
+    "PosteriorVariance",
     "ScoreModel",
     "Transport",
     "build",
@@ -85,7 +87,7 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import Diffusion, ScoreModel, load
+    from pushforward.families import Diffusion, PosteriorVariance, ScoreModel, load
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.training import fit

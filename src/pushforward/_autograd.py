@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward._shapes import flatten, per_event_sum
 
-__all__ = ["divergence", "hutchinson", "probe_like", "quadratic_forms"]
+__all__ = ["diagonal", "divergence", "hutchinson", "probe_like", "quadratic_forms"]
 
 Field = Callable[[Tensor], Tensor]
 ProbeLaw = Literal["rademacher", "gaussian"]
@@ -26,17 +26,29 @@ def divergence(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
     >>> div
     tensor([12., 12.])
     """
+    value, slopes = diagonal(field, x)
+    return value, per_event_sum(slopes)
+
+
+def diagonal(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The field at `x` and the derivative of each coordinate by itself, both `(B, *event)`.
+
+    As `divergence`, one vector-Jacobian product per coordinate.
+
+    >>> diagonal(lambda x: x**2, torch.tensor([[1.0, 2.0]]))[1]
+    tensor([[2., 4.]])
+    """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = field(x)
         flat = flatten(value)
-        total = torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
+        slopes = []
         for i in range(flat.shape[1]):
             (row,) = torch.autograd.grad(
                 flat[:, i].sum(), x, retain_graph=True, materialize_grads=True
             )
-            total = total + flatten(row)[:, i]
-    return value.detach(), total.detach()
+            slopes.append(flatten(row)[:, i])
+    return value.detach(), torch.stack(slopes, 1).reshape(x.shape).detach()
 
 
 def hutchinson(field: Field, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
+from pushforward.samplers import tweedie_variance
 from pushforward.worlds import MixtureWorld
 
 WORLD = MixtureWorld(
@@ -94,8 +95,9 @@ def test_many_steps_tend_to_the_continuous_bound() -> None:
     assert 2 * gaps[2] - gaps[1] == pytest.approx(0.0, abs=0.1 + noise)
 
 
-def test_the_forward_variance_costs_more_and_a_function_can_be_given() -> None:
-    # The posterior variance is optimal for a point, the forward one for a standard normal law.
+def test_the_exact_variance_costs_least() -> None:
+    # The variance of the pinned kernel is optimal for a point, the forward one for a standard
+    # normal law, and the exact one of the step for any.
     schedule = schedules.VP()
     _, transport = _world(schedule)
     x = WORLD.data.sample(2000, seed=0)
@@ -104,11 +106,32 @@ def test_the_forward_variance_costs_more_and_a_function_can_be_given() -> None:
     def total(variance) -> torch.Tensor:
         return samplers.variational_bound(transport, x, times, variance=variance, seed=1).total
 
-    process = Gaussian(schedule)
-    same = total(lambda x_t, t, s: torch.tensor(process.pinned(t, s).std ** 2))
-    assert torch.allclose(same, total("posterior"))
-    # Beside the exact variance of the step, which is known for this world, both are worse.
-    assert float((total("forward") - total("posterior")).abs().mean()) > 1e-3
+    exact = total(tweedie_variance(transport))
+    for name in ("posterior", "forward"):
+        worse = total(name) - exact
+        assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5
+
+
+@pytest.mark.parametrize("steps", [2, 5, 50])
+def test_with_the_exact_variance_the_bound_of_normal_data_is_the_likelihood(steps: int) -> None:
+    # The reverse steps of normal data with independent coordinates are normal, however long.
+    variances = torch.tensor([[0.3, 2.0]], dtype=torch.float64)
+    world = MixtureWorld(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), variances))
+    process = Gaussian(schedules.VP())
+    transport = Transport(world.model(process), process)
+    x = world.data.sample(4000, seed=0)
+    times = grids.LogSNR()(process.schedule, steps)[::-1]
+    found = samplers.variational_bound(
+        transport, x, times, variance=tweedie_variance(transport), seed=1
+    ).total
+    gap = found + world.data.log_prob(x)
+    # The prior is that of the process at t = 1, up to what is left of the signal there.
+    last = process.schedule.at(times[-1])
+    left = 0.5 * math.log(1 + 2.0 * (last.alpha / last.sigma) ** 2)
+    assert abs(float(gap.mean())) < 4 * float(gap.std()) / len(x) ** 0.5 + left
+    # The fixed variances of as many steps are not enough.
+    fixed = samplers.variational_bound(transport, x, times, seed=1).total
+    assert float((fixed - found).mean()) > 0.01
 
 
 def test_levels_have_probabilities() -> None:

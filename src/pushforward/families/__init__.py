@@ -5,10 +5,20 @@
 
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
+from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
 
-__all__ = ["NAMES", "Denoiser", "Diffusion", "Moment", "ScoreModel", "Trajectory", "load"]
+__all__ = [
+    "NAMES",
+    "Denoiser",
+    "Diffusion",
+    "Moment",
+    "PosteriorVariance",
+    "ScoreModel",
+    "Trajectory",
+    "load",
+]
 
 NAMES: dict[str, type] = {"diffusion": Diffusion, "score": ScoreModel}

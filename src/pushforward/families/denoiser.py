@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward._shapes import like
 from pushforward.errors import InputError
+from pushforward.families import network
 from pushforward.parametrizations import Affine, Parametrization, read
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
@@ -37,14 +38,7 @@ class Denoiser(nn.Module):
         # Most tables leave the input as it is; one pass over the state saved per step.
         plain = isinstance(row.scale_in, float) and row.scale_in == 1.0
         scaled = x_t if plain else x_t * like(row.scale_in, x_t)
-        output = self.net(scaled, time, c)
-        if not isinstance(output, Tensor) or output.shape != x_t.shape:
-            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise InputError(
-                f"{type(self.net).__name__} returned {what} for states of shape "
-                f"{tuple(x_t.shape)}: a network must return a tensor of the shape it is given"
-            )
-        return read(row, output, x_t)
+        return read(row, network.call(self.net, scaled, time, c), x_t)
 
     def _at(self, t: Time, x: Tensor) -> tuple[Affine, Tensor]:
         """The parametrization at a time, and the time that the network is told.

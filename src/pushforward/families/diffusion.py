@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ from pushforward._shapes import combine
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities
-from pushforward.families import requests
+from pushforward.families import network, requests
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.noising import Noising
 from pushforward.families.trajectory import Moment, Trajectory
@@ -75,9 +74,7 @@ class Diffusion(Noising):
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(event_shape)
-        if not isinstance(net, nn.Module):
-            raise InputError(f"the network is an nn.Module, not {net!r}")
-        _check_call(net)
+        network.check(net)
         self.process = Gaussian() if process is None else process
         if not isinstance(self.process, Gaussian):
             raise InputError(
@@ -137,7 +134,9 @@ class Diffusion(Noising):
         z = self._inward(x)
         schedule = self.process.schedule
         t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
-        c = self._hidden(self._context(c, len(z)), generator)
+        c = self._context(c, len(z))
+        if self.training:
+            c = self._hidden(c, generator)
         x_t = self.process.sample(z, t, generator)
         z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
         loss = self.process.loss(self.denoiser(x_t, t, c), z, x_t, t)
@@ -316,8 +315,8 @@ class Diffusion(Noising):
         return requests.context(c, n, self.device)
 
     def _hidden(self, c: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
-        """Labels, in training some of them hidden, which teaches the model without labels too."""
-        if c is None or not self._conditional or not self.training or self.label_dropout == 0:
+        """Labels, some of them hidden, which teaches the model without labels too."""
+        if c is None or not self._conditional or self.label_dropout == 0:
             return c
         shape = (len(c),) + (1,) * (c.ndim - 1)
         hidden = torch.rand(shape, generator=generator, device=c.device) < self.label_dropout
@@ -327,18 +326,3 @@ class Diffusion(Noising):
         units = self._units()
         prior = self.process.prior(units.event_shape, t)
         return prior.sample(n, generator=generator).to(units.shift)
-
-
-def _check_call(net: nn.Module) -> None:
-    """Raise `InputError` for a network that cannot be called as `net(x, t, c)`."""
-    try:
-        call = inspect.signature(net.forward)
-    except (TypeError, ValueError):
-        return
-    try:
-        call.bind("x", "t", "c")
-    except TypeError:
-        raise InputError(
-            f"the network is called as net(x, t, c), but {type(net).__name__}.forward takes "
-            f"{call}: a network without labels takes c=None and leaves it aside"
-        ) from None

@@ -130,7 +130,7 @@ class Noising(Family):
         c: Any = None,
         *,
         steps: int = 100,
-        variance: Literal["posterior", "forward"] | samplers.ReverseVariance = "posterior",
+        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
         level: float | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,

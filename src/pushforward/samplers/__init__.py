@@ -20,10 +20,15 @@ from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
+from pushforward.samplers.matched import (
+    MomentMatched,
+    Variance,
+    step_variance,
+    tweedie_variance,
+)
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.variational import (
-    ReverseVariance,
     VariationalBound,
     continuous_bound,
     variational_bound,
@@ -41,18 +46,21 @@ __all__ = [
     "EDMStochastic",
     "Euler",
     "Heun",
+    "MomentMatched",
     "Multistep",
     "PredictorCorrector",
     "ProbabilityFlow",
-    "ReverseVariance",
     "Rule",
+    "Variance",
     "VariationalBound",
     "continuous_bound",
     "fit_grid",
     "log_prob",
     "resolve",
     "run",
+    "step_variance",
     "trajectory",
+    "tweedie_variance",
     "variational_bound",
 ]
 

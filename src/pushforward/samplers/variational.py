@@ -13,7 +13,7 @@ model's step, `L_0` the cost of the last one, to the data. With more and more st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -27,13 +27,11 @@ from pushforward._shapes import per_event_sum
 from pushforward.errors import InputError
 from pushforward.processes import Gaussian
 from pushforward.protocols import Transport
+from pushforward.samplers.matched import Variance, step_variance
 from pushforward.schedules import Schedule
 from pushforward.times import LogSNR, Stratified
 
-__all__ = ["ReverseVariance", "VariationalBound", "continuous_bound", "variational_bound"]
-
-ReverseVariance = Callable[[Tensor, float, float], Tensor]
-"""The variance of the model's step from `t` to `s`, at states `(B, *event)`, broadcast to them."""
+__all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def variational_bound(
     x: Tensor,
     grid: Sequence[float],
     *,
-    variance: Literal["posterior", "forward"] | ReverseVariance = "posterior",
+    variance: Literal["posterior", "forward"] | Variance = "posterior",
     bin_width: Tensor | float | None = None,
     seed: int | None = None,
     generator: torch.Generator | None = None,
@@ -104,10 +102,12 @@ def variational_bound(
         grid: increasing times `t_1 < ... < t_K`, of which the first has noise; all steps of a
             `schedules.Chain` are `[k / K for k in 1..K]`.
         variance: that of the model's steps: of the pinned kernel (`posterior`), of the forward
-            transition (`forward`), or a function.
+            transition (`forward`), or `Var[x_0 | x_t]` as a function, exact or learned, from which
+            that of every step follows (`step_variance`).
         bin_width: the distance of the levels of quantized data, `(*event)` or one number: the last
             step then gives the probability of a level (Ho et al. 2020, eq. 13, with open ends left
-            out). Without it, `L_0` is a density, that of `N(E[x_0 | x_t], sigma^2 / alpha^2)`.
+            out). Without it, `L_0` is a density. Either is that of a normal law of variance
+            `sigma^2 / alpha^2`, or of the `variance` that is given.
 
     Raises `InputError` for a grid that does not increase or starts without noise.
     """
@@ -126,17 +126,21 @@ def variational_bound(
         kernel, forward = process.pinned(t, s), process.transition(s, t)
         exact = kernel.std**2
         if callable(variance):
-            v = variance(x_t, t, s).double()
+            v = step_variance(kernel, variance(x_t, t).double())
         else:
             v = torch.tensor(exact if variance == "posterior" else forward.std**2).double()
         wrong = (kernel.gain * (x - transport.model(x_t, t))).double().square()
         terms = wrong / v + (exact / v - 1) + (v.log() - math.log(exact))
         steps.append(0.5 * per_event_sum(terms.expand_as(wrong)))
     first = schedule.at(times[0])
-    mean = transport.model(process.sample(x, times[0], generator), times[0])
-    away, scale = (x - mean).double(), first.sigma / first.alpha
+    x_t = process.sample(x, times[0], generator)
+    away = (x - transport.model(x_t, times[0])).double()
+    if callable(variance):
+        scale = variance(x_t, times[0]).double().sqrt()
+    else:
+        scale = torch.tensor(first.sigma / first.alpha).double()
     if bin_width is None:
-        log_p = -0.5 * (away / scale).square() - math.log(scale) - 0.5 * math.log(2 * math.pi)
+        log_p = -0.5 * (away / scale).square() - scale.log() - 0.5 * math.log(2 * math.pi)
     else:
         half = 0.5 * torch.as_tensor(bin_width, device=x.device).double()
         log_p = _log_mass((away - half) / scale, (away + half) / scale)
