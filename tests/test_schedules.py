@@ -152,3 +152,15 @@ def test_they_go_through_a_configuration(name: str) -> None:
 def test_what_is_refused(make, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_times_changed_in_place_are_new_times() -> None:
+    schedule, t = schedules.VP(), torch.tensor([0.2, 0.4])
+    before = schedule.values(t)[0].clone()
+    t.mul_(2)
+    after = schedule.values(t)[0]
+    assert torch.equal(after, schedule.values(torch.tensor([0.4, 0.8]))[0])
+    assert not torch.equal(after, before)
+    # A gradient in the time is not lost to an earlier call.
+    t.requires_grad_()
+    assert schedule.values(t)[0].requires_grad

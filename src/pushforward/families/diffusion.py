@@ -138,7 +138,8 @@ class Diffusion(Noising):
         if self.training:
             c = self._hidden(c, generator)
         x_t = self.process.sample(z, t, generator)
-        z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
+        if rows != slice(None):
+            z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
         loss = self.process.loss(self.denoiser(x_t, t, c), z, x_t, t)
         loss = loss * self.weight(schedule, t, self.denoiser.table)
         more = self.times.weights(t, schedule)

@@ -61,10 +61,17 @@ class Schedule(ABC):
 
         Raises `InputError` for times outside [0, 1]; those on a GPU are not looked at.
         """
-        if isinstance(t, Tensor):
-            _check(t)
+        if not isinstance(t, Tensor):
+            return self.at(t)[:2]
+        if torch.compiler.is_compiling() or t.requires_grad or t.is_inference():
             return self(t)
-        return self.at(t)[:2]
+        # A loss asks for the values at its times once for the noise, once for the network and once
+        # for the weight. The version tells whether they were changed in place.
+        latest = self.__dict__.get("_latest")
+        if latest is None or latest[0] is not t or latest[1] != t._version:
+            _check(t)
+            latest = self.__dict__["_latest"] = (t, t._version, self(t))
+        return latest[2]
 
     def at(self, t: Time) -> Coefficients:
         """The schedule and its derivatives, floats for a float, tensors for a tensor.
