@@ -252,15 +252,15 @@ def test_shares_of_an_ode_sampler_are_those_of_the_whole(sampler: str, processes
     assert torch.allclose(union, model.sample(7, **asked), atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["sde", "ddpm", "langevin", "score"])
+@pytest.mark.parametrize("model", ["sde", "ddpm", "pc", "langevin", "score"])
 def test_shares_of_a_stochastic_sampler_have_noise_of_their_own(model: str) -> None:
     n = 4000
     if model == "score":
         net = pf.ScoreModel(torch.nn.Linear(2, 2), event_shape=(2,))
-        asked: dict[str, Any] = {"steps": 5}
+        asked: dict[str, Any] = {"steps": 60}
     else:
         net = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
-        asked = {"sampler": model, "steps": 5, "denoise": False}
+        asked = {"sampler": model, "steps": 20, "denoise": False}
     a, b = (net.sample(2 * n, rows=parallel.share(2 * n, k, 2), seed=3, **asked) for k in range(2))
     correlation = torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]
     assert abs(float(correlation)) < 4.5 / (2 * n) ** 0.5
