@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -340,21 +339,3 @@ def test_tensorboard_files_are_written(tmp_path: Path) -> None:
     tracker = pf.training.TensorBoard(tmp_path)
     _fit(_model(), steps=3, trackers=(tracker,))
     assert any(p.name.startswith("events.out") for p in tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_two_processes_train_one_model(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(_CHILD.replace("steps=400", "steps=20"))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(script), str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished 20") == 2
-    assert pf.load(tmp_path / "run").event_shape == (2,)

@@ -11,7 +11,18 @@ import typer
 
 from pushforward.cli.names import complete
 
-__all__ = ["Json", "Run", "Sampler", "Seed", "Steps", "Trust", "emit", "is_quiet"]
+__all__ = [
+    "Device",
+    "Json",
+    "Run",
+    "Sampler",
+    "Seed",
+    "Steps",
+    "Trust",
+    "emit",
+    "is_first",
+    "is_quiet",
+]
 
 
 def _names(axis: str) -> Callable[[str], list[str]]:
@@ -27,6 +38,7 @@ Steps = Annotated[int, typer.Option(help="Steps of the sampler.")]
 Sampler = Annotated[
     str, typer.Option(help="See `pushforward list samplers`.", autocompletion=_names("samplers"))
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Trust = Annotated[
     list[str] | None,
@@ -35,8 +47,15 @@ Trust = Annotated[
 
 
 def is_quiet(context: typer.Context) -> bool:
-    """Whether `--quiet` was given before the command."""
-    return bool(context.find_root().params.get("quiet"))
+    """Whether `--quiet` was given before the command, or another process does the talking."""
+    return bool(context.find_root().params.get("quiet")) or not is_first()
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first one under `torchrun`."""
+    from pushforward.parallel import rank
+
+    return rank() == 0
 
 
 def emit(value: Any) -> None:

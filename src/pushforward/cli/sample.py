@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Run, Sampler, Seed, Steps, Trust, is_quiet
+from pushforward.cli.options import Device, Run, Sampler, Seed, Steps, Trust, is_first, is_quiet
 
 __all__ = ["sample", "write_samples"]
 
@@ -25,9 +25,14 @@ def sample(
     label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,
     guidance: Annotated[float, typer.Option(help="Classifier-free guidance.")] = 1.0,
     batch_size: Annotated[int, typer.Option(help="States at a time.")] = 512,
+    device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Draw new samples from a trained model and write them to a file."""
+    """Draw new samples from a trained model and write them to a file.
+
+    Under `torchrun` each process draws its share, and the first writes the file.
+    """
+    from pushforward import parallel
     from pushforward.cli.rundata import column_names
     from pushforward.errors import InputError
     from pushforward.families import load
@@ -37,9 +42,11 @@ def sample(
         raise InputError(f"samples go to {', '.join(_WRITERS)} files, not {out.name!r}")
     model = load(run, trust=tuple(trust or ()))
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
-        x = model.sample(
+        x = parallel.sample(
+            model,
             n,
             label,
+            device=device,
             sampler=sampler,
             steps=steps,
             seed=seed,
@@ -47,8 +54,9 @@ def sample(
             batch_size=batch_size,
             progress=progress,
         )
-    write_samples(out, x, label, column_names(Path(run)))
-    typer.echo(str(out))
+    if is_first():
+        write_samples(out, x, label, column_names(Path(run)))
+        typer.echo(str(out))
 
 
 def write_samples(

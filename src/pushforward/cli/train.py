@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.names import complete
-from pushforward.cli.options import Trust, is_quiet
+from pushforward.cli.options import Trust, is_first, is_quiet
 
 __all__ = ["train"]
 
@@ -110,12 +110,15 @@ def train(
         raise
     _finish(run, chosen, loaded, quiet)
     if run.status == "interrupted":
-        typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
+        if is_first():
+            typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
 
 
 def _finish(run: Any, recipe: Any, data: Any, quiet: bool) -> None:
-    """Leave the recipe and a first report beside the checkpoints."""
+    """Leave the recipe and a first report beside the checkpoints, in the first process."""
+    if not is_first():
+        return
     from pushforward.cli.rundata import write_recipe
     from pushforward.report import write
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pushforward import config, grids, parametrizations, samplers, weightings
 from pushforward import times as time_laws
-from pushforward._random import resolve
+from pushforward._random import branch, resolve
 from pushforward._shapes import combine
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
@@ -163,6 +163,7 @@ class Diffusion(Noising):
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
+        rows: slice = slice(None),
         progress: Progress | None = None,
         callback: Callable[[Moment], None] | None = None,
     ) -> Tensor:
@@ -181,6 +182,9 @@ class Diffusion(Noising):
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the network; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does. The prior
+                is drawn for all, so the parts of an ODE sampler are those of the whole; the noise
+                of a part depends on its first row.
             progress: called with the number of finished and of all sampler steps.
             callback: called with a `Moment` at the prior and after each step of the sampler: the
                 states, and their denoised values for those who ask.
@@ -194,12 +198,14 @@ class Diffusion(Noising):
         denoise = denoise and times[-1] > 0
         rule = samplers.resolve(sampler)
         generator = resolve(seed, generator, self.device)
-        rows = requests.batches(n, batch_size)
+        parts = requests.batches(n, batch_size, rows)
         labels = self._context(c, n)
         # Drawn at once, so that an ODE sampler's result does not depend on the batch size.
         prior = self._prior(n, times[0], generator)
-        done, total = 0, len(rows) * (len(times) - 1)
-        out = []
+        generator = branch(generator, rows.indices(n)[0])
+        done, total = 0, len(parts) * (len(times) - 1)
+        # Nothing to draw is a share too, if there are more processes than states.
+        out = [prior[:0]]
 
         def show(part: slice, transport: Transport, k: int, t: float, state: State) -> None:
             nonlocal done
@@ -210,7 +216,7 @@ class Diffusion(Noising):
                 callback(Moment(k, t, part, state.x, transport, self._units()))
 
         with self._evaluating():
-            for part in rows:
+            for part in parts:
                 context = None if labels is None else labels[part]
                 transport = Transport(self._model(context, guidance), self.process)
                 report = partial(show, part, transport)

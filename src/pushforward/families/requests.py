@@ -27,20 +27,26 @@ def solver_steps(steps: int, denoise: bool) -> int:
     return steps - denoise
 
 
-def batches(n: int, size: int | None) -> list[slice]:
-    """Slices of at most `size` rows that cover `n` rows; one of all without a size.
+def batches(n: int, size: int | None, rows: slice = slice(None)) -> list[slice]:
+    """Slices of at most `size` rows that cover some of `n` rows; one of all without a size.
 
-    Raises `InputError` unless both are positive whole numbers.
+    Raises `InputError` unless both numbers are positive and whole, or for rows not next to each
+    other.
 
     >>> batches(5, 3)
     [slice(0, 3, None), slice(3, 5, None)]
+    >>> batches(5, None, slice(3, None))
+    [slice(3, 5, None)]
     """
     if not _whole(n) or n < 1:
         raise InputError(f"need a whole number of states, at least one, not {n!r}")
     size = n if size is None else size
     if not _whole(size) or size < 1:
         raise InputError(f"batch_size is a positive whole number, not {size!r}")
-    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+    first, last, stride = rows.indices(n)
+    if stride != 1:
+        raise InputError(f"rows are next to each other, not {rows}")
+    return [slice(i, min(i + size, last)) for i in range(first, last, size)]
 
 
 def labels(c: Any, n: int, classes: int | None, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import score_matching
-from pushforward._random import normal_like, resolve
+from pushforward._random import branch, normal_like, resolve
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -118,6 +118,7 @@ class ScoreModel(Family):
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
+        rows: slice = slice(None),
         progress: Progress | None = None,
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
@@ -134,6 +135,8 @@ class ScoreModel(Family):
                 `step / (4 v)` where the variance is `v`.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the network; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does; the noise
+                of a part depends on its first row.
             progress: called with the number of finished and of all steps.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
@@ -146,11 +149,12 @@ class ScoreModel(Family):
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
         generator = resolve(seed, generator, self.device)
-        rows = requests.batches(n, batch_size)
+        parts = requests.batches(n, batch_size, rows)
         like = units.shift.new_empty(n, *units.event_shape)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
         start = spread * normal_like(like, generator)
-        done, total = 0, len(rows) * steps * max(1, len(sigmas))
+        generator = branch(generator, rows.indices(n)[0])
+        done, total = 0, len(parts) * steps * max(1, len(sigmas))
 
         def report() -> None:
             nonlocal done
@@ -158,9 +162,10 @@ class ScoreModel(Family):
             if progress is not None:
                 progress(done, total)
 
-        out = []
+        # Nothing to draw is a share too, if there are more processes than states.
+        out = [start[:0]]
         with self._evaluating():
-            for part in rows:
+            for part in parts:
                 if sigmas:
                     x = score_matching.annealed(
                         self.network,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.training.randomness import step_seed
+from pushforward._random import derived_seed
 
 __all__ = ["Batches"]
 
@@ -38,7 +38,7 @@ class Batches:
 
     def _pass(self, number: int) -> Tensor:
         if number != self._pass_number:
-            generator = torch.Generator().manual_seed(step_seed(self.seed, number))
+            generator = torch.Generator().manual_seed(derived_seed(self.seed, number))
             self._order = torch.randperm(self.n, generator=generator)
             self._pass_number = number
         return self._order

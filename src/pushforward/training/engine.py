@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pushforward import parallel
 from pushforward.errors import InputError
 from pushforward.training.objective import Objective
 from pushforward.training.settings import Settings
@@ -35,6 +35,8 @@ class Engine:
         self._max_norm = settings.clip or math.inf
         self._parameters = [p for p in objective.parameters() if p.requires_grad]
         self._plain = fabric.world_size == 1 and settings.precision == "32-true"
+        if fabric.world_size > 1:
+            objective.reach_all()
         if not self._plain:
             self._wrapped, self._stepper = fabric.setup(objective, optimizer)
 
@@ -80,30 +82,20 @@ class Engine:
 
 
 def start(device: str, settings: Settings) -> Any:
-    """Lightning Fabric: one process by default, as many as `torchrun` started under it."""
-    from lightning_fabric import Fabric
+    """Lightning Fabric: one process by default, as many as `torchrun` started under it.
 
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise InputError(f"device is auto, cpu, cuda or mps, not {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but torch finds no CUDA device")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device 'mps' was asked for, but torch finds no Apple GPU")
+    Raises `InputError` for settings that do not go with the device or the number of processes.
+    """
     if settings.precision == "16-mixed" and (device == "cpu" or not _has_accelerator()):
         raise InputError("precision '16-mixed' needs a GPU: on a CPU use bf16-mixed or 32-true")
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
-    share = settings.accumulate * local * nodes
-    if settings.batch_size % share:
+    processes = parallel.world_size()
+    # Equal parts, so that the mean of their means is the mean of the batch.
+    if settings.batch_size % (settings.accumulate * processes):
         raise InputError(
             f"batch_size {settings.batch_size} must be a multiple of accumulate "
-            f"{settings.accumulate} times {local * nodes} processes"
+            f"{settings.accumulate} times {processes} processes"
         )
-    fabric = Fabric(
-        accelerator=device, devices=local, num_nodes=nodes, precision=settings.precision
-    )
-    fabric.launch()
-    return fabric
+    return parallel.launch(device, settings.precision)
 
 
 def _has_accelerator() -> bool:

@@ -13,6 +13,7 @@ from torch import nn
 
 from pushforward.data import load
 from pushforward.errors import InputError, TrainingError
+from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
@@ -73,6 +74,12 @@ def fit(
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = start(device, settings)
+    about = data.describe()
+    if not agree(fabric, [about["fingerprint"], settings.describe()]):
+        raise InputError(
+            "the processes were given different data or settings: read the data from one file, or "
+            "make it with a fixed seed"
+        )
     shared: Any = model
     with private(fabric.device):
         if settings.standardize:
@@ -84,7 +91,7 @@ def fit(
         description = {}
         if folder is not None:
             description = {
-                "data": data.describe(),
+                "data": about,
                 "model": shared.describe(),
                 "training": settings.describe(),
             }
@@ -96,6 +103,11 @@ def fit(
         store = None if folder is None else Checkpoints(folder.path)
         position = store.restore(model, average.model, optimizer) if store and resume else None
         position = position or Position()
+        if not agree(fabric, position.step):
+            raise InputError(
+                f"the processes see different checkpoints in {out}: a run of several machines "
+                "resumes from a folder that they share"
+            )
         if position.step > settings.steps:
             raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
         if position.scaler:
@@ -103,7 +115,7 @@ def fit(
         average.keep()
         loop = Loop(settings, engine, average, held, position)
         facts = {
-            "data": data.describe(),
+            "data": about,
             "seed": settings.seed,
             "split": {"holdout": settings.holdout, "seed": settings.seed},
             "parameters": sum(p.numel() for p in model.parameters()),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.training.average import Average
 from pushforward.training.batches import Batches
@@ -19,7 +20,7 @@ from pushforward.training.interrupts import Interrupts
 from pushforward.training.objective import labels_for
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
-from pushforward.training.randomness import reseed, step_seed
+from pushforward.training.randomness import reseed
 from pushforward.training.run import Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
@@ -49,7 +50,7 @@ class Loop:
         self.model: nn.Module = self.objective.model
         self.held, self.position = held, position
         n = len(self.objective.x)
-        self.batches = Batches(n, settings.batch_size, step_seed(settings.seed, _ORDER))
+        self.batches = Batches(n, settings.batch_size, derived_seed(settings.seed, _ORDER))
         self.history: list[dict[str, Any]] = []
         self.good_step = position.step
         self.fault = ""
@@ -111,9 +112,9 @@ class Loop:
     def _optimize(self, step: int) -> Tensor:
         """Optimizer step `step`; its loss and gradient norm, `(2,)`, not yet read."""
         s, fabric = self.settings, self.fabric
-        seed = step_seed(s.seed, _NOISE, step)
+        seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
-        reseed(step_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
+        reseed(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
         loss = self.engine.gradients(self.batches(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)
@@ -157,13 +158,16 @@ class Loop:
         model: Any = self.average.model
         labels = labels_for(model, self.held)
         generator = torch.Generator(device)
-        generator.manual_seed(step_seed(self.settings.seed, _VALIDATION))
+        generator.manual_seed(derived_seed(self.settings.seed, _VALIDATION))
         total = 0.0
         for i in range(0, len(self.held), 512):
             x = self.held.x[i : i + 512].to(device)
             c = None if labels is None else labels[i : i + 512].to(device)
             total += float(model.loss(x, c, generator=generator).sum())
         mean = total / len(self.held)
+        if self.fabric.world_size > 1:
+            # The same but for rounding; processes must not differ about what is best.
+            mean = float(self.fabric.all_reduce(torch.tensor(mean).double(), reduce_op="mean"))
         if not math.isfinite(mean):
             raise Diverged(f"at step {self.position.step}: validation loss {mean:g}")
         return mean

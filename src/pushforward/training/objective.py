@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
-from pushforward.training.randomness import step_seed
 
 __all__ = ["Objective", "check_labels", "labels_for"]
 
@@ -33,6 +33,7 @@ class Objective(nn.Module):
         labels = labels_for(model, data)
         self.c = None if labels is None else labels.to(home)
         self.generator = torch.Generator(device)
+        self._idle: list[nn.Parameter] = []
         self._cuts = "rows" in inspect.signature(model.loss).parameters
 
     def forward(self, rows: Tensor, seed: int, part: slice | None = None) -> Tensor:
@@ -42,15 +43,33 @@ class Objective(nn.Module):
         otherwise its own.
         """
         if part is not None and not self._cuts:
-            rows, seed, part = rows[part], step_seed(seed, part.start), None
+            rows, seed, part = rows[part], derived_seed(seed, part.start), None
         self.generator.manual_seed(seed)
         rows = rows.to(self.x.device)
         # index_select is faster than indexing, and this runs in every step.
         x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
         c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
         if part is None:
-            return self.model.loss(x, c, generator=self.generator).mean()
-        return self.model.loss(x, c, generator=self.generator, rows=part).mean()
+            loss = self.model.loss(x, c, generator=self.generator).mean()
+        else:
+            loss = self.model.loss(x, c, generator=self.generator, rows=part).mean()
+        for parameter in self._idle:
+            loss = loss + 0 * parameter.sum()
+        return loss
+
+    def reach_all(self) -> None:
+        """Give every trainable parameter a gradient, zero where the loss does not depend on it.
+
+        Processes that average their gradients wait for each one: the constant of an energy, whose
+        score is all that counts, would stop them.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        training = self.model.training
+        self.model.eval()
+        loss = self(torch.arange(len(self.x[:2])), seed=0)
+        self.model.train(training)
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        self._idle = [p for p, gradient in zip(parameters, found, strict=True) if gradient is None]
 
     @torch.no_grad()
     def rehearse(self) -> None:

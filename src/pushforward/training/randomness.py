@@ -1,4 +1,4 @@
-"""Randomness as a function of the step, so that a resumed run draws what it would have drawn."""
+"""The global generators, which dropout draws from: seeded for a run, and given back after it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["private", "reseed", "step_seed"]
+__all__ = ["private", "reseed"]
 
-_MASK = (1 << 64) - 1
 _BACKENDS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}
-
-
-def step_seed(seed: int, *keys: int) -> int:
-    """A seed for each key, well mixed (SplitMix64, Steele et al. 2014).
-
-    >>> step_seed(0, 1) != step_seed(1, 0)
-    True
-    """
-    state = 0
-    for key in (seed, *keys):
-        state = (state + 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state >> 1
 
 
 def reseed(seed: int, device: torch.device) -> None:
