@@ -64,6 +64,34 @@ def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str) -
     assert torch.allclose(found, exact, rtol=1e-5)
 
 
+def test_the_end_of_the_path_is_reported(call, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new.npy"
+    asked = ("sample", trained, "-n", 5, "--steps", 4, "--out", out)
+    assert "to t = 0.001, then denoised" in call(*asked).err
+    early = call(*asked, "--stop", 0.2, "--no-denoise", "--grid", "uniform")
+    assert "to t = 0.2 with the noise" in early.err
+    options = {"steps": 4, "stop": 0.2, "denoise": False, "grid": "uniform", "seed": 0}
+    exact = pf.load(trained).sample(5, **options)
+    assert torch.allclose(torch.as_tensor(np.load(out)), exact, rtol=1e-5)
+
+
+def test_a_family_without_densities(call, tmp_path: Path) -> None:
+    model = pf.ScoreModel(pf.nn.MLP(2, width=16), "denoising-levels")
+    run = tmp_path / "run"
+    pf.fit(model, pf.data.load("two_moons", n=400), out=run, steps=20, progress=False)
+    out = tmp_path / "new.npy"
+    assert call("sample", run, "-n", 5, "--steps", 2, "--out", out).code == 0
+    assert np.load(out).shape == (5, 2)
+    refused = call("sample", run, "--sampler", "ddim", "--out", out)
+    assert refused.code == 2
+    assert "--sampler means nothing to a ScoreModel" in refused.err
+    found = json.loads(call("evaluate", run, "-n", 40, "--steps", 2, "--json").out)
+    names = [row["name"] for row in found["rows"]]
+    assert "sliced W2" in names
+    assert "NLL" not in names
+    assert "has no normalized density" in call("logprob", run, "two_moons").err
+
+
 def test_evaluation(call, trained: Path) -> None:
     result = call("evaluate", trained, "-n", 60, "--steps", 5, "--json")
     assert result.code == 0

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Run, Sampler, Seed, Steps, Trust, emit, is_quiet
+from pushforward.cli.options import Json, Run, Sampler, Seed, Steps, Trust, accepted, emit, is_quiet
 
 __all__ = ["evaluate"]
 
@@ -18,8 +18,8 @@ def evaluate(
     context: typer.Context,
     run: Run,
     n: Annotated[int, typer.Option("-n", "--n", help="Samples to draw.")] = 1000,
-    sampler: Sampler = "adams",
-    steps: Steps = 20,
+    sampler: Sampler = None,
+    steps: Steps = None,
     seed: Seed = 0,
     data: Annotated[str | None, typer.Option(help="The run's data, if it has moved.")] = None,
     points: Annotated[int, typer.Option(help="Held-out points for the likelihood.")] = 128,
@@ -48,12 +48,13 @@ def evaluate(
         )
     model = load(folder, trust=tuple(trust or ()))
     labels = _labels(model, train, n, seed)
+    asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
-        x = model.sample(
-            n, labels, sampler=sampler, steps=steps, seed=seed, batch_size=512, progress=progress
-        )
-    with Progress("likelihood", 1, show=show) as progress:
-        log_prob = _likelihood(model, test, points, seed, progress)
+        x = model.sample(n, labels, seed=seed, batch_size=512, progress=progress, **asked)
+    log_prob = None
+    if model.capabilities.log_prob not in ("unnormalized", "none"):
+        with Progress("likelihood", 1, show=show) as progress:
+            log_prob = _likelihood(model, test, points, seed, progress)
     with Progress("metrics", 1, show=show) as progress:
         evaluation = compare(
             x,
@@ -65,7 +66,7 @@ def evaluate(
             value_range=test.value_range,
             progress=progress,
         )
-    settings = {"sampler": sampler, "steps": steps, "n": n, "seed": seed}
+    settings = {**asked, "n": n, "seed": seed}
     found = {"settings": settings, **evaluation.to_dict()}
     partial = folder / ".evaluation.json.partial"
     partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -91,10 +92,12 @@ def _labels(model: Any, train: Any, n: int, seed: int) -> Any:
 
 def _likelihood(model: Any, test: Any, points: int, seed: int, progress: Any) -> Any:
     """Log-densities of held-out points; discrete values are spread uniformly over their cells."""
+    from pushforward.families.noising import Noising
     from pushforward.metrics import dequantized
 
     x = dequantized(test.x[:points], test.levels, test.value_range, seed=seed)
     labels = test.c[:points] if model.capabilities.conditional and test.c is not None else None
-    return model.log_prob(
-        x, labels, steps=32, probes=4, seed=seed, batch_size=64, progress=progress
-    )
+    if isinstance(model, Noising):
+        # Enough for a report; `logprob` takes its time.
+        return model.log_prob(x, labels, steps=32, probes=4, seed=seed, progress=progress)
+    return model.log_prob(x, labels, seed=seed)

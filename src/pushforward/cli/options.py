@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ __all__ = [
     "Seed",
     "Steps",
     "Trust",
+    "accepted",
     "emit",
     "is_first",
     "is_quiet",
@@ -34,9 +36,10 @@ def _names(axis: str) -> Callable[[str], list[str]]:
 
 Run = Annotated[str, typer.Argument(help="A run folder or a saved model.", metavar="RUN")]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
-Steps = Annotated[int, typer.Option(help="Steps of the sampler.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of the sampler; the family's default.")]
 Sampler = Annotated[
-    str, typer.Option(help="See `pushforward list samplers`.", autocompletion=_names("samplers"))
+    str | None,
+    typer.Option(help="See `pushforward list samplers`.", autocompletion=_names("samplers")),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -56,6 +59,24 @@ def is_first() -> bool:
     from pushforward.parallel import rank
 
     return rank() == 0
+
+
+def accepted(method: Callable[..., Any], **asked: Any) -> dict[str, Any]:
+    """The options that were given, those that are not `None`, for a method of some family.
+
+    Raises `InputError` for one that the method does not take.
+    """
+    from pushforward.errors import InputError
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    taken = inspect.signature(method).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values()):
+        return given
+    for name in given:
+        if name not in taken:
+            owner = method.__qualname__.rpartition(".")[0]
+            raise InputError(f"--{name.replace('_', '-')} means nothing to a {owner}: leave it out")
+    return given
 
 
 def emit(value: Any) -> None:

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Device, Run, Sampler, Seed, Steps, Trust, is_first, is_quiet
+from pushforward.cli.options import (
+    Device,
+    Run,
+    Sampler,
+    Seed,
+    Steps,
+    Trust,
+    accepted,
+    is_first,
+    is_quiet,
+)
 
 __all__ = ["sample", "write_samples"]
 
@@ -19,11 +29,20 @@ def sample(
     out: Annotated[
         Path, typer.Option(help="A .npz, .npy, .csv or .png file.", metavar="FILE")
     ] = Path("samples.npz"),
-    sampler: Sampler = "adams",
-    steps: Steps = 20,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Where the steps are; the model's own grid by default.")
+    ] = None,
+    stop: Annotated[
+        float | None, typer.Option(help="The early stopping time; the schedule's own by default.")
+    ] = None,
+    denoise: Annotated[
+        bool | None, typer.Option(help="Take away the noise left at the stopping time, or not.")
+    ] = None,
     seed: Seed = 0,
     label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance.")] = 1.0,
+    guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance.")] = None,
     batch_size: Annotated[int, typer.Option(help="States at a time.")] = 512,
     device: Device = "auto",
     trust: Trust = None,
@@ -36,27 +55,40 @@ def sample(
     from pushforward.cli.rundata import column_names
     from pushforward.errors import InputError
     from pushforward.families import load
+    from pushforward.families.noising import Noising
     from pushforward.training.progress import Progress
 
     if out.suffix not in _WRITERS:
         raise InputError(f"samples go to {', '.join(_WRITERS)} files, not {out.name!r}")
     model = load(run, trust=tuple(trust or ()))
+    asked = accepted(
+        model.sample,
+        sampler=sampler,
+        steps=steps,
+        grid=grid,
+        stop=stop,
+        denoise=denoise,
+        guidance=guidance,
+    )
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         x = parallel.sample(
             model,
             n,
             label,
             device=device,
-            sampler=sampler,
-            steps=steps,
             seed=seed,
-            guidance=guidance,
             batch_size=batch_size,
             progress=progress,
+            **asked,
         )
-    if is_first():
-        write_samples(out, x, label, column_names(Path(run)))
-        typer.echo(str(out))
+    if not is_first():
+        return
+    write_samples(out, x, label, column_names(Path(run)))
+    if isinstance(model, Noising) and not is_quiet(context):
+        end = model.process.schedule.t_min if stop is None else stop
+        left = " with the noise that is left there" if denoise is False else ", then denoised"
+        typer.echo(f"the path of the samples was followed to t = {end:g}{left}", err=True)
+    typer.echo(str(out))
 
 
 def write_samples(

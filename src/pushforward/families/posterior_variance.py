@@ -141,6 +141,7 @@ class PosteriorVariance(Family):
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
+        rows: slice = slice(None),
         progress: Progress | None = None,
         **options: Any,
     ) -> Tensor:
@@ -152,25 +153,20 @@ class PosteriorVariance(Family):
             raise InputError("the sampler is MomentMatched: others take no variance")
         generator = resolve(seed, generator, self.device)
         labels = self.diffusion._context(c, n)
-        rows = requests.batches(n, batch_size)
-        out = []
+        parts = requests.batches(n, batch_size, rows)
+        units = self._units()
+        # Nothing to draw is a share too, if there are more processes than states.
+        out = [units.shift.new_empty(0, *units.event_shape)]
         with self._evaluating():
-            for k, part in enumerate(rows):
+            for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
-                size = part.stop - part.start
-                sampler = samplers.MomentMatched(self.at(context, size), churn)
+                sampler = samplers.MomentMatched(self.at(context, part.stop - part.start), churn)
+                asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
                 out.append(
-                    self.diffusion.sample(
-                        size,
-                        context,
-                        sampler=sampler,
-                        steps=steps,
-                        generator=generator,
-                        **options,
-                    )
+                    self.diffusion.sample(n, labels, generator=generator, **asked, **options)
                 )
                 if progress is not None:
-                    progress(k + 1, len(rows))
+                    progress(k, len(parts))
         return torch.cat(out)
 
     @torch.no_grad()

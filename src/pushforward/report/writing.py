@@ -162,7 +162,9 @@ def _curves(history: list[dict[str, Any]]) -> str:
 
 
 def _strips(look: Look, model: Any, data: Data) -> str:
-    """The forward process of data and the reverse process from noise, frame by frame."""
+    """The forward process of data and the reverse process from noise, for families with both."""
+    if not hasattr(model, "trajectory"):
+        return ""
     count, columns = (9, 3) if look.images else (1500, None)
     schedule = model.process.schedule
     stop, start = schedule.t_min, schedule.t_max
