@@ -43,7 +43,9 @@ FLOWS = {
     "deis": (TEAL, "-"),
     "unipc": (ORANGE, "-"),
     "adams": (BLUE, "-"),
+    "adams, fitted grid": (BLUE, "--"),
 }
+FITTED = ", fitted grid"
 NOISY = {
     "sde": (SOFT, ":"),
     "ddpm": (SOFT, "-"),
@@ -77,9 +79,9 @@ def chart(*titles: str, height: float = 3.3, width: float = 9.0, **shape: Any) -
     return figure, panels
 
 
-def start(count: int) -> Tensor:
+def start(count: int, seed: int = 0) -> Tensor:
     """States of the exact law at the beginning."""
-    return WORLD.noised(PROCESS, PROCESS.schedule.t_max).sample(count, seed=0).double()
+    return WORLD.noised(PROCESS, PROCESS.schedule.t_max).sample(count, seed=seed).double()
 
 
 def shapes_of_schedules(smoke: bool) -> Figure:
@@ -110,8 +112,12 @@ def errors_of_samplers(smoke: bool) -> Figure:
     schedule = PROCESS.schedule
 
     def end(name: str, x: Tensor, count: int) -> Tensor:
-        sampler = samplers.resolve(name)
-        times = grids.LogSNR()(schedule, (count - 1) // sampler.evaluations)
+        sampler = samplers.resolve(name.removesuffix(FITTED))
+        steps = (count - 1) // sampler.evaluations
+        rule: grids.Grid = grids.LogSNR()
+        if name.endswith(FITTED):
+            rule = samplers.fit_grid(TRANSPORT, start(64, seed=1), steps=steps, sampler=sampler)
+        times = rule(schedule, steps)
         return TRANSPORT.model(samplers.run(sampler, TRANSPORT, x, times, seed=0), times[-1])
 
     figure, (left, right) = chart(
