@@ -1,4 +1,4 @@
-"""Every example and benchmark runs from beginning to end, small."""
+"""Every example, benchmark and picture runs from beginning to end, small."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 HELPERS = {"record.py", "timing.py"}
 SCRIPTS = sorted(
     path
-    for folder in ("examples", "benchmarks")
+    for folder in ("examples", "benchmarks", "docs/pictures")
     for path in (ROOT / folder).glob("*.py")
     if path.name not in HELPERS
 )
