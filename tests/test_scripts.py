@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"record.py", "timing.py"}
+HELPERS = {"record.py", "timing.py", "drawing.py"}
 SCRIPTS = sorted(
     path
     for folder in ("examples", "benchmarks", "docs/pictures")
