@@ -37,11 +37,11 @@ class PosteriorVariance(Family):
 
     The mean stays that of the model, frozen; a network learns the logarithm of the variance over
     that of standard normal data, `sigma^2 / (alpha^2 + sigma^2)`, so that an untrained network
-    starts near the latter. Its loss is the term `L_0` of a chain whose first time is `t`, at random
-    `t`: the negative log-likelihood `(1/2) (e / v + log v)` of the squared error
-    `e = (x_0 - m)^2` of the model's mean `m`. It is least at `v = E[e | x_t]`. So is the term `L_k`
-    of a step from `t` to any `s`, which has `std^2 + gain^2 e` in the place of `e` and
-    `std^2 + gain^2 v` in that of `v` (`samplers.step_variance`): one function serves all grids,
+    starts near the latter. Its loss is the term `L_0` of chains whose first time is `t`, for random
+    `t`: up to a factor and a constant `e / v + log v`, with the squared error `e = (x_0 - m)^2` of
+    the model's mean `m`, least at `v = E[e | x_t]`. There the term `L_k` of a step from `t` to any
+    `s` is least too, which has `std^2 + gain^2 e` in the place of `e` and `std^2 + gain^2 v` in
+    that of `v` (`samplers.step_variance`): one function serves all grids,
     where an interpolation of two bounds (Nichol & Dhariwal 2021) is tied to the steps of one chain.
     Where `m` is exact, `v` is the posterior variance (Bao et al. 2022a); elsewhere it has the
     squared bias of `m` in it (Bao et al. 2022b).
