@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pushforward as pf
 from pushforward import Transport, grids, samplers, schedules
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
+from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
 from pushforward.worlds import MixtureWorld
 
@@ -19,6 +22,8 @@ NORMAL = MixtureWorld(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), VA
 TWO = MixtureWorld(
     GaussianMixture(torch.tensor([[1.5, -1.0], [-1.0, 0.5]], dtype=torch.float64), 0.25)
 )
+# One coordinate of unit variance, whose posterior variance depends on the state.
+LINE = MixtureWorld(GaussianMixture(torch.tensor([[0.9], [-0.9]], dtype=torch.float64), 0.19))
 N = 100_000
 
 
@@ -127,6 +132,108 @@ def test_the_learned_variance_tightens_the_bound(learned) -> None:
     assert float(value.value.mean()) == pytest.approx(-float(found.total.mean()), abs=0.1)
 
 
+def _quadrature(t: float, process: Gaussian) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Nodes `(N, 1)` of `x_t`, their weights and log-densities."""
+    x = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+    log_p = LINE.noised(process, t).log_prob(x[:, None])
+    return x[:, None], log_p.exp() * (x[1] - x[0]), log_p
+
+
+def test_the_exact_variance_raises_the_rate_of_the_bound_from_one_to_two() -> None:
+    process = Gaussian(schedules.VP())
+    schedule, transport = process.schedule, Transport(LINE.model(process), process)
+    known = samplers.tweedie_variance(transport)
+
+    def information(t: float) -> float:
+        """That of `x_t` on `x_0`, in nats."""
+        _, weights, log_p = _quadrature(t, process)
+        entropy = -float((weights * log_p).sum())
+        return entropy - 0.5 * math.log(2 * math.pi * math.e * schedule.at(t).sigma ** 2)
+
+    # With many steps, the terms of the bound add up to the information that they regain.
+    limit = information(schedule.t_min) - information(schedule.t_max)
+    counts, matched, fixed = (64, 128, 256), [], []
+    for n in counts:
+        sums = torch.zeros(2, dtype=torch.float64)
+        for s, t in pairwise(grids.LogSNR()(schedule, n)[::-1]):
+            x, weights, _ = _quadrature(t, process)
+            kernel = process.pinned(t, s)
+            ratio = samplers.step_variance(kernel, known(x, t))[:, 0] / kernel.std**2
+            sums += 0.5 * torch.stack([weights @ ratio.log(), weights @ (ratio - 1)])
+        matched.append(float(sums[0]) - limit)
+        fixed.append(float(sums[1]) - limit)
+    assert observed_order(counts, matched).value == pytest.approx(2.0, abs=0.25)
+    assert observed_order(counts, fixed).value == pytest.approx(1.0, abs=0.25)
+    # And the function finds the same number.
+    x = LINE.data.sample(N, seed=0)
+    times = grids.LogSNR()(schedule, counts[0])[::-1]
+    found = samplers.variational_bound(transport, x, times, variance=known, seed=1).steps.sum(0)
+    error = float(found.std()) / N**0.5
+    assert float(found.mean()) == pytest.approx(limit + matched[0], abs=4 * error)
+
+
+SCALE, SHIFT = 10.0, 3.0
+
+
+@pytest.fixture(scope="module")
+def line() -> pf.PosteriorVariance:
+    """The variance learned for the exact model of `LINE`, in other units."""
+    process = Gaussian(schedules.VP())
+    exact = LINE.model(process)
+
+    class Exact(torch.nn.Module):
+        """The posterior mean of `LINE`."""
+
+        def forward(self, x, t, c=None):
+            return exact(x.double(), t.double()).to(x.dtype)
+
+    model = pf.Diffusion(Exact(), process, predict="data", event_shape=(1,))
+    x = SHIFT + SCALE * LINE.data.sample(50_000, seed=0).float()
+    model.standardize(x)
+    torch.manual_seed(0)
+    variance = pf.PosteriorVariance(model, pf.nn.MLP(1, width=32, depth=2))
+    pf.fit(variance, x, steps=1500, batch_size=256, lr=3e-3, holdout=0.0, progress=False, seed=0)
+    return variance
+
+
+@pytest.mark.parametrize("t", [0.02, 0.1, 0.3, 0.6, 0.95])
+def test_a_variance_that_depends_on_the_state_is_learned(line, t: float) -> None:
+    process = line.diffusion.process
+    known = samplers.tweedie_variance(Transport(LINE.model(process), process))
+    x = LINE.noised(process, t).sample(4000, seed=3)
+    with torch.no_grad():
+        ratio = known(x, t) / line(x.float(), t).double()
+    # What the wrong variance costs, in nats: a relative error of e costs e^2 / 4, so 0.02 stands
+    # for errors of 28 per cent.
+    assert float(0.5 * (ratio - 1 - ratio.log()).mean()) < 0.02
+
+
+def test_the_bound_in_data_units_is_least_with_the_learned_variance_and_tends_to_its_limit(
+    line,
+) -> None:
+    z = LINE.data.sample(20_000, seed=4)
+    x = SHIFT + SCALE * z.float()
+    nats = math.log(SCALE) - LINE.data.log_prob(z)
+    for steps in (4, 16, 64):
+        found = line.variational_bound(x, steps=steps, seed=0)
+        gap = found.total - nats
+        # The law at the last time is not quite the prior.
+        assert float(gap.mean()) > -4 * float(gap.std()) / len(x) ** 0.5 - 1e-3
+        for name in ("posterior", "forward"):
+            fixed = line.diffusion.variational_bound(x, steps=steps, variance=name, seed=0)
+            worse = fixed.total - found.total
+            assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5, (name, steps)
+    assert float(gap.mean()) < 0.02 + 4 * float(gap.std()) / len(x) ** 0.5
+    assert torch.allclose(found.bits_per_dim, found.total / math.log(2))
+    process = line.diffusion.process
+    transport = Transport(LINE.model(process), process)
+    ends = process.schedule.t_max, process.schedule.t_min
+    limit = samplers.continuous_bound(transport, z[:4000], *ends, draws=64, seed=0)[0]
+    left = found.steps.sum(0)
+    error = (float(left.var()) / len(left) + float(limit.var()) / len(limit)) ** 0.5
+    assert float(left.mean()) == pytest.approx(float(limit.mean()), abs=0.01 + 4 * error)
+
+
 def test_it_is_saved_with_its_model(tmp_path: Path) -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3), event_shape=(2,))
     variance = pf.PosteriorVariance(model, pf.nn.MLP(2, width=8, num_classes=3))
@@ -155,3 +262,38 @@ def test_bad_requests_are_refused() -> None:
     rule = samplers.MomentMatched(lambda x, t: torch.ones(()))
     with pytest.raises(CapabilityError, match="on vectors"):
         rule.plan(pf.processes.Masking(pf.spaces.Tokens(3)), [1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("variance", "message"),
+    [
+        ("posteriour", "not 'posteriour'"),
+        (lambda x, t: torch.tensor(-2.0), "not positive and finite"),
+        (lambda x, t: torch.tensor(0.0), "6 of 6 variances"),
+        (lambda x, t: x * math.nan, "not positive and finite but, say, nan"),
+        (lambda x, t: torch.ones(3, 5), r"states, \(3, 2\), not \(3, 5\)"),
+        (lambda x, t: 0.1, "a tensor that can be broadcast"),
+    ],
+)
+def test_variances_that_are_none_are_refused(variance, message: str) -> None:
+    process = Gaussian(schedules.VP())
+    transport = Transport(NORMAL.model(process), process)
+    x = torch.zeros(3, 2, dtype=torch.float64)
+    with pytest.raises(InputError, match=message):
+        samplers.variational_bound(transport, x, [0.1, 1.0], variance=variance, seed=0)
+    if not callable(variance):
+        with pytest.raises(InputError, match="a function"):
+            samplers.MomentMatched(variance)
+
+
+def test_colored_noise_is_refused() -> None:
+    process = Gaussian(space=pf.spaces.Hilbert(torch.tensor([[1.0, 0.5], [0.5, 1.0]])))
+    transport = Transport(lambda x, t, c=None: x, process)
+    x = torch.zeros(3, 2)
+    with pytest.raises(CapabilityError, match="white noise, not of Hilbert"):
+        samplers.variational_bound(transport, x, [0.1, 1.0])
+    with pytest.raises(CapabilityError, match="white noise, not of Hilbert"):
+        samplers.continuous_bound(transport, x, 1.0, 0.1)
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), process, event_shape=(2,))
+    with pytest.raises(CapabilityError, match="white noise, not of Hilbert"):
+        pf.PosteriorVariance(model, pf.nn.MLP(2, width=8))

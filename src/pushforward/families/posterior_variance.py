@@ -13,12 +13,13 @@ from pushforward import config, samplers
 from pushforward._random import resolve
 from pushforward._shapes import like, per_event_mean
 from pushforward.config import configurable
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.families import network, requests
 from pushforward.families.diffusion import Diffusion
 from pushforward.families.family import Family
 from pushforward.protocols import Time
+from pushforward.spaces import Euclidean
 from pushforward.transforms import Standardize
 
 __all__ = ["PosteriorVariance"]
@@ -35,18 +36,22 @@ class PosteriorVariance(Family):
     r"""`Var[x_0 | x_t]` of each coordinate, learned for a trained diffusion model.
 
     The mean stays that of the model, frozen; a network learns the logarithm of the variance over
-    that of standard normal data, `sigma^2 / (alpha^2 + sigma^2)`, by the normal log-likelihood
-    `r + log r` of the squared residual (in units of the variance). It is a proper score, least at
-    `r = E[(x_0 - m)^2 | x_t]`, which by the law of total variance makes every term `L_k` of the
-    bound least at once, for every step (`samplers.step_variance`): one function serves all grids,
+    that of standard normal data, `sigma^2 / (alpha^2 + sigma^2)`, so that an untrained network
+    starts near the latter. Its loss is the term `L_0` of chains whose first time is `t`, for random
+    `t`: up to a factor and a constant `e / v + log v`, with the squared error `e = (x_0 - m)^2` of
+    the model's mean `m`, least at `v = E[e | x_t]`. There the term `L_k` of a step from `t` to any
+    `s` is least too, which has `std^2 + gain^2 e` in the place of `e` and `std^2 + gain^2 v` in
+    that of `v` (`samplers.step_variance`): one function serves all grids,
     where an interpolation of two bounds (Nichol & Dhariwal 2021) is tied to the steps of one chain.
-    See Bao et al. (2022b).
+    Where `m` is exact, `v` is the posterior variance (Bao et al. 2022a); elsewhere it has the
+    squared bias of `m` in it (Bao et al. 2022b).
 
     Args:
         diffusion: the trained model; a copy is kept and saved inside.
         net: any network like that of `Diffusion`.
 
-    Raises `InputError` unless the model knows its event shape.
+    Raises `InputError` unless the model knows its event shape, `CapabilityError` if its noise is
+    colored.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
@@ -61,6 +66,11 @@ class PosteriorVariance(Family):
             raise InputError(f"a posterior variance is learned for a Diffusion, not {diffusion!r}")
         if diffusion.event_shape is None:
             raise InputError("the diffusion model has no event shape yet: train it first")
+        space = diffusion.process.space
+        if not isinstance(space, Euclidean):
+            raise CapabilityError(
+                f"the variance of a coordinate is one of white noise, not of {type(space).__name__}"
+            )
         network.check(net)
         self.diffusion = copy.deepcopy(diffusion).requires_grad_(False).eval()
         config.amend(self, diffusion=self.diffusion)

@@ -73,8 +73,8 @@ class MomentMatched(Rule):
             (`families.PosteriorVariance`).
         churn: as in `Ancestral`, 1 for DDPM and 0 for DDIM.
 
-    Raises `InputError` unless churn lies in [0, 1], `CapabilityError` for other processes than the
-    `Gaussian` one on vectors.
+    Raises `InputError` unless churn lies in [0, 1] and the variance is a function,
+    `CapabilityError` for other processes than the `Gaussian` one on vectors.
 
     >>> from pushforward import Transport, processes, samplers, schedules
     >>> process = processes.Gaussian(schedules.Rectified())
@@ -91,6 +91,8 @@ class MomentMatched(Rule):
     def __post_init__(self) -> None:
         if not 0 <= self.churn <= 1:
             raise InputError(f"a pinned step takes churn in [0, 1], not {self.churn}")
+        if not callable(self.variance):
+            raise InputError(f"the variance is a function (x_t, t), not {self.variance!r}")
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[float, Kernel]]:
         """The time of each step, and its pinned kernel."""

@@ -24,11 +24,12 @@ from torch import Tensor
 from pushforward import grids
 from pushforward._random import resolve
 from pushforward._shapes import per_event_sum
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Gaussian
 from pushforward.protocols import Transport
 from pushforward.samplers.matched import Variance, step_variance
 from pushforward.schedules import Schedule
+from pushforward.spaces import Euclidean
 from pushforward.times import LogSNR, Stratified
 
 __all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
@@ -109,8 +110,13 @@ def variational_bound(
             out). Without it, `L_0` is a density. Either is that of a normal law of variance
             `sigma^2 / alpha^2`, or of the `variance` that is given.
 
-    Raises `InputError` for a grid that does not increase or starts without noise.
+    Raises `InputError` for a grid that does not increase or starts without noise, or for variances
+    that are no positive numbers; `CapabilityError` for colored noise.
     """
+    if not callable(variance) and variance not in ("posterior", "forward"):
+        raise InputError(
+            f"the variance is 'posterior', 'forward' or a function (x_t, t), not {variance!r}"
+        )
     process = transport.process
     schedule = _schedule(process)
     times = grids.check(grid)
@@ -126,7 +132,7 @@ def variational_bound(
         kernel, forward = process.pinned(t, s), process.transition(s, t)
         exact = kernel.std**2
         if callable(variance):
-            v = step_variance(kernel, variance(x_t, t).double())
+            v = _positive(step_variance(kernel, variance(x_t, t)), x_t, t)
         else:
             v = torch.tensor(exact if variance == "posterior" else forward.std**2).double()
         wrong = (kernel.gain * (x - transport.model(x_t, t))).double().square()
@@ -136,7 +142,7 @@ def variational_bound(
     x_t = process.sample(x, times[0], generator)
     away = (x - transport.model(x_t, times[0])).double()
     if callable(variance):
-        scale = variance(x_t, times[0]).double().sqrt()
+        scale = _positive(variance(x_t, times[0]), x_t, times[0]).sqrt()
     else:
         scale = torch.tensor(first.sigma / first.alpha).double()
     if bin_width is None:
@@ -202,7 +208,31 @@ def _rate(schedule: Schedule, t: Tensor) -> Tensor:
 def _schedule(process: Any) -> Any:
     if not isinstance(process, Gaussian):
         raise InputError(f"the variational bound is that of a Gaussian process, not {process!r}")
+    if not isinstance(process.space, Euclidean):
+        raise CapabilityError(
+            f"the variational bound is that of white noise, not of {type(process.space).__name__}"
+        )
     return process.schedule
+
+
+def _positive(variance: Any, x: Tensor, t: float) -> Tensor:
+    """Variances at states, if they are some: else the bound would be no number, or no bound."""
+    try:
+        variance = torch.broadcast_to(variance, x.shape).double()
+    except (TypeError, RuntimeError):
+        what = tuple(variance.shape) if isinstance(variance, Tensor) else type(variance).__name__
+        raise InputError(
+            f"the variance at t = {t:g} is a tensor that can be broadcast to the states, "
+            f"{tuple(x.shape)}, not {what}"
+        ) from None
+    wrong = variance[~((variance > 0) & variance.isfinite())]
+    if wrong.numel():
+        raise InputError(
+            f"{wrong.numel()} of {variance.numel()} variances of the step from t = {t:g} are not "
+            f"positive and finite but, say, {float(wrong[0]):g}; those of a learned one "
+            "(families.PosteriorVariance) are"
+        )
+    return variance
 
 
 def _log_mass(low: Tensor, high: Tensor) -> Tensor:
