@@ -80,8 +80,9 @@ test: lint docs
 bench-env:
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
-# azula wants torchvision, which none of it that is measured needs.
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula
+# azula wants torchvision, and k-diffusion all that it can be trained and judged with, which none of
+# what is measured needs.
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion
 	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"
 
 clean:

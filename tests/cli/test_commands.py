@@ -138,7 +138,7 @@ def test_code_lengths_of_quantized_data(call, tmp_path: Path) -> None:
     bits = -(found["mean"] + 64 * math.log(width)) / (64 * math.log(2))
     assert found["bits_per_dimension"]["value"] == pytest.approx(bits, rel=1e-5)
     assert found["stop"] == 0.01
-    bound = model.variational_bound(digits.x[:6], steps=5, level=width, seed=0)
+    bound = model.variational_bound(digits.x[:6], steps=5, level=width, stop=0.01, seed=0)
     assert found["bound"]["total"] == pytest.approx(bound.total.mean().item(), rel=1e-4)
     parts = found["bound"]
     total = parts["prior"] + sum(parts["steps"]) + parts["reconstruction"]

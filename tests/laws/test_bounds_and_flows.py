@@ -148,6 +148,39 @@ def test_levels_have_probabilities() -> None:
     assert float(bound.total.mean()) == pytest.approx(math.log(4), abs=0.05 + 4 * stderr)
 
 
+class _Silent(torch.nn.Module):
+    """The exact `v` of standard normal data where `alpha^2 + sigma^2 = 1`: zero."""
+
+    def forward(self, x, t, c=None):
+        return torch.zeros_like(x)
+
+
+@pytest.mark.parametrize("noise", [0.5, 0.02])
+def test_a_bound_that_stops_far_below_the_levels_codes_the_noise_too(noise: float) -> None:
+    # Rounded normal data under their exact model, the last noise a part of a level: the entropy is
+    # exceeded by the cost of the level given the last state, less the entropy of the noise.
+    x = (10 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))).round()
+    cosine = Gaussian(schedules.Cosine())
+    model = pf.Diffusion(_Silent(), cosine, predict="v", event_shape=(1,))
+    model.standardize(x)
+    stop = 2 / math.pi * math.atan(noise / float(x.std()))
+    few, many = (
+        model.variational_bound(x, steps=steps, level=1.0, stop=stop, seed=0).total
+        for steps in (100, 400)
+    )
+    # The error of the steps falls like one over their number.
+    found = (4 * many - few) / 3
+    entropy = 0.5 * math.log(2 * math.pi * math.e * float(x.var()))
+    normal = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    mass = normal.cdf(z + 0.5 / noise) - normal.cdf(z - 0.5 / noise)
+    density = normal.log_prob(z).exp()
+    last = -float(torch.xlogy(density, mass).sum() / density.sum())
+    excess = last - 0.5 * math.log(2 * math.pi * math.e * noise**2)
+    stderr = float(found.std()) / len(x) ** 0.5
+    assert float(found.mean()) - entropy == pytest.approx(excess, abs=4 * stderr)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES[:2], ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("divergence", ["exact", "hutchinson"])
 def test_the_adaptive_likelihood(schedule, divergence: str) -> None:

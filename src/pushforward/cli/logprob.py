@@ -84,6 +84,7 @@ def logprob(
                 labels,
                 steps=bound,
                 level=_cell(loaded),
+                stop=stop,
                 seed=seed,
                 batch_size=batch_size,
                 progress=progress,
