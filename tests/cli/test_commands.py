@@ -92,6 +92,19 @@ def test_a_family_without_densities(call, tmp_path: Path) -> None:
     assert "has no normalized density" in call("logprob", run, "two_moons").err
 
 
+def test_a_learned_variance_has_a_bound(call, trained: Path, flowers: Path, tmp_path: Path) -> None:
+    variance = pf.PosteriorVariance(pf.load(trained), pf.nn.MLP(2, width=8, num_classes=2))
+    folder = variance.save(tmp_path / "variance")
+    asked = ("logprob", folder, flowers, "--label", "species", "--steps", 5, "--stop", 0.01)
+    found = json.loads(call(*asked, "--json").out)
+    assert found["kind"] == "bound"
+    data = pf.data.load(flowers, label="species")
+    exact = variance.log_prob(data.x, data.c, steps=5, stop=0.01, seed=0)
+    assert found["mean"] == pytest.approx(float(exact.value.mean()), rel=1e-4)
+    refused = call("logprob", folder, flowers, "--label", "species", "--probes", 3)
+    assert "--probes means nothing to a PosteriorVariance" in refused.err
+
+
 def test_evaluation(call, trained: Path) -> None:
     result = call("evaluate", trained, "-n", 60, "--steps", 5, "--json")
     assert result.code == 0

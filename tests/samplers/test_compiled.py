@@ -44,3 +44,13 @@ def test_adaptive_steps_do_not() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
     with pytest.raises(CapabilityError, match="steps of a fixed size"):
         model.sample(2, sampler=samplers.Compiled(samplers.NAMES["rk45"]), steps=4)
+
+
+def test_a_learned_variance_is_compiled_too() -> None:
+    torch.manual_seed(0)
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    variance = pf.PosteriorVariance(model, pf.nn.MLP(2, width=8)).eval()
+    sampler = samplers.MomentMatched(variance.at())
+    plain = model.sample(5, sampler=sampler, steps=4, seed=0)
+    compiled = samplers.Compiled(sampler, backend="eager")
+    assert torch.allclose(model.sample(5, sampler=compiled, steps=4, seed=0), plain, atol=1e-5)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Run, Seed, Trust, emit, is_quiet
+from pushforward.cli.options import Json, Run, Seed, Trust, accepted, emit, is_quiet
 
 __all__ = ["logprob"]
 
@@ -17,15 +17,17 @@ def logprob(
     run: Run,
     data: Annotated[str, typer.Argument(help="Data to evaluate.", metavar="DATA")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .npz file.", metavar="FILE")] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the ODE.")] = 64,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the ODE, or of a bound; the family's default.")
+    ] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Adaptive steps to this tolerance instead.")
     ] = None,
     stop: Annotated[
         float | None, typer.Option(help="The early stopping time; the schedule's own by default.")
     ] = None,
-    divergence: Annotated[str, typer.Option(help="auto, exact or hutchinson.")] = "auto",
-    probes: Annotated[int, typer.Option(help="Hutchinson probes.")] = 8,
+    divergence: Annotated[str | None, typer.Option(help="auto, exact or hutchinson.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Hutchinson probes.")] = None,
     bound: Annotated[
         int | None, typer.Option(help="Also the variational bound of a chain of so many steps.")
     ] = None,
@@ -55,29 +57,30 @@ def logprob(
     if n is not None and n < 1:
         raise InputError(f"-n asks for at least one data point, not {n}")
     model = load(run, trust=tuple(trust or ()))
-    if not isinstance(model, Noising):
+    if model.capabilities.log_prob in ("unnormalized", "none"):
         raise CapabilityError(
-            f"{type(model).__name__} has no normalized density: its log_prob in Python is up to a "
-            "constant"
+            f"{type(model).__name__} has no normalized density: its log_prob in Python, if it has "
+            "one, is up to a constant"
         )
+    asked = accepted(
+        model.log_prob,
+        divergence=divergence,
+        probes=probes,
+        steps=steps,
+        tolerance=tolerance,
+        stop=stop,
+    )
     loaded = load_like(Path(run), data, label)
-    x, method = loaded.x[:n], cast(Any, divergence)
+    x = loaded.x[:n]
     labels = loaded.c[:n] if model.capabilities.conditional and loaded.c is not None else None
+    each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
-        result = model.log_prob(
-            dequantized(x, loaded.levels, loaded.value_range, seed=seed),
-            labels,
-            divergence=method,
-            probes=probes,
-            steps=steps,
-            tolerance=tolerance,
-            stop=stop,
-            seed=seed,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        spread = dequantized(x, loaded.levels, loaded.value_range, seed=seed)
+        result = model.log_prob(spread, labels, **each, **asked, progress=progress)
     chain = None
     if bound is not None:
+        if not hasattr(model, "variational_bound"):
+            raise InputError(f"--bound means nothing to a {type(model).__name__}: leave it out")
         with Progress("variational bound", 1, show=not is_quiet(context)) as progress:
             chain = model.variational_bound(
                 x,
@@ -85,19 +88,21 @@ def logprob(
                 steps=bound,
                 level=_cell(loaded),
                 stop=stop,
-                seed=seed,
-                batch_size=batch_size,
+                **each,
                 progress=progress,
             )
     if out is not None:
         _write(out, result, chain)
     bits = _bits(result, loaded)
-    stopped = model.process.schedule.t_min if stop is None else stop
+    stopped = stop
+    if stop is None and isinstance(model, Noising):
+        stopped = model.process.schedule.t_min
     if as_json:
         emit(_summary(result, chain, bits) | {"stop": stopped})
         return
     typer.echo(str(result))
-    typer.echo(f"density of the model at t = {stopped:g}, where its path ends")
+    if stopped is not None:
+        typer.echo(f"density of the model at t = {stopped:g}, where its path ends")
     if bits is not None:
         typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
     if chain is not None:
@@ -131,7 +136,7 @@ def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
         "nfe": result.nfe,
         "n": len(result.value),
         "mean": result.value.mean().item(),
-        "error": result.error.abs().mean().item(),
+        "error": None if result.error is None else result.error.abs().mean().item(),
         "rows": [{"log_prob": value, "stderr": stderr} for value, stderr in rows],
     }
     if bits is not None:

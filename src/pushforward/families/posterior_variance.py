@@ -181,14 +181,23 @@ class PosteriorVariance(Family):
 
     @torch.no_grad()
     def variational_bound(
-        self, x: Tensor, c: Any = None, *, batch_size: int | None = None, **options: Any
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` with the learned variances; see `Diffusion`."""
-        generator = resolve(options.pop("seed", None), options.pop("generator", None), self.device)
+        generator = resolve(seed, generator, self.device)
         labels = self.diffusion._context(c, len(x))
+        rows = requests.batches(len(x), batch_size)
         parts = []
         with self._evaluating():
-            for part in requests.batches(len(x), batch_size):
+            for k, part in enumerate(rows, start=1):
                 context = None if labels is None else labels[part]
                 size = part.stop - part.start
                 parts.append(
@@ -201,6 +210,8 @@ class PosteriorVariance(Family):
                         **options,
                     )
                 )
+                if progress is not None:
+                    progress(k, len(rows))
         return samplers.VariationalBound.concatenated(parts)
 
     @torch.no_grad()
@@ -210,10 +221,12 @@ class PosteriorVariance(Family):
         c: Any = None,
         *,
         steps: int = 100,
+        stop: float | None = None,
         draws: int = 4,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> LogProb:
         """The lower bound of the log-density in nats, `(B,)`, in the mean over noise.
 
@@ -222,9 +235,17 @@ class PosteriorVariance(Family):
         """
         if draws < 2:
             raise InputError(f"a standard error needs at least two draws, not {draws}")
-        generator = resolve(seed, generator, self.device)
-        asked: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "generator": generator}
-        totals = [self.variational_bound(x, c, **asked).total for _ in range(draws)]
+        asked: dict[str, Any] = {
+            "steps": steps,
+            "stop": stop,
+            "batch_size": batch_size,
+            "generator": resolve(seed, generator, self.device),
+        }
+        totals = []
+        for k in range(1, draws + 1):
+            totals.append(self.variational_bound(x, c, **asked).total)
+            if progress is not None:
+                progress(k, draws)
         value = -torch.stack(totals)
         return LogProb(value.mean(0), value.std(0) / draws**0.5, "bound", nfe=draws * steps)
 

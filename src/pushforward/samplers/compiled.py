@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError
 from pushforward.processes import Gaussian
-from pushforward.protocols import Sampler, State, Transport
+from pushforward.protocols import State, Transport
 from pushforward.samplers.rule import Rule
 from pushforward.spaces import Euclidean
 
@@ -46,7 +46,7 @@ class Compiled(Rule):
     Raises `CapabilityError` for a process that is not Gaussian, or a sampler of adaptive steps.
     """
 
-    sampler: Sampler
+    sampler: Rule
     backend: str = "inductor"
 
     @property
@@ -63,11 +63,12 @@ class Compiled(Rule):
             )
         counter = _Counter()
         rehearsed = Transport(lambda x, t, c=None: x, Gaussian(process.schedule, counter))
-        state = self.sampler.init(torch.zeros(1, 1))
+        sampler = self.sampler.rehearsed()
+        state = sampler.init(torch.zeros(1, 1))
         rows = []
-        for row in self.sampler.plan(process, grid):
+        for row in sampler.plan(process, grid):
             before = counter.count
-            state = self.sampler.step(rehearsed, state, row)
+            state = sampler.step(rehearsed, state, row)
             rows.append(_Row(row, counter.count - before))
         return _as_tensors(rows)
 

@@ -36,6 +36,10 @@ class Rule(ABC):
         """The state alone."""
         return State(x)
 
+    def rehearsed(self) -> Rule:
+        """A sampler that draws noise as this one does, with any model on states of any shape."""
+        return self
+
     @abstractmethod
     def step(
         self,
