@@ -18,6 +18,7 @@ from drawing import SMOKE, Theme, draw, film
 # Gray levels are 0 to 16; the ground is tinted, so that the frame of each digit shows.
 LEVELS = (-1.5, 16.0)
 ROWS = 10 if SMOKE else 90
+BUDGET: dict[str, Any] = {"steps": 4, "probes": 2} if SMOKE else {"steps": 16, "probes": 8}
 
 data = pf.data.load("digits")
 QUANTIZED: dict[str, Any] = {"levels": data.levels, "value_range": data.value_range}
@@ -110,16 +111,53 @@ def densities() -> dict[str, tuple[Tensor, Tensor]]:
     for name, rows in kinds.items():
         # Gray levels spread over their cells have a density.
         spread = pf.metrics.dequantized(rows, **QUANTIZED, seed=0)
-        density = model.log_prob(spread, steps=4 if SMOKE else 16, probes=2 if SMOKE else 8, seed=0)
+        density = model.log_prob(spread, **BUDGET, seed=0)
         bits = pf.metrics.bits_per_dimension(density, 64, **QUANTIZED)
         print(f"{name}: {density}, {bits} bits per dimension")
         found[name] = rows, density.value
     return found
 
 
+def legibility() -> None:
+    """What a classifier of real digits makes of guided samples, and how much they vary."""
+    judge = pf.metrics.train_features(train.x, train.c, steps=3 if SMOKE else 400)
+    labels = torch.arange(10).repeat(5 if SMOKE else 50)
+    real = judge.accuracy(test.x, test.c)
+    print(f"held-out digits: read as their class {real}, spread {_spread(test.x, test.c):.2f}")
+    for strength in (1.0, 2.0, 4.0):
+        x = model.sample(len(labels), c=labels, guidance=strength, seed=2)
+        right = judge.accuracy(x.round().clamp(0, 16), labels)
+        print(f"guidance {strength:g}: {right}, spread {_spread(x, labels):.2f}")
+
+
+def _spread(x: Tensor, c: Any) -> float:
+    """The standard deviation of a pixel within a class, root mean square over both."""
+    return float(torch.stack([x[c == k].var(0).mean() for k in range(10)]).mean().sqrt())
+
+
+def of_known_class() -> None:
+    """What held-out digits cost if their class is told."""
+    x = pf.metrics.dequantized(test.x[:ROWS], **QUANTIZED, seed=0)
+    density = model.log_prob(x, test.c[:ROWS], **BUDGET, seed=0)
+    bits = pf.metrics.bits_per_dimension(density, 64, **QUANTIZED)
+    print(f"given their class: {density}, {bits} bits per dimension")
+
+
+def bounds() -> None:
+    """The variational bound of held-out digits by where its chain stops."""
+    chain: dict[str, Any] = {"steps": 3 if SMOKE else 100, "level": 1.0}
+    for stop in (0.001, 0.005, 0.01, 0.02, 0.05):
+        bound = model.variational_bound(test.x[:ROWS], **chain, stop=stop, seed=0)
+        error = bound.bits_per_dim.std() / ROWS**0.5
+        print(f"stopped at t = {stop:g}: {bound}, error {error:.2f}")
+
+
 if not SMOKE:
     samples = model.sample(len(test), c=test.c, seed=3)
     print(pf.evaluate(samples, test.x, train.x, seed=0, **QUANTIZED))
+legibility()
+of_known_class()
+bounds()
 DENSITIES = densities()
 draw("digits-forward", (7.0, 4.0), forward)
 draw("digits-backward", (7.6, 6.0), backward)
