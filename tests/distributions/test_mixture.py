@@ -126,3 +126,16 @@ def test_the_posterior_mean_by_quadrature() -> None:
 def test_what_is_refused(make, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("spread", [0.04, torch.linspace(0.02, 0.5, 900, dtype=torch.float64)])
+def test_many_isotropic_components_have_the_mean_that_few_have(spread) -> None:
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(900, 16, generator=generator, dtype=torch.float64)
+    law = GaussianMixture(means, spread)
+    x = law.sample(400, seed=1)
+    x = 0.8 * x + 0.3 * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    # All at once without the gaps, and some at a time with them.
+    found = law.posterior_mean(x, 0.8, 0.3)
+    parts = torch.cat([law.posterior_mean(part, 0.8, 0.3) for part in x.split(100)])
+    assert torch.allclose(found, parts, rtol=1e-10, atol=1e-10)

@@ -71,6 +71,7 @@ class GaussianMixture:
             raise InputError(f"covariances of shape {tuple(spread.shape)} do not fit {means.shape}")
         if not (self.variances > 0).all():
             raise InputError("the covariances of a mixture must be positive definite")
+        self._isotropic = spread.ndim < 2
         self.means, self.weights = means, weights
 
     @property
@@ -92,7 +93,7 @@ class GaussianMixture:
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
         """The law of `alpha x + sigma noise`."""
         law = object.__new__(GaussianMixture)
-        law.weights, law.rotation = self.weights, self.rotation
+        law.weights, law.rotation, law._isotropic = self.weights, self.rotation, self._isotropic
         law.means, law.variances = alpha * self.means, alpha**2 * self.variances + sigma**2
         return law
 
@@ -119,10 +120,23 @@ class GaussianMixture:
 
     def posterior_mean(self, x: Tensor, alpha: Weight, sigma: Weight) -> Tensor:
         """`E[x_0 | alpha x_0 + sigma noise = x]`, `(B, d)`; both floats or `(B,)`."""
+        if self._isotropic and isinstance(alpha, float) and _is_large(x, self.means):
+            return self._isotropic_mean(x, alpha, sigma)
         joint, gap, variance = self._joint(x, alpha, sigma)
         gain = _column(alpha) * self.variances / variance
         shift = self._average(joint, gain * gap)
         return torch.softmax(joint, -1) @ self.means + shift
+
+    def _isotropic_mean(self, x: Tensor, alpha: float, sigma: Weight) -> Tensor:
+        """The posterior mean without tensors `(B, K, d)`, which for data sets are gigabytes."""
+        own = self.variances[:, 0]
+        variance = alpha**2 * own + sigma**2
+        far = torch.cdist(x, alpha * self.means, compute_mode="donot_use_mm_for_euclid_dist")
+        joint = self.weights.log() - 0.5 * (far**2 / variance + x.shape[1] * variance.log())
+        weights = torch.softmax(joint, -1)
+        gain = alpha * own / variance
+        means = (sigma**2 / variance).unsqueeze(-1) * self.means
+        return weights @ means + (weights @ gain).unsqueeze(-1) * x
 
     def _joint(self, x: Tensor, alpha: Weight, sigma: Weight) -> tuple[Tensor, Tensor, Tensor]:
         """Joint log-densities `(B, K)` of point and component; gaps and variances `(B, K, d)`,
@@ -152,3 +166,11 @@ def _column(a: Weight) -> Weight:
     if isinstance(a, Tensor) and a.ndim:
         return a.reshape(-1, 1, 1)
     return a
+
+
+def _is_large(x: Tensor, means: Tensor) -> bool:
+    """Whether gaps of all states from all means would fill the memory, and no gradient needs them.
+
+    Distances have no second derivative, nor one in forward mode.
+    """
+    return x.shape[0] * means.numel() > 1 << 22 and not x.requires_grad
