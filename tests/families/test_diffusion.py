@@ -194,6 +194,20 @@ def test_callbacks_see_each_step_and_its_denoised_states() -> None:
     assert (seen[0].x - 5).abs().mean() < 2
 
 
+def test_progress_of_a_density_is_reported_by_the_evaluation() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    seen: list[tuple[int, int]] = []
+    x = torch.zeros(5, 2)
+    options = {"seed": 0, "progress": lambda k, n: seen.append((k, n))}
+    found = model.log_prob(x, steps=4, batch_size=3, **options)
+    assert [k for k, _ in seen] == [*range(1, 13), 12, *range(13, 25), 24]
+    assert {n for _, n in seen} == {24}
+    assert found.nfe == 12 * (1 + 2)
+    seen.clear()
+    model.log_prob(x, tolerance=1e-3, batch_size=3, **options)
+    assert seen == [(1, 2), (2, 2)]
+
+
 def test_progress_is_reported() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
     seen = []

@@ -20,7 +20,7 @@ from pushforward.families import requests
 from pushforward.families.family import Family
 from pushforward.families.memory import rows_in_memory
 from pushforward.processes import Gaussian
-from pushforward.protocols import Model, Transport
+from pushforward.protocols import Model, Time, Transport
 from pushforward.schedules import Chain
 
 __all__ = ["Noising"]
@@ -96,12 +96,17 @@ class Noising(Family):
         parts = []
         with self._evaluating():
             rows = requests.batches(len(z), batch_size or self._rows_in_memory(z, labels))
-            for k, part in enumerate(rows, start=1):
+            # Heun's two evaluations a step, on the grid and on every second time of it. How many an
+            # adaptive solver takes is not known before.
+            each = 3 * (len(times) - 1) if tolerance is None else 1
+            for k, part in enumerate(rows):
                 context = None if labels is None else labels[part]
-                transport = Transport(self._model(context, 1.0), self.process)
+                model = self._model(context, 1.0)
+                if progress is not None and tolerance is None:
+                    model = _counted(model, progress, k * each, len(rows) * each)
                 parts.append(
                     samplers.log_prob(
-                        transport,
+                        Transport(model, self.process),
                         prior,
                         z[part],
                         times,
@@ -113,7 +118,7 @@ class Noising(Family):
                     )
                 )
                 if progress is not None:
-                    progress(k, len(rows))
+                    progress((k + 1) * each, len(rows) * each)
         shift = self._units().log_det_inverse()
         return LogProb(
             torch.cat([p.value for p in parts]) + shift,
@@ -206,3 +211,15 @@ class Noising(Family):
         solver = samplers.DormandPrince(rtol=tolerance, atol=tolerance)
         self.eval()
         return samplers.ProbabilityFlow(transport, schedule.t_max, schedule.t_min, solver)
+
+
+def _counted(model: Model, progress: Progress, done: int, total: int) -> Model:
+    """A model that reports each of its evaluations."""
+
+    def evaluate(x_t: Any, t: Time, c: Any = None) -> Any:
+        nonlocal done
+        done += 1
+        progress(min(done, total), total)
+        return model(x_t, t, c)
+
+    return evaluate
