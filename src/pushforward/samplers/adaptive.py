@@ -16,7 +16,7 @@ from pushforward.errors import CapabilityError, InputError, SamplingError
 from pushforward.protocols import State, Transport
 from pushforward.samplers.rule import Rule
 
-__all__ = ["DormandPrince", "Solution", "solve"]
+__all__ = ["Adaptive", "DormandPrince", "Solution", "solve"]
 
 # Dormand & Prince (1980), RK5(4)7M: nodes, stages, and the weights of the error estimate.
 _C = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
@@ -113,21 +113,11 @@ def worst_row(error: Tensor, scale: Tensor) -> float:
     return float(flatten(error / scale).square().mean(-1).amax().sqrt())
 
 
-@configurable
 @dataclass(frozen=True)
-class DormandPrince(Rule):
-    """The probability flow to a tolerance, by an embedded Runge-Kutta pair of orders 5 and 4.
+class Adaptive(Rule):
+    """What samplers that choose their own steps share: tolerances, and what a state remembers.
 
-    The number of evaluations follows from the tolerance, not from the grid: two times are enough.
-    The times between may be of use for a trajectory. `State.memory` holds the next step to try and
-    the evaluations so far.
-
-    Args:
-        rtol: the allowed error of a step relative to the state.
-        atol: the allowed absolute error.
-
-    Raises `InputError` for tolerances that are not positive, `CapabilityError` for dynamics that
-    are not a flow on a linear space, `SamplingError` where the solution cannot be continued.
+    Raises `InputError` for tolerances that are not positive.
     """
 
     rtol: float = 1e-4
@@ -145,6 +135,24 @@ class DormandPrince(Rule):
     def init(self, x: Tensor) -> State:
         """The state, no step size yet, and no evaluations."""
         return State(x, (None, 0))
+
+
+@configurable
+@dataclass(frozen=True)
+class DormandPrince(Adaptive):
+    """The probability flow to a tolerance, by an embedded Runge-Kutta pair of orders 5 and 4.
+
+    The number of evaluations follows from the tolerance, not from the grid: two times are enough.
+    The times between may be of use for a trajectory. `State.memory` holds the next step to try and
+    the evaluations so far.
+
+    Args:
+        rtol: the allowed error of a step relative to the state.
+        atol: the allowed absolute error.
+
+    Raises `InputError` for tolerances that are not positive, `CapabilityError` for dynamics that
+    are not a flow on a linear space, `SamplingError` where the solution cannot be continued.
+    """
 
     def step(
         self,

@@ -13,8 +13,7 @@ from pushforward._shapes import accumulate
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError, SamplingError
 from pushforward.protocols import State, Transport
-from pushforward.samplers.adaptive import MOST_STEPS, worst_row
-from pushforward.samplers.rule import Rule
+from pushforward.samplers.adaptive import MOST_STEPS, Adaptive, worst_row
 
 __all__ = ["AdaptiveSDE"]
 
@@ -58,7 +57,7 @@ class _Path:
 
 @configurable
 @dataclass(frozen=True)
-class AdaptiveSDE(Rule):
+class AdaptiveSDE(Adaptive):
     """The reverse SDE to a tolerance: Euler-Maruyama against the stochastic Heun method.
 
     Both take the same noise; their difference is the error, and the better of the two goes on
@@ -79,20 +78,10 @@ class AdaptiveSDE(Rule):
     atol: float = 0.02
     churn: float = 1.0
 
-    @property
-    def evaluations(self) -> int:
-        """As many as it takes."""
-        return 0
-
     def __post_init__(self) -> None:
-        if not (0 < self.rtol < 1 and 0 < self.atol < math.inf):
-            raise InputError(f"tolerances must be positive, not {self.rtol} and {self.atol}")
+        super().__post_init__()
         if not 0 < self.churn < math.inf:
             raise InputError(f"churn must be positive and finite, not {self.churn}")
-
-    def init(self, x: Tensor) -> State:
-        """The state, no step size yet, and no evaluations."""
-        return State(x, (None, 0))
 
     def step(
         self,

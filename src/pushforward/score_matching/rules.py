@@ -72,18 +72,8 @@ class Sliced:
 
 @configurable
 @dataclass(frozen=True)
-class VarianceReduced:
+class VarianceReduced(Sliced):
     """`sliced_variance_reduced`, with a number of projections per example."""
-
-    projections: int = 1
-
-    def __post_init__(self) -> None:
-        positive_count(self.projections, "projections")
-
-    @property
-    def sigmas(self) -> tuple[float, ...]:
-        """None are told."""
-        return ()
 
     def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
