@@ -40,8 +40,8 @@ class Plan(NamedTuple):
     sampler_steps: int = 20
     flow_steps: int = 64
     probes: int = 2
-    bound_steps: int = 1000
-    bound_pictures: int = 32
+    bound_steps: int = 500
+    bound_pictures: int = 16
     judge_steps: int = 3000
     features: int = 64
 
@@ -217,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=Path("runs/fashion"), help="the run's folder")
     parser.add_argument("--samples", type=int, default=2000, help="how many of each kind to draw")
-    parser.add_argument("--likelihoods", type=int, default=200, help="of how many test pictures")
+    parser.add_argument("--likelihoods", type=int, default=64, help="of how many test pictures")
     parser.add_argument("--smoke", action="store_true", help="a tiny run, to see that it runs")
     parser.add_argument("--write", action="store_true", help="record the results")
     options = parser.parse_args()
