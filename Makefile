@@ -80,9 +80,9 @@ test: lint docs
 bench-env:
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
-# azula wants torchvision, and k-diffusion all that it can be trained and judged with, which none of
+# azula wants torchvision, k-diffusion and torchebm all that they train and judge with, which none of
 # what is measured needs.
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion torchebm
 	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"
 
 clean:
