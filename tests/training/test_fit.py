@@ -284,6 +284,22 @@ def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
     assert ends[0] == pytest.approx(ends[1], rel=1e-5)
 
 
+def test_a_compiled_network_trains_and_is_saved_as_it_is_without(tmp_path: Path) -> None:
+    ends = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        net = pf.nn.MLP(2, width=8)
+        if compiled:
+            net.compile(backend="eager")
+        out = tmp_path / str(compiled)
+        model = pf.Diffusion(net)
+        pf.fit(model, pf.data.load("two_moons", n=200), out=out, steps=6, progress=False)
+        kept = model.sample(4, steps=4, seed=0)
+        assert torch.equal(pf.load(out).sample(4, steps=4, seed=0), kept)
+        ends.append(kept)
+    assert torch.allclose(*ends)
+
+
 def test_the_learning_rate_rises_and_falls() -> None:
     settings = Settings(steps=100, warmup=9, lr=1.0)
     assert settings.rate(0) == pytest.approx(0.1)

@@ -19,7 +19,6 @@ from pushforward.families import network, requests
 from pushforward.families.diffusion import Diffusion
 from pushforward.families.family import Family
 from pushforward.protocols import Time
-from pushforward.spaces import Euclidean
 from pushforward.transforms import Standardize
 
 __all__ = ["PosteriorVariance"]
@@ -67,7 +66,7 @@ class PosteriorVariance(Family):
         if diffusion.event_shape is None:
             raise InputError("the diffusion model has no event shape yet: train it first")
         space = diffusion.process.space
-        if not isinstance(space, Euclidean):
+        if not space.white:
             raise CapabilityError(
                 f"the variance of a coordinate is one of white noise, not of {type(space).__name__}"
             )

@@ -16,7 +16,6 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Gaussian, Kernel
 from pushforward.protocols import State, Transport
 from pushforward.samplers.rule import Rule
-from pushforward.spaces import Euclidean
 
 __all__ = ["MomentMatched", "Variance", "step_variance", "tweedie_variance"]
 
@@ -96,7 +95,7 @@ class MomentMatched(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[float, Kernel]]:
         """The time of each step, and its pinned kernel."""
-        if not (isinstance(process, Gaussian) and isinstance(process.space, Euclidean)):
+        if not (isinstance(process, Gaussian) and process.space.white):
             raise CapabilityError(
                 f"moments are matched for a Gaussian process on vectors, not for {process}: use "
                 "the ddpm sampler"

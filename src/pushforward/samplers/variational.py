@@ -29,7 +29,6 @@ from pushforward.processes import Gaussian
 from pushforward.protocols import Transport
 from pushforward.samplers.matched import Variance, step_variance
 from pushforward.schedules import Schedule
-from pushforward.spaces import Euclidean
 from pushforward.times import LogSNR, Stratified
 
 __all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
@@ -208,7 +207,7 @@ def _rate(schedule: Schedule, t: Tensor) -> Tensor:
 def _schedule(process: Any) -> Any:
     if not isinstance(process, Gaussian):
         raise InputError(f"the variational bound is that of a Gaussian process, not {process!r}")
-    if not isinstance(process.space, Euclidean):
+    if not process.space.white:
         raise CapabilityError(
             f"the variational bound is that of white noise, not of {type(process.space).__name__}"
         )

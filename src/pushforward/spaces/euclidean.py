@@ -25,6 +25,7 @@ class Euclidean:
     """
 
     linear = True
+    white = True
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """`x + v`."""

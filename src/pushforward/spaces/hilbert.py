@@ -33,6 +33,7 @@ class Hilbert:
     """
 
     linear = True
+    white = False
 
     def __init__(self, covariance: Tensor) -> None:
         if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:

@@ -30,7 +30,12 @@ class Space(Protocol):
 
 
 class LinearSpace(Space, Protocol):
-    """A vector space with normal noise that has a density."""
+    """A vector space with normal noise that has a density.
+
+    `white` says that the entries of unit noise are independent, with unit variance.
+    """
+
+    white: bool
 
     def noise_log_prob(self, x: Tensor) -> Tensor:
         """The log-density of unit noise at `x`, `(B,)`."""
