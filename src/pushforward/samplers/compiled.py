@@ -43,7 +43,8 @@ class Compiled(Rule):
         sampler: the sampler.
         backend: what `torch.compile` compiles with; `eager` traces only.
 
-    Raises `CapabilityError` for a process that is not Gaussian, or a sampler of adaptive steps.
+    Raises `CapabilityError` for a process that is not Gaussian, a sampler of adaptive steps, or
+    where torch cannot compile.
     """
 
     sampler: Rule
@@ -85,8 +86,17 @@ class Compiled(Rule):
     ) -> State:
         """The sampler's step, compiled at its first use."""
         model, process = transport
+        from torch._dynamo.exc import BackendCompilerFailed
+
         noise = [process.space.randn(state.x, generator) for _ in range(row.draws)]
-        return self._step(model, process.schedule, state, row.row, noise)
+        try:
+            return self._step(model, process.schedule, state, row.row, noise)
+        except BackendCompilerFailed as error:
+            raise CapabilityError(
+                f"torch could not compile the step with {self.backend!r}: on a CPU that takes a "
+                "C++ compiler, and torch installed in a path without spaces; use the sampler "
+                f"as it is. What torch says ends with: {str(error).strip()[-200:]}"
+            ) from error
 
     @cached_property
     def _step(self) -> Any:
