@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -110,6 +111,20 @@ def test_the_grid_of_the_chain_visits_every_step() -> None:
     x = samplers.run(samplers.Ancestral(), transport, torch.zeros(3, 2), times, seed=0)
     # The last step goes to the prediction itself.
     assert torch.allclose(x, torch.full((3, 2), 0.5))
+
+
+@pytest.mark.parametrize("name", ["adams", "deis", "unipc3", "dpm++3m"])
+@pytest.mark.parametrize("chain", [Chain.linear(1000), Chain.cosine(1000), Chain.cosine(50)])
+def test_multistep_weights_are_exact_where_the_rate_jumps(chain: Chain, name: str) -> None:
+    # A constant prediction leaves DDIM's step, for any order, clock and number of betas in a step.
+    rule, times = samplers.resolve(name), grids.LogSNR()(chain, 10)
+    for row, (t, s) in zip(rule.plan(Gaussian(chain), times), pairwise(times), strict=True):
+        now, then = chain.at(t), chain.at(s)
+        if rule.predict == "noise":
+            exact = then.sigma - now.sigma * then.alpha / now.alpha
+        else:
+            exact = then.alpha - now.alpha * then.sigma / now.sigma
+        assert sum(row.gains) == pytest.approx(exact, rel=1e-9)
 
 
 def test_cosine_betas_are_those_of_the_paper() -> None:

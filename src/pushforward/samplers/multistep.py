@@ -219,26 +219,21 @@ def _gains(
     """
     first, last = _half_log_snr(schedule, t), _half_log_snr(schedule, s)
     pieces = max(1, math.ceil(abs(last - first) / _LONGEST))
-    if rule.clock == "log-snr":
-        edges = np.linspace(first, last, pieces + 1)
-        u, du = _quadrature(edges)
-        lam, clock = u, u
-        places = [_half_log_snr(schedule, node) for node in nodes]
-    else:
-        clock, du = _quadrature(np.linspace(t, s, 4 * pieces + 1))
-        k = schedule.at(torch.from_numpy(clock))
-        lam = np.asarray(0.5 * schedule.log_snr(torch.from_numpy(clock)))
-        # d lambda = (alpha' / alpha - sigma' / sigma) dt.
-        du = du * np.asarray(k.d_alpha / k.alpha - k.d_sigma / k.sigma)
-        places = list(nodes)
+    # In lambda, whatever the clock: there the weight is smooth even where the rate of noise jumps.
+    lam, du = _quadrature(np.linspace(first, last, pieces + 1))
     alpha, sigma = schedule.values(s)
     if rule.predict == "data":
         weight = (1 + rule.churn) * alpha * np.exp((1 + rule.churn) * (lam - last)) * du
     else:
         weight = -(1 + rule.churn) * sigma * np.exp(last - lam) * du
+    timed = rule.clock == "time"
+    places = list(nodes) if timed else [_half_log_snr(schedule, node) for node in nodes]
     if middle:
-        ends = (first, last) if rule.clock == "log-snr" else (t, s)
-        clock = np.full_like(clock, sum(ends) / 2)
+        clock = np.full_like(lam, ((t + s) if timed else (first + last)) / 2)
+    elif timed:
+        clock = schedule.time_at_log_snr(torch.from_numpy(2 * lam)).numpy()
+    else:
+        clock = lam
     return tuple(float(weight @ _basis(j, places, clock)) for j in range(len(places)))
 
 
