@@ -15,7 +15,9 @@ from pushforward.samplers import (
     Euler,
     Heun,
     Multistep,
+    PredictorCorrector,
     Rule,
+    resolve,
 )
 
 SCHEDULES = [
@@ -106,3 +108,13 @@ def test_the_published_weights_of_the_third_order_are_not_of_third_order() -> No
     h = there - here
     exact = schedule.at(0.3).alpha * (h**2 - 2 * h + 2 - 2 * math.exp(-h))
     assert found == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adams", "unipc", "dpm++2m"])
+def test_langevin_moves_after_a_multistep_step_are_kept(name: str) -> None:
+    # The moves are as large at any number of steps, and so their error: that of the stationary law,
+    # and what is left of the predictor's.
+    snr = 0.16
+    sampler = PredictorCorrector(resolve(name), snr=snr)
+    (error,) = theory.variance_errors(sampler, schedules.Cosine(), (160,))
+    assert error < 1.1 * (1 / (1 - snr**2) - 1)

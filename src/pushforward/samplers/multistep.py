@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward._shapes import Weight, combine
+from pushforward._shapes import Weight, accumulate, combine
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.protocols import State, Transport
@@ -43,7 +43,8 @@ Quantity = Literal["data", "noise"]
 
 
 class _Row(NamedTuple):
-    """One step: `x_s = keep x + sum_j gains_j P_j + std noise`, latest prediction first."""
+    """One step: `x_t + sum_j correct_j P_j` corrects the last, `x_s = keep x_t + sum_j gains_j P_j
+    + std noise` goes on, latest prediction first."""
 
     t: float
     read: tuple[Weight, Weight] | None
@@ -51,13 +52,6 @@ class _Row(NamedTuple):
     keep: Weight
     gains: tuple[Weight, ...]
     std: Weight | None
-
-
-class _Memory(NamedTuple):
-    """The past predictions, latest first, and the last step without its predictions."""
-
-    predictions: tuple[Tensor, ...]
-    base: Tensor | None
 
 
 @configurable
@@ -123,8 +117,8 @@ class Multistep(Rule):
         return list(_plan(self, schedule, tuple(grid)))
 
     def init(self, x: Tensor) -> State:
-        """The state, and nothing remembered yet."""
-        return State(x, _Memory((), None))
+        """The state, and no prediction remembered yet."""
+        return State(x, ())
 
     def step(
         self,
@@ -134,21 +128,18 @@ class Multistep(Rule):
         generator: torch.Generator | None = None,
     ) -> State:
         """One step from the predictions at `t` and before."""
-        x, memory = state
+        x: Tensor = state.x
         latest = transport.model(x, row.t)
         if row.read is not None:
             latest = combine(row.read, (x, latest))
-        predictions = (latest, *memory.predictions)
+        predictions = (latest, *state.memory)
         if row.correct:
-            x = combine((1.0, *row.correct), (memory.base, *predictions[: len(row.correct)]))
+            x = accumulate(x, row.correct, predictions[: len(row.correct)])
         predictions = predictions[: self.order]
-        # What the corrector starts from: the step without its predictions.
-        if row.std is None:
-            base = x * row.keep
-        else:
-            base = combine((row.keep, row.std), (x, transport.process.space.randn(x, generator)))
-        end = combine((1.0, *row.gains), (base, *predictions[: len(row.gains)]))
-        return State(end, _Memory(predictions, base))
+        end = combine((row.keep, *row.gains), (x, *predictions[: len(row.gains)]))
+        if row.std is not None:
+            end = accumulate(end, (row.std,), (transport.process.space.randn(x, generator),))
+        return State(end, predictions)
 
 
 _FEW_STEPS = 7
@@ -182,7 +173,11 @@ def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple
         rows.append(_Row(t, read, correct, keep, gains, std))
         # The first steps are of low order; without correction they would spoil that of the whole.
         corrected = (rule.corrector or k + 1 < order) and not (few or end)
-        correct = _gains(rule, schedule, t, s, (s, *past)) if corrected else ()
+        correct = ()
+        if corrected:
+            latest, *others = _gains(rule, schedule, t, s, (s, *past))
+            # What the step has taken already is taken back.
+            correct = (latest, *(b - a for a, b in zip(gains, others, strict=True)))
     return tuple(rows)
 
 
