@@ -33,6 +33,18 @@ def test_marginals_are_products() -> None:
         assert (alpha**2, sigma**2) == pytest.approx((level, 1 - level), abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_time_of_the_chain_belongs_to_the_step_before_in_any_precision(dtype) -> None:
+    # Velocities and the weight of the bound have the slope in them, which jumps by 20% at k = 1.
+    chain = Chain.linear(1000)
+    times = [k / 1000 for k in range(1, 1001)]
+    logs = 0.5 * torch.log1p(-torch.tensor(chain.betas, dtype=torch.float64))
+    found = chain.at(torch.tensor(times, dtype=dtype)).d_alpha.double()
+    # A rounding of the time moves log alpha by up to its slope, 10 at t = 1, times that rounding.
+    tolerance = 16 * torch.finfo(dtype).eps
+    assert torch.allclose(found, 1000 * logs * logs.cumsum(0).exp(), rtol=tolerance, atol=0)
+
+
 def test_the_transition_between_neighbors_is_the_chain() -> None:
     process = Gaussian(CHAIN)
     for k, beta in enumerate(CHAIN.betas, start=1):

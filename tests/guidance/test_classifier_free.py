@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import pushforward as pf
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import ClassifierFree
 
 
@@ -35,6 +35,41 @@ def test_the_formula_row_by_row(strength: float, dtype: torch.dtype) -> None:
     exact = x + 3 + strength * (10 * c - 3).unsqueeze(-1)
     assert torch.allclose(found, exact, atol=1e-5)
     assert model.batches == [6]
+
+
+def test_contexts_are_guided_away_from_a_row_of_nan() -> None:
+    def model(x, t, c=None):
+        return x + torch.where(c.isnan(), 3.0, 10.0 * c)
+
+    x, c = torch.zeros(3, 2), torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    assert torch.allclose(ClassifierFree(model, 4.0)(x, 0.5, c), 3 + 4 * (10 * c - 3))
+
+
+def test_a_model_of_contexts_is_guided() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8, context=3), event_shape=(2,)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
+    context, x = torch.ones(4, 3), torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    guided = model._model(context, 2.0)(x, 0.5)
+    free, bound = model.denoiser(x, 0.5), model.denoiser(x, 0.5, context)
+    assert torch.allclose(guided, 2 * bound - free, atol=1e-5)
+    assert not torch.allclose(bound, free, atol=1e-2)
+    assert model.sample(4, context, guidance=2.0, steps=4, seed=0).isfinite().all()
+
+
+def test_a_network_that_never_saw_a_missing_context_is_not_guided() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x, t, c=None):
+            return x * self.weight + (0 if c is None else c.to(x).unsqueeze(-1))
+
+    model = pf.Diffusion(Own(), event_shape=(2,))
+    with pytest.raises(CapabilityError, match="neither num_classes nor context_size"):
+        model.sample(3, torch.tensor([0, 1, 2]), guidance=2.0, steps=4)
 
 
 def test_times_of_a_batch_are_doubled_too() -> None:

@@ -308,6 +308,11 @@ class Diffusion(Noising):
             if guidance != 1.0:
                 raise CapabilityError(f"guidance {guidance} needs labels to guide towards: give c=")
             return self.denoiser
+        if guidance != 1.0 and not self._conditional:
+            raise CapabilityError(
+                f"guidance {guidance} needs a model that also trained without its context, but "
+                f"{type(self.denoiser.net).__name__} has neither num_classes nor context_size"
+            )
         guided = self.denoiser if guidance == 1.0 else ClassifierFree(self.denoiser, guidance)
         return given(guided, context)
 

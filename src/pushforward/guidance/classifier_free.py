@@ -20,6 +20,19 @@ NULL_LABEL = -1
 _INTEGERS = (torch.int64, torch.int32)
 
 
+def _nothing(c: Any, n: int) -> Tensor:
+    """What stands for no context: the label -1, or a row of NaN."""
+    if isinstance(c, Tensor) and c.ndim and len(c) == n:
+        if c.dtype in _INTEGERS and c.ndim == 1:
+            return torch.full_like(c, NULL_LABEL)
+        if c.is_floating_point() and c.ndim > 1:
+            return torch.full_like(c, math.nan)
+    raise InputError(
+        "classifier-free guidance needs int64 or int32 labels, one per state, or floating-point "
+        f"contexts ({n}, context)"
+    )
+
+
 @dataclass(frozen=True)
 class ClassifierFree:
     r"""`E[x_0 | x_t] + strength (E[x_0 | x_t, c] - E[x_0 | x_t])`.
@@ -27,9 +40,11 @@ class ClassifierFree:
     `strength = 0` ignores the context, 1 is the conditional model, more exaggerates it (the
     guidance weight `w` of the paper is `strength - 1`). For any strength but 0 and 1 the result
     is no longer a posterior mean, and what is sampled is not the tilted law. Each row is guided by
-    itself: its strength does not depend on the batch.
+    itself: its strength does not depend on the batch. The label -1 stands for no label, a row of
+    NaN for no context.
 
-    Raises `InputError` for a negative strength, or a call without integer labels `(B,)`.
+    Raises `InputError` for a negative strength, or a call without integer labels `(B,)` or
+    floating-point contexts `(B, ...)`.
 
     >>> model = ClassifierFree(lambda x, t, c: c.to(x).unsqueeze(-1) + 0 * x, strength=2.0)
     >>> model(torch.zeros(1, 1), 0.5, torch.tensor([3]))
@@ -47,10 +62,8 @@ class ClassifierFree:
 
     def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """One evaluation of the model on a batch of twice the size."""
-        if not isinstance(c, Tensor) or c.dtype not in _INTEGERS or c.shape != x_t.shape[:1]:
-            raise InputError("classifier-free guidance needs int64 or int32 labels, one per state")
+        contexts = torch.cat([c, _nothing(c, len(x_t))])
         twice = torch.cat([x_t, x_t])
-        labels = torch.cat([c, torch.full_like(c, NULL_LABEL)])
         times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
-        conditional, free = self.model(twice, times, labels).chunk(2)
+        conditional, free = self.model(twice, times, contexts).chunk(2)
         return torch.lerp(free, conditional, self.strength)

@@ -103,8 +103,9 @@ class Chain(Schedule):
         steps = len(self.betas)
         logs = self._log_alpha.to(t.device)
         where = t.double().clamp(0, 1) * steps
-        # Rounding must not put k / K into the step after the k-th.
-        step = (where - 1e-9).ceil().long().clamp(1, steps)
+        # The rounding of times must not put k / K into the step after the k-th.
+        rounding = 2 * torch.finfo(t.dtype).eps
+        step = (where * (1 - rounding)).ceil().long().clamp(1, steps)
         log_alpha = logs[step] + (where - step) * (logs[step] - logs[step - 1])
         alpha, sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).clamp(min=0).sqrt()
         return alpha.to(t.dtype), sigma.to(t.dtype)
