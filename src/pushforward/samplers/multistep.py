@@ -114,7 +114,11 @@ class Multistep(Rule):
     def plan(self, process: object, grid: Sequence[float]) -> list[_Row]:
         """The weights of each step, by quadrature in double precision."""
         schedule = gaussian_schedule(process, grid, "a multistep sampler")
-        return list(_plan(self, schedule, tuple(grid)))
+        try:
+            return list(_plan(self, schedule, tuple(grid)))
+        except TypeError:
+            # A schedule of the user's own may not be hashable, and then nothing is remembered.
+            return list(_plan.__wrapped__(self, schedule, tuple(grid)))
 
     def init(self, x: Tensor) -> State:
         """The state, and no prediction remembered yet."""
