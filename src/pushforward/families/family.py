@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,33 @@ class Family(nn.Module):
         Raises `InputError` if the event shape differs from the one already known.
         """
         self._units(x).fit(x)
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """An untrained model that fits some data, a `pushforward.data.Data`.
+
+        `labels` asks for a model of the labels' laws, if the data has labels. Raises `InputError`
+        for options that the family does not have.
+        """
+        raise InputError(f"{cls.__name__} has no default for data: make it with a network")
+
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Take what a data-dependent start needs from training data `(N, *event)`; often nothing.
+
+        Called once, after `standardize`. Random choices come from torch's global generator, which
+        `fit` seeds and gives back.
+        """
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameters with the settings of their optimizer, such as `betas`.
+
+        `rate` is a factor of the run's learning rate. One group of all by default.
+        """
+        return [{"params": list(self.parameters())}]
+
+    def warnings(self, x: Tensor) -> list[str]:
+        """What is wrong with the trained model, in sentences, seen on some data `(N, *event)`."""
+        return []
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

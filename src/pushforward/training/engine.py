@@ -68,7 +68,7 @@ class Engine:
     def step(self, lr: float) -> Tensor:
         """Clip the gradients, move the weights, and return the norm before clipping."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["rate"]
         if self._plain:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
             self.optimizer.step()

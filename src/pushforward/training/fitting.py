@@ -13,13 +13,14 @@ from torch import nn
 
 from pushforward.data import load
 from pushforward.errors import InputError, TrainingError
+from pushforward.families.family import Family
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
 from pushforward.training.loop import Loop
-from pushforward.training.objective import Objective, check_labels
+from pushforward.training.objective import Objective, check_labels, labels_for
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
 from pushforward.training.randomness import private
@@ -85,6 +86,9 @@ def fit(
         if settings.standardize:
             shared.standardize(train.x)
         model.to(fabric.device).train()
+        if isinstance(model, Family):
+            labels = labels_for(model, train)
+            model.prepare(train.x, labels)
         objective = Objective(model, train, fabric.device)
         objective.rehearse()
         folder = None if out is None else RunFolder(Path(out))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.families.family import Family
 from pushforward.training.settings import Settings
 
 __all__ = ["make_optimizer", "read_state", "write_state"]
@@ -18,7 +19,13 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 
     Raises `InputError` for a model with nothing to train.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    everything: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    groups = model.groups() if isinstance(model, Family) else everything
+    groups = [
+        {"rate": 1.0, **group, "params": [p for p in group["params"] if p.requires_grad]}
+        for group in groups
+    ]
+    parameters = [p for group in groups for p in group["params"]]
     if not parameters:
         raise InputError(f"{type(model).__name__} has no parameters to train")
     # With 16-bit floats Fabric itself must undo the loss scale before it clips.
@@ -26,7 +33,7 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
         p.device.type in ("cpu", "cuda") for p in parameters
     )
     return torch.optim.AdamW(
-        parameters, settings.lr, weight_decay=settings.weight_decay, fused=kernel or None
+        groups, settings.lr, weight_decay=settings.weight_decay, fused=kernel or None
     )
 
 

@@ -1,0 +1,90 @@
+"""A multilayer perceptron from one shape to another, without a time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+
+__all__ = ["Perceptron"]
+
+
+@configurable
+class Perceptron(nn.Module):
+    """Residual layers of equal width between a linear map in and a linear map out.
+
+    Args:
+        inputs: the shape of what goes in, or its dimension.
+        outputs: the shape of what comes out, or its dimension.
+        width: hidden units per layer.
+        depth: hidden layers.
+        num_classes: the number of labels for conditional models.
+        context: the length of a context vector in their place.
+        zero: start from the zero function.
+
+    Raises `InputError` for sizes below one, and states or contexts of another shape.
+
+    >>> Perceptron(2, (1, 4, 4))(torch.zeros(5, 2)).shape
+    torch.Size([5, 1, 4, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int | tuple[int, ...],
+        outputs: int | tuple[int, ...],
+        width: int = 128,
+        depth: int = 3,
+        num_classes: int | None = None,
+        context: int | None = None,
+        zero: bool = False,
+    ) -> None:
+        super().__init__()
+        self.inputs = (inputs,) if isinstance(inputs, int) else tuple(inputs)
+        self.outputs = (outputs,) if isinstance(outputs, int) else tuple(outputs)
+        self.num_classes, self.context_size = num_classes, context
+        told = num_classes or context or 0
+        before, after = math.prod(self.inputs), math.prod(self.outputs)
+        if before + told < 1 or after < 1 or width < 1 or depth < 1:
+            raise InputError(
+                f"inputs {inputs}, outputs {outputs}, width {width} and depth {depth} must be "
+                "positive"
+            )
+        self.first = nn.Linear(before + told, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.last = nn.Linear(width, after)
+        if zero:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)
+        self.activation = nn.SiLU()
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts.
+
+        The label -1, and no context at all, are a context of zeros.
+        """
+        if tuple(x.shape[1:]) != self.inputs:
+            raise InputError(f"states have shape {self.inputs}, not {tuple(x.shape[1:])}")
+        h = x.flatten(1)
+        told = self._told(c, h)
+        h = self.activation(self.first(h if told is None else torch.cat([h, told], 1)))
+        for layer in self.hidden:
+            h = h + self.activation(layer(h))
+        return self.last(h).reshape(len(x), *self.outputs)
+
+    def _told(self, c: Tensor | None, like: Tensor) -> Tensor | None:
+        size = self.num_classes or self.context_size
+        if size is None:
+            return None
+        if c is None:
+            return like.new_zeros(len(like), size)
+        if self.num_classes is None:
+            if tuple(c.shape) != (len(like), size):
+                raise InputError(f"contexts have shape (B, {size}), not {tuple(c.shape)}")
+            return c.to(like)
+        # One more class, dropped again, for the label -1.
+        return one_hot(c + 1, size + 1)[:, 1:].to(like)
