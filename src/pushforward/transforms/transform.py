@@ -60,6 +60,7 @@ class Composed(Transform):
 
     def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Each part sees what the later ones have made of the data."""
+        part: Any
         for part in reversed(list(self.parts)):
             x = part.prepare(x, c)
         return x
