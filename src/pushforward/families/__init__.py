@@ -3,8 +3,14 @@
 `loss`, `sample`, `log_prob`, `capabilities`, `save`; and `load` for what any of them saved.
 """
 
+from pushforward.families.baselines import (
+    GaussianMixtureModel,
+    KernelDensity,
+    ProbabilisticPCA,
+)
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
+from pushforward.families.family import Family
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
@@ -14,11 +20,20 @@ __all__ = [
     "NAMES",
     "Denoiser",
     "Diffusion",
+    "GaussianMixtureModel",
+    "KernelDensity",
     "Moment",
     "PosteriorVariance",
+    "ProbabilisticPCA",
     "ScoreModel",
     "Trajectory",
     "load",
 ]
 
-NAMES: dict[str, type] = {"diffusion": Diffusion, "score": ScoreModel}
+NAMES: dict[str, type[Family]] = {
+    "diffusion": Diffusion,
+    "score": ScoreModel,
+    "kde": KernelDensity,
+    "mixture": GaussianMixtureModel,
+    "ppca": ProbabilisticPCA,
+}

@@ -28,6 +28,16 @@ class Family(nn.Module):
 
     standardizer: Standardize | None
 
+    dequantize: bool = False
+    """Learns from quantized data with uniform noise over the cell of each level: a density of the
+    levels themselves has no bound."""
+
+    closed_form: bool = False
+    """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
+
+    comparable: bool = True
+    """Whether a lower loss is a better model: that of an adversary says little."""
+
     def __init__(self, event_shape: int | tuple[int, ...] | None) -> None:
         super().__init__()
         self.standardizer = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,7 +14,18 @@ from torch import Tensor
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance.classifier_free import NULL_LABEL
 
-__all__ = ["batches", "context", "finite", "labels", "solver_steps", "vectors"]
+__all__ = [
+    "batches",
+    "check_options",
+    "context",
+    "finite",
+    "labels",
+    "made",
+    "solver_steps",
+    "vectors",
+]
+
+T = TypeVar("T")
 
 
 def solver_steps(steps: int, denoise: bool) -> int:
@@ -108,6 +122,27 @@ def context(c: Any, n: int, device: torch.device) -> Tensor:
         what = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
         raise InputError(f"a context is a tensor with one row for each of {n} states, not {what}")
     return c.to(device)
+
+
+def made(cls: type[T], options: dict[str, Any], **known: Any) -> T:
+    """An object made with a user's options beside what is known of the data.
+
+    Raises `InputError` for an option that the constructor does not take, with the nearest one.
+
+    >>> made(torch.nn.Linear, {"bias": False}, in_features=1, out_features=2)
+    Linear(in_features=1, out_features=2, bias=False)
+    """
+    check_options(options, [p for p in inspect.signature(cls).parameters if p not in known])
+    return cls(**known, **options)
+
+
+def check_options(options: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise `InputError` for an option whose name is not among some, with the nearest one."""
+    for option in options:
+        if option not in names:
+            close = get_close_matches(option, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+            raise InputError(f"there is no option {option!r}: {hint}")
 
 
 def finite(x: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ class Average:
         """Move the average towards the weights after optimizer step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
         # One kernel for all tensors of a kind: a loop over them costs more than a small step.
-        torch._foreach_lerp_(*self._weights, 1 - decay)
+        if self._weights[0]:
+            torch._foreach_lerp_(*self._weights, 1 - decay)
         if self._buffers[0]:
             torch._foreach_copy_(*self._buffers)
 

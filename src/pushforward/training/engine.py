@@ -34,7 +34,9 @@ class Engine:
         self._accumulate = settings.accumulate
         self._max_norm = settings.clip or math.inf
         self._parameters = [p for p in objective.parameters() if p.requires_grad]
-        self._plain = fabric.world_size == 1 and settings.precision == "32-true"
+        alone = fabric.world_size == 1 and settings.precision == "32-true"
+        # Nothing to train is nothing to wrap either.
+        self._plain = alone or not self._parameters
         if fabric.world_size > 1:
             objective.reach_all()
         if not self._plain:
@@ -47,7 +49,8 @@ class Engine:
         """
         if self._plain and self._accumulate == 1:
             loss = self.objective(rows, seed)
-            loss.backward()
+            if self._parameters:
+                loss.backward()
             return loss.detach()
         losses = []
         size = len(rows) // (self._accumulate * self.fabric.world_size)
@@ -56,7 +59,8 @@ class Engine:
             part = slice((first + k) * size, (first + k + 1) * size)
             if self._plain:
                 loss = self.objective(rows, seed, part) / self._accumulate
-                loss.backward()
+                if self._parameters:
+                    loss.backward()
             else:
                 more = k + 1 < self._accumulate
                 with self.fabric.no_backward_sync(self._wrapped, enabled=more):

@@ -9,8 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from pushforward._random import derived_seed
 from pushforward.data import load
 from pushforward.errors import InputError, TrainingError
 from pushforward.families.family import Family
@@ -20,7 +22,7 @@ from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
 from pushforward.training.loop import Loop
-from pushforward.training.objective import Objective, check_labels, labels_for
+from pushforward.training.objective import Objective, check_labels, labels_for, spread
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
 from pushforward.training.randomness import private
@@ -29,6 +31,8 @@ from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, Tracker
 
 __all__ = ["fit"]
+
+_PREPARE = 4  # beside the keys of the loop
 
 
 def fit(
@@ -72,6 +76,9 @@ def fit(
     """
     settings = _merge(settings, changes)
     data = load(data)
+    if isinstance(model, Family) and model.closed_form:
+        # It is fitted before the first step, and no step changes it.
+        settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = start(device, settings)
@@ -87,8 +94,8 @@ def fit(
             shared.standardize(train.x)
         model.to(fabric.device).train()
         if isinstance(model, Family):
-            labels = labels_for(model, train)
-            model.prepare(train.x, labels)
+            noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
+            model.prepare(spread(model, train, train.x, noise), labels_for(model, train))
         objective = Objective(model, train, fabric.device)
         objective.rehearse()
         folder = None if out is None else RunFolder(Path(out))

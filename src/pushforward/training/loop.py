@@ -17,7 +17,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
 from pushforward.training.interrupts import Interrupts
-from pushforward.training.objective import labels_for
+from pushforward.training.objective import labels_for, spread
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
 from pushforward.training.randomness import reseed
@@ -161,7 +161,7 @@ class Loop:
         generator.manual_seed(derived_seed(self.settings.seed, _VALIDATION))
         total = 0.0
         for i in range(0, len(self.held), 512):
-            x = self.held.x[i : i + 512].to(device)
+            x = spread(model, self.held, self.held.x[i : i + 512].to(device), generator)
             c = None if labels is None else labels[i : i + 512].to(device)
             total += float(model.loss(x, c, generator=generator).sum())
         mean = total / len(self.held)

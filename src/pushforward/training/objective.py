@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
+from pushforward.metrics import dequantized
 
-__all__ = ["Objective", "check_labels", "labels_for"]
+__all__ = ["Objective", "check_labels", "labels_for", "spread"]
 
 _RESIDENT = 2 << 30
 """Bytes of data that move to an accelerator as a whole; more is sent batch by batch."""
@@ -29,7 +30,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.device = model, device
         home = device if data.x.nbytes <= _RESIDENT else torch.device("cpu")
-        self.x = data.x.to(home)
+        self.data, self.x = data, data.x.to(home)
         labels = labels_for(model, data)
         self.c = None if labels is None else labels.to(home)
         self.generator = torch.Generator(device)
@@ -48,6 +49,7 @@ class Objective(nn.Module):
         rows = rows.to(self.x.device)
         # index_select is faster than indexing, and this runs in every step.
         x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
+        x = spread(self.model, self.data, x, self.generator)
         c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
         if part is None:
             loss = self.model.loss(x, c, generator=self.generator).mean()
@@ -80,7 +82,7 @@ class Objective(nn.Module):
         self.generator.manual_seed(0)
         rows = slice(0, 2)
         c = None if self.c is None else self.c[rows].to(self.device)
-        x = self.x[rows].to(self.device)
+        x = spread(self.model, self.data, self.x[rows].to(self.device), self.generator)
         training = self.model.training
         loss = self.model.eval().loss(x, c, generator=self.generator)
         self.model.train(training)
@@ -89,6 +91,13 @@ class Objective(nn.Module):
                 f"{type(self.model).__name__}.loss returned shape {tuple(loss.shape)} for "
                 f"{len(x)} states: it must return one loss per state, ({len(x)},)"
             )
+
+
+def spread(model: Any, data: Data, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows of the data as the model learns from them: with noise in the place of levels, or not."""
+    if data.levels is None or not getattr(model, "dequantize", False):
+        return x
+    return dequantized(x, data.levels, data.value_range, generator=generator)
 
 
 def labels_for(model: Any, data: Data) -> Tensor | None:

@@ -19,6 +19,8 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 
     Raises `InputError` for a model with nothing to train.
     """
+    if isinstance(model, Family) and model.closed_form:
+        return torch.optim.AdamW([{"params": [torch.zeros(())], "rate": 1.0}], settings.lr)
     everything: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     groups = model.groups() if isinstance(model, Family) else everything
     groups = [
