@@ -17,6 +17,7 @@ _HOMES = {
     "ScoreModel": "families",
     "Transport": "protocols",
     "build": "config",
+    "compare": "report",
     "configurable": "config",
     "describe": "config",
     "evaluate": "metrics",
@@ -32,6 +33,7 @@ __all__ = [
     "ScoreModel",
     "Transport",
     "build",
+    "compare",
     "configurable",
     "data",
     "describe",
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from pushforward.families import Diffusion, PosteriorVariance, ScoreModel, load
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
+    from pushforward.report import compare
     from pushforward.training import fit
 
 

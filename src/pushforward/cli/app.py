@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pushforward import __version__
+from pushforward.cli.compare import compare
 from pushforward.cli.doctor import doctor
 from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(logprob)
 app.command()(info)
 app.command("list")(list_names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,6 +37,7 @@ def evaluate(
     from pushforward.metrics import evaluate as compare
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.report import write
+    from pushforward.report.judging import held_out_likelihood, labels_like
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
@@ -47,14 +48,12 @@ def evaluate(
             "give -n more, or train with a larger train.holdout"
         )
     model = load(folder, trust=tuple(trust or ()))
-    labels = _labels(model, train, n, seed)
+    labels = labels_like(model, train, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
         x = model.sample(n, labels, seed=seed, batch_size=512, progress=progress, **asked)
-    log_prob = None
-    if model.capabilities.log_prob not in ("unnormalized", "none"):
-        with Progress("likelihood", 1, show=show) as progress:
-            log_prob = _likelihood(model, test, points, seed, progress)
+    with Progress("likelihood", 1, show=show) as progress:
+        log_prob = held_out_likelihood(model, test, points, seed, progress)
     with Progress("metrics", 1, show=show) as progress:
         evaluation = compare(
             x,
@@ -78,26 +77,3 @@ def evaluate(
         return
     typer.echo(str(evaluation))
     typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")
-
-
-def _labels(model: Any, train: Any, n: int, seed: int) -> Any:
-    """Labels as frequent as in the training data, for a model that takes them."""
-    import torch
-
-    if not model.capabilities.conditional or train.c is None:
-        return None
-    generator = torch.Generator().manual_seed(seed)
-    return train.c[torch.randint(0, len(train), (n,), generator=generator)]
-
-
-def _likelihood(model: Any, test: Any, points: int, seed: int, progress: Any) -> Any:
-    """Log-densities of held-out points; discrete values are spread uniformly over their cells."""
-    from pushforward.families.noising import Noising
-    from pushforward.metrics import dequantized
-
-    x = dequantized(test.x[:points], test.levels, test.value_range, seed=seed)
-    labels = test.c[:points] if model.capabilities.conditional and test.c is not None else None
-    if isinstance(model, Noising):
-        # Enough for a report; `logprob` takes its time.
-        return model.log_prob(x, labels, steps=32, probes=4, seed=seed, progress=progress)
-    return model.log_prob(x, labels, seed=seed)

@@ -49,7 +49,7 @@ def logprob(
     from pushforward.errors import CapabilityError, InputError
     from pushforward.families import load
     from pushforward.families.noising import Noising
-    from pushforward.metrics import dequantized
+    from pushforward.report.judging import log_density
     from pushforward.training.progress import Progress
 
     if out is not None and out.suffix not in (".csv", ".npz"):
@@ -75,8 +75,7 @@ def logprob(
     labels = loaded.c[:n] if model.capabilities.conditional and loaded.c is not None else None
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
-        spread = dequantized(x, loaded.levels, loaded.value_range, seed=seed)
-        result = model.log_prob(spread, labels, **each, **asked, progress=progress)
+        result = log_density(model, loaded, n, **each, **asked, progress=progress)
     chain = None
     if bound is not None:
         if not hasattr(model, "variational_bound"):

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pushforward import config, schedules
 from pushforward.data import Data, load
 from pushforward.errors import InputError
-from pushforward.families import Diffusion
+from pushforward.families import NAMES as FAMILIES
+from pushforward.families import Diffusion, requests
+from pushforward.families.family import Family
 from pushforward.nn import NAMES as NETWORKS
 from pushforward.nn import default_network
 from pushforward.processes import Gaussian
@@ -28,11 +30,13 @@ class Recipe(BaseModel):
 
     Args:
         data: a built-in name or a path.
+        family: what kind of model, a name of `pushforward list families`.
+        options: arguments of the family: of its `for_data`, or of `Diffusion` itself.
         load: how to read it, arguments of `pushforward.data.load` such as `label`.
-        network: `auto`, a short name, or a class with arguments.
-        schedule: a short name, or a class with arguments.
-        predict: a prediction's short name, or a class with arguments.
-        times: a law of training times.
+        network: of a diffusion model: `auto`, a short name, or a class with arguments.
+        schedule: of a diffusion model: a short name, or a class with arguments.
+        predict: of a diffusion model: a prediction's short name, or a class with arguments.
+        times: of a diffusion model: a law of training times.
         labels: condition on the data's labels, if it has any.
         device: `auto`, `cpu`, `cuda` or `mps`.
         train: `pushforward.training.Settings`.
@@ -42,6 +46,8 @@ class Recipe(BaseModel):
 
     data: str
     load: dict[str, Any] = Field(default_factory=dict)
+    family: str = "diffusion"
+    options: dict[str, Any] = Field(default_factory=dict)
     network: str | dict[str, Any] = "auto"
     schedule: str | dict[str, Any] = "vp"
     predict: str | dict[str, Any] = "v"
@@ -60,8 +66,15 @@ class Recipe(BaseModel):
                 raise InputError(f"unknown key 'load.{option}': {hint}")
         return load(self.data, **self.load)
 
-    def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Diffusion:
+    def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Family:
         """The untrained model for data of this shape."""
+        family: type[Family] = config.named(
+            self.family, {k: (v,) for k, v in FAMILIES.items()}, "family"
+        )[0]
+        options = config.build(self.options, trust)
+        if family is not Diffusion:
+            self._refuse_diffusion()
+            return family.for_data(data, labels=self.labels, **options)
         classes = data.num_classes if self.labels else None
         network = self.network
         if network == "auto":
@@ -73,12 +86,22 @@ class Recipe(BaseModel):
         else:
             net = config.build(network, trust)
         schedule = config.named(config.build(self.schedule, trust), schedules.NAMES, "schedule")
-        return Diffusion(
-            net,
-            Gaussian(schedule),
+        return requests.made(
+            Diffusion,
+            options,
+            net=net,
+            process=Gaussian(schedule),
             predict=config.build(self.predict, trust),
             times=config.build(self.times, trust),
         )
+
+    def _refuse_diffusion(self) -> None:
+        for name in ("network", "schedule", "predict", "times"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r} means something to a diffusion model only: "
+                    f"what a {self.family} takes is set by options.NAME=VALUE"
+                )
 
     def to_yaml(self) -> str:
         """The recipe with every default written out; reading it gives the same recipe."""

@@ -17,6 +17,10 @@ def _offer_data(incomplete: str) -> list[str]:
     return [name for name in complete("data") if name.startswith(incomplete)]
 
 
+def _offer_families(incomplete: str) -> list[str]:
+    return [name for name in complete("families") if name.startswith(incomplete)]
+
+
 def train(
     context: typer.Context,
     words: Annotated[
@@ -27,6 +31,10 @@ def train(
             metavar="[DATA] [KEY.PATH=VALUE]...",
             autocompletion=_offer_data,
         ),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="See `pushforward list families`.", autocompletion=_offer_families),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
@@ -61,6 +69,7 @@ def train(
         raise InputError(f"one data source, not {len(data)}: {', '.join(data)}")
     given: dict[str, Any] = {
         "data": data[0] if data else None,
+        "family": family,
         "load.label": label,
         "device": device,
         "train.steps": steps,
@@ -92,8 +101,8 @@ def train(
     quiet = is_quiet(context)
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
-        net = type(model.denoiser.net).__name__
-        typer.echo(f"{loaded}; {net} with {size:,} parameters; run in {out}", err=True)
+        kind = type(model).__name__
+        typer.echo(f"{loaded}; {kind} with {size:,} parameters; run in {out}", err=True)
     try:
         run = fit(
             model,

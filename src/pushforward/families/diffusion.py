@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from pushforward import config, grids, parametrizations, samplers, weightings
+from pushforward import nn as nets
 from pushforward import times as time_laws
 from pushforward._random import branch, resolve
 from pushforward._shapes import combine
@@ -90,6 +91,13 @@ class Diffusion(Noising):
         table = named(predict, parametrizations.NAMES, "prediction")
         self.denoiser = Denoiser(net, self.process.schedule, table)
         self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A U-Net or a perceptron that fits the data; `options` are the constructor's."""
+        classes = data.num_classes if labels else None
+        net = nets.default_network(data.event_shape, num_classes=classes)
+        return requests.made(cls, options, net=net)
 
     # -- what it is -----------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ class Family(nn.Module):
     """Learns from quantized data with uniform noise over the cell of each level: a density of the
     levels themselves has no bound."""
 
+    discrete: bool = False
+    """Whether `log_prob` is that of the levels of quantized data, a probability, not a density."""
+
     closed_form: bool = False
     """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "labels",
     "made",
     "solver_steps",
+    "understood",
     "vectors",
 ]
 
@@ -143,6 +144,16 @@ def check_options(options: dict[str, Any], names: Sequence[str]) -> None:
             close = get_close_matches(option, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
             raise InputError(f"there is no option {option!r}: {hint}")
+
+
+def understood(method: Callable[..., Any], **options: Any) -> dict[str, Any]:
+    """Those options that a method takes: an exact density needs no seed, for example.
+
+    >>> understood(sorted, reverse=True, seed=0)
+    {'reverse': True}
+    """
+    taken = inspect.signature(method).parameters
+    return {name: value for name, value in options.items() if name in taken}
 
 
 def finite(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from pushforward.estimates import Capabilities, LogProb
 from pushforward.families import requests
 from pushforward.families.family import Family
 from pushforward.families.score_network import AtLevels, Plain
+from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
 from pushforward.score_matching.checks import check_states, evaluate
 from pushforward.transforms import Standardize
@@ -59,6 +60,15 @@ class ScoreModel(Family):
         self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
         self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
         self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A score at many noise levels, by a network that fits the data; labels are left aside.
+
+        `options` are the constructor's, such as another `matching` of many levels.
+        """
+        chosen = {"matching": "denoising-levels", **options}
+        return requests.made(cls, chosen, net=default_network(data.event_shape))
 
     # -- what it is -----------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
-"""Reports: one self-contained page per run, and pictures of samples."""
+"""Reports: one self-contained page per run or comparison, and pictures of samples."""
 
+from pushforward.report.comparison import Comparison, Entry, compare
+from pushforward.report.comparison_page import write_comparison
 from pushforward.report.pictures import save_picture
 from pushforward.report.writing import write
 
-__all__ = ["save_picture", "write"]
+__all__ = ["Comparison", "Entry", "compare", "save_picture", "write", "write_comparison"]

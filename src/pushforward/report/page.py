@@ -13,7 +13,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9aa4b0; --paper: #14171a;
   --card: #1c2024; --edge: #333940; --a: #7aa7ea; --b: #e69a6b; --good: #6cc08b; --bad: #ef8b83; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 980px; padding: 2.5rem 1.25rem 4rem; background: var(--paper);
+body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; background: var(--paper);
   color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; }
 h2 { font-size: 1.15rem; margin: 0 0 .6rem; }
@@ -47,17 +47,17 @@ td .note { white-space: normal; } @media (max-width: 640px) { td .note { display
 .warnings { border-left: 4px solid var(--b); } .warnings li { margin: .25rem 0; }
 pre { overflow-x: auto; font: .83rem/1.5 ui-monospace, Menlo, Consolas, monospace; margin: 0; }
 details summary { cursor: pointer; color: var(--soft); margin-top: .7rem; }
-@media print { body { max-width: none; padding: 0; } section { break-inside: avoid; } }
+@media print { body { max-width: none !important; padding: 0; } section { break-inside: avoid; } }
 """
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """A complete document that loads nothing from anywhere."""
+def page(title: str, body: Iterable[str], width: int = 980) -> str:
+    """A complete document, at most so many pixels wide, that loads nothing from anywhere."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
+        f'<body style="max-width:{width}px">{"".join(body)}</body></html>\n'
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from pushforward._extras import require
 from pushforward.errors import InputError
 
-__all__ = ["Look", "data_uri", "image_grid", "save_picture", "scatter"]
+__all__ = ["Look", "data_uri", "image_grid", "save_picture", "scatter", "side_by_side"]
 
 
 class Look:
@@ -93,6 +93,24 @@ def scatter(
     (left, bottom), (right, top) = window
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=names[0], ylabel=names[1])
     axes.spines[["top", "right"]].set_visible(False)
+    stream = io.BytesIO()
+    canvas.savefig(stream, format="png")
+    return stream.getvalue()
+
+
+def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
+    """One PNG of several, each under its name."""
+    figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
+    image = require("PIL.Image", extra="plots", purpose="draw pictures")
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    canvas = figure.Figure(figsize=(3 * columns, 3.2 * rows), dpi=150, layout="constrained")
+    panels = canvas.subplots(rows, columns, squeeze=False).flatten()
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, (name, png) in zip(panels, pictures.items(), strict=False):
+        panel.set_title(name, fontsize=10)
+        panel.imshow(image.open(io.BytesIO(png)).convert("RGB"), interpolation="antialiased")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")
     return stream.getvalue()

@@ -46,7 +46,7 @@ def write(
     _replace(run / "samples.png", picture)
     body = [
         _header(run, config, manifest),
-        warnings_box(_warnings(manifest, history, samples, evaluation)),
+        warnings_box(_warnings(manifest, history, samples, evaluation, model, data)),
         _samples(look, picture, samples, data),
         _metrics(evaluation),
         _curves(history),
@@ -78,7 +78,12 @@ def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any]) -> str:
 
 
 def _warnings(
-    manifest: dict[str, Any], history: list[dict[str, Any]], samples: Tensor, evaluation: Any
+    manifest: dict[str, Any],
+    history: list[dict[str, Any]],
+    samples: Tensor,
+    evaluation: Any,
+    model: Any,
+    data: Data,
 ) -> list[str]:
     found = []
     if manifest["status"] == "diverged":
@@ -95,12 +100,13 @@ def _warnings(
     if not bad and spread < 1e-3:
         found.append("All samples are nearly the same: the model has collapsed.")
     checked = [line["val_loss"] for line in history if line.get("val_loss") is not None]
-    if len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
+    if model.comparable and len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
         found.append(
             f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
             "begins to learn its training data by heart. Train for fewer steps, on more data, or "
             "load the best checkpoint with checkpoint='best'."
         )
+    found.extend(model.warnings(data.x))
     if evaluation is None:
         found.append("Nothing has been measured yet: run `pushforward evaluate` on this folder.")
     else:

@@ -1,0 +1,100 @@
+"""`pushforward compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.options import Json, Seed, Trust, emit, is_quiet
+
+__all__ = ["compare"]
+
+
+def compare(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Run folders.", metavar="RUN...")],
+    data: Annotated[str | None, typer.Option(help="The runs' data, if it has moved.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="The page with table and pictures.", metavar="FILE")
+    ] = Path("compare.html"),
+    n: Annotated[int, typer.Option("-n", "--n", help="Samples of each model.")] = 1000,
+    points: Annotated[int, typer.Option(help="Held-out points for the likelihood.")] = 256,
+    baselines: Annotated[
+        bool, typer.Option(help="Kernel density, Gaussian mixture and probabilistic PCA too.")
+    ] = True,
+    seed: Seed = 0,
+    as_json: Json = False,
+    trust: Trust = None,
+) -> None:
+    """Judge models of any families by the same held-out data: one table and one page.
+
+    The runs must have been trained on the same data and have held out the same part of it.
+    """
+    from pushforward.cli.rundata import split_again
+    from pushforward.errors import InputError
+    from pushforward.families import load
+    from pushforward.report import compare as judge
+    from pushforward.report import write_comparison
+    from pushforward.training.progress import Progress
+
+    if out.suffix != ".html":
+        raise InputError(f"the page is an .html file, not {out.name!r}")
+    models: dict[str, Any] = {}
+    training: dict[str, float] = {}
+    parts: Any = None
+    for name, run in zip(_names(runs), runs, strict=True):
+        train, test = split_again(Path(run), data)
+        if parts is None:
+            parts = train, test
+        elif (train.fingerprint, test.fingerprint) != (
+            parts[0].fingerprint,
+            parts[1].fingerprint,
+        ):
+            raise InputError(
+                f"{run} and {runs[0]} were trained on different data, or held out different parts "
+                "of it: train both with the same data, train.holdout and train.seed"
+            )
+        models[name] = load(run, trust=tuple(trust or ()))
+        training[name] = _seconds(Path(run))
+    train, test = parts
+    with Progress("comparing", 1, show=not is_quiet(context)) as progress:
+        found = judge(
+            models,
+            train,
+            test,
+            n=n,
+            points=points,
+            seed=seed,
+            training=training,
+            beside=baselines,
+            progress=progress,
+        )
+    write_comparison(out, found, train)
+    if as_json:
+        emit(found.to_dict())
+        return
+    typer.echo(str(found))
+    typer.echo(f"\npage: {out}")
+
+
+def _names(runs: list[str]) -> list[str]:
+    """The names of the folders, or the whole paths where those are the same."""
+    names = [Path(run).resolve().name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    if len(set(runs)) < len(runs):
+        from pushforward.errors import InputError
+
+        raise InputError("a run was given twice")
+    return runs
+
+
+def _seconds(run: Path) -> float:
+    try:
+        manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+        return float(manifest["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("nan")

@@ -1,0 +1,259 @@
+"""Models of any families beside each other, judged by the same held-out data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.data import Data
+from pushforward.errors import InputError
+from pushforward.families import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
+from pushforward.metrics import evaluate
+from pushforward.metrics.estimate import Estimate
+from pushforward.metrics.evaluation import Evaluation, Row
+from pushforward.report.judging import held_out_likelihood, labels_like
+from pushforward.training import fit
+
+__all__ = ["Comparison", "Entry", "baselines", "compare"]
+
+Progress = Callable[[int, int], None]
+
+SHOWN = (
+    "NLL",
+    "bits per dimension",
+    "sliced W2",
+    "MMD²",
+    "classifier accuracy",
+    "precision",
+    "recall",
+)
+"""The measurements of the table, those that there are."""
+
+_CLEAR = 2.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of a comparison.
+
+    Args:
+        name: what it is called.
+        family: its class.
+        parameters: how many numbers were fitted.
+        evaluation: what was measured.
+        kind: of its log-densities.
+        labels: whether it was told the labels of what it was judged by.
+        seconds: of sampling 1,000 states.
+        training: seconds of training, if known.
+        baseline: whether it is one of the models to beat.
+        warnings: what the model says of itself.
+    """
+
+    name: str
+    family: str
+    parameters: int
+    evaluation: Evaluation
+    kind: str
+    labels: bool
+    seconds: float
+    training: float | None = None
+    baseline: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def row(self, name: str) -> Row | None:
+        """A measurement, if it was made."""
+        return next((row for row in self.evaluation.rows if row.name == name), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found; `str()` is its table.
+
+    Args:
+        data: the name of the data.
+        entries: the models, in the order given, baselines last.
+        samples: of each model, by name.
+    """
+
+    data: str
+    entries: tuple[Entry, ...]
+    samples: Mapping[str, Tensor]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before choosing one of the models."""
+        return tuple(_warnings(self.entries))
+
+    @property
+    def columns(self) -> list[str]:
+        """The measurements that at least one model has."""
+        return [name for name in SHOWN if any(entry.row(name) for entry in self.entries)]
+
+    def cells(self) -> list[list[str]]:
+        """The table as text: a header, a line per model, and real data in the place of samples."""
+        head = ["model", *self.columns, "kind", "s / 1,000", "training s", "parameters"]
+        body = []
+        for entry in self.entries:
+            found = [entry.row(name) for name in self.columns]
+            kind = entry.kind + (", labels given" if entry.labels else "")
+            training = "-" if entry.training is None else f"{entry.training:.3g}"
+            rest = [kind, f"{entry.seconds:.2g}", training, f"{entry.parameters:,}"]
+            body.append([entry.name, *(_cell(row) for row in found), *rest])
+        floor = ["real data"]
+        for name in self.columns:
+            row = self.entries[0].row(name)
+            known = row is not None and row.floor is not None
+            floor.append(_number(row.floor, row.floor_stderr) if row and known else "-")
+        return [head, *body, [*floor, "", "", "", ""]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, for JSON."""
+        entries = [{**asdict(e), "evaluation": e.evaluation.to_dict()} for e in self.entries]
+        return {"data": self.data, "entries": entries, "warnings": list(self.warnings)}
+
+    def __str__(self) -> str:
+        lines = self.cells()
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
+        return "\n".join([*text, *(f"\n! {warning}" for warning in self.warnings)])
+
+
+def compare(
+    models: Mapping[str, Any],
+    train: Data,
+    test: Data,
+    *,
+    n: int = 1000,
+    points: int = 256,
+    seed: int = 0,
+    training: Mapping[str, float] | None = None,
+    beside: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Judge models of any families by the same held-out data, beside baselines.
+
+    Args:
+        models: trained models by name.
+        train: what they were trained on, which also gives the floors.
+        test: what none has seen.
+        n: samples of each.
+        points: held-out points for the likelihood.
+        seed: of all draws.
+        training: seconds of training by name, if known.
+        beside: also fit a kernel density, a mixture and probabilistic PCA to `train`.
+        progress: called with the number of finished models and of all.
+
+    Raises `InputError` for no model, or one of other events.
+
+    >>> import torch, pushforward as pf
+    >>> train, test = pf.data.load("two_moons").take(torch.arange(600)).split(0.5, seed=0)
+    >>> found = compare({}, train, test, n=100, points=50)
+    >>> [entry.name for entry in found.entries]
+    ['kernel density', 'Gaussian mixture', 'probabilistic PCA']
+    """
+    known = dict(training or {})
+    everything = dict(models)
+    for name, model in models.items():
+        if model.event_shape not in (None, train.event_shape):
+            raise InputError(
+                f"{name} is a model of events {model.event_shape}, but {train.name} has events "
+                f"{train.event_shape}"
+            )
+    fitted = baselines(train, known) if beside else {}
+    everything |= {name: model for name, model in fitted.items() if name not in models}
+    if not everything:
+        raise InputError("nothing to compare: give at least one model")
+    entries, samples = [], {}
+    for k, (name, model) in enumerate(everything.items(), start=1):
+        entry, samples[name] = _judged(name, model, train, test, n, points, seed)
+        about = {"training": known.get(name), "baseline": name in fitted}
+        entries.append(Entry(**{**entry, **about}))
+        if progress is not None:
+            progress(k, len(everything))
+    return Comparison(train.name, tuple(entries), samples)
+
+
+def baselines(train: Data, seconds: dict[str, float]) -> dict[str, Any]:
+    """The models to beat, fitted to data; the time that each took is added to `seconds`."""
+    made: dict[str, Any] = {
+        "kernel density": KernelDensity(),
+        "Gaussian mixture": GaussianMixtureModel(),
+        "probabilistic PCA": ProbabilisticPCA(),
+    }
+    for name, model in made.items():
+        start = time.perf_counter()
+        fit(model, train, holdout=0.0, progress=False)
+        seconds[name] = time.perf_counter() - start
+    return made
+
+
+def _judged(
+    name: str, model: Any, train: Data, test: Data, n: int, points: int, seed: int
+) -> tuple[dict[str, Any], Tensor]:
+    labels = labels_like(model, train, n, seed)
+    # The first call of all may have to load or compile what it needs.
+    model.sample(2, None if labels is None else labels[:2], seed=seed)
+    start = time.perf_counter()
+    x = model.sample(n, labels, seed=seed, batch_size=512)
+    seconds = (time.perf_counter() - start) * 1000 / n
+    evaluation = evaluate(
+        x,
+        test.x,
+        train.x,
+        seed=seed,
+        log_prob=held_out_likelihood(model, test, points, seed),
+        levels=test.levels,
+        value_range=test.value_range,
+    )
+    numbers = [p.numel() for p in model.parameters()]
+    if model.closed_form:
+        numbers = [b.numel() for b in model.buffers()]
+    about = {
+        "name": name,
+        "family": type(model).__name__,
+        "parameters": sum(numbers),
+        "evaluation": evaluation,
+        "kind": model.capabilities.log_prob,
+        "labels": labels is not None,
+        "seconds": seconds,
+        "warnings": tuple(model.warnings(train.x)),
+    }
+    return about, x
+
+
+def _warnings(entries: tuple[Entry, ...]) -> list[str]:
+    """What each model says of itself, where samples are bad, and who does not beat a baseline."""
+    found = []
+    for entry in entries:
+        if entry.baseline:
+            continue
+        found += [f"{entry.name}: {text}" for text in entry.warnings]
+        found += [f"{entry.name}: {text}" for text in entry.evaluation.warnings]
+        for rival in entries:
+            names = ("NLL", "sliced W2", "classifier accuracy")
+            lost = [name for name in names if _beaten(entry.row(name), rival.row(name))]
+            if rival.baseline and lost:
+                found.append(f"{entry.name} is worse than the {rival.name} in {', '.join(lost)}.")
+    return found
+
+
+def _beaten(mine: Row | None, theirs: Row | None) -> bool:
+    if mine is None or theirs is None:
+        return False
+    spread = (mine.stderr**2 + theirs.stderr**2) ** 0.5
+    return bool(mine.value - theirs.value > _CLEAR * spread)
+
+
+def _cell(row: Row | None) -> str:
+    return "-" if row is None else _number(row.value, row.stderr)
+
+
+def _number(value: float | None, error: float | None) -> str:
+    return "-" if value is None else str(Estimate(value, error or 0.0, 0))

@@ -1,0 +1,50 @@
+"""A comparison as one self-contained page: warnings, the table, and samples side by side."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+
+from pushforward.data import Data
+from pushforward.report.comparison import Comparison
+from pushforward.report.page import figure, page, section, table, warnings_box
+from pushforward.report.pictures import Look, data_uri, side_by_side
+
+__all__ = ["write_comparison"]
+
+_SHOWN, _WIDTH = 36, 1280
+
+
+def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
+    """Write the page of a comparison to a file, and its pictures alone to a PNG beside it."""
+    head, *body = comparison.cells()
+    rows = [[html.escape(cell) for cell in line] for line in body]
+    look = Look(data.x)
+    named = {"data": data.x, **comparison.samples}
+    drawn = {name: look.picture(x, _SHOWN) for name, x in named.items()}
+    pictures = "".join(
+        figure(data_uri(png), name, smooth=not look.images) for name, png in drawn.items()
+    )
+    title = f"Models of {comparison.data}"
+    content = [
+        f"<header><h1>{html.escape(title)}</h1></header>",
+        warnings_box(comparison.warnings),
+        section(
+            "Measured on held-out data",
+            table(head, rows),
+            "One standard error beside each number. Real data is training data in the place of "
+            "samples: what a perfect model would reach. NLL is in nats per data point; for a bound "
+            "it is at most that.",
+        ),
+        section("Samples", f'<div class="pair">{pictures}</div>'),
+    ]
+    _replace(path.with_suffix(".png"), side_by_side(drawn))
+    _replace(path, page(f"{title} · pushforward", content, _WIDTH).encode())
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
