@@ -32,6 +32,7 @@ FLOORS = (
     ("F4", ("parametrizations", "guidance", "worlds")),
     ("F5", ("samplers", "weightings")),
     ("F6", ("families", "theory")),
+    ("F7", ("compression",)),
     ("F7", ("data",)),
     ("F7", ("training",)),
     ("F7", ("report",)),
@@ -60,7 +61,17 @@ NEVER = {
 # Imported where they are used, never when a module is loaded. The command line may load what it
 # prints with.
 LAZY = {
-    *("lightning", "lightning_fabric", "matplotlib", "pandas", "PIL", "pyarrow", "rich", "scipy"),
+    *(
+        "constriction",
+        "lightning",
+        "lightning_fabric",
+        "matplotlib",
+        "pandas",
+        "PIL",
+        "pyarrow",
+        "rich",
+        "scipy",
+    ),
     *("sklearn", "tensorboard", "tqdm", "typer"),
 }
 LAZY_IN_CLI = LAZY - {"rich", "typer"}
