@@ -1,0 +1,177 @@
+"""Every family on the same data: likelihood with its kind, samples beside floors, and cost.
+
+Four laws of the plane and the 8x8 digits; each method with the defaults of `for_data` and a fixed
+number of steps, without labels. On the plane a seed draws data, network and samples anew, and the
+error is that over seeds; on the digits it is that of the held-out digits.
+
+    make bench-env
+    .venv-bench/bin/python benchmarks/families.py --write
+    .venv-bench/bin/python benchmarks/families.py --data digits --seeds 0 --part digits.json
+
+`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
+such files together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+import pushforward as pf
+import record
+import timing
+from pushforward.families import NAMES
+from pushforward.report import compare
+
+PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
+SEEDS = (0, 1, 2, 3, 4)
+POINTS = 5000
+HELD_OUT = 2000
+SAMPLES = 2000
+SHOWN = ("NLL", "sliced W2", "MMD²", "classifier accuracy", "precision", "recall")
+SHOWN_DIGITS = ("bits per dimension", *SHOWN[1:], "memorization")
+
+
+class Method(NamedTuple):
+    """A family with its options, and how long it is trained."""
+
+    family: str
+    options: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def _method(family: str, steps: int = 2000, lr: float = 2e-3, **options: Any) -> Method:
+    settings = {"steps": steps, "lr": lr, "batch_size": 256, "holdout": 0.0}
+    return Method(family, options, settings)
+
+
+METHODS: dict[str, Method] = {
+    "kernel density": _method("kde"),
+    "Gaussian mixture": _method("mixture"),
+    "probabilistic PCA": _method("ppca"),
+    "diffusion": _method("diffusion", steps=4000),
+    "score matching": _method("score", steps=4000),
+}
+
+
+def data_of(name: str, seed: int, smoke: bool) -> tuple[pf.data.Data, pf.data.Data]:
+    """What is learned from and what is judged by."""
+    if name == "digits":
+        train, test = pf.data.load("digits").split(0.1, seed=0)
+    else:
+        train = pf.data.load(name, n=POINTS, seed=seed)
+        test = pf.data.load(name, n=HELD_OUT, seed=1000 + seed)
+    if smoke:
+        return train.take(torch.arange(100)), test.take(torch.arange(40))
+    return train, test
+
+
+def run(name: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
+    """Train and judge one model."""
+    train, test = data_of(name, seed, smoke)
+    family, options, settings = METHODS[method]
+    if smoke:
+        settings = settings | {"steps": 2, "batch_size": 8}
+    if name == "digits" and not smoke:
+        settings = settings | {"lr": 1e-3, "batch_size": 64, "steps": 2 * settings["steps"]}
+    torch.manual_seed(seed)
+    model: Any = NAMES[family].for_data(train, labels=False, **options)
+    start = time.process_time()
+    pf.fit(model, train, progress=False, seed=seed, **settings)
+    spent = time.process_time() - start
+    found = compare(
+        {method: model},
+        train,
+        test,
+        n=40 if smoke else min(SAMPLES, len(test)),
+        points=20 if smoke else len(test),
+        seed=seed,
+        training={method: spent},
+        beside=False,
+    )
+    return {"data": name, "method": method, "seed": seed} | found.to_dict()["entries"][0]
+
+
+def text(results: list[dict[str, Any]]) -> str:
+    """A table per data set."""
+    parts = []
+    for name in (*PLANE, "digits"):
+        own = [result for result in results if result["data"] == name]
+        if own:
+            parts.append(
+                f"**{name}**\n\n{_table(own, SHOWN_DIGITS if name == 'digits' else SHOWN)}"
+            )
+    return "\n\n".join(parts)
+
+
+def _table(results: list[dict[str, Any]], shown: tuple[str, ...]) -> str:
+    methods = list(dict.fromkeys(result["method"] for result in results))
+    body = [["real data", *(_cell(results, row, "floor") for row in shown), "", "", "", ""]]
+    for method in methods:
+        own = [result for result in results if result["method"] == method]
+        cost = [
+            f"{statistics.fmean(result[key] for result in own):.2g}"
+            for key in ("training", "seconds")
+        ]
+        cells = [_cell(own, row, "value") for row in shown]
+        body.append([method, *cells, own[0]["kind"], *cost, f"{own[0]['parameters']:,}"])
+    return record.table(["", *shown, "kind", "training s", "s / 1,000", "parameters"], body)
+
+
+def _cell(results: list[dict[str, Any]], name: str, key: str) -> str:
+    rows = [
+        row for result in results for row in result["evaluation"]["rows"] if row["name"] == name
+    ]
+    seeds = {result["seed"] for result in results}
+    values = [row[key] for row in rows if row[key] is not None]
+    if not values:
+        return "–"
+    error = statistics.fmean(row["stderr" if key == "value" else "floor_stderr"] for row in rows)
+    if len(seeds) > 1:
+        # The floor is measured with every method: the same numbers again and again.
+        values = values if key == "value" else list(dict.fromkeys(values))
+        error = statistics.stdev(values) / len(values) ** 0.5
+    return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values)))
+
+
+def main() -> None:
+    """Train, judge, print, and with `--write` record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--write", action="store_true", help="record the results")
+    parser.add_argument("--data", nargs="+", default=[*PLANE, "digits"], help="which data")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
+    options = parser.parse_args()
+    timing.one_thread()
+    results: list[dict[str, Any]] = []
+    if options.merge:
+        results = [result for path in options.merge for result in json.loads(path.read_text())]
+        order = list(METHODS)
+        results.sort(key=lambda result: order.index(result["method"]))
+    else:
+        names = ["two_moons"] if options.smoke else options.data
+        for name in names:
+            seeds = options.seeds[:1] if options.smoke or name == "digits" else options.seeds
+            for seed in seeds:
+                for method in options.methods:
+                    results.append(run(name, method, seed, options.smoke))
+                    print(name, seed, text(results[-1:]).splitlines()[-1], flush=True)
+                    if options.part:
+                        options.part.write_text(json.dumps(results))
+    print(text(results))
+    if options.write:
+        facts = {"environment": record.environment("scikit-learn"), "samples": SAMPLES}
+        record.save("families", facts | {"results": results}, text(results))
+
+
+if __name__ == "__main__":
+    main()
