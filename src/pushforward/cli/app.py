@@ -9,6 +9,7 @@ import typer
 
 from pushforward import __version__
 from pushforward.cli.compare import compare
+from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
 from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
@@ -46,6 +47,8 @@ app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(compress)
+app.command()(decompress)
 app.command()(logprob)
 app.command()(info)
 app.command("list")(list_names)

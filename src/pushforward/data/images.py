@@ -13,7 +13,7 @@ from pushforward._extras import require
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
-__all__ = ["SUFFIXES", "read_folder"]
+__all__ = ["SUFFIXES", "read_folder", "read_pictures"]
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -46,9 +46,26 @@ def read_folder(
         raise InputError(f"channels is 1 (gray) or 3 (RGB), not {channels!r}")
     height_width = _size(size)
     files, classes = _list(path)
+    return Raw(
+        read_pictures(files, height_width, channels),
+        None if classes is None or label is False else np.array(classes),
+        str(path),
+        row=lambda i: f"file {files[i].relative_to(path)}",
+        levels=256,
+        value_range=(0.0, 255.0),
+    )
+
+
+def read_pictures(
+    files: Sequence[Path], size: tuple[int, int] | None = None, channels: int | None = None
+) -> NDArray[np.uint8]:
+    """Picture files of one size as 8-bit `(N, C, H, W)`: gray if all are, else RGB.
+
+    Raises `InputError` naming the file, as `read_folder` does.
+    """
     pictures: list[NDArray[np.uint8]] = []
     for file in files:
-        picture = _read(file, height_width, channels)
+        picture = _read(file, size, channels)
         if pictures and picture.shape[:2] != pictures[0].shape[:2]:
             (h0, w0), (h, w) = pictures[0].shape[:2], picture.shape[:2]
             raise InputError(
@@ -57,14 +74,7 @@ def read_folder(
             )
         pictures.append(picture)
     color = any(picture.ndim == 3 for picture in pictures)
-    return Raw(
-        np.stack([_channels_first(picture, color) for picture in pictures]),
-        None if classes is None or label is False else np.array(classes),
-        str(path),
-        row=lambda i: f"file {files[i].relative_to(path)}",
-        levels=256,
-        value_range=(0.0, 255.0),
-    )
+    return np.stack([_channels_first(picture, color) for picture in pictures])
 
 
 def _list(path: Path) -> tuple[list[Path], list[str] | None]:

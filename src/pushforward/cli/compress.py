@@ -1,0 +1,113 @@
+"""`pushforward compress` and `pushforward decompress`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.options import Trust, is_quiet
+
+__all__ = ["compress", "decompress"]
+
+Model = Annotated[str, typer.Argument(help="A run folder or a saved VAE.", metavar="MODEL")]
+
+
+def compress(
+    context: typer.Context,
+    run: Model,
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, or one data set, array or folder.", metavar="FILES..."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.", metavar="FILE")],
+    trust: Trust = None,
+) -> None:
+    """Compress pictures without loss, by a variational autoencoder of their levels.
+
+    The better the model knows the kind of picture, the smaller the file. Only the same model can
+    read it again.
+    """
+    from pushforward.compression import compress as pack
+    from pushforward.families import load
+    from pushforward.training.progress import Progress
+
+    model = load(run, trust=tuple(trust or ()))
+    x, names = _states(run, files)
+    with Progress("compressing", 1, show=not is_quiet(context)) as progress:
+        archive = pack(model, x, names, progress)
+    data = archive.to_bytes()
+    partial = out.with_name(f".{out.name}.partial")
+    partial.write_bytes(data)
+    os.replace(partial, out)
+    numbers = x.numel()
+    typer.echo(
+        f"{out}: {len(data):,} bytes for {len(x):,} states, {8 * len(data) / numbers:.3f} bits per "
+        f"number ({32 * len(archive.words) / numbers:.3f} without header and names)"
+    )
+
+
+def decompress(
+    context: typer.Context,
+    run: Model,
+    file: Annotated[Path, typer.Argument(help="What `compress` wrote.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="A folder for pictures, or a .npz or .npy file.")
+    ],
+    trust: Trust = None,
+) -> None:
+    """Restore what `pushforward compress` wrote, exactly."""
+    from pushforward.cli.sample import write_samples
+    from pushforward.compression import decompress as unpack
+    from pushforward.compression import read
+    from pushforward.errors import InputError
+    from pushforward.families import load
+    from pushforward.training.progress import Progress
+
+    if out.suffix not in ("", ".npz", ".npy"):
+        raise InputError(f"pictures go to a folder, arrays to .npz or .npy, not {out.name!r}")
+    archive = read(file)
+    model = load(run, trust=tuple(trust or ()))
+    with Progress("decompressing", 1, show=not is_quiet(context)) as progress:
+        x, names = unpack(model, archive, progress)
+    if out.suffix:
+        write_samples(out, x)
+    else:
+        _write_pictures(out, x, names or tuple(f"{k:05d}.png" for k in range(len(x))))
+    typer.echo(str(out))
+
+
+def _states(run: str, files: list[str]) -> tuple[Any, tuple[str, ...]]:
+    """The states of pictures and their names, or those of one source of data."""
+    import torch
+
+    from pushforward.cli.rundata import load_like
+    from pushforward.data.images import SUFFIXES, read_pictures
+    from pushforward.errors import InputError
+
+    paths = [Path(file) for file in files]
+    if all(path.suffix.lower() in SUFFIXES for path in paths):
+        names = tuple(path.with_suffix(".png").name for path in paths)
+        if len(set(names)) < len(names):
+            raise InputError("two of the pictures have one name: compress them apart")
+        return torch.from_numpy(read_pictures(paths)).float(), names
+    if len(files) > 1:
+        raise InputError(f"several files must all be pictures: {', '.join(sorted(SUFFIXES))}")
+    return load_like(Path(run), files[0], None).x, ()
+
+
+def _write_pictures(folder: Path, x: Any, names: tuple[str, ...]) -> None:
+    """Gray or colored 8-bit pictures, one file each."""
+    from pushforward._extras import require
+    from pushforward.errors import InputError
+
+    image = require("PIL.Image", extra="plots", purpose="write pictures")
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 255:
+        raise InputError("these states are no 8-bit pictures: give -o FILE.npz")
+    folder.mkdir(parents=True, exist_ok=True)
+    for state, name in zip(x.round().byte(), names, strict=True):
+        # A name is the last part of a path, whatever the file says.
+        pixels = state.permute(1, 2, 0).squeeze(-1).numpy()
+        image.fromarray(pixels).save(folder / Path(name).name)
