@@ -26,7 +26,7 @@ FLOORS = (
     ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
-    ("F2", ("distributions", "score_matching")),
+    ("F2", ("distributions", "ot", "score_matching")),
     ("F3", ("dynamics", "metrics")),
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
@@ -50,7 +50,7 @@ _APPLICATIONS = {"nn", "parametrizations", "guidance", "samplers", "families"}
 NEVER = {
     **{
         unit: ABOVE_GROUND - {unit}
-        for unit in ("schedules", "spaces", "transforms", "nn", "metrics", "data")
+        for unit in ("schedules", "spaces", "transforms", "nn", "metrics", "data", "ot")
     },
     "dynamics": _APPLICATIONS,
     "processes": _APPLICATIONS,
@@ -66,6 +66,7 @@ LAZY = {
         "lightning",
         "lightning_fabric",
         "matplotlib",
+        "ot",
         "pandas",
         "PIL",
         "pyarrow",

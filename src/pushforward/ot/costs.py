@@ -1,0 +1,131 @@
+"""Ground costs `c(x, y)`: what it takes to move a unit of mass from one state to another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+
+__all__ = ["Cost", "CostLike", "Given", "PowerNorm", "SquaredEuclidean", "resolve"]
+
+
+class Cost(ABC):
+    """A cost of pairs of states: `(n, d)` and `(m, d)` give a table `(n, m)`."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """The costs of all pairs, `(n, m)`."""
+
+    def exponents(self, x: Tensor, y: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        """The table `(f_i + g_j - c(x_i, y_j)) / epsilon`, a new tensor `(n, m)`."""
+        table = self(x, y).neg()
+        return table.add_(f[:, None]).add_(g).div_(epsilon)
+
+    def gradients(self, x: Tensor, y: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of `sum_ij plan_ij c(x_i, y_j)` in `x` and `y`, the plan held fixed."""
+        with torch.enable_grad():
+            x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
+            left, right = torch.autograd.grad((plan * self(x, y)).sum(), (x, y))
+        return left, right
+
+    @property
+    def cheap(self) -> bool:
+        """Whether the table is better computed again than kept."""
+        return False
+
+
+class SquaredEuclidean(Cost):
+    """`c(x, y) = |x - y|^2`, whose exponents are one matrix product.
+
+    >>> SquaredEuclidean()(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+    tensor([[25.]])
+    """
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        bias = torch.stack([x.square().sum(1), torch.ones_like(x[:, 0])], 1)
+        other = torch.stack([torch.ones_like(y[:, 0]), y.square().sum(1)])
+        # The squares ride along as two more coordinates; rounding must not make a cost negative.
+        return torch.addmm(bias @ other, x, y.mT, alpha=-2).clamp(min=0)
+
+    def exponents(self, x: Tensor, y: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        row = (f - x.square().sum(1)) / epsilon
+        column = (g - y.square().sum(1)) / epsilon
+        left = torch.cat([x * (2 / epsilon), row[:, None]], 1)
+        right = torch.cat([y, torch.ones_like(y[:, :1])], 1)
+        return torch.addmm(column, left, right.mT)
+
+    def gradients(self, x: Tensor, y: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
+        left = plan.sum(1, keepdim=True) * x - plan @ y
+        right = plan.sum(0)[:, None] * y - plan.mT @ x
+        return 2 * left, 2 * right
+
+    @property
+    def cheap(self) -> bool:
+        return True
+
+
+class PowerNorm(Cost):
+    """`c(x, y) = |x - y|_p^power`; the transport cost of `power = p` is `W_p^p` for that norm.
+
+    Args:
+        p: the norm, at least 1; `math.inf` is the largest difference.
+        power: positive.
+
+    Raises `InputError` for other numbers.
+
+    >>> PowerNorm(p=1, power=1)(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+    tensor([[7.]])
+    """
+
+    def __init__(self, p: float = 2.0, power: float = 1.0) -> None:
+        if not p >= 1:
+            raise InputError(f"p={p}: a norm has p >= 1")
+        if not 0 < power < float("inf"):
+            raise InputError(f"power={power}: costs rise with distance, so power > 0")
+        self.p, self.power = float(p), float(power)
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        # Differences and not matrix products, which lose the digits of small distances.
+        mode = "donot_use_mm_for_euclid_dist"
+        distances = torch.cdist(x, y, p=self.p, compute_mode=mode)
+        return distances if self.power == 1 else distances.pow(self.power)
+
+
+class Given(Cost):
+    """Any function of `(n, d)` and `(m, d)` that returns `(n, m)`, differentiable if need be."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        table = self.function(x, y)
+        expected = (len(x), len(y))
+        if not isinstance(table, Tensor) or tuple(table.shape) != expected:
+            found = tuple(table.shape) if isinstance(table, Tensor) else type(table).__name__
+            raise InputError(f"cost returns a tensor {expected} for such states, not {found}")
+        if not bool(torch.isfinite(table).all()):
+            raise InputError("cost returns NaN or infinity: a large finite number forbids a pair")
+        return table
+
+
+CostLike = Cost | Callable[[Tensor, Tensor], Tensor]
+
+
+def resolve(cost: CostLike) -> Cost:
+    """The cost itself, or a function as one. Raises `InputError` for anything else.
+
+    >>> resolve(lambda x, y: (x[:, None] - y).abs().sum(-1))(torch.zeros(1, 1), torch.ones(2, 1))
+    tensor([[1., 1.]])
+    """
+    if isinstance(cost, Cost):
+        return cost
+    if callable(cost) and not isinstance(cost, type):
+        return Given(cost)
+    raise InputError(
+        f"cost is a Cost such as SquaredEuclidean() or PowerNorm(p=1), or a function of (n, d) "
+        f"and (m, d), not {cost!r}"
+    )

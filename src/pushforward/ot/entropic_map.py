@@ -1,0 +1,84 @@
+"""Potentials and transport maps beyond the points that a plan was found on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import CapabilityError, InputError
+from pushforward.ot import checks
+from pushforward.ot.kernels import Cloud
+from pushforward.ot.plan import Plan
+
+__all__ = ["EntropicMap"]
+
+
+class EntropicMap:
+    r"""The map `T(x) = sum_j y_j p_j(x)` of a plan, to the mean of what goes with `x`.
+
+    The second potential extends the first to any `x` by
+
+        f(x) = -epsilon log sum_j b_j exp((g_j - c(x, y_j)) / epsilon),
+
+    and with it the conditional law `p_j(x) = b_j exp((f(x) + g_j - c(x, y_j)) / epsilon)`. For
+    squared distances `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian & Niles-Weed
+    2021).
+
+    Args:
+        plan: of `sinkhorn` on points.
+        y: the second set of points `(m, *event)` that it was found on.
+
+    Raises `CapabilityError` for the plan of a cost matrix, which has no points.
+
+    >>> from pushforward.ot.sinkhorn import sinkhorn
+    >>> g = torch.Generator().manual_seed(0)
+    >>> x, y = torch.randn(500, 1, generator=g), torch.randn(500, 1, generator=g) + 5
+    >>> push = EntropicMap(sinkhorn(x, y, epsilon=0.1), y)
+    >>> bool((push(torch.zeros(1, 1)) - 5).abs() < 0.2)
+    True
+    """
+
+    def __init__(self, plan: Plan, y: Tensor) -> None:
+        if not isinstance(plan.table, Cloud):
+            raise CapabilityError(
+                "the plan of a cost matrix has no points: take the plan of sinkhorn(x, y, ...)"
+            )
+        flat = checks.points(y, "y").to(plan.table.y)
+        if flat.shape != plan.table.y.shape:
+            raise InputError(f"y has shape {tuple(y.shape)}; the plan ends in {len(plan.g)} others")
+        self.plan, self.y = plan, y
+        self._flat = flat.detach()
+        # The plan may keep its points moved by a common vector.
+        self._shift = plan.table.y[0] - self._flat[0]
+
+    def potential(self, x: Tensor) -> Tensor:
+        """`f(x)` of states `(k, *event)`, `(k,)`; differentiable."""
+        return -self.plan.epsilon * self._logs(x).logsumexp(1)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The conditional law of `y` given each state, `(k, m)`."""
+        return self._logs(x).softmax(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The conditional mean for each state, `(k, *event)`; differentiable."""
+        means = self.weights(x) @ self._flat
+        return means.reshape(len(x), *self.y.shape[1:]).to(x.dtype)
+
+    def sample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One point of `y` for each state, drawn from its conditional law, `(k, *event)`."""
+        drawn = self.weights(x.detach()).multinomial(1, generator=generator)[:, 0]
+        return self.y[drawn]
+
+    def _logs(self, x: Tensor) -> Tensor:
+        x = checks.finite(x, "x")
+        if x.shape[1:] != self.y.shape[1:]:
+            raise InputError(
+                f"x has events of shape {tuple(x.shape[1:])}, those of the plan have "
+                f"{tuple(self.y.shape[1:])}"
+            )
+        table = self.plan.table
+        assert isinstance(table, Cloud)
+        moved = x.reshape(len(x), -1).to(table.y) + self._shift
+        zero = moved.new_zeros(len(x))
+        logs = table.cost.exponents(moved, table.y, zero, self.plan.g, self.plan.epsilon)
+        return logs + self.plan.b.log()

@@ -1,0 +1,162 @@
+r"""Gibbs kernels `K_ij = exp((f_i + g_j - c_ij) / epsilon)` and their products with vectors.
+
+Potentials `f`, `g` are absorbed into the kernel from time to time, so that its entries stay
+representable at any `epsilon` (Schmitzer 2019); between two absorptions an iteration is two
+matrix-vector products, done block by block so that each entry is read once from memory. A
+streamed kernel holds no table: it makes each block again when it needs it, in memory `O(n)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from pushforward.ot.costs import Cost
+
+__all__ = ["Cloud", "Dense", "Kernel", "Streamed", "Table", "Tabled"]
+
+_CACHED = 1 << 18  # entries of a block that stays in the cache of a core
+_LAUNCHED = 1 << 26  # entries of a block that keeps an accelerator busy
+_KEPT_DIMENSION = 32  # from which making squared distances again costs more than reading them
+
+Through = Callable[[Tensor, slice], Tensor]
+
+
+class Table(ABC):
+    """Costs of `n` times `m` pairs, given by blocks of rows."""
+
+    def __init__(self, shape: tuple[int, int], like: Tensor) -> None:
+        self.shape = shape
+        self.like = like
+
+    @abstractmethod
+    def costs(self, rows: slice) -> Tensor:
+        """The costs of some rows, `(rows, m)`; not to be written into."""
+
+    def exponents(self, rows: slice, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        """`(f_i + g_j - c_ij) / epsilon` for some rows, with `f` of all rows; a new tensor."""
+        table = self.costs(rows) - g
+        return table.neg_().add_(f[rows, None]).div_(epsilon)
+
+    def blocks(self, size: int | None = None) -> Iterator[slice]:
+        """Consecutive rows, `size` at a time or as many as the device likes."""
+        n, m = self.shape
+        entries = _CACHED if self.like.device.type == "cpu" else _LAUNCHED
+        size = max(entries // m, 1) if size is None else size
+        return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+class Tabled(Table):
+    """Costs kept as a matrix `(n, m)`."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__((matrix.shape[0], matrix.shape[1]), matrix)
+        self.matrix = matrix
+
+    def costs(self, rows: slice) -> Tensor:
+        return self.matrix[rows]
+
+
+class Cloud(Table):
+    """Costs between two sets of points, `(n, d)` and `(m, d)`, made when asked for."""
+
+    def __init__(self, x: Tensor, y: Tensor, cost: Cost) -> None:
+        super().__init__((len(x), len(y)), x)
+        self.x, self.y, self.cost = x, y, cost
+
+    def costs(self, rows: slice) -> Tensor:
+        return self.cost(self.x[rows], self.y)
+
+    def exponents(self, rows: slice, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        return self.cost.exponents(self.x[rows], self.y, f[rows], g, epsilon)
+
+    def tabled(self) -> Table:
+        """The same costs, kept if that saves time."""
+        if self.cost.cheap and self.x.shape[1] < _KEPT_DIMENSION:
+            return self
+        matrix = self.like.new_empty(self.shape)
+        for rows in self.blocks():
+            matrix[rows] = self.costs(rows)
+        return Tabled(matrix)
+
+
+class Kernel(ABC):
+    """The products that scaling iterations ask of a kernel."""
+
+    shape: tuple[int, int]
+    like: Tensor
+
+    @abstractmethod
+    def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        """Take potentials in; returns `f`, lowered or raised so that no row over- or underflows."""
+
+    @abstractmethod
+    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        """`y = K w` and `K' through(y, rows)`, shapes `(n,)` and `(m,)`: forth and back."""
+
+    @abstractmethod
+    def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
+        """`-epsilon log sum_i exp((f_i - c_ij) / epsilon)`, in the log domain, `(m,)`."""
+
+
+class _Rowwise(Kernel):
+    """A kernel of a table of costs, by blocks of rows."""
+
+    def __init__(self, table: Table, block_size: int | None = None) -> None:
+        self.table, self.shape, self.like = table, table.shape, table.like
+        self.slices = list(table.blocks(block_size))
+
+    def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
+        zero = self.like.new_zeros(self.shape[1])
+        logs = torch.full_like(zero, -torch.inf)
+        for rows in self.slices:
+            block = self.table.exponents(rows, f, zero, epsilon)
+            logs = torch.logaddexp(logs, block.logsumexp(0))
+        return -epsilon * logs
+
+
+class Dense(_Rowwise):
+    """A kernel kept as a matrix."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self.matrix = table.like.new_empty(table.shape)
+
+    def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        raised = torch.empty_like(f)
+        for rows in self.slices:
+            block = self.table.exponents(rows, f, g, epsilon)
+            top = block.amax(1, keepdim=True)
+            torch.exp(block.sub_(top), out=self.matrix[rows])
+            raised[rows] = top[:, 0]
+        return f - epsilon * raised
+
+    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
+        for rows in self.slices:
+            block = self.matrix[rows]
+            y[rows] = part = block @ w
+            out.addmv_(block.mT, through(part, rows))
+        return y, out
+
+
+class Streamed(_Rowwise):
+    """A kernel whose blocks are made when they are needed."""
+
+    def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        self.g, self.epsilon = g, epsilon
+        self.f = f.clone()
+        for rows in self.slices:
+            self.f[rows] -= epsilon * self.table.exponents(rows, f, g, epsilon).amax(1)
+        return self.f
+
+    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
+        for rows in self.slices:
+            block = self.table.exponents(rows, self.f, self.g, self.epsilon).exp_()
+            y[rows] = part = block @ w
+            out.addmv_(block.mT, through(part, rows))
+        return y, out
