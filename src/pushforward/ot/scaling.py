@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,7 +27,9 @@ _SLOW = 0.5  # the contraction of a Sinkhorn step from which Newton's may pay
 _REDUCTION = 0.1  # of the residual, by conjugate gradients, in one Newton step
 _LONGEST = 12.0  # change of a logarithm in one Newton step
 _HALVINGS = 3
-_STALLED = 30  # Sinkhorn steps without progress, after which rounding is what is left
+_STALLED = 100  # Sinkhorn steps without progress, after which rounding is what is left
+_LOGARITHMIC = 100  # steps in the log domain that bring all columns into range
+_FORGIVING = 1.02  # the growth in a Sinkhorn step of the error below which Newton's is tried
 _PATIENCE = 60  # conjugate gradients in one Newton step
 
 
@@ -46,13 +48,11 @@ class Marginals:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the iteration stopped: potentials against the counting measure, error, and cost."""
+    """Where the iteration stopped: potentials against the counting measure, and after how long."""
 
     f: Tensor
     g: Tensor
-    error: float
     iterations: int
-    converged: bool
 
 
 class _State:
@@ -89,10 +89,10 @@ class _Problem:
         self.kernel, self.marginals, self.epsilon = kernel, marginals, epsilon
         self.shrink_a = 1 / (1 + epsilon / marginals.tau_a)
         self.shrink_b = 1 / (1 + epsilon / marginals.tau_b)
-        self.log_b = marginals.b.log()
+        self.log_a, self.log_b = marginals.a.log(), marginals.b.log()
         # Beyond this a scaling could lift entries that the kernel has lost to underflow.
         self.reach = -0.3 * math.log(torch.finfo(g.dtype).tiny)
-        self.absorb(epsilon * marginals.a.log(), g)
+        self.absorb(epsilon * self.log_a, g)
 
     def absorb(self, f: Tensor, g: Tensor) -> None:
         """Take potentials into the kernel."""
@@ -107,21 +107,22 @@ class _Problem:
 
     def potentials(self, state: _State) -> tuple[Tensor, Tensor]:
         """Those of a state, against the counting measure."""
-        f = self.f0 + self.epsilon * state.u.log()
-        return f, self.g0 + self.epsilon * state.log_v
+        # Not from `u`, which underflows where almost no mass is left.
+        log_u = self.log_a - self.shrink_a * (state.y.log() + self.f0 / self.marginals.tau_a)
+        return self.f0 + self.epsilon * log_u, self.g0 + self.epsilon * state.log_v
 
     def start(self) -> tuple[_State, int]:
         """The state at the absorbed potentials, and the sweeps it took to make it representable."""
-        sweeps = 0
-        while True:
-            state = _State(self, torch.zeros_like(self.g0))
-            sweeps += 1
-            if state.representable:
-                return state, sweeps
+        state = _State(self, torch.zeros_like(self.g0))
+        sweeps = 1
+        while not state.representable and sweeps < _LOGARITHMIC:
             # A column lies out of the range of the kernel: a step in the log domain brings it in.
-            f = self.f0 + self.epsilon * state.u.log()
+            f, _ = self.potentials(state)
             softmin = self.kernel.column_softmin(f, self.epsilon)
             self.absorb(f, self.epsilon * self.log_b + self.shrink_b * softmin)
+            state = _State(self, torch.zeros_like(self.g0))
+            sweeps += 1
+        return state, sweeps
 
     def sinkhorn(self, state: _State) -> tuple[_State, int]:
         """One Sinkhorn step, absorbed if it is large."""
@@ -129,8 +130,7 @@ class _Problem:
 
     def sinkhorn_step(self, state: _State) -> Tensor:
         """The column scaling that is exact given the rows'."""
-        bias = 0.0 if math.isinf(self.marginals.tau_b) else self.g0 / self.marginals.tau_b
-        return self.log_b - self.shrink_b * (state.z.log() + bias)
+        return self.log_b - self.shrink_b * (state.z.log() + self.g0 / self.marginals.tau_b)
 
     def moved(self, log_v: Tensor) -> tuple[_State, int]:
         """The state of a column scaling, absorbed if it is large."""
@@ -201,11 +201,12 @@ def solve(
         problem = _Problem(kernel, marginals, level, g + level * log_b)
         state, used = problem.start()
         spent += used
-        trusted, rate, stalled = 1.0, 0.0, 0
-        while state.error > goal and spent < max_iterations and stalled < _STALLED:
+        trusted, rate, stalled, best = 1.0, 0.0, 0, state.error
+        while goal < state.error < math.inf and spent < max_iterations and stalled < _STALLED:
             before = state.error
             if newton and rate > _SLOW and before < trusted:
-                state, used, trusted = _newton(problem, state, goal, trusted)
+                budget = min(_PATIENCE, max_iterations - spent)
+                state, used, trusted = _newton(problem, state, goal, trusted, budget)
                 rate = 1.0
                 spent += used
                 if state.error < before:
@@ -213,14 +214,24 @@ def solve(
             state, used = problem.sinkhorn(state)
             spent += used
             rate = state.error / before
-            stalled = stalled + 1 if rate > 1 - 1e-5 else 0
+            trusted *= _FORGIVING
+            stalled = 0 if state.error < best else stalled + 1
+            best = min(best, state.error)
         f, counted = problem.potentials(state)
         g = counted - level * log_b
-    return Outcome(f, counted, state.error, spent, state.error <= tolerance)
+    if stalled == _STALLED and coarse > tolerance and len(levels) > 1:
+        # Mass that should have moved at a larger epsilon cannot any more: do each level well.
+        left = max(max_iterations - spent, 1)
+        again = solve(
+            kernel, marginals, levels, torch.zeros_like(g),
+            tolerance=tolerance, coarse=tolerance, max_iterations=left, newton=newton,
+        )  # fmt: skip
+        return replace(again, iterations=again.iterations + spent)
+    return Outcome(f, counted, spent)
 
 
 def _newton(
-    problem: _Problem, state: _State, goal: float, trusted: float
+    problem: _Problem, state: _State, goal: float, trusted: float, budget: int
 ) -> tuple[_State, int, float]:
     """A Newton step, shortened until it lowers the error; the old state if it does not."""
     spent = 0
@@ -229,11 +240,11 @@ def _newton(
         problem.absorb(problem.f0, problem.g0 + problem.epsilon * state.log_v)
         state, spent = problem.start()
     reduction = max(_REDUCTION, 0.5 * goal / state.error)
-    step, used = problem.newton(state, reduction, _PATIENCE)
+    step, used = problem.newton(state, reduction, budget)
     spent += used
     # Far from the solution single columns overshoot; a Sinkhorn step after Newton's repairs them.
     step = step.clamp(-_LONGEST, _LONGEST)
-    size = min(1.0, 0.5 * problem.reach / float(step.abs().max()))
+    size = 1.0
     for _ in range(_HALVINGS):
         moved = _State(problem, state.log_v + size * step)
         spent += 1

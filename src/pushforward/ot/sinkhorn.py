@@ -20,8 +20,9 @@ from pushforward.ot.scaling import Marginals, solve
 
 __all__ = ["Options", "mean_cost", "sinkhorn", "sinkhorn_cost"]
 
-_COARSE = 0.1  # the marginal error at which to go on to a smaller epsilon
+_COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
 _RATIO = 2.0  # of one epsilon to the next
+_MARGIN = 0.5  # of the tolerance, left for the rounding of potentials
 _SAMPLED = 32  # rows by which the spread of costs is judged
 _LARGEST = 1 << 27  # entries of a kernel that is kept: half a gigabyte in single precision
 
@@ -261,24 +262,25 @@ def _solved(
         marginals,
         levels,
         _kept(start, columns),
-        tolerance=options.tolerance,
+        tolerance=_MARGIN * options.tolerance,
         coarse=_COARSE,
         max_iterations=options.max_iterations,
         newton=options.newton,
     )
-    if not outcome.converged:
+    f, g = _extended(work, outcome.f, outcome.g, rows, columns, marginals, options.epsilon)
+    plan = Plan(
+        a.new_zeros(()), a.new_zeros(()), f, g, a, b, options.epsilon, math.inf,
+        outcome.iterations, False, options.tau, work,
+    )  # fmt: skip
+    plan = _valued(plan, options.tolerance, weights, pull)
+    if not plan.converged:
         warnings.warn(
-            f"Sinkhorn stopped at a marginal error of {outcome.error:.3g} after "
-            f"{outcome.iterations} sweeps, above the tolerance {options.tolerance:g}: raise "
+            f"Sinkhorn stopped at a marginal error of {plan.marginal_error:.3g} after "
+            f"{plan.iterations} sweeps, above the tolerance {options.tolerance:g}: raise "
             "epsilon or max_iterations, or use double precision",
             stacklevel=3,
         )
-    f, g = _extended(work, outcome.f, outcome.g, rows, columns, marginals, options.epsilon)
-    plan = Plan(
-        a.new_zeros(()), a.new_zeros(()), f, g, a, b, options.epsilon, outcome.error,
-        outcome.iterations, outcome.converged, options.tau, work,
-    )  # fmt: skip
-    return replace(_valued(plan, weights, pull), table=table)
+    return replace(plan, table=table)
 
 
 def _start(init: Plan | Tensor | None, b: Tensor) -> Tensor:
@@ -335,11 +337,16 @@ def _extended(
     return full_f, full_g
 
 
-def _valued(plan: Plan, weights: tuple[Tensor, Tensor], pull: Callable[[Plan], Tensor]) -> Plan:
-    """The plan with its costs; the regularized one carries the gradient.
+def _valued(
+    plan: Plan,
+    tolerance: float,
+    weights: tuple[Tensor, Tensor],
+    pull: Callable[[Plan], Tensor],
+) -> Plan:
+    """The plan with its costs, and the error that its entries have, rounding included.
 
-    The dual function is stationary in the potentials, so that its gradient in everything else is
-    the partial one, at fixed potentials.
+    The regularized cost carries the gradient. The dual function is stationary in the potentials, so
+    that its gradient in everything else is the partial one, at fixed potentials.
     """
     epsilon, a, b = plan.epsilon, plan.a, plan.b
     row_sums, column_sums = torch.empty_like(a), torch.zeros_like(b)
@@ -355,6 +362,8 @@ def _valued(plan: Plan, weights: tuple[Tensor, Tensor], pull: Callable[[Plan], T
     sides = ((a, plan.f, plan.tau[0]), (b, plan.g, plan.tau[1]))
     value = sum(float(w @ _conjugate(p, tau)) for w, p, tau in sides)
     value -= epsilon * (mass - float(a.sum() * b.sum()))
+    goals = [w * (-p / tau).exp() for w, p, tau in sides]
+    error = float((row_sums - goals[0]).abs().sum() + (column_sums - goals[1]).abs().sum())
     linear = pull(plan)
     for weight, (_, potential, tau), other in zip(weights, sides, (b, a), strict=True):
         if weight.requires_grad:
@@ -362,7 +371,13 @@ def _valued(plan: Plan, weights: tuple[Tensor, Tensor], pull: Callable[[Plan], T
             slope = _conjugate(potential, tau) + epsilon * (other.sum() - (-potential / tau).exp())
             linear = linear + (weight * slope).sum()
     total = a.new_tensor(value) + (linear - linear.detach())
-    return replace(plan, regularized_cost=total, cost=a.new_tensor(cost))
+    return replace(
+        plan,
+        regularized_cost=total,
+        cost=a.new_tensor(cost),
+        marginal_error=error,
+        converged=error <= tolerance,
+    )
 
 
 def _conjugate(potential: Tensor, tau: float) -> Tensor:
