@@ -3,8 +3,9 @@ r"""Iterative proportional fitting, watched: how far each fit moves, and what th
 From a reference law of pairs `pi^0`, odd fits give it the second marginal and even fits the first,
 keeping conditionals (Deming & Stephan 1940): each is the projection in Kullback-Leibler divergence
 onto the laws with that marginal. What a fit moves is what the marginal lacked, which is why the
-records need marginals only. De Bortoli et al. 2021 (Proposition 4): `KL(pi^{n+1} | pi^n)` and
-`KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals' divergences tends to zero.
+records need marginals only. If the reference has the first marginal, `KL(pi^{n+1} | pi^n)` and
+`KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals' divergences tends to zero
+(De Bortoli et al. 2021, Proposition 4).
 Entropic transport is the case `pi^0 = a b' exp(-c / epsilon)`; `sinkhorn` computes its limit fast.
 """
 
