@@ -83,6 +83,7 @@ bench-env:
 # azula wants torchvision, k-diffusion and torchebm all that they train and judge with, which none of
 # what is measured needs.
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion torchebm
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt pot geomloss ott-jax
 	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"
 
 clean:

@@ -21,7 +21,8 @@ from pushforward.ot.scaling import Marginals, solve
 __all__ = ["Options", "mean_cost", "sinkhorn", "sinkhorn_cost"]
 
 _COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
-_RATIO = 2.0  # of one epsilon to the next
+_TOP = 0.25  # the first epsilon, over the spread of costs
+_SHARP = 0.01  # the same below which the next epsilon is half of the last, else a quarter
 _MARGIN = 0.5  # of the tolerance, left for the rounding of potentials
 _SAMPLED = 32  # rows by which the spread of costs is judged
 _LARGEST = 1 << 27  # entries of a kernel that is kept: half a gigabyte in single precision
@@ -300,8 +301,8 @@ def _levels(table: Table, options: Options) -> list[float]:
     if options.anneal:
         sample = table.costs(slice(None, None, max(table.shape[0] // _SAMPLED, 1)))
         top = float(sample.mean() - sample.min())
-        while levels[-1] * _RATIO <= top:
-            levels.append(levels[-1] * _RATIO)
+        while (above := levels[-1] * (2 if levels[-1] < _SHARP * top else 4)) <= _TOP * top:
+            levels.append(above)
     return levels[::-1]
 
 

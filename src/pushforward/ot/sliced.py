@@ -100,8 +100,9 @@ def max_sliced_wasserstein(
 ) -> Tensor:
     """The largest `W_p^p` along any direction (Deshpande et al. 2019), differentiable.
 
-    The direction is found by gradient ascent on the sphere with adaptive steps, from `starts` random
-    ones and the difference of the means: a lower bound of the maximum, which need not be unique.
+    The direction is found by gradient ascent on the sphere with adaptive steps, from `starts`
+    random ones and the difference of the means: a lower bound of the maximum, which need not be
+    unique.
     The gradient in the points is that at the direction found (Danskin).
 
     >>> x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
