@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Diffusion": "families",
     "LogProb": "estimates",
+    "NormalizingFlow": "families",
     "PosteriorVariance": "families",
     "ScoreModel": "families",
     "Transport": "protocols",
@@ -29,6 +30,7 @@ _HOMES = {
 __all__ = [
     "Diffusion",
     "LogProb",
+    "NormalizingFlow",
     "PosteriorVariance",
     "ScoreModel",
     "Transport",
@@ -91,7 +93,7 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import Diffusion, PosteriorVariance, ScoreModel, load
+    from pushforward.families import Diffusion, NormalizingFlow, PosteriorVariance, ScoreModel, load
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.report import compare

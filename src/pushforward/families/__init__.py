@@ -11,6 +11,7 @@ from pushforward.families.baselines import (
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
 from pushforward.families.family import Family
+from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
@@ -23,6 +24,7 @@ __all__ = [
     "GaussianMixtureModel",
     "KernelDensity",
     "Moment",
+    "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
     "ScoreModel",
@@ -33,6 +35,7 @@ __all__ = [
 NAMES: dict[str, type[Family]] = {
     "diffusion": Diffusion,
     "score": ScoreModel,
+    "flow": NormalizingFlow,
     "kde": KernelDensity,
     "mixture": GaussianMixtureModel,
     "ppca": ProbabilisticPCA,

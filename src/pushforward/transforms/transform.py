@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pushforward.config import configurable
+
 __all__ = ["Composed", "Inverse", "Transform"]
 
 
@@ -38,6 +40,7 @@ class Transform(nn.Module):
         return self.inverse(x, c)[0]
 
 
+@configurable
 class Composed(Transform):
     """One transform after another: `f = f_n ( ... f_2(f_1(z)))`.
 
@@ -66,6 +69,7 @@ class Composed(Transform):
         return x
 
 
+@configurable
 class Inverse(Transform):
     """A transform turned round: its inverse takes the base to the data."""
 
