@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Diffusion": "families",
+    "EnergyModel": "families",
     "LogProb": "estimates",
     "NormalizingFlow": "families",
     "PosteriorVariance": "families",
@@ -29,6 +30,7 @@ _HOMES = {
 
 __all__ = [
     "Diffusion",
+    "EnergyModel",
     "LogProb",
     "NormalizingFlow",
     "PosteriorVariance",
@@ -41,6 +43,7 @@ __all__ = [
     "describe",
     "distributions",
     "dynamics",
+    "energy_training",
     "errors",
     "evaluate",
     "fit",
@@ -48,6 +51,7 @@ __all__ = [
     "guidance",
     "load",
     "matching_loss",
+    "mcmc",
     "metrics",
     "nn",
     "parallel",
@@ -71,9 +75,11 @@ if TYPE_CHECKING:
         data,
         distributions,
         dynamics,
+        energy_training,
         errors,
         grids,
         guidance,
+        mcmc,
         metrics,
         nn,
         parallel,
@@ -93,7 +99,14 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import Diffusion, NormalizingFlow, PosteriorVariance, ScoreModel, load
+    from pushforward.families import (
+        Diffusion,
+        NormalizingFlow,
+        PosteriorVariance,
+        ScoreModel,
+        load,
+        EnergyModel,
+    )
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.report import compare

@@ -10,6 +10,7 @@ from pushforward.families.baselines import (
 )
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
+from pushforward.families.energy_model import EnergyModel
 from pushforward.families.family import Family
 from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
@@ -21,6 +22,7 @@ __all__ = [
     "NAMES",
     "Denoiser",
     "Diffusion",
+    "EnergyModel",
     "GaussianMixtureModel",
     "KernelDensity",
     "Moment",
@@ -36,6 +38,7 @@ NAMES: dict[str, type[Family]] = {
     "diffusion": Diffusion,
     "score": ScoreModel,
     "flow": NormalizingFlow,
+    "energy": EnergyModel,
     "kde": KernelDensity,
     "mixture": GaussianMixtureModel,
     "ppca": ProbabilisticPCA,
