@@ -92,7 +92,7 @@ def run(
         move = kernel.move(log_p, state, size, generator)
         state = move.state
         if k < warmup:
-            size = adapted(kernel, size, move.acceptance, gain=(k + 1) ** -0.5)
+            size = adapted(kernel, size, move.acceptance, gain=2 * (k + 1) ** -0.5)
         else:
             acceptance += move.acceptance
             diverged |= move.diverged
