@@ -66,16 +66,16 @@ def test_the_error_is_what_repetition_says_and_falls_as_the_root_of_n() -> None:
     for n in (50, 800):
         runs = [
             mcmc.annealed_importance_sampling(
-                _gaussian, Normal((2,), 2.0), n, betas=40, kernel=mcmc.MALA(), seed=seed
+                _gaussian, Normal((2,), 2.0), n, betas=30, kernel=mcmc.MALA(), seed=seed
             )
-            for seed in range(60)
+            for seed in range(40)
         ]
         off = torch.tensor([r.log_z - (2 * HALF_LOG - math.log(2)) for r in runs])
         claimed = torch.tensor([r.stderr for r in runs])
         errors[n] = float(off.square().mean().sqrt())
-        # The spread of 60 root mean squares is about 1 / sqrt(120) of it.
-        assert abs(errors[n] / float(claimed.square().mean().sqrt()) - 1) < 4 / 120**0.5
-    assert abs(math.log(errors[50] / errors[800]) / math.log(16) - 0.5) < 0.12
+        # The spread of a root mean square of 40 is about 1 / sqrt(80) of it.
+        assert abs(errors[n] / float(claimed.square().mean().sqrt()) - 1) < 4 / 80**0.5
+    assert abs(math.log(errors[50] / errors[800]) / math.log(16) - 0.5) < 0.16
 
 
 def test_weighted_states_are_a_sample_of_the_target() -> None:

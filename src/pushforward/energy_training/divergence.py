@@ -24,6 +24,11 @@ __all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
 _GAIN = 0.02
 """Of the step size's adaptation at each step of the chains: it follows an energy that changes."""
 
+_SHORTEST = 0.01
+"""The factor of the shortest steps. Each chain takes steps of random length, log-uniform from here
+to 1: with long steps alone it would stay for ever where the energy has become too steep for them,
+and training would raise the energy there without end."""
+
 _MEMORY = 0.99
 """Of the running share of chains that diverge."""
 
@@ -55,7 +60,8 @@ class _ShortChains(Training):
 
         state, step, lost = evaluate(log_p, x), self.step.clone(), torch.zeros_like(self.diverged)
         for _ in range(self.steps):
-            move = self.kernel.move(log_p, state, step, generator)
+            spread = _SHORTEST ** uniform_like(state.log_p, generator)
+            move = self.kernel.move(log_p, state, step * spread, generator)
             state, lost = move.state, lost + move.diverged.to(lost).mean() / self.steps
             if self.training:
                 step = adapted(self.kernel, step, move.acceptance, _GAIN)
@@ -126,7 +132,8 @@ class PersistentContrastiveDivergence(_ShortChains):
 
     Args:
         steps: of the chains at each update.
-        size: how many chains.
+        size: how many chains; with many more than a batch has, each is moved too rarely to follow
+            the energy.
         restart: the share of chains that starts afresh at each update.
         kernel: `ula`, `mala`, `hmc` or one of the objects in `mcmc`; its step size adapts.
         regularization: see `ContrastiveDivergence`.
@@ -145,8 +152,8 @@ class PersistentContrastiveDivergence(_ShortChains):
     def __init__(
         self,
         steps: int = 10,
-        size: int = 8192,
-        restart: float = 0.05,
+        size: int = 1024,
+        restart: float = 0.01,
         kernel: str | Kernel | None = None,
         regularization: float = 0.0,
     ) -> None:

@@ -16,7 +16,7 @@ from pushforward._random import branch, normal_like, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
 from pushforward.distributions import Normal
-from pushforward.energy_training import Training
+from pushforward.energy_training import NoiseContrastive, Training
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.families import requests
@@ -27,6 +27,9 @@ from pushforward.score_matching import Energy
 from pushforward.transforms import Standardize
 
 __all__ = ["EnergyModel", "LogZ"]
+
+_FEW = 8
+"""Dimensions in which Gaussian noise teaches a model."""
 
 _PILOTS = 64
 """Chains that find the step sizes, so that those of a sample do not depend on its batches."""
@@ -102,12 +105,16 @@ class EnergyModel(Family):
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
         """A perceptron's energy, larger for longer vectors; `options` are the constructor's.
 
-        Raises `InputError` for options that the constructor does not take.
+        It learns by noise contrast in up to eight dimensions, where Gaussian noise is close enough
+        to the data, and by persistent contrastive divergence in more. Raises `InputError` for
+        options that the constructor does not take.
         """
         width = min(1024, max(128, 4 * math.prod(data.event_shape)))
         classes = data.num_classes if labels else None
         net = Perceptron(data.event_shape, 1, width=width, num_classes=classes, zero=True)
-        return requests.made(cls, options, net=net, event_shape=data.event_shape)
+        few = math.prod(data.event_shape) <= _FEW
+        chosen = {"training": NoiseContrastive(ratio=4) if few else "pcd", **options}
+        return requests.made(cls, chosen, net=net, event_shape=data.event_shape)
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -258,8 +265,8 @@ class EnergyModel(Family):
             n: how many.
             c: labels, one for all or one per state; drawn like those of the data by default.
             sampler: `annealed`, Langevin steps with acceptance along the geometric path from the
-                base, which finds the weights of modes that lie far apart; or `ula`, `mala`, `hmc`
-                or an object of `mcmc`, on the model itself.
+                base, which brings modes that lie far apart close to their weights, the closer the
+                more steps; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
             steps: how many, each at a temperature of its own if annealed.
             step: the step size, of standardized data; by default a few chains find it first.
             seed: or a `generator` on the model's device.

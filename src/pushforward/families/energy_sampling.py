@@ -15,7 +15,7 @@ from pushforward.mcmc import Kernel, LogDensity
 
 __all__ = ["Approach", "approach"]
 
-_WARMUP = 200
+_WARMUP = 100
 
 
 class Approach(Protocol):
