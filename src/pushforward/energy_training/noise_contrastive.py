@@ -62,7 +62,8 @@ class NoiseContrastive(Training):
     @torch.no_grad()
     def prepare(self, x: Tensor, c: Tensor | None) -> None:
         """Fit the noise to data `(N, *event)`."""
-        rows = flatten(x).double()
+        # Some accelerators have no double precision.
+        rows = flatten(x).cpu().double()
         mean = rows.mean(0)
         gap = rows - mean
         variances, axes = torch.linalg.eigh(gap.mT @ gap / len(rows))

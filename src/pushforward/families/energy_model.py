@@ -178,7 +178,8 @@ class EnergyModel(Family):
             drawn = self.sample(256, steps=200, seed=0)
             rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
             here, there = (-self.log_prob(part).value for part in (rows, drawn))
-        found += [f"{str(warning.message).capitalize()}." for warning in raised]
+        texts = {str(warning.message) for warning in raised}
+        found += [f"{text[0].upper()}{text[1:]}." for text in sorted(texts)]
         spread = max(float(here.std()) if len(here) > 1 else 0.0, 0.1)
         gap = float(there.mean() - here.mean())
         if not abs(gap) < spread:

@@ -205,7 +205,7 @@ def annealed_importance_sampling(
 
 
 def _estimate(path: Path, evaluations: int) -> Annealed:
-    log_weights = path.log_weights.double()
+    log_weights = path.log_weights.cpu().double()
     n = len(log_weights)
     log_z = float(log_weights.logsumexp(0)) - float(torch.tensor(float(n)).log())
     weights = log_weights.softmax(0)

@@ -58,14 +58,14 @@ def effective_sample_size(trace: Tensor) -> Tensor:
 
 
 def _halves(trace: Tensor) -> Tensor:
-    """Each chain as two of half the length, in double precision."""
+    """Each chain as two of half the length, in double precision, on the CPU."""
     if trace.ndim < 2 or len(trace) < 4:
         raise InputError(
             f"a trace has shape (steps, chains, *event) with at least 4 steps, not "
             f"{tuple(trace.shape)}"
         )
     half = len(trace) // 2
-    return torch.cat([trace[:half], trace[-half:]], 1).double()
+    return torch.cat([trace[:half], trace[-half:]], 1).cpu().double()
 
 
 def _variances(x: Tensor) -> tuple[Tensor, Tensor, int]:
