@@ -41,6 +41,7 @@ class NoiseContrastive(Training):
     1.8379
     """
 
+    rate = 3.0
     mean: Tensor
     factor: Tensor
     log_z: nn.Parameter

@@ -23,6 +23,9 @@ class Training(nn.Module):
     comparable: bool = True
     """Whether a lower loss is a better model."""
 
+    rate: float = 1.0
+    """A factor of the run's learning rate for the network."""
+
     def allocate(self, event_shape: tuple[int, ...], classes: int | None, scale: float) -> None:
         """Make room, once the event shape is known; `scale` is that of the model's Gaussian base.
 

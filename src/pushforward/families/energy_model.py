@@ -161,8 +161,11 @@ class EnergyModel(Family):
         self.learning.prepare(self._inward(x), labels)
 
     def groups(self) -> list[dict[str, Any]]:
-        """A learned `log Z` may have far to go, and moves ten times as fast as the network."""
-        network: dict[str, Any] = {"params": list(self.network.parameters())}
+        """The network at the training's rate; a learned `log Z` may have far to go, and is faster."""
+        network: dict[str, Any] = {
+            "params": list(self.network.parameters()),
+            "rate": self.learning.rate,
+        }
         own = list(self.learning.parameters())
         return [network, {"params": own, "rate": 10.0}] if own else [network]
 
