@@ -161,7 +161,7 @@ class EnergyModel(Family):
         self.learning.prepare(self._inward(x), labels)
 
     def groups(self) -> list[dict[str, Any]]:
-        """The network at the training's rate; a learned `log Z` may have far to go, and is faster."""
+        """The network, and a learned `log Z`, which may have far to go and is faster."""
         network: dict[str, Any] = {
             "params": list(self.network.parameters()),
             "rate": self.learning.rate,
