@@ -101,11 +101,11 @@ if TYPE_CHECKING:
     from pushforward.estimates import LogProb
     from pushforward.families import (
         Diffusion,
+        EnergyModel,
         NormalizingFlow,
         PosteriorVariance,
         ScoreModel,
         load,
-        EnergyModel,
     )
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
