@@ -71,7 +71,7 @@ def coupling(
         stays = [(i // max(1, size // 2) if k % 4 >= 2 else i) % 2 == k % 2 for i in range(size)]
         kept = sum(stays)
         out = (size - kept) * elementwise.parameters
-        net = Perceptron(kept, out, width=width, depth=depth, zero=True, **told)
+        net = Perceptron(kept * elementwise.shown, out, width=width, depth=depth, zero=True, **told)
         parts.append(Coupling(net, elementwise, stays))
     return Composed(parts)
 
@@ -84,7 +84,9 @@ def autoregressive(
     parts: list[Transform] = []
     for k in range(layers):
         order = list(range(size))[:: -1 if k % 2 else 1]
-        net = MaskedPerceptron(size, elementwise.parameters, width, depth, order, **told)
+        net = MaskedPerceptron(
+            size, elementwise.parameters, width, depth, order, shown=elementwise.shown, **told
+        )
         parts.append(Autoregressive(net, elementwise))
     return Composed(parts)
 

@@ -43,6 +43,7 @@ class MaskedPerceptron(nn.Module):
         order: the place of each entry in the order; 0, 1, 2, ... by default.
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
+        shown: how many numbers of each entry go in.
 
     The last layer starts at zero. Raises `InputError` for sizes below one, or an order that is no
     permutation.
@@ -61,6 +62,7 @@ class MaskedPerceptron(nn.Module):
         order: Sequence[int] | None = None,
         num_classes: int | None = None,
         context: int | None = None,
+        shown: int = 1,
     ) -> None:
         super().__init__()
         if min(features, parameters, width, depth) < 1:
@@ -75,7 +77,7 @@ class MaskedPerceptron(nn.Module):
         inputs = torch.tensor(places)
         # A unit of degree k sees entries up to place k; the last entry is seen by none.
         degrees = torch.arange(width) % max(1, features - 1)
-        self.first = _MaskedLinear(inputs, degrees)
+        self.first = _MaskedLinear(inputs.repeat_interleave(shown), degrees)
         size = num_classes or context
         self.context = nn.Linear(size, width, bias=False) if size else None
         self.hidden = nn.ModuleList(_MaskedLinear(degrees, degrees) for _ in range(depth - 1))
@@ -90,7 +92,7 @@ class MaskedPerceptron(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """The parameters `(B, features * parameters)` at `x`, `(B, features)`."""
+        """The parameters `(B, features * parameters)` at `x`, `(B, features * shown)`."""
         h = self.first(x)
         given = told(c, x, self.num_classes, self.context_size)
         if given is not None and self.context is not None:

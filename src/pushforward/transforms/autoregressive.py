@@ -103,7 +103,8 @@ class Autoregressive(Transform):
 
     def parameters_at(self, flat: Tensor, c: Tensor | None) -> Tensor:
         """What the network says at `(B, d)`: the parameters of each entry, `(B, d, parameters)`."""
-        out: Tensor = self.net(flat) if c is None else self.net(flat, c)
+        seen = self.elementwise.show(flat)
+        out: Tensor = self.net(seen) if c is None else self.net(seen, c)
         return out.reshape(*flat.shape, self.elementwise.parameters)
 
 

@@ -22,7 +22,8 @@ class Coupling(Transform):
     Both directions cost one evaluation of the network.
 
     Args:
-        net: a network `net(x_a, c)` from the entries that stay, `(B, a)`, to the parameters of the
+        net: a network `net(x_a, c)` from the entries that stay, `(B, a)`, or what
+            `elementwise.show` makes of them, to the parameters of the
             others, `(B, b * elementwise.parameters)`.
         elementwise: the bijection `f` of each entry that moves.
         stays: for every entry of the flattened event whether it stays.
@@ -64,7 +65,8 @@ class Coupling(Transform):
     def _apply_to(self, x: Tensor, c: Tensor | None, move: object) -> tuple[Tensor, Tensor]:
         flat = x.flatten(1)
         kept, moved = flat.index_select(1, self._stay), flat.index_select(1, self._move)
-        parameters = self.net(kept) if c is None else self.net(kept, c)
+        seen = self.elementwise.show(kept)
+        parameters = self.net(seen) if c is None else self.net(seen, c)
         parameters = parameters.reshape(*moved.shape, self.elementwise.parameters)
         moved, slopes = move(moved, parameters)  # type: ignore[operator]
         out = torch.cat([kept, moved], 1).index_select(1, self._order)

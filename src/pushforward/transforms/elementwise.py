@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["Additive", "Affine", "Elementwise"]
+__all__ = ["Additive", "Affine", "Elementwise", "OfTheLine"]
 
 
 class Elementwise(Protocol):
@@ -24,6 +24,13 @@ class Elementwise(Protocol):
     def parameters(self) -> int:
         """How many numbers one bijection takes."""
 
+    @property
+    def shown(self) -> int:
+        """How many numbers of each entry a network sees: an angle has two, cosine and sine."""
+
+    def show(self, x: Tensor) -> Tensor:
+        """What a network sees of entries `(B, d)`: `(B, d * shown)`."""
+
     def push(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The image of `z` and the logarithm of its slope, both shaped like `z`.
 
@@ -34,9 +41,19 @@ class Elementwise(Protocol):
         """The preimage of `x` and the logarithm of its slope."""
 
 
+class OfTheLine:
+    """A bijection of numbers that a network may see as they are."""
+
+    shown = 1
+
+    def show(self, x: Tensor) -> Tensor:
+        """The numbers themselves."""
+        return x
+
+
 @configurable
 @dataclass(frozen=True)
-class Additive:
+class Additive(OfTheLine):
     """`x = z + a`, which keeps volume (NICE: Dinh, Krueger & Bengio 2015).
 
     >>> Additive().push(torch.zeros(1), torch.tensor([[3.0]]))
@@ -56,7 +73,7 @@ class Additive:
 
 @configurable
 @dataclass(frozen=True)
-class Affine:
+class Affine(OfTheLine):
     """`x = a + exp(s) z` (RealNVP: Dinh, Sohl-Dickstein & Bengio 2017).
 
     Args:

@@ -20,6 +20,7 @@ from torch.nn.functional import pad, softplus
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.transforms.elementwise import OfTheLine
 
 __all__ = ["CircularSpline", "Spline"]
 
@@ -43,7 +44,7 @@ class _Piece(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class Spline:
+class Spline(OfTheLine):
     """A spline on a box `[-box, box]`, and the identity outside it.
 
     Args:
@@ -118,6 +119,15 @@ class CircularSpline:
     def parameters(self) -> int:
         """A shift, widths and heights of the bins, and the slopes at the knots."""
         return 3 * self.bins + 1
+
+    @property
+    def shown(self) -> int:
+        """Cosine and sine."""
+        return 2
+
+    def show(self, x: Tensor) -> Tensor:
+        """Cosines and sines: what depends on an angle has no cut."""
+        return torch.stack([x.cos(), x.sin()], -1).flatten(1)
 
     def push(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The image of angles, in `[-pi, pi)`."""
