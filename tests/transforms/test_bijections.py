@@ -88,6 +88,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(transform: Transform) -> No
         assert -up[k].item() == pytest.approx(inward.det().abs().log().item(), abs=1e-7)
 
 
+@torch.no_grad()
 def test_the_density_integrates_to_one() -> None:
     for elementwise in (Affine(), Spline(bins=5, box=3.0)):
         net = MaskedPerceptron(2, elementwise.parameters, width=8)
@@ -99,6 +100,7 @@ def test_the_density_integrates_to_one() -> None:
         assert float(log_p.exp().sum() * (side[1] - side[0]) ** 2) == pytest.approx(1, abs=1e-3)
 
 
+@torch.no_grad()
 def test_the_density_on_the_torus_integrates_to_one() -> None:
     elementwise = CircularSpline(bins=5)
     net = MaskedPerceptron(2, elementwise.parameters, 8, shown=elementwise.shown)
