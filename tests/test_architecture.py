@@ -27,7 +27,7 @@ FLOORS = (
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
     ("F2", ("mcmc",)),
-    ("F2", ("distributions", "score_matching")),
+    ("F2", ("distributions", "discrepancies", "score_matching")),
     ("F3", ("energy_training",)),
     ("F3", ("dynamics", "metrics")),
     ("F3", ("processes",)),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "GAN": "families",
     "Diffusion": "families",
     "EnergyModel": "families",
     "LogProb": "estimates",
@@ -29,6 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "GAN",
     "Diffusion",
     "EnergyModel",
     "LogProb",
@@ -38,8 +40,10 @@ __all__ = [
     "Transport",
     "build",
     "compare",
+    "compression",
     "configurable",
     "data",
+    "discrepancies",
     "describe",
     "distributions",
     "dynamics",
@@ -72,7 +76,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from pushforward import (
+        compression,
         data,
+        discrepancies,
         distributions,
         dynamics,
         energy_training,
@@ -100,6 +106,7 @@ if TYPE_CHECKING:
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
     from pushforward.families import (
+        GAN,
         Diffusion,
         EnergyModel,
         NormalizingFlow,

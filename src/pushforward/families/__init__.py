@@ -12,6 +12,7 @@ from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
 from pushforward.families.energy_model import EnergyModel
 from pushforward.families.family import Family
+from pushforward.families.gan import GAN
 from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
@@ -19,6 +20,7 @@ from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
 
 __all__ = [
+    "GAN",
     "NAMES",
     "Denoiser",
     "Diffusion",
@@ -39,6 +41,7 @@ NAMES: dict[str, type[Family]] = {
     "score": ScoreModel,
     "flow": NormalizingFlow,
     "energy": EnergyModel,
+    "gan": GAN,
     "kde": KernelDensity,
     "mixture": GaussianMixtureModel,
     "ppca": ProbabilisticPCA,

@@ -26,7 +26,7 @@ from pushforward.transforms import (
 __all__ = ["NAMES", "build", "condition"]
 
 Shape = tuple[int, ...]
-Condition = dict[str, int | None]
+Condition = dict[str, Any]
 
 
 def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> Transform:
