@@ -30,9 +30,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "GAN",
     "Diffusion",
     "EnergyModel",
+    "GAN",
     "LogProb",
     "NormalizingFlow",
     "PosteriorVariance",
@@ -43,8 +43,8 @@ __all__ = [
     "compression",
     "configurable",
     "data",
-    "discrepancies",
     "describe",
+    "discrepancies",
     "distributions",
     "dynamics",
     "energy_training",

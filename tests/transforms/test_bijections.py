@@ -12,14 +12,22 @@ from torch import Tensor, nn
 
 from pushforward.nn import MaskedPerceptron, Perceptron
 from pushforward.transforms import (
+    ActNorm,
     Additive,
     Affine,
     Autoregressive,
     CircularSpline,
     Composed,
+    Continuous,
+    Contraction,
     Coupling,
     Elementwise,
     Inverse,
+    LULinear,
+    Multiscale,
+    Planar,
+    Radial,
+    Residual,
     Spline,
     Transform,
 )
@@ -53,6 +61,12 @@ MADE = {
     "affine autoregressive": lambda: _autoregressive(Affine(), [2, 0, 1]),
     "spline autoregressive": lambda: _autoregressive(Spline(bins=5, box=3.0)),
     "inverse autoregressive": lambda: Inverse(_autoregressive(Affine())),
+    "planar": lambda: Planar(DIM),
+    "radial": lambda: Radial(DIM),
+    "linear": lambda: LULinear(DIM),
+    "normalization": lambda: ActNorm(DIM),
+    "residual": lambda: Residual(Contraction(DIM, width=8, slope=0.7), tolerance=1e-14),
+    "continuous": lambda: Continuous(Perceptron(DIM + 1, DIM, width=8), steps=128),
     "composed": lambda: Composed([_coupling(Affine()), _autoregressive(Spline(4))]),
 }
 
@@ -155,6 +169,117 @@ def test_angles_are_the_same_a_turn_later() -> None:
     back, back_slope = spline.inverse(x, parameters)
     assert torch.allclose(back, angle)
     assert torch.allclose(back_slope, -slope)
+
+
+def _image_flow() -> Transform:
+    levels = [
+        Composed([LULinear(4), ActNorm(4), LULinear(4, seed=1)]),
+        Composed([ActNorm(8), LULinear(8)]),
+    ]
+    return _random(Multiscale((1, 4, 4), levels))  # type: ignore[return-value]
+
+
+def test_a_flow_of_images_at_two_scales() -> None:
+    flow = _image_flow()
+    z = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, up = (part.detach() for part in flow.push(z))
+    back, down = flow.inverse(x)
+    assert torch.allclose(back, z)
+    assert torch.allclose(up, -down)
+    jacobian = torch.autograd.functional.jacobian(lambda v: flow(v[None])[0].flatten(), z[0])
+    exact = torch.linalg.slogdet(jacobian.reshape(16, 16)).logabsdet
+    assert up[0].item() == pytest.approx(exact.item(), abs=1e-8)
+
+
+def test_a_normalization_starts_from_data_at_every_level() -> None:
+    flow = Multiscale((1, 4, 4), [Composed([LULinear(4), ActNorm(4)]), ActNorm(8)])
+    x = 3 + 2 * torch.randn(500, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    flow.prepare(x)
+    z = flow.inverse(x)[0].detach().flatten(1)
+    last = z[:, 8:].reshape(500, 8, 1)
+    assert torch.allclose(last.mean(0), torch.zeros(8, 1), atol=1e-4)
+    assert torch.allclose(last.std(0, correction=0), torch.ones(8, 1), atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [Planar, Radial])
+@given(scale=st.floats(0.1, 30), seed=st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_any_parameters_are_invertible(kind, scale: float, seed: int) -> None:
+    layer = _random(kind(2), scale, seed)
+    z = 3 * torch.randn(20, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x, up = layer.push(z)
+    assert up.isfinite().all()
+    back, _ = layer.inverse(x)
+    assert torch.allclose(layer.push(back)[0], x, rtol=1e-9, atol=1e-9)
+    # What is squeezed by exp(up) comes back with as much more rounding.
+    rounding = 1e-13 * float((1 + x.abs()).amax() * (-up).exp().amax())
+    assert float((back - z).abs().max()) <= 1e-9 + 10 * rounding
+
+
+def test_gradients_through_numeric_inverses() -> None:
+    for make in (Planar, lambda d: Residual(Contraction(d, 8, slope=0.7), tolerance=1e-14)):
+        flow = _random(make(3))
+        turned = flow.inverse if isinstance(flow, Planar) else flow.push
+        forth = flow.push if isinstance(flow, Planar) else flow.inverse
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        x.requires_grad_()
+        there = turned(x)[0]
+        again = forth(there)[0]
+        # The round trip is the identity, whatever the parameters.
+        gradients = torch.autograd.grad(again.square().sum(), (x, *flow.parameters()))
+        assert torch.allclose(gradients[0], 2 * x.detach(), atol=1e-7)
+        for gradient in gradients[1:]:
+            assert float(gradient.abs().max()) < 1e-6
+
+
+def test_the_random_series_of_a_residual_flow_is_unbiased() -> None:
+    torch.manual_seed(0)
+    flow = _random(Residual(Contraction(4, 8, slope=0.9), exact=0), 1.0)
+    exact = Residual(flow.net)
+    x = torch.randn(1, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    truth = float(exact.inverse(x)[1].detach())
+    for training, bias in ((True, 0.0), (False, 1e-3)):
+        flow.train(training)
+        # One cut for a batch: many batches.
+        found = torch.stack([flow.inverse(x.expand(20, 4))[1].detach().mean() for _ in range(300)])
+        error = float(found.std()) / 300**0.5
+        assert abs(float(found.mean()) - truth) < 4 * error + bias
+
+
+def test_a_residual_flow_that_is_no_contraction_says_so() -> None:
+    from pushforward.errors import SamplingError
+
+    flow = Residual(nn.Linear(2, 2), iterations=50)
+    with torch.no_grad():
+        flow.net.weight.copy_(3 * torch.eye(2))
+    with pytest.raises(SamplingError, match="no contraction"):
+        flow.push(torch.ones(1, 2))
+
+
+@torch.no_grad()
+def test_a_contraction_contracts() -> None:
+    net = _random(Contraction(3, 16, depth=3, slope=0.9), 3.0)
+    generator = torch.Generator().manual_seed(0)
+    x, y = 2 * torch.randn(2, 2000, 3, generator=generator, dtype=torch.float64)
+    y = x + 0.01 * y
+    assert float(((net(x) - net(y)).norm(dim=1) / (x - y).norm(dim=1)).max()) <= 0.9
+
+
+@torch.no_grad()
+def test_a_continuous_flow_converges_with_order_four() -> None:
+    net = _random(Perceptron(3, 2, width=8), 0.5)
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    exact = Continuous(net, steps=256).inverse(x)
+    errors = []
+    for steps in (8, 16):
+        found = Continuous(net, steps).inverse(x)
+        errors.append([float((a - b).abs().max()) for a, b in zip(found, exact, strict=True)])
+    for coarse, fine in zip(*errors, strict=True):
+        assert math.log2(coarse / fine) == pytest.approx(4, abs=0.25)
+    estimate = Continuous(net, 16).error(x)
+    truth = (Continuous(net, 16).inverse(x)[1] - exact[1]).abs()
+    assert float(estimate.max()) == pytest.approx(float(truth.max()), rel=0.5)
 
 
 def _one_by_one(flow: Autoregressive, z: Tensor) -> Tensor:

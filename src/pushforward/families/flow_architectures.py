@@ -8,17 +8,26 @@ from collections.abc import Callable
 from typing import Any
 
 from pushforward.config import named
+from pushforward.errors import CapabilityError
 from pushforward.families import requests
 from pushforward.nn import MaskedPerceptron, Perceptron
 from pushforward.transforms import (
+    ActNorm,
     Additive,
     Affine,
     Autoregressive,
     CircularSpline,
     Composed,
+    Continuous,
+    Contraction,
     Coupling,
     Elementwise,
     Inverse,
+    LULinear,
+    Multiscale,
+    Planar,
+    Radial,
+    Residual,
     Spline,
     Transform,
 )
@@ -133,6 +142,70 @@ def _iaf(
     return Inverse(autoregressive(shape, told, Affine(), layers, width, depth))
 
 
+def _glow(
+    shape: Shape,
+    told: Condition,
+    layers: int = 6,
+    width: int = 128,
+    depth: int = 2,
+    bins: int = 8,
+) -> Transform:
+    """A learned mixing and normalization before each spline coupling; images at two scales."""
+    if len(shape) == 3 and shape[1] % 4 == shape[2] % 4 == 0:
+        channels, height, width_ = shape
+        scales = [
+            (4 * channels, height // 2, width_ // 2),
+            (8 * channels, height // 4, width_ // 4),
+        ]
+        levels = [_steps(scale, told, (layers + 1) // 2, width, depth, bins) for scale in scales]
+        return Multiscale(shape, levels)
+    return _steps(shape, told, layers, width, depth, bins)
+
+
+def _steps(
+    shape: Shape, told: Condition, layers: int, width: int, depth: int, bins: int
+) -> Transform:
+    parts: list[Transform] = []
+    for k in range(layers):
+        parts += [coupling(shape, told, Spline(bins), 1, width, depth), LULinear(shape[0], seed=k)]
+    return Composed([*parts, ActNorm(shape[0])])
+
+
+def _planar(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+    _unconditional("planar", told)
+    return Inverse(Composed([Planar(math.prod(shape)) for _ in range(layers)]))
+
+
+def _radial(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+    _unconditional("radial", told)
+    return Inverse(Composed([Radial(math.prod(shape)) for _ in range(layers)]))
+
+
+def _residual(
+    shape: Shape, told: Condition, layers: int = 8, width: int = 64, depth: int = 2
+) -> Transform:
+    _unconditional("residual", told)
+    size = math.prod(shape)
+    parts: list[Transform] = []
+    for _ in range(layers):
+        parts += [Residual(Contraction(size, width, depth)), ActNorm(shape[0])]
+    return Composed(parts)
+
+
+def _continuous(
+    shape: Shape, told: Condition, width: int = 64, depth: int = 3, steps: int = 8
+) -> Transform:
+    size = math.prod(shape)
+    return Continuous(Perceptron(size + 1, size, width, depth, zero=True, **told), steps)
+
+
+def _unconditional(kind: str, told: Condition) -> None:
+    if any(told.values()):
+        raise CapabilityError(
+            f"a {kind} flow has no network that could be told labels: labels=False, or another kind"
+        )
+
+
 NAMES: dict[str, Callable[..., Transform]] = {
     "spline-coupling": _spline_coupling,
     "affine-coupling": _affine_coupling,
@@ -140,6 +213,11 @@ NAMES: dict[str, Callable[..., Transform]] = {
     "spline-autoregressive": _spline_autoregressive,
     "circular-spline": _circular,
     "maf": _maf,
+    "glow": _glow,
+    "planar": _planar,
+    "radial": _radial,
+    "residual": _residual,
+    "continuous": _continuous,
     "iaf": _iaf,
 }
 """Architectures by their short names, called with the shape of an event and its condition."""

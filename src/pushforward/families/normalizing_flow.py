@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -113,9 +114,14 @@ class NormalizingFlow(Family):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Samples and exact densities, labels or contexts if the networks take them."""
+        """Samples and densities, labels or contexts if the networks take them."""
         conditional = self.num_classes is not None or self.context_size is not None
-        return Capabilities(True, "exact", conditional)
+        return Capabilities(True, "estimated" if self._estimates else "exact", conditional)
+
+    @property
+    def _estimates(self) -> bool:
+        shape = self.event_shape
+        return shape is not None and self.transform.is_estimate(math.prod(shape))
 
     def flow(self, c: Any = None, n: int = 1) -> _Given:
         """The bijection in a context, of `n` standardized states, with its log-determinant."""
@@ -171,8 +177,19 @@ class NormalizingFlow(Family):
     # -- density and samples --------------------------------------------------------------------
 
     @torch.no_grad()
-    def log_prob(self, x: Tensor, c: Any = None, *, batch_size: int | None = None) -> LogProb:
-        """Exact log-densities of data `(B, *event)` in nats per state, in data units.
+    def log_prob(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        probes: int = 8,
+        seed: int | None = 0,
+        batch_size: int | None = None,
+    ) -> LogProb:
+        """Log-densities of data `(B, *event)` in nats per state, in data units.
+
+        Exact, but for transforms that estimate their log-determinants: then the mean over `probes`
+        from `seed`, with its standard error.
 
         Raises `InputError` for states that are not finite or of another shape.
         """
@@ -181,15 +198,28 @@ class NormalizingFlow(Family):
         if bad:
             raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
         context = self._context(c, len(z))
-        with self._evaluating():
-            value = torch.cat(
+        parts = requests.batches(len(z), batch_size)
+
+        def once() -> Tensor:
+            return torch.cat(
                 [
                     self._log_density(z[part], None if context is None else context[part])
-                    for part in requests.batches(len(z), batch_size)
+                    for part in parts
                 ]
             )
-        value = value + self._units().log_det_inverse()
-        return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
+
+        units = self._units().log_det_inverse()
+        with self._evaluating():
+            if not self._estimates:
+                value = once() + units
+                return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
+            if probes < 2:
+                raise InputError(f"an error needs at least two probes, not {probes}")
+            with torch.random.fork_rng():
+                torch.manual_seed(resolve(seed).initial_seed())
+                values = torch.stack([once() for _ in range(probes)]) + units
+        stderr = values.std(0) / probes**0.5
+        return LogProb(values.mean(0), stderr, "estimated", nfe=probes)
 
     def rsample_and_log_prob(
         self, n: int, c: Any = None, *, generator: torch.Generator | None = None

@@ -32,6 +32,14 @@ class Transform(nn.Module):
         """The image of `z`, without its log-determinant."""
         return self.push(z, c)[0]
 
+    def is_estimate(self, features: int) -> bool:
+        """Whether log-determinants of events of so many numbers are random estimates."""
+        return any(
+            part.is_estimate(features)
+            for part in self.modules()
+            if isinstance(part, Transform) and part is not self
+        )
+
     def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Take what a data-dependent start needs from a batch of data; its preimage.
 
