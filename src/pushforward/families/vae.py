@@ -26,7 +26,7 @@ from pushforward.latent import (
     Observation,
     Prior,
     StandardNormal,
-    annealed_log_evidence,
+    annealed_log_weights,
     log_mean,
 )
 
@@ -198,7 +198,7 @@ class VAE(Family):
         method: str = "importance",
         samples: int | None = None,
         steps: int = 100,
-        leapfrog: int = 5,
+        leapfrogs: int = 5,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
@@ -214,10 +214,10 @@ class VAE(Family):
             method: `importance`, the importance-weighted estimate (Burda et al. 2016), below the
                 truth in the mean; `bound`, the evidence lower bound; `annealed`, the same estimate
                 by chains that start at the posterior and move to the truth (Neal 2001, Wu et al.
-                2017): the reference, `steps leapfrog` times as dear.
+                2017): the reference, `steps leapfrogs` times as dear.
             samples: latents or chains for each state; 100, or 16 chains.
             steps: laws on the way of a chain.
-            leapfrog: gradients at each of them.
+            leapfrogs: gradients at each of them.
             seed: or a `generator` on the model's device.
             batch_size: states at a time.
             progress: called with the number of finished and of all batches.
@@ -231,7 +231,7 @@ class VAE(Family):
             raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
         samples = _whole(methods[method] if samples is None else samples, "samples")
         _whole(steps, "steps")
-        _whole(leapfrog, "leapfrog")
+        _whole(leapfrogs, "leapfrogs")
         self._units(x)
         if not x.isfinite().all():
             raise InputError("states that are not finite have no density")
@@ -248,7 +248,7 @@ class VAE(Family):
                 own = branch(generator, part.start)
                 if method == "annealed":
                     like = evidence.like(1)[0]
-                    logs = annealed_log_evidence(evidence, like, samples, steps, leapfrog, own)
+                    logs = annealed_log_weights(evidence, like, samples, steps, leapfrogs, own)
                 else:
                     logs = evidence(normal_like(evidence.like(samples), own))
                 if method == "bound":
@@ -259,7 +259,7 @@ class VAE(Family):
                     progress(done + 1, len(parts))
         value, stderr = (torch.cat(part) for part in zip(*found, strict=True))
         kind: Any = "bound" if method == "bound" else "estimated"
-        nfe = samples * (1 + (steps - 1) * leapfrog) if method == "annealed" else samples
+        nfe = samples * (steps * (leapfrogs + 2)) if method == "annealed" else samples
         return LogProb(value, stderr, kind, nfe=nfe)
 
     # -- sampling and coding --------------------------------------------------------------------

@@ -1,8 +1,8 @@
-r"""Annealed importance sampling (Neal 2001): log-means of exponentials, by chains that move there.
+r"""Annealed importance sampling of the evidence (Neal 2001, Wu et al. 2017).
 
-The number wanted is `log E exp f(u)` with `u ~ N(0, I)`. Chains start at the Gaussian and pass
-through the laws proportional to `N(u; 0, I) exp(b f(u))` with `b` from 0 to 1, one step of
-Hamiltonian Monte Carlo at each; the weight `exp(sum (b' - b) f(u))` of a chain is unbiased.
+The number wanted is `log E exp f(u)` with `u ~ N(0, I)`: with `f` an `Evidence`, `log p(x)`. Chains
+start at the Gaussian, which is the posterior in the coordinates of its noise, and pass through the
+laws proportional to `N(u; 0, I) exp(b f(u))` with `b` from 0 to 1.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, uniform_like
+from pushforward._random import normal_like
+from pushforward.mcmc import HMC, anneal, temperatures
 
 __all__ = ["annealed_log_weights", "log_mean"]
 
-_ACCEPTED = 0.65
-"""The share of proposals that is best accepted (Beskos et al. 2013)."""
-
-_PILOTS = 2
+_PILOTS = 4
 
 
 def log_mean(log_weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +43,7 @@ def annealed_log_weights(
     like: Tensor,
     chains: int = 16,
     steps: int = 100,
-    leapfrog: int = 5,
+    leapfrogs: int = 5,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Log-weights of chains for each of `B` states, `(chains, B)`; `log_mean` sums them up.
@@ -54,12 +52,12 @@ def annealed_log_weights(
         f: a differentiable function `(K, B, d) -> (K, B)`.
         like: a tensor `(B, d)` of the chains' shape.
         chains: how many for each state.
-        steps: laws on the way.
-        leapfrog: gradients in one step of a chain.
+        steps: laws on the way, with one step of Hamiltonian Monte Carlo each.
+        leapfrogs: gradients in one of them.
         generator: on the device of `like`.
 
-    A few chains go first to find step sizes for each law and state; those that count take them as
-    they are, which leaves their weights unbiased.
+    A few chains go first to find the step size for each law; those that count take it as it is,
+    which leaves their weights unbiased.
 
     >>> f = lambda u: -1.5 * u.square().sum(-1)  # E exp f = (1 + 3)^(-d / 2)
     >>> generator = torch.Generator().manual_seed(0)
@@ -68,60 +66,20 @@ def annealed_log_weights(
     >>> bool((value + math.log(4)).abs() < 4 * error)
     True
     """
-    # Slow at both ends, where the law changes most for its width.
-    ramp = torch.linspace(-4, 4, steps + 1, dtype=torch.float64).sigmoid()
-    path = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
-    _, sizes = _anneal(f, like.expand(_PILOTS, *like.shape), path, leapfrog, generator, None)
-    return _anneal(f, like.expand(chains, *like.shape), path, leapfrog, generator, sizes)[0]
+    batch, dim = like.shape
 
+    def base(u: Tensor) -> Tensor:
+        return -0.5 * (u.square().sum(-1) + dim * math.log(2 * math.pi))
 
-def _anneal(
-    f: Callable[[Tensor], Tensor],
-    like: Tensor,
-    path: list[float],
-    leapfrog: int,
-    generator: torch.Generator | None,
-    sizes: list[Tensor] | None,
-) -> tuple[Tensor, list[Tensor]]:
-    """Log-weights `(K, B)`, and the step size `(B, 1)` taken at each law."""
-    u = normal_like(like, generator)
-    value, slope = _value_and_slope(f, u)
-    total = torch.zeros_like(value)
-    size = torch.full_like(like[0, :, :1], like.shape[-1] ** -0.25)
-    taken = []
-    for before, now in zip(path, path[1:], strict=False):
-        total = total + (now - before) * value
-        if now == 1.0:
-            # What the chain did now would count no more.
-            break
-        size = size if sizes is None else sizes[len(taken)]
-        taken.append(size)
-        momentum = normal_like(u, generator)
-        start = _energy(u, momentum, now * value)
-        p = momentum - size / 2 * (u - now * slope)
-        new = u
-        for k in range(leapfrog):
-            new = new + size * p
-            new_value, new_slope = _value_and_slope(f, new)
-            p = p - (size if k < leapfrog - 1 else size / 2) * (new - now * new_slope)
-        # What is not a number is not accepted.
-        log_ratio = (start - _energy(new, p, now * new_value)).nan_to_num(nan=-math.inf)
-        chance = log_ratio.clamp(max=0).exp()
-        accept = uniform_like(chance, generator) < chance
-        moved = accept.unsqueeze(-1)
-        u, slope = torch.where(moved, new, u), torch.where(moved, new_slope, slope)
-        value = torch.where(accept, new_value, value)
-        size = size * (0.3 * (chance.mean(0).unsqueeze(-1) - _ACCEPTED)).exp()
-    return total, taken
+    def joint(u: Tensor) -> Tensor:
+        return base(u) + f(u.reshape(-1, batch, dim)).flatten()
 
+    def start(count: int) -> Tensor:
+        return normal_like(like.expand(count, batch, dim), generator).flatten(0, 1)
 
-def _energy(u: Tensor, momentum: Tensor, value: Tensor) -> Tensor:
-    return 0.5 * (u.square() + momentum.square()).sum(-1) - value
-
-
-def _value_and_slope(f: Callable[[Tensor], Tensor], u: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        u = u.detach().requires_grad_()
-        value = f(u)
-        (slope,) = torch.autograd.grad(value.sum(), u)
-    return value.detach(), slope
+    kernel, path = HMC(leapfrogs=leapfrogs), temperatures(steps)
+    pilot = anneal(kernel, joint, base, start(_PILOTS), path, generator=generator)
+    run = anneal(
+        kernel, joint, base, start(chains), path, steps=pilot.steps, generator=generator
+    )
+    return run.log_weights.reshape(chains, batch)
