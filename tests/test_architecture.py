@@ -32,7 +32,7 @@ FLOORS = (
     ("F3", ("dynamics", "metrics")),
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
-    ("F5", ("samplers", "weightings")),
+    ("F5", ("samplers", "weightings", "latent")),
     ("F6", ("families", "theory")),
     ("F7", ("compression",)),
     ("F7", ("data",)),

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GAN": "families",
+    "VAE": "families",
     "Diffusion": "families",
     "EnergyModel": "families",
     "LogProb": "estimates",
@@ -30,9 +31,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "GAN",
+    "VAE",
     "Diffusion",
     "EnergyModel",
-    "GAN",
     "LogProb",
     "NormalizingFlow",
     "PosteriorVariance",
@@ -53,6 +55,7 @@ __all__ = [
     "fit",
     "grids",
     "guidance",
+    "latent",
     "load",
     "matching_loss",
     "mcmc",
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
         errors,
         grids,
         guidance,
+        latent,
         mcmc,
         metrics,
         nn,
@@ -107,6 +111,7 @@ if TYPE_CHECKING:
     from pushforward.estimates import LogProb
     from pushforward.families import (
         GAN,
+        VAE,
         Diffusion,
         EnergyModel,
         NormalizingFlow,

@@ -18,10 +18,12 @@ from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
+from pushforward.families.vae import VAE
 
 __all__ = [
     "GAN",
     "NAMES",
+    "VAE",
     "Denoiser",
     "Diffusion",
     "EnergyModel",
@@ -39,6 +41,7 @@ __all__ = [
 NAMES: dict[str, type[Family]] = {
     "diffusion": Diffusion,
     "score": ScoreModel,
+    "vae": VAE,
     "flow": NormalizingFlow,
     "energy": EnergyModel,
     "gan": GAN,

@@ -28,7 +28,9 @@ from pushforward.latent import (
     StandardNormal,
     annealed_log_weights,
     log_mean,
+    mean,
 )
+from pushforward.mcmc.kernel import check_count
 
 __all__ = ["VAE"]
 
@@ -101,7 +103,7 @@ class VAE(Family):
             )
         if not 0 <= beta < math.inf or not 0 <= free_bits < math.inf:
             raise InputError(f"beta and free_bits are not negative, but {beta} and {free_bits}")
-        if _whole(samples, "samples") > 1 and (beta != 1 or free_bits):
+        if check_count(samples, "samples") > 1 and (beta != 1 or free_bits):
             raise InputError(
                 f"the importance-weighted bound of samples={samples} has no beta and no free bits: "
                 "leave them out, or take samples=1"
@@ -177,7 +179,7 @@ class VAE(Family):
 
         The divergence is exact between Gaussians, and otherwise estimated by the same latents.
         """
-        _whole(samples, "samples")
+        check_count(samples, "samples")
         generator = resolve(seed, generator, self.device)
         evidence = self._evidence(x, c)
         noise = normal_like(evidence.like(samples), generator)
@@ -229,9 +231,9 @@ class VAE(Family):
         methods = {"importance": 100, "bound": 100, "annealed": 16}
         if method not in methods:
             raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
-        samples = _whole(methods[method] if samples is None else samples, "samples")
-        _whole(steps, "steps")
-        _whole(leapfrogs, "leapfrogs")
+        samples = check_count(methods[method] if samples is None else samples, "samples")
+        check_count(steps, "steps")
+        check_count(leapfrogs, "leapfrogs")
         self._units(x)
         if not x.isfinite().all():
             raise InputError("states that are not finite have no density")
@@ -251,10 +253,7 @@ class VAE(Family):
                     logs = annealed_log_weights(evidence, like, samples, steps, leapfrogs, own)
                 else:
                     logs = evidence(normal_like(evidence.like(samples), own))
-                if method == "bound":
-                    found.append((logs.mean(0), logs.std(0) / math.sqrt(samples)))
-                else:
-                    found.append(log_mean(logs))
+                found.append(mean(logs) if method == "bound" else log_mean(logs))
                 if progress is not None:
                     progress(done + 1, len(parts))
         value, stderr = (torch.cat(part) for part in zip(*found, strict=True))
@@ -324,7 +323,7 @@ class VAE(Family):
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
         """States through encoder and decoder, at the middle of the posterior."""
         with self._evaluating():
-            return self.decode(_middle(self.encode(x, c)), c)
+            return self.decode(self.encode(x, c).middle, c)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -336,7 +335,7 @@ class VAE(Family):
         labels.
         """
         with self._evaluating():
-            middle = _middle(self.encoder(self._inward(x), None))
+            middle = self.encoder(self._inward(x), None).middle
         return middle.var(0, correction=0) > _ACTIVE
 
     def warnings(self, x: Tensor) -> list[str]:
@@ -390,14 +389,3 @@ class VAE(Family):
             return requests.labels(c, n, self.num_classes, self.device)
         assert self.context_size is not None
         return requests.vectors(c, n, self.context_size, self.device)
-
-
-def _middle(law: Law) -> Tensor:
-    """Where a law's noise is zero."""
-    return law.push(torch.zeros_like(law.location))[0]
-
-
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} is a positive whole number, not {value!r}")
-    return value

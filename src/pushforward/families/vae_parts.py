@@ -10,7 +10,7 @@ from torch import nn
 
 from pushforward.config import named
 from pushforward.errors import InputError
-from pushforward.families import requests
+from pushforward.families import flow_architectures, requests
 from pushforward.latent import (
     BernoulliDecoder,
     Decoder,
@@ -26,10 +26,14 @@ from pushforward.latent import (
     StandardNormal,
     VampPrior,
 )
+from pushforward.mcmc.kernel import check_count
 from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
 from pushforward.transforms import Transform
 
 __all__ = ["vae_parts"]
+
+_FEATURES = 16
+"""What the flow of a posterior is told of a state."""
 
 _OPTIONS = ("latent", "width", "depth", "decoder", "encoder", "prior", "sigma", "components")
 
@@ -47,8 +51,8 @@ def vae_parts(
             `latent` (2 to 8 for as many features, 16, or 32 beyond 256 numbers),
             `width` (channels, or hidden units) and `depth` (levels of convolutions, or layers),
             `decoder` (`gaussian`, `bernoulli`, `logistic`; that of the data's levels by default),
-            `encoder` (`diagonal`, `full`, or a `Transform` on top of a diagonal one),
-            `prior` (`normal`, `mixture`, `vamp`, or a `Transform` of a normal one),
+            `encoder` (`diagonal`, `full`, `flow`, or a `Transform` on top of a diagonal one),
+            `prior` (`normal`, `mixture`, `vamp`, `flow`, or a `Transform` of a normal one),
             `sigma` (of a Gaussian decoder, or the scale of a logistic one),
             `components` (of a mixture or VampPrior).
 
@@ -61,7 +65,7 @@ def vae_parts(
     """
     requests.check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
-    latent = _whole(options.get("latent", _latent(shape)), "latent")
+    latent = check_count(options.get("latent", _latent(shape)), "latent")
     nets = _Networks(data, latent, labels, options)
     return {
         "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
@@ -75,15 +79,11 @@ class _Networks:
 
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
         self.shape, self.latent = tuple(data.event_shape), latent
-        vectors = None if data.c is None or data.c.ndim < 2 else data.c.shape[1]
-        self.told = {
-            "num_classes": data.num_classes if labels else None,
-            "context": vectors if labels else None,
-        }
+        self.told: dict[str, Any] = flow_architectures.condition(data, labels)
         self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
-        self.width = _whole(options.get("width", usual), "width")
-        self.depth = _whole(options.get("depth", 2 if self.image else 3), "depth")
+        self.width = check_count(options.get("width", usual), "width")
+        self.depth = check_count(options.get("depth", 2 if self.image else 3), "depth")
 
     def inward(self, outputs: int) -> nn.Module:
         """From states to vectors."""
@@ -113,6 +113,11 @@ def _encoder(choice: Any, latent: int, nets: _Networks) -> Encoder:
         "diagonal": lambda: DiagonalEncoder(nets.inward(2 * latent), latent),
         "full": lambda: FullCovarianceEncoder(
             nets.inward(latent + latent * (latent + 1) // 2), latent
+        ),
+        "flow": lambda: FlowEncoder(
+            DiagonalEncoder(nets.inward(2 * latent), latent),
+            _flow("affine-coupling", latent, _FEATURES),
+            nets.inward(_FEATURES),
         ),
     }
     encoder: Encoder = named(choice, made, "encoder")()
@@ -161,12 +166,13 @@ def _prior(choice: Any, latent: int, shape: tuple[int, ...], components: int | N
         "normal": lambda: StandardNormal(latent),
         "mixture": lambda: MixturePrior(latent, components or 10),
         "vamp": lambda: VampPrior(shape, components or 50),
+        "flow": lambda: FlowPrior(_flow("spline-coupling", latent, None), latent),
     }
     prior: Prior = named(choice, made, "prior")()
     return prior
 
 
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} is a positive whole number, not {value!r}")
-    return value
+def _flow(kind: str, latent: int, context: int | None) -> Transform:
+    """A bijection of latents, small beside the networks of the states."""
+    told = {"num_classes": None, "context": context}
+    return flow_architectures.build(kind, (latent,), told, {"layers": 4, "width": 64})

@@ -1,6 +1,6 @@
 """What latent variable models are made of: encoders, decoders, priors, and the laws they give."""
 
-from pushforward.latent.annealing import annealed_log_weights, log_mean
+from pushforward.latent.annealing import annealed_log_weights, log_mean, mean
 from pushforward.latent.decoders import (
     BernoulliDecoder,
     Decoder,
@@ -46,4 +46,5 @@ __all__ = [
     "VampPrior",
     "annealed_log_weights",
     "log_mean",
+    "mean",
 ]

@@ -16,25 +16,32 @@ from torch import Tensor
 from pushforward._random import normal_like
 from pushforward.mcmc import HMC, anneal, temperatures
 
-__all__ = ["annealed_log_weights", "log_mean"]
+__all__ = ["annealed_log_weights", "log_mean", "mean"]
 
 _PILOTS = 4
 
 
-def log_mean(log_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """`log mean exp` over the first axis `K`, and its standard error by the delta method.
+def mean(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean over the first axis `K`, and its standard error; that of one value is infinite.
 
-    That of one weight is not known: infinite.
+    >>> mean(torch.tensor([[1.0], [3.0]]))
+    (tensor([2.]), tensor([1.]))
+    """
+    count = len(values)
+    value = values.mean(0)
+    if count == 1:
+        return value, torch.full_like(value, math.inf)
+    return value, values.std(0) / math.sqrt(count)
+
+
+def log_mean(log_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """`log mean exp` over the first axis, and its standard error by the delta method.
 
     >>> log_mean(torch.tensor([[1.0], [1.0]]).log())
     (tensor([0.]), tensor([0.]))
     """
-    count = len(log_weights)
-    value = log_weights.logsumexp(0) - math.log(count)
-    if count == 1:
-        return value, torch.full_like(value, math.inf)
-    relative = (log_weights - value).exp()
-    return value, relative.std(0) / math.sqrt(count)
+    value = log_weights.logsumexp(0) - math.log(len(log_weights))
+    return value, mean((log_weights - value).exp())[1]
 
 
 @torch.no_grad()
@@ -79,7 +86,5 @@ def annealed_log_weights(
 
     kernel, path = HMC(leapfrogs=leapfrogs), temperatures(steps)
     pilot = anneal(kernel, joint, base, start(_PILOTS), path, generator=generator)
-    run = anneal(
-        kernel, joint, base, start(chains), path, steps=pilot.steps, generator=generator
-    )
+    run = anneal(kernel, joint, base, start(chains), path, steps=pilot.steps, generator=generator)
     return run.log_weights.reshape(chains, batch)

@@ -12,6 +12,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.latent.laws import FullNormal, Law, Normal, Transformed
 from pushforward.latent.networks import check_network, evaluate
+from pushforward.mcmc.kernel import check_count
 from pushforward.transforms import Transform
 
 __all__ = ["DiagonalEncoder", "Encoder", "FlowEncoder", "FullCovarianceEncoder"]
@@ -33,9 +34,7 @@ class Encoder(nn.Module):
 class _Gaussian(Encoder):
     def __init__(self, net: nn.Module, latent: int) -> None:
         super().__init__()
-        if latent < 1:
-            raise InputError(f"there is at least one latent dimension, not {latent}")
-        self.net, self.latent = check_network(net), latent
+        self.net, self.latent = check_network(net), check_count(latent, "latent")
 
 
 @configurable

@@ -44,6 +44,11 @@ class Law(ABC):
         """
         return None
 
+    @property
+    def middle(self) -> Tensor:
+        """Where the noise is zero, `(B, d)`."""
+        return self.push(torch.zeros_like(self.location))[0]
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """`n` draws of a single law, `(n, d)`."""
         like = self.location.new_empty(n, self.location.shape[-1])

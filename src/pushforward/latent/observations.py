@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ class Levels(Observation):
     def probabilities(self) -> Tensor:
         """The probability of each level at each entry, `(B, *event, levels)`."""
         steps = [self.cdf(torch.tensor(k).to(self.mean)) for k in range(self.levels)]
-        return torch.stack([steps[0], *(b - a for a, b in zip(steps, steps[1:], strict=False))], -1)
+        return torch.stack([steps[0], *(b - a for a, b in pairwise(steps))], -1)
 
 
 class Bernoulli(Levels):

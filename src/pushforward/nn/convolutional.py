@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -43,6 +44,7 @@ class ConvolutionalEncoder(nn.Module):
 
     Raises `InputError` for sizes below one, and images of another shape.
 
+    >>> import torch
     >>> ConvolutionalEncoder((1, 8, 8), 4, width=8)(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 4])
     """
@@ -64,8 +66,7 @@ class ConvolutionalEncoder(nn.Module):
         self.first = nn.Conv2d(self.inputs[0], width, 3, padding=1)
         self.blocks = nn.ModuleList(_Residual(k) for k in channels)
         self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1)
-            for a, b in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels)
         )
         self.head = Perceptron(
             (channels[-1], *sizes[-1]), outputs, hidden, 1, num_classes=num_classes, context=context
@@ -97,6 +98,7 @@ class ConvolutionalDecoder(nn.Module):
 
     Raises `InputError` for sizes below one, and vectors of another shape.
 
+    >>> import torch
     >>> ConvolutionalDecoder(4, (2, 7, 7), width=8)(torch.zeros(5, 4)).shape
     torch.Size([5, 2, 7, 7])
     """
@@ -115,13 +117,15 @@ class ConvolutionalDecoder(nn.Module):
         self.sizes = _pyramid(tuple(outputs), width, levels)[::-1]
         channels = [width * 2**k for k in range(levels, -1, -1)]
         self.stem = Perceptron(
-            inputs, (channels[0], *self.sizes[0]), hidden, 1, num_classes=num_classes,
+            inputs,
+            (channels[0], *self.sizes[0]),
+            hidden,
+            1,
+            num_classes=num_classes,
             context=context,
         )
         self.blocks = nn.ModuleList(_Residual(k) for k in channels)
-        self.up = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(channels, channels[1:], strict=False)
-        )
+        self.up = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
         self.last = nn.Conv2d(width, outputs[0], 3, padding=1)
         self.activation = nn.SiLU()
         self.num_classes, self.context_size = num_classes, context
@@ -141,7 +145,8 @@ def _pyramid(shape: tuple[int, ...], width: int, levels: int) -> list[tuple[int,
             f"an image of shape (C, H, W), width and levels are positive, not {shape}, {width} and "
             f"{levels}"
         )
-    sizes = [shape[1:]]
+    sizes = [(shape[1], shape[2])]
     for _ in range(levels):
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
-    return [(height, width) for height, width in sizes]
+        rows, columns = sizes[-1]
+        sizes.append((-(-rows // 2), -(-columns // 2)))
+    return sizes
