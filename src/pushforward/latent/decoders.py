@@ -139,7 +139,8 @@ class GaussianDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.net = check_network(net)
-        self.scale = Scale(sigma, event_shape, start=1.0)
+        # From the deviation of the data themselves, the latents are easily never found useful.
+        self.scale = Scale(sigma, event_shape, start=0.2)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Gaussian:
         """Gaussians with independent entries."""
