@@ -218,6 +218,7 @@ def test_the_implicit_and_the_noisy_law() -> None:
 # -- the objective --------------------------------------------------------------------------------
 
 
+@torch.no_grad()
 def test_the_loss_is_the_bound_with_beta_and_free_bits() -> None:
     x = points().float()[:50]
     for options in ({}, {"beta": 0.3}, {"free_bits": 0.7}, {"beta": 2.0, "free_bits": 0.4}):
