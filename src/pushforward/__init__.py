@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "GAN": "families",
-    "VAE": "families",
     "Diffusion": "families",
     "EnergyModel": "families",
+    "GAN": "families",
     "LogProb": "estimates",
     "NormalizingFlow": "families",
     "PosteriorVariance": "families",
     "ScoreModel": "families",
     "Transport": "protocols",
+    "VAE": "families",
     "build": "config",
     "compare": "report",
     "configurable": "config",
@@ -31,15 +31,15 @@ _HOMES = {
 }
 
 __all__ = [
-    "GAN",
-    "VAE",
     "Diffusion",
     "EnergyModel",
+    "GAN",
     "LogProb",
     "NormalizingFlow",
     "PosteriorVariance",
     "ScoreModel",
     "Transport",
+    "VAE",
     "build",
     "compare",
     "compression",
