@@ -21,20 +21,20 @@ from pushforward.families.trajectory import Moment, Trajectory
 from pushforward.families.vae import VAE
 
 __all__ = [
-    "GAN",
-    "NAMES",
-    "VAE",
     "Denoiser",
     "Diffusion",
     "EnergyModel",
+    "GAN",
     "GaussianMixtureModel",
     "KernelDensity",
     "Moment",
+    "NAMES",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
     "ScoreModel",
     "Trajectory",
+    "VAE",
     "load",
 ]
 
