@@ -66,7 +66,6 @@ MADE = {
     "linear": lambda: LULinear(DIM),
     "normalization": lambda: ActNorm(DIM),
     "residual": lambda: Residual(Contraction(DIM, width=8, slope=0.7), tolerance=1e-14),
-    "continuous": lambda: Continuous(Perceptron(DIM + 1, DIM, width=8), steps=128),
     "composed": lambda: Composed([_coupling(Affine()), _autoregressive(Spline(4))]),
 }
 
@@ -76,6 +75,7 @@ def transform(request) -> Transform:
     return _random(MADE[request.param]())  # type: ignore[return-value]
 
 
+@torch.no_grad()
 @settings(max_examples=30, deadline=None)
 @given(scale=st.sampled_from([1e-6, 1.0, 1e3]), seed=st.integers(0, 1000))
 @pytest.mark.parametrize("name", MADE)
@@ -266,19 +266,32 @@ def test_a_contraction_contracts() -> None:
     assert float(((net(x) - net(y)).norm(dim=1) / (x - y).norm(dim=1)).max()) <= 0.9
 
 
+def test_a_continuous_flow_and_its_log_determinant() -> None:
+    flow = Continuous(_random(Perceptron(3, 2, width=8), 0.3), steps=32)
+    z = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, up = (part.detach() for part in flow.push(z))
+    back, down = (part.detach() for part in flow.inverse(x))
+    # Order four: 16^2 times less than the error of 8 steps, 5e-7.
+    assert torch.allclose(back, z, atol=1e-8)
+    assert torch.allclose(up, -down, atol=1e-8)
+    for k in range(len(z)):
+        jacobian = torch.autograd.functional.jacobian(lambda v: flow(v[None])[0], z[k])
+        assert up[k].item() == pytest.approx(jacobian.det().log().item(), abs=1e-7)
+
+
 @torch.no_grad()
 def test_a_continuous_flow_converges_with_order_four() -> None:
-    net = _random(Perceptron(3, 2, width=8), 0.5)
+    net = _random(Perceptron(3, 2, width=8), 0.2)
     x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    exact = Continuous(net, steps=256).inverse(x)
+    exact = Continuous(net, steps=64).inverse(x)
     errors = []
-    for steps in (8, 16):
+    for steps in (4, 8):
         found = Continuous(net, steps).inverse(x)
         errors.append([float((a - b).abs().max()) for a, b in zip(found, exact, strict=True)])
     for coarse, fine in zip(*errors, strict=True):
         assert math.log2(coarse / fine) == pytest.approx(4, abs=0.25)
-    estimate = Continuous(net, 16).error(x)
-    truth = (Continuous(net, 16).inverse(x)[1] - exact[1]).abs()
+    estimate = Continuous(net, 8).error(x)
+    truth = (Continuous(net, 8).inverse(x)[1] - exact[1]).abs()
     assert float(estimate.max()) == pytest.approx(float(truth.max()), rel=0.5)
 
 
