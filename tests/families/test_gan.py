@@ -54,7 +54,8 @@ def test_the_generator_waits_its_turn_and_a_resumed_run_remembers(tmp_path) -> N
         assert int(model.updates) == steps
         moved.append(parameters_to_vector(model.generator.parameters()).detach() - start)
     assert float(moved[0].norm()) > 0
-    assert torch.equal(moved[0], moved[1]) and torch.equal(moved[0], moved[2])
+    assert torch.equal(moved[0], moved[1])
+    assert torch.equal(moved[0], moved[2])
     assert not torch.equal(moved[0], moved[3])
     whole = _gan(critic_steps=3)
     pf.fit(whole, DATA, steps=10, schedule="constant", out=tmp_path / "a", progress=False)
