@@ -235,7 +235,7 @@ def test_mistakes_are_refused_by_all_processes(folders) -> None:
 def test_only_the_first_process_speaks(folders) -> None:
     _, two, said = folders
     assert "Warning" not in said
-    for line in ("vectors of 2; MLP with", "finished at step 2", f"{two / 'moons.npy'}\n"):
+    for line in ("vectors of 2; Diffusion with", "finished at step 2", f"{two / 'moons.npy'}\n"):
         assert said.count(line) == 1, said
     assert {"report.html", "recipe.yaml"} <= {p.name for p in (two / "moons").iterdir()}
     exact = pf.load(two / "moons").sample(9, steps=4, seed=0)

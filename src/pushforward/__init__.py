@@ -12,10 +12,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Diffusion": "families",
+    "EnergyModel": "families",
+    "GAN": "families",
     "LogProb": "estimates",
+    "NormalizingFlow": "families",
     "PosteriorVariance": "families",
     "ScoreModel": "families",
     "Transport": "protocols",
+    "VAE": "families",
     "build": "config",
     "compare": "report",
     "configurable": "config",
@@ -28,24 +32,33 @@ _HOMES = {
 
 __all__ = [
     "Diffusion",
+    "EnergyModel",
+    "GAN",
     "LogProb",
+    "NormalizingFlow",
     "PosteriorVariance",
     "ScoreModel",
     "Transport",
+    "VAE",
     "build",
     "compare",
+    "compression",
     "configurable",
     "data",
     "describe",
+    "discrepancies",
     "distributions",
     "dynamics",
+    "energy_training",
     "errors",
     "evaluate",
     "fit",
     "grids",
     "guidance",
+    "latent",
     "load",
     "matching_loss",
+    "mcmc",
     "metrics",
     "nn",
     "ot",
@@ -67,12 +80,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from pushforward import (
+        compression,
         data,
+        discrepancies,
         distributions,
         dynamics,
+        energy_training,
         errors,
         grids,
         guidance,
+        latent,
+        mcmc,
         metrics,
         nn,
         ot,
@@ -93,7 +111,16 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import Diffusion, PosteriorVariance, ScoreModel, load
+    from pushforward.families import (
+        GAN,
+        VAE,
+        Diffusion,
+        EnergyModel,
+        NormalizingFlow,
+        PosteriorVariance,
+        ScoreModel,
+        load,
+    )
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.report import compare

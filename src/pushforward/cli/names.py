@@ -19,7 +19,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "swiss_roll",
         "pinwheel",
     ),
-    "families": ("diffusion", "score", "kde", "mixture", "ppca"),
+    "families": ("diffusion", "score", "vae", "flow", "gan", "energy", "kde", "mixture", "ppca"),
     "grids": ("uniform", "quadratic", "log-snr", "karras"),
     "guidance": ("classifier-free",),
     "networks": ("mlp", "unet", "dit"),

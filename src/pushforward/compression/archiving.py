@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from pushforward import config
-from pushforward.compression.bits_back import LatentCode, decode, encode
+from pushforward.compression.bits_back import decode, encode
 from pushforward.compression.container import Archive
-from pushforward.errors import CapabilityError, InputError
+from pushforward.compression.vae_code import VAECode
+from pushforward.errors import InputError
 
 __all__ = ["Unpacked", "compress", "decompress", "read"]
 
@@ -37,10 +38,12 @@ def compress(
     Raises `CapabilityError` for a model that has no code, `InputError` for states of another shape
     or values that are not levels.
     """
-    code = _code(model)
-    if tuple(x.shape[1:]) != model.event_shape:
-        raise InputError(f"the model's states have shape {model.event_shape}, not {x.shape[1:]}")
-    low, width = _grid(model)
+    code = VAECode(model)
+    if tuple(x.shape[1:]) != code.event_shape:
+        raise InputError(
+            f"the model's states have shape {code.event_shape}, not {tuple(x.shape[1:])}"
+        )
+    low, width = _grid(code)
     levels = ((x.double() - low) / width).round()
     wrong = ((levels * width + low - x).abs() > 1e-3 * width) | (levels < 0)
     wrong |= levels >= code.levels
@@ -61,7 +64,7 @@ def decompress(model: Any, archive: Archive, progress: Progress | None = None) -
     Raises `InputError` for a file made by another model, or one that does not decode to what was
     coded.
     """
-    code = _code(model)
+    code = VAECode(model)
     if archive.fingerprint != _fingerprint(model):
         raise InputError(
             "the file was made by another model: its fingerprint is "
@@ -70,24 +73,14 @@ def decompress(model: Any, archive: Archive, progress: Progress | None = None) -
     states = decode(code, archive.words, archive.count, progress)
     if _checksum(states) != archive.checksum:
         raise InputError("the file decodes to something else than was coded: it is damaged")
-    low, width = _grid(model)
-    x = (states.double() * width + low).float().reshape(-1, *model.event_shape)
+    low, width = _grid(code)
+    x = (states.double() * width + low).float().reshape(-1, *code.event_shape)
     return Unpacked(x, archive.names)
 
 
-def _code(model: Any) -> LatentCode:
-    if not hasattr(model, "code"):
-        raise CapabilityError(
-            f"a {type(model).__name__} has no code for its data: train a VAE with a decoder of "
-            "levels, `pushforward train DATA --family vae options.decoder=logistic`"
-        )
-    code: LatentCode = model.code()
-    return code
-
-
-def _grid(model: Any) -> tuple[float, float]:
-    low, high = model.value_range
-    return low, (high - low) / (model.levels - 1)
+def _grid(code: VAECode) -> tuple[float, float]:
+    low, high = code.value_range
+    return low, (high - low) / (code.levels - 1)
 
 
 def _fingerprint(model: Any) -> bytes:

@@ -125,8 +125,8 @@ class Data:
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes the labels can name; `None` without labels."""
-        return None if self.c is None else len(self.classes)
+        """How many classes the labels can name; `None` without labels, and for contexts."""
+        return len(self.classes) or None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,29 +10,41 @@ from pushforward.families.baselines import (
 )
 from pushforward.families.denoiser import Denoiser
 from pushforward.families.diffusion import Diffusion
+from pushforward.families.energy_model import EnergyModel
 from pushforward.families.family import Family
+from pushforward.families.gan import GAN
+from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
+from pushforward.families.vae import VAE
 
 __all__ = [
-    "NAMES",
     "Denoiser",
     "Diffusion",
+    "EnergyModel",
+    "GAN",
     "GaussianMixtureModel",
     "KernelDensity",
     "Moment",
+    "NAMES",
+    "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
     "ScoreModel",
     "Trajectory",
+    "VAE",
     "load",
 ]
 
 NAMES: dict[str, type[Family]] = {
     "diffusion": Diffusion,
     "score": ScoreModel,
+    "vae": VAE,
+    "flow": NormalizingFlow,
+    "energy": EnergyModel,
+    "gan": GAN,
     "kde": KernelDensity,
     "mixture": GaussianMixtureModel,
     "ppca": ProbabilisticPCA,

@@ -16,12 +16,15 @@ from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frec
 from pushforward.metrics.likelihood import bits_per_dimension, dequantized, negative_log_likelihood
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
+from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
 from pushforward.metrics.units import training_units
 
 __all__ = [
+    "ModeCoverage",
+    "mode_coverage",
     "Estimate",
     "Evaluation",
     "FeatureClassifier",

@@ -5,12 +5,24 @@ learned "no label" of classifier-free guidance, or vectors `(B, context)`, with 
 `None`) for none.
 """
 
+from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from pushforward.nn.default import default_network
 from pushforward.nn.dit import DiT
+from pushforward.nn.masked import MaskedPerceptron
 from pushforward.nn.mlp import MLP
 from pushforward.nn.perceptron import Perceptron
 from pushforward.nn.unet import UNet
 
-__all__ = ["MLP", "NAMES", "DiT", "Perceptron", "UNet", "default_network"]
+__all__ = [
+    "MLP",
+    "NAMES",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
+    "DiT",
+    "MaskedPerceptron",
+    "Perceptron",
+    "UNet",
+    "default_network",
+]
 
 NAMES: dict[str, type] = {"mlp": MLP, "unet": UNet, "dit": DiT}

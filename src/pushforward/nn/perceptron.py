@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["Perceptron"]
+__all__ = ["Perceptron", "told"]
 
 
 @configurable
@@ -47,14 +47,14 @@ class Perceptron(nn.Module):
         self.inputs = (inputs,) if isinstance(inputs, int) else tuple(inputs)
         self.outputs = (outputs,) if isinstance(outputs, int) else tuple(outputs)
         self.num_classes, self.context_size = num_classes, context
-        told = num_classes or context or 0
+        more = num_classes or context or 0
         before, after = math.prod(self.inputs), math.prod(self.outputs)
-        if before + told < 1 or after < 1 or width < 1 or depth < 1:
+        if before + more < 1 or after < 1 or width < 1 or depth < 1:
             raise InputError(
                 f"inputs {inputs}, outputs {outputs}, width {width} and depth {depth} must be "
                 "positive"
             )
-        self.first = nn.Linear(before + told, width)
+        self.first = nn.Linear(before + more, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, after)
         if zero:
@@ -70,21 +70,27 @@ class Perceptron(nn.Module):
         if tuple(x.shape[1:]) != self.inputs:
             raise InputError(f"states have shape {self.inputs}, not {tuple(x.shape[1:])}")
         h = x.flatten(1)
-        told = self._told(c, h)
-        h = self.activation(self.first(h if told is None else torch.cat([h, told], 1)))
+        given = told(c, h, self.num_classes, self.context_size)
+        h = self.activation(self.first(h if given is None else torch.cat([h, given], 1)))
         for layer in self.hidden:
             h = h + self.activation(layer(h))
         return self.last(h).reshape(len(x), *self.outputs)
 
-    def _told(self, c: Tensor | None, like: Tensor) -> Tensor | None:
-        size = self.num_classes or self.context_size
-        if size is None:
-            return None
-        if c is None:
-            return like.new_zeros(len(like), size)
-        if self.num_classes is None:
-            if tuple(c.shape) != (len(like), size):
-                raise InputError(f"contexts have shape (B, {size}), not {tuple(c.shape)}")
-            return c.to(like)
-        # One more class, dropped again, for the label -1.
-        return one_hot(c + 1, size + 1)[:, 1:].to(like)
+
+def told(
+    c: Tensor | None, like: Tensor, num_classes: int | None, size: int | None
+) -> Tensor | None:
+    """Labels as indicators, or contexts, `(B, size)`; zeros for none, and `None` if none are known.
+
+    Raises `InputError` for contexts of another shape.
+    """
+    if num_classes is None and size is None:
+        return None
+    if c is None:
+        return like.new_zeros(len(like), num_classes or size or 0)
+    if num_classes is None:
+        if tuple(c.shape) != (len(like), size):
+            raise InputError(f"contexts have shape (B, {size}), not {tuple(c.shape)}")
+        return c.to(like)
+    # One more class, dropped again, for the label -1.
+    return one_hot(c + 1, num_classes + 1)[:, 1:].to(like)

@@ -1,8 +1,7 @@
 r"""Langevin dynamics: samples from a score.
 
 One step is `x + (h / 2) s(x) + sqrt(h) n` with `n ~ N(0, I)`, in the convention of Song & Ermon
-(2019). Nothing corrects the error of the step: on `N(0, v)` the chain ends at the variance
-`v / (1 - h / (4 v))`, and diverges for `h >= 4 v`.
+(2019): that of `pushforward.mcmc.ULA`, for a score that may have no density.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, resolve
+from pushforward._random import resolve
 from pushforward.errors import InputError
+from pushforward.mcmc import langevin_step
 from pushforward.score_matching.checks import Score, check_states, evaluate, positive_count
 from pushforward.score_matching.levels import check_levels
 
@@ -120,9 +120,7 @@ def _chain(
 ) -> Tensor:
     """The steps themselves; chains that diverge come back as they are, for the caller to see."""
     for _ in range(steps):
-        drift = evaluate(score, x)
-        noise = normal_like(x, generator)
-        x = torch.add(x, drift, alpha=size / 2).add_(noise, alpha=math.sqrt(size))
+        x = langevin_step(x, evaluate(score, x), size, generator)
         if callback is not None:
             callback()
     return x

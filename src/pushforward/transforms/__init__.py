@@ -1,6 +1,37 @@
 """Bijections with their log-determinants."""
 
+from pushforward.transforms.autoregressive import Autoregressive, Solution
+from pushforward.transforms.continuous import Continuous
+from pushforward.transforms.coupling import Coupling
+from pushforward.transforms.elementwise import Additive, Affine, Elementwise
+from pushforward.transforms.linear import ActNorm, LULinear
+from pushforward.transforms.multiscale import Multiscale
+from pushforward.transforms.planar import Planar, Radial
+from pushforward.transforms.residual import Contraction, Residual
+from pushforward.transforms.spline import CircularSpline, Spline
 from pushforward.transforms.standardize import Bijection, Standardize
 from pushforward.transforms.transform import Composed, Inverse, Transform
 
-__all__ = ["Bijection", "Composed", "Inverse", "Standardize", "Transform"]
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "Autoregressive",
+    "Bijection",
+    "CircularSpline",
+    "Composed",
+    "Continuous",
+    "Contraction",
+    "Coupling",
+    "Elementwise",
+    "Inverse",
+    "LULinear",
+    "Multiscale",
+    "Planar",
+    "Radial",
+    "Residual",
+    "Solution",
+    "Spline",
+    "Standardize",
+    "Transform",
+]

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pushforward.config import configurable
+
 __all__ = ["Composed", "Inverse", "Transform"]
 
 
@@ -30,6 +32,14 @@ class Transform(nn.Module):
         """The image of `z`, without its log-determinant."""
         return self.push(z, c)[0]
 
+    def is_estimate(self, features: int) -> bool:
+        """Whether log-determinants of events of so many numbers are random estimates."""
+        return any(
+            part.is_estimate(features)
+            for part in self.modules()
+            if isinstance(part, Transform) and part is not self
+        )
+
     def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Take what a data-dependent start needs from a batch of data; its preimage.
 
@@ -38,6 +48,7 @@ class Transform(nn.Module):
         return self.inverse(x, c)[0]
 
 
+@configurable
 class Composed(Transform):
     """One transform after another: `f = f_n ( ... f_2(f_1(z)))`.
 
@@ -66,6 +77,7 @@ class Composed(Transform):
         return x
 
 
+@configurable
 class Inverse(Transform):
     """A transform turned round: its inverse takes the base to the data."""
 

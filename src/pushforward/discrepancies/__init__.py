@@ -1,0 +1,64 @@
+"""Discrepancies of laws that a critic estimates from samples, and what keeps critics smooth."""
+
+from pushforward.discrepancies.discrepancy import Critic, Discrepancy
+from pushforward.discrepancies.f_divergence import (
+    KL,
+    Alpha,
+    FDivergence,
+    JensenShannon,
+    Pearson,
+    ReverseKL,
+    SquaredHellinger,
+    TotalVariation,
+)
+from pushforward.discrepancies.integral import MMD, EnergyDistance, Wasserstein
+from pushforward.discrepancies.regularizers import (
+    R1,
+    GradientPenalty,
+    Regularizer,
+    SpectralNorm,
+    WeightClipping,
+)
+
+__all__ = [
+    "KL",
+    "MMD",
+    "NAMES",
+    "R1",
+    "REGULARIZERS",
+    "Alpha",
+    "Critic",
+    "Discrepancy",
+    "EnergyDistance",
+    "FDivergence",
+    "GradientPenalty",
+    "JensenShannon",
+    "Pearson",
+    "Regularizer",
+    "ReverseKL",
+    "SpectralNorm",
+    "SquaredHellinger",
+    "TotalVariation",
+    "Wasserstein",
+    "WeightClipping",
+]
+
+NAMES: dict[str, type] = {
+    "jensen-shannon": JensenShannon,
+    "kl": KL,
+    "reverse-kl": ReverseKL,
+    "total-variation": TotalVariation,
+    "pearson": Pearson,
+    "hellinger": SquaredHellinger,
+    "alpha": Alpha,
+    "wasserstein": Wasserstein,
+    "mmd": MMD,
+    "energy": EnergyDistance,
+}
+
+REGULARIZERS: dict[str, type] = {
+    "r1": R1,
+    "gradient-penalty": GradientPenalty,
+    "weight-clipping": WeightClipping,
+    "spectral-norm": SpectralNorm,
+}

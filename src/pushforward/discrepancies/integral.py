@@ -1,0 +1,134 @@
+"""Integral probability metrics: the largest difference of means over a class of functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+
+__all__ = ["MMD", "EnergyDistance", "Wasserstein"]
+
+
+@configurable
+@dataclass(frozen=True)
+class Wasserstein:
+    """`W_1 = sup E h(x) - E h(y)` over functions of slope one (Arjovsky et al. 2017).
+
+    The slope is what a regularizer has to keep: `GradientPenalty`, `WeightClipping` or
+    `SpectralNorm`.
+
+    >>> Wasserstein().critic_loss(torch.ones(1, 1), torch.zeros(1, 1))
+    tensor([-1.])
+    """
+
+    outputs = 1
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Minus the difference."""
+        return fake[:, 0] - real[:, 0]
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The difference, of which it changes one part."""
+        return -fake[:, 0]
+
+
+class _Kernel:
+    """Twice the same: the generator makes small what the critic's features make large."""
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Minus the discrepancy of the features."""
+        return -self.estimate(real, fake)
+
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The discrepancy of the features."""
+        return self.estimate(real, fake)
+
+    def estimate(self, x: Tensor, y: Tensor) -> Tensor:
+        """One number per row whose mean is the unbiased estimate. At least two rows."""
+        n = len(x)
+        if n < 2:
+            raise InputError("a kernel needs at least two states to compare: a larger batch")
+        x, y = x.flatten(1), y.flatten(1)
+        within = [self.kernel(_distances(z, z)) for z in (x, y)]
+        # A state and itself are no pair of independent ones.
+        off = [(k.sum(1) - k.diagonal()) / (n - 1) for k in within]
+        return off[0] + off[1] - 2 * self.kernel(_distances(x, y)).mean(1)
+
+    def kernel(self, distances: Tensor) -> Tensor:
+        """A function of distances `(n, m)`."""
+        raise NotImplementedError
+
+
+@configurable
+@dataclass(frozen=True)
+class MMD(_Kernel):
+    """The squared maximum mean discrepancy (Gretton et al. 2012; Li et al. 2017).
+
+    Args:
+        shape: `gaussian`, `exp(-d^2 / 2 w^2)`, or `rational-quadratic`,
+            `(1 + d^2 / (2 a w^2))^-a` for `a` of 0.2, 0.5, 1, 2 and 5 (Binkowski et al. 2018).
+        widths: lengths `w` of a mixture of kernels, of standardized data or of features.
+        outputs: features of the critic, which makes the kernel a learned one; 0 for the states
+            themselves, without a critic.
+
+    Raises `InputError` for another shape, or widths that are not positive.
+
+    >>> MMD().estimate(torch.zeros(3, 1), torch.zeros(3, 1))
+    tensor([0., 0., 0.])
+    """
+
+    shape: str = "gaussian"
+    widths: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0)
+    outputs: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("gaussian", "rational-quadratic"):
+            raise InputError(f"a kernel is gaussian or rational-quadratic, not {self.shape!r}")
+        if not self.widths or min(self.widths) <= 0:
+            raise InputError(f"the widths of kernels are positive, not {self.widths}")
+
+    def kernel(self, distances: Tensor) -> Tensor:
+        """The mean over all widths."""
+        square = distances.square()
+        parts = []
+        for width in self.widths:
+            scaled = square / (2 * width * width)
+            if self.shape == "gaussian":
+                parts.append((-scaled).exp())
+            else:
+                parts += [(1 + scaled / a) ** -a for a in (0.2, 0.5, 1.0, 2.0, 5.0)]
+        return sum(parts[1:], parts[0]) / len(parts)
+
+
+@configurable
+@dataclass(frozen=True)
+class EnergyDistance(_Kernel):
+    """`2 E |x - y| - E |x - x'| - E |y - y'|` (Szekely & Rizzo 2013).
+
+    Args:
+        outputs: features of the critic, or 0 for the states themselves.
+
+    >>> EnergyDistance().estimate(torch.zeros(3, 1), torch.ones(3, 1)).round(decimals=3)
+    tensor([2., 2., 2.])
+    """
+
+    outputs: int = 0
+
+    def kernel(self, distances: Tensor) -> Tensor:
+        """Minus the distance."""
+        return -distances
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    square = x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.mT
+    # The slope of a root is infinite at zero.
+    return square.clamp(min=1e-12).sqrt() if x is not y else _within(square)
+
+
+def _within(square: Tensor) -> Tensor:
+    same = torch.eye(len(square), dtype=torch.bool, device=square.device)
+    return square.clamp(min=1e-12).sqrt().masked_fill(same, 0.0)

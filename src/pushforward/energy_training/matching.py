@@ -1,0 +1,49 @@
+"""Score matching of an energy: no chains, and no normalizing constant."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward import score_matching
+from pushforward.config import configurable, named
+from pushforward.energy_training.training import Energy, Training
+from pushforward.errors import InputError
+from pushforward.score_matching import Matching, score_of
+
+__all__ = ["ScoreMatching"]
+
+
+@configurable
+class ScoreMatching(Training):
+    """A loss of `score_matching` for the score `-grad E` of an energy.
+
+    It sees the energy's slope where the data are: the weights of modes that lie far apart stay
+    undetermined.
+
+    Args:
+        matching: `denoising`, `sliced`, `sliced-vr`, `implicit`, or such an object of
+            `score_matching`; noise is in units of the standardized data.
+
+    Raises `InputError` for a loss of many noise levels, whose energy would be told the level.
+
+    >>> x = torch.ones(5, 2)
+    >>> ScoreMatching("implicit")(lambda x, c: x.square().sum(-1) / 2, x, None, None).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, matching: str | Matching = "denoising") -> None:
+        super().__init__()
+        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        if self.matching.sigmas:
+            raise InputError(
+                "an energy model has no noise levels: train "
+                "ScoreModel(score_matching.Energy(net), 'denoising-levels')"
+            )
+
+    def forward(
+        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """The score matching loss of data, `(B,)`."""
+        score = score_of(lambda x: energy(x, c))
+        return self.matching(score, x, generator)

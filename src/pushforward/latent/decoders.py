@@ -1,0 +1,246 @@
+"""Decoders: networks that say what data a latent vector stands for, `p(x | z, c)`."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward._random import normal_like, uniform_like
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.latent.networks import check_network
+from pushforward.latent.observations import (
+    Bernoulli,
+    Gaussian,
+    Levels,
+    Logistic,
+    Observation,
+    check_levels,
+)
+
+__all__ = ["BernoulliDecoder", "Decoder", "GaussianDecoder", "LogisticDecoder"]
+
+LEAST = 1e-3
+"""A learned deviation never falls below this: a point's density would have no bound."""
+
+
+class Decoder(nn.Module):
+    """A law of states `(B, *event)` for latents `(B, latent)`.
+
+    A density is one of standardized states; a law of levels, with `discrete`, one of data as they
+    are.
+    """
+
+    discrete: bool
+    net: nn.Module
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Observation:
+        """The laws given latents, told labels or contexts if the network takes them."""
+
+    @abstractmethod
+    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """What a law's `push` takes, shaped like some states."""
+
+    def check(self, x: Tensor) -> None:
+        """Raise `InputError` for states, in data units, to which the decoder gives no probability.
+
+        A density takes all.
+        """
+
+    def narrowest(self) -> float | None:
+        """The floor of the learned deviations of a density, if one is at it."""
+        return None
+
+    def _put_out(self, z: Tensor, c: Tensor | None) -> Tensor:
+        h: Tensor = self.net(z) if c is None else self.net(z, c)
+        return h
+
+
+class Scale(nn.Module):
+    """The deviation of a decoder's law, in its own units.
+
+    Args:
+        choice: a number; or `scalar`, one for all, `dimension`, one for each entry, both learned;
+            or `network`, put out by the network, which then has twice the entries on the first
+            axis of an event.
+        event_shape: the shape of a data point, for `dimension`.
+        start: the deviation that learning starts from.
+    """
+
+    def __init__(
+        self, choice: float | str, event_shape: int | tuple[int, ...] | None, start: float
+    ) -> None:
+        super().__init__()
+        self.log: Tensor
+        self.predicted = choice == "network"
+        log = torch.tensor(math.log(start))
+        if choice == "scalar":
+            self.log = nn.Parameter(log)
+        elif choice == "dimension":
+            if event_shape is None:
+                raise InputError("a deviation for each dimension needs event_shape=")
+            shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+            self.log = nn.Parameter(log.repeat(shape))
+        elif self.predicted:
+            self.register_buffer("log", log, persistent=False)
+        elif isinstance(choice, int | float) and LEAST < choice < math.inf:
+            log = torch.tensor(math.log(choice - LEAST))
+            self.register_buffer("log", log, persistent=False)
+        else:
+            raise InputError(
+                f"a deviation is a number above {LEAST:g}, 'scalar', 'dimension' or 'network', "
+                f"not {choice!r}"
+            )
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Locations and deviations from what a network put out."""
+        if not self.predicted:
+            return h, LEAST + self.log.exp()
+        if h.shape[1] % 2:
+            raise InputError(
+                f"a network that puts out deviations has twice the entries of an event on its "
+                f"first axis, not {tuple(h.shape[1:])}"
+            )
+        location, raw = h.chunk(2, 1)
+        # Bounded above, since exp of a wild output would be infinite.
+        return location, LEAST + (self.log + raw).clamp(max=6.0).exp()
+
+
+@configurable
+class GaussianDecoder(Decoder):
+    """`N(g(z), sigma^2)`, of standardized states.
+
+    Args:
+        net: `net(z)` or `net(z, c)`, the shape of states.
+        sigma: a number, in units of standardized data, or learned: `scalar` (Rybkin, Daniilidis &
+            Levine 2021), `dimension` or `network`. With `network`, the net puts out twice the
+            entries on the first axis: means and logarithms of deviations.
+        event_shape: the shape of one data point, for `dimension`.
+
+    Raises `InputError` for another sigma.
+
+    >>> from pushforward.nn import Perceptron
+    >>> GaussianDecoder(Perceptron(2, 3), sigma=0.1)(torch.zeros(5, 2)).mean.shape
+    torch.Size([5, 3])
+    """
+
+    discrete = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        sigma: float | str = "scalar",
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = check_network(net)
+        # From the deviation of the data themselves, the latents are easily never found useful.
+        self.scale = Scale(sigma, event_shape, start=0.2)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Gaussian:
+        """Gaussians with independent entries."""
+        return Gaussian(*self.scale(self._put_out(z, c)))
+
+    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Standard normal."""
+        return normal_like(like, generator)
+
+    def narrowest(self) -> float | None:
+        """The floor, if what was learned is below."""
+        return LEAST if bool((self.scale.log.exp() < LEAST).any()) else None
+
+
+class _LevelDecoder(Decoder):
+    discrete = True
+    levels: int
+    value_range: tuple[float, float]
+
+    def check(self, x: Tensor) -> None:
+        """Raise `InputError` unless all entries are levels."""
+        check_levels(x, self.levels, self.value_range)
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Levels:
+        """Laws of levels."""
+
+    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Uniform."""
+        return uniform_like(like, generator)
+
+
+@configurable
+class BernoulliDecoder(_LevelDecoder):
+    """Independent entries of two values, in data units.
+
+    Args:
+        net: `net(z)` or `net(z, c)`, the log-odds of the upper value, the shape of states.
+        value_range: the two values.
+
+    >>> from pushforward.nn import Perceptron
+    >>> BernoulliDecoder(Perceptron(2, 3))(torch.zeros(5, 2)).probabilities().shape
+    torch.Size([5, 3, 2])
+    """
+
+    def __init__(self, net: nn.Module, value_range: tuple[float, float] = (0.0, 1.0)) -> None:
+        super().__init__()
+        self.net, self.levels = check_network(net), 2
+        self.value_range = _range(2, value_range)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Bernoulli:
+        """Laws of two values."""
+        return Bernoulli(self._put_out(z, c), self.value_range)
+
+
+@configurable
+class LogisticDecoder(_LevelDecoder):
+    """Independent entries with rounded logistic laws, in data units: `observations.Logistic`.
+
+    The network's locations -1 and 1 are the ends of the range.
+
+    Args:
+        net: `net(z)` or `net(z, c)`.
+        levels: how many equally spaced values an entry takes.
+        value_range: the smallest and the largest.
+        scale: a number, in units of half the range, or learned: `scalar`, `dimension`, or `network`
+            (the net puts out twice the entries on the first axis).
+        event_shape: the shape of one data point, for `dimension`.
+
+    Raises `InputError` for another scale, or fewer than two levels.
+
+    >>> from pushforward.nn import Perceptron
+    >>> decoder = LogisticDecoder(Perceptron(2, 6), levels=17, value_range=(0.0, 16.0))
+    >>> decoder(torch.zeros(5, 2)).probabilities().shape
+    torch.Size([5, 3, 17])
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        levels: int,
+        value_range: tuple[float, float],
+        scale: float | str = "network",
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net, self.levels = check_network(net), levels
+        self.value_range = _range(levels, value_range)
+        self.scale = Scale(scale, event_shape, start=0.2)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Logistic:
+        """Rounded logistic laws."""
+        low, high = self.value_range
+        half = (high - low) / 2
+        location, scale = self.scale(self._put_out(z, c))
+        return Logistic(low + half * (1 + location), half * scale, self.levels, self.value_range)
+
+
+def _range(levels: int, value_range: Any) -> tuple[float, float]:
+    low, high = value_range
+    if levels < 2 or not low < high:
+        raise InputError(f"{levels} levels on {low:g}..{high:g}: there must be two, going up")
+    return float(low), float(high)

@@ -1,0 +1,77 @@
+"""The evidence `log p(x)` of data under a latent variable model, and its lower bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pushforward.latent.decoders import Decoder
+from pushforward.latent.laws import Law, Mixture
+
+__all__ = ["Elbo", "Evidence"]
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """The evidence lower bound, in nats, by its parts.
+
+    Args:
+        reconstruction: `E_q log p(x | z)`, `(B,)`.
+        kl: `KL(q(z | x) || p(z))`, `(B, groups)`, in groups of independent latents.
+
+    >>> import torch
+    >>> Elbo(torch.tensor([-1.0]), torch.tensor([[0.5, 0.25]])).value
+    tensor([-1.7500])
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The bound, `(B,)`."""
+        return self.reconstruction - self.kl.sum(-1)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`log p(x, z) - log q(z | x)` as a function of the noise that latents are made of.
+
+    The mean of its exponential over standard normal noise is `p(x)`.
+
+    Args:
+        decoder: `p(x | z)`.
+        posterior: `q(z | x)`, of `B` states.
+        prior: `p(z)`.
+        target: the states as the decoder sees them, `(B, *event)`.
+        told: labels or contexts, `(B, ...)`, or `None`.
+        constant: added to the decoder's log-densities, for a change of units.
+    """
+
+    decoder: Decoder
+    posterior: Law
+    prior: Law | Mixture
+    target: Tensor
+    told: Tensor | None
+    constant: Tensor
+
+    def __call__(self, noise: Tensor) -> Tensor:
+        """The log-weights of noise `(K, B, d)`, `(K, B)`."""
+        z, log_q = self.posterior.push(noise)
+        return self.log_likelihood(z) + self.prior.log_prob(z) - log_q
+
+    def like(self, count: int) -> Tensor:
+        """A tensor of the shape of noise for so many latents of each state."""
+        middle = self.posterior.location
+        return middle.expand(count, *middle.shape)
+
+    def log_likelihood(self, z: Tensor) -> Tensor:
+        """`log p(x | z)` at latents `(K, B, d)`, `(K, B)`."""
+        count, batch, _ = z.shape
+        told = self.told
+        if told is not None:
+            told = told.expand(count, *told.shape).flatten(0, 1)
+        x = self.target.expand(count, *self.target.shape).flatten(0, 1)
+        found: Tensor = self.decoder(z.flatten(0, 1), told).log_prob(x)
+        return found.reshape(count, batch) + self.constant

@@ -1,0 +1,51 @@
+"""Markov chain Monte Carlo: batched chains on a log-density that is known up to a constant.
+
+Kernels are pure steps of an explicit state; `run` runs them, the diagnostics judge them, and
+annealed importance sampling finds the constant.
+"""
+
+from pushforward.mcmc.adaptation import adapted
+from pushforward.mcmc.annealed import (
+    Annealed,
+    Base,
+    Path,
+    anneal,
+    annealed_importance_sampling,
+    temperatures,
+)
+from pushforward.mcmc.diagnostics import effective_sample_size, r_hat
+from pushforward.mcmc.hmc import HMC, leapfrog
+from pushforward.mcmc.kernel import Kernel, Move, check_step
+from pushforward.mcmc.mala import MALA
+from pushforward.mcmc.running import Chains, run, warn_of_divergence
+from pushforward.mcmc.target import LogDensity, State, evaluate
+from pushforward.mcmc.ula import ULA, langevin_step
+
+__all__ = [
+    "HMC",
+    "MALA",
+    "NAMES",
+    "ULA",
+    "Annealed",
+    "Base",
+    "Chains",
+    "Kernel",
+    "LogDensity",
+    "Move",
+    "Path",
+    "State",
+    "adapted",
+    "anneal",
+    "annealed_importance_sampling",
+    "check_step",
+    "effective_sample_size",
+    "evaluate",
+    "langevin_step",
+    "leapfrog",
+    "r_hat",
+    "run",
+    "temperatures",
+    "warn_of_divergence",
+]
+
+NAMES: dict[str, type] = {"ula": ULA, "mala": MALA, "hmc": HMC}

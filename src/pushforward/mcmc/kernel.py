@@ -1,0 +1,70 @@
+"""What a Markov kernel is to those that run it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.mcmc.target import LogDensity, State
+
+__all__ = ["DIVERGENT", "Kernel", "Move", "check_count", "check_step"]
+
+DIVERGENT = 1000.0
+"""The energy error of a step, in nats, from which a chain is said to diverge, as in Stan: a step
+that loses so much has left the region where it approximates anything."""
+
+
+class Move(NamedTuple):
+    """What one step of a kernel did.
+
+    Args:
+        state: the chains afterwards; those that diverged stay where they were.
+        acceptance: the probability with which each proposal was to be accepted, `(B,)`.
+        diverged: chains whose proposal was not finite or had an energy error above `DIVERGENT`.
+    """
+
+    state: State
+    acceptance: Tensor
+    diverged: Tensor
+
+
+class Kernel(Protocol):
+    """A Markov kernel; a step is a pure function of its explicit state."""
+
+    @property
+    def step(self) -> float:
+        """The size of a step, unless another is given."""
+
+    @property
+    def target(self) -> float | None:
+        """The acceptance rate that step sizes are adapted to; `None` without acceptance."""
+
+    @property
+    def evaluations(self) -> int:
+        """Gradients of the log-density per step."""
+
+    def move(
+        self,
+        log_p: LogDensity,
+        state: State,
+        step: float | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Move:
+        """One step of all chains, of a size that a number or a tensor `()` can overrule."""
+
+
+def check_step(step: Any) -> None:
+    """Raise `InputError` for a step size that is not positive and finite."""
+    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step < math.inf:
+        raise InputError(f"a step size is positive and finite, not {step!r}")
+
+
+def check_count(value: Any, what: str, least: int = 1) -> int:
+    """A whole number of something. Raises `InputError` for anything else, or too few."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{what} is a whole number, at least {least}, not {value!r}")
+    return value

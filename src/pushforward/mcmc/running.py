@@ -1,0 +1,135 @@
+"""Chains of one kernel on one target."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward._random import resolve
+from pushforward.errors import InputError
+from pushforward.mcmc.adaptation import adapted
+from pushforward.mcmc.kernel import Kernel, check_count, check_step
+from pushforward.mcmc.target import LogDensity, evaluate
+
+__all__ = ["Chains", "check_start", "run", "warn_of_divergence"]
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Where chains ended, and how they got there.
+
+    Args:
+        x: the last states, `(B, *event)`.
+        log_p: their log-densities, up to a constant, `(B,)`.
+        acceptance: the mean acceptance rate of each chain after warm-up, `(B,)`.
+        diverged: chains that diverged at least once after warm-up, `(B,)`.
+        step: the step size in use after warm-up.
+        evaluations: gradients of the log-density per chain.
+        trace: the states after each step, `(steps, B, *event)`, if they were asked for.
+    """
+
+    x: Tensor
+    log_p: Tensor
+    acceptance: Tensor
+    diverged: Tensor
+    step: float
+    evaluations: int
+    trace: Tensor | None = None
+
+
+@torch.no_grad()
+def run(
+    kernel: Kernel,
+    log_p: LogDensity,
+    x: Tensor,
+    steps: int,
+    *,
+    step: float | None = None,
+    warmup: int = 0,
+    trace: bool = False,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    callback: Callable[[], None] | None = None,
+) -> Chains:
+    """Run chains from `x`, `(B, *event)`.
+
+    Args:
+        kernel: `ULA`, `MALA` or `HMC`.
+        log_p: a differentiable log-density up to a constant, `(B, *event) -> (B,)`.
+        x: where the chains start.
+        steps: how many steps after warm-up.
+        step: the size of the first step, in place of the kernel's.
+        warmup: steps before, in which the step size adapts to the kernel's acceptance rate.
+        trace: keep the states after each step.
+        seed: for the noise; or give a `generator` on the device of the states.
+        callback: called after each step.
+
+    Warns of chains that diverge after warm-up: they stay where a step is not finite or its energy
+    error exceeds 1000 nats. Raises `InputError` for a start that is not finite, or negative counts.
+
+    >>> from pushforward.mcmc import HMC
+    >>> log_p = lambda x: -x.square().sum(-1) / 2
+    >>> chains = run(HMC(), log_p, torch.zeros(2000, 1), 20, warmup=30, seed=0)
+    >>> abs(float(chains.x.var()) - 1) < 0.1
+    True
+    """
+    check_start(x)
+    check_count(steps, "steps")
+    check_count(warmup, "warmup", least=0)
+    generator = resolve(seed, generator, x.device)
+    state = evaluate(log_p, x)
+    if step is not None:
+        check_step(step)
+    size = torch.tensor(float(step or kernel.step), dtype=x.dtype, device=x.device)
+    acceptance, diverged = torch.zeros_like(state.log_p), torch.zeros_like(state.log_p).bool()
+    kept = []
+    for k in range(warmup + steps):
+        move = kernel.move(log_p, state, size, generator)
+        state = move.state
+        if k < warmup:
+            size = adapted(kernel, size, move.acceptance, gain=2 * (k + 1) ** -0.5)
+        else:
+            acceptance += move.acceptance
+            diverged |= move.diverged
+            if trace:
+                kept.append(state.x)
+        if callback is not None:
+            callback()
+    warn_of_divergence(diverged, float(size))
+    return Chains(
+        state.x,
+        state.log_p,
+        acceptance / steps,
+        diverged,
+        float(size),
+        1 + (warmup + steps) * kernel.evaluations,
+        torch.stack(kept) if trace else None,
+    )
+
+
+def check_start(x: Any) -> None:
+    """Raise `InputError` unless `x` are finite floating-point states `(B, *event)`."""
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"states are a floating-point tensor, not {kind}: use x.float()")
+    if x.ndim < 2 or not len(x):
+        raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
+    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    if bad:
+        raise InputError(f"{bad} of {len(x)} starting points are not finite")
+
+
+def warn_of_divergence(diverged: Tensor, step: float) -> None:
+    """Warn if some chains, `(B,)`, have diverged."""
+    count = int(diverged.sum())
+    if count:
+        warnings.warn(
+            f"{count} of {len(diverged)} chains diverged at step size {step:.3g}: what they found "
+            "is not to be trusted; take a smaller step, or look at the energy far from the data",
+            stacklevel=3,
+        )

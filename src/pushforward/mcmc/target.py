@@ -1,0 +1,71 @@
+"""What chains move on: a log-density up to a constant, with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward._shapes import flatten
+from pushforward.errors import InputError
+
+__all__ = ["LogDensity", "State", "evaluate", "finite", "select"]
+
+LogDensity = Callable[[Tensor], Tensor]
+"""A differentiable function of states `(B, *event)` that returns `(B,)`; rows do not interact."""
+
+
+class State(NamedTuple):
+    """Chains at one time, with what the next step needs to know of the target.
+
+    Args:
+        x: where they are, `(B, *event)`.
+        log_p: the log-density there, up to a constant, `(B,)`.
+        gradient: its gradient, `(B, *event)`.
+    """
+
+    x: Tensor
+    log_p: Tensor
+    gradient: Tensor
+
+
+def evaluate(log_p: LogDensity, x: Tensor) -> State:
+    """Chains at `x`, with one evaluation of the log-density and its gradient.
+
+    Raises `InputError` if the log-density is not one number per state, or has no derivative.
+
+    >>> evaluate(lambda x: -x.square().sum(-1) / 2, torch.ones(1, 2)).gradient
+    tensor([[-1., -1.]])
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = log_p(x)
+        if not isinstance(value, Tensor) or value.shape != (len(x),):
+            what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(
+                f"the log-density of states {tuple(x.shape)} has shape ({len(x)},), not {what}"
+            )
+        if not value.requires_grad:
+            raise InputError(
+                "the log-density has no derivative in x: compute it from x by differentiable "
+                "operations, without detach() or no_grad()"
+            )
+        (gradient,) = torch.autograd.grad(value.sum(), x, materialize_grads=True)
+    return State(x.detach(), value.detach(), gradient)
+
+
+def finite(state: State) -> Tensor:
+    """Which chains have a finite log-density and gradient, `(B,)`."""
+    return state.log_p.isfinite() & flatten(state.gradient).sum(-1).isfinite()
+
+
+def select(chosen: Tensor, new: State, old: State) -> State:
+    """The new state of the chains that are chosen, `(B,)`, and the old one of the others."""
+    rows = chosen.view(-1, *(1,) * (new.x.ndim - 1))
+    return State(
+        torch.where(rows, new.x, old.x),
+        torch.where(chosen, new.log_p, old.log_p),
+        torch.where(rows, new.gradient, old.gradient),
+    )

@@ -1,0 +1,188 @@
+r"""Residual flows: a step by a contraction, inverted by iteration (Behrmann et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.config import configurable
+from pushforward.errors import InputError, SamplingError
+from pushforward.transforms.transform import Transform
+
+__all__ = ["Contraction", "Residual"]
+
+
+@configurable
+class Contraction(nn.Module):
+    """A perceptron of slope below `slope` everywhere: its maps are scaled by their largest singular
+    values, and its activations have slopes of at most one.
+
+    The norms are computed exactly, by singular values, for what they cost small networks; every
+    evaluation holds the bound.
+
+    Args:
+        features: the dimension of flattened states.
+        width: hidden units per layer.
+        depth: hidden layers.
+        slope: the largest, below one.
+
+    Raises `InputError` for sizes below one, or a slope that is none of a contraction.
+
+    >>> Contraction(2, width=8)(torch.zeros(3, 2)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(self, features: int, width: int = 64, depth: int = 2, slope: float = 0.95) -> None:
+        super().__init__()
+        if min(features, width, depth) < 1:
+            raise InputError(f"features {features}, width {width}, depth {depth} must be positive")
+        if not 0 < slope < 1:
+            raise InputError(f"the slope of a contraction lies in (0, 1), not {slope}")
+        self.slope = slope
+        sizes = [features, *[width] * depth, features]
+        maps = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        with torch.no_grad():
+            # Near the identity as a flow, and not at a saddle of the product of maps.
+            maps[-1].weight.mul_(0.1)
+            maps[-1].bias.zero_()
+        self.maps = nn.ModuleList(maps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The value at `x`, `(B, features)`."""
+        each = self.slope ** (1 / len(self.maps))
+        layer: Any
+        for k, layer in enumerate(self.maps):
+            norm = torch.linalg.matrix_norm(layer.weight, 2)
+            x = nn.functional.linear(x, layer.weight * (each / norm.clamp(min=each)), layer.bias)
+            if k + 1 < len(self.maps):
+                # LipSwish (Chen et al. 2019): the slope of SiLU is at most 1.1.
+                x = nn.functional.silu(x) / 1.1
+        return x
+
+
+@configurable
+class Residual(Transform):
+    r"""From data to base, `z = x + g(x)` with a contraction `g` (Chen et al. 2019).
+
+    Up to `exact` features the log-determinant is that of the Jacobian. Beyond, and in training, it
+    is the series `sum_k (-1)^{k+1} tr(J^k) / k` with one probe for the traces, from torch's global
+    generator as in dropout. In training it is cut at a random place and weighted so that its mean
+    is the whole sum: unbiased, and random. In evaluation the cut is fixed, at a remainder below
+    `1e-3` of what the slope allows. Base to data is the fixed point of `x <- z - g(x)`.
+
+    Args:
+        net: the contraction: a network on `(B, d)` of slope below one, such as `Contraction`.
+        exact: up to how many features the Jacobian is computed.
+        tolerance: the relative residual at which the inverse ends.
+        iterations: the most it may take.
+
+    Raises `InputError` for a tolerance that is not positive.
+
+    >>> layer = Residual(Contraction(2, width=8))
+    >>> z = torch.tensor([[0.5, -1.0]])
+    >>> bool(torch.allclose(layer.inverse(layer(z))[0], z, atol=1e-5))
+    True
+    """
+
+    def __init__(
+        self, net: nn.Module, exact: int = 8, tolerance: float = 1e-6, iterations: int = 1000
+    ) -> None:
+        super().__init__()
+        if not tolerance > 0:
+            raise InputError(f"the tolerance is positive, not {tolerance}")
+        self.net, self.exact = net, exact
+        self.tolerance, self.iterations = tolerance, iterations
+
+    def is_estimate(self, features: int) -> bool:
+        """Beyond `exact` features."""
+        return features > self.exact
+
+    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """From data to base, with the log-determinant or an estimate of it."""
+        flat = x.flatten(1)
+        with torch.enable_grad():
+            place = flat if flat.requires_grad else flat.detach().requires_grad_()
+            step = self.net(place)
+            log_det = (
+                self._exactly(step, place)
+                if flat.shape[1] <= self.exact
+                else self._by_series(step, place)
+            )
+        if not torch.is_grad_enabled():
+            step, log_det = step.detach(), log_det.detach()
+        return (flat + step).reshape(x.shape), log_det
+
+    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """From base to data, by iteration. Raises `SamplingError` if it does not end."""
+        x = self.solve(z)
+        if torch.is_grad_enabled():
+            x = self._attached(x, z)
+        return x, -self.inverse(x)[1]
+
+    @torch.no_grad()
+    def solve(self, z: Tensor) -> Tensor:
+        """The fixed point. Raises `SamplingError`, with the residual, if it is not reached."""
+        flat = z.flatten(1)
+        x, residual = flat, math.inf
+        tolerance = max(self.tolerance, 8 * torch.finfo(flat.dtype).eps)
+        for _ in range(self.iterations):
+            new = flat - self.net(x)
+            residual = float(((new - x).abs() / (1 + x.abs())).amax()) if len(x) else 0.0
+            x = new
+            if residual <= tolerance:
+                return x.reshape(z.shape)
+        raise SamplingError(
+            f"the inverse of a residual flow is {residual:.2g} off after {self.iterations} "
+            "iterations: its network is no contraction, or needs more iterations"
+        )
+
+    def _attached(self, x: Tensor, z: Tensor) -> Tensor:
+        """`x` with the gradients of the fixed point: those of `-(I + J)^{-1} (x + g(x) - z)`."""
+        place = x.detach().flatten(1).requires_grad_()
+        step = self.net(place)
+
+        def solved(gradient: Tensor) -> Tensor:
+            v = gradient
+            for _ in range(self.iterations):
+                (back,) = torch.autograd.grad(step, place, v, retain_graph=True)
+                new = gradient - back
+                if float((new - v).abs().amax()) <= 1e-7 * float(gradient.abs().amax()):
+                    return new
+                v = new
+            return v
+
+        flat = x.detach().flatten(1)
+        missing = flat + self.net(flat) - z.flatten(1)
+        if not missing.requires_grad:
+            return x
+        missing.register_hook(solved)
+        return (flat - (missing - missing.detach())).reshape(x.shape)
+
+    def _exactly(self, step: Tensor, place: Tensor) -> Tensor:
+        rows = [
+            torch.autograd.grad(step[:, i].sum(), place, create_graph=True)[0]
+            for i in range(step.shape[1])
+        ]
+        jacobian = torch.stack(rows, 1) + torch.eye(step.shape[1]).to(step)
+        # The determinant of a map within one of the identity is positive.
+        return torch.linalg.slogdet(jacobian).logabsdet
+
+    def _by_series(self, step: Tensor, place: Tensor) -> Tensor:
+        """Terms up to a random one, each over the chance that it is reached."""
+        probe = torch.randint(0, 2, step.shape, device=step.device).to(step) * 2 - 1
+        if self.training:
+            # Two terms for certain, then each with probability one half.
+            terms = 2 + int(torch.empty((), device="cpu").geometric_(0.5))
+        else:
+            slope = getattr(self.net, "slope", 0.95)
+            terms = math.ceil(math.log(1e-3 * (1 - slope)) / math.log(slope))
+        v, total = probe, torch.zeros_like(step[:, 0])
+        for k in range(1, terms + 1):
+            (v,) = torch.autograd.grad(step, place, v, create_graph=True)
+            reached = 0.5 ** max(0, k - 3) if self.training else 1.0
+            total = total + (-1) ** (k + 1) / (k * reached) * (v * probe).sum(1)
+        return total

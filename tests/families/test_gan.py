@@ -1,0 +1,165 @@
+"""GANs: gradients of two players, laws that are learned, collapse that is noticed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector
+
+import pushforward as pf
+from pushforward import discrepancies
+from pushforward.errors import CapabilityError, InputError
+from pushforward.metrics import mode_coverage
+from pushforward.nn import Perceptron
+
+DATA = pf.data.Data(torch.randn(400, 2, generator=torch.Generator().manual_seed(0)))
+
+
+def _gan(**options) -> pf.GAN:
+    torch.manual_seed(0)
+    return pf.GAN.for_data(DATA, **({"width": 16, "depth": 2} | options))
+
+
+@pytest.mark.parametrize("name", ["jensen-shannon", "kl", "wasserstein"])
+def test_the_gradients_of_both_players_do_not_mix(name: str) -> None:
+    model = _gan(discrepancy=name, regularizer=None, critic_steps=1)
+    model.eval()  # both terms, no counting
+    x = DATA.x[:8]
+    model.loss(x, generator=torch.Generator().manual_seed(1)).mean().backward()
+    found = {n: p.grad.clone() for n, p in model.named_parameters()}
+    model.zero_grad()
+    z = torch.randn(8, model.latent, generator=torch.Generator().manual_seed(1))
+    fake, real = model.generator(z), model._inward(x)
+    game = model.discrepancy
+    critic = game.critic_loss(model.critic(real), model.critic(fake.detach())).mean()
+    own = torch.autograd.grad(critic, list(model.critic.parameters()))
+    maker = game.generator_loss(model.critic(real), model.critic(fake)).mean()
+    theirs = torch.autograd.grad(maker, list(model.generator.parameters()))
+    for (n, _), g in zip(model.critic.named_parameters(), own, strict=True):
+        assert torch.allclose(found[f"critic.{n}"], g, atol=1e-6)
+    for (n, _), g in zip(model.generator.named_parameters(), theirs, strict=True):
+        assert torch.allclose(found[f"generator.{n}"], g, atol=1e-6)
+
+
+def test_the_generator_waits_its_turn_and_a_resumed_run_remembers(tmp_path) -> None:
+    moved = []
+    for steps in (1, 2, 3, 4):
+        model = _gan(critic_steps=3)
+        start = parameters_to_vector(model.generator.parameters()).detach()
+        held = {"warmup": 0, "ema": 0.0, "holdout": 0.0, "schedule": "constant"}
+        pf.fit(model, DATA, steps=steps, progress=False, **held)
+        assert int(model.updates) == steps
+        moved.append(parameters_to_vector(model.generator.parameters()).detach() - start)
+    assert float(moved[0].norm()) > 0
+    assert torch.equal(moved[0], moved[1])
+    assert torch.equal(moved[0], moved[2])
+    assert not torch.equal(moved[0], moved[3])
+    whole = _gan(critic_steps=3)
+    pf.fit(whole, DATA, steps=10, schedule="constant", out=tmp_path / "a", progress=False)
+    part = _gan(critic_steps=3)
+    settings = {"schedule": "constant", "out": tmp_path / "b", "progress": False}
+    pf.fit(part, DATA, steps=5, **settings)
+    again = _gan(critic_steps=3)
+    pf.fit(again, DATA, steps=10, resume=True, **settings)
+    assert torch.equal(again.sample(5, seed=0), whole.sample(5, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({}, 1500),
+        ({"discrepancy": "wasserstein"}, 1500),
+        ({"discrepancy": "mmd"}, 500),
+        ({"discrepancy": "energy"}, 500),
+        ({"discrepancy": discrepancies.MMD(outputs=4)}, 1000),
+    ],
+    ids=["jensen-shannon", "wasserstein", "mmd", "energy", "learned kernel"],
+)
+def test_a_normal_law_is_learned(options: dict, steps: int) -> None:
+    x = 2 + 0.5 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    model = pf.GAN.for_data(pf.data.Data(x), width=32, depth=2, **options)
+    pf.fit(model, x, steps=steps, lr=1e-3, batch_size=128, progress=False)
+    drawn = model.sample(4000, seed=1)
+    assert float(drawn.mean()) == pytest.approx(2, abs=0.1)
+    assert float(drawn.std()) == pytest.approx(0.5, abs=0.1)
+    assert model.warnings(x) == []
+
+
+def test_a_collapsed_generator_is_noticed() -> None:
+    model = _gan()
+    model.standardize(DATA.x)
+    with torch.no_grad():
+        model.generator.last.weight.zero_()
+    (spread, *_) = model.warnings(DATA.x)
+    assert "0% of the data's variance" in spread
+
+
+def test_samples_do_not_depend_on_their_batch() -> None:
+    model = _gan()
+    whole = model.sample(7, seed=0)
+    assert torch.allclose(model.sample(7, seed=0, batch_size=2), whole)
+    assert torch.allclose(model.sample(7, seed=0, rows=slice(2, 5)), whole[2:5])
+
+
+def test_a_label_chooses_the_law() -> None:
+    c = torch.randint(0, 2, (2000,), generator=torch.Generator().manual_seed(0))
+    x = 0.5 * torch.randn(2000, 1, generator=torch.Generator().manual_seed(1)) + 4 * c.unsqueeze(1)
+    torch.manual_seed(0)
+    data = pf.data.Data(x, c=c)
+    model = pf.GAN.for_data(data, width=32, depth=2)
+    pf.fit(model, data, steps=800, batch_size=128, progress=False)
+    for label in (0, 1):
+        assert float(model.sample(1000, label, seed=0).mean()) == pytest.approx(4 * label, abs=0.3)
+
+
+def test_a_saved_gan_is_loaded_again(tmp_path) -> None:
+    for options in ({}, {"regularizer": "spectral-norm"}, {"discrepancy": "mmd"}):
+        model = _gan(**options).eval()
+        model.save(tmp_path)
+        assert torch.allclose(pf.load(tmp_path).sample(3, seed=0), model.sample(3, seed=0))
+
+
+@pytest.mark.parametrize("name", list(discrepancies.NAMES))
+@pytest.mark.parametrize(
+    "x",
+    [torch.ones(30, 2), torch.linspace(0, 1, 30).unsqueeze(1), torch.zeros(30, 2).double()],
+    ids=["constant", "1-d", "float64"],
+)
+def test_degenerate_data(name: str, x: Tensor) -> None:
+    model = pf.GAN.for_data(pf.data.Data(x.float()), discrepancy=name, width=8)
+    pf.fit(model, x, steps=3, batch_size=4, holdout=0.0, progress=False)
+    assert model.sample(2, seed=0).isfinite().all()
+
+
+def test_modes_are_counted() -> None:
+    law = pf.data.load("8gaussians", n=4000)
+    angle = torch.arange(8) * math.pi / 4
+    centers = 4 / math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 1)
+    found = mode_coverage(law.x, centers, 0.5 / math.sqrt(2))
+    assert found.modes == 8
+    # Three standard deviations in the plane: 1 - exp(-9 / 2).
+    assert found.quality.value == pytest.approx(1 - math.exp(-4.5), abs=4 * found.quality.stderr)
+    collapsed = mode_coverage(centers[2:3].expand(50, 2), centers, 0.35)
+    assert (collapsed.modes, int(collapsed.counts[2])) == (1, 50)
+    with pytest.raises(InputError, match="centers"):
+        mode_coverage(law.x, centers[:, :1], 1.0)
+
+
+def test_what_is_refused() -> None:
+    net = Perceptron(2, 2, width=8)
+    with pytest.raises(InputError, match="needs a critic"):
+        pf.GAN(net, None)
+    with pytest.raises(InputError, match="needs no critic"):
+        pf.GAN(net, Perceptron(2, 1, width=8), discrepancy="mmd")
+    with pytest.raises(InputError, match="did you mean 'wasserstein'"):
+        _gan(discrepancy="wassertein")
+    with pytest.raises(CapabilityError, match="has no density"):
+        _gan().log_prob(DATA.x)
+    with pytest.raises(CapabilityError, match="without labels"):
+        _gan().sample(2, 0)
+    with pytest.raises(InputError, match="critic_steps 0"):
+        _gan(critic_steps=0)
