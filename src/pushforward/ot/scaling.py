@@ -13,7 +13,7 @@ taken, and a Sinkhorn step never raises it: the method converges wherever Sinkho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,6 +28,7 @@ _REDUCTION = 0.1  # of the residual, by conjugate gradients, in one Newton step
 _LONGEST = 12.0  # change of a logarithm in one Newton step
 _HALVINGS = 3
 _STALLED = 100  # Sinkhorn steps without progress, after which rounding is what is left
+_WORTHWHILE = 0.9  # the error that counts as progress, over the best, if there is another way
 _LOGARITHMIC = 100  # steps in the log domain that bring all columns into range
 _FORGIVING = 1.02  # the growth in a Sinkhorn step of the error below which Newton's is tried
 _PATIENCE = 60  # conjugate gradients in one Newton step
@@ -181,6 +182,7 @@ def solve(
     *,
     tolerance: float,
     coarse: float,
+    careful: Sequence[float] = (),
     max_iterations: int,
     newton: bool = True,
 ) -> Outcome:
@@ -191,11 +193,14 @@ def solve(
         g: where the second potential starts, `(m,)`, against the second marginal.
         tolerance: the `L1` error of the marginals at which to stop.
         coarse: the same at all levels but the last.
+        careful: levels to start again with, each to the full tolerance, if the error stays.
         max_iterations: sweeps of the kernel, conjugate gradients included.
     """
     levels = list(levels)
     log_b = marginals.b.log()
     spent = 0
+    again = len(careful) > 1
+    worthwhile = _WORTHWHILE if again else 1.0
     for level in levels:
         goal = tolerance if level == levels[-1] else max(coarse, tolerance)
         problem = _Problem(kernel, marginals, level, g + level * log_b)
@@ -215,18 +220,19 @@ def solve(
             spent += used
             rate = state.error / before
             trusted *= _FORGIVING
-            stalled = 0 if state.error < best else stalled + 1
-            best = min(best, state.error)
+            stalled += 1
+            if state.error < worthwhile * best:
+                stalled, best = 0, state.error
         f, counted = problem.potentials(state)
         g = counted - level * log_b
-    if stalled == _STALLED and coarse > tolerance and len(levels) > 1:
+    if stalled == _STALLED and again:
         # Mass that should have moved at a larger epsilon cannot any more: do each level well.
         left = max(max_iterations - spent, 1)
-        again = solve(
-            kernel, marginals, levels, torch.zeros_like(g),
+        outcome = solve(
+            kernel, marginals, careful, torch.zeros_like(g),
             tolerance=tolerance, coarse=tolerance, max_iterations=left, newton=newton,
         )  # fmt: skip
-        return replace(again, iterations=again.iterations + spent)
+        return replace(outcome, iterations=outcome.iterations + spent)
     return Outcome(f, counted, spent)
 
 

@@ -257,7 +257,9 @@ def _solved(
     rows, columns = _support(a), _support(b)
     marginals = Marginals(_kept(a, rows), _kept(b, columns), *options.tau)
     start = _start(init, b)
-    levels = _levels(work, options) if init is None else [options.epsilon]
+    levels, careful = _levels(work, options)
+    if init is not None:
+        levels = [options.epsilon]
     outcome = solve(
         make(rows, columns),
         marginals,
@@ -265,6 +267,7 @@ def _solved(
         _kept(start, columns),
         tolerance=_MARGIN * options.tolerance,
         coarse=_COARSE,
+        careful=careful,
         max_iterations=options.max_iterations,
         newton=options.newton,
     )
@@ -295,15 +298,17 @@ def _start(init: Plan | Tensor | None, b: Tensor) -> Tensor:
     return g
 
 
-def _levels(table: Table, options: Options) -> list[float]:
-    """Falling values of `epsilon`, from the spread of a sample of the costs."""
-    levels = [options.epsilon]
+def _levels(table: Table, options: Options) -> tuple[list[float], list[float]]:
+    """Falling values of `epsilon`, from the spread of a sample of the costs: few, and with care."""
+    few, careful = [options.epsilon], [options.epsilon]
     if options.anneal:
         sample = table.costs(slice(None, None, max(table.shape[0] // _SAMPLED, 1)))
         top = float(sample.mean() - sample.min())
-        while (above := levels[-1] * (2 if levels[-1] < _SHARP * top else 4)) <= _TOP * top:
-            levels.append(above)
-    return levels[::-1]
+        while (above := few[-1] * (2 if few[-1] < _SHARP * top else 4)) <= _TOP * top:
+            few.append(above)
+        while careful[-1] < top:
+            careful.append(2 * careful[-1])
+    return few[::-1], careful[::-1]
 
 
 def _extended(
