@@ -32,7 +32,8 @@ class Recipe(BaseModel):
         data: a built-in name or a path.
         family: what kind of model, a name of `pushforward list families`.
         options: arguments of the family: of its `for_data`, or of `Diffusion` itself.
-        load: how to read it, arguments of `pushforward.data.load` such as `label`.
+        source: what a transport starts from in the place of noise: a built-in name or a path.
+        load: how to read it and the source, arguments of `pushforward.data.load` such as `label`.
         network: of a diffusion model: `auto`, a short name, or a class with arguments.
         schedule: of a diffusion model: a short name, or a class with arguments.
         predict: of a diffusion model: a prediction's short name, or a class with arguments.
@@ -45,6 +46,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     data: str
+    source: str | None = None
     load: dict[str, Any] = Field(default_factory=dict)
     family: str = "diffusion"
     options: dict[str, Any] = Field(default_factory=dict)
@@ -65,6 +67,10 @@ class Recipe(BaseModel):
                 hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
                 raise InputError(f"unknown key 'load.{option}': {hint}")
         return load(self.data, **self.load)
+
+    def load_source(self) -> Data | None:
+        """The source that the recipe names, if any, read like the data."""
+        return None if self.source is None else load(self.source, **self.load)
 
     def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Family:
         """The untrained model for data of this shape."""

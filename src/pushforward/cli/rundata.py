@@ -16,9 +16,10 @@ __all__ = ["column_names", "load_like", "split_again", "write_recipe"]
 
 def write_recipe(run: Path, recipe: Any) -> None:
     """Keep the recipe in the run folder, with the place of its data from anywhere."""
-    path = Path(recipe.data)
-    if path.exists():
-        recipe = recipe.model_copy(update={"data": str(path.resolve())})
+    for key in ("data", "source"):
+        place = getattr(recipe, key)
+        if place is not None and Path(place).exists():
+            recipe = recipe.model_copy(update={key: str(Path(place).resolve())})
     partial = run / ".recipe.yaml.partial"
     partial.write_text(recipe.to_yaml(), encoding="utf-8")
     os.replace(partial, run / "recipe.yaml")

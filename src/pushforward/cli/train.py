@@ -36,6 +36,13 @@ def train(
         str | None,
         typer.Option(help="See `pushforward list families`.", autocompletion=_offer_families),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Data to start from in the place of noise, for a transport.",
+            autocompletion=_offer_data,
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Data points per step.")] = None,
@@ -69,6 +76,7 @@ def train(
         raise InputError(f"one data source, not {len(data)}: {', '.join(data)}")
     given: dict[str, Any] = {
         "data": data[0] if data else None,
+        "source": source,
         "family": family,
         "load.label": label,
         "device": device,
@@ -90,7 +98,7 @@ def train(
         return
     if out is None:
         raise InputError("no run folder: give one with --out runs/NAME")
-    loaded = chosen.load_data()
+    loaded, start = chosen.load_data(), chosen.load_source()
     trusted = tuple(trust or ())
     import torch
 
@@ -102,11 +110,13 @@ def train(
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
         kind = type(model).__name__
-        typer.echo(f"{loaded}; {kind} with {size:,} parameters; run in {out}", err=True)
+        sides = f"{loaded}" if start is None else f"{start} to {loaded}"
+        typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
     try:
         run = fit(
             model,
             loaded,
+            source=start,
             out=out,
             resume=resume,
             device=chosen.device,

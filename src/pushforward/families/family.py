@@ -92,6 +92,29 @@ class Family(nn.Module):
         `fit` seeds and gives back.
         """
 
+    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+        """Take note of a step of training before it is made; often nothing.
+
+        Gets the whole training sets, in data units. A function of them, the step and the buffers,
+        so that a resumed run is the one that was not stopped.
+        """
+
+    def couple(
+        self, x: Tensor, c: Tensor | None, source: Tensor, generator: torch.Generator
+    ) -> Tensor | None:
+        """The order `(B,)` in which states of a source join those of the data; `None` as they are.
+
+        Called in another thread than the training's, one batch ahead.
+        """
+        return None
+
+    def pair(self, x: Tensor, c: Tensor | None, source: Tensor) -> Tensor | None:
+        """For each row of the training data, the row `(N,)` of the source that it is joined with.
+
+        Called once, with both sets as wholes; `None` for a model that joins batches.
+        """
+        return None
+
     def groups(self) -> list[dict[str, Any]]:
         """Parameters with the settings of their optimizer, such as `betas`.
 

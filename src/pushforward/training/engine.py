@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pushforward import parallel
 from pushforward.errors import InputError
 from pushforward.training.objective import Objective
+from pushforward.training.pairing import Rows
 from pushforward.training.settings import Settings
 
 __all__ = ["Engine", "start"]
@@ -42,29 +43,29 @@ class Engine:
         if not self._plain:
             self._wrapped, self._stepper = fabric.setup(objective, optimizer)
 
-    def gradients(self, rows: Tensor, seed: int) -> Tensor:
+    def gradients(self, rows: Rows, seed: int) -> Tensor:
         """Add up the gradients of the rows of a step, in micro-batches; the mean loss, detached.
 
         All processes get all rows and the same seed, and each takes its own part of them.
         """
         if self._plain and self._accumulate == 1:
-            loss = self.objective(rows, seed)
+            loss = self.objective(rows.target, seed, None, rows.source)
             if self._parameters:
                 loss.backward()
             return loss.detach()
         losses = []
-        size = len(rows) // (self._accumulate * self.fabric.world_size)
+        size = len(rows.target) // (self._accumulate * self.fabric.world_size)
         first = self.fabric.global_rank * self._accumulate
         for k in range(self._accumulate):
             part = slice((first + k) * size, (first + k + 1) * size)
             if self._plain:
-                loss = self.objective(rows, seed, part) / self._accumulate
+                loss = self.objective(rows.target, seed, part, rows.source) / self._accumulate
                 if self._parameters:
                     loss.backward()
             else:
                 more = k + 1 < self._accumulate
                 with self.fabric.no_backward_sync(self._wrapped, enabled=more):
-                    loss = self._wrapped(rows, seed, part) / self._accumulate
+                    loss = self._wrapped(rows.target, seed, part, rows.source) / self._accumulate
                     self.fabric.backward(loss)
             losses.append(loss.detach())
         return torch.stack(losses).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from pushforward._random import derived_seed
-from pushforward.data import load
+from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.families.family import Family
 from pushforward.parallel import agree
@@ -39,6 +40,7 @@ def fit(
     model: nn.Module,
     data: Any,
     *,
+    source: Any = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -52,6 +54,8 @@ def fit(
     Args:
         model: any family: an `nn.Module` with `loss(x, c, generator=) -> (B,)`.
         data: a built-in name, a file, a folder of images, an array, a tensor, a data set.
+        source: what the model starts from in the place of noise: data of the same kind, for a model
+            that maps one law to another.
         out: the run folder; nothing is written without one.
         resume: go on from the newest checkpoint in `out`, exactly as if never stopped.
         device: `auto`, `cpu`, `cuda` or `mps`; the model stays there.
@@ -76,14 +80,20 @@ def fit(
     """
     settings = _merge(settings, changes)
     data = load(data)
+    start_data = None if source is None else _source(model, load(source), data)
     if isinstance(model, Family) and model.closed_form:
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = start(device, settings)
-    about = data.describe()
-    if not agree(fabric, [about["fingerprint"], settings.describe()]):
+    about = {"data": data.describe()}
+    if start_data is not None:
+        about["source"] = start_data.describe()
+        if settings.holdout:
+            start_data, _ = start_data.split(settings.holdout, settings.seed)
+    prints = [part["fingerprint"] for part in about.values()]
+    if not agree(fabric, [*prints, settings.describe()]):
         raise InputError(
             "the processes were given different data or settings: read the data from one file, or "
             "make it with a fixed seed"
@@ -96,16 +106,13 @@ def fit(
         if isinstance(model, Family):
             noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
             model.prepare(spread(model, train, train.x, noise), labels_for(model, train))
-        objective = Objective(model, train, fabric.device)
+        objective = Objective(model, train, fabric.device, start_data)
         objective.rehearse()
         folder = None if out is None else RunFolder(Path(out))
         description = {}
         if folder is not None:
-            description = {
-                "data": about,
-                "model": shared.describe(),
-                "training": settings.describe(),
-            }
+            parts = {"model": shared.describe(), "training": settings.describe()}
+            description = about | parts
             folder.check(description, settings, resume)
         optimizer = make_optimizer(model, settings)
         engine = Engine(fabric, settings, objective, optimizer)
@@ -125,8 +132,7 @@ def fit(
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()
         loop = Loop(settings, engine, average, held, position)
-        facts = {
-            "data": about,
+        facts = about | {
             "seed": settings.seed,
             "split": {"holdout": settings.holdout, "seed": settings.seed},
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -144,6 +150,21 @@ def fit(
             run,
         )
     return run
+
+
+def _source(model: Any, source: Data, target: Data) -> Data:
+    """The source of a model that takes one. Raises `InputError` if either does not fit."""
+    if "source" not in inspect.signature(model.loss).parameters:
+        raise InputError(
+            f"a {type(model).__name__} starts from noise, not from a source: FlowMatching and "
+            "SchrodingerBridge map one law to another"
+        )
+    if source.event_shape != target.event_shape:
+        raise InputError(
+            f"source {source.name} has states of shape {source.event_shape}, but the target "
+            f"{target.name} of {target.event_shape}: bring them to one shape first"
+        )
+    return source
 
 
 def _train(
@@ -176,6 +197,7 @@ def _train(
     finally:
         for tracker in trackers:
             tracker.close()
+        loop.pairing.close()
         report(outcome)
     if status == "diverged":
         average.go_back()

@@ -43,11 +43,18 @@ class RunFolder:
                 f"{self.path} is not empty: give another folder, or resume=True (--resume) to go on"
             )
         saved = self._read_config()
-        if saved["data"]["fingerprint"] != description["data"]["fingerprint"]:
-            raise InputError(
-                f"{self.path} was trained on other data: {saved['data'].get('name')}, "
-                f"{saved['data'].get('n')} points from {saved['data'].get('source')}"
-            )
+        for part, use in (
+            ("data", "trained on other data"),
+            ("source", "begun from another source"),
+        ):
+            before, now = saved.get(part, {}), description.get(part, {})
+            if before.get("fingerprint") != now.get("fingerprint"):
+                held = (
+                    f"{before['name']}, {before.get('n')} points from {before.get('source')}"
+                    if before
+                    else "noise"
+                )
+                raise InputError(f"{self.path} was {use}: {held}")
         if saved["model"] != description["model"]:
             raise InputError(f"{self.path} holds another model: see {self.path}/config.yaml")
         changed = settings.differences(saved["training"])

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from pushforward._random import derived_seed
 from pushforward.data import Data
+from pushforward.families.family import Family
 from pushforward.training.average import Average
-from pushforward.training.batches import Batches
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
 from pushforward.training.interrupts import Interrupts
 from pushforward.training.objective import labels_for, spread
+from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
 from pushforward.training.randomness import reseed
@@ -49,8 +50,8 @@ class Loop:
         self.objective, self.fabric = engine.objective, engine.fabric
         self.model: nn.Module = self.objective.model
         self.held, self.position = held, position
-        n = len(self.objective.x)
-        self.batches = Batches(n, settings.batch_size, derived_seed(settings.seed, _ORDER))
+        order = derived_seed(settings.seed, _ORDER)
+        self.pairing = Pairing(self.objective, settings.batch_size, order)
         self.history: list[dict[str, Any]] = []
         self.good_step = position.step
         self.fault = ""
@@ -115,7 +116,9 @@ class Loop:
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
         reseed(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
-        loss = self.engine.gradients(self.batches(step), seed)
+        if isinstance(self.model, Family):
+            self.model.begin(step, self.objective.source, self.objective.x)
+        loss = self.engine.gradients(self.pairing(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)
         return torch.stack([loss, norm])
@@ -163,7 +166,8 @@ class Loop:
         for i in range(0, len(self.held), 512):
             x = spread(model, self.held, self.held.x[i : i + 512].to(device), generator)
             c = None if labels is None else labels[i : i + 512].to(device)
-            total += float(model.loss(x, c, generator=generator).sum())
+            start = self.objective.start_for(model, x, c, i, generator)
+            total += float(model.loss(x, c, generator=generator, **start).sum())
         mean = total / len(self.held)
         if self.fabric.world_size > 1:
             # The same but for rounding; processes must not differ about what is best.

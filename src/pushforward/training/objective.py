@@ -20,30 +20,42 @@ _RESIDENT = 2 << 30
 
 
 class Objective(nn.Module):
-    """The mean loss of some rows.
+    """The mean loss of some rows, and of those of a source that they are joined with.
 
     Rows go in as integers: Fabric casts floating-point inputs to half precision, and times as well
     as data need all their digits.
     """
 
-    def __init__(self, model: Any, data: Data, device: torch.device) -> None:
+    def __init__(
+        self, model: Any, data: Data, device: torch.device, source: Data | None = None
+    ) -> None:
         super().__init__()
         self.model, self.device = model, device
-        home = device if data.x.nbytes <= _RESIDENT else torch.device("cpu")
-        self.data, self.x = data, data.x.to(home)
+        self.data, self.x = data, _home(data.x, device)
+        self.origin = source
+        self.source = None if source is None else _home(source.x, device)
         labels = labels_for(model, data)
-        self.c = None if labels is None else labels.to(home)
+        self.c = None if labels is None else labels.to(self.x.device)
         self.generator = torch.Generator(device)
         self._idle: list[nn.Parameter] = []
         self._cuts = "rows" in inspect.signature(model.loss).parameters
 
-    def forward(self, rows: Tensor, seed: int, part: slice | None = None) -> Tensor:
+    def forward(
+        self,
+        rows: Tensor,
+        seed: int,
+        part: slice | None = None,
+        sources: Tensor | None = None,
+    ) -> Tensor:
         """The mean over rows `(B,)`, or a part of them, with the noise of a seed; a scalar.
+
+        `sources` are the rows of the source.
 
         The noise of a part is that of the whole batch if the model's loss takes `rows`, and
         otherwise its own.
         """
         if part is not None and not self._cuts:
+            sources = None if sources is None else sources[part]
             rows, seed, part = rows[part], derived_seed(seed, part.start), None
         self.generator.manual_seed(seed)
         rows = rows.to(self.x.device)
@@ -51,10 +63,10 @@ class Objective(nn.Module):
         x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
         x = spread(self.model, self.data, x, self.generator)
         c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
-        if part is None:
-            loss = self.model.loss(x, c, generator=self.generator).mean()
-        else:
-            loss = self.model.loss(x, c, generator=self.generator, rows=part).mean()
+        more: dict[str, Any] = {} if part is None else {"rows": part}
+        if sources is not None:
+            more["source"] = self._start(sources, self.generator)
+        loss = self.model.loss(x, c, generator=self.generator, **more).mean()
         for parameter in self._idle:
             loss = loss + 0 * parameter.sum()
         return loss
@@ -68,10 +80,42 @@ class Objective(nn.Module):
         parameters = [p for p in self.parameters() if p.requires_grad]
         training = self.model.training
         self.model.eval()
-        loss = self(torch.arange(len(self.x[:2])), seed=0)
+        rows = torch.arange(len(self.x[:2]))
+        loss = self(rows, seed=0, sources=None if self.source is None else rows % len(self.source))
         self.model.train(training)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
         self._idle = [p for p, gradient in zip(parameters, found, strict=True) if gradient is None]
+
+    def coupled(self, rows: Tensor, sources: Tensor, generator: torch.Generator) -> Tensor:
+        """Rows of the source, in the order in which the model joins them with those of the data."""
+        assert self.source is not None
+        x, x0 = self.x[rows.to(self.x.device)], self.source[sources.to(self.source.device)]
+        c = None if self.c is None else self.c[rows.to(self.c.device)]
+        order = self.model.couple(x, c, x0, generator)
+        return sources if order is None else sources[order.cpu()]
+
+    def partners(self) -> Tensor | None:
+        """The row of the source for every row of the data, if the model joins the whole sets."""
+        assert self.source is not None
+        found: Tensor | None = self.model.pair(self.x, self.c, self.source)
+        return None if found is None else found.cpu()
+
+    def start_for(
+        self, model: Any, x: Tensor, c: Tensor | None, first: int, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """What the loss of other data `(B, *event)` takes: rows of the source from `first` on."""
+        if self.source is None:
+            return {}
+        rows = torch.arange(first, first + len(x)) % len(self.source)
+        x0 = self._start(rows, generator)
+        order = model.couple(x, c, x0, torch.Generator().manual_seed(first))
+        return {"source": x0 if order is None else x0[order]}
+
+    def _start(self, sources: Tensor, generator: torch.Generator) -> Tensor:
+        assert self.source is not None
+        assert self.origin is not None
+        x0 = self.source.index_select(0, sources.to(self.source.device))
+        return spread(self.model, self.origin, x0.to(self.device, non_blocking=True), generator)
 
     @torch.no_grad()
     def rehearse(self) -> None:
@@ -84,13 +128,20 @@ class Objective(nn.Module):
         c = None if self.c is None else self.c[rows].to(self.device)
         x = spread(self.model, self.data, self.x[rows].to(self.device), self.generator)
         training = self.model.training
-        loss = self.model.eval().loss(x, c, generator=self.generator)
+        self.model.eval()
+        start = self.start_for(self.model, x, c, 0, self.generator)
+        loss = self.model.loss(x, c, generator=self.generator, **start)
         self.model.train(training)
         if loss.shape != x.shape[:1]:
             raise InputError(
                 f"{type(self.model).__name__}.loss returned shape {tuple(loss.shape)} for "
                 f"{len(x)} states: it must return one loss per state, ({len(x)},)"
             )
+
+
+def _home(x: Tensor, device: torch.device) -> Tensor:
+    """Data on the device that trains, if it is small enough to stay there."""
+    return x.to(device if x.nbytes <= _RESIDENT else torch.device("cpu"))
 
 
 def spread(model: Any, data: Data, x: Tensor, generator: torch.Generator) -> Tensor:
