@@ -57,6 +57,15 @@ METHODS: dict[str, Method] = {
     "probabilistic PCA": _method("ppca"),
     "diffusion": _method("diffusion", steps=4000),
     "score matching": _method("score", steps=4000),
+    "VAE": _method("vae"),
+    "VAE, flow prior": _method("vae", prior="flow"),
+    "flow, spline coupling": _method("flow"),
+    "flow, spline autoregressive": _method("flow", kind="spline-autoregressive"),
+    "flow, MAF": _method("flow", kind="maf"),
+    "GAN": _method("gan", lr=1e-3),
+    "GAN, energy distance": _method("gan", lr=1e-3, discrepancy="energy"),
+    "energy": _method("energy"),
+    "energy, persistent chains": _method("energy", steps=1000, training="pcd"),
 }
 
 
