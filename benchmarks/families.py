@@ -46,7 +46,7 @@ class Method(NamedTuple):
     settings: dict[str, Any]
 
 
-def _method(family: str, steps: int = 2000, lr: float = 2e-3, **options: Any) -> Method:
+def _method(family: str, steps: int = 1000, lr: float = 2e-3, **options: Any) -> Method:
     settings = {"steps": steps, "lr": lr, "batch_size": 256, "holdout": 0.0}
     return Method(family, options, settings)
 
@@ -55,17 +55,17 @@ METHODS: dict[str, Method] = {
     "kernel density": _method("kde"),
     "Gaussian mixture": _method("mixture"),
     "probabilistic PCA": _method("ppca"),
-    "diffusion": _method("diffusion", steps=4000),
-    "score matching": _method("score", steps=4000),
-    "VAE": _method("vae"),
+    "diffusion": _method("diffusion", steps=3000),
+    "score matching": _method("score", steps=3000),
+    "VAE": _method("vae", steps=1500),
     "VAE, flow prior": _method("vae", prior="flow"),
     "flow, spline coupling": _method("flow"),
     "flow, spline autoregressive": _method("flow", kind="spline-autoregressive"),
     "flow, MAF": _method("flow", kind="maf"),
     "GAN": _method("gan", lr=1e-3),
-    "GAN, energy distance": _method("gan", lr=1e-3, discrepancy="energy"),
-    "energy": _method("energy"),
-    "energy, persistent chains": _method("energy", steps=1000, training="pcd"),
+    "GAN, energy distance": _method("gan", steps=1500, lr=1e-3, discrepancy="energy"),
+    "energy": _method("energy", steps=1500),
+    "energy, persistent chains": _method("energy", steps=600, training="pcd"),
 }
 
 
