@@ -86,6 +86,12 @@ def _bridge():
     return process, world.sample(4000, seed=0), world.model(process)
 
 
+def _ou_bridge():
+    process = processes.OUBridge(0.8, rate=1.5)
+    world = PairWorld(covariance=0.3)
+    return process, world.sample(4000, seed=0), world.model(process)
+
+
 def _product():
     first, second = _mixture(), _circle()
     process = processes.Product((first[0], second[0]))
@@ -107,6 +113,7 @@ CASES = {
     "thinning": _thinning,
     "jump-diffusion": _jump_diffusion,
     "bridge": _bridge,
+    "ou-bridge": _ou_bridge,
     "product": _product,
 }
 

@@ -22,6 +22,7 @@ from pushforward.processes import (
     Interpolant,
     JumpDiffusion,
     Masking,
+    OUBridge,
     Thinning,
 )
 from pushforward.samplers import (
@@ -252,6 +253,7 @@ def test_counts(diffusing: bool, sampler) -> None:
 
 PATHS = {
     "bridge": Bridge(1.0),
+    "ou-bridge": OUBridge(0.8, rate=1.5),
     "interpolant": Interpolant(lambda t: (1 - t, t, (2 * t * (1 - t)).sqrt()), epsilon=0.5),
 }
 

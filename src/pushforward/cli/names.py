@@ -32,6 +32,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "thinning",
         "jump-diffusion",
         "bridge",
+        "ou-bridge",
         "interpolant",
         "product",
     ),

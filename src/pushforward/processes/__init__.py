@@ -1,6 +1,6 @@
 """Processes: how data turns into noise, and what time reversal asks a model to predict."""
 
-from pushforward.processes.bridge import Bridge, Interpolant
+from pushforward.processes.bridge import Bridge, Interpolant, OUBridge, Reference
 from pushforward.processes.brownian import Brownian
 from pushforward.processes.gaussian import Gaussian, Kernel
 from pushforward.processes.geodesic import Geodesic
@@ -20,9 +20,11 @@ __all__ = [
     "Kernel",
     "Masking",
     "Missing",
+    "OUBridge",
     "PointLaw",
     "PointPrediction",
     "Product",
+    "Reference",
     "SharedLaw",
     "Thinning",
 ]
@@ -35,6 +37,7 @@ NAMES: dict[str, type] = {
     "thinning": Thinning,
     "jump-diffusion": JumpDiffusion,
     "bridge": Bridge,
+    "ou-bridge": OUBridge,
     "interpolant": Interpolant,
     "product": Product,
 }

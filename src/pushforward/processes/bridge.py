@@ -19,7 +19,10 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Time
 from pushforward.spaces import Euclidean
 
-__all__ = ["Bridge", "Ends", "Interpolant"]
+__all__ = ["Bridge", "Ends", "Interpolant", "OUBridge", "Reference", "Weights"]
+
+_FASTEST = 20.0
+"""Faster, a path forgets its start, and hyperbolic functions outgrow float32."""
 
 Pair = tuple[Tensor, Tensor]
 
@@ -86,9 +89,82 @@ class _Path(ABC):
         """Nothing: the coefficients of a path are cheap."""
 
 
+class Weights(NamedTuple):
+    """`keep x + gain end`, and the standard deviation of the noise, at one time."""
+
+    keep: Any
+    gain: Any
+    std: Any
+
+
+class Reference(_Path):
+    r"""The bridges of a linear reference `dx = -rate x dt + sigma dW` on `[0, 1]`.
+
+    With the `span` `S(r)` of a stretch of time, `r` without a rate and `sinh(rate r) / rate` with
+    one,
+
+        a = S(1 - t) / S(1),  b = S(t) / S(1),  gamma^2 = sigma^2 S(t) S(1 - t) / S(1).
+
+    All formulas are blind to the direction of time: what holds forward, towards `x_1`, holds
+    backward towards `x_0`, with `r` the time that remains.
+    """
+
+    sigma: float
+
+    @abstractmethod
+    def span(self, r: Time) -> Any:
+        """`S(r)`."""
+
+    @abstractmethod
+    def slope(self, r: Time) -> Any:
+        """`S'(r)`."""
+
+    @abstractmethod
+    def decay(self, r: Time) -> Any:
+        """What is left of the mean of the reference after a time: `exp(-rate r)`."""
+
+    def ends(self, t: Time) -> Ends:
+        """The bridge at time `t`."""
+        whole, first, second = self.span(1.0), self.span(1 - t), self.span(t)
+        one = t**0
+        spread = first * second / whole
+        gamma = self.sigma * spread**0.5
+        # At the very ends the slope is infinite; there gamma is zero and no dynamics exist.
+        rise = (self.slope(t) * first - self.slope(1 - t) * second) / whole
+        slope = self.sigma * rise / (2 * spread**0.5) if _inside(spread) else one * 0
+        return Ends(
+            first / whole,
+            second / whole,
+            gamma,
+            -self.slope(1 - t) / whole * one,
+            self.slope(t) / whole * one,
+            slope,
+            one * self.sigma**2,
+        )
+
+    def drift_weights(self, remaining: Time) -> Weights:
+        """The drift towards an end that is a time `remaining` away, `keep x + gain end`."""
+        span = self.span(remaining)
+        return Weights(-self.slope(remaining) / span, 1 / span, self.sigma)
+
+    def pinned(self, remaining: Time, h: Time) -> Weights:
+        """A step of length `h` towards an end that is a time `remaining` away, exact given the end.
+
+        >>> keep, gain, std = Bridge(sigma=2.0).pinned(0.5, 0.25)
+        >>> keep, gain, round(std, 4)
+        (0.5, 0.5, 0.7071)
+        """
+        whole, step, rest = self.span(remaining), self.span(h), self.span(remaining - h)
+        return Weights(rest / whole, step / whole, self.sigma * (step * rest / whole) ** 0.5)
+
+    def end_variance(self, remaining: Time) -> Any:
+        """The variance of the reference after a time, of the end given the state."""
+        return self.sigma**2 * self.decay(remaining) * self.span(remaining)
+
+
 @configurable
 @dataclass(frozen=True)
-class Bridge(_Path):
+class Bridge(Reference):
     r"""The Brownian bridge with diffusion `sigma`: `a = 1 - t`, `b = t`,
     `gamma^2 = sigma^2 t (1 - t)`.
 
@@ -107,14 +183,61 @@ class Bridge(_Path):
         if not 0 < self.sigma < math.inf:
             raise InputError(f"a Brownian bridge needs sigma > 0, not {self.sigma}")
 
-    def ends(self, t: Time) -> Ends:
-        """The Brownian bridge at time `t`."""
-        spread = t * (1 - t)
-        gamma = self.sigma * spread**0.5
-        one = t**0
-        # At the very ends the slope is infinite; there gamma is zero and no dynamics exist.
-        slope = self.sigma * (1 - 2 * t) / (2 * spread**0.5) if _inside(spread) else one * 0
-        return Ends(1 - t, t, gamma, -one, one, slope, one * self.sigma**2)
+    def span(self, r: Time) -> Any:
+        """`r`."""
+        return r
+
+    def slope(self, r: Time) -> Any:
+        """One."""
+        return r**0
+
+    def decay(self, r: Time) -> Any:
+        """One."""
+        return r**0
+
+
+@configurable
+@dataclass(frozen=True)
+class OUBridge(Reference):
+    r"""The bridge of `dx = -rate x dt + sigma dW`, which pulls paths towards zero.
+
+    `a = sinh(rate (1 - t)) / sinh(rate)`, `b = sinh(rate t) / sinh(rate)` and
+    `gamma^2 = (sigma^2 / rate) sinh(rate t) sinh(rate (1 - t)) / sinh(rate)` (Barczy & Kern 2013).
+    Paths between far ends take the way through the middle, where the reference likes to be; as the
+    rate goes to zero it is the Brownian `Bridge`.
+
+    >>> pair = torch.full((1, 1), 2.0), torch.full((1, 1), 2.0)
+    >>> path = OUBridge(sigma=1e-6, rate=2.0)
+    >>> path.sample(pair, 0.5, torch.Generator().manual_seed(0)).round(decimals=3)
+    tensor([[1.2960]])
+    """
+
+    sigma: float = 1.0
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < math.inf:
+            raise InputError(f"an Ornstein-Uhlenbeck bridge needs sigma > 0, not {self.sigma}")
+        if not 0 < self.rate <= _FASTEST:
+            raise InputError(
+                f"the rate of an Ornstein-Uhlenbeck bridge lies in (0, {_FASTEST:g}], not "
+                f"{self.rate}: without a rate it is processes.Bridge"
+            )
+
+    def span(self, r: Time) -> Any:
+        """`sinh(rate r) / rate`."""
+        product = self.rate * r
+        return (product.sinh() if isinstance(product, Tensor) else math.sinh(product)) / self.rate
+
+    def slope(self, r: Time) -> Any:
+        """`cosh(rate r)`."""
+        product = self.rate * r
+        return product.cosh() if isinstance(product, Tensor) else math.cosh(product)
+
+    def decay(self, r: Time) -> Any:
+        """`exp(-rate r)`."""
+        product = -self.rate * r
+        return product.exp() if isinstance(product, Tensor) else math.exp(product)
 
 
 class Interpolant(_Path):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward._shapes import like
-from pushforward.processes import Bridge, Interpolant
+from pushforward.processes import Bridge, Interpolant, OUBridge, Reference
 from pushforward.protocols import Model, Time
 
 __all__ = ["PairWorld"]
@@ -24,7 +24,9 @@ class PairWorld:
     Everything is jointly Gaussian, so both predictions are linear. The entropic optimal coupling
     for the Brownian reference of diffusion `sigma` has, in each dimension, the covariance
     `(sqrt(4 + sigma^4) - sigma^2) / 2` (Bojilov & Galichon 2016; De Bortoli et al. 2021): the
-    Schrödinger bridge is this world with that covariance.
+    Schrödinger bridge is this world with that covariance. For an Ornstein-Uhlenbeck reference,
+    whose end keeps the part `d` of its start and has the variance `v`, it is the root `c` of
+    `c / (1 - c^2) = d / v`, since a plan has the interaction of its reference.
 
     >>> round(PairWorld.schroedinger(sigma=1.0).covariance, 4)
     0.618
@@ -37,10 +39,18 @@ class PairWorld:
 
     @classmethod
     def schroedinger(
-        cls, sigma: float, mean_0: float = 0.0, mean_1: float = 0.0, dim: int = 1
+        cls,
+        sigma: float,
+        mean_0: float = 0.0,
+        mean_1: float = 0.0,
+        dim: int = 1,
+        rate: float = 0.0,
     ) -> PairWorld:
-        """The pair coupled by the Schrödinger bridge."""
-        covariance = 0.5 * (math.sqrt(4 + sigma**4) - sigma**2)
+        """The pair coupled by the Schrödinger bridge; a `rate` is that of the reference."""
+        reference: Reference = OUBridge(sigma, rate) if rate else Bridge(sigma)
+        ratio = 2 * reference.decay(1.0) / reference.end_variance(1.0)
+        # (sqrt(1 + ratio^2) - 1) / ratio, without a difference of nearly equal numbers.
+        covariance = ratio / (math.sqrt(1 + ratio**2) + 1)
         return cls(mean_0, mean_1, covariance, dim)
 
     def sample(
@@ -52,14 +62,14 @@ class PairWorld:
         rest = math.sqrt(1 - self.covariance**2)
         return self.mean_0 + first, self.mean_1 + self.covariance * first + rest * second
 
-    def moments(self, process: Bridge | Interpolant, t: float) -> tuple[float, float]:
+    def moments(self, process: Reference | Interpolant, t: float) -> tuple[float, float]:
         """The exact mean and variance of `x_t`, per dimension."""
         k = process.ends(t)
         a, b, gamma = float(k.a), float(k.b), float(k.gamma)
         variance = a**2 + b**2 + 2 * a * b * self.covariance + gamma**2
         return a * self.mean_0 + b * self.mean_1, variance
 
-    def model(self, process: Bridge | Interpolant) -> Model:
+    def model(self, process: Reference | Interpolant) -> Model:
         """`(E[x_0 | x_t], E[x_1 | x_t])`."""
 
         def ends(x_t: Tensor, t: Time, c: Any = None) -> tuple[Tensor, Tensor]:
