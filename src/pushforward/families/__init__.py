@@ -18,6 +18,7 @@ from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
 from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
+from pushforward.families.two_ended import TwoEnded
 from pushforward.families.vae import VAE
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ProbabilisticPCA",
     "ScoreModel",
     "Trajectory",
+    "TwoEnded",
     "VAE",
     "load",
 ]

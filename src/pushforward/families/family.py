@@ -76,6 +76,12 @@ class Family(nn.Module):
         """
         self._units(x).fit(x)
 
+    def start_from(self, source: Tensor) -> None:
+        """Take note of the training data of a source `(N, *event)`, first of all; often nothing.
+
+        Only for a model that maps one law to another, and not called where it starts from noise.
+        """
+
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
         """An untrained model that fits some data, a `pushforward.data.Data`.

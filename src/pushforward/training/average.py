@@ -28,6 +28,7 @@ class Average:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._weights = _weights(self.model), _weights(model)
         self._buffers = list(self.model.buffers()), list(model.buffers())
+        self._versions = [buffer._version for buffer in self._buffers[1]]
         self._kept: list[Tensor] = []
         self.keep()
 
@@ -38,8 +39,11 @@ class Average:
         # One kernel for all tensors of a kind: a loop over them costs more than a small step.
         if self._weights[0]:
             torch._foreach_lerp_(*self._weights, 1 - decay)
-        if self._buffers[0]:
-            torch._foreach_copy_(*self._buffers)
+        # Most buffers never change, and data among them may be large.
+        for k, (ours, theirs) in enumerate(zip(*self._buffers, strict=True)):
+            if theirs._version != self._versions[k]:
+                self._versions[k] = theirs._version
+                ours.copy_(theirs)
 
     @torch.no_grad()
     def keep(self) -> None:

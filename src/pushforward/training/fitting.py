@@ -100,6 +100,8 @@ def fit(
         )
     shared: Any = model
     with private(fabric.device):
+        if start_data is not None:
+            shared.start_from(start_data.x)
         if settings.standardize:
             shared.standardize(train.x)
         model.to(fabric.device).train()
