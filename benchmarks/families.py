@@ -32,8 +32,8 @@ from pushforward.report import compare
 PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
 SEEDS = (0, 1, 2, 3, 4)
 POINTS = 5000
-HELD_OUT = 2000
-SAMPLES = 2000
+HELD_OUT = 1000
+SAMPLES = 1000
 SHOWN = ("NLL", "sliced W2", "MMD²", "classifier accuracy", "precision", "recall")
 SHOWN_DIGITS = ("bits per dimension", *SHOWN[1:], "memorization")
 
