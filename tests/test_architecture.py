@@ -29,7 +29,7 @@ FLOORS = (
     ("F2", ("mcmc", "ot")),
     ("F2", ("distributions", "discrepancies", "score_matching")),
     ("F3", ("energy_training",)),
-    ("F3", ("dynamics", "metrics")),
+    ("F3", ("couplings", "dynamics", "metrics")),
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
     ("F5", ("samplers", "weightings", "latent")),

@@ -44,6 +44,7 @@ __all__ = [
     "compare",
     "compression",
     "configurable",
+    "couplings",
     "data",
     "describe",
     "discrepancies",
@@ -81,6 +82,7 @@ __all__ = [
 if TYPE_CHECKING:
     from pushforward import (
         compression,
+        couplings,
         data,
         discrepancies,
         distributions,

@@ -34,6 +34,10 @@ AXES: dict[str, tuple[str, ...]] = {
         "bridge",
         "ou-bridge",
         "interpolant",
+        "linear",
+        "trigonometric",
+        "scheduled",
+        "one-sided",
         "product",
     ),
     "samplers": (

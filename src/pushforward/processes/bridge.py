@@ -19,7 +19,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Time
 from pushforward.spaces import Euclidean
 
-__all__ = ["Bridge", "Ends", "Interpolant", "OUBridge", "Reference", "Weights"]
+__all__ = ["Bridge", "Ends", "Interpolant", "OUBridge", "Path", "Reference", "Weights"]
 
 _FASTEST = 20.0
 """Faster, a path forgets its start, and hyperbolic functions outgrow float32."""
@@ -39,7 +39,7 @@ class Ends(NamedTuple):
     g2: Any
 
 
-class _Path(ABC):
+class Path(ABC):
     r"""`x_t = a_t x_0 + b_t x_1 + gamma_t noise` for a coupled pair `(x_0, x_1)`.
 
     The prediction is the pair of conditional expectations `(E[x_0 | x_t], E[x_1 | x_t])`, from
@@ -97,7 +97,7 @@ class Weights(NamedTuple):
     std: Any
 
 
-class Reference(_Path):
+class Reference(Path):
     r"""The bridges of a linear reference `dx = -rate x dt + sigma dW` on `[0, 1]`.
 
     With the `span` `S(r)` of a stretch of time, `r` without a rate and `sinh(rate r) / rate` with
@@ -240,7 +240,7 @@ class OUBridge(Reference):
         return product.exp() if isinstance(product, Tensor) else math.exp(product)
 
 
-class Interpolant(_Path):
+class Interpolant(Path):
     """A stochastic interpolant with any three functions of time.
 
     Args:

@@ -1,0 +1,319 @@
+"""Couplings: which state of a source goes with which state of the target.
+
+All of them join sets of equal size one to one, no state twice and none left out, by returning an
+order: row `order[k]` of the source goes with row `k` of the target. States are not touched.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward import ot
+from pushforward._random import resolve
+from pushforward.config import configurable, named
+from pushforward.errors import InputError
+
+__all__ = [
+    "NAMES",
+    "Conditional",
+    "Coupling",
+    "Exact",
+    "Independent",
+    "Sinkhorn",
+    "Whole",
+]
+
+_SHARPNESS = 0.05
+"""The strength of the entropy over the mean cost, where none is asked for."""
+
+
+class Coupling(ABC):
+    """A rule that joins the rows of two sets of equal size."""
+
+    def __call__(
+        self,
+        source: Tensor,
+        target: Tensor,
+        c: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The order `(n,)` in which rows of the source `(n, *event)` join those of the target.
+
+        `c` are labels or contexts of the target, one a row. Random choices follow the seed or the
+        `generator`, one of the CPU. Raises `InputError` for sets of different sizes or events,
+        fewer than two rows, or numbers that are not finite.
+
+        >>> x = torch.tensor([[0.0], [5.0], [9.0]])
+        >>> Exact()(x, torch.tensor([[8.0], [1.0], [4.0]]))
+        tensor([2, 0, 1])
+        """
+        left, right = ot.checks.pair(source.detach(), target.detach())
+        if len(left) != len(right):
+            raise InputError(
+                f"{len(left)} rows of the source and {len(right)} of the target: a coupling joins "
+                "as many with as many"
+            )
+        if c is not None and len(c) != len(right):
+            raise InputError(f"{len(right)} rows of the target have {len(c)} labels or contexts")
+        order = self.join(left.cpu(), right.cpu(), c, resolve(seed, generator))
+        return order.to(target.device)
+
+    @abstractmethod
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """The order for sets `(n, d)` that have been checked, at least two rows, on the CPU."""
+
+
+@configurable
+@dataclass(frozen=True)
+class Independent(Coupling):
+    """Row by row, as they come: independent if the rows are in random orders."""
+
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """No change."""
+        return torch.arange(len(target))
+
+
+@configurable
+@dataclass(frozen=True)
+class Exact(Coupling):
+    """The least sum of squared distances, exactly (Pooladian et al. 2023; Tong et al. 2024).
+
+    Of a batch, not of the laws: the bias of minibatches falls with their size. It joins what is
+    near whatever the labels, and so breaks the law of the target given `c`: see `Conditional`.
+    """
+
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """The optimal assignment."""
+        return ot.assignment(target, source)
+
+
+@configurable
+@dataclass(frozen=True)
+class Sinkhorn(Coupling):
+    r"""A random one-to-one coupling with chances proportional to `exp(-cost / epsilon)`.
+
+    The static Schrödinger bridge of two sets of points that are each used once (Harchaoui, Liu &
+    Pal 2020), whose chance that `i` meets `j` tends to the entropic plan. Drawn row by row from the
+    plan by `ot.sinkhorn`, without those taken, and then brought nearer to its law by swaps
+    (Metropolis), since rows drawn late have little choice.
+
+    Args:
+        epsilon: the strength of the entropy, in squared units of the states; `2 sigma^2` gives the
+            coupling of the Brownian bridge of diffusion `sigma`. By default 0.05 times the mean
+            cost.
+        sweeps: how often every row is offered a swap.
+
+    Raises `InputError` for an epsilon that is not positive, or fewer than no sweeps.
+
+    >>> x = torch.linspace(0, 9, 10)[:, None]
+    >>> sorted(Sinkhorn(epsilon=1.0)(x, x + 1, seed=0).tolist()) == list(range(10))
+    True
+    """
+
+    epsilon: float | None = None
+    sweeps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.epsilon is not None and not 0 < self.epsilon < math.inf:
+            raise InputError(f"epsilon is positive, not {self.epsilon}")
+        if isinstance(self.sweeps, bool) or not isinstance(self.sweeps, int) or self.sweeps < 0:
+            raise InputError(f"sweeps is a whole number, not {self.sweeps!r}")
+
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """A draw."""
+        epsilon = self.epsilon
+        if epsilon is None:
+            epsilon = _SHARPNESS * ot.mean_cost(target, source)
+            if epsilon == 0:
+                return torch.arange(len(target))
+        plan = ot.sinkhorn(target, source, epsilon, tolerance=1e-2)
+        # Potentials of a row or of a column change no ratio of two permutations' chances.
+        logs = plan.table.exponents(slice(None), plan.f, plan.g, epsilon).double()
+        order = _drawn(logs.exp().numpy(), generator)
+        return torch.from_numpy(_swapped(order, logs.numpy(), self.sweeps, generator))
+
+
+@configurable
+@dataclass(frozen=True)
+class Conditional(Coupling):
+    r"""Another coupling that leaves the law of the source the same under every `c`.
+
+    A row of the source belongs to the `c` of the row that it comes with, which says nothing about
+    it. Among equal labels rows are then exchanged freely. For contexts, vectors of numbers, their
+    squared distance is added to the cost, `weight^2` times as large on average as the distance of
+    states, so that rows meet others of nearly the same context (Kerrigan, Migliorini & Smyth 2024;
+    Chemseddine et al. 2024). Without it what is joined with a label is what lies near it, and a
+    model started from the whole source gives a wrong law of the target given `c`.
+
+    Args:
+        coupling: what joins the rows, a name or a coupling.
+        weight: how strongly contexts keep apart; labels always do.
+
+    >>> source, target = torch.tensor([[0.0], [9.0], [1.0], [8.0]]), torch.zeros(4, 1)
+    >>> Conditional()(source, target, torch.tensor([0, 1, 0, 1])).tolist() in (
+    ...     [0, 1, 2, 3], [2, 1, 0, 3], [0, 3, 2, 1], [2, 3, 0, 1])
+    True
+    """
+
+    coupling: str | Coupling = field(default_factory=Exact)
+    weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise InputError(f"the weight of contexts is at least zero, not {self.weight}")
+        object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
+        if isinstance(self.coupling, Conditional | Whole):
+            raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
+
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """The order within each label, or among near contexts."""
+        assert isinstance(self.coupling, Coupling)
+        if c is None:
+            return self.coupling.join(source, target, None, generator)
+        c = c.cpu()
+        if c.is_floating_point():
+            contexts = c.flatten(1).to(target)
+            spread = ot.mean_cost(contexts, contexts)
+            factor = ot.mean_cost(target, source) / spread if spread > 0 else 0.0
+            told = self.weight * math.sqrt(factor) * contexts
+            sides = torch.cat([source, told], 1), torch.cat([target, told], 1)
+            return self.coupling.join(*sides, None, generator)
+        order = torch.arange(len(target))
+        for label in c.unique():
+            rows = (c == label).nonzero()[:, 0]
+            if len(rows) > 1:
+                inside = self.coupling.join(source[rows], target[rows], None, generator)
+                order[rows] = rows[inside]
+        return order
+
+
+@configurable
+@dataclass(frozen=True)
+class Whole(Coupling):
+    """Another coupling of the whole training sets, once, before the training.
+
+    No bias of small batches, but every row of the target always meets the same one of the source.
+    Sets of more rows than `block` are cut at random into as few blocks as need be, each joined by
+    itself.
+
+    Args:
+        coupling: what joins the rows, a name or a coupling.
+        block: the largest number of rows that are joined at once; time and memory of an exact plan
+            grow with its cube and its square.
+    """
+
+    coupling: str | Coupling = field(default_factory=Exact)
+    block: int = 4096
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
+        if isinstance(self.coupling, Whole):
+            raise InputError("the coupling of whole sets is a coupling of batches, not another one")
+        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 2:
+            raise InputError(f"a block has at least two rows, not {self.block!r}")
+
+    def join(
+        self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """The order, block by block."""
+        assert isinstance(self.coupling, Coupling)
+        n = len(target)
+        first, second = (torch.randperm(n, generator=generator) for _ in range(2))
+        order = torch.empty(n, dtype=torch.long)
+        for rows, others in zip(
+            first.tensor_split(-(-n // self.block)),
+            second.tensor_split(-(-n // self.block)),
+            strict=True,
+        ):
+            told = None if c is None else c[rows.to(c.device)]
+            order[rows] = others[self.coupling.join(source[others], target[rows], told, generator)]
+        return order
+
+    def pair(
+        self, source: Tensor, target: Tensor, c: Tensor | None = None, *, seed: int = 0
+    ) -> Tensor:
+        """For each row of the target `(N, *event)` the row `(N,)` of a source of any size.
+
+        Rows of a smaller source are used again, as often as each other up to one; of a larger one
+        some are left out, at random.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        passes = -(-len(target) // len(source)) if len(source) else 0
+        chosen = [torch.randperm(len(source), generator=generator) for _ in range(passes)]
+        rows = torch.cat(chosen)[: len(target)] if chosen else torch.empty(0, dtype=torch.long)
+        picked = source[rows.to(source.device)]
+        return rows[self(picked, target, c, generator=generator).cpu()]
+
+
+def _drawn(plan: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """One column for each row, in a random order of the rows, with the chances that are left."""
+    n = len(plan)
+    order, free = np.empty(n, dtype=np.int64), np.ones(n)
+    rows = torch.randperm(n, generator=generator).numpy()
+    chances = torch.rand(n, generator=generator, dtype=torch.float64).numpy()
+    for row, chance in zip(rows, chances, strict=True):
+        mass = np.cumsum(plan[row] * free)
+        if mass[-1] <= 1e-300:  # all that it could have met are taken
+            mass = np.cumsum(free)
+        column = int(np.searchsorted(mass, chance * mass[-1], side="right"))
+        column = min(column, n - 1)
+        if free[column] == 0:  # rounding at the end of the last free stretch
+            column = int(np.flatnonzero(free)[-1])
+        order[row], free[column] = column, 0.0
+    return order
+
+
+def _swapped(
+    order: np.ndarray, logs: np.ndarray, sweeps: int, generator: torch.Generator
+) -> np.ndarray:
+    """A permutation after Metropolis swaps of disjoint pairs of rows, whose law is `exp(logs)`."""
+    n = len(order)
+    half = n // 2
+    for _ in range(sweeps):
+        rows = torch.randperm(n, generator=generator).numpy()
+        i, j = rows[:half], rows[half : 2 * half]
+        here, there = order[i], order[j]
+        gain = logs[i, there] + logs[j, here] - logs[i, here] - logs[j, there]
+        chance = torch.rand(half, generator=generator, dtype=torch.float64).numpy()
+        taken = np.log(chance) < gain
+        order[i], order[j] = np.where(taken, there, here), np.where(taken, here, there)
+    return order
+
+
+NAMES: dict[str, type[Coupling]] = {
+    "independent": Independent,
+    "ot": Exact,
+    "sinkhorn": Sinkhorn,
+    "conditional": Conditional,
+    "whole": Whole,
+}
+
+
+def resolve_coupling(coupling: str | Coupling) -> Coupling:
+    """A coupling from its short name, or the coupling itself. Raises `InputError` otherwise.
+
+    >>> resolve_coupling("ot")
+    Exact()
+    """
+    found = named(coupling, NAMES, "coupling")
+    if not isinstance(found, Coupling):
+        raise InputError(f"a coupling is one of couplings, or a name of one, not {found!r}")
+    return found

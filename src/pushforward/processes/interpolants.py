@@ -1,0 +1,138 @@
+r"""Named interpolants: curves `a_t x_0 + b_t x_1` between two laws, with latent noise or without.
+
+The latent noise of all of them is that of a Brownian bridge, `gamma_t = sigma sqrt(t (1 - t))`;
+`sigma = sqrt(2)` is the `sqrt(2 t (1 - t))` of Albergo, Boffi & Vanden-Eijnden (2023).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.processes.bridge import Ends, Path
+from pushforward.protocols import Time
+from pushforward.schedules import VP, Schedule
+
+__all__ = ["Linear", "OneSided", "Scheduled", "Trigonometric"]
+
+
+def _check(sigma: float) -> None:
+    if not 0 <= sigma < math.inf:
+        raise InputError(f"latent noise has sigma >= 0, not {sigma}")
+
+
+def _noise(t: Time, sigma: float) -> tuple[Any, Any]:
+    """The standard deviation of the latent noise, and its slope."""
+    if sigma == 0:
+        return 0.0 * t, 0.0 * t
+    root = (t * (1 - t)) ** 0.5
+    # At the very ends the slope is infinite; there the noise is zero and no dynamics exist.
+    if not isinstance(root, Tensor) and root == 0:
+        return root, 0.0
+    return sigma * root, sigma * (1 - 2 * t) / (2 * root)
+
+
+@configurable
+@dataclass(frozen=True)
+class Linear(Path):
+    r"""`x_t = (1 - t) x_0 + t x_1`: straight lines (Liu et al. 2023; Lipman et al. 2023).
+
+    With `sigma` it is the Brownian bridge.
+
+    >>> Linear().ends(0.25)[:2]
+    (0.75, 0.25)
+    """
+
+    sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.sigma)
+
+    def ends(self, t: Time) -> Ends:
+        """The line at time `t`."""
+        one = t**0
+        gamma, slope = _noise(t, self.sigma)
+        return Ends(1 - t, t, gamma, -one, one, slope, one * self.sigma**2)
+
+
+@configurable
+@dataclass(frozen=True)
+class Trigonometric(Path):
+    r"""`a = cos(pi t / 2)`, `b = sin(pi t / 2)`: the variance stays that of uncorrelated ends
+    (Albergo & Vanden-Eijnden 2023).
+
+    >>> [round(w, 3) for w in Trigonometric().ends(0.5)[:2]]
+    [0.707, 0.707]
+    """
+
+    sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.sigma)
+
+    def ends(self, t: Time) -> Ends:
+        """The arc at time `t`."""
+        turn = 0.5 * math.pi
+        angle = turn * t
+        a: Any = angle.cos() if isinstance(angle, Tensor) else math.cos(angle)
+        b: Any = angle.sin() if isinstance(angle, Tensor) else math.sin(angle)
+        gamma, slope = _noise(t, self.sigma)
+        return Ends(a, b, gamma, -turn * b, turn * a, slope, t**0 * self.sigma**2)
+
+
+@configurable
+@dataclass(frozen=True)
+class Scheduled(Path):
+    r"""The path of a diffusion with the source in the place of its noise: `a_t = sigma_{1-t}`,
+    `b_t = alpha_{1-t}` of a `schedule`, by default a variance preserving one.
+
+    A schedule that leaves a little of the data at its end leaves as much of the target at `t = 0`:
+    `VP()` has `b_0 = 0.007`.
+
+    >>> [round(w, 3) for w in Scheduled().ends(0.5)[:2]]
+    [0.96, 0.281]
+    """
+
+    schedule: Schedule = field(default_factory=VP)
+    sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.sigma)
+
+    def ends(self, t: Time) -> Ends:
+        """The schedule at time `1 - t`."""
+        k = self.schedule.at(1 - t)
+        gamma, slope = _noise(t, self.sigma)
+        return Ends(k.sigma, k.alpha, gamma, -k.d_sigma, -k.d_alpha, slope, t**0 * self.sigma**2)
+
+
+@configurable
+@dataclass(frozen=True)
+class OneSided(Path):
+    r"""`x_t = (1 - t) noise + t x_1`, whose source is the latent noise itself, standard normal.
+
+    The one-sided interpolant (Albergo, Boffi & Vanden-Eijnden 2023, section 3.2): unlike a line
+    from a source it has a score, and so any level of diffusion. There is no `x_0` in it.
+
+    Args:
+        epsilon: the squared diffusion that `churn = 1` adds is `2 epsilon (1 - t)`.
+
+    >>> OneSided().ends(0.25)[:3]
+    (0.0, 0.25, 0.75)
+    """
+
+    epsilon: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon < math.inf:
+            raise InputError(f"epsilon is at least zero, not {self.epsilon}")
+
+    def ends(self, t: Time) -> Ends:
+        """The path at time `t`."""
+        one = t**0
+        return Ends(one * 0.0, t, 1 - t, one * 0.0, one, -one, 2 * self.epsilon * (1 - t))
