@@ -1,4 +1,4 @@
-"""Discrepancies of laws that a critic estimates from samples, and what keeps critics smooth."""
+"""Discrepancies of laws estimated from samples, by critics mostly, and what keeps these smooth."""
 
 from pushforward.discrepancies.discrepancy import Critic, Discrepancy
 from pushforward.discrepancies.f_divergence import (
@@ -11,7 +11,7 @@ from pushforward.discrepancies.f_divergence import (
     SquaredHellinger,
     TotalVariation,
 )
-from pushforward.discrepancies.integral import MMD, EnergyDistance, Wasserstein
+from pushforward.discrepancies.integral import MMD, EnergyDistance, LearnedMMD, Wasserstein
 from pushforward.discrepancies.regularizers import (
     R1,
     GradientPenalty,
@@ -19,6 +19,7 @@ from pushforward.discrepancies.regularizers import (
     SpectralNorm,
     WeightClipping,
 )
+from pushforward.discrepancies.transport import Sinkhorn
 
 __all__ = [
     "KL",
@@ -33,9 +34,11 @@ __all__ = [
     "FDivergence",
     "GradientPenalty",
     "JensenShannon",
+    "LearnedMMD",
     "Pearson",
     "Regularizer",
     "ReverseKL",
+    "Sinkhorn",
     "SpectralNorm",
     "SquaredHellinger",
     "TotalVariation",
@@ -53,7 +56,9 @@ NAMES: dict[str, type] = {
     "alpha": Alpha,
     "wasserstein": Wasserstein,
     "mmd": MMD,
+    "learned-mmd": LearnedMMD,
     "energy": EnergyDistance,
+    "sinkhorn": Sinkhorn,
 }
 
 REGULARIZERS: dict[str, type] = {

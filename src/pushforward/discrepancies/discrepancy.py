@@ -32,3 +32,10 @@ class Discrepancy(Protocol):
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """What the generator minimizes, `(B,)`."""
+
+    def witness(self, values: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """The function `(B,)` of a state whose means are compared, from the critic's values there.
+
+        Its slope is what a penalty bounds: that of a critic of one output, or of what a kernel
+        makes of features.
+        """

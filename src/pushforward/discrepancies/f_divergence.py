@@ -83,6 +83,10 @@ class FDivergence(ABC):
         fake = fake[:, 0]
         return -self._at_fake(fake) if self.generator == "minimax" else -self.activation(fake)
 
+    def witness(self, values: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """The critic's number, before it is brought to where the conjugate is finite."""
+        return values[:, 0]
+
     def _at_fake(self, v: Tensor) -> Tensor:
         return self.conjugate(self.activation(v))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["MMD", "EnergyDistance", "Wasserstein"]
+__all__ = ["MMD", "EnergyDistance", "LearnedMMD", "Wasserstein"]
 
 
 @configurable
@@ -35,6 +35,10 @@ class Wasserstein:
         """The difference, of which it changes one part."""
         return -fake[:, 0]
 
+    def witness(self, values: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """The function `h`."""
+        return values[:, 0]
+
 
 class _Kernel:
     """Twice the same: the generator makes small what the critic's features make large."""
@@ -57,6 +61,12 @@ class _Kernel:
         # A state and itself are no pair of independent ones.
         off = [(k.sum(1) - k.diagonal()) / (n - 1) for k in within]
         return off[0] + off[1] - 2 * self.kernel(_distances(x, y)).mean(1)
+
+    def witness(self, values: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """The mean kernel with data minus that with samples (Gretton et al. 2012)."""
+        values, real, fake = values.flatten(1), real.flatten(1), fake.flatten(1)
+        to_real, to_fake = (self.kernel(_distances(values, z)).mean(1) for z in (real, fake))
+        return to_real - to_fake
 
     def kernel(self, distances: Tensor) -> Tensor:
         """A function of distances `(n, m)`."""
@@ -102,6 +112,28 @@ class MMD(_Kernel):
             else:
                 parts += [(1 + scaled / a) ** -a for a in (0.2, 0.5, 1.0, 2.0, 5.0)]
         return sum(parts[1:], parts[0]) / len(parts)
+
+
+@configurable
+@dataclass(frozen=True)
+class LearnedMMD(MMD):
+    """MMD of a critic's features, which is what a kernel is learned by (Li et al. 2017).
+
+    With rational quadratic kernels and the slope of the witness bounded it is the MMD-GAN of
+    Binkowski et al. (2018); a `GAN` made by `for_data` bounds it so.
+
+    >>> LearnedMMD().outputs
+    16
+    """
+
+    shape: str = "rational-quadratic"
+    widths: tuple[float, ...] = (1.0,)
+    outputs: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.outputs < 1:
+            raise InputError(f"a learned kernel has features, not {self.outputs}: take MMD")
 
 
 @configurable

@@ -128,7 +128,7 @@ class SpectralNorm(_Nothing):
 
 
 def _slope(critic: Critic, x: Tensor, c: Any) -> Tensor:
-    """The norm of the gradient of the critic's sum of outputs at states, `(B,)`."""
+    """The norm of the gradient at states, `(B,)`, of a critic or of the witness made of it."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(critic(x, c).sum(), x, create_graph=True)

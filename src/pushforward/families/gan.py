@@ -101,7 +101,7 @@ class GAN(Family):
 
         `options` are `width` (256 by default) and `depth` (3) of both, and those of the
         constructor. The defaults follow the discrepancy: five steps of the critic and a gradient
-        penalty for `wasserstein`.
+        penalty for `wasserstein` and `learned-mmd`.
         """
         width, depth = options.pop("width", 256), options.pop("depth", 3)
         told = condition(data, labels)
@@ -110,7 +110,7 @@ class GAN(Family):
         discrepancy: Any = named(
             options.pop("discrepancy", "jensen-shannon"), discrepancies.NAMES, "discrepancy"
         )
-        if isinstance(discrepancy, discrepancies.Wasserstein):
+        if isinstance(discrepancy, discrepancies.Wasserstein | discrepancies.LearnedMMD):
             options = {"regularizer": "gradient-penalty", "critic_steps": 5} | options
         critic = None
         if discrepancy.outputs:
@@ -183,10 +183,15 @@ class GAN(Family):
     def _critic_loss(
         self, real: Tensor, fake: Tensor, context: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
-        total = self.discrepancy.critic_loss(self._seen(real, context), self._seen(fake, context))
+        seen = self._seen(real, context), self._seen(fake, context)
+        total = self.discrepancy.critic_loss(*seen)
         if self.regularizer is None:
             return total
-        more = self.regularizer.penalty(self._seen, real, fake, context, generator)
+
+        def witness(x: Tensor, c: Any = None) -> Tensor:
+            return self.discrepancy.witness(self._seen(x, c), *seen)
+
+        more = self.regularizer.penalty(witness, real, fake, context, generator)
         return total if more is None else total + more
 
     # -- sampling -------------------------------------------------------------------------------
