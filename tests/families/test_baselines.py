@@ -98,24 +98,6 @@ def test_a_saved_baseline_is_loaded_again(family, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("family", ALL)
-@pytest.mark.parametrize(
-    "x",
-    [
-        torch.ones(30, 2),
-        torch.tensor([[1.0, 2.0]]).repeat(30, 1) * torch.arange(30).remainder(2).unsqueeze(1),
-        torch.linspace(0, 1, 30).unsqueeze(1),
-        torch.linspace(0, 1, 60, dtype=torch.float64).reshape(30, 2),
-        torch.tensor([[0.0], [1.0]]),
-    ],
-    ids=["constant", "duplicates", "1-d", "float64", "two points"],
-)
-def test_small_and_degenerate_data(family, x: Tensor) -> None:
-    model = fitted(family(), x, holdout=0.0)
-    assert model.sample(4, seed=0).isfinite().all()
-    assert model.log_prob(x[:1]).value.isfinite().all()
-
-
-@pytest.mark.parametrize("family", ALL)
 def test_what_a_baseline_refuses(family) -> None:
     with pytest.raises(InputError, match="not been fitted"):
         family(event_shape=(2,)).sample(3)

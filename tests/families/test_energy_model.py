@@ -312,20 +312,15 @@ def test_a_model_that_has_not_learned_says_so() -> None:
     assert "higher than that of the data" in told[0]
 
 
-@pytest.mark.parametrize("training", ["cd", "pcd", "nce", "denoising"])
-@pytest.mark.parametrize(
-    "x",
-    [
-        torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [4.0, 5.0]]),
-        torch.ones(6, 2),
-        torch.randn(4, 1, generator=torch.Generator().manual_seed(0)),
-        torch.randn(4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
-    ],
-    ids=["constant feature", "duplicates", "one dimension", "float64"],
-)
-def test_awkward_data(training: str, x) -> None:
+@pytest.mark.parametrize("training", ["cd", "pcd", "denoising"])
+def test_every_training_survives_awkward_data(training: str) -> None:
+    """A constant feature, rows twice, double precision and a batch of one, all at once.
+
+    The default training meets each alone, in the contract of all families.
+    """
+    x = torch.tensor([[1.0, 5.0], [2.0, 5.0], [2.0, 5.0], [4.0, 5.0]], dtype=torch.float64)
     torch.manual_seed(0)
-    model = _model(x.shape[1], training)
+    model = _model(2, training)
     pf.fit(model, x, steps=3, batch_size=1, holdout=0.0, progress=False)
     model.eval()
     assert model.loss(x[:1], generator=_seed()).isfinite().all()
@@ -333,12 +328,7 @@ def test_awkward_data(training: str, x) -> None:
         warnings.simplefilter("ignore")
         model.estimate_log_z(32, 10, seed=0)
         assert model.log_prob(x).value.isfinite().all()
-        assert model.sample(1, steps=3, seed=0).shape == (1, x.shape[1])
-
-
-def test_one_data_point_is_refused() -> None:
-    with pytest.raises(InputError, match="one data point"):
-        pf.fit(_model(2), torch.ones(1, 2), steps=1, holdout=0.0, progress=False)
+        assert model.sample(1, steps=3, seed=0).shape == (1, 2)
 
 
 def test_double_precision() -> None:

@@ -344,20 +344,20 @@ class VAE(Family):
         active = int(self.active_units(x[:2000]).sum()) if len(x) > 1 else self.latent
         if active == 0:
             found.append(
-                "posterior collapse: no latent depends on the data, and the decoder ignores them "
-                "all: lower beta, give free_bits, or take a smaller deviation of the decoder"
+                "Posterior collapse: no latent depends on the data, and the decoder ignores them "
+                "all: lower beta, give free_bits, or take a smaller deviation of the decoder."
             )
         elif 2 * active < self.latent:
             found.append(
-                f"only {active} of {self.latent} latents depend on the data: fewer would do, or "
-                "give free_bits"
+                f"Only {active} of {self.latent} latents depend on the data: fewer would do, or "
+                "give free_bits."
             )
         narrow = self.decoder.narrowest()
         if narrow is not None:
             found.append(
-                f"the decoder's deviation has shrunk to its floor, {narrow:g}: a constant or "
+                f"The decoder's deviation has shrunk to its floor, {narrow:g}: a constant or "
                 "repeated feature makes the likelihood grow without bound, and log-densities mean "
-                "little"
+                "little."
             )
         return found
 
