@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Diffusion": "families",
     "EnergyModel": "families",
+    "FlowMatching": "families",
     "GAN": "families",
     "LogProb": "estimates",
     "NormalizingFlow": "families",
@@ -33,6 +34,7 @@ _HOMES = {
 __all__ = [
     "Diffusion",
     "EnergyModel",
+    "FlowMatching",
     "GAN",
     "LogProb",
     "NormalizingFlow",
@@ -118,6 +120,7 @@ if TYPE_CHECKING:
         VAE,
         Diffusion,
         EnergyModel,
+        FlowMatching,
         NormalizingFlow,
         PosteriorVariance,
         ScoreModel,

@@ -13,6 +13,7 @@ from pushforward.families.diffusion import Diffusion
 from pushforward.families.energy_model import EnergyModel
 from pushforward.families.family import Family
 from pushforward.families.gan import GAN
+from pushforward.families.matching import FlowMatching
 from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
@@ -25,6 +26,7 @@ __all__ = [
     "Denoiser",
     "Diffusion",
     "EnergyModel",
+    "FlowMatching",
     "GAN",
     "GaussianMixtureModel",
     "KernelDensity",
@@ -42,6 +44,7 @@ __all__ = [
 
 NAMES: dict[str, type[Family]] = {
     "diffusion": Diffusion,
+    "matching": FlowMatching,
     "score": ScoreModel,
     "vae": VAE,
     "flow": NormalizingFlow,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
@@ -23,7 +22,6 @@ from pushforward.families.denoiser import Denoiser
 from pushforward.families.noising import Noising
 from pushforward.families.trajectory import Moment, Trajectory
 from pushforward.guidance import ClassifierFree, given
-from pushforward.guidance.classifier_free import NULL_LABEL
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian
 from pushforward.protocols import Model, Sampler, State, Transport
@@ -144,7 +142,7 @@ class Diffusion(Noising):
         t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
         c = self._context(c, len(z))
         if self.training:
-            c = self._hidden(c, generator)
+            c = network.hidden(self.denoiser.net, c, self.label_dropout, generator)
         x_t = self.process.sample(z, t, generator)
         if rows != slice(None):
             z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
@@ -326,21 +324,7 @@ class Diffusion(Noising):
 
     def _context(self, c: Any, n: int) -> Tensor | None:
         """What the network is told beside the time, one row per state, checked."""
-        if c is None:
-            return None
-        if self.context_size is not None:
-            return requests.vectors(c, n, self.context_size, self.device)
-        if hasattr(self.denoiser.net, "num_classes"):
-            return requests.labels(c, n, self.num_classes, self.device)
-        return requests.context(c, n, self.device)
-
-    def _hidden(self, c: Tensor | None, generator: torch.Generator | None) -> Tensor | None:
-        """Labels, some of them hidden, which teaches the model without labels too."""
-        if c is None or not self._conditional or self.label_dropout == 0:
-            return c
-        shape = (len(c),) + (1,) * (c.ndim - 1)
-        hidden = torch.rand(shape, generator=generator, device=c.device) < self.label_dropout
-        return torch.where(hidden, NULL_LABEL if self.context_size is None else math.nan, c)
+        return network.context(self.denoiser.net, c, n, self.device)
 
     def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
         units = self._units()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
+from pushforward.families import requests
+from pushforward.guidance.classifier_free import NULL_LABEL
 
-__all__ = ["call", "check"]
+__all__ = ["call", "check", "context", "hidden"]
 
 
 def check(net: Any) -> None:
@@ -49,3 +53,40 @@ def call(net: nn.Module, x: Tensor, t: Tensor, c: Any) -> Tensor:
             "network must return a tensor of the shape it is given"
         )
     return output
+
+
+def context(net: nn.Module, c: Any, n: int, device: torch.device) -> Tensor | None:
+    """What a network is told beside the time, one row for each of `n` states, checked.
+
+    Labels if it has an attribute `num_classes`, vectors if it has a `context_size`, and tensors of
+    any kind if it has neither.
+
+    >>> context(nn.Identity(), None, 3, torch.device("cpu")) is None
+    True
+    """
+    if c is None:
+        return None
+    size = getattr(net, "context_size", None)
+    if size is not None:
+        return requests.vectors(c, n, size, device)
+    if hasattr(net, "num_classes"):
+        return requests.labels(c, n, net.num_classes, device)  # type: ignore[arg-type]
+    return requests.context(c, n, device)
+
+
+def hidden(
+    net: nn.Module, c: Tensor | None, fraction: float, generator: torch.Generator | None
+) -> Tensor | None:
+    """Labels, or contexts, of which a fraction is hidden; a network of its own keeps all.
+
+    A hidden label is -1, a hidden context a row of NaN.
+
+    >>> hidden(nn.Identity(), torch.tensor([1, 2]), 0.5, None)
+    tensor([1, 2])
+    """
+    sizes = [getattr(net, name, None) for name in ("num_classes", "context_size")]
+    if c is None or sizes == [None, None] or fraction == 0:
+        return c
+    shape = (len(c),) + (1,) * (c.ndim - 1)
+    drawn = torch.rand(shape, generator=generator, device=c.device) < fraction
+    return torch.where(drawn, NULL_LABEL if sizes[1] is None else math.nan, c)

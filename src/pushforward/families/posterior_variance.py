@@ -131,7 +131,7 @@ class PosteriorVariance(Family):
         t = model.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
         c = model._context(c, len(z))
         if self.training:
-            c = model._hidden(c, generator)
+            c = network.hidden(model.denoiser.net, c, model.label_dropout, generator)
         x_t = model.process.sample(z, t, generator)
         z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
         with torch.no_grad():

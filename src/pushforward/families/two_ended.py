@@ -52,8 +52,9 @@ class TwoEnded(Family):
             raise InputError(f"source_rows is a whole number, not {source_rows!r}")
         if source_rows and event_shape is None:
             raise InputError(f"{source_rows} rows of a source need an event_shape")
-        shape = (0,) if self._given_shape is None else self._given_shape
-        self.register_buffer("source", torch.zeros(source_rows, *shape))
+        # One and the same shape as long as it is empty, whether the states are known or not.
+        rows = (source_rows, *(self._given_shape or ())) if source_rows else (0,)
+        self.register_buffer("source", torch.zeros(rows))
 
     @abstractmethod
     def _transport(self, context: Tensor | None, towards: End) -> Transport:

@@ -15,6 +15,7 @@ from pushforward.data import Data
 from pushforward.estimates import LogProb
 from pushforward.families import requests
 from pushforward.families.noising import Noising
+from pushforward.families.two_ended import TwoEnded
 from pushforward.metrics import dequantized
 from pushforward.metrics.likelihood import level_width
 
@@ -37,7 +38,7 @@ def held_out_likelihood(
     if model.capabilities.log_prob in ("unnormalized", "none"):
         return None
     # Enough for a report; `logprob` takes its time.
-    asked = {"steps": 32, "probes": 4} if isinstance(model, Noising) else {}
+    asked = {"steps": 32, "probes": 4} if isinstance(model, Noising | TwoEnded) else {}
     return log_density(model, data, points, seed=seed, progress=progress, **asked)
 
 
