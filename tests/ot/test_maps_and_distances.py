@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 from pushforward import ot
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError, InputError, SamplingError
 from pushforward.metrics import sliced_wasserstein as judged
 
 
@@ -47,10 +48,16 @@ def test_assignment_is_the_linear_program() -> None:
 
 
 def test_weighted_plans_are_the_linear_program() -> None:
-    pytest.importorskip("ot")
     x, y, a, b = normal(9, 2, 0), normal(12, 2, 1), simplex(9, 2), simplex(12, 3)
     costs = (x[:, None] - y).square().sum(-1)
     assert float(ot.exact(x, y, a, b).cost) == pytest.approx(program(a, b, costs), abs=1e-9)
+
+
+def test_a_simplex_that_is_cut_short_is_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The package has a function of the module's name.
+    monkeypatch.setattr(sys.modules["pushforward.ot.exact"], "_PIVOTS", 3)
+    with pytest.raises(SamplingError, match="9 and 12 points"):
+        ot.exact(normal(9, 2, 0), normal(12, 2, 1), simplex(9, 2), simplex(12, 3))
 
 
 def test_the_line_is_the_linear_program() -> None:

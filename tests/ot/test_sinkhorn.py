@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import ot as peer
 from pushforward import ot
 from pushforward.errors import InputError
 
@@ -244,7 +245,6 @@ def test_not_converging_is_said() -> None:
 
 
 def test_peers_agree() -> None:
-    peer = pytest.importorskip("ot")
     expected = peer.sinkhorn(A.numpy(), B.numpy(), C.numpy(), 0.3, stopThr=1e-12)
     plan = ot.sinkhorn(X, Y, 0.3, A, B, tolerance=1e-11)
     torch.testing.assert_close(plan.matrix(), torch.from_numpy(expected), atol=1e-10, rtol=0)

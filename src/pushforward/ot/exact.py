@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward._extras import require
-from pushforward.errors import InputError
+from pushforward.errors import InputError, SamplingError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
 
 __all__ = ["ExactPlan", "assignment", "exact"]
+
+_PIVOTS = 100_000_000
+"""Of the network simplex: the solver's own limit ends it early for some thousand points."""
 
 
 class ExactPlan(NamedTuple):
@@ -70,7 +74,8 @@ def exact(
         a, b: weights `(n,)` and `(m,)` that sum to one; equal ones by default.
         cost: a `Cost`, or a function of `(n, d)` and `(m, d)`; squared distances by default.
 
-    Raises `InputError` for bad points or weights, `MissingExtraError` without the solver.
+    Raises `InputError` for bad points or weights, `SamplingError` if the simplex does not end,
+    `MissingExtraError` without the solver.
 
     >>> exact(torch.tensor([0.0, 5.0]), torch.tensor([6.0, 1.0])).cost
     tensor(1.)
@@ -87,7 +92,14 @@ def exact(
         solver = require("ot", extra="ot", purpose="find exact plans of weighted points")
         table = _costs(left, right, cost).detach().to("cpu", torch.float64).numpy()
         masses = (w.detach().to("cpu", torch.float64) for w in (weights_a, weights_b))
-        dense = torch.from_numpy(solver.emd(*((w / w.sum()).numpy() for w in masses), table))
+        parts = [(w / w.sum()).numpy() for w in masses]
+        with warnings.catch_warnings():
+            # What it warns of is an error here.
+            warnings.simplefilter("ignore")
+            found, log = solver.emd(*parts, table, numItermax=_PIVOTS, log=True)
+        if log["warning"] is not None:
+            raise SamplingError(f"no exact plan of {n} and {m} points: {log['warning']}")
+        dense = torch.from_numpy(found)
         source, target = dense.nonzero().to(left.device).unbind(1)
         mass = dense.to(left)[source, target]
     return ExactPlan((mass * _costs(left, right, cost)[source, target]).sum(), source, target, mass)

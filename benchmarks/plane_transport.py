@@ -1,0 +1,300 @@
+"""Maps between laws of the plane: distance to the target and energy of the way, as published.
+
+Four pairs at the scales of the published tables (Tong et al. 2024; Shi et al. 2023), 10,000 points
+to learn from and as many others to judge by, one network for all: three layers of 64 with SELU.
+`W2` is the exact distance between mapped and held-out points; the normalized path energy is
+`|E - W2^2| / W2^2`, with the energy `E` of the ODE and the exact `W2` of the two laws. The floor is
+`W2` between two samples of the target.
+
+    make bench-env
+    .venv-bench/bin/python benchmarks/plane_transport.py --write
+    .venv-bench/bin/python benchmarks/plane_transport.py --seeds 0 --part zero.json
+
+`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
+such files together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.datasets import make_moons, make_s_curve
+from torch import Tensor, nn
+
+import pushforward as pf
+import record
+import timing
+
+SEEDS = (0, 1, 2, 3, 4)
+POINTS, BATCH, STEPS, ODE_STEPS = 10_000, 512, 5_000, 100
+PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
+
+Move = Callable[[Tensor], Tensor]
+"""Carries points of the source `(n, 2)` to the target."""
+
+PUBLISHED: dict[str, dict[str, tuple[str, ...]]] = {
+    "W2": {
+        "[SF]2M, exact": (".275 ± .058", ".726 ± .137", ".124 ± .023", ".128 ± .005"),
+        "OT-CFM": (".303 ± .043", ".601 ± .027", ".130 ± .016", ".144 ± .028"),
+        "CFM": (".373 ± .103", "1.557 ± .407", ".178 ± .014", ".242 ± .141"),
+        "rectified flow": (".421 ± .071", "1.525 ± .330", ".283 ± .045", ".345 ± .079"),
+        "DSBM-IPF": (".315 ± .079", ".812 ± .092", ".140 ± .006", ".140 ± .024"),
+        "DSBM-IMF": (".338 ± .091", ".838 ± .098", ".144 ± .024", ".145 ± .037"),
+        "DSB": (".411 ± .084", ".987 ± .324", ".190 ± .049", ".272 ± .065"),
+    },
+    "normalized path energy": {
+        "[SF]2M, exact": (".016 ± .012", ".045 ± .031", ".053 ± .038", ".034 ± .024"),
+        "OT-CFM": (".031 ± .027", ".015 ± .010", ".083 ± .009", ".027 ± .012"),
+        "CFM": (".202 ± .055", "2.680 ± .292", ".891 ± .120", ".856 ± .031"),
+        "rectified flow": (".044 ± .031", ".203 ± .090", ".130 ± .078", ".099 ± .066"),
+        "DSBM-IPF": (".022 ± .020", ".244 ± .027", ".383 ± .034", ".297 ± .036"),
+        "DSBM-IMF": (".029 ± .017", ".345 ± .049", ".230 ± .028", ".286 ± .033"),
+        "DSB": ("–", "–", "–", "–"),
+    },
+}
+"""Tong et al. 2024, Table 2 (100 steps), in the order of `PAIRS`."""
+
+
+def moons(n: int, seed: int, noise: float) -> Tensor:
+    """Two half circles."""
+    return torch.from_numpy(make_moons(n, noise=noise, random_state=seed)[0]).float()
+
+
+def eight(n: int, g: torch.Generator, radius: float, std: float) -> Tensor:
+    """Eight Gaussians on a circle."""
+    angle = torch.randint(8, (n,), generator=g) * (math.pi / 4)
+    center = radius * torch.stack((angle.cos(), angle.sin()), 1)
+    return center + std * torch.randn(n, 2, generator=g)
+
+
+def laws(pair: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Points of the source and of the target at the published scales."""
+    g = torch.Generator().manual_seed(seed)
+    if pair == "moons-8gaussians":
+        # One mean and one deviation for both coordinates, those of the law: with those of each
+        # coordinate the squared distance of the laws is 19, and the published energies are near 30.
+        law = moons(100_000, 0, 0.1)
+        return 7 * (moons(n, seed, 0.1) - law.mean()) / law.std(), eight(n, g, 12.0, 1.5)
+    x = torch.randn(n, 2, generator=g)
+    if pair == "N-8gaussians":
+        return x, eight(n, g, 5.0, 1.0)
+    if pair == "N-moons":
+        return x, 2 * moons(n, seed, 0.05) - 1
+    curve = make_s_curve(n, noise=0.05, random_state=seed)[0][:, [0, 2]]
+    return x, 1.5 * torch.from_numpy(curve).float()
+
+
+class Perceptron(nn.Module):
+    """The published network: three layers of 64 with SELU, the time as one more input."""
+
+    def __init__(self, outputs: int = 2, inputs: int = 2) -> None:
+        super().__init__()
+        sizes = (inputs + 1, 64, 64, 64)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), nn.SELU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(64, outputs))
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        """The prediction at states and times."""
+        return self.layers(torch.cat((x, t.expand(len(x))[:, None]), 1))
+
+
+def w2(x: Tensor, y: Tensor) -> float:
+    """The exact distance of two sets, by the network simplex."""
+    weights = torch.full((len(x),), 1 / len(x), dtype=torch.float64)
+    return math.sqrt(float(pf.ot.exact(x.double(), y.double(), weights, weights).cost))
+
+
+def energy_of(velocity: Callable[[Tensor, float], Tensor], x: Tensor) -> tuple[Tensor, float]:
+    """Where Euler steps of the ODE end, and the mean of the squared velocity along them."""
+    total = 0.0
+    for k in range(ODE_STEPS):
+        v = velocity(x, k / ODE_STEPS)
+        total += float(v.square().sum(1).mean()) / ODE_STEPS
+        x = x + v / ODE_STEPS
+    return x, total
+
+
+def matched(steps: int, seed: int, source: Tensor, target: Tensor, **options: Any) -> Any:
+    """A trained `FlowMatching`; a noisy path has two outputs."""
+    noisy = isinstance(options.get("path"), pf.processes.Bridge)
+    model = pf.FlowMatching(Perceptron(4, 4) if noisy else Perceptron(), **options)
+    fit(model, steps, seed, source, target)
+    return model
+
+
+def fit(model: Any, steps: int, seed: int, source: Tensor, target: Tensor) -> None:
+    """The settings that all of ours share."""
+    pf.fit(
+        model, target, source=source, steps=steps, batch_size=min(BATCH, len(target)), lr=2e-3,
+        holdout=0.0, seed=seed, progress=False,
+    )  # fmt: skip
+
+
+def bridged(method: str, steps: int, seed: int, source: Tensor, target: Tensor) -> Any:
+    """A trained `SchrodingerBridge`, in eight half-iterations."""
+    model = pf.SchrodingerBridge(
+        Perceptron(),
+        Perceptron(),
+        reference=pf.processes.Bridge(1.0),
+        method=method,
+        halves=pf.schrodinger.Halves(count=8, length=max(1, steps // 8)),
+    )
+    fit(model, steps, seed, source, target)
+    return model
+
+
+OURS: dict[str, Callable[..., Any]] = {
+    "CFM": matched,
+    "OT-CFM": lambda *args: matched(*args, coupling="ot"),
+    "OT-CFM, whole sets": lambda *args: matched(*args, coupling="whole"),
+    "[SF]2M": lambda *args: matched(*args, path=pf.processes.Bridge(1.0), coupling="sinkhorn"),
+    "DSBM-IPF": lambda *args: bridged("dsbm-ipf", *args),
+    "DSBM-IMF": lambda *args: bridged("dsbm-imf", *args),
+    "DSB": lambda *args: bridged("dsb", *args),
+}
+
+
+def ours(name: str, *args: Any) -> tuple[Callable[[Tensor], tuple[Tensor, float]], int]:
+    """Train; then where points go and the energy of their ways."""
+    model = OURS[name](*args)
+
+    def judge(x: Tensor) -> tuple[Tensor, float]:
+        y = model.forward(x, sampler="euler", steps=ODE_STEPS, seed=0)
+        return y, float(model.path_energy(x, steps=ODE_STEPS).mean())
+
+    return judge, sum(p.numel() for p in model.parameters())
+
+
+def torchcfm(
+    name: str, steps: int, seed: int, source: Tensor, target: Tensor
+) -> tuple[Callable[[Tensor], tuple[Tensor, float]], int]:
+    """The training loop of its examples, with the same network, steps and decay of the rate."""
+    from torchcfm import conditional_flow_matching as cfm
+
+    torch.manual_seed(seed)
+    matcher = {
+        "torchcfm CFM": cfm.ConditionalFlowMatcher,
+        "torchcfm OT-CFM": cfm.ExactOptimalTransportConditionalFlowMatcher,
+    }[name](sigma=0.1)
+    net = Perceptron()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-5)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    size = min(BATCH, len(source))
+    for _ in range(steps):
+        x0, x1 = (side[torch.randint(len(side), (size,))] for side in (source, target))
+        t, x_t, u_t = matcher.sample_location_and_conditional_flow(x0, x1)
+        loss = (net(x_t, t) - u_t).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        decay.step()
+
+    @torch.no_grad()
+    def judge(x: Tensor) -> tuple[Tensor, float]:
+        return energy_of(lambda x, t: net(x, torch.tensor(t)), x)
+
+    return judge, sum(p.numel() for p in net.parameters())
+
+
+PEERS = ("torchcfm CFM", "torchcfm OT-CFM")
+
+
+def run(pair: str, seed: int, methods: list[str], smoke: bool) -> list[dict[str, Any]]:
+    """All methods on one pair."""
+    n, steps = (64, 16) if smoke else (POINTS, STEPS)
+    source, target = laws(pair, n, 3 * seed)
+    x, y = laws(pair, n, 3 * seed + 1)
+    _, again = laws(pair, n, 3 * seed + 2)
+    truth, floor = w2(x, y), w2(again, y)
+    results = []
+    for name in methods:
+        start = time.process_time()
+        judge, size = (torchcfm if name in PEERS else ours)(name, steps, seed, source, target)
+        spent = time.process_time() - start
+        end, energy = judge(x)
+        results.append(
+            {"pair": pair, "seed": seed, "method": name, "seconds": spent, "parameters": size}
+            | {"W2": w2(end, y), "floor": floor, "energy": energy, "truth": truth**2}
+        )
+        print(results[-1], flush=True)
+    return results
+
+
+def text(results: list[dict[str, Any]]) -> str:
+    """A table for each of the two numbers, the published rows below ours."""
+    parts = []
+    for title, published in PUBLISHED.items():
+        methods = list(dict.fromkeys(result["method"] for result in results))
+        rows = [
+            [method if method in PEERS else f"ours {method}"]
+            + [_cell([r for r in results if (r["method"], r["pair"]) == (method, pair)], title)
+               for pair in PAIRS]
+            for method in methods
+        ]  # fmt: skip
+        if title == "W2":
+            floors = [
+                _mean(list({r["seed"]: r["floor"] for r in results if r["pair"] == pair}.values()))
+                for pair in PAIRS
+            ]
+            rows.insert(0, ["two samples of the target", *floors])
+        rows += [[f"published {name}", *cells] for name, cells in published.items()]
+        parts.append(f"**{title}**\n\n{record.table(['', *PAIRS], rows)}")
+    return "\n\n".join(parts)
+
+
+def _cell(results: list[dict[str, Any]], title: str) -> str:
+    if title == "W2":
+        return _mean([r["W2"] for r in results])
+    return _mean([abs(r["energy"] - r["truth"]) / r["truth"] for r in results])
+
+
+def _mean(values: list[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def main() -> None:
+    """Train, judge, print, and with `--write` record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--write", action="store_true", help="record the results")
+    parser.add_argument("--pairs", nargs="+", default=PAIRS, help="which pairs")
+    parser.add_argument("--methods", nargs="+", default=[*OURS, *PEERS], help="which methods")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="which seeds")
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
+    options = parser.parse_args()
+    timing.one_thread()
+    results: list[dict[str, Any]] = []
+    if options.merge:
+        results = [result for path in options.merge for result in json.loads(path.read_text())]
+        order = [*OURS, *PEERS]
+        results.sort(key=lambda result: order.index(result["method"]))
+    else:
+        for seed in options.seeds[:1] if options.smoke else options.seeds:
+            for pair in options.pairs[:1] if options.smoke else options.pairs:
+                methods = list(OURS) if options.smoke else options.methods
+                results += run(pair, seed, methods, options.smoke)
+                if options.part:
+                    options.part.write_text(json.dumps(results))
+    print(text(results))
+    if options.write:
+        facts = {"environment": record.environment("torchcfm"), "steps": STEPS, "points": POINTS}
+        record.save("plane_transport", facts | {"results": results}, text(results))
+
+
+if __name__ == "__main__":
+    main()
