@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from pushforward.families import saving
 from pushforward.transforms import Standardize
 
 __all__ = ["Family"]
+
+_CPU = torch.device("cpu")
 
 
 class Family(nn.Module):
@@ -58,8 +61,8 @@ class Family(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+        """Where the network is, or what was fitted in its place."""
+        return next((t.device for t in chain(self.parameters(), self.buffers())), _CPU)
 
     def describe(self) -> dict[str, Any]:
         """The model as plain values, without its weights."""
@@ -175,5 +178,5 @@ class Family(nn.Module):
 
     def _inward(self, x: Tensor) -> Tensor:
         units = self._units(x)
-        # In the precision of the model, whatever that of the data.
-        return units.standardized(x).to(units.shift.dtype)
+        # Where the model is, and in its precision, whatever those of the data.
+        return units.standardized(x.to(units.shift.device)).to(units.shift.dtype)
