@@ -114,3 +114,10 @@ def test_arguments_out_of_range_are_named() -> None:
         GaussianMixtureModel(components=0)
     with pytest.raises(InputError, match="has no 3 components"):
         fitted(ProbabilisticPCA(components=3), TWO.sample(50, seed=0))
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_what_is_not_a_number_has_no_density(family) -> None:
+    model = fitted(family(), TWO.sample(50, seed=0))
+    with pytest.raises(InputError, match="1 of 2 states are not finite"):
+        model.log_prob(torch.tensor([[0.0, 0.0], [0.0, math.nan]]))

@@ -120,6 +120,15 @@ def test_a_condition_moves_the_law() -> None:
         assert float(drawn.mean()) == pytest.approx(4 * label, abs=0.15)
         assert float(drawn.std()) == pytest.approx(1, abs=0.1)
     assert model.log_prob(x[:3], c[:3]).value.shape == (3,)
+    # There is no law without labels: none was learned.
+    for asked in (
+        lambda: model.log_prob(x[:3]),
+        lambda: model.sample(3),
+        lambda: model.loss(x[:3]),
+        lambda: model.rsample_and_log_prob(3),
+    ):
+        with pytest.raises(InputError, match="give c="):
+            asked()
 
 
 def test_angles_near_the_cut_are_one_cluster() -> None:

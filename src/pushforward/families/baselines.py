@@ -103,9 +103,12 @@ class _Baseline(Family):
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
-        """Exact log-densities of states `(B, *event)` in nats, in data units."""
+        """Exact log-densities of states `(B, *event)` in nats, in data units.
+
+        Raises `InputError` for states that are not finite.
+        """
         self._refuse(c)
-        z, law = self._inward(x).flatten(1), self.law
+        z, law = requests.in_range(self._inward(x)).flatten(1), self.law
         size = max(1, _TERMS // len(law.weights))
         value = torch.cat([law.log_prob(part) for part in z.split(size)])
         value = value + self._units().log_det_inverse()

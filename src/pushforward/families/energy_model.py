@@ -179,6 +179,7 @@ class EnergyModel(Family):
         with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
             drawn = self.sample(256, steps=200, seed=0)
+            drawn = drawn[drawn.flatten(1).isfinite().all(1)]
             rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
             here, there = (-self.log_prob(part).value for part in (rows, drawn))
         texts = {str(warning.message) for warning in raised}
@@ -235,9 +236,10 @@ class EnergyModel(Family):
         """Log-densities of states `(B, *event)` in nats, in data units.
 
         If `log Z` is not known yet, it is estimated first, with this seed, and kept. Its error is
-        the same for all states. Raises `CapabilityError` for labels that the network does not take.
+        the same for all states. Raises `CapabilityError` for labels that the network does not take,
+        `InputError` for states that are not finite.
         """
-        labels, z = self._labels(c, len(x)), self._inward(x)
+        labels, z = self._labels(c, len(x)), requests.in_range(self._inward(x))
         if bool(self.log_z.isnan().any()):
             self.estimate_log_z(seed=seed)
         with self._evaluating():
@@ -355,7 +357,9 @@ class EnergyModel(Family):
         if self.num_classes is None:
             raise CapabilityError("this energy model takes no labels: give its network num_classes")
         labels = requests.labels(c, n, self.num_classes, self.device)
-        if labels.device.type == "cpu" and n and int(labels.min()) < 0:
+        # As for the other labels, training on a GPU does not wait for a look at them.
+        seen = labels.device.type == "cpu" or not torch.is_grad_enabled()
+        if seen and n and int(labels.min()) < 0:
             raise InputError("an energy model has no label -1: leave c out for the law of all")
         return labels
 

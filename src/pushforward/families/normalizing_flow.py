@@ -48,7 +48,8 @@ class NormalizingFlow(Family):
 
     Args:
         transform: the bijection, base to data (Papamakarios et al. 2021): one of `transforms`, or
-            several in `transforms.Composed`. Labels and contexts go to the networks inside.
+            several in `transforms.Composed`. Labels and contexts go to the networks inside; a flow
+            of networks that take them is one law for each, and has none without.
         base: `normal` for R^d; `angles` for data in `[-pi, pi)^d`, uniform on the torus, which is
             not standardized.
         event_shape: the shape of one data point, if known before training.
@@ -79,6 +80,8 @@ class NormalizingFlow(Family):
         if base not in _BASES:
             raise InputError(f"the base is {' or '.join(_BASES)}, not {base!r}")
         self.transform, self.base = transform, base
+        self.num_classes = _known(transform, "num_classes")
+        self.context_size = _known(transform, "context_size")
         self._begin()
 
     @classmethod
@@ -101,16 +104,6 @@ class NormalizingFlow(Family):
         return cls(transform, base, event_shape=data.event_shape)
 
     # -- what it is -----------------------------------------------------------------------------
-
-    @property
-    def num_classes(self) -> int | None:
-        """The number of labels that the networks know, `None` if they take none."""
-        return self._known("num_classes")
-
-    @property
-    def context_size(self) -> int | None:
-        """The length of the contexts that the networks take, `None` if they take none."""
-        return self._known("context_size")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -140,9 +133,8 @@ class NormalizingFlow(Family):
     def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
         """Start what depends on data, such as `ActNorm`, from up to 4096 points."""
         few = slice(0, 4096)
-        device = self.device
-        context = None if c is None else self._context(c[few].to(device), len(x[few]))
-        self.transform.prepare(self._inward(x[few].to(device)), context)
+        context = self._context(None if c is None else c[few], len(x[few]))
+        self.transform.prepare(self._inward(x[few]), context)
 
     def loss(
         self,
@@ -193,10 +185,7 @@ class NormalizingFlow(Family):
 
         Raises `InputError` for states that are not finite or of another shape.
         """
-        z = self._inward(x)
-        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
-        if bad:
-            raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
+        z = requests.in_range(self._inward(x))
         context = self._context(c, len(z))
         parts = requests.batches(len(z), batch_size)
 
@@ -276,6 +265,9 @@ class NormalizingFlow(Family):
 
     def _context(self, c: Any, n: int) -> Tensor | None:
         if c is None:
+            if self.num_classes is not None or self.context_size is not None:
+                # The networks have never seen what they would take for nothing.
+                raise InputError("this flow was made for labels or contexts: give c=")
             return None
         if self.context_size is not None:
             return requests.vectors(c, n, self.context_size, self.device)
@@ -285,6 +277,8 @@ class NormalizingFlow(Family):
             )
         return requests.labels(c, n, self.num_classes, self.device)
 
-    def _known(self, name: str) -> int | None:
-        found = (getattr(module, name, None) for module in self.transform.modules())
-        return next((size for size in found if isinstance(size, int)), None)
+
+def _known(transform: Transform, name: str) -> int | None:
+    """What the networks inside say of the condition that they take, if any do."""
+    found = (getattr(module, name, None) for module in transform.modules())
+    return next((size for size in found if isinstance(size, int)), None)

@@ -19,6 +19,7 @@ __all__ = [
     "check_options",
     "context",
     "finite",
+    "in_range",
     "labels",
     "made",
     "solver_steps",
@@ -154,6 +155,18 @@ def understood(method: Callable[..., Any], **options: Any) -> dict[str, Any]:
     """
     taken = inspect.signature(method).parameters
     return {name: value for name, value in options.items() if name in taken}
+
+
+def in_range(x: Tensor) -> Tensor:
+    """States as they are. Raises `InputError` unless all are finite: others have no density.
+
+    >>> in_range(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    if bad:
+        raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
+    return x
 
 
 def finite(x: Tensor) -> Tensor:
