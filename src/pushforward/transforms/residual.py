@@ -175,7 +175,7 @@ class Residual(Transform):
         """Terms up to a random one, each over the chance that it is reached."""
         probe = torch.randint(0, 2, step.shape, device=step.device).to(step) * 2 - 1
         if self.training:
-            # Two terms for certain, then each with probability one half.
+            # Three terms for certain, then each with probability one half.
             terms = 2 + int(torch.empty((), device="cpu").geometric_(0.5))
         else:
             slope = getattr(self.net, "slope", 0.95)
