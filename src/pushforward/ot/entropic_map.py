@@ -20,9 +20,10 @@ class EntropicMap:
 
         f(x) = -epsilon log sum_j b_j exp((g_j - c(x, y_j)) / epsilon),
 
-    and with it the conditional law `p_j(x) = b_j exp((f(x) + g_j - c(x, y_j)) / epsilon)`. For
-    squared distances `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian & Niles-Weed
-    2021).
+    divided by `1 + epsilon / tau` if the first marginal is not binding. The conditional law
+    `p_j(x)` is proportional to `b_j exp((g_j - c(x, y_j)) / epsilon)`. For squared distances and
+    marginals that bind, `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian &
+    Niles-Weed 2021).
 
     Args:
         plan: of `sinkhorn` on points.
@@ -53,7 +54,8 @@ class EntropicMap:
 
     def potential(self, x: Tensor) -> Tensor:
         """`f(x)` of states `(k, *event)`, `(k,)`; differentiable."""
-        return -self.plan.epsilon * self._logs(x).logsumexp(1)
+        shrink = 1 + self.plan.epsilon / self.plan.tau[0]
+        return -self.plan.epsilon / shrink * self._logs(x).logsumexp(1)
 
     def weights(self, x: Tensor) -> Tensor:
         """The conditional law of `y` given each state, `(k, m)`."""
