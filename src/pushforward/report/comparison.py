@@ -158,7 +158,6 @@ def compare(
     >>> [entry.name for entry in found.entries]
     ['kernel density', 'Gaussian mixture', 'probabilistic PCA']
     """
-    known = dict(training or {})
     everything = dict(models)
     for name, model in models.items():
         if model.event_shape not in (None, train.event_shape):
@@ -166,8 +165,11 @@ def compare(
                 f"{name} is a model of events {model.event_shape}, but {train.name} has events "
                 f"{train.event_shape}"
             )
-    fitted = baselines(train, known) if beside else {}
-    everything |= {name: model for name, model in fitted.items() if name not in models}
+    taken: dict[str, float] = {}
+    fitted = baselines(train, taken) if beside else {}
+    fitted = {name: model for name, model in fitted.items() if name not in models}
+    known = taken | dict(training or {})
+    everything |= fitted
     if not everything:
         raise InputError("nothing to compare: give at least one model")
     entries, samples = [], {}
