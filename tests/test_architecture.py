@@ -33,6 +33,7 @@ FLOORS = (
     ("F3", ("processes",)),
     ("F4", ("parametrizations", "guidance", "worlds")),
     ("F5", ("samplers", "weightings", "latent")),
+    ("F5", ("schrodinger",)),
     ("F6", ("families", "theory")),
     ("F7", ("compression",)),
     ("F7", ("data",)),

@@ -110,6 +110,7 @@ class Reference(Path):
     """
 
     sigma: float
+    rate: float = 0.0
 
     @abstractmethod
     def span(self, r: Time) -> Any:
