@@ -18,6 +18,7 @@ _HOMES = {
     "LogProb": "estimates",
     "NormalizingFlow": "families",
     "PosteriorVariance": "families",
+    "SchrodingerBridge": "families",
     "ScoreModel": "families",
     "Transport": "protocols",
     "VAE": "families",
@@ -39,6 +40,7 @@ __all__ = [
     "LogProb",
     "NormalizingFlow",
     "PosteriorVariance",
+    "SchrodingerBridge",
     "ScoreModel",
     "Transport",
     "VAE",
@@ -125,6 +127,7 @@ if TYPE_CHECKING:
         FlowMatching,
         NormalizingFlow,
         PosteriorVariance,
+        SchrodingerBridge,
         ScoreModel,
         load,
     )

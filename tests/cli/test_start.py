@@ -13,6 +13,7 @@ def test_the_names_for_completion_are_the_real_ones() -> None:
     real = {
         "samplers": pf.samplers.NAMES,
         "schedules": pf.schedules.NAMES,
+        "bridges": pf.schrodinger.NAMES,
         "grids": pf.grids.NAMES,
         "predictions": pf.parametrizations.NAMES,
         "times": pf.times.NAMES,

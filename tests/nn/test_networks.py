@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from pushforward import config
 from pushforward.errors import InputError
-from pushforward.nn import MLP, NAMES, DiT, UNet
+from pushforward.nn import MLP, NAMES, AffineSkip, DiT, UNet
 
 Make = Callable[..., nn.Module]
 
 NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "mlp": (lambda **k: MLP((3, 2), width=16, depth=3, **k), (3, 2)),
+    "affine-skip": (lambda **k: AffineSkip(MLP((3, 2), width=16, **k), width=8), (3, 2)),
     "dit": (lambda **k: DiT(2, width=16, depth=2, heads=2, **k), (2, 9, 8)),
     "unet": (lambda **k: UNet(2, width=8, multipliers=(1, 2, 2), blocks=2, **k), (2, 9, 8)),
 }
@@ -41,7 +42,7 @@ def _inputs(shape: tuple[int, ...], batch: int = 5) -> tuple[Tensor, Tensor]:
 
 
 def test_every_network_is_tested() -> None:
-    assert set(NETWORKS) == set(NAMES)
+    assert set(NETWORKS) == {*NAMES, "affine-skip"}
 
 
 def test_a_new_network_predicts_zero_in_the_shape_of_its_input(case) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pushforward import __version__
+from pushforward.cli.bridge import bridge, translate
 from pushforward.cli.compare import compare
 from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
@@ -44,6 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
+app.command()(bridge)
+app.command()(translate)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(compare)

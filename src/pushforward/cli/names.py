@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["AXES", "complete"]
 
 AXES: dict[str, tuple[str, ...]] = {
+    "bridges": ("dsbm-imf", "dsbm-ipf", "dsb", "dsb-drift"),
     "data": (
         "digits",
         "fashion-mnist",
@@ -30,6 +31,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "kde",
         "mixture",
         "ppca",
+        "bridge",
     ),
     "grids": ("uniform", "quadratic", "log-snr", "karras"),
     "guidance": ("classifier-free",),

@@ -19,7 +19,7 @@ from pushforward.cli.options import (
     is_quiet,
 )
 
-__all__ = ["sample", "write_samples"]
+__all__ = ["WRITERS", "sample", "write_samples"]
 
 
 def sample(
@@ -58,8 +58,8 @@ def sample(
     from pushforward.families.noising import Noising
     from pushforward.training.progress import Progress
 
-    if out.suffix not in _WRITERS:
-        raise InputError(f"samples go to {', '.join(_WRITERS)} files, not {out.name!r}")
+    if out.suffix not in WRITERS:
+        raise InputError(f"samples go to {', '.join(WRITERS)} files, not {out.name!r}")
     model = load(run, trust=tuple(trust or ()))
     asked = accepted(
         model.sample,
@@ -96,7 +96,7 @@ def write_samples(
 ) -> None:
     """Write samples `(n, *event)` in the format that the file's name asks for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _WRITERS[path.suffix](path, x, label, columns)
+    WRITERS[path.suffix](path, x, label, columns)
 
 
 def _npz(path: Path, x: Any, label: int | None, columns: list[str] | None) -> None:
@@ -130,4 +130,4 @@ def _png(path: Path, x: Any, label: int | None, columns: list[str] | None) -> No
     save_picture(path, x)
 
 
-_WRITERS = {".npz": _npz, ".npy": _npy, ".csv": _csv, ".png": _png}
+WRITERS = {".npz": _npz, ".npy": _npy, ".csv": _csv, ".png": _png}

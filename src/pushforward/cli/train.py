@@ -10,7 +10,7 @@ import typer
 from pushforward.cli.names import complete
 from pushforward.cli.options import Trust, is_first, is_quiet
 
-__all__ = ["train"]
+__all__ = ["carry_out", "train"]
 
 
 def _offer_data(incomplete: str) -> list[str]:
@@ -67,8 +67,7 @@ def train(
     Ctrl-C, or killed, and resumed exactly.
     """
     from pushforward.cli.recipe import read
-    from pushforward.errors import InputError, TrainingError
-    from pushforward.training import TensorBoard, fit
+    from pushforward.errors import InputError
 
     values = words or []
     data = [w for w in values if "=" not in w or Path(w).exists()]
@@ -96,6 +95,22 @@ def train(
     if print_config:
         typer.echo(chosen.to_yaml(), nl=False)
         return
+    carry_out(context, chosen, out, resume=resume, trust=trust, tensorboard=tensorboard)
+
+
+def carry_out(
+    context: typer.Context,
+    chosen: Any,
+    out: Path | None,
+    *,
+    resume: bool,
+    trust: list[str] | None,
+    tensorboard: bool = False,
+) -> None:
+    """Train as a recipe says, and leave a report; the exit code tells an interrupted run."""
+    from pushforward.errors import InputError, TrainingError
+    from pushforward.training import TensorBoard, fit
+
     if out is None:
         raise InputError("no run folder: give one with --out runs/NAME")
     loaded, start = chosen.load_data(), chosen.load_source()

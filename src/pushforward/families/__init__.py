@@ -17,6 +17,7 @@ from pushforward.families.matching import FlowMatching
 from pushforward.families.normalizing_flow import NormalizingFlow
 from pushforward.families.posterior_variance import PosteriorVariance
 from pushforward.families.saving import load
+from pushforward.families.schrodinger_bridge import MarginalError, SchrodingerBridge
 from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
 from pushforward.families.two_ended import TwoEnded
@@ -30,11 +31,13 @@ __all__ = [
     "GAN",
     "GaussianMixtureModel",
     "KernelDensity",
+    "MarginalError",
     "Moment",
     "NAMES",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
+    "SchrodingerBridge",
     "ScoreModel",
     "Trajectory",
     "TwoEnded",
@@ -53,4 +56,5 @@ NAMES: dict[str, type[Family]] = {
     "kde": KernelDensity,
     "mixture": GaussianMixtureModel,
     "ppca": ProbabilisticPCA,
+    "bridge": SchrodingerBridge,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,23 @@ from pushforward.errors import InputError
 from pushforward.families import saving
 from pushforward.transforms import Standardize
 
-__all__ = ["Family"]
+__all__ = ["Curve", "Family"]
+
+
+class Curve(NamedTuple):
+    """Numbers that a model has noted during training, for its report.
+
+    Args:
+        title: of the section.
+        series: points `(x, y)` by name.
+        across: what `x` is.
+        note: what the reader should know.
+    """
+
+    title: str
+    series: dict[str, list[tuple[float, float]]]
+    across: str
+    note: str
 
 _CPU = torch.device("cpu")
 
@@ -133,6 +149,10 @@ class Family(nn.Module):
 
     def warnings(self, x: Tensor) -> list[str]:
         """What is wrong with the trained model, in sentences, seen on some data `(N, *event)`."""
+        return []
+
+    def curves(self) -> list[Curve]:
+        """What the model has noted during training beside its loss; often nothing."""
         return []
 
     @contextmanager

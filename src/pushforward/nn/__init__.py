@@ -5,6 +5,7 @@ learned "no label" of classifier-free guidance, or vectors `(B, context)`, with 
 `None`) for none.
 """
 
+from pushforward.nn.affine_skip import AffineSkip
 from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from pushforward.nn.default import default_network
 from pushforward.nn.dit import DiT
@@ -16,6 +17,7 @@ from pushforward.nn.unet import UNet
 __all__ = [
     "MLP",
     "NAMES",
+    "AffineSkip",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "DiT",

@@ -33,7 +33,7 @@ figure img { width: 100%; display: block; border-radius: 4px; image-rendering: p
   background: #fff; } figure.smooth img { image-rendering: auto; }
 svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 .grid { stroke: var(--edge); } .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
-.s0 { stroke: var(--a); } .s1 { stroke: var(--b); }
+.s0 { stroke: var(--a); } .s1 { stroke: var(--b); } .s2 { stroke: var(--soft); }
 .interval { width: 150px; display: block; } .interval line { stroke-width: 2; }
 line.value { stroke: var(--a); } circle.value { fill: var(--a); }
 line.floor { stroke: var(--b); } circle.floor { fill: var(--b); }

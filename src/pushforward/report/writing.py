@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor
 
 from pushforward.data import Data
+from pushforward.families.family import Family
 from pushforward.metrics.estimate import Estimate
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.page import figure, page, section, table, warnings_box
@@ -50,6 +51,7 @@ def write(
         _samples(look, picture, samples, data),
         _metrics(evaluation),
         _curves(history),
+        *_notes(model),
         _strips(look, model, data),
         _origins(config, manifest),
     ]
@@ -165,6 +167,16 @@ def _curves(history: list[dict[str, Any]]) -> str:
         "loss is that of the averaged weights on held-out data, with the same noise every time."
     )
     return section("Training", line_chart(series, "step", "loss"), note)
+
+
+def _notes(model: Any) -> list[str]:
+    """What the model has noted during training, a section each."""
+    curves = model.curves() if isinstance(model, Family) else []
+    return [
+        section(curve.title, line_chart(curve.series, curve.across, ""), curve.note)
+        for curve in curves
+        if curve.series
+    ]
 
 
 def _strips(look: Look, model: Any, data: Data) -> str:

@@ -63,7 +63,7 @@ class Halves:
 
     def _start(self, number: int) -> int:
         first = self.first or self.length
-        return min(index, 2) * first + max(index - 2, 0) * self.length
+        return min(number, 2) * first + max(number - 2, 0) * self.length
 
 
 @configurable

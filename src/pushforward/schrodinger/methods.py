@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.processes import Reference
 from pushforward.schrodinger.projections import markovian_projection
 from pushforward.schrodinger.proportional_fitting import drift_matching, mean_matching
 from pushforward.schrodinger.steering import Heading, Steered, reference_heading
@@ -48,6 +49,19 @@ class Method(ABC):
 
     measures_spread: bool
     """Whether the least value of the loss at a time is the spread of the end ahead."""
+
+    def spread(
+        self,
+        heading: Heading,
+        reference: Reference,
+        rows: Cache,
+        nodes: int,
+        *,
+        forward: bool,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """The spread of the end ahead at equal steps of the remaining time, `(nodes,)`; ones."""
+        return torch.ones(nodes)
 
     @abstractmethod
     def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
@@ -126,6 +140,29 @@ class DSBM(Method):
         return markovian_projection(
             heading, process.reference, pair, t, forward=forward, generator=generator
         )
+
+    def spread(
+        self,
+        heading: Heading,
+        reference: Reference,
+        rows: Cache,
+        nodes: int,
+        *,
+        forward: bool,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """The mean loss at each time: the variance of the end given the state, measured."""
+        simulated, exact = rows
+        pair = (simulated, exact) if forward else (exact, simulated)
+        found = []
+        for k in range(nodes):
+            remaining = min(max(k / (nodes - 1), _EDGE), 1 - _EDGE)
+            t = exact.new_full((len(exact),), 1 - remaining if forward else remaining)
+            loss = markovian_projection(
+                heading, reference, pair, t, forward=forward, generator=generator
+            )
+            found.append(loss.mean())
+        return torch.stack(found)
 
 
 _EDGE = 1e-4

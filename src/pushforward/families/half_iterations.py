@@ -1,0 +1,258 @@
+"""Training in half-iterations: each direction learns from paths that the other simulates."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pushforward import metrics, parallel
+from pushforward._random import derived_seed, normal_like, resolve
+from pushforward._shapes import per_event_sum
+from pushforward.errors import InputError
+from pushforward.families import network
+from pushforward.families.frozen import flattened, unflattened
+from pushforward.families.two_ended import End, TwoEnded
+from pushforward.processes import Bridge, OUBridge, Reference
+from pushforward.protocols import Time, Transport
+from pushforward.schrodinger import (
+    Half,
+    Halves,
+    Heading,
+    Headings,
+    Iteration,
+    Method,
+    Refresh,
+    Steered,
+)
+from pushforward.schrodinger.methods import Cache
+
+__all__ = ["HalfIterated"]
+
+_NODES = 33
+"""Where the spread of the ends is measured: at equal steps of the remaining time."""
+
+_JUDGED = 2000
+"""Rows of each side that a marginal error is measured with."""
+
+_COUPLING, _SPREAD = range(2)
+
+
+class HalfIterated(TwoEnded):
+    """Two directions that learn in turns, with all that a resumed run needs in saved buffers.
+
+    Args:
+        networks: one for each direction, forward first, or one for both, told the direction.
+
+    The weights that learn are averaged within a half-iteration; at its end the average is frozen,
+    and simulates. Couplings are a function of the frozen weights, the seed and the step.
+    """
+
+    noise_seed: Tensor
+    trained: Tensor
+    spread: Tensor
+    marginals: Tensor
+
+    def __init__(
+        self,
+        networks: list[nn.Module],
+        reference: Reference | None,
+        method: Method,
+        halves: Halves,
+        refresh: Refresh,
+        steps: int,
+        ema: float,
+        event_shape: int | tuple[int, ...] | None,
+        source_rows: int,
+    ) -> None:
+        super().__init__(event_shape, source_rows)
+        self.reference, self.method = reference, method
+        self.halves, self.refresh, self.steps, self.ema = halves, refresh, steps, ema
+        self.nets = nn.ModuleList(networks)
+        for k, part in enumerate(self.nets):
+            self.register_buffer(f"average_{k}", flattened(part))
+            self.register_buffer(f"frozen_{k}", flattened(part))
+        self.register_buffer("noise_seed", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("trained", torch.zeros(2, dtype=torch.bool))
+        self.register_buffer("spread", torch.ones(2, _NODES))
+        self.register_buffer("marginals", torch.full((halves.count, 2), -1.0))
+        self._cache: Cache | None = None
+        self._cached: tuple[int, int] | None = None
+        self._half: Half | None = None
+        self._learned_on: Steered | None = None
+
+    # -- the two directions -----------------------------------------------------------------------
+
+    @property
+    def process(self) -> Steered:
+        """The steered reference in the units of the model, with the spread that was measured."""
+        return Steered(self._reference(), self.spread.tolist())
+
+    def _reference(self) -> Reference:
+        if self.reference is None:
+            return Bridge(1.0)
+        sigma = self.reference.sigma / self.scale
+        rate = self.reference.rate
+        return OUBridge(sigma, rate) if rate else Bridge(sigma)
+
+    def _net(self, forward: bool) -> int:
+        return 0 if forward or len(self.nets) == 1 else 1
+
+    def _heading(self, forward: bool, frozen: bool = False) -> Heading:
+        """What a direction's network says, by its own weights or those that simulate."""
+        which = self._net(forward)
+        net = self.nets[which]
+        vector = self.get_buffer(f"frozen_{which}")
+        weights = unflattened(net, vector) if frozen else None
+
+        def heading(x: Tensor, t: Time) -> Tensor:
+            elapsed = torch.as_tensor(t if forward else 1 - t, dtype=x.dtype, device=x.device)
+            if elapsed.ndim == 0 and not getattr(net, "shares_time", False):
+                elapsed = elapsed.repeat(len(x))
+            label = None
+            if len(self.nets) == 1:
+                label = torch.full((len(x),), int(not forward), device=x.device)
+            if weights is None:
+                return network.call(net, x, elapsed, label)
+            return cast(Tensor, functional_call(net, weights, (x, elapsed, label)))
+
+        return heading
+
+    def _transport(self, context: Tensor | None, towards: End) -> Transport:
+        return Transport(Headings(self._heading(True), self._heading(False)), self.process)
+
+    def _context(self, c: Any, n: int) -> None:
+        if c is not None:
+            raise InputError("a Schrödinger bridge takes no labels: train one for each class")
+
+    # -- learning ---------------------------------------------------------------------------------
+
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        source: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The loss of the direction that is being learned, `(B,)`.
+
+        In training, on rows of the cached couplings, which stand in for the batch; otherwise on
+        paths simulated from the batch, the sum of both directions.
+        """
+        generator = resolve(None, generator, self.device)
+        if self.training and self._cache and self._half and self._learned_on:
+            n = len(self._cache[0])
+            rows = torch.randint(n, (len(x),), generator=generator, device=self.device)
+            forward = self._half.forward
+            cache = tuple(part.index_select(0, rows) for part in self._cache)
+            return self.method.loss(
+                self._heading(forward), self._learned_on, cache,
+                forward=forward, steps=self.steps, generator=generator,
+            )  # fmt: skip
+        target = self._inward(x)
+        start = normal_like(target, generator) if source is None else self._inward(source)
+        total = torch.zeros_like(per_event_sum(target))
+        for forward in (False, True):
+            near, far = (target, start) if forward else (start, target)
+            with torch.no_grad():
+                iteration = self._iteration(near, far, forward)
+                cache = self.method.collect(iteration, generator)
+            total = total + self.method.loss(
+                self._heading(forward), self.process, cache,
+                forward=forward, steps=self.steps, generator=generator,
+            )  # fmt: skip
+        return total
+
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Draw the seed of all simulations from torch's global generator.
+
+        Raises `InputError` for data that are not finite, and for two networks under several
+        processes, which would wait for the gradients of the one at rest.
+        """
+        if len(self.nets) > 1 and parallel.world_size() > 1:
+            raise InputError(
+                "two networks are trained in turns, by one process: start without torchrun, or "
+                "train one shared network"
+            )
+        bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+        if bad:
+            raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
+        self.noise_seed.fill_(int(torch.randint(1 << 62, ())))
+
+    @torch.no_grad()
+    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+        """Average weights, turn to the other direction, draw couplings: what is due at a step."""
+        half = self.halves.at(step)
+        if step > 0:
+            before = self.halves.at(step - 1)
+            which = self._net(before.forward)
+            taken = step - before.start
+            decay = min(self.ema, taken / (9 + taken))
+            now = flattened(self.nets[which])
+            self.get_buffer(f"average_{which}").lerp_(now, 1 - decay)
+            if half.number > before.number:
+                self._collect(before, step - 1, source, target)
+                self._turn(before)
+        self._half = half
+        if step == half.start:
+            which = self._net(half.forward)
+            self.get_buffer(f"average_{which}").copy_(flattened(self.nets[which]))
+        self._collect(half, step, source, target)
+
+    def _collect(self, half: Half, step: int, source: Tensor | None, target: Tensor) -> None:
+        """The couplings of a step, if they are not at hand: a function of saved state and step."""
+        last = self.refresh.last(step - half.start)
+        if self._cached == (half.number, last):
+            return
+        seed = derived_seed(int(self.noise_seed), _COUPLING, half.number, last)
+        order = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(self.device).manual_seed(derived_seed(seed, 0))
+        first = self._rows(source, order, generator)
+        second = self._rows(target, order, generator)
+        near, far = (second, first) if half.forward else (first, second)
+        iteration = self._iteration(near, far, half.forward)
+        self._learned_on = iteration.process
+        self._cache = self.method.collect(iteration, generator)
+        self._cached = half.number, last
+        if last == 0 and iteration.heading is not None:
+            m = min(_JUDGED, len(far) // 2)
+            if m >= 4:
+                found = [
+                    metrics.sliced_wasserstein(y, far[:m]) for y in (self._cache[0][:m], far[-m:])
+                ]
+                self.marginals[half.number] = torch.tensor([e.value for e in found])
+
+    def _rows(self, data: Tensor | None, order: torch.Generator, noise: torch.Generator) -> Tensor:
+        """Rows of one side for a cache, every one as often as any other, in the model's units."""
+        size = self.refresh.rows
+        units = self._units()
+        if data is None:
+            return normal_like(units.shift.new_empty(size, *units.event_shape), noise)
+        # A small set starts several paths from each row; no path from some would bend the law.
+        passes = [torch.randperm(len(data), generator=order) for _ in range(-(-size // len(data)))]
+        rows = torch.cat(passes)[:size]
+        return self._inward(data[rows.to(data.device)].to(self.device))
+
+    def _iteration(self, near: Tensor, far: Tensor, forward: bool) -> Iteration:
+        """What simulates from `near` to learn the way there."""
+        known = bool(self.trained[int(forward)])
+        heading = self._heading(not forward, frozen=True) if known else None
+        return Iteration(self.process, heading, near, far, self.steps, forward)
+
+    def _turn(self, half: Half) -> None:
+        """End a half-iteration: its average simulates from now on, and its spread is measured."""
+        which, forward = self._net(half.forward), half.forward
+        self.get_buffer(f"frozen_{which}").copy_(self.get_buffer(f"average_{which}"))
+        # The first entry is forward; a path in the other direction learns from it.
+        self.trained[int(not forward)] = True
+        if self.method.measures_spread and self._cache is not None:
+            seed = derived_seed(int(self.noise_seed), _SPREAD, half.number)
+            generator = torch.Generator(self.device).manual_seed(seed)
+            heading = self._heading(forward, frozen=True)
+            rows = tuple(part[:_JUDGED] for part in self._cache)
+            self.spread[int(not forward)] = self.method.spread(
+                heading, self._reference(), rows, _NODES, forward=forward, generator=generator
+            )

@@ -1,0 +1,245 @@
+"""Schrödinger bridges: the likeliest random way from one law of data to another."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import nn as nets
+from pushforward import samplers
+from pushforward._random import resolve
+from pushforward._shapes import per_event_sum
+from pushforward.config import configurable, named
+from pushforward.errors import InputError
+from pushforward.families import network, requests
+from pushforward.families.family import Curve
+from pushforward.families.frozen import flattened, put_back
+from pushforward.families.half_iterations import HalfIterated
+from pushforward.families.two_ended import End
+from pushforward.processes import Reference
+from pushforward.schrodinger import NAMES, Halves, Heading, Method, Pinned, Refresh
+
+__all__ = ["MarginalError", "SchrodingerBridge"]
+
+
+class MarginalError(NamedTuple):
+    """How far the ends of simulated paths are from the law that they should have.
+
+    Args:
+        half: the half-iteration that learned from these ends.
+        end: `target` if the paths ran forward.
+        value: the sliced Wasserstein distance, in units of the model.
+        floor: that of as many states of the law itself, twice.
+    """
+
+    half: int
+    end: End
+    value: float
+    floor: float
+
+
+@configurable
+class SchrodingerBridge(HalfIterated):
+    r"""The law of random paths from a source to a target nearest to a reference motion.
+
+    Iterated on its own simulations: in each half-iteration one direction is learned against paths
+    that the other has simulated, so that exact states of both laws enter in turns. Networks say
+    where the end ahead differs from where the reference would lead (`schrodinger.Steered`).
+
+    Args:
+        net: the network of the way forward, `net(x, t, c)`, which sees the elapsed time in [0, 1].
+        backward: that of the way back; without one, `net` serves both and is told the direction as
+            a label, 0 forward and 1 backward.
+        reference: `processes.Bridge(sigma)` or `processes.OUBridge(sigma, rate)`, with `sigma` in
+            data units; by default Brownian motion that goes as far as the laws are wide. An
+            Ornstein-Uhlenbeck reference is drawn to the center of both laws.
+        method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
+        halves: the schedule of half-iterations.
+        refresh: when cached couplings are drawn anew.
+        steps: of a simulated path in training.
+        ema: the decay of the averaged weights that simulate.
+        event_shape: the shape of one data point, if known before training.
+        source_rows: rows of the source that are kept, known after training.
+
+    `fit(model, target, source=source, steps=model.halves.steps)` trains all half-iterations.
+    Couplings are a function of the saved state, so that a resumed run is the one never stopped.
+
+    >>> import pushforward as pf
+    >>> model = pf.SchrodingerBridge(pf.nn.MLP(2, width=8, num_classes=2), event_shape=2)
+    >>> model.forward(torch.zeros(3, 2), n=4, seed=0).shape
+    torch.Size([4, 3, 2])
+    """
+
+    default_sampler = Pinned()
+
+    comparable = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        backward: nn.Module | None = None,
+        reference: Reference | None = None,
+        method: str | Method = "dsbm-imf",
+        halves: Halves | None = None,
+        refresh: Refresh | None = None,
+        steps: int = 20,
+        ema: float = 0.999,
+        event_shape: int | tuple[int, ...] | None = None,
+        source_rows: int = 0,
+    ) -> None:
+        network.check(net)
+        if backward is None:
+            if getattr(net, "num_classes", 2) != 2:
+                raise InputError(
+                    "one network for both directions is told the direction as a label: make it "
+                    "with num_classes=2, or give a second network as backward="
+                )
+        else:
+            network.check(backward)
+        if reference is not None and not isinstance(reference, Reference):
+            raise InputError(
+                f"the reference is processes.Bridge(sigma) or processes.OUBridge(sigma, rate), not "
+                f"{reference!r}"
+            )
+        if not 0 <= ema < 1:
+            raise InputError(f"ema must lie in [0, 1), not {ema}")
+        super().__init__(
+            [net] if backward is None else [net, backward],
+            reference,
+            named(method, NAMES, "method"),
+            halves or Halves(),
+            refresh or Refresh(),
+            requests.solver_steps(steps, False),
+            ema,
+            event_shape,
+            source_rows,
+        )
+        self._begin()
+
+    @classmethod
+    def for_data(
+        cls, data: Any, *, labels: bool = True, shared: bool = False, **options: Any
+    ) -> Self:
+        """Two networks that fit the data, or one `shared`; `options` are the constructor's."""
+        if not shared:
+            options.setdefault("backward", _default_network(data.event_shape))
+        net = _default_network(data.event_shape, 2 if shared else None)
+        return requests.made(cls, options, net=net)
+
+    @torch.no_grad()
+    def warm_start(self, other: SchrodingerBridge) -> None:
+        """Go on from another bridge with the same networks: of other laws, noise or method.
+
+        Both directions count as learned: the first couplings are simulated, not those of the
+        method. Call it before `fit`. Raises `InputError` for networks that differ.
+
+        >>> import pushforward as pf
+        >>> nets = [pf.nn.MLP(2, width=8, num_classes=2) for _ in range(2)]
+        >>> first, second = (pf.SchrodingerBridge(net, event_shape=2) for net in nets)
+        >>> second.warm_start(first)
+        >>> torch.equal(nets[0].first.weight, nets[1].first.weight)
+        True
+        """
+        if not isinstance(other, SchrodingerBridge):
+            raise InputError(f"a warm start is another SchrodingerBridge, not {other!r}")
+        shapes = [[tuple(p.shape) for p in model.nets.parameters()] for model in (self, other)]
+        if shapes[0] != shapes[1]:
+            raise InputError("the other bridge has other networks: make them with the same sizes")
+        for k, (mine, theirs) in enumerate(zip(self.nets, other.nets, strict=True)):
+            vector = flattened(theirs)
+            put_back(mine, vector)
+            self.get_buffer(f"average_{k}").copy_(vector)
+            self.get_buffer(f"frozen_{k}").copy_(vector)
+        self.trained.fill_(True)
+        if self.method.measures_spread:
+            self.spread.copy_(other.spread)
+
+    # -- what it says about itself ----------------------------------------------------------------
+
+    @torch.no_grad()
+    def path_energy(
+        self,
+        a: Tensor,
+        *,
+        steps: int = 50,
+        random: bool = False,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """`int |v|^2 dt` along the ODE from states of the source `(B, *event)`, `(B,)`.
+
+        In squared data units where there is a source. `random` paths instead are charged for the
+        drift beyond the reference's, whose mean energy over `2 sigma^2` is the divergence of the
+        bridge from the reference started at the source.
+        """
+        z, scale = self._entered(a), self.scale
+        steps = requests.solver_steps(steps, False)
+        times = [k / steps for k in range(steps + 1)]
+        generator = resolve(seed, generator, self.device)
+        with self._evaluating():
+            transport = self._transport(None, "target")
+            rule = self.default_sampler if random else samplers.Heun()
+            states = samplers.trajectory(rule, transport, z, times, generator=generator)
+            forward = self._heading(True)
+            rates = [
+                self._steering(forward, x, t) if random else transport.dynamics(x, t).velocity
+                for x, t in zip(states, times, strict=True)
+            ]
+        powers = torch.stack([per_event_sum(rate.square()) for rate in rates])
+        return torch.trapezoid(powers, dx=1 / steps, dim=0) * scale**2
+
+    def _steering(self, heading: Heading, x: Tensor, t: float) -> Tensor:
+        """The drift beyond that of the reference."""
+        remaining = 1 - t
+        return heading(x, t) * (remaining / self._reference().span(remaining) if remaining else 1.0)
+
+    @property
+    def marginal_errors(self) -> list[MarginalError]:
+        """How far simulated ends were from their law, one for each half-iteration that has any."""
+        found = []
+        for half, (value, floor) in enumerate(self.marginals.tolist()):
+            if value >= 0:
+                # What learns the way back has simulated forward.
+                end: End = "source" if half % 2 else "target"
+                found.append(MarginalError(half, end, value, floor))
+        return found
+
+    def curves(self) -> list[Curve]:
+        """The marginal errors over the half-iterations."""
+        errors = self.marginal_errors
+        series: dict[str, list[tuple[float, float]]] = {}
+        for e in errors:
+            series.setdefault(f"at the {e.end}", []).append((e.half, e.value))
+        if len(errors) > 1:
+            series["floor"] = [(e.half, e.floor) for e in errors]
+        note = (
+            "The sliced Wasserstein distance between the ends of simulated paths and the law that "
+            "they should have, in units of the common scale; the floor is that of two samples of "
+            "the law itself."
+        )
+        return [Curve("Marginals over the half-iterations", series, "half-iteration", note)]
+
+    def warnings(self, x: Tensor) -> list[str]:
+        """What the simulated ends say about the last half-iterations."""
+        found = []
+        for e in self.marginal_errors[-2:]:
+            if e.value > 3 * e.floor:
+                found.append(
+                    f"Simulated paths miss the {e.end}: their ends are {e.value:.3g} from it in "
+                    f"half-iteration {e.half}, and two samples of it {e.floor:.3g} from each other."
+                    " Train longer half-iterations, or take more steps per path."
+                )
+        if not bool(self.trained.all()):
+            found.append(
+                "Only one direction was ever simulated: training ended before the second "
+                f"half-iteration did. All of them take {self.halves.steps} steps."
+            )
+        return found
+
+
+def _default_network(event_shape: tuple[int, ...], num_classes: int | None = None) -> nn.Module:
+    """The default network, with an affine part where there is no picture to see."""
+    net = nets.default_network(event_shape, num_classes)
+    return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
