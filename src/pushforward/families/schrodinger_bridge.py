@@ -207,17 +207,17 @@ class SchrodingerBridge(HalfIterated):
         return found
 
     def curves(self) -> list[Curve]:
-        """The marginal errors over the half-iterations."""
+        """The marginal errors over the half-iterations, by their floors."""
         errors = self.marginal_errors
         series: dict[str, list[tuple[float, float]]] = {}
         for e in errors:
-            series.setdefault(f"at the {e.end}", []).append((e.half, e.value))
-        if len(errors) > 1:
-            series["floor"] = [(e.half, e.floor) for e in errors]
+            series.setdefault(f"at the {e.end}", []).append((e.half, e.value / max(e.floor, 1e-12)))
+        if errors:
+            series["floor"] = [(e.half, 1.0) for e in errors]
         note = (
-            "The sliced Wasserstein distance between the ends of simulated paths and the law that "
-            "they should have, in units of the common scale; the floor is that of two samples of "
-            "the law itself."
+            "How far the ends of simulated paths are from the law that they should have, in sliced "
+            "Wasserstein distance: so many times as far as two samples of that law are from each "
+            "other."
         )
         return [Curve("Marginals over the half-iterations", series, "half-iteration", note)]
 

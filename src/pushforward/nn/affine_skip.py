@@ -39,14 +39,13 @@ class AffineSkip(nn.Module):
         self.num_classes: int | None = getattr(net, "num_classes", None)
         self.context_size: int | None = getattr(net, "context_size", None)
         self.conditioning = Conditioning(width, self.num_classes, self.context_size)
-        self.coefficients = nn.Sequential(
-            nn.SiLU(), nn.Linear(width, 2 * math.prod(self.event_shape))
-        )
-        nn.init.zeros_(self.coefficients[1].weight)
-        nn.init.zeros_(self.coefficients[1].bias)
+        self.activation = nn.SiLU()
+        self.coefficients = nn.Linear(width, 2 * math.prod(self.event_shape))
+        nn.init.zeros_(self.coefficients.weight)
+        nn.init.zeros_(self.coefficients.bias)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         """The output at states `(B, *event)`, times `(B,)` or `()`, labels or contexts."""
-        told = self.coefficients(self.conditioning(t, c, len(x)))
+        told = self.coefficients(self.activation(self.conditioning(t, c, len(x))))
         scale, shift = told.reshape(-1, 2, *self.event_shape).unbind(1)
         return self.net(x, t, c) + scale * x + shift

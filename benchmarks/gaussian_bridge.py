@@ -1,0 +1,215 @@
+"""The Schrödinger bridge between two normal laws, where everything is known.
+
+From N(-0.1, I) to N(0.1, I) over Brownian motion of scale 1, in 5, 20 and 50 dimensions, with
+10,000 points to learn from and 10,000 others to start from: the setting of Shi et al. 2023 (section
+6, table 3). The law of the states at 21 times of the way forward is compared with the truth by the
+Kullback-Leibler divergence of normal laws, in two ways that must not be confused: with the
+variances alone, and with whole covariances, whose sampling floor is much higher.
+
+    python benchmarks/gaussian_bridge.py --write
+    python benchmarks/gaussian_bridge.py --seeds 1 --dims 5 --part one.json   # in pieces,
+    python benchmarks/gaussian_bridge.py --merge one.json two.json --write    # and together
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import pushforward as pf
+import record
+import timing
+from pushforward.processes import Bridge
+from pushforward.schrodinger import Halves, Refresh
+
+OFFSET, SIGMA = 0.1, 1.0
+DIMS, SEEDS = (5, 20, 50), (1, 2, 3, 4, 5)
+POINTS, TIMES = 10_000, 21
+HALVES, LENGTH, BATCH, WIDTH = 12, 500, 256, 128
+TRAINING = {"batch_size": BATCH, "lr": 2e-3, "ema": 0.998, "holdout": 0.0, "progress": False}
+
+PUBLISHED = {
+    "DSB": ("3.26 ± 1.60", "13.0 ± 3.49", "32.8 ± 1.28"),
+    "DSBM-IPF": ("1.23 ± 0.23", "4.42 ± 0.76", "8.75 ± 0.87"),
+    "DSBM-IMF": ("1.34 ± 0.51", "5.05 ± 0.95", "9.76 ± 1.67"),
+    "SB-CFM": ("1.45 ± 0.73", "12.3 ± 1.47", "49.4 ± 3.91"),
+}
+"""Shi et al. 2023, table 3, in units of 1e-3, after 400,000 optimizer steps."""
+
+
+def network(d: int) -> nn.Module:
+    """A perceptron with an affine part, the same for all methods."""
+    return pf.nn.AffineSkip(pf.nn.MLP(d, width=WIDTH, depth=2))
+
+
+def bridge(method: str) -> Callable[[int, int], Any]:
+    """A Schrödinger bridge by a method."""
+
+    def make(d: int, length: int) -> Any:
+        return pf.SchrodingerBridge(
+            network(d),
+            network(d),
+            reference=Bridge(SIGMA),
+            method=method,
+            halves=Halves(HALVES, length),
+            refresh=Refresh(rows=POINTS),
+            ema=0.99,
+        )
+
+    return make
+
+
+METHODS: dict[str, tuple[Callable[[int, int], Any], str | None]] = {
+    "DSB": (bridge("dsb"), None),
+    "DSBM-IPF": (bridge("dsbm-ipf"), None),
+    "DSBM-IMF": (bridge("dsbm-imf"), None),
+    "SB-CFM": (
+        lambda d, _: pf.FlowMatching(network(2 * d), path=Bridge(SIGMA), coupling="sinkhorn"),
+        "heun",
+    ),
+    "rectified flow": (lambda d, _: pf.FlowMatching(network(d)), "heun"),
+}
+"""How a model is made, and what its states are followed with: random paths, or its ODE."""
+
+
+def divergences(states: Tensor, mean: float, variance: float) -> tuple[float, float]:
+    """The divergence of fitted normal laws from the truth: variances alone, whole covariances."""
+    x = states.double()
+    d, gap = x.shape[1], (x.mean(0) - mean).square().sum() / variance
+    ratio = x.var(0) / variance
+    diagonal = 0.5 * (ratio.sum() - d - ratio.log().sum() + gap)
+    cov = x.mT.cov() / variance
+    full = 0.5 * (cov.trace() - d - torch.linalg.slogdet(cov).logabsdet + gap)
+    return float(diagonal), float(full)
+
+
+def judged(path: list[Tensor], d: int) -> dict[str, float]:
+    """Both divergences, averaged over the times of a path, and the correlation of its ends."""
+    one, zero = torch.eye(1), torch.zeros(1)
+    truth = pf.ot.GaussianBridge(zero - OFFSET, one, zero + OFFSET, one, SIGMA)
+    found = []
+    for k, states in enumerate(path):
+        mean, variance = truth.marginal(k / (TIMES - 1))
+        found.append(divergences(states, float(mean), float(variance)))
+    diagonal, full = (sum(column) / len(found) for column in zip(*found, strict=True))
+    first, last = (x.double() - x.double().mean(0) for x in (path[0], path[-1]))
+    cross = float((first * last).mean(0).div(first.std(0) * last.std(0)).mean())
+    return {"diagonal": diagonal, "full": full, "correlation": cross}
+
+
+def laws(d: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Source and target to learn from, and other states of the source."""
+    generator = torch.Generator().manual_seed(seed)
+    a, b, test = torch.randn(3, POINTS, d, generator=generator)
+    return a - OFFSET, b + OFFSET, test - OFFSET
+
+
+def cell(method: str, d: int, seed: int, length: int) -> dict[str, Any]:
+    """One training, judged; seconds of the processor include both."""
+    start = time.process_time()
+    a, b, test = laws(d, seed)
+    make, sampler = METHODS[method]
+    torch.manual_seed(seed)
+    model = make(d, length)
+    pf.fit(model, b, source=a, steps=HALVES * length, seed=seed, **TRAINING)
+    path = model.path(test, sampler=sampler, steps=TIMES - 1, seed=seed)
+    return {"method": method, "dim": d, "seed": seed, "steps": HALVES * length} | judged(
+        list(path), d
+    ) | {"seconds": time.process_time() - start}  # fmt: skip
+
+
+def floor(d: int, seed: int) -> dict[str, Any]:
+    """The same for exact states of the bridge."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    world = pf.worlds.PairWorld.schroedinger(SIGMA, -OFFSET, OFFSET, d)
+    first, last = world.sample(POINTS, generator=generator)
+    path = []
+    for k in range(TIMES):
+        t = k / (TIMES - 1)
+        noise = torch.randn(POINTS, d, generator=generator)
+        path.append((1 - t) * first + t * last + SIGMA * math.sqrt(t * (1 - t)) * noise)
+    return {"method": "exact states", "dim": d, "seed": seed} | judged(path, d)
+
+
+def summary(results: list[dict[str, Any]], method: str, d: int, key: str, unit: float) -> str:
+    """Mean and standard deviation over the seeds."""
+    found = [r[key] / unit for r in results if (r["method"], r["dim"]) == (method, d)]
+    if not found:
+        return "–"
+    spread = statistics.stdev(found) if len(found) > 1 else math.nan
+    return f"{statistics.mean(found):.3g} ± {spread:.2g}" if len(found) > 1 else f"{found[0]:.3g}"
+
+
+def tables(results: list[dict[str, Any]]) -> str:
+    """Everything as Markdown."""
+    dims = [d for d in DIMS if any(r["dim"] == d for r in results)]
+    methods = [m for m in ("exact states", *METHODS) if any(r["method"] == m for r in results)]
+    head = ["", *(f"d = {d}" for d in dims)]
+    published = [
+        [f"{name}, published", *(row[DIMS.index(d)] for d in dims)]
+        for name, row in PUBLISHED.items()
+    ]
+    parts = []
+    for key, unit, title, more in (
+        ("diagonal", 1e-3, "Divergence of the variances, in 1e-3", published),
+        ("full", 1e-3, "Divergence of the whole covariances, in 1e-3", []),
+        ("correlation", 1.0, "Correlation of the two ends; the truth is 0.618", []),
+        ("seconds", 1.0, "Seconds of one core, to train and to judge", []),
+    ):
+        rows = [
+            [m, *(summary(results, m, d, key, unit) for d in dims)]
+            for m in methods
+            if any(r["method"] == m and key in r for r in results)
+        ]
+        parts.append(f"**{title}**\n\n{record.table(head, rows + more)}")
+    seeds = sorted({r["seed"] for r in results})
+    steps = sorted({r["steps"] for r in results if "steps" in r})
+    facts = ", ".join(f"{name} {value}" for name, value in record.environment().items())
+    parts.append(
+        f"Seeds {', '.join(map(str, seeds))}; {', '.join(map(str, steps))} optimizer steps with "
+        f"batches of {BATCH} (published: 400,000 of 128); {time.strftime('%Y-%m-%d')}; {facts}."
+    )
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--smoke", action="store_true", help="only see that it runs")
+    parser.add_argument("--write", action="store_true", help="record the tables")
+    parser.add_argument("--dims", nargs="+", type=int, default=list(DIMS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
+    options = parser.parse_args()
+    timing.one_thread()
+    if options.merge:
+        results = [r for path in options.merge for r in json.loads(path.read_text())]
+    else:
+        results = []
+        dims, seeds = ([5], [1]) if options.smoke else (options.dims, options.seeds)
+        for d in dims:
+            for seed in seeds:
+                results.append(floor(d, seed))
+                for method in options.methods:
+                    results.append(cell(method, d, seed, 1 if options.smoke else LENGTH))
+                    print(json.dumps(results[-1]), flush=True)
+                    if options.part:
+                        options.part.write_text(json.dumps(results))
+    text = tables(results)
+    print(text)
+    if options.write:
+        record.save("gaussian_bridge", {"cells": results, **record.environment()}, text)
+
+
+if __name__ == "__main__":
+    main()
