@@ -188,7 +188,7 @@ class TwoEnded(Family):
         )  # fmt: skip
 
     @torch.no_grad()
-    def path(
+    def trajectories(
         self,
         a: Tensor,
         c: Any = None,
@@ -206,7 +206,7 @@ class TwoEnded(Family):
         z, context = self._entered(a), self._context(c, len(a))
         rule = self.default_sampler if sampler is None else samplers.resolve(sampler)
         if isinstance(rule, Adaptive):
-            raise InputError("an adaptive sampler chooses its own steps: take another for a path")
+            raise InputError("an adaptive sampler chooses its own steps: take another to see them")
         times = self._grid(requests.solver_steps(steps, False))
         seed = _drawn(resolve(seed, generator, self.device))
         with self._evaluating():
