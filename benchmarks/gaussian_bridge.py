@@ -28,6 +28,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+from pushforward.families import trajectories
 from pushforward.processes import Bridge
 from pushforward.schrodinger import Halves, Refresh
 
@@ -121,7 +122,7 @@ def cell(method: str, d: int, seed: int, length: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = make(d, length)
     pf.fit(model, b, source=a, steps=HALVES * length, seed=seed, **TRAINING)
-    path = model.trajectories(test, sampler=sampler, steps=TIMES - 1, seed=seed)
+    path = trajectories(model, test, sampler=sampler, steps=TIMES - 1, seed=seed)
     return {"method": method, "dim": d, "seed": seed, "steps": HALVES * length} | judged(
         list(path), d
     ) | {"seconds": time.process_time() - start}  # fmt: skip

@@ -22,6 +22,7 @@ from pushforward.families.score_model import ScoreModel
 from pushforward.families.trajectory import Moment, Trajectory
 from pushforward.families.two_ended import TwoEnded
 from pushforward.families.vae import VAE
+from pushforward.families.way import trajectories
 
 __all__ = [
     "Denoiser",
@@ -43,6 +44,7 @@ __all__ = [
     "TwoEnded",
     "VAE",
     "load",
+    "trajectories",
 ]
 
 NAMES: dict[str, type[Family]] = {

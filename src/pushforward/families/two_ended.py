@@ -188,35 +188,6 @@ class TwoEnded(Family):
         )  # fmt: skip
 
     @torch.no_grad()
-    def trajectories(
-        self,
-        a: Tensor,
-        c: Any = None,
-        *,
-        sampler: str | Sampler | None = None,
-        steps: int = 20,
-        seed: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """The states on the way from the source `(B, *event)`, `(steps + 1, B, *event)`.
-
-        In data units, the start included; a start from noise is put into them too. Takes a sampler
-        of fixed steps; the rest as for `forward`.
-        """
-        z, context = self._entered(a), self._context(c, len(a))
-        rule = self.default_sampler if sampler is None else samplers.resolve(sampler)
-        if isinstance(rule, Adaptive):
-            raise InputError("an adaptive sampler chooses its own steps: take another to see them")
-        times = self._grid(requests.solver_steps(steps, False))
-        seed = _drawn(resolve(seed, generator, self.device))
-        with self._evaluating():
-            states = samplers.trajectory(
-                rule, self._transport(context, "target"), z, times,
-                generator=RowNoise(seed, slice(0, len(z)), z.device),
-            )  # fmt: skip
-        return torch.stack([self._units()(x) for x in states])
-
-    @torch.no_grad()
     def sample(
         self,
         n: int,
