@@ -30,6 +30,7 @@ _HOMES = {
     "fit": "training",
     "load": "families",
     "matching_loss": "protocols",
+    "rectify": "training",
 }
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "parallel",
     "parametrizations",
     "processes",
+    "rectify",
     "report",
     "samplers",
     "schedules",
@@ -134,7 +136,7 @@ if TYPE_CHECKING:
     from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.report import compare
-    from pushforward.training import fit
+    from pushforward.training import fit, rectify
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ __all__ = [
     "Coupling",
     "Exact",
     "Independent",
+    "Paired",
     "Sinkhorn",
     "Whole",
 ]
@@ -66,6 +67,12 @@ class Coupling(ABC):
         order = self.join(left.cpu(), right.cpu(), c, resolve(seed, generator))
         return order.to(target.device)
 
+    def pair(
+        self, source: Tensor, target: Tensor, c: Tensor | None = None, *, seed: int = 0
+    ) -> Tensor | None:
+        """For each row of a whole target the row `(N,)` of a source; `None` to join batches."""
+        return None
+
     @abstractmethod
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
@@ -82,6 +89,22 @@ class Independent(Coupling):
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """No change."""
+        return torch.arange(len(target))
+
+
+@configurable
+@dataclass(frozen=True)
+class Paired(Independent):
+    """Row `k` of the source with row `k` of the target: data that come in pairs."""
+
+    def pair(
+        self, source: Tensor, target: Tensor, c: Tensor | None = None, *, seed: int = 0
+    ) -> Tensor:
+        """The same rows. Raises `InputError` for sets of different sizes."""
+        if len(source) != len(target):
+            raise InputError(
+                f"{len(source)} rows of the source and {len(target)} of the target are no pairs"
+            )
         return torch.arange(len(target))
 
 
@@ -178,7 +201,7 @@ class Conditional(Coupling):
         if not 0 <= self.weight < math.inf:
             raise InputError(f"the weight of contexts is at least zero, not {self.weight}")
         object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
-        if isinstance(self.coupling, Conditional | Whole):
+        if isinstance(self.coupling, Conditional | Whole | Paired):
             raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
 
     def join(
@@ -225,7 +248,7 @@ class Whole(Coupling):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
-        if isinstance(self.coupling, Whole):
+        if isinstance(self.coupling, Whole | Paired):
             raise InputError("the coupling of whole sets is a coupling of batches, not another one")
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 2:
             raise InputError(f"a block has at least two rows, not {self.block!r}")
@@ -304,6 +327,7 @@ NAMES: dict[str, type[Coupling]] = {
     "sinkhorn": Sinkhorn,
     "conditional": Conditional,
     "whole": Whole,
+    "paired": Paired,
 }
 
 

@@ -13,7 +13,7 @@ from pushforward import processes
 from pushforward import times as time_laws
 from pushforward._random import normal_like
 from pushforward.config import configurable, named
-from pushforward.couplings import Conditional, Coupling, Independent, Sinkhorn, Whole
+from pushforward.couplings import Conditional, Coupling, Independent, Sinkhorn
 from pushforward.couplings import resolve_coupling as resolved
 from pushforward.errors import CapabilityError, InputError
 from pushforward.families import network, requests
@@ -51,8 +51,8 @@ class FlowMatching(TwoEnded):
             the event, and returns both predictions there, so make it for that shape.
         path: `linear`, `trigonometric`, `scheduled`, `one-sided`, `bridge`, or a path of
             `processes`. Its noise is in data units, or without a source in those of the noise.
-        coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`, or one of
-            `couplings`.
+        coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
+            `paired`, or one of `couplings`.
         times: the law of training times; stratified uniform by default.
         label_dropout: the fraction of labels or contexts hidden in training, so that the model can
             also do without.
@@ -141,7 +141,7 @@ class FlowMatching(TwoEnded):
 
     def pair(self, x: Tensor, c: Tensor | None, source: Tensor) -> Tensor | None:
         """The partners of the whole data, for a coupling of whole sets."""
-        return self.coupling.pair(source, x, c) if isinstance(self.coupling, Whole) else None
+        return self.coupling.pair(source, x, c)
 
     def loss(
         self,

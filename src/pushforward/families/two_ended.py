@@ -43,13 +43,14 @@ class TwoEnded(Family):
 
     source: Tensor
 
+    keeps_source: bool = False
+    """Trains on pairs that it made itself, which leave the source as it is."""
+
     default_sampler: Sampler = samplers.Heun()
     """What maps are computed with unless told otherwise."""
 
     def __init__(self, event_shape: int | tuple[int, ...] | None, source_rows: int = 0) -> None:
         super().__init__(event_shape)
-        if isinstance(source_rows, bool) or not isinstance(source_rows, int) or source_rows < 0:
-            raise InputError(f"source_rows is a whole number, not {source_rows!r}")
         if source_rows and event_shape is None:
             raise InputError(f"{source_rows} rows of a source need an event_shape")
         # One and the same shape as long as it is empty, whether the states are known or not.
@@ -91,6 +92,8 @@ class TwoEnded(Family):
         Raises `InputError` for fewer than two rows, values that are not finite, or states of
         another shape than those known.
         """
+        if self.keeps_source:
+            return
         self._units(source)
         if len(source) < 2:
             raise InputError(f"a source has at least two rows, not {len(source)}")
