@@ -88,6 +88,10 @@ def test_what_cannot_be_coded_says_why(run: Path) -> None:
     model = pf.load(run)
     with pytest.raises(InputError, match="none of the 17 levels"):
         compression.compress(model, torch.full((2, 1, 8, 8), 0.5))
+    with pytest.raises(InputError, match="64 values, such as nan, are none of the 17 levels"):
+        compression.compress(model, torch.full((1, 1, 8, 8), math.nan))
+    with pytest.raises(InputError, match="no states"):
+        compression.compress(model, torch.zeros(0, 1, 8, 8))
     with pytest.raises(InputError, match=r"not \(1, 4, 4\)"):
         compression.compress(model, torch.zeros(2, 1, 4, 4))
     with pytest.raises(CapabilityError, match="decoder of levels"):

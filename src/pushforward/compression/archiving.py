@@ -35,18 +35,21 @@ def compress(
 ) -> Archive:
     """Code states `(n, *event)` of quantized data without loss.
 
-    Raises `CapabilityError` for a model that has no code, `InputError` for states of another shape
-    or values that are not levels.
+    Raises `CapabilityError` for a model that has no code, `InputError` for no states, states of
+    another shape, or values that are not levels.
     """
     code = VAECode(model)
     if tuple(x.shape[1:]) != code.event_shape:
         raise InputError(
             f"the model's states have shape {code.event_shape}, not {tuple(x.shape[1:])}"
         )
+    if not len(x):
+        raise InputError("there are no states to compress")
     low, width = _grid(code)
     levels = ((x.double() - low) / width).round()
-    wrong = ((levels * width + low - x).abs() > 1e-3 * width) | (levels < 0)
-    wrong |= levels >= code.levels
+    # Written so that what is not a number does not pass.
+    right = (levels * width + low - x).abs() <= 1e-3 * width
+    wrong = ~(right & (levels >= 0) & (levels < code.levels))
     if wrong.any():
         value = float(x[wrong][0])
         raise InputError(
