@@ -157,7 +157,11 @@ def _finish(run: Any, recipe: Any, data: Any, quiet: bool) -> None:
     from pushforward.report import write
 
     write_recipe(run.path, recipe)
-    write(run.path, run.model, data)
+    faults = run.model.warnings(data.x)
+    write(run.path, run.model, data, faults=faults)
+    for fault in faults:
+        # Said even if quiet: whoever waits for the end must not take it for a success.
+        typer.echo(f"! {fault}", err=True)
     if not quiet:
         last = run.history[-1] if run.history else {}
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pushforward.data import Data
 from pushforward.families.family import Family
 from pushforward.metrics.estimate import Estimate
 from pushforward.report.charts import interval_chart, line_chart
+from pushforward.report.judging import labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.pictures import Look, data_uri
 from pushforward.training.trackers import read_history
@@ -26,7 +28,13 @@ _SHOWN = 64
 
 
 def write(
-    run: Path, model: Any, data: Data, *, evaluation: Any = None, samples: Tensor | None = None
+    run: Path,
+    model: Any,
+    data: Data,
+    *,
+    evaluation: Any = None,
+    samples: Tensor | None = None,
+    faults: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of a run folder, and `samples.png` beside it.
 
@@ -35,19 +43,31 @@ def write(
         model: the trained model.
         data: the data it was trained on.
         evaluation: metrics, if there are any yet.
-        samples: samples `(n, *event)`; a few are drawn if there are none.
+        samples: samples `(n, *event)`; a few are drawn if there are none, with labels as frequent
+            as in the data for a model that takes them.
+        faults: what the model says of itself, `model.warnings(data.x)`, if known already.
     """
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     history = read_history(run / "metrics.jsonl")
     if samples is None:
-        samples = model.sample(_SHOWN if data.kind == "image" else 1000, seed=0)
+        n = _SHOWN if data.kind == "image" else 1000
+        samples = model.sample(n, labels_like(model, data, n, seed=0), seed=0)
+    if faults is None:
+        faults = model.warnings(data.x)
+    faults = [*_of_samples(samples), *faults]
     look = Look(data.x)
     picture = look.picture(samples, _SHOWN)
     _replace(run / "samples.png", picture)
     body = [
-        _header(run, config, manifest),
-        warnings_box(_warnings(manifest, history, samples, evaluation, model, data)),
+        _header(run, config, manifest, bool(faults)),
+        warnings_box(
+            [
+                *_of_training(manifest, history, model),
+                *faults,
+                *_of_evaluation(evaluation),
+            ]
+        ),
         _samples(look, picture, samples, data),
         _metrics(evaluation),
         _curves(history),
@@ -59,9 +79,12 @@ def write(
     return run / "report.html"
 
 
-def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any]) -> str:
+def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any], faulty: bool) -> str:
     status = manifest["status"]
-    kind = "status" if status == "finished" else "status bad"
+    kind = "status" if status == "finished" and not faulty else "status bad"
+    if faulty and status == "finished":
+        # All steps were made, which is no success.
+        status = "finished, with warnings"
     data = config["data"]
     facts = {
         "data": f"{data['name']}, {data['n']:,} points of shape {tuple(data['event_shape'])}",
@@ -79,41 +102,40 @@ def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any]) -> str:
     )
 
 
-def _warnings(
-    manifest: dict[str, Any],
-    history: list[dict[str, Any]],
-    samples: Tensor,
-    evaluation: Any,
-    model: Any,
-    data: Data,
-) -> list[str]:
-    found = []
+def _of_training(
+    manifest: dict[str, Any], history: list[dict[str, Any]], model: Any
+) -> Iterator[str]:
+    """How training ended, and whether it went on for too long."""
     if manifest["status"] == "diverged":
-        found.append(
+        yield (
             f"Training diverged after step {manifest['step']}: loss or gradients were no longer "
             "finite. What is shown are the last good weights. Try a lower learning rate."
         )
     if manifest["status"] == "interrupted":
-        found.append(f"Training was stopped at step {manifest['step']}; go on with --resume.")
-    bad = int((~samples.flatten(1).isfinite()).any(-1).sum())
-    if bad:
-        found.append(f"{bad} of {len(samples)} samples are not finite.")
-    spread = float(samples.flatten(1).std(0).mean())
-    if not bad and spread < 1e-3:
-        found.append("All samples are nearly the same: the model has collapsed.")
+        yield f"Training was stopped at step {manifest['step']}; go on with --resume."
     checked = [line["val_loss"] for line in history if line.get("val_loss") is not None]
     if model.comparable and len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
-        found.append(
+        yield (
             f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
             "begins to learn its training data by heart. Train for fewer steps, on more data, or "
             "load the best checkpoint with checkpoint='best'."
         )
-    found.extend(model.warnings(data.x))
+
+
+def _of_samples(samples: Tensor) -> Iterator[str]:
+    """What can be seen of samples without looking at data."""
+    bad = int((~samples.flatten(1).isfinite()).any(-1).sum())
+    if bad:
+        yield f"{bad} of {len(samples)} samples are not finite."
+    elif len(samples) > 1 and float(samples.flatten(1).std(0).mean()) < 1e-3:
+        yield "All samples are nearly the same: the model has collapsed."
+
+
+def _of_evaluation(evaluation: Any) -> Iterator[str]:
     if evaluation is None:
-        found.append("Nothing has been measured yet: run `pushforward evaluate` on this folder.")
+        yield "Nothing has been measured yet: run `pushforward evaluate` on this folder."
     else:
-        found.extend(evaluation.warnings)
-    return found
+        yield from evaluation.warnings
 
 
 def _samples(look: Look, picture: bytes, samples: Tensor, data: Data) -> str:
