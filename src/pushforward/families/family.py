@@ -35,6 +35,7 @@ class Curve(NamedTuple):
     across: str
     note: str
 
+
 _CPU = torch.device("cpu")
 
 
