@@ -63,6 +63,7 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return fit(model, data, steps=min(steps, STEPS), **settings)
 
     monkeypatch.setattr(training, "fit", short)
+    monkeypatch.setattr(training.rectifying, "fit", short)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
