@@ -61,6 +61,7 @@ def ratios(
     try:
         for _ in range(turns):
             before = cases[reference]()
+            base.append(before)
             for name, values in found.items():
                 spent = cases[name]()
                 after = cases[reference]()

@@ -28,6 +28,12 @@ def logprob(
     ] = None,
     divergence: Annotated[str | None, typer.Option(help="auto, exact or hutchinson.")] = None,
     probes: Annotated[int | None, typer.Option(help="Hutchinson probes.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Of a VAE: importance, bound or annealed.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Of a VAE: latents or chains for each data point.")
+    ] = None,
     bound: Annotated[
         int | None, typer.Option(help="Also the variational bound of a chain of so many steps.")
     ] = None,
@@ -69,6 +75,8 @@ def logprob(
         steps=steps,
         tolerance=tolerance,
         stop=stop,
+        method=method,
+        samples=samples,
     )
     loaded = load_like(Path(run), data, label)
     x = loaded.x[:n]

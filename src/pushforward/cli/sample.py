@@ -40,6 +40,13 @@ def sample(
     denoise: Annotated[
         bool | None, typer.Option(help="Take away the noise left at the stopping time, or not.")
     ] = None,
+    noisy: Annotated[
+        bool | None,
+        typer.Option(
+            "--noisy/--implicit",
+            help="Draw with the decoder's noise, or its mean; the mean by default.",
+        ),
+    ] = None,
     seed: Seed = 0,
     label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance.")] = None,
@@ -68,6 +75,7 @@ def sample(
         grid=grid,
         stop=stop,
         denoise=denoise,
+        noisy=noisy,
         guidance=guidance,
     )
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:

@@ -158,13 +158,15 @@ class Family(nn.Module):
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode for the network, the former mode afterwards."""
-        training = self.training
-        self.eval()
+        """Evaluation mode for the network, the former mode of each part afterwards."""
+        training = [part for part in self.modules() if part.training]
+        for part in training:
+            part.training = False
         try:
             yield
         finally:
-            self.train(training)
+            for part in training:
+                part.training = True
 
     def _units(self, x: Tensor | None = None) -> Standardize:
         """Shift and scale, with the event shape of some data, or the one that is known.

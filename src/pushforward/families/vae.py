@@ -305,7 +305,8 @@ class VAE(Family):
                 if progress is not None:
                     progress(done + 1, len(parts))
         # Nothing to draw is a share too, if there are more processes than states.
-        return requests.finite(self._outward(torch.cat([like[:0], *out])))
+        x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
+        return requests.finite(self._outward(x))
 
     def encode(self, x: Tensor, c: Any = None) -> Law:
         """The posterior of the latents of states `(B, *event)` in data units, a law."""

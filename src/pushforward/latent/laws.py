@@ -83,6 +83,11 @@ class Normal(Law):
         """`log N(z; mean, std^2)`."""
         return self._density((z - self.mean) / self.std)
 
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """`n` draws of a single law, `(n, d)`, without their density."""
+        noise = normal_like(self.mean.new_empty(n, self.mean.shape[-1]), generator)
+        return self.mean + self.std * noise
+
     def take(self, index: Tensor) -> Normal:
         """Some of the laws."""
         return Normal(self.mean[index], self.std[index])
