@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from PIL import Image
 import pushforward as pf
 from pushforward import compression
 from pushforward.cli import main
-from pushforward.errors import CapabilityError, InputError
+from pushforward.cli.compress import _write_pictures
+from pushforward.errors import CapabilityError, InputError, MissingExtraError
 
 
 def _call(*words: object) -> int:
@@ -47,7 +50,9 @@ def test_the_rate_is_the_bound_within_two_percent(run: Path) -> None:
     assert torch.equal(again.x, test.x)
 
 
-def test_the_commands_restore_arrays_and_refuse_other_models(run: Path, tmp_path: Path) -> None:
+def test_the_commands_restore_arrays_and_refuse_other_files(
+    run: Path, tmp_path: Path, capsys
+) -> None:
     x = pf.data.load("digits", label=False).x[:20]
     np.save(tmp_path / "x.npy", x.numpy())
     packed = tmp_path / "x.pf"
@@ -60,9 +65,35 @@ def test_the_commands_restore_arrays_and_refuse_other_models(run: Path, tmp_path
         next(other.parameters()).add_(1e-3)
     with pytest.raises(InputError, match="made by another model"):
         compression.decompress(other, compression.read(packed))
-    packed.write_bytes(packed.read_bytes()[:-3])
+    capsys.readouterr()
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+    assert _call("decompress", run, packed, "-o", tmp_path / "no.npy") == 2
+    assert "damaged or cut off" in capsys.readouterr().err
+    packed.write_bytes(whole[:-3])
     assert _call("decompress", run, packed, "-o", tmp_path / "no.npy") == 2
     assert not (tmp_path / "no.npy").exists()
+
+
+def test_both_laws_and_all_estimates_have_their_options(run: Path, tmp_path: Path, capsys) -> None:
+    draws = {}
+    for law in ("--implicit", "--noisy"):
+        out = tmp_path / f"{law}.npz"
+        assert _call("sample", run, "-n", 20, law, "--out", out) == 0
+        draws[law] = np.load(out)["x"]
+    model = pf.load(run)
+    assert np.array_equal(draws["--noisy"], model.sample(20, noisy=True, seed=0).numpy())
+    assert np.array_equal(draws["--implicit"], model.sample(20, seed=0).numpy())
+    for method, kind in (
+        ("bound", "bound"),
+        ("importance", "estimated"),
+        ("annealed", "estimated"),
+    ):
+        capsys.readouterr()
+        words = ["--method", method, "--samples", 4, "--steps", 3, "--json"]
+        assert _call("logprob", run, "digits", "-n", 3, *words) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["kind"], found["n"]) == (kind, 3)
 
 
 def test_pictures_come_back_with_their_names(tmp_path: Path) -> None:
@@ -82,6 +113,35 @@ def test_pictures_come_back_with_their_names(tmp_path: Path) -> None:
     for file in files:
         with Image.open(file) as one, Image.open(tmp_path / "back" / file.name) as two:
             assert np.array_equal(np.array(one), np.array(two))
+    # A folder, with subfolders, comes back as one.
+    sorted_by_hand = tmp_path / "sorted"
+    for k, file in enumerate(files):
+        target = sorted_by_hand / "ab"[k % 2] / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+    assert _call("compress", run, sorted_by_hand, "-o", tmp_path / "new" / "y.pf") == 0
+    assert _call("decompress", run, tmp_path / "new" / "y.pf", "-o", tmp_path / "again") == 0
+    names = [file.relative_to(sorted_by_hand) for file in sorted_by_hand.rglob("*.png")]
+    assert len(names) == 5
+    for name in names:
+        with Image.open(sorted_by_hand / name) as one, Image.open(tmp_path / "again" / name) as two:
+            assert np.array_equal(np.array(one), np.array(two))
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png", "c:x.png"])
+def test_a_name_cannot_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leads out of the folder"):
+        _write_pictures(tmp_path / "in", torch.zeros(1, 1, 2, 2), (name,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    code = pf.VAE.for_data(
+        pf.data.Data(torch.zeros(4, 3), levels=2, value_range=(0.0, 1.0)), width=4
+    )
+    with pytest.raises(MissingExtraError, match=r"pip install 'pushforward\[compress\]'"):
+        compression.compress(code, torch.zeros(1, 3))
 
 
 def test_what_cannot_be_coded_says_why(run: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +20,7 @@ def compress(
     run: Model,
     files: Annotated[
         list[str],
-        typer.Argument(help="Pictures, or one data set, array or folder.", metavar="FILES..."),
+        typer.Argument(help="Pictures, one folder, or one data set or array.", metavar="FILES..."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.", metavar="FILE")],
     trust: Trust = None,
@@ -39,9 +39,7 @@ def compress(
     with Progress("compressing", 1, show=not is_quiet(context)) as progress:
         archive = pack(model, x, names, progress)
     data = archive.to_bytes()
-    partial = out.with_name(f".{out.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, out)
+    _write(out, data)
     numbers = x.numel()
     typer.echo(
         f"{out}: {len(data):,} bytes for {len(x):,} states, {8 * len(data) / numbers:.3f} bits per "
@@ -84,18 +82,39 @@ def _states(run: str, files: list[str]) -> tuple[Any, tuple[str, ...]]:
     import torch
 
     from pushforward.cli.rundata import load_like
-    from pushforward.data.images import SUFFIXES, read_pictures
+    from pushforward.data.images import SUFFIXES, picture_files, read_pictures
     from pushforward.errors import InputError
 
     paths = [Path(file) for file in files]
-    if all(path.suffix.lower() in SUFFIXES for path in paths):
-        names = tuple(path.with_suffix(".png").name for path in paths)
-        if len(set(names)) < len(names):
-            raise InputError("two of the pictures have one name: compress them apart")
-        return torch.from_numpy(read_pictures(paths)).float(), names
-    if len(files) > 1:
-        raise InputError(f"several files must all be pictures: {', '.join(sorted(SUFFIXES))}")
-    return load_like(Path(run), files[0], None).x, ()
+    names = [path.name for path in paths]
+    pictures = paths[0].rglob("*") if len(paths) == 1 and paths[0].is_dir() else ()
+    if any(file.suffix.lower() in SUFFIXES for file in pictures):
+        # As they are, whatever size or channels the model's own data were brought to.
+        folder, paths = paths[0], picture_files(paths[0])
+        names = [path.relative_to(folder).as_posix() for path in paths]
+    if not all(path.suffix.lower() in SUFFIXES for path in paths):
+        if len(paths) > 1:
+            raise InputError(f"several files must all be pictures: {', '.join(sorted(SUFFIXES))}")
+        return load_like(Path(run), files[0], None).x, ()
+    # What comes back is the pixels, as PNG.
+    restored = tuple(str(PurePosixPath(name).with_suffix(".png")) for name in names)
+    if len(set(restored)) < len(restored):
+        twice = next(name for name in restored if restored.count(name) > 1)
+        raise InputError(f"two of the pictures would come back as {twice}: compress them apart")
+    return torch.from_numpy(read_pictures(paths)).float(), restored
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none."""
+    from pushforward.errors import InputError
+
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _write_pictures(folder: Path, x: Any, names: tuple[str, ...]) -> None:
@@ -106,8 +125,13 @@ def _write_pictures(folder: Path, x: Any, names: tuple[str, ...]) -> None:
     image = require("PIL.Image", extra="plots", purpose="write pictures")
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 255:
         raise InputError("these states are no 8-bit pictures: give -o FILE.npz")
-    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        # A file from elsewhere must not choose where on this machine it writes.
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in name:
+            raise InputError(f"the file holds the name {name!r}, which leads out of the folder")
     for state, name in zip(x.round().byte(), names, strict=True):
-        # A name is the last part of a path, whatever the file says.
         pixels = state.permute(1, 2, 0).squeeze(-1).numpy()
-        image.fromarray(pixels).save(folder / Path(name).name)
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(file)

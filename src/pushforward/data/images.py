@@ -13,7 +13,7 @@ from pushforward._extras import require
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
-__all__ = ["SUFFIXES", "read_folder", "read_pictures"]
+__all__ = ["SUFFIXES", "picture_files", "read_folder", "read_pictures"]
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -75,6 +75,14 @@ def read_pictures(
         pictures.append(picture)
     color = any(picture.ndim == 3 for picture in pictures)
     return np.stack([_channels_first(picture, color) for picture in pictures])
+
+
+def picture_files(path: Path) -> list[Path]:
+    """The pictures of a folder or of its subfolders, in the order that `read_folder` has them in.
+
+    Raises `InputError` for a folder without any.
+    """
+    return _list(path)[0]
 
 
 def _list(path: Path) -> tuple[list[Path], list[str] | None]:

@@ -15,6 +15,11 @@ from pushforward.latent.encoders import (
 )
 from pushforward.latent.evidence import Elbo, Evidence
 from pushforward.latent.laws import FullNormal, Law, Mixture, Normal, Transformed
+from pushforward.latent.linear_gaussian import (
+    LinearGaussian,
+    LinearGaussianFit,
+    expectation_maximization,
+)
 from pushforward.latent.observations import Bernoulli, Gaussian, Levels, Logistic, Observation
 from pushforward.latent.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
 
@@ -34,6 +39,8 @@ __all__ = [
     "GaussianDecoder",
     "Law",
     "Levels",
+    "LinearGaussian",
+    "LinearGaussianFit",
     "Logistic",
     "LogisticDecoder",
     "Mixture",
@@ -45,6 +52,7 @@ __all__ = [
     "Transformed",
     "VampPrior",
     "annealed_log_weights",
+    "expectation_maximization",
     "log_mean",
     "mean",
 ]
