@@ -30,9 +30,9 @@ def run(tmp_path_factory) -> Path:
     """An autoencoder of the digits, trained for a moment."""
     torch.manual_seed(0)
     data = pf.data.load("digits", label=False)
-    model = pf.VAE.for_data(data, labels=False, decoder="logistic", latent=4, width=32, depth=2)
+    model = pf.VAE.for_data(data, labels=False, decoder="logistic", latent=16, width=16)
     out = tmp_path_factory.mktemp("vae") / "digits"
-    pf.fit(model, data, steps=400, batch_size=128, lr=3e-3, out=out, progress=False)
+    pf.fit(model, data, steps=250, batch_size=128, lr=3e-3, out=out, progress=False)
     return out
 
 

@@ -61,7 +61,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def accepted(method: Callable[..., Any], **asked: Any) -> dict[str, Any]:
+def accepted(method: Callable[..., Any], /, **asked: Any) -> dict[str, Any]:
     """The options that were given, those that are not `None`, for a method of some family.
 
     Raises `InputError` for one that the method does not take.

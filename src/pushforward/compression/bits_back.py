@@ -6,8 +6,8 @@ with `p(z)`. The receiver goes back, and codes `z` with `q(z | x)` to return the
 
     -log2 p(x | z) - log2 p(z) + log2 q(z | x)
 
-on average. Latents live on a grid whose width cancels between the two; it is far below the
-posterior's standard deviation.
+on average. Latents live on a grid whose width cancels between the two; it is below the posterior's
+standard deviation.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ __all__ = ["LatentCode", "decode", "encode"]
 
 Progress = Callable[[int, int], None]
 
-_CELLS = 1 << 11
+_CELLS = 1 << 8
 """Cells of the latent grid per standard deviation of the prior."""
 
 _REACH = 8
 """Standard deviations of the prior that the grid covers to each side."""
+
+_WINDOW = 8
+"""Standard deviations of the posterior that its part of the grid covers to each side.
+
+A coder leaves every cell it covers 2^-24 at least. Over the whole grid that would be enough for a
+latent in some thousands to be drawn from anywhere, which costs a picture more than its own size.
+"""
 
 _SPARE = 64
 
@@ -71,7 +78,7 @@ def encode(
     coder = ans.stack.AnsCoder(borrowed, False)
     for k, state in enumerate(states):
         _stir(ans, coder, k, code.latent)
-        z = coder.decode(*_cells(ans, code, state))
+        z = np.array([coder.decode(law) for law in _cells(ans, code, state)], dtype=np.int32)
         _put(ans, coder, code, state, z)
         if progress is not None:
             progress(k + 1, len(states))
@@ -98,7 +105,8 @@ def decode(
     for k in range(n):
         z = coder.decode(_prior(ans), code.latent)
         state = torch.from_numpy(coder.decode(*_levels(ans, code, z))).long()
-        coder.encode_reverse(z, *_cells(ans, code, state))
+        for cell, law in reversed(list(zip(z.tolist(), _cells(ans, code, state), strict=True))):
+            coder.encode_reverse(cell, law)
         _stir(ans, coder, n - 1 - k, -code.latent)
         states.append(state)
         if progress is not None:
@@ -137,15 +145,17 @@ def _prior(ans: Any) -> Any:
     return ans.model.QuantizedGaussian(-reach, reach, 0.0, float(_CELLS))
 
 
-def _cells(ans: Any, code: LatentCode, state: Tensor) -> tuple[Any, ...]:
-    """The law of the cells of the latents given a state."""
+def _cells(ans: Any, code: LatentCode, state: Tensor) -> list[Any]:
+    """The law of the cell of each latent given a state."""
     mean, std = code.posterior(state.unsqueeze(0))
     reach = _REACH * _CELLS
-    family = ans.model.QuantizedGaussian(-reach, reach)
     # Rounded, so that the last digits of two machines' arithmetic matter less.
     mean = (mean.double() * _CELLS).round().clamp(-reach, reach)
     std = (std.double() * _CELLS * 16).round().clamp(min=1) / 16
-    return family, mean.cpu().numpy(), std.cpu().numpy()
+    window = (_WINDOW * std).ceil()
+    low, high = (mean - window).clamp(min=-reach), (mean + window).clamp(max=reach)
+    rows = torch.stack([low, high, mean, std], -1).tolist()
+    return [ans.model.QuantizedGaussian(int(a), int(b), m, s) for a, b, m, s in rows]
 
 
 def _levels(ans: Any, code: LatentCode, z: np.ndarray[Any, Any]) -> tuple[Any, ...]:
