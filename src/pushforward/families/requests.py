@@ -147,7 +147,7 @@ def check_options(options: dict[str, Any], names: Sequence[str]) -> None:
             raise InputError(f"there is no option {option!r}: {hint}")
 
 
-def understood(method: Callable[..., Any], **options: Any) -> dict[str, Any]:
+def understood(method: Callable[..., Any], /, **options: Any) -> dict[str, Any]:
     """Those options that a method takes: an exact density needs no seed, for example.
 
     >>> understood(sorted, reverse=True, seed=0)
