@@ -32,7 +32,7 @@ def run(tmp_path_factory) -> Path:
     data = pf.data.load("digits", label=False)
     model = pf.VAE.for_data(data, labels=False, decoder="logistic", latent=16, width=16)
     out = tmp_path_factory.mktemp("vae") / "digits"
-    pf.fit(model, data, steps=250, batch_size=128, lr=3e-3, out=out, progress=False)
+    pf.fit(model, data, steps=120, batch_size=128, lr=3e-3, out=out, progress=False)
     return out
 
 
