@@ -1,45 +1,19 @@
-r"""Monotone rational-quadratic splines (Durkan, Bekasov, Murray & Papamakarios 2019).
-
-Between two knots `(u_k, v_k)` of slopes `d_k`, with `s = (v_{k+1} - v_k) / (u_{k+1} - u_k)` and
-`e = (z - u_k) / (u_{k+1} - u_k)`,
-
-    x = v_k + (v_{k+1} - v_k) (s e^2 + d_k e (1 - e)) / (s + (d_k + d_{k+1} - 2 s) e (1 - e)),
-
-whose inverse is the root of a quadratic equation.
-"""
+"""Monotone rational-quadratic splines (Durkan, Bekasov, Murray & Papamakarios 2019)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, softplus
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.transforms.elementwise import OfTheLine
+from pushforward.transforms.rational_quadratic import SMALLEST, monotone
 
 __all__ = ["CircularSpline", "Spline"]
-
-_SMALLEST = 1e-3
-"""Of a bin, as a share of the box, and of a slope: what keeps the inverse well conditioned."""
-
-_ONE = math.log(math.expm1(1 - _SMALLEST))
-"""Where `softplus` gives a slope of one."""
-
-
-class _Piece(NamedTuple):
-    """The ends and slopes of the piece that a number falls into."""
-
-    u: Tensor
-    width: Tensor
-    v: Tensor
-    height: Tensor
-    left: Tensor
-    right: Tensor
 
 
 @configurable
@@ -64,9 +38,9 @@ class Spline(OfTheLine):
     box: float = 5.0
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bins < 0.5 / _SMALLEST:
+        if not 2 <= self.bins < 0.5 / SMALLEST:
             raise InputError(
-                f"a spline has from 2 to {int(0.5 / _SMALLEST) - 1} bins, not {self.bins}"
+                f"a spline has from 2 to {int(0.5 / SMALLEST) - 1} bins, not {self.bins}"
             )
         if not self.box > 0:
             raise InputError(f"the box of a spline has a positive width, not {self.box}")
@@ -78,21 +52,17 @@ class Spline(OfTheLine):
 
     def push(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The spline, or the identity outside the box."""
-        return self._outside(z, _forward(z.clamp(-self.box, self.box), *self._knots(parameters)))
+        return self._through(z, parameters, inverse=False)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of the spline, or the identity outside the box."""
-        return self._outside(x, _backward(x.clamp(-self.box, self.box), *self._knots(parameters)))
+        return self._through(x, parameters, inverse=True)
 
-    def _outside(self, z: Tensor, inside: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _through(self, z: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        inside = z.clamp(-self.box, self.box)
+        image, slope = _knotted(inside, parameters, self.bins, self.box, False, inverse)
         within = z.abs() < self.box
-        return torch.where(within, inside[0], z), torch.where(within, inside[1], 0.0)
-
-    def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        widths, heights, slopes = parameters.split([self.bins, self.bins, self.bins - 1], -1)
-        # Slope one at both ends, where the identity begins.
-        slopes = pad(_slopes(slopes), (1, 1), value=1.0)
-        return _edges(widths, self.box), _edges(heights, self.box), slopes
+        return torch.where(within, image, z), torch.where(within, slope, 0.0)
 
 
 @configurable
@@ -131,70 +101,28 @@ class CircularSpline:
 
     def push(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The image of angles, in `[-pi, pi)`."""
-        return _forward(_wrapped(z + parameters[..., 0]), *self._knots(parameters[..., 1:]))
+        return self._through(z + parameters[..., 0], parameters[..., 1:], inverse=False)
 
     def inverse(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """The preimage of angles, in `[-pi, pi)`."""
-        z, slope = _backward(_wrapped(x), *self._knots(parameters[..., 1:]))
+        z, slope = self._through(x, parameters[..., 1:], inverse=True)
         return _wrapped(z - parameters[..., 0]), slope
 
-    def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        widths, heights, slopes = parameters.split(self.bins, -1)
-        slopes = _slopes(slopes)
-        slopes = torch.cat([slopes, slopes[..., :1]], -1)
-        return _edges(widths, math.pi), _edges(heights, math.pi), slopes
+    def _through(self, z: Tensor, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        return _knotted(_wrapped(z), parameters, self.bins, math.pi, True, inverse)
 
 
 def _wrapped(angle: Tensor) -> Tensor:
     return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
-def _slopes(raw: Tensor) -> Tensor:
-    return _SMALLEST + softplus(raw + _ONE)
-
-
-def _edges(raw: Tensor, box: float) -> Tensor:
-    """The ends of bins `(..., bins + 1)` whose sizes are a softmax with a floor."""
-    bins = raw.shape[-1]
-    sizes = _SMALLEST + (1 - _SMALLEST * bins) * raw.softmax(-1)
-    inner = 2 * box * sizes.cumsum(-1)[..., :-1] - box
-    # The ends exactly, whatever the rounding of the sum.
-    return pad(pad(inner, (1, 0), value=-box), (0, 1), value=box)
-
-
-def _piece(at: Tensor, edges: Tensor, u: Tensor, v: Tensor, slopes: Tensor) -> _Piece:
-    """The piece in whose `edges` a number lies."""
-    k = (at.unsqueeze(-1) >= edges[..., 1:-1]).sum(-1, keepdim=True)
-    both = torch.cat([k, k + 1], -1)
-    (u0, u1), (v0, v1), (d0, d1) = (knots.gather(-1, both).unbind(-1) for knots in (u, v, slopes))
-    return _Piece(u0, u1 - u0, v0, v1 - v0, d0, d1)
-
-
-def _forward(z: Tensor, u: Tensor, v: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    p = _piece(z, u, u, v, slopes)
-    s = p.height / p.width
-    e = ((z - p.u) / p.width).clamp(0, 1)
-    return p.v + p.height * _share(p, s, e), _log_slope(p, s, e)
-
-
-def _backward(x: Tensor, u: Tensor, v: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    p = _piece(x, v, u, v, slopes)
-    s = p.height / p.width
-    y = (x - p.v) / p.height
-    # The root of the quadratic in [0, 1], in the form without cancellation.
-    more = y * (p.left + p.right - 2 * s)
-    a, b, c = s - p.left + more, p.left - more, -s * y
-    e = 2 * c / (-b - (b * b - 4 * a * c).clamp(min=0).sqrt())
-    e = e.clamp(0, 1)
-    return p.u + e * p.width, -_log_slope(p, s, e)
-
-
-def _share(p: _Piece, s: Tensor, e: Tensor) -> Tensor:
-    mixed = e * (1 - e)
-    return (s * e * e + p.left * mixed) / (s + (p.left + p.right - 2 * s) * mixed)
-
-
-def _log_slope(p: _Piece, s: Tensor, e: Tensor) -> Tensor:
-    mixed = e * (1 - e)
-    up = p.right * e * e + 2 * s * mixed + p.left * (1 - e) ** 2
-    return 2 * s.log() + up.log() - 2 * (s + (p.left + p.right - 2 * s) * mixed).log()
+def _knotted(
+    z: Tensor, parameters: Tensor, bins: int, half: float, circular: bool, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    """`monotone`, with the rows of a batch on the last axis."""
+    rows, size = len(z), math.prod(z.shape[1:])
+    raw = parameters.reshape(rows, size * parameters.shape[-1]).mT.contiguous()
+    raw = raw.reshape(size, parameters.shape[-1], rows)
+    numbers = z.reshape(rows, size).mT
+    image, slope = monotone(numbers, raw, bins, half, circular=circular, inverse=inverse)
+    return image.mT.reshape(z.shape), slope.mT.reshape(z.shape)
