@@ -159,6 +159,26 @@ def test_a_spline_of_wild_parameters_is_increasing_and_smooth(seed: int) -> None
     assert jumps[1] < 0.4 * jumps[0]
 
 
+@pytest.mark.parametrize("bins", [2, 5])
+@pytest.mark.parametrize("make", [lambda bins: Spline(bins, box=2.0), CircularSpline])
+def test_a_spline_has_its_first_and_second_derivatives(make, bins: int) -> None:
+    spline = make(bins)
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    parameters = torch.randn(4, 3, spline.parameters, generator=generator, dtype=torch.float64)
+    parameters.requires_grad_()
+    with torch.random.fork_rng():  # the checks draw directions
+        for move in (spline.push, spline.inverse):
+            assert torch.autograd.gradcheck(move, (z, parameters))
+            # Neither derivative needs the other.
+            for numbers, raw in (
+                (z, parameters),
+                (z.detach(), parameters),
+                (z, parameters.detach()),
+            ):
+                assert torch.autograd.gradgradcheck(move, (numbers[:1], raw[:1]))
+
+
 def test_angles_are_the_same_a_turn_later() -> None:
     spline = CircularSpline(bins=4)
     parameters = torch.randn(6, spline.parameters, dtype=torch.float64, generator=torch.Generator())
@@ -318,6 +338,32 @@ def test_the_parallel_inverse_is_the_sequential_one(elementwise: Elementwise) ->
     assert torch.allclose(found.x, _one_by_one(flow, z), rtol=1e-9, atol=1e-9)
     assert found.passes < 40
     assert found.residual <= 1e-12
+
+
+@torch.no_grad()
+def test_states_settle_alone_and_bring_their_log_determinant() -> None:
+    flow = Autoregressive(MaskedPerceptron(12, 17, 16, context=2), Spline(6), 1e-12)
+    _random(flow, 0.4)
+    generator = torch.Generator().manual_seed(5)
+    z = torch.randn(30, 12, generator=generator, dtype=torch.float64)
+    c = torch.randn(30, 2, generator=generator, dtype=torch.float64)
+    found = flow.solve(z, c)
+    assert torch.allclose(found.log_det, -flow.inverse(found.x, c)[1], atol=1e-9)
+    # As many passes as entries are exact, and the state of a row depends on no other.
+    exact = Autoregressive(flow.net, flow.elementwise, tolerance=0).solve(z, c)
+    assert exact.passes == 12
+    assert torch.allclose(found.x, exact.x, rtol=1e-9, atol=1e-9)
+    alone = flow.solve(z[7:8], c[7:8])
+    assert torch.allclose(found.x[7:8], alone.x, rtol=1e-12, atol=1e-12)
+    assert flow.solve(z[:0], c[:0]).x.shape == (0, 12)
+
+
+def test_a_state_that_is_not_finite_is_noticed() -> None:
+    from pushforward.errors import SamplingError
+
+    flow = Autoregressive(MaskedPerceptron(3, 2, 8), Affine())
+    with pytest.raises(SamplingError, match="did not settle"):
+        flow.push(torch.tensor([[0.0, 1.0, 2.0], [0.0, math.inf, 1.0]]))
 
 
 @pytest.mark.parametrize("elementwise", [Affine(), Spline(6)], ids=["affine", "spline"])

@@ -153,10 +153,9 @@ class _Monotone(torch.autograd.Function):
             return *_gradients(g_image, g_log, shares, e, _Piece(*piece), ctx.form), None
         # For a second derivative what was saved is no constant.
         again = _value(z, _piece(z, raw, ctx.form)[0], ctx.form)[:2]
-        needed = [x if need else None for x, need in zip((z, raw), ctx.needs_input_grad)]
-        wanted = [x for x in needed if x is not None]
+        wanted = [x for x in (z, raw) if x.requires_grad]
         found = iter(torch.autograd.grad(again, wanted, (g_image, g_log), create_graph=True))
-        return *(None if x is None else next(found) for x in needed), None
+        return *(next(found) if x.requires_grad else None for x in (z, raw)), None
 
 
 def _gradients(
