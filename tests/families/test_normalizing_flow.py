@@ -46,6 +46,14 @@ def test_samples_come_with_their_density(kind: str) -> None:
     assert model.capabilities.log_prob == "exact"
 
 
+@pytest.mark.parametrize("kind", LINE)
+def test_the_density_of_every_kind_integrates_to_one(kind: str) -> None:
+    model = _small(kind, torch.zeros(2, 2))
+    side = torch.linspace(-12, 12, 301)
+    found = model.log_prob(torch.cartesian_prod(side, side), batch_size=20_000).value
+    assert float(found.exp().sum()) * float(side[1] - side[0]) ** 2 == pytest.approx(1, abs=3e-3)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sample_does_not_depend_on_its_batch(kind: str) -> None:
     model = _small(kind, torch.zeros(2, 3))

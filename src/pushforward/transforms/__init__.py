@@ -7,7 +7,7 @@ from pushforward.transforms.elementwise import Additive, Affine, Elementwise
 from pushforward.transforms.linear import ActNorm, LULinear
 from pushforward.transforms.multiscale import Multiscale
 from pushforward.transforms.planar import Planar, Radial
-from pushforward.transforms.residual import Contraction, Residual
+from pushforward.transforms.residual import Contraction, FixedPoint, Residual
 from pushforward.transforms.spline import CircularSpline, Spline
 from pushforward.transforms.standardize import Bijection, Standardize
 from pushforward.transforms.transform import Composed, Inverse, Transform
@@ -24,6 +24,7 @@ __all__ = [
     "Contraction",
     "Coupling",
     "Elementwise",
+    "FixedPoint",
     "Inverse",
     "LULinear",
     "Multiscale",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,21 @@ from pushforward.config import configurable
 from pushforward.errors import InputError, SamplingError
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Contraction", "Residual"]
+__all__ = ["Contraction", "FixedPoint", "Residual"]
+
+
+class FixedPoint(NamedTuple):
+    """The state that an iteration ended at.
+
+    Args:
+        x: the state, `(B, *event)`.
+        iterations: how many it took.
+        residual: the largest change of an entry in the last one, relative to its size.
+    """
+
+    x: Tensor
+    iterations: int
+    residual: float
 
 
 @configurable
@@ -118,23 +132,23 @@ class Residual(Transform):
 
     def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """From base to data, by iteration. Raises `SamplingError` if it does not end."""
-        x = self.solve(z)
+        x = self.solve(z).x
         if torch.is_grad_enabled():
             x = self._attached(x, z)
         return x, -self.inverse(x)[1]
 
     @torch.no_grad()
-    def solve(self, z: Tensor) -> Tensor:
+    def solve(self, z: Tensor) -> FixedPoint:
         """The fixed point. Raises `SamplingError`, with the residual, if it is not reached."""
         flat = z.flatten(1)
         x, residual = flat, math.inf
         tolerance = max(self.tolerance, 8 * torch.finfo(flat.dtype).eps)
-        for _ in range(self.iterations):
+        for k in range(1, self.iterations + 1):
             new = flat - self.net(x)
             residual = float(((new - x).abs() / (1 + x.abs())).amax()) if len(x) else 0.0
             x = new
             if residual <= tolerance:
-                return x.reshape(z.shape)
+                return FixedPoint(x.reshape(z.shape), k, residual)
         raise SamplingError(
             f"the inverse of a residual flow is {residual:.2g} off after {self.iterations} "
             "iterations: its network is no contraction, or needs more iterations"
@@ -153,7 +167,10 @@ class Residual(Transform):
                 if float((new - v).abs().amax()) <= 1e-7 * float(gradient.abs().amax()):
                     return new
                 v = new
-            return v
+            raise SamplingError(
+                f"the gradient of the inverse of a residual flow is not reached in "
+                f"{self.iterations} iterations: allow more of them"
+            )
 
         flat = x.detach().flatten(1)
         missing = flat + self.net(flat) - z.flatten(1)
