@@ -28,13 +28,13 @@ def _sizes(kind: str, width: int) -> dict[str, int]:
     return {"layers": 2, "width": width, "depth": 1}
 
 
-def _small(kind: str, x: Tensor, c: Tensor | None = None) -> pf.NormalizingFlow:
+def _small(kind: str, x: Tensor, c: Tensor | None = None, scale: float = 0.2) -> pf.NormalizingFlow:
     torch.manual_seed(0)
     data = pf.data.Data(x.float(), c=c)
     model = pf.NormalizingFlow.for_data(data, kind=kind, **_sizes(kind, 16))
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
+            parameter.add_(scale * torch.randn(parameter.shape))
     return model.eval()
 
 
@@ -48,8 +48,10 @@ def test_samples_come_with_their_density(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", LINE)
 def test_the_density_of_every_kind_integrates_to_one(kind: str) -> None:
-    model = _small(kind, torch.zeros(2, 2))
-    side = torch.linspace(-12, 12, 301)
+    # The density of splines has kinks, which a grid has to resolve, and ridges that it cannot if
+    # the network is wild.
+    model = _small(kind, torch.zeros(2, 2), scale=0.1)
+    side = torch.linspace(-12, 12, 801 if "spline" in kind or kind == "glow" else 201)
     found = model.log_prob(torch.cartesian_prod(side, side), batch_size=20_000).value
     assert float(found.exp().sum()) * float(side[1] - side[0]) ** 2 == pytest.approx(1, abs=3e-3)
 
