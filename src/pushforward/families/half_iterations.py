@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -36,6 +37,9 @@ _NODES = 33
 
 _JUDGED = 2000
 """Rows of each side that a marginal error is measured with."""
+
+_AT_ONCE = 2**19
+"""Numbers that go through a simulating network at once, whose activations take more."""
 
 _COUPLING, _SPREAD = range(2)
 
@@ -118,7 +122,7 @@ class HalfIterated(TwoEnded):
                 return network.call(net, x, elapsed, label)
             return cast(Tensor, functional_call(net, weights, (x, elapsed, label)))
 
-        return heading
+        return _in_parts(heading) if frozen else heading
 
     def _transport(self, context: Tensor | None, towards: End) -> Transport:
         return Transport(Headings(self._heading(True), self._heading(False)), self.process)
@@ -227,8 +231,9 @@ class HalfIterated(TwoEnded):
 
     def _rows(self, data: Tensor | None, order: torch.Generator, noise: torch.Generator) -> Tensor:
         """Rows of one side for a cache, every one as often as any other, in the model's units."""
-        size = self.refresh.rows
         units = self._units()
+        numbers = math.prod(units.event_shape) * self.method.states(self.steps)
+        size = self.refresh.size(numbers)
         if data is None:
             return normal_like(units.shift.new_empty(size, *units.event_shape), noise)
         # A small set starts several paths from each row; no path from some would bend the law.
@@ -256,3 +261,16 @@ class HalfIterated(TwoEnded):
             self.spread[int(not forward)] = self.method.spread(
                 heading, self._reference(), rows, _NODES, forward=forward, generator=generator
             )
+
+
+def _in_parts(heading: Heading) -> Heading:
+    """The same heading, for as many states at a time as memory holds."""
+
+    def parts(x: Tensor, t: Time) -> Tensor:
+        size = max(1, _AT_ONCE // max(1, x[0].numel()))
+        if len(x) <= size:
+            return heading(x, t)
+        times = t.split(size) if isinstance(t, Tensor) and t.ndim else [t] * -(-len(x) // size)
+        return torch.cat([heading(a, b) for a, b in zip(x.split(size), times, strict=True)])
+
+    return parts

@@ -10,6 +10,8 @@ from pushforward.errors import InputError
 
 __all__ = ["Half", "Halves", "Refresh"]
 
+_FEWEST, _MOST, _NUMBERS = 256, 10_000, 2**26
+
 
 class Half(NamedTuple):
     """One half-iteration: its number from 0, its direction, and its first step."""
@@ -73,7 +75,8 @@ class Refresh:
 
     Args:
         every: optimizer steps between draws; `None` draws once per half-iteration.
-        rows: couplings per draw; data with fewer rows start several paths each.
+        rows: couplings per draw; from fewer rows of data start several paths each. `None` is 10,000,
+            or as many as 256 MiB hold.
 
     Raises `InputError` for numbers below one.
 
@@ -82,7 +85,7 @@ class Refresh:
     """
 
     every: int | None = None
-    rows: int = 10_000
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("every", "rows"):
@@ -90,6 +93,14 @@ class Refresh:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and (not whole or value < 1):
                 raise InputError(f"{name} is a whole number of at least one, not {value!r}")
+
+    def size(self, numbers: int) -> int:
+        """How many couplings are kept, where each takes so many numbers.
+
+        >>> Refresh().size(4), Refresh().size(2 * 3 * 64 * 64), Refresh(rows=50).size(4)
+        (10000, 2730, 50)
+        """
+        return self.rows or max(_FEWEST, min(_MOST, _NUMBERS // numbers))
 
     def last(self, step: int) -> int:
         """The step of the last draw, with steps counted from the start of the half-iteration."""

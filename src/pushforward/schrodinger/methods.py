@@ -64,6 +64,10 @@ class Method(ABC):
         return torch.ones(nodes)
 
     @abstractmethod
+    def states(self, steps: int) -> int:
+        """How many states a coupling keeps, from paths of so many steps."""
+
+    @abstractmethod
     def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
         """What is learned from, drawn anew: tensors `(rows, ...)`, the simulated ends first."""
 
@@ -104,6 +108,10 @@ class DSBM(Method):
     def __post_init__(self) -> None:
         if self.start not in ("independent", "reference"):
             raise InputError(f"the first coupling is independent or reference, not {self.start!r}")
+
+    def states(self, steps: int) -> int:
+        """The two ends."""
+        return 2
 
     def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
         """Simulated or independent ends, and the states that they are coupled with."""
@@ -189,6 +197,10 @@ class DSB(Method):
     def __post_init__(self) -> None:
         if self.matching not in _FITS:
             raise InputError(f"a step is matched by its mean or its drift, not {self.matching!r}")
+
+    def states(self, steps: int) -> int:
+        """An end, and a state and a mean for every step."""
+        return 1 + 2 * steps
 
     def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
         """Ends, states after every step, and means of the reversed steps."""
