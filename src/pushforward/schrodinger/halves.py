@@ -75,8 +75,8 @@ class Refresh:
 
     Args:
         every: optimizer steps between draws; `None` draws once per half-iteration.
-        rows: couplings per draw; from fewer rows of data start several paths each. `None` is 10,000,
-            or as many as 256 MiB hold.
+        rows: couplings per draw; from fewer rows of data start several paths each. `None` is
+            10,000, or as many as 256 MiB hold.
 
     Raises `InputError` for numbers below one.
 
