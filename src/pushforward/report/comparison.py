@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -122,7 +122,8 @@ class Comparison:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         ]
-        return "\n".join([*text, *(f"\n! {warning}" for warning in self.warnings)])
+        told = [f"! {warning}" for warning in self.warnings]
+        return "\n".join([*text, *([""] if told else []), *told])
 
 
 def compare(
@@ -238,12 +239,23 @@ def _warnings(entries: tuple[Entry, ...]) -> list[str]:
             continue
         found += [f"{entry.name}: {text}" for text in entry.warnings]
         found += [f"{entry.name}: {text}" for text in entry.evaluation.warnings]
-        for rival in entries:
-            names = ("NLL", "sliced W2", "classifier accuracy")
-            lost = [name for name in names if _beaten(entry.row(name), rival.row(name))]
-            if rival.baseline and lost:
-                found.append(f"{entry.name} is worse than the {rival.name} in {', '.join(lost)}.")
+        if rivals := list(_beside(entry, [e for e in entries if e.baseline])):
+            found.append(f"{entry.name} {'; it '.join(rivals)}.")
     return found
+
+
+def _beside(entry: Entry, baselines: list[Entry]) -> Iterator[str]:
+    """Where a model is clearly worse than a baseline, or clearly better in nothing."""
+    names = ("NLL", "sliced W2", "classifier accuracy")
+    for rival in baselines:
+        pairs = {name: (entry.row(name), rival.row(name)) for name in names}
+        lost = [name for name, (mine, theirs) in pairs.items() if _beaten(mine, theirs)]
+        if lost:
+            yield f"is worse than the {rival.name} in {', '.join(lost)}"
+        elif entry.family != rival.family and not any(
+            _beaten(theirs, mine) for mine, theirs in pairs.values()
+        ):
+            yield f"does not beat the {rival.name}"
 
 
 def _beaten(mine: Row | None, theirs: Row | None) -> bool:

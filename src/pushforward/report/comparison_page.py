@@ -13,7 +13,7 @@ from pushforward.report.pictures import Look, data_uri, side_by_side
 
 __all__ = ["write_comparison"]
 
-_SHOWN, _WIDTH = 36, 1280
+_SHOWN, _WIDTH = 36, 1440
 
 
 def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:

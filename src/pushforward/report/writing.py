@@ -70,7 +70,7 @@ def write(
         ),
         _samples(look, picture, samples, data),
         _metrics(evaluation),
-        _curves(history),
+        _curves(history, model.comparable),
         *_notes(model),
         _strips(look, model, data),
         _origins(config, manifest),
@@ -178,7 +178,7 @@ def _number(value: float | None, error: float | None) -> str:
     return "–" if value is None else str(Estimate(value, error or 0.0, 0))
 
 
-def _curves(history: list[dict[str, Any]]) -> str:
+def _curves(history: list[dict[str, Any]], comparable: bool) -> str:
     series = {
         name: [(h["step"], h[key]) for h in history if h.get(key) is not None]
         for name, key in (("training loss", "loss"), ("validation loss", "val_loss"))
@@ -188,6 +188,11 @@ def _curves(history: list[dict[str, Any]]) -> str:
         "Both include noise that no model can predict, so they do not go to zero. The validation "
         "loss is that of the averaged weights on held-out data, with the same noise every time."
     )
+    if not comparable:
+        note = (
+            "A lower loss is no better model here: it is that of two players, or a difference of "
+            "energies whose gradient alone means something. Judge by samples."
+        )
     return section("Training", line_chart(series, "step", "loss"), note)
 
 
