@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from scipy.optimize import linprog
+from scipy.optimize import linear_sum_assignment, linprog
 from torch import Tensor
 
 from pushforward import ot
@@ -45,6 +45,25 @@ def test_assignment_is_the_linear_program() -> None:
     assert float(plan.cost) == pytest.approx(program(equal, equal, costs), abs=1e-9)
     assert torch.equal(plan.target.sort().values, torch.arange(12))
     assert float((plan.matrix(12, 12) * costs).sum()) == pytest.approx(float(plan.cost))
+
+
+@pytest.mark.parametrize("kind", ["clouds", "far", "repeated", "one point"])
+def test_long_assignments_are_as_good_from_potentials(kind: str) -> None:
+    n = 260
+    x, y = normal(n, 2, 0).float(), normal(n, 2, 1).float() + 1
+    if kind == "far":
+        x, y = 100 * x, 100 * y + 1e4
+    if kind == "repeated":
+        x, y = x.round(), y.round()
+    if kind == "one point":
+        x, y = torch.ones_like(x), torch.ones_like(y)
+    found = ot.assignment(x, y)
+    assert torch.equal(found.sort().values, torch.arange(n))
+    costs = (x.double()[:, None] - y.double()).square().sum(-1).numpy()
+    rows, columns = linear_sum_assignment(costs)
+    total = float((x.double() - y.double()[found]).square().sum())
+    # The costs themselves are in single precision.
+    assert total == pytest.approx(costs[rows, columns].sum(), rel=1e-6, abs=1e-9)
 
 
 def test_weighted_plans_are_the_linear_program() -> None:
