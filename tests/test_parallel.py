@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,18 @@ def _fit(case: str, out: Path | None, data: Any = None, **more: Any) -> Any:
     return pf.fit(make(), data, out=out, progress=False, **settings | changes | more)
 
 
+def _fit_in_turns(out: Path) -> None:
+    """A critic makes two steps for one of its generator, which has no gradient meanwhile."""
+    data = pf.data.Data(_points())
+    make = partial(pf.GAN.for_data, data, width=8, discrepancy="wasserstein", critic_steps=2)
+    pf.fit(_new(make), data, steps=5, batch_size=8, out=out, device="cpu", progress=False)
+
+
 def _begin(folder: Path) -> None:
     """All that is compared, and a run that is stopped on its way."""
     for case in CASES:
         _fit(case, folder / case)
+    _fit_in_turns(folder / "turns")
     assert _fit("perceptron", folder / "stopped", trackers=(_Stop(),)).status == "interrupted"
     model = pf.load(folder / "unet")
     shared = {"device": "cpu", "steps": 4, "seed": 3}
@@ -190,6 +199,12 @@ def test_two_processes_train_the_model_of_one(folders, case: str) -> None:
     one, two, _ = folders
     assert json.loads((two / case / "manifest.json").read_text())["processes"] == 2
     _check_same(one / case, two / case)
+
+
+@pytest.mark.slow
+def test_networks_that_wait_their_turn_do_not_stop_the_others(folders) -> None:
+    for run in folders[:2]:
+        assert json.loads((run / "turns" / "manifest.json").read_text())["status"] == "finished"
 
 
 @pytest.mark.slow

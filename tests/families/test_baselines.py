@@ -77,6 +77,14 @@ def test_a_kernel_density_with_a_known_width() -> None:
     assert torch.allclose(model.log_prob(torch.tensor([[0.2]])).value, exact)
 
 
+def test_the_width_of_a_kernel_falls_with_the_number_of_points() -> None:
+    x = torch.randn(8000, 2, generator=torch.Generator().manual_seed(0))
+    spreads = [float(fitted(KernelDensity(), x[:n]).covariances) for n in (1000, 8000)]
+    # The optimal one falls as n^(-1 / (d + 4)); the grid of widths has steps of 0.85.
+    ratio = (spreads[1] / spreads[0]) ** 0.5
+    assert 0.85 < ratio / 8 ** (-1 / 6) < 1 / 0.85
+
+
 def test_levels_are_spread_before_a_density_is_fitted() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 2, (2000, 1), generator=generator).float()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from pushforward.estimates import Capabilities
 from pushforward.training import Settings
 from pushforward.training.average import Average
 from pushforward.training.batches import Batches
+from pushforward.training.engine import Engine
 from pushforward.training.trackers import read_history
 
 # Two clusters, so that there is something to learn: for normal data the zero network is exact.
@@ -355,3 +357,16 @@ def test_tensorboard_files_are_written(tmp_path: Path) -> None:
     tracker = pf.training.TensorBoard(tmp_path)
     _fit(_model(), steps=3, trackers=(tracker,))
     assert any(p.name.startswith("events.out") for p in tmp_path.iterdir())
+
+
+def test_the_norm_of_one_group_does_not_clip_another() -> None:
+    players = nn.ParameterList([torch.zeros(2), torch.zeros(2)])
+    optimizer = torch.optim.SGD([{"params": [p], "lr": 1.0, "rate": 1.0} for p in players])
+    engine = Engine(SimpleNamespace(world_size=1), Settings(clip=1.0), players, optimizer)
+    gradients = torch.tensor([[0.6, 0.0], [300.0, 400.0]])
+    for parameter, gradient in zip(players, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    norm = engine.step(1.0)
+    assert float(norm) == pytest.approx((0.6**2 + 500**2) ** 0.5)
+    assert torch.allclose(players[0], -gradients[0])
+    assert torch.allclose(players[1], torch.tensor([-0.6, -0.8]), atol=1e-5)

@@ -58,7 +58,9 @@ def compare(
                 "of it: train both with the same data, train.holdout and train.seed"
             )
         models[name] = load(run, trust=tuple(trust or ()))
-        training[name] = _seconds(Path(run))
+        seconds = _seconds(Path(run))
+        if seconds is not None:
+            training[name] = seconds
     train, test = parts
     with Progress("comparing", 1, show=not is_quiet(context)) as progress:
         found = judge(
@@ -92,9 +94,9 @@ def _names(runs: list[str]) -> list[str]:
     return runs
 
 
-def _seconds(run: Path) -> float:
+def _seconds(run: Path) -> float | None:
     try:
         manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
         return float(manifest["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
-        return float("nan")
+        return None

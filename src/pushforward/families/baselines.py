@@ -315,9 +315,12 @@ class ProbabilisticPCA(_Baseline):
 def _best_bandwidth(z: Tensor) -> float:
     """The bandwidth of the best five-fold likelihood, on a fine logarithmic grid."""
     few = _subset(z)
-    fold = torch.arange(len(few)) % min(5, len(few))
+    folds = min(5, len(few))
+    fold = torch.arange(len(few)) % folds
+    rate = 1 / (z.shape[1] + 4)
+    fitted = max(1, len(few) - len(few) // folds)
     # Silverman's rule for a normal law is an upper end; clusters want much less.
-    widest = 1.5 * (4 / ((z.shape[1] + 2) * len(z))) ** (1 / (z.shape[1] + 4))
+    widest = 1.5 * (4 / ((z.shape[1] + 2) * fitted)) ** rate
     best, chosen = -torch.inf, widest
     for k in range(24):
         h = widest * 0.85**k
@@ -328,7 +331,8 @@ def _best_bandwidth(z: Tensor) -> float:
             total += float(law.log_prob(few[fold == part]).sum())
         if total > best:
             best, chosen = total, h
-    return chosen
+    # The best bandwidth falls with the number of points, and in the end there are all of them.
+    return chosen * (fitted / len(z)) ** rate
 
 
 def _subset(z: Tensor) -> Tensor:

@@ -61,6 +61,9 @@ class Family(nn.Module):
     comparable: bool = True
     """Whether a lower loss is a better model: that of an adversary says little."""
 
+    in_turns: bool = False
+    """Whether a step of training may leave networks aside, that then have no gradient."""
+
     def __init__(self, event_shape: int | tuple[int, ...] | None) -> None:
         super().__init__()
         self.standardizer = None

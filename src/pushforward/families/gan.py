@@ -42,7 +42,8 @@ class GAN(Family):
         regularizer: what keeps the critic smooth: a name of `discrepancies.REGULARIZERS`, an
             object, or `None`.
         latent: the dimension of `z`.
-        critic_steps: steps of the critic for one of the generator.
+        critic_steps: steps of the critic for one of the generator; a loop of your own calls
+            `begin` before each.
         critic_rate: its learning rate, as a factor of the generator's: two time scales (Heusel et
             al. 2017).
         event_shape: the shape of one data point, if known before training.
@@ -59,7 +60,8 @@ class GAN(Family):
     """
 
     comparable = False
-    updates: Tensor
+    turn: Tensor
+    frequencies: Tensor
 
     def __init__(
         self,
@@ -92,7 +94,10 @@ class GAN(Family):
         self.latent, self.critic_steps, self.critic_rate = latent, critic_steps, critic_rate
         if self.regularizer is not None and critic is not None:
             self.regularizer.begin(critic)
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.in_turns = critic_steps > 1
+        self.register_buffer("turn", torch.ones((), dtype=torch.bool))
+        classes = self.num_classes or 0
+        self.register_buffer("frequencies", torch.full((classes,), 1 / max(1, classes)))
         self._begin()
 
     @classmethod
@@ -156,6 +161,17 @@ class GAN(Family):
             groups.append({"params": players, "betas": betas, "rate": self.critic_rate})
         return groups
 
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Take the labels' frequencies, for a look at samples of all of them."""
+        if self.num_classes is not None and c is not None:
+            known = c[c >= 0].to(self.frequencies.device)
+            counts = torch.bincount(known, minlength=self.num_classes).clamp(min=1e-9)
+            self.frequencies.copy_(counts / counts.sum())
+
+    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+        """Say whether it is the generator's turn: at every `critic_steps`-th step."""
+        self.turn.fill_(step % self.critic_steps == 0)
+
     def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """The losses of both players at data `(B, *event)`, added up, `(B,)`.
 
@@ -164,9 +180,7 @@ class GAN(Family):
         """
         real, context = self._inward(x), self._context(c, len(x))
         z = self._noise(len(real), generator)
-        turn = not self.training or int(self.updates) % self.critic_steps == 0
-        if self.training:
-            self.updates += 1
+        turn = not self.training or not self.in_turns or bool(self.turn)
         with torch.set_grad_enabled(torch.is_grad_enabled() and turn):
             fake = self._made(z, context)
         if self.critic is None:
@@ -234,9 +248,15 @@ class GAN(Family):
         n = min(_LOOKED_AT, len(x))
         if n < 20:
             return []
-        conditional = self.capabilities.conditional
-        # Without labels a conditional generator has to be told that there are none.
-        fake = self._inward(self.sample(n, seed=0)).flatten(1)
+        if self.context_size is not None:
+            # Which contexts go with the data is not known here.
+            return []
+        labels = None
+        if self.num_classes is not None:
+            labels = torch.multinomial(
+                self.frequencies, n, True, generator=resolve(0, None, self.device)
+            )
+        fake = self._inward(self.sample(n, labels, seed=0)).flatten(1)
         real = self._inward(x[torch.randperm(len(x), generator=resolve(0))[:n]]).flatten(1)
         found = []
         if not fake.isfinite().all():
@@ -253,7 +273,7 @@ class GAN(Family):
                 f"A sample's nearest other sample is {float(near):.0%} as far as data points are "
                 "from each other: the generator repeats itself."
             )
-        if self.critic is not None and self.discrepancy.outputs == 1 and not conditional:
+        if self.critic is not None and self.discrepancy.outputs == 1 and labels is None:
             with self._evaluating():
                 shape = self._units().event_shape
                 scores = [self._seen(v.reshape(n, *shape), None)[:, 0] for v in (real, fake)]
@@ -289,6 +309,8 @@ class GAN(Family):
 
     def _context(self, c: Any, n: int) -> Tensor | None:
         if c is None:
+            if self.capabilities.conditional:
+                raise InputError("this GAN was made for labels or contexts: give c=")
             return None
         if self.context_size is not None:
             return requests.vectors(c, n, self.context_size, self.device)

@@ -142,7 +142,8 @@ def _decoder(choice: Any, sigma: Any, data: Any, nets: _Networks) -> Decoder:
         )
     if choice == "bernoulli" and sigma is not None:
         raise InputError(f"sigma={sigma!r} means nothing to a Bernoulli decoder: leave it out")
-    scale = sigma or ("network" if choice == "logistic" else "scalar")
+    learned = "network" if choice == "logistic" else "scalar"
+    scale = learned if sigma is None else sigma
     shape = nets.shape
     made = {
         "gaussian": lambda: GaussianDecoder(nets.outward(scale == "network"), scale, shape),
@@ -164,8 +165,8 @@ def _prior(choice: Any, latent: int, shape: tuple[int, ...], components: int | N
         raise InputError(f"components={components} means something to a mixture or VampPrior only")
     made = {
         "normal": lambda: StandardNormal(latent),
-        "mixture": lambda: MixturePrior(latent, components or 10),
-        "vamp": lambda: VampPrior(shape, components or 50),
+        "mixture": lambda: MixturePrior(latent, 10 if components is None else components),
+        "vamp": lambda: VampPrior(shape, 50 if components is None else components),
         "flow": lambda: FlowPrior(_flow("spline-coupling", latent, None), latent),
     }
     prior: Prior = named(choice, made, "prior")()

@@ -152,7 +152,8 @@ class GaussianDecoder(Decoder):
 
     def narrowest(self) -> float | None:
         """The floor, if what was learned is below."""
-        return LEAST if bool((self.scale.log.exp() < LEAST).any()) else None
+        learned = isinstance(self.scale.log, nn.Parameter)
+        return LEAST if learned and bool((self.scale.log.exp() < LEAST).any()) else None
 
 
 class _LevelDecoder(Decoder):

@@ -35,6 +35,7 @@ class Engine:
         self._accumulate = settings.accumulate
         self._max_norm = settings.clip or math.inf
         self._parameters = [p for p in objective.parameters() if p.requires_grad]
+        self._players = [group["params"] for group in optimizer.param_groups]
         alone = fabric.world_size == 1 and settings.precision == "32-true"
         # Nothing to train is nothing to wrap either.
         self._plain = alone or not self._parameters
@@ -71,23 +72,25 @@ class Engine:
         return torch.stack(losses).sum()
 
     def step(self, lr: float) -> Tensor:
-        """Clip the gradients, move the weights, and return the norm before clipping."""
+        """Clip the gradients, move the weights, and return the norm before clipping.
+
+        The gradients of each group of parameters have a norm of their own, so that those of one
+        player of a game do not shrink the other's.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["rate"]
-        if self._plain:
-            norm = nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
-            self.optimizer.step()
-        else:
-            norm = self.fabric.clip_gradients(
-                self._wrapped, self._stepper, max_norm=self._max_norm, error_if_nonfinite=False
-            )
-            self._stepper.step()
+        if not self._plain:
+            self.fabric.strategy.precision.unscale_gradients(self.optimizer)
+        norms = [nn.utils.clip_grad_norm_(player, self._max_norm) for player in self._players]
+        (self.optimizer if self._plain else self._stepper).step()
         self.optimizer.zero_grad()
-        return norm
+        return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
 
 
-def start(device: str, settings: Settings) -> Any:
+def start(device: str, settings: Settings, *, in_turns: bool = False) -> Any:
     """Lightning Fabric: one process by default, as many as `torchrun` started under it.
+
+    `in_turns` for a model that leaves networks aside in some steps.
 
     Raises `InputError` for settings that do not go with the device or the number of processes.
     """
@@ -100,7 +103,7 @@ def start(device: str, settings: Settings) -> Any:
             f"batch_size {settings.batch_size} must be a multiple of accumulate "
             f"{settings.accumulate} times {processes} processes"
         )
-    return parallel.launch(device, settings.precision)
+    return parallel.launch(device, settings.precision, in_turns=in_turns)
 
 
 def _has_accelerator() -> bool:

@@ -50,6 +50,8 @@ class Loop:
         self.objective, self.fabric = engine.objective, engine.fabric
         self.model: nn.Module = self.objective.model
         self.held, self.position = held, position
+        # Where a lower loss is no better model, the last one is the one to keep.
+        self._judges = held is not None and getattr(self.model, "comparable", True)
         order = derived_seed(settings.seed, _ORDER)
         self.pairing = Pairing(self.objective, settings.batch_size, order)
         self.history: list[dict[str, Any]] = []
@@ -96,8 +98,8 @@ class Loop:
                     self.history.append({"step": at.step, **metrics})
                     for tracker in trackers:
                         tracker.log(at.step, metrics)
-                better = validate and self._is_best(metrics["val_loss"])
-                if better or (keep and self.held is None):
+                better = validate and self._judges and self._is_best(metrics["val_loss"])
+                if better or (keep and not self._judges):
                     self.average.keep()
                     self.good_step = at.step
                 if store and (keep or better or stop):
