@@ -235,8 +235,32 @@ def test_a_warm_start_simulates_from_the_first_step() -> None:
     assert [e.half for e in second.marginal_errors] == [0]
     with pytest.raises(InputError, match="has other networks"):
         _model(width=8).warm_start(first)
-    with pytest.raises(InputError, match="is another SchrodingerBridge"):
+    with pytest.raises(InputError, match="a model between two laws, not a Diffusion"):
         second.warm_start(pf.Diffusion(pf.nn.MLP(2)))  # type: ignore[arg-type]
+
+
+def test_a_flow_gives_its_couplings_to_a_warm_start(tmp_path: Path) -> None:
+    a, b = _laws(64)
+    flow = pf.FlowMatching(pf.nn.MLP(2, width=16), coupling="ot")
+    pf.fit(flow, b, source=a, steps=4, batch_size=8, **SETTINGS)
+    settings = SETTINGS | {"batch_size": 8, "schedule": "constant"}
+    options = {"halves": Halves(2, 3), "steps": 3}
+    whole, part, again = (_model(**options) for _ in range(3))
+    for model in (whole, part, again):
+        model.warm_start(flow)
+    pf.fit(whole, b, source=a, steps=3, **settings)
+    assert whole._cache is not None
+    ends, exact = (whole._units()(side) for side in whole._cache)
+    assert torch.allclose(ends[:64], flow.forward(exact[:64], seed=0), atol=1e-4)
+    # The couplings are part of what a stopped run goes on with, and of what is saved.
+    pf.fit(part, b, source=a, steps=2, out=tmp_path / "run", **settings)
+    pf.fit(again, b, source=a, steps=3, out=tmp_path / "run", resume=True, **settings)
+    assert torch.equal(again.nets[1].last.weight, whole.nets[1].last.weight)
+    assert torch.equal(pf.load(tmp_path / "run").start_pairs, whole.start_pairs)
+    with pytest.raises(InputError, match="learns from whole paths"):
+        _model(method="dsb").warm_start(flow)
+    with pytest.raises(InputError, match="starts from noise: it couples no data"):
+        _model().warm_start(pf.FlowMatching(pf.nn.MLP(2), event_shape=2))
 
 
 def test_mistakes_are_named() -> None:

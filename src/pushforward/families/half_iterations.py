@@ -58,6 +58,7 @@ class HalfIterated(TwoEnded):
     trained: Tensor
     spread: Tensor
     marginals: Tensor
+    start_pairs: Tensor
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class HalfIterated(TwoEnded):
         ema: float,
         event_shape: int | tuple[int, ...] | None,
         source_rows: int,
+        start_rows: int,
     ) -> None:
         super().__init__(event_shape, source_rows)
         self.reference, self.method = reference, method
@@ -82,6 +84,8 @@ class HalfIterated(TwoEnded):
         self.register_buffer("trained", torch.zeros(2, dtype=torch.bool))
         self.register_buffer("spread", torch.ones(2, _NODES))
         self.register_buffer("marginals", torch.full((halves.count, 2), -1.0))
+        shape = self._given_shape if start_rows and self._given_shape else (0,)
+        self.register_buffer("start_pairs", torch.zeros(2, start_rows, *shape))
         self._cache: Cache | None = None
         self._cached: tuple[int, int] | None = None
         self._half: Half | None = None
@@ -219,7 +223,10 @@ class HalfIterated(TwoEnded):
         near, far = (second, first) if half.forward else (first, second)
         iteration = self._iteration(near, far, half.forward)
         self._learned_on = iteration.process
-        self._cache = self.method.collect(iteration, generator)
+        if iteration.heading is None and len(self.start_pairs[0]):
+            self._cache = self._given_pairs(len(near), half.forward, order)
+        else:
+            self._cache = self.method.collect(iteration, generator)
         self._cached = half.number, last
         if last == 0 and iteration.heading is not None:
             m = min(_JUDGED, len(far) // 2)
@@ -229,6 +236,12 @@ class HalfIterated(TwoEnded):
                 ]
                 self.marginals[half.number] = torch.tensor([e.value for e in found])
 
+    def _given_pairs(self, size: int, forward: bool, order: torch.Generator) -> Cache:
+        """The couplings of a warm start, every one as often as any other."""
+        rows = _passes(len(self.start_pairs[0]), size, order).to(self.device)
+        first, last = (self._inward(side[rows]) for side in self.start_pairs)
+        return (first, last) if forward else (last, first)
+
     def _rows(self, data: Tensor | None, order: torch.Generator, noise: torch.Generator) -> Tensor:
         """Rows of one side for a cache, every one as often as any other, in the model's units."""
         units = self._units()
@@ -237,8 +250,7 @@ class HalfIterated(TwoEnded):
         if data is None:
             return normal_like(units.shift.new_empty(size, *units.event_shape), noise)
         # A small set starts several paths from each row; no path from some would bend the law.
-        passes = [torch.randperm(len(data), generator=order) for _ in range(-(-size // len(data)))]
-        rows = torch.cat(passes)[:size]
+        rows = _passes(len(data), size, order)
         return self._inward(data[rows.to(data.device)].to(self.device))
 
     def _iteration(self, near: Tensor, far: Tensor, forward: bool) -> Iteration:
@@ -261,6 +273,12 @@ class HalfIterated(TwoEnded):
             self.spread[int(not forward)] = self.method.spread(
                 heading, self._reference(), rows, _NODES, forward=forward, generator=generator
             )
+
+
+def _passes(n: int, size: int, order: torch.Generator) -> Tensor:
+    """`size` of `n` rows in random order, every one as often as any other."""
+    passes = [torch.randperm(n, generator=order) for _ in range(-(-size // n))]
+    return torch.cat(passes)[:size]
 
 
 def _in_parts(heading: Heading) -> Heading:

@@ -11,15 +11,15 @@ from pushforward import nn as nets
 from pushforward import samplers
 from pushforward._random import resolve
 from pushforward._shapes import per_event_sum
-from pushforward.config import configurable, named
+from pushforward.config import amend, configurable, named
 from pushforward.errors import InputError
 from pushforward.families import network, requests
 from pushforward.families.family import Curve
 from pushforward.families.frozen import flattened, put_back
 from pushforward.families.half_iterations import HalfIterated
-from pushforward.families.two_ended import End
+from pushforward.families.two_ended import End, TwoEnded
 from pushforward.processes import Reference
-from pushforward.schrodinger import NAMES, Halves, Heading, Method, Pinned, Refresh
+from pushforward.schrodinger import DSBM, NAMES, Halves, Heading, Method, Pinned, Refresh
 
 __all__ = ["MarginalError", "SchrodingerBridge"]
 
@@ -62,6 +62,7 @@ class SchrodingerBridge(HalfIterated):
         ema: the decay of the averaged weights that simulate.
         event_shape: the shape of one data point, if known before training.
         source_rows: rows of the source that are kept, known after training.
+        start_rows: couplings that are kept from a warm start.
 
     `fit(model, target, source=source, steps=model.halves.steps)` trains all half-iterations.
     Couplings are a function of the saved state, so that a resumed run is the one never stopped.
@@ -88,6 +89,7 @@ class SchrodingerBridge(HalfIterated):
         ema: float = 0.999,
         event_shape: int | tuple[int, ...] | None = None,
         source_rows: int = 0,
+        start_rows: int = 0,
     ) -> None:
         network.check(net)
         if backward is None:
@@ -115,6 +117,7 @@ class SchrodingerBridge(HalfIterated):
             ema,
             event_shape,
             source_rows,
+            start_rows,
         )
         self._begin()
 
@@ -129,11 +132,15 @@ class SchrodingerBridge(HalfIterated):
         return requests.made(cls, options, net=net)
 
     @torch.no_grad()
-    def warm_start(self, other: SchrodingerBridge) -> None:
-        """Go on from another bridge with the same networks: of other laws, noise or method.
+    def warm_start(self, other: TwoEnded) -> None:
+        """Go on from another model between two laws; call it before `fit`.
 
-        Both directions count as learned: the first couplings are simulated, not those of the
-        method. Call it before `fit`. Raises `InputError` for networks that differ.
+        From a bridge with the same networks, of other laws, noise or method: both directions count
+        as learned, and the first couplings are simulated. From any other model, such as a
+        `FlowMatching`: the first couplings are its own, of the rows of its source, and are saved
+        inside; this needs a method that learns from couplings.
+
+        Raises `InputError` for networks that differ, and for what does not start from data.
 
         >>> import pushforward as pf
         >>> nets = [pf.nn.MLP(2, width=8, num_classes=2) for _ in range(2)]
@@ -142,8 +149,13 @@ class SchrodingerBridge(HalfIterated):
         >>> torch.equal(nets[0].first.weight, nets[1].first.weight)
         True
         """
+        if not isinstance(other, TwoEnded):
+            raise InputError(
+                f"a warm start is a model between two laws, not a {type(other).__name__}"
+            )
         if not isinstance(other, SchrodingerBridge):
-            raise InputError(f"a warm start is another SchrodingerBridge, not {other!r}")
+            self._start_from_pairs(other)
+            return
         shapes = [[tuple(p.shape) for p in model.nets.parameters()] for model in (self, other)]
         if shapes[0] != shapes[1]:
             raise InputError("the other bridge has other networks: make them with the same sizes")
@@ -155,6 +167,20 @@ class SchrodingerBridge(HalfIterated):
         self.trained.fill_(True)
         if self.method.measures_spread:
             self.spread.copy_(other.spread)
+
+    def _start_from_pairs(self, other: TwoEnded) -> None:
+        """Keep the couplings of another model."""
+        if not other.has_source:
+            raise InputError(f"this {type(other).__name__} starts from noise: it couples no data")
+        if not isinstance(self.method, DSBM):
+            raise InputError(
+                f"{self.method} learns from whole paths: a warm start from a "
+                f"{type(other).__name__} needs dsbm-imf or dsbm-ipf"
+            )
+        a = other.source
+        self._units(a)
+        self.start_pairs = torch.stack([a, other.forward(a, seed=0)]).to(self._units().shift)
+        amend(self, start_rows=len(a))
 
     # -- what it says about itself ----------------------------------------------------------------
 
