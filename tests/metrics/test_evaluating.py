@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from pushforward.data import load
 from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.metrics import evaluate
@@ -70,6 +71,19 @@ def test_a_missing_cluster_is_named_as_missing_data() -> None:
     result = evaluate(kept, TEST, TRAIN)
     assert result["recall"].value == pytest.approx(0.5, abs=0.1)
     assert "some kinds of data are missing" in " ".join(result.warnings)
+
+
+def test_known_modes_are_counted() -> None:
+    data = load("8gaussians", n=1500)
+    assert data.modes is not None
+    train, test = data.split(0.3, seed=0)
+    kept = train.x[(train.x - data.modes.centers[2]).norm(dim=1) > 1.2]
+    result = evaluate(kept, test.x, train.x, modes=train.modes)
+    assert (result["modes found"].value, result["modes found"].floor) == (7, 8)
+    row = result["near a mode"]
+    # Three standard deviations in the plane: 1 - exp(-9 / 2).
+    assert row.value == pytest.approx(1 - math.exp(-4.5), abs=4 * row.stderr)
+    assert row.better == "higher"
 
 
 def test_copies_of_training_data_are_named() -> None:

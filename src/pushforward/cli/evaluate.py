@@ -62,6 +62,7 @@ def evaluate(
             seed=seed,
             log_prob=log_prob,
             levels=test.levels,
+            modes=train.modes,
             value_range=test.value_range,
             progress=progress,
         )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.data import toys
 from pushforward.errors import InputError
 
 __all__ = ["Data", "Kind"]
@@ -127,6 +128,11 @@ class Data:
     def num_classes(self) -> int | None:
         """How many classes the labels can name; `None` without labels, and for contexts."""
         return len(self.classes) or None
+
+    @property
+    def modes(self) -> toys.Modes | None:
+        """The modes of a built-in mixture of Gaussians; `None` for all other data."""
+        return None if self.origin is None else toys.modes(str(self.origin.get("source")))
 
     @cached_property
     def fingerprint(self) -> str:

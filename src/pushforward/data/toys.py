@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,11 +18,13 @@ from torch import Tensor
 from pushforward._random import resolve
 
 __all__ = [
+    "Modes",
     "TOYS",
     "Toy",
     "checkerboard",
     "gaussians_8",
     "gaussians_25",
+    "modes",
     "pinwheel",
     "swiss_roll",
     "two_moons",
@@ -130,6 +133,34 @@ def pinwheel(n: int, generator: torch.Generator | None = None) -> tuple[Tensor, 
     angle = part * (2 * math.pi / 5) + 0.25 * r.exp()
     cos, sin = angle.cos(), angle.sin()
     return 2 * torch.stack([r * cos - s * sin, r * sin + s * cos], -1), part
+
+
+class Modes(NamedTuple):
+    """Where a mixture of equal, isotropic Gaussians has its modes.
+
+    Args:
+        centers: their means, `(K, d)`.
+        std: the scale of each.
+    """
+
+    centers: Tensor
+    std: float
+
+
+def modes(name: str) -> Modes | None:
+    """The modes of a toy law that is a mixture of Gaussians; `None` for any other.
+
+    >>> len(modes("25gaussians").centers), modes("two_moons")
+    (25, None)
+    """
+    if name == "8gaussians":
+        angle = torch.arange(8) * (math.pi / 4)
+        centers = 4 * torch.stack([angle.cos(), angle.sin()], -1)
+        return Modes(centers / math.sqrt(2), 0.5 / math.sqrt(2))
+    if name == "25gaussians":
+        line = 2.0 * torch.arange(5) - 4
+        return Modes(torch.cartesian_prod(line, line), 0.05)
+    return None
 
 
 TOYS: dict[str, Toy] = {

@@ -23,6 +23,7 @@ from pushforward.metrics.likelihood import (
 )
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
+from pushforward.metrics.mode_coverage import mode_coverage
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
 from pushforward.metrics.units import training_units
@@ -72,6 +73,7 @@ def evaluate(
     log_prob: LogProb | None = None,
     levels: int | None = None,
     value_range: tuple[float, float] | None = None,
+    modes: tuple[Tensor, float] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge samples by held-out data, and put beside each number what real data reach.
@@ -92,6 +94,8 @@ def evaluate(
         levels, value_range: of quantized data, as in `Data`: samples are compared after rounding to
             the levels, which a picture goes through when it is saved. `value_range` alone is used
             to tell samples that leave it.
+        modes: centers `(K, d)` and the scale of the modes, of data that are a known mixture of
+            Gaussians; with them the table has the modes found (`mode_coverage`).
         progress: called with the number of finished measurements and of all.
 
     Raises `InputError` for different events, fewer than 20 points of a kind, and NaN or infinity,
@@ -112,10 +116,12 @@ def evaluate(
         # In single precision for all sets: copies stay copies, and train may be large.
         return (x.detach().flatten(1).cpu().float() - shift.float()) / scale.float()
 
-    few = scaled(_rounded(subsample(samples.cpu(), size, generator), levels, value_range))
+    drawn = subsample(samples.cpu(), size, generator)
+    few = scaled(_rounded(drawn, levels, value_range))
     held_out = scaled(subsample(test.cpu(), size, generator))
     order = torch.randperm(len(train), generator=generator)
-    real = scaled(train[order[:size].to(train.device)])
+    known = train[order[:size].to(train.device)]
+    real = scaled(known)
     # Real data in the place of samples must not be among the training data that they may copy.
     half = min(size, len(train) // 2)
     copying = (_COPYING, _COPIES) if size >= _FEWEST_FOR_COPIES else (_COPYING,)
@@ -141,6 +147,8 @@ def evaluate(
         value = measured(comparison.metric, few, held_out, all_known)
         floor = measured(comparison.metric, real[:half], held_out, rest_known)
         rows.append(_row(comparison, value, floor))
+    if modes is not None:
+        rows += _mode_rows(drawn, known.cpu(), *modes)
     if log_prob is not None:
         rows += _likelihood_rows(log_prob, test[0].numel(), levels, value_range)
     return Evaluation(
@@ -174,6 +182,18 @@ def _row(comparison: _Comparison, value: Estimate, floor: Estimate) -> Row:
         comparison.note,
         comparison.unit,
     )
+
+
+def _mode_rows(drawn: Tensor, real: Tensor, centers: Tensor, std: float) -> list[Row]:
+    found, floor = (mode_coverage(x, centers, std) for x in (drawn, real))
+    near = "a sample within three standard deviations"
+    good, best = found.quality, floor.quality
+    return [
+        Row("modes found", found.modes, 0.0, floor.modes, 0.0, "higher",
+            f"of {len(centers)}, with {near}"),
+        Row("near a mode", good.value, good.stderr, best.value, best.stderr, "higher",
+            "share of samples within three standard deviations"),
+    ]  # fmt: skip
 
 
 def _likelihood_rows(

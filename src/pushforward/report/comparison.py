@@ -30,6 +30,8 @@ SHOWN = (
     "classifier accuracy",
     "precision",
     "recall",
+    "modes found",
+    "near a mode",
 )
 """The measurements of the table, those that there are."""
 
@@ -214,6 +216,7 @@ def _judged(
         log_prob=held_out_likelihood(model, test, points, seed),
         levels=test.levels,
         value_range=test.value_range,
+        modes=train.modes,
     )
     numbers = [p.numel() for p in model.parameters()]
     if model.closed_form:
