@@ -257,10 +257,10 @@ class SchrodingerBridge(HalfIterated):
                     f"half-iteration {e.half}, and two samples of it {e.floor:.3g} from each other."
                     " Train longer half-iterations, or take more steps per path."
                 )
-        if not bool(self.trained.all()):
+        if not bool(self.trained.any()):
             found.append(
-                "Only one direction was ever simulated: training ended before the second "
-                f"half-iteration did. All of them take {self.halves.steps} steps."
+                "Only one direction has learned: training ended within the first half-iteration. "
+                f"All of them take {self.halves.steps} steps."
             )
         return found
 
