@@ -13,7 +13,7 @@ from pushforward.report.pictures import Look, data_uri, side_by_side
 
 __all__ = ["write_comparison"]
 
-_SHOWN, _WIDTH = 36, 1440
+_SHOWN, _WIDTH = 36, 1640
 
 
 def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
