@@ -40,7 +40,7 @@ OWN = "Gaussian, learned deviation"
 """What pythae has no counterpart of: its Gaussian decoder has deviation one."""
 SIZE, LATENT, WIDTH, DEPTH = 64, 16, 128, 3
 BATCH, SAMPLES, COMPONENTS, DRAWN = 128, 8, 50, 1000
-BUDGET = 2.0
+BUDGET = 8.0
 """Seconds of a processor in training."""
 LOOP, TRAINER = "one loop", "own trainer"
 PEERS = ("pythae",)
@@ -355,6 +355,8 @@ def text(quality: list[dict[str, Any]], speed: list[dict[str, Any]]) -> str:
 
 
 def _cell(rows: list[dict[str, float]]) -> str:
+    if not rows:
+        return "–"
     values = [row["value"] for row in rows]
     error = rows[0]["stderr"]
     if len(values) > 1:
