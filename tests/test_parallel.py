@@ -21,6 +21,7 @@ import torch
 import pushforward as pf
 from pushforward import cli, parallel
 from pushforward.errors import InputError
+from pushforward.families.frozen import flattened
 from pushforward.training.trackers import read_history
 
 ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "unipc3")
@@ -87,11 +88,20 @@ def _fit(case: str, out: Path | None, data: Any = None, **more: Any) -> Any:
     return pf.fit(make(), data, out=out, progress=False, **settings | changes | more)
 
 
+def _bridge() -> Any:
+    nets = [pf.nn.MLP(2, width=8) for _ in range(2)]
+    rows = pf.schrodinger.Refresh(rows=40)
+    return pf.SchrodingerBridge(*nets, halves=pf.schrodinger.Halves(2, 2), refresh=rows, steps=2)
+
+
 def _fit_in_turns(out: Path) -> None:
-    """A critic makes two steps for one of its generator, which has no gradient meanwhile."""
+    """Networks without a gradient: a generator while its critic makes two steps for one of its own,
+    and the direction of a bridge that is not being learned."""
     data = pf.data.Data(_points())
     make = partial(pf.GAN.for_data, data, width=8, discrepancy="wasserstein", critic_steps=2)
-    pf.fit(_new(make), data, steps=5, batch_size=8, out=out, device="cpu", progress=False)
+    settings = {"steps": 5, "batch_size": 8, "device": "cpu", "progress": False}
+    pf.fit(_new(make), data, out=out / "critic", **settings)
+    pf.fit(_new(_bridge), _points(), source=_points(1), out=out / "bridge", **settings)
 
 
 def _begin(folder: Path) -> None:
@@ -204,7 +214,14 @@ def test_two_processes_train_the_model_of_one(folders, case: str) -> None:
 @pytest.mark.slow
 def test_networks_that_wait_their_turn_do_not_stop_the_others(folders) -> None:
     for run in folders[:2]:
-        assert json.loads((run / "turns" / "manifest.json").read_text())["status"] == "finished"
+        for game in ("critic", "bridge"):
+            manifest = json.loads((run / "turns" / game / "manifest.json").read_text())
+            assert manifest["status"] == "finished"
+        # Both directions have learned.
+        bridge = pf.load(run / "turns" / "bridge")
+        assert bool(bridge.begun.all())
+        assert not any(torch.equal(flattened(net), flattened(_new(_bridge).nets[k]))
+                       for k, net in enumerate(bridge.nets))  # fmt: skip
 
 
 @pytest.mark.slow

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.families.frozen import flattened
 from pushforward.processes import Bridge, OUBridge
 from pushforward.schrodinger import DSBM, Halves, Refresh, markovian_fitting_gaussian
 from pushforward.worlds import PairWorld
@@ -224,13 +226,79 @@ def test_noise_as_the_source_has_a_density() -> None:
     assert bool(model.log_prob(b[:4], steps=8).value.isfinite().all())
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_direction_keeps_what_it_learned_while_the_other_learns(shared: bool) -> None:
+    a, b = _laws(64)
+    settings = SETTINGS | {"batch_size": 8, "schedule": "constant", "lr": 1e-2}
+
+    def trained(steps: int) -> pf.SchrodingerBridge:
+        model = _model(shared=shared, halves=Halves(2, 6), steps=3)
+        return pf.fit(model, b, source=a, steps=steps, **settings).model
+
+    turned, done = trained(7), trained(12)
+    for sampler in (None, "heun"):
+        ways = [model.backward(b, sampler=sampler, seed=0) for model in (turned, done)]
+        # The ODE follows both directions, of which one has gone on.
+        assert torch.equal(*ways) == (sampler is None)
+    assert not torch.equal(turned.forward(a, seed=0), done.forward(a, seed=0))
+
+
+def test_marginal_errors_of_few_rows_have_a_floor() -> None:
+    # The same rows come several times in a cache, and are no second sample of their law.
+    a, b = _laws(40, shift=0.0)
+    model = _model(halves=Halves(3, 2), steps=3, refresh=Refresh(rows=400))
+    pf.fit(model, b, source=a, steps=5, batch_size=8, **SETTINGS)
+    for found, law in zip(model.marginal_errors, (a, b), strict=True):
+        value = pf.metrics.sliced_wasserstein(law[:20], law[20:]).value
+        assert 0.2 * value < found.floor < 5 * value
+
+
+def test_another_training_draws_its_own_couplings() -> None:
+    a, b = _laws(40)
+    model = _model(halves=Halves(2, 5), steps=3)
+    pf.fit(model, b, source=a, steps=3, batch_size=8, **SETTINGS)
+    pf.fit(model, b + 50, source=a + 50, steps=3, batch_size=8, **SETTINGS)
+    assert model._cache is not None
+    ends = model._units()(model._cache[1])
+    assert torch.allclose(ends.mean(0), a.mean(0) + 50, atol=0.5)
+
+
+@configurable
+class Dropping(nn.Module):
+    """A perceptron that forgets half of its input while it learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = pf.nn.MLP(2, width=8)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        return self.inner(nn.functional.dropout(x, training=self.training), t)
+
+
+def test_simulations_drop_nothing_and_so_resume(tmp_path: Path) -> None:
+    a, b = _laws(40)
+    settings = SETTINGS | {"batch_size": 8, "schedule": "constant"}
+
+    def fit(steps: int, **more: Any) -> pf.SchrodingerBridge:
+        torch.manual_seed(0)
+        model = pf.SchrodingerBridge(Dropping(), Dropping(), halves=Halves(2, 5), steps=3)
+        return pf.fit(model, b, source=a, steps=steps, **settings, **more).model
+
+    whole = fit(9)
+    fit(7, out=tmp_path / "run")
+    again = fit(9, out=tmp_path / "run", resume=True)
+    assert torch.equal(again.average_0, whole.average_0)
+
+
 def test_a_warm_start_simulates_from_the_first_step() -> None:
     a, b = _laws(64)
     first = _model(halves=Halves(2, 3), steps=3)
     pf.fit(first, b, source=a, steps=6, batch_size=8, **SETTINGS)
     second = _model(halves=Halves(2, 3), steps=3, reference=Bridge(0.5), method=DSBM("reference"))
     second.warm_start(first)
-    assert torch.equal(second.nets[1].last.weight, first.nets[1].last.weight)
+    for mine, theirs in ((second.average_0, first.average_0), (second.average_1, first.average_1)):
+        assert torch.equal(mine, theirs)
+    assert torch.equal(flattened(second.nets[1]), first.average_1)
     pf.fit(second, b, source=a, steps=1, batch_size=8, **SETTINGS)
     assert [e.half for e in second.marginal_errors] == [0]
     with pytest.raises(InputError, match="has other networks"):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pushforward import metrics, parallel
+from pushforward import metrics
 from pushforward._random import derived_seed, normal_like, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import InputError
@@ -38,7 +38,7 @@ _NODES = 33
 _JUDGED = 2000
 """Rows of each side that a marginal error is measured with."""
 
-_AT_ONCE = 2**19
+AT_ONCE = 2**19
 """Numbers that go through a simulating network at once, whose activations take more."""
 
 _COUPLING, _SPREAD = range(2)
@@ -50,11 +50,14 @@ class HalfIterated(TwoEnded):
     Args:
         networks: one for each direction, forward first, or one for both, told the direction.
 
-    The weights that learn are averaged within a half-iteration; at its end the average is frozen,
-    and simulates. Couplings are a function of the frozen weights, the seed and the step.
+    The weights that learn are averaged within a half-iteration. The average of a direction stays as
+    it is while the other learns, also where both share a network that goes on changing; it
+    simulates, and it is what maps states when training is over. Couplings are a function of the
+    averages, the seed and the step.
     """
 
     noise_seed: Tensor
+    begun: Tensor
     trained: Tensor
     spread: Tensor
     marginals: Tensor
@@ -77,10 +80,13 @@ class HalfIterated(TwoEnded):
         self.reference, self.method = reference, method
         self.halves, self.refresh, self.steps, self.ema = halves, refresh, steps, ema
         self.nets = nn.ModuleList(networks)
-        for k, part in enumerate(self.nets):
-            self.register_buffer(f"average_{k}", flattened(part))
-            self.register_buffer(f"frozen_{k}", flattened(part))
+        self.in_turns = len(networks) > 1
+        # Of either direction, forward first: averaged weights, whether there are any, whether a
+        # half-iteration of it has ended, and the spread that was then measured.
+        for k, forward in enumerate((True, False)):
+            self.register_buffer(f"average_{k}", flattened(self._net(forward)))
         self.register_buffer("noise_seed", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("begun", torch.zeros(2, dtype=torch.bool))
         self.register_buffer("trained", torch.zeros(2, dtype=torch.bool))
         self.register_buffer("spread", torch.ones(2, _NODES))
         self.register_buffer("marginals", torch.full((halves.count, 2), -1.0))
@@ -105,15 +111,17 @@ class HalfIterated(TwoEnded):
         rate = self.reference.rate
         return OUBridge(sigma, rate) if rate else Bridge(sigma)
 
-    def _net(self, forward: bool) -> int:
-        return 0 if forward or len(self.nets) == 1 else 1
+    def _net(self, forward: bool) -> nn.Module:
+        return self.nets[0 if forward else -1]
 
-    def _heading(self, forward: bool, frozen: bool = False) -> Heading:
-        """What a direction's network says, by its own weights or those that simulate."""
-        which = self._net(forward)
-        net = self.nets[which]
-        vector = self.get_buffer(f"frozen_{which}")
-        weights = unflattened(net, vector) if frozen else None
+    def _average(self, forward: bool) -> Tensor:
+        return self.get_buffer(f"average_{int(not forward)}")
+
+    def _heading(self, forward: bool, *, learning: bool = False) -> Heading:
+        """What a direction's network says, by its average, or by the weights that are learning."""
+        net = self._net(forward)
+        averaged = not learning and bool(self.begun[int(not forward)])
+        weights = unflattened(net, self._average(forward)) if averaged else None
 
         def heading(x: Tensor, t: Time) -> Tensor:
             elapsed = torch.as_tensor(t if forward else 1 - t, dtype=x.dtype, device=x.device)
@@ -126,7 +134,7 @@ class HalfIterated(TwoEnded):
                 return network.call(net, x, elapsed, label)
             return cast(Tensor, functional_call(net, weights, (x, elapsed, label)))
 
-        return _in_parts(heading) if frozen else heading
+        return heading if weights is None else _in_parts(heading)
 
     def _transport(self, context: Tensor | None, towards: End) -> Transport:
         return Transport(Headings(self._heading(True), self._heading(False)), self.process)
@@ -157,7 +165,7 @@ class HalfIterated(TwoEnded):
             forward = self._half.forward
             cache = tuple(part.index_select(0, rows) for part in self._cache)
             return self.method.loss(
-                self._heading(forward), self._learned_on, cache,
+                self._heading(forward, learning=True), self._learned_on, cache,
                 forward=forward, steps=self.steps, generator=generator,
             )  # fmt: skip
         target = self._inward(x)
@@ -168,27 +176,25 @@ class HalfIterated(TwoEnded):
             with torch.no_grad():
                 iteration = self._iteration(near, far, forward)
                 cache = self.method.collect(iteration, generator)
+            # Gradients are asked of the weights that learn, and averages have none.
+            heading = self._heading(forward, learning=torch.is_grad_enabled())
             total = total + self.method.loss(
-                self._heading(forward), self.process, cache,
+                heading, self.process, cache,
                 forward=forward, steps=self.steps, generator=generator,
             )  # fmt: skip
         return total
 
     def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
-        """Draw the seed of all simulations from torch's global generator.
+        """Draw the seed of all simulations from torch's global generator; forget other trainings.
 
-        Raises `InputError` for data that are not finite, and for two networks under several
-        processes, which would wait for the gradients of the one at rest.
+        Raises `InputError` for data that are not finite.
         """
-        if len(self.nets) > 1 and parallel.world_size() > 1:
-            raise InputError(
-                "two networks are trained in turns, by one process: start without torchrun, or "
-                "train one shared network"
-            )
         bad = int((~x.flatten(1).isfinite()).any(-1).sum())
         if bad:
             raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
         self.noise_seed.fill_(int(torch.randint(1 << 62, ())))
+        self.marginals.fill_(-1)
+        self._cache = self._cached = self._half = self._learned_on = None
 
     @torch.no_grad()
     def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
@@ -196,18 +202,17 @@ class HalfIterated(TwoEnded):
         half = self.halves.at(step)
         if step > 0:
             before = self.halves.at(step - 1)
-            which = self._net(before.forward)
             taken = step - before.start
             decay = min(self.ema, taken / (9 + taken))
-            now = flattened(self.nets[which])
-            self.get_buffer(f"average_{which}").lerp_(now, 1 - decay)
+            now = flattened(self._net(before.forward))
+            self._average(before.forward).lerp_(now, 1 - decay)
             if half.number > before.number:
                 self._collect(before, step - 1, source, target)
                 self._turn(before)
         self._half = half
         if step == half.start:
-            which = self._net(half.forward)
-            self.get_buffer(f"average_{which}").copy_(flattened(self.nets[which]))
+            self._average(half.forward).copy_(flattened(self._net(half.forward)))
+            self.begun[int(not half.forward)] = True
         self._collect(half, step, source, target)
 
     def _collect(self, half: Half, step: int, source: Tensor | None, target: Tensor) -> None:
@@ -226,13 +231,17 @@ class HalfIterated(TwoEnded):
         if iteration.heading is None and len(self.start_pairs[0]):
             self._cache = self._given_pairs(len(near), half.forward, order)
         else:
-            self._cache = self.method.collect(iteration, generator)
+            with self._evaluating():
+                self._cache = self.method.collect(iteration, generator)
         self._cached = half.number, last
         if last == 0 and iteration.heading is not None:
-            m = min(_JUDGED, len(far) // 2)
+            # The first pass over the data: later ones are the same rows again, at no distance.
+            law = target if half.forward else source
+            m = min(_JUDGED, len(far) // 2, len(far if law is None else law) // 2)
             if m >= 4:
                 found = [
-                    metrics.sliced_wasserstein(y, far[:m]) for y in (self._cache[0][:m], far[-m:])
+                    metrics.sliced_wasserstein(y, far[:m])
+                    for y in (self._cache[0][:m], far[m : 2 * m])
                 ]
                 self.marginals[half.number] = torch.tensor([e.value for e in found])
 
@@ -256,23 +265,22 @@ class HalfIterated(TwoEnded):
     def _iteration(self, near: Tensor, far: Tensor, forward: bool) -> Iteration:
         """What simulates from `near` to learn the way there."""
         known = bool(self.trained[int(forward)])
-        heading = self._heading(not forward, frozen=True) if known else None
+        heading = self._heading(not forward) if known else None
         return Iteration(self.process, heading, near, far, self.steps, forward)
 
     def _turn(self, half: Half) -> None:
         """End a half-iteration: its average simulates from now on, and its spread is measured."""
-        which, forward = self._net(half.forward), half.forward
-        self.get_buffer(f"frozen_{which}").copy_(self.get_buffer(f"average_{which}"))
-        # The first entry is forward; a path in the other direction learns from it.
+        forward = half.forward
         self.trained[int(not forward)] = True
         if self.method.measures_spread and self._cache is not None:
             seed = derived_seed(int(self.noise_seed), _SPREAD, half.number)
             generator = torch.Generator(self.device).manual_seed(seed)
-            heading = self._heading(forward, frozen=True)
             rows = tuple(part[:_JUDGED] for part in self._cache)
-            self.spread[int(not forward)] = self.method.spread(
-                heading, self._reference(), rows, _NODES, forward=forward, generator=generator
-            )
+            with self._evaluating():
+                self.spread[int(not forward)] = self.method.spread(
+                    self._heading(forward), self._reference(), rows, _NODES,
+                    forward=forward, generator=generator,
+                )  # fmt: skip
 
 
 def _passes(n: int, size: int, order: torch.Generator) -> Tensor:
@@ -285,7 +293,7 @@ def _in_parts(heading: Heading) -> Heading:
     """The same heading, for as many states at a time as memory holds."""
 
     def parts(x: Tensor, t: Time) -> Tensor:
-        size = max(1, _AT_ONCE // max(1, x[0].numel()))
+        size = max(1, AT_ONCE // max(1, x[0].numel()))
         if len(x) <= size:
             return heading(x, t)
         times = t.split(size) if isinstance(t, Tensor) and t.ndim else [t] * -(-len(x) // size)

@@ -16,7 +16,7 @@ from pushforward.errors import InputError
 from pushforward.families import network, requests
 from pushforward.families.family import Curve
 from pushforward.families.frozen import flattened, put_back
-from pushforward.families.half_iterations import HalfIterated
+from pushforward.families.half_iterations import AT_ONCE, HalfIterated
 from pushforward.families.two_ended import End, TwoEnded
 from pushforward.processes import Reference
 from pushforward.schrodinger import DSBM, NAMES, Halves, Heading, Method, Pinned, Refresh
@@ -59,7 +59,7 @@ class SchrodingerBridge(HalfIterated):
         halves: the schedule of half-iterations.
         refresh: when cached couplings are drawn anew.
         steps: of a simulated path in training.
-        ema: the decay of the averaged weights that simulate.
+        ema: the decay of the averaged weights that simulate, and that map states afterwards.
         event_shape: the shape of one data point, if known before training.
         source_rows: rows of the source that are kept, known after training.
         start_rows: couplings that are kept from a warm start.
@@ -156,14 +156,20 @@ class SchrodingerBridge(HalfIterated):
         if not isinstance(other, SchrodingerBridge):
             self._start_from_pairs(other)
             return
-        shapes = [[tuple(p.shape) for p in model.nets.parameters()] for model in (self, other)]
-        if shapes[0] != shapes[1]:
+        mine, theirs = ([*m.nets.parameters(), *m.nets.buffers()] for m in (self, other))
+        if len(self.nets) != len(other.nets) or [t.shape for t in mine] != [
+            t.shape for t in theirs
+        ]:
             raise InputError("the other bridge has other networks: make them with the same sizes")
-        for k, (mine, theirs) in enumerate(zip(self.nets, other.nets, strict=True)):
-            vector = flattened(theirs)
-            put_back(mine, vector)
-            self.get_buffer(f"average_{k}").copy_(vector)
-            self.get_buffer(f"frozen_{k}").copy_(vector)
+        for ours, buffer in zip(self.nets.buffers(), other.nets.buffers(), strict=True):
+            ours.copy_(buffer)
+        # The way back last: a shared network learns it first.
+        for k, forward in enumerate((True, False)):
+            known = bool(other.begun[k])
+            vector = other._average(forward) if known else flattened(other._net(forward))
+            self._average(forward).copy_(vector)
+            put_back(self._net(forward), self._average(forward))
+        self.begun.fill_(True)
         self.trained.fill_(True)
         if self.method.measures_spread:
             self.spread.copy_(other.spread)
@@ -179,7 +185,9 @@ class SchrodingerBridge(HalfIterated):
             )
         a = other.source
         self._units(a)
-        self.start_pairs = torch.stack([a, other.forward(a, seed=0)]).to(self._units().shift)
+        size = max(1, AT_ONCE // a[0].numel())
+        b = other.forward(a, seed=0, batch_size=size)
+        self.start_pairs = torch.stack([a, b]).to(self._units().shift)
         amend(self, start_rows=len(a))
 
     # -- what it says about itself ----------------------------------------------------------------
