@@ -15,6 +15,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.families.matching import PATHS, Heads
 from pushforward.ot import GaussianBridge
 from pushforward.processes import Bridge, Linear, Motion, OneSided, Trigonometric
+from pushforward.processes.motion import inside
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
 
@@ -129,6 +130,23 @@ def test_densities_without_a_source() -> None:
     exact = torch.distributions.Normal(5.0, 2.0).log_prob(x[:50]).sum(1)
     found = model.log_prob(x[:50])
     assert float((found.value - exact).abs().mean()) < 0.05
+
+
+def test_densities_of_a_noisy_path_take_their_steps_where_it_bends() -> None:
+    # Lines with noise between independent normal laws, whose motion and noise are known.
+    def known(x: Tensor, t: float, c=None) -> Tensor:
+        t = inside(t)
+        variance = (1 - t) ** 2 + (0.3 * t) ** 2 + t * (1 - t)
+        return torch.cat([(0.09 * t - (1 - t)) * x, (t * (1 - t)) ** 0.5 * x], 1) / variance
+
+    class Known(pf.FlowMatching):
+        def _transport(self, context, towards):
+            return super()._transport(context, towards)._replace(model=known)
+
+    model = Known(pf.nn.MLP(4, width=8), Linear(sigma=1.0), event_shape=2)
+    x = 0.3 * _normal(100, 2)
+    exact = torch.distributions.Normal(0.0, 0.3).log_prob(x).sum(1)
+    assert torch.allclose(model.log_prob(x).value, exact, atol=5e-4)
 
 
 def test_pairs_are_those_of_the_coupling() -> None:

@@ -152,6 +152,22 @@ class Doubled(Exact):
     def _transport(self, context: Tensor | None, towards: End) -> Transport:
         return Transport(lambda x, t, c=None: x, Doubling())
 
+    def _grid(self, steps: int) -> list[float]:
+        return TwoEnded._grid(self, steps)
+
+
+def test_the_energy_of_a_path_is_that_of_the_flow() -> None:
+    # Along x 2^t, int |x log 2|^2 4^t dt = 1.5 log 2 |x|^2, from the common center in data units.
+    model, (a, b) = Doubled(), _pair()
+    model.start_from(a)
+    model.standardize(b)
+    energy = model.path_energy(a[:50], steps=40)
+    exact = 1.5 * math.log(2) * (a[:50] - model._units().shift).square().sum(1)
+    assert torch.allclose(energy, exact, rtol=2e-3)
+    assert torch.allclose(model.path_energy(a[:50], steps=40, batch_size=7), energy)
+    ends = model.forward(a[:50], steps=40)
+    assert bool((energy > (ends - a[:50]).square().sum(1)).all())
+
 
 @pytest.mark.parametrize("options", [{}, {"tolerance": 1e-6}, {"divergence": "hutchinson"}])
 def test_densities_are_those_of_the_flow(options) -> None:

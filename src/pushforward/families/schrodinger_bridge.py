@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import nn as nets
-from pushforward import samplers
 from pushforward._random import resolve
-from pushforward._shapes import per_event_sum
 from pushforward.config import amend, configurable, named
 from pushforward.errors import InputError
 from pushforward.families import network, requests
@@ -19,7 +17,8 @@ from pushforward.families.frozen import flattened, put_back
 from pushforward.families.half_iterations import AT_ONCE, HalfIterated
 from pushforward.families.two_ended import End, TwoEnded
 from pushforward.processes import Reference
-from pushforward.schrodinger import DSBM, NAMES, Halves, Heading, Method, Pinned, Refresh
+from pushforward.protocols import Transport
+from pushforward.schrodinger import DSBM, NAMES, Halves, Method, Pinned, Refresh
 
 __all__ = ["MarginalError", "SchrodingerBridge"]
 
@@ -196,8 +195,10 @@ class SchrodingerBridge(HalfIterated):
     def path_energy(
         self,
         a: Tensor,
+        c: Any = None,
         *,
         steps: int = 50,
+        batch_size: int | None = None,
         random: bool = False,
         seed: int | None = None,
         generator: torch.Generator | None = None,
@@ -208,26 +209,16 @@ class SchrodingerBridge(HalfIterated):
         drift beyond the reference's, whose mean energy over `2 sigma^2` is the divergence of the
         bridge from the reference started at the source.
         """
-        z, scale = self._entered(a), self.scale
-        steps = requests.solver_steps(steps, False)
-        times = [k / steps for k in range(steps + 1)]
-        generator = resolve(seed, generator, self.device)
-        with self._evaluating():
-            transport = self._transport(None, "target")
-            rule = self.default_sampler if random else samplers.Heun()
-            states = samplers.trajectory(rule, transport, z, times, generator=generator)
-            forward = self._heading(True)
-            rates = [
-                self._steering(forward, x, t) if random else transport.dynamics(x, t).velocity
-                for x, t in zip(states, times, strict=True)
-            ]
-        powers = torch.stack([per_event_sum(rate.square()) for rate in rates])
-        return torch.trapezoid(powers, dx=1 / steps, dim=0) * scale**2
+        if not random:
+            return super().path_energy(a, c, steps=steps, batch_size=batch_size)
+        heading, reference = self._heading(True), self._reference()
 
-    def _steering(self, heading: Heading, x: Tensor, t: float) -> Tensor:
-        """The drift beyond that of the reference."""
-        remaining = 1 - t
-        return heading(x, t) * (remaining / self._reference().span(remaining) if remaining else 1.0)
+        def steering(transport: Transport, x: Tensor, t: float) -> Tensor:
+            remaining = 1 - t
+            return heading(x, t) * (remaining / reference.span(remaining) if remaining else 1.0)
+
+        drawn = resolve(seed, generator, self.device)
+        return self._energy(a, c, self.default_sampler, steering, steps, batch_size, drawn)
 
     @property
     def marginal_errors(self) -> list[MarginalError]:

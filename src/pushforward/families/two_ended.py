@@ -1,4 +1,4 @@
-"""What models between two laws share: units, the source they keep, and maps in both directions."""
+"""What models between two laws share: maps in both directions, densities, and energies of paths."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import config, samplers
+from pushforward import samplers
 from pushforward._autograd import ProbeLaw
-from pushforward._random import RowNoise, normal_like, resolve
+from pushforward._random import RowNoise, resolve
+from pushforward._shapes import per_event_sum
 from pushforward.distributions import Normal
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.families import requests
-from pushforward.families.family import Family
 from pushforward.families.memory import rows_in_memory
 from pushforward.families.reversal import reversal
+from pushforward.families.two_laws import TwoLaws
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
 
@@ -27,35 +28,15 @@ __all__ = ["End", "TwoEnded"]
 End = Literal["source", "target"]
 Progress = Callable[[int, int], None]
 
-_KEPT = 5000
-"""Rows of the source that are saved with the model, to sample and to judge it without the file."""
 
-
-class TwoEnded(Family):
+class TwoEnded(TwoLaws):
     r"""A model that carries one law to another: the source at `t = 0`, the target at `t = 1`.
-
-    Trained with a source, the two laws share one shift and one scale, a single number, so that
-    noise given in the units of the data keeps its meaning and distances are not bent. Trained
-    without one, the source is a standard normal law, and features are standardized one by one.
 
     A subclass says what moves the states, `_transport`, and what its network is told, `_context`.
     """
 
-    source: Tensor
-
-    keeps_source: bool = False
-    """Trains on pairs that it made itself, which leave the source as it is."""
-
     default_sampler: Sampler = samplers.Heun()
     """What maps are computed with unless told otherwise."""
-
-    def __init__(self, event_shape: int | tuple[int, ...] | None, source_rows: int = 0) -> None:
-        super().__init__(event_shape)
-        if source_rows and event_shape is None:
-            raise InputError(f"{source_rows} rows of a source need an event_shape")
-        # One and the same shape as long as it is empty, whether the states are known or not.
-        rows = (source_rows, *(self._given_shape or ())) if source_rows else (0,)
-        self.register_buffer("source", torch.zeros(rows))
 
     @abstractmethod
     def _transport(self, context: Tensor | None, towards: End) -> Transport:
@@ -71,11 +52,6 @@ class TwoEnded(Family):
     # -- what it is -----------------------------------------------------------------------------
 
     @property
-    def has_source(self) -> bool:
-        """Whether the model starts from data, and not from a standard normal law."""
-        return len(self.source) > 0
-
-    @property
     def _conditional(self) -> bool:
         return False
 
@@ -83,56 +59,6 @@ class TwoEnded(Family):
     def capabilities(self) -> Capabilities:
         """Samples; log-densities by the ODE where the density of the source is known."""
         return Capabilities(True, "none" if self.has_source else "ode", self._conditional)
-
-    # -- the two laws ---------------------------------------------------------------------------
-
-    def start_from(self, source: Tensor) -> None:
-        """Keep up to 5,000 rows of the source `(N, *event)`, drawn once, and save them inside.
-
-        Raises `InputError` for fewer than two rows, values that are not finite, or states of
-        another shape than those known.
-        """
-        if self.keeps_source:
-            return
-        self._units(source)
-        if len(source) < 2:
-            raise InputError(f"a source has at least two rows, not {len(source)}")
-        bad = int((~source.flatten(1).isfinite()).any(-1).sum())
-        if bad:
-            raise InputError(f"{bad} of {len(source)} rows of the source are not finite")
-        if len(source) > _KEPT:
-            order = torch.randperm(len(source), generator=torch.Generator().manual_seed(0))
-            source = source[order[:_KEPT].sort().values]
-        self.source = source.detach().to(self._units().shift).clone()
-        config.amend(self, source_rows=len(self.source))
-
-    @torch.no_grad()
-    def standardize(self, x: Tensor) -> None:
-        """Fit shift and scale to the target `(N, *event)` and, if there is one, the source.
-
-        Both laws count the same, whatever their numbers of rows. Raises `InputError` as
-        `transforms.Standardize.fit` does.
-        """
-        units, means = self._units(x), []
-        for side in (self.source, x) if self.has_source else (x,):
-            units.fit(side)
-            means.append(units.shift.double())
-        if not self.has_source:
-            return
-        shift = 0.5 * (means[0] + means[1])
-        squares = [(side.double() - shift).square().mean() for side in (x, self.source.to(x))]
-        scale = (0.5 * (squares[0] + squares[1])).sqrt()
-        units.shift.copy_(shift)
-        # Two laws at one and the same point have nothing to bring to unit variance.
-        units.scale.fill_(float(scale) if scale > 0 else 1.0)
-
-    @property
-    def scale(self) -> float:
-        """The length in data units that is 1 inside the model; 1 if the source is noise.
-
-        Noise along the path is given in data units, if there is a source, and divided by this.
-        """
-        return float(self._units().scale.flatten()[0]) if self.has_source else 1.0
 
     # -- the maps -------------------------------------------------------------------------------
 
@@ -261,7 +187,7 @@ class TwoEnded(Family):
         z, units = self._finite(x), self._units()
         generator = resolve(seed, generator, self.device)
         steps = requests.solver_steps(steps, False)
-        times = [k / steps for k in range(steps + 1)]
+        times = [1 - t for t in reversed(self._grid(steps))]
         context, parts = self._context(c, len(z)), []
 
         def flow(rows: slice) -> Transport:
@@ -292,37 +218,61 @@ class TwoEnded(Family):
             torch.cat([p.error for p in parts if p.error is not None]),
         )
 
+    @torch.no_grad()
+    def path_energy(
+        self, a: Tensor, c: Any = None, *, steps: int = 50, batch_size: int | None = None
+    ) -> Tensor:
+        """`int |v|^2 dt` along the ODE from states of the source `(B, *event)`, `(B,)`.
+
+        In squared data units where there is a source, and otherwise in those of the noise. By
+        Heun's method and the trapezoidal rule on the same steps. At least the squared distance of
+        the two ends; its mean is at least `W_2^2` of the two laws (Benamou & Brenier 2000), as
+        much for transport that is optimal.
+        """
+
+        def rate(transport: Transport, x: Tensor, t: float) -> Tensor:
+            flow: Any = transport.dynamics(x, t)
+            velocity: Tensor = flow.velocity
+            return velocity
+
+        return self._energy(a, c, samplers.Heun(), rate, steps, batch_size, None)
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _grid(self, steps: int) -> list[float]:
         """Times from the source to the target."""
         return [k / steps for k in range(steps + 1)]
 
-    def _entered(self, a: Tensor) -> Tensor:
-        """States of the source in the units of the model."""
-        if self.has_source:
-            return self._finite(a)
-        self._units(a)
-        return a.to(self._units().shift)
+    def _energy(
+        self,
+        a: Tensor,
+        c: Any,
+        rule: Sampler,
+        rate: Callable[[Transport, Tensor, float], Tensor],
+        steps: int,
+        batch_size: int | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """The integral of the squared rate along paths from the source, in squared data units."""
+        z, times = self._entered(a), self._grid(requests.solver_steps(steps, False))
+        context, found = self._context(c, len(z)), []
+        with self._evaluating():
+            for part in requests.batches(len(z), batch_size):
+                told = None if context is None else context[part]
+                transport = self._transport(told, "target")
+                powers: list[Tensor] = []
 
-    def _finite(self, x: Tensor) -> Tensor:
-        z = self._inward(x)
-        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
-        if bad:
-            raise InputError(f"{bad} of {len(x)} states are not finite")
-        return z
+                def note(t: float, x: Tensor) -> None:
+                    powers.append(per_event_sum(rate(transport, x, t).square()))  # noqa: B023
 
-    def _starts(self, n: int, generator: torch.Generator) -> Tensor:
-        """`n` states of the source, in the units of the model."""
-        units = self._units()
-        if not self.has_source:
-            return normal_like(units.shift.new_empty(n, *units.event_shape), generator)
-        kept = len(self.source)
-        passes = [
-            torch.randperm(kept, generator=generator, device=generator.device)
-            for _ in range(-(-n // kept))
-        ]
-        return self._inward(self.source[torch.cat(passes)[:n]])
+                note(times[0], z[part])
+                samplers.run(
+                    rule, transport, z[part], times, generator=generator,
+                    callback=lambda k, t, state: note(t, state.x),
+                )  # fmt: skip
+                at = torch.tensor(times, dtype=z.dtype, device=z.device)
+                found.append(torch.trapezoid(torch.stack(powers), at, dim=0))
+        return torch.cat(found) * self.scale**2
 
     def _mapped(
         self,
