@@ -86,3 +86,17 @@ def test_a_recipe_prints(call, tables: tuple[Path, Path]) -> None:
     assert recipe["family"] == "bridge"
     assert recipe["options"]["shared"] is True
     assert recipe["train"]["steps"] == 10_000
+
+
+def test_a_recipe_is_not_said_again(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
+    a, b = tables
+    printed = call("bridge", "--source", a, "--target", b, "--steps", "300", "--print-config")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(printed.out)
+    again = call("bridge", "--recipe", recipe, "--print-config")
+    assert yaml.safe_load(again.out) == yaml.safe_load(printed.out)
+    found = call(
+        "bridge", "--recipe", recipe, "--sigma", "1", "--shared", "--out", tmp_path / "run"
+    )
+    assert found.code == 2
+    assert "--sigma, --shared would say it again" in found.err

@@ -14,8 +14,9 @@ from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
 from pushforward.families.matching import PATHS, Heads
 from pushforward.ot import GaussianBridge
-from pushforward.processes import Bridge, Linear, Motion, OneSided, Trigonometric
+from pushforward.processes import Bridge, Linear, Motion, OneSided, OUBridge, Trigonometric
 from pushforward.processes.motion import inside
+from pushforward.worlds import PairWorld
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
 
@@ -97,6 +98,16 @@ def test_sinkhorn_and_a_bridge_are_the_schroedinger_bridge() -> None:
     found = torch.cov(torch.cat([a, end], 1).mT)
     assert float(found[0, 1]) == pytest.approx(float(exact.plan.cross_covariance), abs=0.15)
     assert float(found[1, 1]) == pytest.approx(2.25, abs=0.15)
+
+
+def test_over_any_reference_sinkhorn_is_the_coupling_of_its_bridge() -> None:
+    # Entropic plans of standard normal laws have c / (1 - c^2) = 2 / epsilon.
+    path = OUBridge(0.7, rate=1.5)
+    coupling = pf.FlowMatching(Affine(2), path, "sinkhorn").coupling
+    assert isinstance(coupling, Sinkhorn)
+    assert coupling.epsilon is not None
+    cross = PairWorld.schroedinger(path.sigma, rate=path.rate).covariance
+    assert cross / (1 - cross**2) == pytest.approx(2 / coupling.epsilon)
 
 
 def test_exact_transport_is_the_monge_map() -> None:
@@ -231,6 +242,8 @@ def test_what_fits_no_argument_is_refused() -> None:
     model.start_from(x)
     with pytest.raises(InputError, match="source="):
         model.loss(x)
+    with pytest.raises(CapabilityError, match="made without labels"):
+        pf.FlowMatching(net, coupling="conditional").loss(x, torch.zeros(10, dtype=torch.long))
     told = pf.FlowMatching(pf.nn.MLP(2, width=8, num_classes=3), label_dropout=0.0, event_shape=2)
     with pytest.raises(CapabilityError, match="never trained without labels"):
         told.sample(3)

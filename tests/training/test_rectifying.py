@@ -17,7 +17,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward._random import resolve
-from pushforward.couplings import Paired
+from pushforward.couplings import Exact, Paired
 from pushforward.data import Data
 from pushforward.errors import InputError
 from pushforward.training import rectify, straightness
@@ -91,6 +91,43 @@ def test_flows_from_noise_stay_flows_from_noise(tmp_path) -> None:
     assert torch.equal(loaded.sample(5, 1, seed=0), done.model.sample(5, 1, seed=0))
     record = json.loads((tmp_path / "run" / "rectified.json").read_text())
     assert record["rounds"][1]["cost"]["value"] == done.rounds[1].cost.value
+
+
+def test_the_first_cost_is_that_of_batches_in_the_units_of_training() -> None:
+    # Without a source pairs are joined in standardized units, where one feature is no larger than
+    # the other; in those of the data the first would decide alone, and cost less.
+    x = torch.randn(1000, 2, generator=resolve(0)) * torch.tensor([100.0, 1.0])
+    model = pf.FlowMatching(pf.nn.MLP(2, width=8), coupling="ot")
+    done = rectify(model, x, rounds=1, steps=1, progress=False, batch_size=16, holdout=0.0)
+    units = model._units()
+    costs, generator = [], resolve(1)
+    for rows in torch.randperm(1000, generator=generator).split(16)[:-1]:
+        z1, z0 = units.standardized(x[rows]), torch.randn(16, 2, generator=generator)
+        gaps = units(z0[Exact()(z0, z1)]) - x[rows]
+        costs.append(gaps.square().sum(1).mean())
+    exact = torch.stack(costs)
+    error = (done.cost.stderr**2 + float(exact.var()) / len(exact)) ** 0.5
+    assert done.cost.value == pytest.approx(float(exact.mean()), abs=4 * error)
+    # What would be wrong lies far away.
+    z0 = units(torch.randn(16, 2, generator=generator))
+    assert float((z0[Exact()(z0, x[:16])] - x[:16]).square().sum(1).mean()) < 0.7 * float(
+        exact.mean()
+    )
+
+
+def test_a_flow_that_always_wants_labels_is_judged_with_those_of_the_data(monkeypatch) -> None:
+    x = torch.randn(60, 2, generator=resolve(0))
+    data = Data(x, torch.arange(60) % 2)
+    model = pf.FlowMatching(pf.nn.MLP(2, width=8, num_classes=2), label_dropout=0.0)
+    done = rectify(model, data, rounds=2, pairs=20, steps=2, solver_steps=2, progress=False)
+    assert done.status == "finished"
+    # Paths are followed in parts if they are many numbers.
+    c = torch.arange(50) % 2
+    whole = straightness(done.model, 50, steps=4, c=c)
+    monkeypatch.setattr("pushforward.training.rectifying._AT_ONCE", 70)
+    parts = straightness(done.model, 50, steps=4, c=c)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-5)
 
 
 def run_of_three_rounds(out: str, resume: bool = False) -> None:

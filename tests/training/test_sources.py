@@ -104,6 +104,33 @@ def test_whole_sets_are_joined_once() -> None:
         assert torch.equal((x - 100) % 12, x0)
 
 
+def test_held_out_pairs_are_pairs_and_held_out_sources_are_new() -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    trained: set[float] = set()
+
+    class Judged(pf.FlowMatching):
+        def loss(self, x, c=None, *, source=None, generator=None, rows=slice(None)):
+            if torch.is_grad_enabled():
+                trained.update(source.flatten().tolist())
+            elif len(x) > 2:  # two are for the rehearsal
+                seen.append((x, source))
+            return super().loss(x, c, source=source, generator=generator, rows=rows)
+
+    for coupling, source in (
+        ("paired", TARGET - 100),
+        ("independent", torch.arange(30.0)[:, None]),
+    ):
+        seen.clear()
+        trained.clear()
+        model = Judged(pf.nn.MLP(1, width=8), coupling=coupling)
+        pf.fit(model, TARGET, source=source, steps=9, batch_size=4, holdout=0.3, progress=False)
+        assert seen
+        x, x0 = seen[-1]
+        assert len(x) == 6
+        assert not trained & set(x0.flatten().tolist())
+        assert torch.equal(x - 100, x0) == (coupling == "paired")
+
+
 @pytest.mark.parametrize("kind", [Sorting, Whole])
 def test_a_resumed_run_meets_the_same_pairs(kind: type[Witness], tmp_path) -> None:
     settings = {"schedule": "constant", "holdout": 0.2}

@@ -51,14 +51,20 @@ def bridge(
         typer.Option(help="Noise along the way, in data units; as wide as the laws by default."),
     ] = None,
     rate: Annotated[
-        float, typer.Option(help="Pull to the center: an Ornstein-Uhlenbeck reference.")
-    ] = 0.0,
+        float | None, typer.Option(help="Pull to the center: an Ornstein-Uhlenbeck reference.")
+    ] = None,
     method: Annotated[
-        str,
-        typer.Option(help="See `pushforward list bridges`.", autocompletion=_offer_methods),
-    ] = "dsbm-imf",
-    halves: Annotated[int, typer.Option(help="Half-iterations.")] = 20,
-    steps: Annotated[int, typer.Option(help="Optimizer steps of all half-iterations.")] = 10_000,
+        str | None,
+        typer.Option(
+            help="See `pushforward list bridges`; dsbm-imf by default.",
+            autocompletion=_offer_methods,
+        ),
+    ] = None,
+    halves: Annotated[int | None, typer.Option(help="Half-iterations, 20 by default.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Optimizer steps of all half-iterations, 10,000 by default."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Data points per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
@@ -84,22 +90,19 @@ def bridge(
     if recipe is None and (source is None or target is None):
         missing = "--source" if source is None else "--target"
         raise InputError(f"a bridge joins two data sets: {missing} is missing")
-    if halves < 1 or steps < halves:
-        raise InputError(f"{steps} steps do not make {halves} half-iterations of a step or more")
-    options: dict[str, Any] = {
-        "method": method,
-        "halves": {
-            "class": "schrodinger.Halves",
-            "args": {"count": halves, "length": steps // halves},
-        },
-    }
-    if shared:
-        options["shared"] = True
-    if rate and sigma is None:
-        raise InputError(f"--rate {rate:g} needs a --sigma, in data units")
-    if sigma is not None:
-        kind, pull = ("OUBridge", {"rate": rate}) if rate else ("Bridge", {})
-        options["reference"] = {"class": f"processes.{kind}", "args": {"sigma": sigma} | pull}
+    if recipe is None:
+        steps = 10_000 if steps is None else steps
+        options = _options(method or "dsbm-imf", 20 if halves is None else halves, steps, sigma,
+                           rate or 0.0, shared)  # fmt: skip
+    else:
+        said = {"method": method, "halves": halves, "sigma": sigma, "rate": rate,
+                "shared": shared or None}  # fmt: skip
+        again = [f"--{name}" for name, value in said.items() if value is not None]
+        if again:
+            raise InputError(
+                f"the recipe says what the bridge is, and {', '.join(again)} would say it again: "
+                "write options.NAME=VALUE to change it"
+            )
     given: dict[str, Any] = {
         "data": target,
         "source": source,
@@ -120,6 +123,29 @@ def bridge(
     carry_out(context, chosen, out, resume=resume, trust=trust)
 
 
+def _options(
+    method: str, halves: int, steps: int, sigma: float | None, rate: float, shared: bool
+) -> dict[str, Any]:
+    """The options of the family, as a recipe has them."""
+    from pushforward.errors import InputError
+
+    if halves < 1 or steps < halves:
+        raise InputError(f"{steps} steps do not make {halves} half-iterations of a step or more")
+    if rate and sigma is None:
+        raise InputError(f"--rate {rate:g} needs a --sigma, in data units")
+    length = {"count": halves, "length": steps // halves}
+    options: dict[str, Any] = {
+        "method": method,
+        "halves": {"class": "schrodinger.Halves", "args": length},
+    }
+    if shared:
+        options["shared"] = True
+    if sigma is not None:
+        kind, pull = ("OUBridge", {"rate": rate}) if rate else ("Bridge", {})
+        options["reference"] = {"class": f"processes.{kind}", "args": {"sigma": sigma} | pull}
+    return options
+
+
 def translate(
     context: typer.Context,
     run: Run,
@@ -136,6 +162,7 @@ def translate(
     sampler: Sampler = None,
     steps: Steps = None,
     seed: Seed = 0,
+    label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,
     batch_size: Annotated[int, typer.Option(help="States at a time.")] = 512,
     device: Device = "auto",
     trust: Trust = None,
@@ -166,7 +193,7 @@ def translate(
     carry = model.backward if backward else model.forward
     asked = accepted(carry, sampler=sampler, steps=steps, n=n)
     with Progress("translating", 1, show=not is_quiet(context)) as progress:
-        y = carry(x.to(where), seed=seed, batch_size=batch_size, progress=progress, **asked)
+        y = carry(x.to(where), label, seed=seed, batch_size=batch_size, progress=progress, **asked)
     if n is not None and out.suffix in (".csv", ".png"):
         y = y.flatten(0, 1)
     write_samples(out, y, None, column_names(Path(run)))

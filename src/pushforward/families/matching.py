@@ -13,13 +13,13 @@ from pushforward import processes
 from pushforward import times as time_laws
 from pushforward._random import normal_like
 from pushforward.config import configurable, named
-from pushforward.couplings import Conditional, Coupling, Independent, Sinkhorn
+from pushforward.couplings import Coupling, Independent, Sinkhorn
 from pushforward.couplings import resolve_coupling as resolved
 from pushforward.errors import CapabilityError, InputError
 from pushforward.families import network, requests
 from pushforward.families.two_ended import End, TwoEnded
 from pushforward.guidance import given
-from pushforward.processes import Bridge, Motion, OneSided, Path
+from pushforward.processes import Motion, OneSided, Path, Reference
 from pushforward.processes.motion import MARGIN, inside
 from pushforward.protocols import Time, Transport
 from pushforward.schedules import Rectified
@@ -43,7 +43,7 @@ class FlowMatching(TwoEnded):
     (`processes.Motion`): Lipman et al. 2023; Liu et al. 2023; Albergo, Boffi & Vanden-Eijnden 2023.
     Without noise the flow is an ODE; with noise it is also an SDE of any diffusion level, the
     `churn` of the sampler. `path=Bridge(sigma)` with `coupling="sinkhorn"` is [SF]2M (Tong et al.
-    2024), whose SDE is the Schrödinger bridge.
+    2024), whose SDE is the Schrödinger bridge; so it is over an `OUBridge`.
 
     Args:
         net: a module `net(x, t, c)` that returns the shape of `x`, with `t` from 0 at the source to
@@ -84,9 +84,11 @@ class FlowMatching(TwoEnded):
         self.path: Path = named(path, PATHS, "path")
         if not isinstance(self.path, Path):
             raise InputError(f"a path is one of processes, such as Linear(), not {path!r}")
-        if coupling == "sinkhorn" and isinstance(self.path, Bridge):
-            # The coupling of the bridge itself.
-            self.coupling: Coupling = Sinkhorn(2 * self.path.sigma**2)
+        if coupling == "sinkhorn" and isinstance(self.path, Reference):
+            # The coupling of the bridge itself: its density has x_0 x_1 / (sigma^2 S(1)) for the
+            # exponent, beside what depends on one end alone.
+            strength = 2 * self.path.sigma**2 * self.path.span(1.0)
+            self.coupling: Coupling = Sinkhorn(strength)
         else:
             self.coupling = resolved(coupling)
         if isinstance(self.path, OneSided) and not isinstance(self.coupling, Independent):
@@ -167,7 +169,7 @@ class FlowMatching(TwoEnded):
         z1 = self._inward(x)
         t = self.times.sample(len(z1), _CLOCK, generator=generator, device=z1.device).to(z1.dtype)
         t = (1 - t).clamp(MARGIN, 1 - MARGIN)
-        told = self._told(c, len(z1))
+        told = self._context(c, len(z1))
         z0 = self._joined(z1, told, generator) if source is None else self._inward(source)
         process = self._process()
         z: tuple[Tensor, ...] = (z0, z1)
@@ -212,12 +214,6 @@ class FlowMatching(TwoEnded):
 
     def _context(self, c: Any, n: int) -> Tensor | None:
         return network.context(self.heads.net, c, n, self.device)
-
-    def _told(self, c: Any, n: int) -> Tensor | None:
-        """Labels in training, which only the coupling may read if the network takes none."""
-        if not self._conditional and isinstance(self.coupling, Conditional):
-            return c
-        return self._context(c, n)
 
     def _grid(self, steps: int) -> list[float]:
         if self.heads.count == 1:

@@ -87,11 +87,11 @@ def fit(
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = start(device, settings, in_turns=getattr(model, "in_turns", False))
-    about = {"data": data.describe()}
+    about, held_source = {"data": data.describe()}, None
     if start_data is not None:
         about["source"] = start_data.describe()
         if settings.holdout:
-            start_data, _ = start_data.split(settings.holdout, settings.seed)
+            start_data, held_source = start_data.split(settings.holdout, settings.seed)
     prints = [part["fingerprint"] for part in about.values()]
     if not agree(fabric, [*prints, settings.describe()]):
         raise InputError(
@@ -133,7 +133,7 @@ def fit(
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()
-        loop = Loop(settings, engine, average, held, position)
+        loop = Loop(settings, engine, average, held, held_source, position)
         facts = about | {
             "seed": settings.seed,
             "split": {"holdout": settings.holdout, "seed": settings.seed},

@@ -44,12 +44,13 @@ class Loop:
         engine: Engine,
         average: Average,
         held: Data | None,
+        held_source: Data | None,
         position: Position,
     ) -> None:
         self.settings, self.engine, self.average = settings, engine, average
         self.objective, self.fabric = engine.objective, engine.fabric
         self.model: nn.Module = self.objective.model
-        self.held, self.position = held, position
+        self.held, self.held_source, self.position = held, held_source, position
         # Where a lower loss is no better model, the last one is the one to keep.
         self._judges = held is not None and getattr(self.model, "comparable", True)
         order = derived_seed(settings.seed, _ORDER)
@@ -168,7 +169,7 @@ class Loop:
         for i in range(0, len(self.held), 512):
             x = spread(model, self.held, self.held.x[i : i + 512].to(device), generator)
             c = None if labels is None else labels[i : i + 512].to(device)
-            start = self.objective.start_for(model, x, c, i, generator)
+            start = self.objective.start_for(model, x, c, i, generator, self.held_source)
             total += float(model.loss(x, c, generator=generator, **start).sum())
         mean = total / len(self.held)
         if self.fabric.world_size > 1:

@@ -101,13 +101,23 @@ class Objective(nn.Module):
         return None if found is None else found.cpu()
 
     def start_for(
-        self, model: Any, x: Tensor, c: Tensor | None, first: int, generator: torch.Generator
+        self,
+        model: Any,
+        x: Tensor,
+        c: Tensor | None,
+        first: int,
+        generator: torch.Generator,
+        held: Data | None = None,
     ) -> dict[str, Tensor]:
-        """What the loss of other data `(B, *event)` takes: rows of the source from `first` on."""
-        if self.source is None:
+        """What the loss of other data `(B, *event)` takes: rows of the source from `first` on.
+
+        They are those of the `held` out part if there is one, where rows may come in pairs.
+        """
+        if self.origin is None:
             return {}
-        rows = torch.arange(first, first + len(x)) % len(self.source)
-        x0 = self._start(rows, generator)
+        source = self.origin if held is None else held
+        rows = torch.arange(first, first + len(x)) % len(source)
+        x0 = spread(self.model, source, source.x[rows].to(self.device), generator)
         order = model.couple(x, c, x0, torch.Generator().manual_seed(first))
         return {"source": x0 if order is None else x0[order]}
 

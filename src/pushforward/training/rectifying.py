@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,25 @@ from pushforward._shapes import flatten
 from pushforward.couplings import Paired
 from pushforward.data import Data, load
 from pushforward.errors import InputError
+from pushforward.families import requests
 from pushforward.families.matching import FlowMatching
 from pushforward.metrics.estimate import Estimate
 from pushforward.processes import Linear
 from pushforward.times import Steps
 from pushforward.training.fitting import fit
+from pushforward.training.objective import labels_for
 from pushforward.training.run import Run, Status
+from pushforward.training.settings import Settings
 
 __all__ = ["Rectified", "Round", "rectify", "straightness"]
 
 _PAIRS, _JUDGED = range(2)
+
+_PATHS = 1000
+"""How many paths, and pairs, are measured."""
+
+_AT_ONCE = 2**24
+"""Numbers of paths that are kept at once."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +151,9 @@ def rectify(
         return fit(flow, x, source=x0, out=place, resume=resume, **{**options, **more})
 
     run = trained(model, "round-1", target, start)
-    cost = _first_cost(model, target, start, seed)
-    done = [_judged(run, solver_steps, seed)]
+    size = options.get("batch_size") or (options.get("settings") or Settings()).batch_size
+    cost = _first_cost(model, target, start, size, seed)
+    done = [_judged(run, target, solver_steps, seed)]
     last, stopped = model, run.status != "finished"
     again = {"holdout": 0.0, "standardize": False}
 
@@ -166,7 +175,7 @@ def rectify(
         if stopped:
             break
         last, run = learned(last, k, f"round-{k}")
-        done.append(_judged(run, solver_steps, seed))
+        done.append(_judged(run, target, solver_steps, seed))
         stopped = run.status != "finished"
     distilled = None
     if distill and not stopped:
@@ -185,6 +194,7 @@ def straightness(
     """How far a flow is from straight lines, and its cost `E |Z_1 - Z_0|^2`, in squared data units.
 
     Over `n` paths by Heun's method; the integral over time by the trapezoidal rule on its steps.
+    `c` is a label or context for all paths, or one for each.
 
     >>> import pushforward as pf
     >>> still = pf.FlowMatching(pf.nn.MLP(2, width=8), event_shape=2)    # moves nothing as yet
@@ -193,24 +203,36 @@ def straightness(
     """
     generator = resolve(seed, None, model.device)
     start = model._starts(n, generator)
-    transport = model._transport(model._context(c, n), "target")
+    context, scale = model._context(c, n), model._units().scale
     times = [k / steps for k in range(steps + 1)]
-    scale = model._units().scale
+    size = max(1, _AT_ONCE // (start[0].numel() * len(times)))
+    found: list[tuple[Tensor, Tensor]] = []
     with model._evaluating():
-        path = samplers.trajectory(samplers.Heun(), transport, start, times)
-        line = path[-1] - path[0]
-        gaps = torch.stack([
-            flatten((line - transport.dynamics(x, t).velocity) * scale).square().sum(1)
-            for x, t in zip(path, times, strict=True)
-        ])  # fmt: skip
-    each = sum(0.5 * (s - t) * (gaps[k] + gaps[k + 1]) for k, (t, s) in enumerate(pairwise(times)))
-    assert isinstance(each, Tensor)
-    return _mean(each), _mean(flatten(line * scale).square().sum(1))
+        for part in requests.batches(n, size):
+            transport = model._transport(None if context is None else context[part], "target")
+            path = samplers.trajectory(samplers.Heun(), transport, start[part], times)
+            line = path[-1] - path[0]
+            gaps = torch.stack([
+                flatten((line - transport.dynamics(x, t).velocity) * scale).square().sum(1)
+                for x, t in zip(path, times, strict=True)
+            ])  # fmt: skip
+            bent = torch.trapezoid(gaps, dx=1 / steps, dim=0)
+            found.append((bent, flatten(line * scale).square().sum(1)))
+    bends, costs = (torch.cat(column) for column in zip(*found, strict=True))
+    return _mean(bends), _mean(costs)
 
 
-def _judged(run: Run, steps: int, seed: int) -> Round:
-    found = straightness(run.model, steps=steps, seed=derived_seed(seed, _JUDGED))
-    return Round(run, *found)
+def _judged(run: Run, data: Data, steps: int, seed: int) -> Round:
+    own = derived_seed(seed, _JUDGED)
+    c = _labels(run.model, data, _PATHS, torch.Generator().manual_seed(own))
+    return Round(run, *straightness(run.model, _PATHS, steps=steps, seed=own, c=c))
+
+
+def _labels(flow: FlowMatching, data: Data, n: int, generator: torch.Generator) -> Tensor | None:
+    """Labels or contexts as in the data, for a flow that takes them."""
+    if not flow.capabilities.conditional or data.c is None:
+        return None
+    return data.c[torch.randint(0, len(data), (n,), generator=generator)]
 
 
 def _mean(values: Tensor) -> Estimate:
@@ -219,21 +241,46 @@ def _mean(values: Tensor) -> Estimate:
 
 
 @torch.no_grad()
-def _first_cost(model: FlowMatching, data: Data, start: Data | None, seed: int) -> Estimate:
-    """The cost of the pairs that the first round learned from, on some of the data."""
+def _first_cost(
+    model: FlowMatching, data: Data, start: Data | None, size: int, seed: int
+) -> Estimate:
+    """The cost of the pairs that the first round learned from, on some of the data.
+
+    Joined in batches of the size of training, and without a source in units of the noise, as there.
+    """
     generator = torch.Generator().manual_seed(derived_seed(seed, _JUDGED))
-    rows = torch.randperm(len(data), generator=generator)[:1000]
-    x, c = data.x[rows], None if data.c is None else data.c[rows]
-    units = copy.deepcopy(model._units()).cpu()
+    rows = torch.randperm(len(data), generator=generator)[:_PATHS]
+    told = labels_for(model, data)
+    x, c = data.x[rows], None if told is None else told[rows]
     if start is None:
-        x0 = units(torch.randn(x.shape, generator=generator))
-    elif isinstance(model.coupling, Paired):
-        x0 = start.x[rows]
+        units = copy.deepcopy(model._units()).cpu()
+        z0 = torch.randn(x.shape, generator=generator)
+        x0 = units(z0[_joined(model, units.standardized(x), c, z0, size, generator)])
     else:
-        x0 = start.x[_rows(len(x), len(start), generator)]
-    order = model.couple(x, c, x0, generator)
-    x0 = x0 if order is None else x0[order]
+        partners = model.pair(data.x, told, start.x)
+        if partners is None:
+            x0 = start.x[_rows(len(x), len(start), generator)]
+            x0 = x0[_joined(model, x, c, x0, size, generator)]
+        else:
+            x0 = start.x[partners[rows]]
     return _mean(flatten(x - x0).square().sum(1))
+
+
+def _joined(
+    model: FlowMatching,
+    x: Tensor,
+    c: Tensor | None,
+    x0: Tensor,
+    size: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """The order in which the coupling joins a source, batch by batch."""
+    order = torch.arange(len(x))
+    for part in torch.arange(len(x)).split(size):
+        found = model.couple(x[part], None if c is None else c[part], x0[part], generator)
+        if found is not None:
+            order[part] = part[found]
+    return order
 
 
 def _cached(
@@ -261,9 +308,7 @@ def _cached(
         x0 = copy.deepcopy(flow._units()).cpu()(z0)
     else:
         z0 = x0 = start.x[_rows(n, len(start), generator)]
-    c = None
-    if flow.capabilities.conditional and data.c is not None:
-        c = data.c[torch.randint(0, len(data), (n,), generator=generator)]
+    c = _labels(flow, data, n, generator)
     x1 = flow.forward(z0.to(flow.device), c, steps=steps, batch_size=2048).cpu()
     tensors = {"x0": x0, "x1": x1}
     if c is not None:
