@@ -15,6 +15,7 @@ from pushforward import samplers
 from pushforward.config import configurable
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
+from pushforward.families import trajectories
 from pushforward.families.two_ended import End, TwoEnded
 from pushforward.processes import Bridge
 from pushforward.protocols import Transport
@@ -123,6 +124,14 @@ def test_draws_are_independent_and_the_first_is_the_only_one() -> None:
     z = many - many.mean(0)
     assert abs(float((z[:-1] * z[1:]).mean() / z.var())) < 0.05
     assert torch.equal(model(a[:3], seed=1), model.forward(a[:3], seed=1))
+
+
+@pytest.mark.parametrize("sampler", ["heun", "sde"])
+def test_a_way_ends_where_the_map_leads(sampler: str) -> None:
+    model, (a, _) = _fitted(), _pair()
+    way = trajectories(model, a[:30], sampler=sampler, steps=6, seed=5)
+    assert torch.allclose(way[0], a[:30], atol=1e-5)
+    assert torch.equal(way[-1], model.forward(a[:30], sampler=sampler, steps=6, seed=5))
 
 
 def test_the_maps_undo_each_other_without_noise() -> None:

@@ -23,7 +23,7 @@ from pushforward.families.two_laws import TwoLaws
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
 
-__all__ = ["End", "TwoEnded"]
+__all__ = ["End", "TwoEnded", "one_seed"]
 
 End = Literal["source", "target"]
 Progress = Callable[[int, int], None]
@@ -83,7 +83,8 @@ class TwoEnded(TwoLaws):
             c: a label or context for all, or one for each.
             n: draw each state so many times, `(n, B, *event)`; one `(B, *event)` by default.
             sampler: a short name or a sampler: with `churn` random, else deterministic.
-            steps: of the sampler; those of an adaptive one follow from its tolerance.
+            steps: of the sampler; those of an adaptive one follow from its tolerance, and from the
+                row of a batch that is hardest to follow.
             seed: or a `generator` on the model's device. What happens to row `k` depends on the
                 seed and on `k`, not on the other rows.
             batch_size: states per evaluation of the network; all at once by default.
@@ -151,7 +152,7 @@ class TwoEnded(TwoLaws):
         generator = resolve(seed, generator, self.device)
         start = self._starts(n, generator)
         x = self._carried(start, parts, self._context(c, n), "target", sampler, steps,
-                          _drawn(generator), progress)  # fmt: skip
+                          one_seed(generator), progress)  # fmt: skip
         return self._units()(requests.finite(x))
 
     @torch.no_grad()
@@ -290,7 +291,7 @@ class TwoEnded(TwoLaws):
             requests.batches(n, None)
         z = self._entered(x) if towards == "target" else self._finite(x)
         parts = requests.batches(len(z), batch_size)
-        context, draws, first = self._context(c, len(z)), [], _drawn(generator)
+        context, draws, first = self._context(c, len(z)), [], one_seed(generator)
         for draw in range(n or 1):
             each = None if progress is None else _part_of(progress, draw, n or 1)
             draws.append(
@@ -341,7 +342,7 @@ class TwoEnded(TwoLaws):
         return torch.cat(out)
 
 
-def _drawn(generator: torch.Generator) -> int:
+def one_seed(generator: torch.Generator) -> int:
     """A seed from where a generator stands."""
     return int(torch.randint(1 << 31, (), generator=generator, device=generator.device))
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pushforward import samplers
-from pushforward._random import RowNoise, derived_seed
+from pushforward._random import RowNoise, resolve
 from pushforward.errors import InputError
 from pushforward.families import requests
-from pushforward.families.two_ended import TwoEnded
+from pushforward.families.two_ended import TwoEnded, one_seed
 from pushforward.protocols import Sampler
 from pushforward.samplers.adaptive import Adaptive
 
@@ -31,8 +31,8 @@ def trajectories(
     """States from the source `(B, *event)` to the target, `(steps + 1, B, *event)`.
 
     In data units, the start included; where the source is noise, the start is put into them too.
-    The arguments are those of `model.forward`. Raises `InputError` for a sampler that chooses its
-    own steps.
+    The arguments are those of `model.forward`, and the last states its result. Raises `InputError`
+    for a sampler that chooses its own steps.
 
     >>> import pushforward as pf
     >>> model = pf.SchrodingerBridge(pf.nn.MLP(2, width=8, num_classes=2), event_shape=2)
@@ -44,7 +44,8 @@ def trajectories(
     if isinstance(rule, Adaptive):
         raise InputError("an adaptive sampler chooses its own steps: take another to see them")
     times = model._grid(requests.solver_steps(steps, False))
-    noise = RowNoise(derived_seed(seed, 0), slice(0, len(z)), z.device)
+    drawn = one_seed(resolve(seed, None, model.device))
+    noise = RowNoise(drawn, slice(0, len(z)), z.device)
     with model._evaluating():
         transport = model._transport(context, "target")
         states = samplers.trajectory(rule, transport, z, times, generator=noise)
