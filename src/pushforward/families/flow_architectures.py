@@ -80,7 +80,9 @@ def coupling(
         stays = [(i // max(1, size // 2) if k % 4 >= 2 else i) % 2 == k % 2 for i in range(size)]
         kept = sum(stays)
         out = (size - kept) * elementwise.parameters
-        net = Perceptron(kept * elementwise.shown, out, width=width, depth=depth, zero=True, **told)
+        net = Perceptron(
+            kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **told
+        )
         parts.append(Coupling(net, elementwise, stays))
     return Composed(parts)
 

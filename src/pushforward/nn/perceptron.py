@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from pushforward.config import configurable
+from pushforward.config import configurable, named
 from pushforward.errors import InputError
 
 __all__ = ["Perceptron", "told"]
+
+_ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
 
 
 @configurable
@@ -26,8 +28,10 @@ class Perceptron(nn.Module):
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
         zero: start from the zero function.
+        activation: of hidden units, `silu` or `relu`.
 
-    Raises `InputError` for sizes below one, and states or contexts of another shape.
+    Raises `InputError` for sizes below one, another activation, and states or contexts of another
+    shape.
 
     >>> Perceptron(2, (1, 4, 4))(torch.zeros(5, 2)).shape
     torch.Size([5, 1, 4, 4])
@@ -42,6 +46,7 @@ class Perceptron(nn.Module):
         num_classes: int | None = None,
         context: int | None = None,
         zero: bool = False,
+        activation: str = "silu",
     ) -> None:
         super().__init__()
         self.inputs = (inputs,) if isinstance(inputs, int) else tuple(inputs)
@@ -60,7 +65,7 @@ class Perceptron(nn.Module):
         if zero:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
-        self.activation = nn.SiLU()
+        self.activation: nn.Module = named(activation, _ACTIVATIONS, "activation")
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts.
