@@ -22,6 +22,7 @@ from pushforward.latent import (
     MixturePrior,
     StandardNormal,
 )
+from pushforward.latent.decoders import PACE
 from pushforward.nn import Perceptron
 
 D, LATENT = 5, 2
@@ -69,7 +70,7 @@ def solved(x: Tensor, widen: float = 1.0, shift: float = 0.0, **options) -> pf.V
     model, exact = linear_model(**options), closed_form(x)
     model.decoder.net.weight.copy_(exact.weight)
     model.decoder.net.bias.copy_(exact.mean)
-    model.decoder.scale.log.copy_((exact.variance.sqrt() - 1e-3).log())
+    model.decoder.scale.raw.copy_((exact.variance.sqrt() - 1e-3).log() / PACE)
     # The columns of the weight are orthogonal, so the posterior has independent dimensions.
     precision = (exact.weight.square().sum(0) + exact.variance) / exact.variance
     gain = exact.weight.mT / (precision * exact.variance).unsqueeze(1)
@@ -401,7 +402,7 @@ def test_a_collapsed_posterior_is_reported() -> None:
         model.encoder.net.weight[0].zero_()
         assert model.active_units(x).tolist() == [False, True]
         model.encoder.net.weight.zero_()
-        model.decoder.scale.log.fill_(-20.0)
+        model.decoder.scale.raw.fill_(-20.0 / PACE)
     first, second = model.warnings(x)
     assert "Posterior collapse" in first
     assert "deviation has shrunk to its floor" in second

@@ -86,8 +86,8 @@ def test_the_inverse_is_the_inverse(name: str, scale: float, seed: int) -> None:
     z = scale * torch.randn(4, DIM, generator=generator, dtype=torch.float64)
     x, up = transform.push(z)
     back, down = transform.inverse(x)
-    # A slope of exp(5) on the way magnifies rounding, and one of exp(-20), of a spline in one of its
-    # narrowest bins, does so by as much as the log-determinant says.
+    # Slopes on the way magnify rounding, those of a spline in one of its narrowest bins by exp(20):
+    # the log-determinant says by how much.
     rounding = torch.finfo(x.dtype).eps * x.abs().amax(1) * up.abs().exp()
     assert bool(((back - z).abs() <= 1e-8 + 1e-6 * z.abs() + rounding.unsqueeze(1)).all())
     assert bool(((up + down).abs() <= 1e-8 + 1e-6 * up.abs() + rounding).all())

@@ -61,6 +61,12 @@ class Decoder(nn.Module):
         return h
 
 
+PACE = 10.0
+"""How many times as far as a weight the logarithm of a deviation goes in a step of Adam, whose
+steps have one size: from 0.2 to 1 would be 1,600 steps of 1e-3.
+"""
+
+
 class Scale(nn.Module):
     """The deviation of a decoder's law, in its own units.
 
@@ -76,26 +82,31 @@ class Scale(nn.Module):
         self, choice: float | str, event_shape: int | tuple[int, ...] | None, start: float
     ) -> None:
         super().__init__()
-        self.log: Tensor
+        self.raw: Tensor
         self.predicted = choice == "network"
-        log = torch.tensor(math.log(start))
+        raw = torch.tensor(math.log(start) / PACE)
         if choice == "scalar":
-            self.log = nn.Parameter(log)
+            self.raw = nn.Parameter(raw)
         elif choice == "dimension":
             if event_shape is None:
                 raise InputError("a deviation for each dimension needs event_shape=")
             shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-            self.log = nn.Parameter(log.repeat(shape))
+            self.raw = nn.Parameter(raw.repeat(shape))
         elif self.predicted:
-            self.register_buffer("log", log, persistent=False)
+            self.register_buffer("raw", raw, persistent=False)
         elif isinstance(choice, int | float) and LEAST < choice < math.inf:
-            log = torch.tensor(math.log(choice - LEAST))
-            self.register_buffer("log", log, persistent=False)
+            raw = torch.tensor(math.log(choice - LEAST) / PACE)
+            self.register_buffer("raw", raw, persistent=False)
         else:
             raise InputError(
                 f"a deviation is a number above {LEAST:g}, 'scalar', 'dimension' or 'network', "
                 f"not {choice!r}"
             )
+
+    @property
+    def log(self) -> Tensor:
+        """The logarithm of the deviation above the floor."""
+        return PACE * self.raw
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Locations and deviations from what a network put out."""
@@ -152,7 +163,7 @@ class GaussianDecoder(Decoder):
 
     def narrowest(self) -> float | None:
         """The floor, if what was learned is below."""
-        learned = isinstance(self.scale.log, nn.Parameter)
+        learned = isinstance(self.scale.raw, nn.Parameter)
         return LEAST if learned and bool((self.scale.log.exp() < LEAST).any()) else None
 
 
