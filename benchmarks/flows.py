@@ -207,22 +207,11 @@ def speeds(kind: str, d: int, turns: int) -> Iterator[dict[str, Any]]:
         return torch.no_grad()(run)
 
     for what in ("training step", "density", "draw"):
-        cases = {name: _spent(work(name, what)) for name in flows}
+        cases = {name: timing.worked(work(name, what)) for name in flows}
         # Numbers of one turn each: a slow draw need not be repeated as often.
         found, base = timing.ratios(cases, "pushforward", 2 if what == "draw" and d > 2 else turns)
         ratios = {name: ratio._asdict() for name, ratio in found.items()}
         yield {"kind": kind, "d": d, "what": what, "seconds": base, "ratios": ratios}
-
-
-def _spent(run: Callable[[], object]) -> Callable[[], float]:
-    """A run as a case of `timing`, in seconds of the processor: on one thread nothing waits."""
-
-    def case() -> float:
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-
-    return case
 
 
 def text(quality: list[dict[str, Any]], speed: list[dict[str, Any]]) -> str:

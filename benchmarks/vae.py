@@ -311,22 +311,11 @@ def speeds(kind: str, libraries: list[str], turns: int) -> list[dict[str, Any]]:
         (f"{DRAWN:,} samples", draw, 10),
         *([("step of the own trainer", train, 120)] if kind == KINDS[0] else []),
     ):
-        cases = {name: _clocked(lambda w=work, n=name: w(n)) for name in libraries}
+        cases = {name: timing.worked(lambda w=work, n=name: w(n)) for name in libraries}
         found, base = timing.ratios(cases, "pushforward", min(turns, 2) if count > 10 else turns)
         ratios = {name: ratio._asdict() for name, ratio in found.items()}
         rows.append({"kind": kind, "what": what, "seconds": base / count, "ratios": ratios})
     return rows
-
-
-def _clocked(run: Callable[[], object]) -> Callable[[], float]:
-    """As `timing.clocked`, in processor time: a trainer's threads count, other programs do not."""
-
-    def case() -> float:
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-
-    return case
 
 
 def text(quality: list[dict[str, Any]], speed: list[dict[str, Any]]) -> str:
