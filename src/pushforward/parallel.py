@@ -97,17 +97,13 @@ def sample(
     return torch.cat([x[: s.stop - s.start] for x, s in zip(found, shares, strict=True)])
 
 
-def launch(device: str = "auto", precision: Any = "32-true", *, in_turns: bool = False) -> Any:
+def launch(device: str = "auto", precision: Any = "32-true") -> Any:
     """Lightning Fabric on this process's device, joined with all processes of `torchrun`.
-
-    `in_turns` lets a step leave parameters without a gradient; otherwise all processes wait for
-    each one.
 
     Raises `InputError` for a device that is not there, or machines with different numbers of
     processes.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
 
     kind = _device(device).type
     local, world = _environment("LOCAL_WORLD_SIZE", 1), world_size()
@@ -123,12 +119,7 @@ def launch(device: str = "auto", precision: Any = "32-true", *, in_turns: bool =
             f"torchrun --nproc-per-node {found}, or device cpu"
         )
     nodes = world // local
-    strategy: Any = "auto"
-    if in_turns and world > 1:
-        strategy = DDPStrategy(find_unused_parameters=True)
-    fabric = Fabric(
-        accelerator=kind, devices=local, num_nodes=nodes, precision=precision, strategy=strategy
-    )
+    fabric = Fabric(accelerator=kind, devices=local, num_nodes=nodes, precision=precision)
     joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     logger = logging.getLogger("lightning_fabric")
     level = logger.level

@@ -61,9 +61,6 @@ class Family(nn.Module):
     comparable: bool = True
     """Whether a lower loss is a better model: that of an adversary says little."""
 
-    in_turns: bool = False
-    """Whether a step of training may leave networks aside, that then have no gradient."""
-
     def __init__(self, event_shape: int | tuple[int, ...] | None) -> None:
         super().__init__()
         self.standardizer = None
@@ -150,6 +147,10 @@ class Family(nn.Module):
         `rate` is a factor of the run's learning rate. One group of all by default.
         """
         return [{"params": list(self.parameters())}]
+
+    def resting(self) -> list[nn.Parameter]:
+        """Parameters that this step of training leaves aside, without a gradient; often none."""
+        return []
 
     def warnings(self, x: Tensor) -> list[str]:
         """What is wrong with the trained model, in sentences, seen on some data `(N, *event)`."""

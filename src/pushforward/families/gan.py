@@ -94,7 +94,6 @@ class GAN(Family):
         self.latent, self.critic_steps, self.critic_rate = latent, critic_steps, critic_rate
         if self.regularizer is not None and critic is not None:
             self.regularizer.begin(critic)
-        self.in_turns = critic_steps > 1
         self.register_buffer("turn", torch.ones((), dtype=torch.bool))
         classes = self.num_classes or 0
         self.register_buffer("frequencies", torch.full((classes,), 1 / max(1, classes)))
@@ -172,6 +171,15 @@ class GAN(Family):
         """Say whether it is the generator's turn: at every `critic_steps`-th step."""
         self.turn.fill_(step % self.critic_steps == 0)
 
+    @property
+    def _moves(self) -> bool:
+        """Whether the generator has a loss: in its turn, and outside training."""
+        return not self.training or self.critic_steps == 1 or bool(self.turn)
+
+    def resting(self) -> list[nn.Parameter]:
+        """The generator, unless it is its turn."""
+        return [] if self._moves else list(self.generator.parameters())
+
     def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """The losses of both players at data `(B, *event)`, added up, `(B,)`.
 
@@ -180,7 +188,7 @@ class GAN(Family):
         """
         real, context = self._inward(x), self._context(c, len(x))
         z = self._noise(len(real), generator)
-        turn = not self.training or not self.in_turns or bool(self.turn)
+        turn = self._moves
         with torch.set_grad_enabled(torch.is_grad_enabled() and turn):
             fake = self._made(z, context)
         if self.critic is None:

@@ -80,7 +80,6 @@ class HalfIterated(TwoEnded):
         self.reference, self.method = reference, method
         self.halves, self.refresh, self.steps, self.ema = halves, refresh, steps, ema
         self.nets = nn.ModuleList(networks)
-        self.in_turns = len(networks) > 1
         # Of either direction, forward first: averaged weights, whether there are any, whether a
         # half-iteration of it has ended, and the spread that was then measured.
         for k, forward in enumerate((True, False)):
@@ -110,6 +109,12 @@ class HalfIterated(TwoEnded):
         sigma = self.reference.sigma / self.scale
         rate = self.reference.rate
         return OUBridge(sigma, rate) if rate else Bridge(sigma)
+
+    def resting(self) -> list[nn.Parameter]:
+        """The network of the direction that is not being learned."""
+        if len(self.nets) == 1 or not self.training or self._half is None:
+            return []
+        return list(self._net(not self._half.forward).parameters())
 
     def _net(self, forward: bool) -> nn.Module:
         return self.nets[0 if forward else -1]

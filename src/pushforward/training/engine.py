@@ -81,16 +81,15 @@ class Engine:
             group["lr"] = lr * group["rate"]
         if not self._plain:
             self.fabric.strategy.precision.unscale_gradients(self.optimizer)
+            self.objective.let_rest()
         norms = [nn.utils.clip_grad_norm_(player, self._max_norm) for player in self._players]
         (self.optimizer if self._plain else self._stepper).step()
         self.optimizer.zero_grad()
         return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
 
 
-def start(device: str, settings: Settings, *, in_turns: bool = False) -> Any:
+def start(device: str, settings: Settings) -> Any:
     """Lightning Fabric: one process by default, as many as `torchrun` started under it.
-
-    `in_turns` for a model that leaves networks aside in some steps.
 
     Raises `InputError` for settings that do not go with the device or the number of processes.
     """
@@ -103,7 +102,7 @@ def start(device: str, settings: Settings, *, in_turns: bool = False) -> Any:
             f"batch_size {settings.batch_size} must be a multiple of accumulate "
             f"{settings.accumulate} times {processes} processes"
         )
-    return parallel.launch(device, settings.precision, in_turns=in_turns)
+    return parallel.launch(device, settings.precision)
 
 
 def _has_accelerator() -> bool:

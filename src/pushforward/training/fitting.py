@@ -86,7 +86,7 @@ def fit(
         settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
-    fabric = start(device, settings, in_turns=getattr(model, "in_turns", False))
+    fabric = start(device, settings)
     about, held_source = {"data": data.describe()}, None
     if start_data is not None:
         about["source"] = start_data.describe()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
+from pushforward.families.family import Family
 from pushforward.metrics import dequantized
 
 __all__ = ["Objective", "check_labels", "labels_for", "spread"]
@@ -37,6 +38,7 @@ class Objective(nn.Module):
         labels = labels_for(model, data)
         self.c = None if labels is None else labels.to(self.x.device)
         self.generator = torch.Generator(device)
+        self._reaches = False
         self._idle: list[nn.Parameter] = []
         self._cuts = "rows" in inspect.signature(model.loss).parameters
 
@@ -67,15 +69,16 @@ class Objective(nn.Module):
         if sources is not None:
             more["source"] = self._start(sources, self.generator)
         loss = self.model.loss(x, c, generator=self.generator, **more).mean()
-        for parameter in self._idle:
-            loss = loss + 0 * parameter.sum()
+        if self._reaches:
+            for parameter in (*self._idle, *self._resting()):
+                loss = loss + 0 * parameter.sum()
         return loss
 
     def reach_all(self) -> None:
         """Give every trainable parameter a gradient, zero where the loss does not depend on it.
 
         Processes that average their gradients wait for each one: the constant of an energy, whose
-        score is all that counts, would stop them.
+        score is all that counts, would stop them. So would what rests in a step of a game.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
         training = self.model.training
@@ -85,6 +88,16 @@ class Objective(nn.Module):
         self.model.train(training)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
         self._idle = [p for p, gradient in zip(parameters, found, strict=True) if gradient is None]
+        self._reaches = True
+
+    def let_rest(self) -> None:
+        """Take the zero gradients again from what rests, which no optimizer must move."""
+        if self._reaches:
+            for parameter in self._resting():
+                parameter.grad = None
+
+    def _resting(self) -> list[nn.Parameter]:
+        return self.model.resting() if isinstance(self.model, Family) else []
 
     def coupled(self, rows: Tensor, sources: Tensor, generator: torch.Generator) -> Tensor:
         """Rows of the source, in the order in which the model joins them with those of the data."""
