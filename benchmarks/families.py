@@ -9,7 +9,7 @@ error is that over seeds; on the digits it is that of the held-out digits.
     .venv-bench/bin/python benchmarks/families.py --data digits --seeds 0 --part digits.json
 
 `--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together.
+such files together, and what was recorded before, `results/families.json`.
 """
 
 from __future__ import annotations
@@ -150,6 +150,12 @@ def _cell(results: list[dict[str, Any]], name: str, key: str) -> str:
     return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values)))
 
 
+def _recorded(path: Path) -> list[dict[str, Any]]:
+    """The results of a part, or of what was written before."""
+    found = json.loads(path.read_text())
+    return found["results"] if isinstance(found, dict) else found
+
+
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -164,7 +170,7 @@ def main() -> None:
     timing.one_thread()
     results: list[dict[str, Any]] = []
     if options.merge:
-        results = [result for path in options.merge for result in json.loads(path.read_text())]
+        results = [result for path in options.merge for result in _recorded(path)]
         order = list(METHODS)
         results.sort(key=lambda result: order.index(result["method"]))
     else:
