@@ -16,6 +16,7 @@ __all__ = [
     "like",
     "per_event_mean",
     "per_event_sum",
+    "not_finite",
 ]
 
 Weight = float | Tensor
@@ -84,3 +85,13 @@ def batch_size(x: Any) -> int:
     while not isinstance(x, Tensor):
         x = x[0]
     return x.shape[0]
+
+
+def not_finite(x: Tensor) -> int:
+    """How many states of a batch have an entry that is not finite.
+
+    >>> import torch
+    >>> not_finite(torch.tensor([[0.0, 1.0], [float("nan"), 2.0]]))
+    1
+    """
+    return int((~x.detach().flatten(1).isfinite()).any(-1).sum())

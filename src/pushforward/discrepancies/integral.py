@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -40,7 +41,7 @@ class Wasserstein:
         return values[:, 0]
 
 
-class _Kernel:
+class _Kernel(ABC):
     """Twice the same: the generator makes small what the critic's features make large."""
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -68,9 +69,9 @@ class _Kernel:
         to_real, to_fake = (self.kernel(_distances(values, z)).mean(1) for z in (real, fake))
         return to_real - to_fake
 
+    @abstractmethod
     def kernel(self, distances: Tensor) -> Tensor:
         """A function of distances `(n, m)`."""
-        raise NotImplementedError
 
 
 @configurable

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from pushforward import metrics
 from pushforward._random import derived_seed, normal_like, resolve
-from pushforward._shapes import per_event_sum
+from pushforward._shapes import not_finite, per_event_sum
 from pushforward.errors import InputError
 from pushforward.families import network
 from pushforward.families.frozen import flattened, unflattened
@@ -194,7 +194,7 @@ class HalfIterated(TwoEnded):
 
         Raises `InputError` for data that are not finite.
         """
-        bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+        bad = not_finite(x)
         if bad:
             raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
         self.noise_seed.fill_(int(torch.randint(1 << 62, ())))

@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward import grids, samplers
 from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
+from pushforward._shapes import not_finite
 from pushforward.config import named
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -56,7 +57,7 @@ class Noising(Family):
     def _finite(self, x: Tensor) -> Tensor:
         """States in the units of the process. Raises `InputError` if some are not finite."""
         z = self._inward(x)
-        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
+        bad = not_finite(z)
         if bad:
             raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
         return z

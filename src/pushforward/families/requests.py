@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from pushforward._shapes import not_finite
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance.classifier_free import NULL_LABEL
 
@@ -163,7 +164,7 @@ def in_range(x: Tensor) -> Tensor:
     >>> in_range(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    bad = not_finite(x)
     if bad:
         raise InputError(f"{bad} of {len(x)} states are not finite: they have no density")
     return x
@@ -174,7 +175,7 @@ def finite(x: Tensor) -> Tensor:
     # One pass in the usual case: the sum of what is not finite is not finite.
     if x.sum().isfinite():
         return x
-    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    bad = not_finite(x)
     if bad:
         warnings.warn(
             f"{bad} of {len(x)} samples are not finite: take more steps or another sampler, and "

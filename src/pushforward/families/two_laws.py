@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pushforward import config
 from pushforward._random import normal_like
+from pushforward._shapes import not_finite
 from pushforward.errors import InputError
 from pushforward.families.family import Family
 
@@ -53,7 +54,7 @@ class TwoLaws(Family):
         self._units(source)
         if len(source) < 2:
             raise InputError(f"a source has at least two rows, not {len(source)}")
-        bad = int((~source.flatten(1).isfinite()).any(-1).sum())
+        bad = not_finite(source)
         if bad:
             raise InputError(f"{bad} of {len(source)} rows of the source are not finite")
         if len(source) > _KEPT:
@@ -102,7 +103,7 @@ class TwoLaws(Family):
 
     def _finite(self, x: Tensor) -> Tensor:
         z = self._inward(x)
-        bad = int((~z.flatten(1).isfinite()).any(-1).sum())
+        bad = not_finite(z)
         if bad:
             raise InputError(f"{bad} of {len(x)} states are not finite")
         return z

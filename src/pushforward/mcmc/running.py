@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward._shapes import not_finite
 from pushforward.errors import InputError
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.kernel import Kernel, check_count, check_step
@@ -119,7 +120,7 @@ def check_start(x: Any) -> None:
         raise InputError(f"states are a floating-point tensor, not {kind}: use x.float()")
     if x.ndim < 2 or not len(x):
         raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
-    bad = int((~x.flatten(1).isfinite()).any(-1).sum())
+    bad = not_finite(x)
     if bad:
         raise InputError(f"{bad} of {len(x)} starting points are not finite")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.ot import checks
-from pushforward.ot.costs import Cost, CostLike, SquaredEuclidean, resolve
+from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
 from pushforward.ot.kernels import Cloud, Dense, Kernel, Streamed, Table, Tabled
 from pushforward.ot.plan import Plan
 from pushforward.ot.scaling import Marginals, solve
@@ -100,7 +100,7 @@ def sinkhorn(
     weights = _weights(left, right, a, b, options)
     # Squares of coordinates far from zero would drown their differences.
     center = right.detach().mean(0)
-    table = Cloud(*_centered(left.detach(), right.detach(), center, ground), ground)
+    table = Cloud(*ground.centered(left.detach(), right.detach(), center), ground)
     streamed = block_size is not None or math.prod(table.shape) > _LARGEST
 
     # Made once for the iteration and the costs; the plan that is returned keeps the points only.
@@ -182,17 +182,12 @@ def mean_cost(
     """
     left, right = checks.pair(x, y)
     ground = SquaredEuclidean() if cost is None else resolve(cost)
-    left, right = _centered(left.detach(), right.detach(), right.detach().mean(0), ground)
+    left, right = ground.centered(left.detach(), right.detach(), right.detach().mean(0))
     left_weights = checks.weights(a, len(left), left, "a")
     right_weights = checks.weights(b, len(right), right, "b")
     table = Cloud(left, right, ground)
     parts = (left_weights[rows] @ (table.costs(rows) @ right_weights) for rows in table.blocks())
     return float(sum(parts))
-
-
-def _centered(x: Tensor, y: Tensor, center: Tensor, cost: Cost) -> tuple[Tensor, Tensor]:
-    """Both clouds moved, if the cost is known not to see it."""
-    return (x - center, y - center) if isinstance(cost, SquaredEuclidean) else (x, y)
 
 
 def _options(

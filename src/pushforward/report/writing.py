@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from pushforward._shapes import not_finite
 from pushforward.data import Data
 from pushforward.families.family import Family
 from pushforward.metrics.estimate import Estimate
@@ -124,7 +125,7 @@ def _of_training(
 
 def _of_samples(samples: Tensor) -> Iterator[str]:
     """What can be seen of samples without looking at data."""
-    bad = int((~samples.flatten(1).isfinite()).any(-1).sum())
+    bad = not_finite(samples)
     if bad:
         yield f"{bad} of {len(samples)} samples are not finite."
     elif len(samples) > 1 and float(samples.flatten(1).std(0).mean()) < 1e-3:

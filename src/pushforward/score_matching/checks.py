@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward._shapes import not_finite
 from pushforward.errors import InputError
 
 __all__ = ["Score", "check_states", "evaluate", "positive_count"]
@@ -25,7 +26,7 @@ def check_states(x: Any) -> Tensor:
         raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
     # On a GPU a look at the values would make every training step wait.
     if x.device.type == "cpu" or not torch.is_grad_enabled():
-        bad = int((~x.detach().flatten(1).isfinite()).any(-1).sum())
+        bad = not_finite(x)
         if bad:
             raise InputError(f"{bad} of {len(x)} states are not finite")
     return x
