@@ -82,9 +82,9 @@ class MMD(_Kernel):
     Args:
         shape: `gaussian`, `exp(-d^2 / 2 w^2)`, or `rational-quadratic`,
             `(1 + d^2 / (2 a w^2))^-a` for `a` of 0.2, 0.5, 1, 2 and 5 (Binkowski et al. 2018).
-        widths: lengths `w` of a mixture of kernels, of standardized data or of features.
-        outputs: features of the critic, which makes the kernel a learned one; 0 for the states
-            themselves, without a critic.
+        widths: lengths `w` of a mixture of kernels, in standard deviations of the data.
+
+    There is no critic: the states themselves are compared. `LearnedMMD` compares features.
 
     Raises `InputError` for another shape, or widths that are not positive.
 
@@ -94,7 +94,8 @@ class MMD(_Kernel):
 
     shape: str = "gaussian"
     widths: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0)
-    outputs: int = 0
+
+    outputs = 0
 
     def __post_init__(self) -> None:
         if self.shape not in ("gaussian", "rational-quadratic"):
@@ -122,6 +123,12 @@ class LearnedMMD(MMD):
 
     With rational quadratic kernels and the slope of the witness bounded it is the MMD-GAN of
     Binkowski et al. (2018); a `GAN` made by `for_data` bounds it so.
+
+    Args:
+        shape, widths: of the kernel of features, as for `MMD`.
+        outputs: how many features the critic has, at least one.
+
+    Raises `InputError` as `MMD`, and without features.
 
     >>> LearnedMMD().outputs
     16
