@@ -150,12 +150,6 @@ def _cell(results: list[dict[str, Any]], name: str, key: str) -> str:
     return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values)))
 
 
-def _recorded(path: Path) -> list[dict[str, Any]]:
-    """The results of a part, or of what was written before."""
-    found = json.loads(path.read_text())
-    return found["results"] if isinstance(found, dict) else found
-
-
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -170,7 +164,7 @@ def main() -> None:
     timing.one_thread()
     results: list[dict[str, Any]] = []
     if options.merge:
-        results = [result for path in options.merge for result in _recorded(path)]
+        results = record.parts(options.merge)
         order = list(METHODS)
         results.sort(key=lambda result: order.index(result["method"]))
     else:

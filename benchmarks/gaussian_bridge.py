@@ -177,13 +177,8 @@ def tables(results: list[dict[str, Any]]) -> str:
             if any(r["method"] == m and key in r for r in results)
         ]
         parts.append(f"**{title}**\n\n{record.table(head, rows + more)}")
-    seeds = sorted({r["seed"] for r in results})
-    steps = sorted({r["steps"] for r in results if "steps" in r})
-    facts = ", ".join(f"{name} {value}" for name, value in record.environment().items())
-    parts.append(
-        f"Seeds {', '.join(map(str, seeds))}; {', '.join(map(str, steps))} optimizer steps with "
-        f"batches of {BATCH} (published: 400,000 of 128); {time.strftime('%Y-%m-%d')}; {facts}."
-    )
+    steps = ", ".join(map(str, sorted({r["steps"] for r in results if "steps" in r})))
+    parts.append(f"{steps} optimizer steps with batches of {BATCH} (published: 400,000 of 128).")
     return "\n\n".join(parts)
 
 
@@ -199,7 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     timing.one_thread()
     if options.merge:
-        results = [r for path in options.merge for r in json.loads(path.read_text())]
+        results = record.parts(options.merge)
     else:
         results = []
         dims, seeds = ([5], [1]) if options.smoke else (options.dims, options.seeds)
@@ -215,7 +210,8 @@ def main() -> None:
     text = tables(results)
     print(text)
     if options.write:
-        record.save("gaussian_bridge", {"cells": results, **record.environment()}, text)
+        facts = {"environment": record.environment(), "results": results}
+        record.save("gaussian_bridge", facts, text)
 
 
 if __name__ == "__main__":

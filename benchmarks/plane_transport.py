@@ -288,7 +288,7 @@ def main() -> None:
     timing.one_thread()
     results: list[dict[str, Any]] = []
     if options.merge:
-        results = [result for path in options.merge for result in json.loads(path.read_text())]
+        results = record.parts(options.merge)
         order = [*OURS, *PEERS]
         results.sort(key=lambda result: order.index(result["method"]))
     else:

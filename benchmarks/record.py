@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "save", "table"]
+__all__ = ["environment", "parts", "save", "table"]
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE.parent / "docs" / "benchmarks.md"
@@ -17,7 +18,8 @@ _PAGE = _HERE.parent / "docs" / "benchmarks.md"
 
 def environment(*packages: str) -> dict[str, str]:
     """What the numbers depend on beside the code."""
-    found = {"machine": platform.machine(), "python": platform.python_version()}
+    found = {"date": time.strftime("%Y-%m-%d")}
+    found |= {"machine": platform.machine(), "python": platform.python_version()}
     for package in ("torch", "pushforward", *packages):
         try:
             found[package] = version(package)
@@ -32,8 +34,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def parts(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The results in files that `--part` wrote, or that `save` did, together."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [
+        result for part in found for result in (part["results"] if isinstance(part, dict) else part)
+    ]
+
+
 def save(name: str, results: dict[str, Any], text: str) -> None:
-    """Write `results/NAME.json`, and put `text` between the marks of that name in the page."""
+    """Write `results/NAME.json`, and put `text` between the marks of that name in the page.
+
+    Below the text stand its date and `environment`, and the seeds of the `results`.
+    """
     (_HERE / "results").mkdir(exist_ok=True)
     path = _HERE / "results" / f"{name}.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -43,4 +56,15 @@ def save(name: str, results: dict[str, Any], text: str) -> None:
     _, _, after = rest.partition(end)
     if not after:
         raise SystemExit(f"{_PAGE} has no place for {name}: put {begin} and {end} there")
+    text = f"{text}\n\n{_origin(results)}"
     _PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def _origin(results: dict[str, Any]) -> str:
+    environment = dict(results["environment"])
+    facts = [f"Measured {environment.pop('date')}"]
+    seeds = {row["seed"] for row in results.get("results", ()) if "seed" in row}
+    if seeds:
+        facts.append(f"seeds {', '.join(map(str, sorted(seeds)))}")
+    facts += [f"{name} {value}" for name, value in environment.items()]
+    return f"<small>{'; '.join(facts)}.</small>"

@@ -7,17 +7,21 @@ own, which may use so many seconds and no more:
 
     make bench-env                                     # peers, in an environment of their own
     .venv-bench/bin/python benchmarks/sinkhorn.py --write
+
+`--part FILE` keeps the results of some sizes in a file; `--merge` puts such files together.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -184,6 +188,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="record the results")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--dimensions", type=int, nargs="+", default=DIMENSIONS)
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
     options = parser.parse_args()
     names = [name for name, (_, module) in SOLVERS.items() if find_spec(module)]
     if options.smoke:
@@ -191,11 +197,13 @@ def main() -> None:
     else:
         sizes, dimensions = options.sizes, options.dimensions
         problems = [(n, d, e) for n in sizes for d in dimensions for e in EPSILONS]
-    rows = []
-    for problem in problems:
+    rows = record.parts(options.merge) if options.merge else []
+    for problem in [] if options.merge else problems:
         for name in names:
             rows.append(case(name, *problem))
             print(rows[-1], flush=True)
+            if options.part:
+                options.part.write_text(json.dumps(rows))
     print(text(rows))
     if options.write:
         facts = {"environment": record.environment("pot", "geomloss", "ott-jax", "jax")}
