@@ -110,9 +110,8 @@ class Perceptron(nn.Module):
 
 
 def w2(x: Tensor, y: Tensor) -> float:
-    """The exact distance of two sets, by the network simplex."""
-    weights = torch.full((len(x),), 1 / len(x), dtype=torch.float64)
-    return math.sqrt(float(pf.ot.exact(x.double(), y.double(), weights, weights).cost))
+    """The exact distance of two sets of as many points."""
+    return math.sqrt(float(pf.ot.exact(x, y).cost))
 
 
 def energy_of(velocity: Callable[[Tensor, float], Tensor], x: Tensor) -> tuple[Tensor, float]:

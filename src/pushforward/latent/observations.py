@@ -50,9 +50,9 @@ class Gaussian(Observation):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density."""
-        quadratic = ((x - self._mean) / self.sigma).square()
-        each = -0.5 * quadratic - self.sigma.log() - 0.5 * math.log(2 * math.pi)
-        return each.flatten(1).sum(-1)
+        noise = ((x - self._mean) / self.sigma).flatten(1)
+        normalizer = (self.sigma.log() + 0.5 * math.log(2 * math.pi)).expand_as(self._mean)
+        return -0.5 * noise.square().sum(-1) - normalizer.flatten(1).sum(-1)
 
     def push(self, noise: Tensor) -> Tensor:
         """`mean + sigma noise`."""
@@ -112,7 +112,8 @@ class Bernoulli(Levels):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability of the states."""
-        return logsigmoid((2 * self.index(x) - 1) * self.logits).flatten(1).sum(-1)
+        # The logarithm of a sigmoid itself takes many times as long on a processor.
+        return -softplus((1 - 2 * self.index(x)) * self.logits).flatten(1).sum(-1)
 
     def cdf(self, index: Tensor) -> Tensor:
         """That of the lower level, and one."""

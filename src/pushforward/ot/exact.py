@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from pushforward._extras import require
 from pushforward.errors import InputError, SamplingError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
+from pushforward.ot.kernels import Dense, Tabled
 
 __all__ = ["ExactPlan", "assignment", "exact"]
 
@@ -21,7 +23,12 @@ _PIVOTS = 100_000_000
 
 _LONG = 200
 """Points from which on potentials are worth their time."""
-_SWEEPS, _SHARP = 5, 0.01
+_TOP, _SHARP = 0.5, 5.0
+"""Strengths of the entropy in mean costs: the first, and `n` times the last."""
+_FALL, _STEPS = 3.0, 8
+"""The fall from one strength to the next, at most, and the steps at each."""
+_LEAST = 1e-30
+"""The sum of a column that no row reaches."""
 
 
 class ExactPlan(NamedTuple):
@@ -116,20 +123,27 @@ def _reduced(costs: Tensor) -> Tensor:
     """The costs less two potentials, near which the best permutation is found in less time.
 
     Whatever is taken from a row or a column of the costs, the best permutation is the same. A few
-    sweeps of Sinkhorn's scaling, at falling strengths of the entropy, leave most of what is on it
-    near zero.
+    steps of Sinkhorn's scaling, at falling strengths of the entropy, leave most of what is on it
+    near zero. How far to fall is set for points in the plane, where the nearest of `n` are some
+    `1 / n` of the mean cost away.
     """
-    mean = float(costs.mean())
+    mean, n = float(costs.mean()), len(costs)
     if not mean > 0:
         return costs
+    kernel = Dense(Tabled(costs))
     g = torch.zeros_like(costs[0])
-    for k in range(1, _SWEEPS + 1):
-        epsilon = mean * _SHARP ** (k / _SWEEPS)
-        f = -epsilon * ((g - costs) / epsilon).logsumexp(1)
-        g = -epsilon * ((f[:, None] - costs) / epsilon).logsumexp(0)
+    falls = math.ceil(math.log(n * _TOP / _SHARP) / math.log(_FALL))
+    for k in range(falls + 1):
+        epsilon = mean * _TOP * (n * _TOP / _SHARP) ** (-k / falls)
+        kernel.absorb(torch.zeros_like(g), g, epsilon)
+        v = torch.ones_like(g)
+        for _ in range(_STEPS):
+            _, z = kernel.sweep(v, lambda y, rows: 1 / y)
+            v = 1 / z.clamp_(min=_LEAST)
+        g = g + epsilon * v.log()
     # Exact in double precision: rounding must not choose another permutation.
-    reduced = costs.double() - g.double()
-    return reduced - reduced.amin(1, keepdim=True)
+    reduced = costs.double().sub_(g)
+    return reduced.sub_(reduced.amin(1, keepdim=True))
 
 
 def _costs(x: Tensor, y: Tensor, cost: CostLike | None) -> Tensor:
