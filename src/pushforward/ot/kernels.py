@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold_
+from torch.nn.functional import threshold
 
 from pushforward.ot.costs import Cost
 
@@ -117,7 +117,7 @@ class _Rowwise(Kernel):
 
         Arithmetic on subnormal numbers is a hundred times as slow.
         """
-        found: Tensor = threshold_(exponents, self.lowest, -torch.inf)
+        found: Tensor = threshold(exponents, self.lowest, -torch.inf, inplace=True)
         return found
 
     def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
