@@ -7,7 +7,15 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["RowNoise", "branch", "derived_seed", "normal_like", "resolve", "uniform_like"]
+__all__ = [
+    "RowNoise",
+    "branch",
+    "derived_seed",
+    "even_rows",
+    "normal_like",
+    "resolve",
+    "uniform_like",
+]
 
 _MASK = (1 << 64) - 1
 
@@ -132,3 +140,15 @@ def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     torch.Size([2, 3])
     """
     return torch.empty_like(x).uniform_(generator=generator)
+
+
+def even_rows(n: int, kept: int, generator: torch.Generator) -> Tensor:
+    """`n` of `kept` row numbers in random order, `(n,)`, each as often as any other up to one.
+
+    >>> even_rows(5, 2, resolve(seed=0)).bincount().sort().values
+    tensor([2, 3])
+    """
+    device = generator.device
+    passes = -(-n // kept) if kept else 0
+    orders = [torch.randperm(kept, generator=generator, device=device) for _ in range(passes)]
+    return torch.cat([torch.empty(0, dtype=torch.long, device=device), *orders])[:n]

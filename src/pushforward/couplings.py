@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pushforward import ot
-from pushforward._random import resolve
+from pushforward._random import even_rows, resolve
 from pushforward.config import configurable, named
 from pushforward.errors import InputError
 
@@ -279,9 +279,7 @@ class Whole(Coupling):
         some are left out, at random.
         """
         generator = torch.Generator().manual_seed(seed)
-        passes = -(-len(target) // len(source)) if len(source) else 0
-        chosen = [torch.randperm(len(source), generator=generator) for _ in range(passes)]
-        rows = torch.cat(chosen)[: len(target)] if chosen else torch.empty(0, dtype=torch.long)
+        rows = even_rows(len(target), len(source), generator)
         picked = source[rows.to(source.device)]
         return rows[self(picked, target, c, generator=generator).cpu()]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pushforward import metrics
-from pushforward._random import derived_seed, normal_like, resolve
+from pushforward._random import derived_seed, even_rows, normal_like, resolve
 from pushforward._shapes import not_finite, per_event_sum
 from pushforward.errors import InputError
 from pushforward.families import network
@@ -252,7 +252,7 @@ class HalfIterated(TwoEnded):
 
     def _given_pairs(self, size: int, forward: bool, order: torch.Generator) -> Cache:
         """The couplings of a warm start, every one as often as any other."""
-        rows = _passes(len(self.start_pairs[0]), size, order).to(self.device)
+        rows = even_rows(size, len(self.start_pairs[0]), order).to(self.device)
         first, last = (self._inward(side[rows]) for side in self.start_pairs)
         return (first, last) if forward else (last, first)
 
@@ -264,7 +264,7 @@ class HalfIterated(TwoEnded):
         if data is None:
             return normal_like(units.shift.new_empty(size, *units.event_shape), noise)
         # A small set starts several paths from each row; no path from some would bend the law.
-        rows = _passes(len(data), size, order)
+        rows = even_rows(size, len(data), order)
         return self._inward(data[rows.to(data.device)].to(self.device))
 
     def _iteration(self, near: Tensor, far: Tensor, forward: bool) -> Iteration:
@@ -286,12 +286,6 @@ class HalfIterated(TwoEnded):
                     self._heading(forward), self._reference(), rows, _NODES,
                     forward=forward, generator=generator,
                 )  # fmt: skip
-
-
-def _passes(n: int, size: int, order: torch.Generator) -> Tensor:
-    """`size` of `n` rows in random order, every one as often as any other."""
-    passes = [torch.randperm(n, generator=order) for _ in range(-(-size // n))]
-    return torch.cat(passes)[:size]
 
 
 def _in_parts(heading: Heading) -> Heading:

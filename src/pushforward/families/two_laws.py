@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward import config
-from pushforward._random import normal_like
+from pushforward._random import even_rows, normal_like
 from pushforward._shapes import not_finite
 from pushforward.errors import InputError
 from pushforward.families.family import Family
@@ -113,9 +113,5 @@ class TwoLaws(Family):
         units = self._units()
         if not self.has_source:
             return normal_like(units.shift.new_empty(n, *units.event_shape), generator)
-        kept = len(self.source)
-        passes = [
-            torch.randperm(kept, generator=generator, device=generator.device)
-            for _ in range(-(-n // kept))
-        ]
-        return self._inward(self.source[torch.cat(passes)[:n]])
+        rows = even_rows(n, len(self.source), generator)
+        return self._inward(self.source[rows])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pushforward import config, samplers
-from pushforward._random import derived_seed, resolve
+from pushforward._random import derived_seed, even_rows, resolve
 from pushforward._shapes import flatten
 from pushforward.couplings import Paired
 from pushforward.data import Data, load
@@ -259,7 +259,7 @@ def _first_cost(
     else:
         partners = model.pair(data.x, told, start.x)
         if partners is None:
-            x0 = start.x[_rows(len(x), len(start), generator)]
+            x0 = start.x[even_rows(len(x), len(start), generator)]
             x0 = x0[_joined(model, x, c, x0, size, generator)]
         else:
             x0 = start.x[partners[rows]]
@@ -307,7 +307,7 @@ def _cached(
         z0 = torch.randn(n, *data.event_shape, generator=generator)
         x0 = copy.deepcopy(flow._units()).cpu()(z0)
     else:
-        z0 = x0 = start.x[_rows(n, len(start), generator)]
+        z0 = x0 = start.x[even_rows(n, len(start), generator)]
     c = _labels(flow, data, n, generator)
     x1 = flow.forward(z0.to(flow.device), c, steps=steps, batch_size=2048).cpu()
     tensors = {"x0": x0, "x1": x1}
@@ -328,12 +328,6 @@ def _digest(flow: FlowMatching) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _rows(n: int, of: int, generator: torch.Generator) -> Tensor:
-    """`n` row numbers out of some, each as often as any other up to one."""
-    passes = [torch.randperm(of, generator=generator) for _ in range(-(-n // of))]
-    return torch.cat(passes)[:n]
 
 
 def _as_data(tensors: dict[str, Tensor], like: Data) -> tuple[Data, Data]:
