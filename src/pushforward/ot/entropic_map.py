@@ -29,7 +29,7 @@ class EntropicMap:
         plan: of `sinkhorn` on points.
         y: the second set of points `(m, *event)` that it was found on.
 
-    Raises `CapabilityError` for the plan of a cost matrix, which has no points.
+    Raises `CapabilityError` for the plan of a cost matrix or a grid, which has no points.
 
     >>> from pushforward.ot.sinkhorn import sinkhorn
     >>> g = torch.Generator().manual_seed(0)
@@ -42,7 +42,7 @@ class EntropicMap:
     def __init__(self, plan: Plan, y: Tensor) -> None:
         if not isinstance(plan.table, Cloud):
             raise CapabilityError(
-                "the plan of a cost matrix has no points: take the plan of sinkhorn(x, y, ...)"
+                "a plan of costs or of a grid has no points: take the plan of sinkhorn(x, y, ...)"
             )
         flat = checks.points(y, "y").to(plan.table.y)
         if flat.shape != plan.table.y.shape:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +19,21 @@ from torch.nn.functional import threshold
 
 from pushforward.ot.costs import Cost
 
-__all__ = ["Cloud", "Dense", "Kernel", "Streamed", "Table", "Tabled"]
+__all__ = ["Cloud", "Dense", "Kernel", "Streamed", "Sums", "Table", "Tabled"]
 
 _CACHED = 1 << 18  # entries of a block that stays in the cache of a core
 _LAUNCHED = 1 << 26  # entries of a block that keeps an accelerator busy
 _KEPT_DIMENSION = 32  # from which making squared distances again costs more than reading them
 
 Through = Callable[[Tensor, slice], Tensor]
+
+
+class Sums(NamedTuple):
+    """What all entries of a plan add up to: its rows `(n,)`, its columns `(m,)`, and its cost."""
+
+    left: Tensor
+    right: Tensor
+    cost: float
 
 
 class Table(ABC):
@@ -49,6 +58,31 @@ class Table(ABC):
         entries = _CACHED if self.like.device.type == "cpu" else _LAUNCHED
         size = max(entries // m, 1) if size is None else size
         return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+    def row_softmin(self, g: Tensor, epsilon: float) -> Tensor:
+        """`-epsilon log sum_j exp((g_j - c_ij) / epsilon)`, in the log domain, `(n,)`."""
+        zero = self.like.new_zeros(self.shape[0])
+        blocks = [self.exponents(rows, zero, g, epsilon).logsumexp(1) for rows in self.blocks()]
+        return -epsilon * torch.cat(blocks)
+
+    def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
+        """`-epsilon log sum_i exp((f_i - c_ij) / epsilon)`, in the log domain, `(m,)`."""
+        zero = self.like.new_zeros(self.shape[1])
+        logs = torch.full_like(zero, -torch.inf)
+        for rows in self.blocks():
+            logs = torch.logaddexp(logs, self.exponents(rows, f, zero, epsilon).logsumexp(0))
+        return -epsilon * logs
+
+    def sums(self, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Sums:
+        """Those of the plan `a_i b_j exp((f_i + g_j - c_ij) / epsilon)`."""
+        left, right, entropic = torch.empty_like(a), torch.zeros_like(b), 0.0
+        for rows in self.blocks():
+            logs = self.exponents(rows, f, g, epsilon)
+            block = logs.exp().mul_(a[rows, None]).mul_(b)
+            left[rows] = block.sum(1)
+            right += block.sum(0)
+            entropic += float(block.mul_(logs).sum())
+        return Sums(left, right, float(left @ f + right @ g) - epsilon * entropic)
 
 
 class Tabled(Table):
@@ -121,12 +155,7 @@ class _Rowwise(Kernel):
         return found
 
     def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
-        zero = self.like.new_zeros(self.shape[1])
-        logs = torch.full_like(zero, -torch.inf)
-        for rows in self.slices:
-            block = self.table.exponents(rows, f, zero, epsilon)
-            logs = torch.logaddexp(logs, block.logsumexp(0))
-        return -epsilon * logs
+        return self.table.column_softmin(f, epsilon)
 
 
 class Dense(_Rowwise):

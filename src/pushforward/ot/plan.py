@@ -67,11 +67,8 @@ class Plan:
 
     def marginals(self) -> tuple[Tensor, Tensor]:
         """The row and the column sums, `(n,)` and `(m,)`."""
-        left, right = torch.empty_like(self.a), torch.zeros_like(self.b)
-        for rows, block in self.blocks():
-            left[rows] = block.sum(1)
-            right += block.sum(0)
-        return left, right
+        found = self.table.sums(self.f, self.g, self.a, self.b, self.epsilon)
+        return found.left, found.right
 
     def _rows(self, rows: slice) -> Tensor:
         logs = self.table.exponents(rows, self.f, self.g, self.epsilon)

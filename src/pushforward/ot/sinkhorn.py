@@ -1,10 +1,10 @@
-r"""Entropic optimal transport between point clouds, and for cost matrices."""
+r"""Entropic optimal transport between point clouds, for cost matrices and on grids."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,11 +14,12 @@ from torch import Tensor
 from pushforward.errors import InputError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
+from pushforward.ot.grid import Grid, Separable
 from pushforward.ot.kernels import Cloud, Dense, Kernel, Streamed, Table, Tabled
 from pushforward.ot.plan import Plan
 from pushforward.ot.scaling import Marginals, solve
 
-__all__ = ["Options", "mean_cost", "sinkhorn", "sinkhorn_cost"]
+__all__ = ["Options", "mean_cost", "sinkhorn", "sinkhorn_cost", "sinkhorn_grid"]
 
 _COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
 _TOP = 0.25  # the first epsilon, over the spread of costs
@@ -165,6 +166,62 @@ def sinkhorn_cost(
         return (plan.matrix() * matrix).sum() if matrix.requires_grad else matrix.new_zeros(())
 
     return _solved(table, table, kernel, weights, options, init, pull)
+
+
+def sinkhorn_grid(
+    axes: Sequence[Tensor],
+    epsilon: float,
+    a: Tensor,
+    b: Tensor,
+    *,
+    cost: CostLike | None = None,
+    tolerance: float = 1e-4,
+    max_iterations: int = 10_000,
+    anneal: bool = True,
+    newton: bool = True,
+    init: Plan | Tensor | None = None,
+    tau: Tau = math.inf,
+) -> Plan:
+    """The entropic plan of two histograms on one grid, without a table of its cells' costs.
+
+    The cost is a sum over the axes, and so a sweep over `N = n_1 n_2 ...` cells takes
+    `N (n_1 + n_2 + ...)` operations (Solomon et al. 2015).
+
+    Args:
+        axes: the coordinates `(n_k,)` along each axis, at least 2.
+        epsilon: the strength of the entropy, in units of the cost.
+        a, b: weights of the cells `(n_1, n_2, ...)` that sum to one.
+        cost: of one axis, a `Cost` or a function of `(n_k, 1)` and `(n_k, 1)`; squares by default,
+            which add up to squared distances.
+
+    The rest is as for `sinkhorn`. Potentials and entries of the plan number the cells with the last
+    axis running fastest, as `a.flatten()` does. Raises `InputError` for what cannot be transported.
+
+    >>> line = torch.linspace(0, 1, 20, dtype=torch.float64)
+    >>> a = torch.outer(line, line) / line.sum() ** 2
+    >>> plan = sinkhorn_grid([line, line], epsilon=0.01, a=a, b=a.flip(0))
+    >>> plan.converged, plan.f.shape
+    (True, torch.Size([400]))
+    """
+    lines = [checks.points(line, f"axes[{k}]") for k, line in enumerate(axes)]
+    sizes = tuple(len(line) for line in lines)
+    if not lines or any(line.shape[1] != 1 for line in lines):
+        raise InputError("axes holds one tensor (n_k,) of coordinates for each axis of the grid")
+    both = {"a": checks.finite(a, "a"), "b": checks.finite(b, "b")}
+    for name, weights in both.items():
+        if tuple(weights.shape) != sizes:
+            raise InputError(f"{name} has shape {tuple(weights.shape)}; the grid has {sizes}")
+    ground = SquaredEuclidean() if cost is None else resolve(cost)
+    options = _options(epsilon, tolerance, max_iterations, anneal, newton, tau)
+    dtype = torch.promote_types(both["a"].dtype, both["b"].dtype)
+    like = both["a"].detach().flatten().to(dtype)
+    lines = [line.detach().to(like) for line in lines]
+    table = Grid([ground(*ground.centered(line, line, line.mean(0))) for line in lines])
+    left, right = (weights.flatten() for weights in both.values())
+    return _solved(
+        table, table, lambda rows, columns: Separable(table, rows, columns),
+        _weights(like, like, left, right, options), options, init, lambda plan: like.new_zeros(()),
+    )  # fmt: skip
 
 
 def mean_cost(
@@ -325,15 +382,11 @@ def _extended(
     full_g[slice(None) if columns is None else columns] = g - epsilon * marginals.b.log()
     if columns is not None:
         missing = counted_g == -torch.inf
-        softmin = Streamed(table).column_softmin(counted_f, epsilon)
+        softmin = table.column_softmin(counted_f, epsilon)
         full_g[missing] = softmin[missing] / (1 + epsilon / marginals.tau_b)
     if rows is not None:
         missing = counted_f == -torch.inf
-        softmin = torch.cat([
-            -epsilon * table.exponents(part, torch.zeros_like(full_f), counted_g, epsilon)
-            .logsumexp(1)
-            for part in table.blocks()
-        ])  # fmt: skip
+        softmin = table.row_softmin(counted_g, epsilon)
         full_f[missing] = softmin[missing] / (1 + epsilon / marginals.tau_a)
     return full_f, full_g
 
@@ -350,21 +403,13 @@ def _valued(
     that its gradient in everything else is the partial one, at fixed potentials.
     """
     epsilon, a, b = plan.epsilon, plan.a, plan.b
-    row_sums, column_sums = torch.empty_like(a), torch.zeros_like(b)
-    entropic = 0.0
-    for rows in plan.table.blocks():
-        logs = plan.table.exponents(rows, plan.f, plan.g, epsilon)
-        block = logs.exp().mul_(a[rows, None]).mul_(b)
-        row_sums[rows] = block.sum(1)
-        column_sums += block.sum(0)
-        entropic += float(block.mul_(logs).sum())
-    mass = float(row_sums.sum())
-    cost = float(row_sums @ plan.f + column_sums @ plan.g) - epsilon * entropic
+    sums = plan.table.sums(plan.f, plan.g, a, b, epsilon)
+    mass = float(sums.left.sum())
     sides = ((a, plan.f, plan.tau[0]), (b, plan.g, plan.tau[1]))
     value = sum(float(w @ _conjugate(p, tau)) for w, p, tau in sides)
     value -= epsilon * (mass - float(a.sum() * b.sum()))
     goals = [w * (-p / tau).exp() for w, p, tau in sides]
-    error = float((row_sums - goals[0]).abs().sum() + (column_sums - goals[1]).abs().sum())
+    error = float((sums.left - goals[0]).abs().sum() + (sums.right - goals[1]).abs().sum())
     linear = pull(plan)
     for weight, (_, potential, tau), other in zip(weights, sides, (b, a), strict=True):
         if weight.requires_grad:
@@ -375,7 +420,7 @@ def _valued(
     return replace(
         plan,
         regularized_cost=total,
-        cost=a.new_tensor(cost),
+        cost=a.new_tensor(sums.cost),
         marginal_error=error,
         converged=error <= tolerance,
     )

@@ -1,0 +1,174 @@
+r"""Costs and kernels of grids, which work along one axis after another.
+
+A cost that is a sum over the axes has a kernel that is a product, `exp(-c / epsilon) = prod_k
+exp(-c_k / epsilon)`, so that a product with it costs `N (n_1 + n_2 + ...)` operations for the
+`N = n_1 n_2 ...` cells and not `N^2` (Solomon et al. 2015).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.ot.kernels import Kernel, Sums, Table, Through
+
+__all__ = ["Grid", "Separable"]
+
+_MARGIN = 27.0
+"""Logarithms that are left below the largest cost before numbers get too small for a type."""
+
+_BLOCK = 1 << 22
+"""Entries that a step in the log domain makes at a time."""
+
+
+class Grid(Table):
+    """Costs of all pairs of `N` cells, numbered with the last axis running fastest.
+
+    Args:
+        axes: a table `(n_k, n_k)` of costs for each axis, which are added up.
+    """
+
+    def __init__(self, axes: Sequence[Tensor]) -> None:
+        self.axes = tuple(axes)
+        self.sizes = tuple(len(costs) for costs in axes)
+        cells = math.prod(self.sizes)
+        super().__init__((cells, cells), axes[0])
+
+    def costs(self, rows: slice) -> Tensor:
+        """The costs of some rows, made anew."""
+        cells = torch.arange(self.shape[0], device=self.like.device)[rows]
+        total = self.like.new_zeros(len(cells), *self.sizes)
+        for k, place in enumerate(torch.unravel_index(cells, self.sizes)):
+            one = [1] * len(self.sizes)
+            one[k] = self.sizes[k]
+            total += self.axes[k][place].reshape(len(cells), *one)
+        return total.flatten(1)
+
+    def smooth(
+        self, logs: Tensor, epsilon: float, *, back: bool = False, moment: int | None = None
+    ) -> Tensor:
+        """`log sum_j exp(logs_j - c_ij / epsilon)` for every cell `i`, or the sum over `i`.
+
+        Args:
+            logs: `(N,)`, minus infinity where there is nothing.
+            epsilon: the strength of the entropy.
+            back: sum over the first index.
+            moment: an axis by whose costs the terms are multiplied.
+        """
+        found = logs.reshape(self.sizes)
+        for k, costs in enumerate(self.axes):
+            along = found.movedim(k, -1)
+            table = costs.mT if back else costs
+            factors = table if k == moment else None
+            smoothed = _smooth_axis(along.reshape(-1, len(costs)), table / epsilon, factors)
+            found = smoothed.reshape(along.shape).movedim(-1, k)
+        return found.flatten()
+
+    def row_softmin(self, g: Tensor, epsilon: float) -> Tensor:
+        """Axis by axis."""
+        return -epsilon * self.smooth(g / epsilon, epsilon)
+
+    def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
+        """Axis by axis."""
+        return -epsilon * self.smooth(f / epsilon, epsilon, back=True)
+
+    def sums(self, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Sums:
+        """Axis by axis."""
+        row, column = f / epsilon + a.log(), g / epsilon + b.log()
+        left = (row + self.smooth(column, epsilon)).exp()
+        right = (column + self.smooth(row, epsilon, back=True)).exp()
+        cost = 0.0
+        for k in range(len(self.axes)):
+            cost += float((row + self.smooth(column, epsilon, moment=k)).exp().sum())
+        return Sums(left, right, cost)
+
+
+class Separable(Kernel):
+    """The kernel of a grid between some of its cells.
+
+    Args:
+        grid: the costs.
+        rows, columns: numbers of cells, `(n,)` and `(m,)`; `None` for all.
+    """
+
+    def __init__(self, grid: Grid, rows: Tensor | None, columns: Tensor | None) -> None:
+        self.grid, self.rows, self.columns = grid, rows, columns
+        n, m = grid.shape
+        self.shape = (n if rows is None else len(rows), m if columns is None else len(columns))
+        self.like = grid.like
+
+    def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        """Every row sums to one."""
+        self.g, self.epsilon = g, epsilon
+        self.f = -epsilon * self._forth(g / epsilon)
+        return self.f
+
+    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        """All rows at once."""
+        f, g = self.f / self.epsilon, self.g / self.epsilon
+        y = _signed(w, lambda logs: (f + self._forth(g + logs)).exp())
+        u = through(y, slice(0, self.shape[0]))
+        return y, _signed(u, lambda logs: (g + self._back(f + logs)).exp())
+
+    def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
+        """Axis by axis."""
+        self.epsilon = epsilon
+        return -epsilon * self._back(f / epsilon)
+
+    def _forth(self, logs: Tensor) -> Tensor:
+        return _kept(self.grid.smooth(self._all(logs, self.columns), self.epsilon), self.rows)
+
+    def _back(self, logs: Tensor) -> Tensor:
+        found = self.grid.smooth(self._all(logs, self.rows), self.epsilon, back=True)
+        return _kept(found, self.columns)
+
+    def _all(self, logs: Tensor, cells: Tensor | None) -> Tensor:
+        if cells is None:
+            return logs
+        found = torch.full((self.grid.shape[0],), -torch.inf, dtype=logs.dtype, device=logs.device)
+        found[cells] = logs
+        return found
+
+
+def _smooth_axis(logs: Tensor, table: Tensor, factors: Tensor | None) -> Tensor:
+    """`log sum_j factors_ij exp(logs_rj - table_ij)` for `(r, n)` and `(n, n)`, `(r, n)`."""
+    low = table.min()
+    table = table - low
+    wide = _wide(float(table.max()), table)
+    if wide is None:
+        weights = -table if factors is None else factors.log() - table
+        parts = logs.split(max(1, _BLOCK // table.numel()))
+        return torch.cat([(part[:, None] + weights).logsumexp(2) for part in parts]) - low
+    top = logs.amax(1, keepdim=True)
+    top = top.where(top.isfinite(), 0.0)
+    kernel = (-table.to(wide)).exp()
+    if factors is not None:
+        kernel *= factors
+    return ((logs - top).to(wide).exp() @ kernel.mT).log().to(logs) + (top - low)
+
+
+def _wide(span: float, like: Tensor) -> torch.dtype | None:
+    """A type in which no term that counts underflows, if there is one.
+
+    The largest term is no less than `exp(-span)` if the largest factor is one.
+    """
+    doubles = like.device.type != "mps"
+    for dtype in (like.dtype, torch.double) if doubles else (like.dtype,):
+        if span < -math.log(torch.finfo(dtype).tiny) - _MARGIN:
+            return dtype
+    return None
+
+
+def _signed(w: Tensor, product: Callable[[Tensor], Tensor]) -> Tensor:
+    """A product that is given logarithms, of numbers of either sign."""
+    found = product(w.clamp(min=0).log())
+    if bool((w < 0).any()):
+        found = found - product(w.clamp(max=0).neg().log())
+    return found
+
+
+def _kept(values: Tensor, index: Tensor | None) -> Tensor:
+    return values if index is None else values[index]
