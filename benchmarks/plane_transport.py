@@ -35,7 +35,7 @@ import record
 import timing
 
 SEEDS = (0, 1, 2, 3, 4)
-POINTS, BATCH, STEPS, ODE_STEPS = 10_000, 512, 5_000, 100
+POINTS, BATCH, STEPS, ODE_STEPS = 10_000, 256, 5_000, 100
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
 
 Move = Callable[[Tensor], Tensor]
