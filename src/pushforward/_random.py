@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -83,6 +85,7 @@ def branch(generator: torch.Generator, key: int) -> torch.Generator:
 
 
 _TOGETHER = 16  # rows with one generator: fewer draw more numbers for nothing, more cost time
+_AT_ONCE = 1024  # numbers of one generator: a call for fewer takes as long
 
 
 class RowNoise(torch.Generator):
@@ -113,13 +116,21 @@ class RowNoise(torch.Generator):
             torch.Generator().manual_seed(derived_seed(seed, block)) for block in range(first, last)
         ]
         self._inside = slice(rows.start - first * _TOGETHER, rows.stop - first * _TOGETHER)
+        self._ahead: list[Tensor] = []
 
     def normal_like(self, x: Tensor) -> Tensor:
         """Noise for the rows, shaped like `x`."""
-        noise = torch.empty(len(self._blocks), _TOGETHER, *x.shape[1:], dtype=x.dtype)
+        if not self._ahead or (self._ahead[-1].dtype, self._ahead[-1].shape) != (x.dtype, x.shape):
+            self._ahead = self._drawn(x)
+        return self._ahead.pop().to(x.device)
+
+    def _drawn(self, x: Tensor) -> list[Tensor]:
+        """Noise for this draw and, of small states, the next ones, the last one first."""
+        draws = max(1, _AT_ONCE // max(1, _TOGETHER * math.prod(x.shape[1:])))
+        noise = torch.empty(len(self._blocks), draws, _TOGETHER, *x.shape[1:], dtype=x.dtype)
         for block, generator in zip(noise.unbind(), self._blocks, strict=True):
             block.normal_(generator=generator)
-        return noise.flatten(0, 1)[self._inside].to(x.device)
+        return [draw.flatten(0, 1)[self._inside] for draw in noise.unbind(1)][::-1]
 
 
 def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:

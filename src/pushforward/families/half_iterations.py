@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from pushforward import metrics
 from pushforward._random import derived_seed, even_rows, normal_like, resolve
 from pushforward._shapes import not_finite, per_event_sum
 from pushforward.errors import InputError
 from pushforward.families import network
-from pushforward.families.frozen import flattened, unflattened
+from pushforward.families.frozen import flattened, frozen
 from pushforward.families.two_ended import End, TwoEnded
 from pushforward.processes import Bridge, OUBridge, Reference
 from pushforward.protocols import Time, Transport
@@ -126,7 +125,8 @@ class HalfIterated(TwoEnded):
         """What a direction's network says, by its average, or by the weights that are learning."""
         net = self._net(forward)
         averaged = not learning and bool(self.begun[int(not forward)])
-        weights = unflattened(net, self._average(forward)) if averaged else None
+        if averaged:
+            net = frozen(net, self._average(forward))
 
         def heading(x: Tensor, t: Time) -> Tensor:
             elapsed = torch.as_tensor(t if forward else 1 - t, dtype=x.dtype, device=x.device)
@@ -135,11 +135,9 @@ class HalfIterated(TwoEnded):
             label = None
             if len(self.nets) == 1:
                 label = torch.full((len(x),), int(not forward), device=x.device)
-            if weights is None:
-                return network.call(net, x, elapsed, label)
-            return cast(Tensor, functional_call(net, weights, (x, elapsed, label)))
+            return network.call(net, x, elapsed, label)
 
-        return heading if weights is None else _in_parts(heading)
+        return _in_parts(heading) if averaged else heading
 
     def _transport(self, context: Tensor | None, towards: End) -> Transport:
         return Transport(Headings(self._heading(True), self._heading(False)), self.process)
