@@ -22,6 +22,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,15 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+from pushforward.processes import Bridge
 
 SEEDS = (0, 1, 2, 3, 4)
-POINTS, BATCH, STEPS, ODE_STEPS = 10_000, 256, 5_000, 100
+POINTS, BATCH, STEPS, RATE, ODE_STEPS = 10_000, 256, 5_000, 1e-2, 100
+LONGER, BRIDGE_RATE, HALVES = 4, 5e-3, 16
+"""Bridges take so many times the steps of flows, in so many half-iterations."""
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
+SIGMA = {"N-8gaussians": 1.0, "moons-8gaussians": 3.0, "N-moons": 0.5, "N-scurve": 0.5}
+"""Of the noise on noisy paths, some tenths of the deviation of the target."""
 
 Move = Callable[[Tensor], Tensor]
 """Carries points of the source `(n, 2)` to the target."""
@@ -124,51 +130,61 @@ def energy_of(velocity: Callable[[Tensor, float], Tensor], x: Tensor) -> tuple[T
     return x, total
 
 
-def settings(steps: int, seed: int, source: Tensor) -> dict[str, Any]:
-    """What all of ours are trained with."""
+def settings(steps: int, seed: int, source: Tensor, rate: float = RATE) -> dict[str, Any]:
+    """What all of ours are trained with; in the units of the data, as the published ones are."""
     return {
-        "source": source, "steps": steps, "batch_size": min(BATCH, len(source)), "lr": 2e-3,
-        "holdout": 0.0, "seed": seed, "progress": False,
+        "source": source, "steps": steps, "batch_size": min(BATCH, len(source)), "lr": rate,
+        "holdout": 0.0, "standardize": False, "seed": seed, "progress": False,
     }  # fmt: skip
 
 
-def matched(steps: int, seed: int, source: Tensor, target: Tensor, **options: Any) -> Any:
+def matched(
+    pair: str, steps: int, seed: int, source: Tensor, target: Tensor, **options: Any
+) -> Any:
     """A trained `FlowMatching`; a noisy path has two outputs."""
-    noisy = isinstance(options.get("path"), pf.processes.Bridge)
+    noisy = isinstance(options.get("path"), Bridge)
     model = pf.FlowMatching(Perceptron(4, 4) if noisy else Perceptron(), **options)
     pf.fit(model, target, **settings(steps, seed, source))
     return model
 
 
-def rectified(steps: int, seed: int, source: Tensor, target: Tensor) -> Any:
+def rectified(pair: str, steps: int, seed: int, source: Tensor, target: Tensor) -> Any:
     """A flow, and one more on its own pairs, with half of the steps each."""
     model = pf.FlowMatching(Perceptron())
     half = settings(steps // 2, seed, source)
     return pf.rectify(model, target, rounds=2, pairs=len(source), **half).model
 
 
-def bridged(method: str, steps: int, seed: int, source: Tensor, target: Tensor) -> Any:
-    """A trained `SchrodingerBridge`, in eight half-iterations."""
+def bridged(
+    pair: str, steps: int, seed: int, source: Tensor, target: Tensor, *, method: str
+) -> Any:
+    """A trained `SchrodingerBridge`."""
+    length = max(1, LONGER * steps // HALVES)
     model = pf.SchrodingerBridge(
         Perceptron(),
         Perceptron(),
-        reference=pf.processes.Bridge(1.0),
+        reference=Bridge(SIGMA[pair]),
         method=method,
-        halves=pf.schrodinger.Halves(count=8, length=max(1, steps // 8)),
+        halves=pf.schrodinger.Halves(count=HALVES, length=length),
     )
-    pf.fit(model, target, **settings(steps, seed, source))
+    pf.fit(model, target, **settings(HALVES * length, seed, source, BRIDGE_RATE))
     return model
+
+
+def simulation_free(pair: str, *args: Any) -> Any:
+    """[SF]2M: a Schrödinger bridge by entropic plans of batches."""
+    return matched(pair, *args, path=Bridge(SIGMA[pair]), coupling="sinkhorn")
 
 
 OURS: dict[str, Callable[..., Any]] = {
     "CFM": matched,
-    "OT-CFM": lambda *args: matched(*args, coupling="ot"),
-    "OT-CFM, whole sets": lambda *args: matched(*args, coupling="whole"),
+    "OT-CFM": partial(matched, coupling="ot"),
+    "OT-CFM, whole sets": partial(matched, coupling="whole"),
     "rectified flow": rectified,
-    "[SF]2M": lambda *args: matched(*args, path=pf.processes.Bridge(1.0), coupling="sinkhorn"),
-    "DSBM-IPF": lambda *args: bridged("dsbm-ipf", *args),
-    "DSBM-IMF": lambda *args: bridged("dsbm-imf", *args),
-    "DSB": lambda *args: bridged("dsb", *args),
+    "[SF]2M": simulation_free,
+    "DSBM-IPF": partial(bridged, method="dsbm-ipf"),
+    "DSBM-IMF": partial(bridged, method="dsbm-imf"),
+    "DSB": partial(bridged, method="dsb"),
 }
 
 
@@ -184,7 +200,7 @@ def ours(name: str, *args: Any) -> tuple[Callable[[Tensor], tuple[Tensor, float]
 
 
 def torchcfm(
-    name: str, steps: int, seed: int, source: Tensor, target: Tensor
+    name: str, pair: str, steps: int, seed: int, source: Tensor, target: Tensor
 ) -> tuple[Callable[[Tensor], tuple[Tensor, float]], int]:
     """The training loop of its examples, with the same network, steps and decay of the rate."""
     from torchcfm import conditional_flow_matching as cfm
@@ -195,7 +211,7 @@ def torchcfm(
         "torchcfm OT-CFM": cfm.ExactOptimalTransportConditionalFlowMatcher,
     }[name](sigma=0.1)
     net = Perceptron()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-5)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     size = min(BATCH, len(source))
     for _ in range(steps):
@@ -227,7 +243,7 @@ def run(pair: str, seed: int, methods: list[str], smoke: bool) -> list[dict[str,
     results = []
     for name in methods:
         start = time.process_time()
-        judge, size = (torchcfm if name in PEERS else ours)(name, steps, seed, source, target)
+        judge, size = (torchcfm if name in PEERS else ours)(name, pair, steps, seed, source, target)
         spent = time.process_time() - start
         end, energy = judge(x)
         results.append(
