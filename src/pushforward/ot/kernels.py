@@ -19,10 +19,11 @@ from torch.nn.functional import threshold
 
 from pushforward.ot.costs import Cost
 
-__all__ = ["Cloud", "Dense", "Kernel", "Streamed", "Sums", "Table", "Tabled"]
+__all__ = ["Cloud", "Dense", "Kept", "Kernel", "Streamed", "Sums", "Table", "Tabled"]
 
 _CACHED = 1 << 18  # entries of a block that stays in the cache of a core
 _LAUNCHED = 1 << 26  # entries of a block that keeps an accelerator busy
+_MADE = 1 << 22  # entries of costs that are made at a time, if all are kept
 _KEPT_DIMENSION = 32  # from which making squared distances again costs more than reading them
 
 Through = Callable[[Tensor, slice], Tensor]
@@ -109,14 +110,33 @@ class Cloud(Table):
     def exponents(self, rows: slice, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
         return self.cost.exponents(self.x[rows], self.y, f[rows], g, epsilon)
 
-    def tabled(self) -> Table:
+    def tabled(self) -> Cloud:
         """The same costs, kept if that saves time."""
         if self.cost.cheap and self.x.shape[1] < _KEPT_DIMENSION:
             return self
         matrix = self.like.new_empty(self.shape)
-        for rows in self.blocks():
+        for rows in self.blocks(max(_MADE // self.shape[1], 1)):
             matrix[rows] = self.costs(rows)
-        return Tabled(matrix)
+        return Kept(self, matrix)
+
+
+class Kept(Cloud):
+    """Costs between two sets of points that are kept as a matrix `(n, m)`, too."""
+
+    def __init__(self, cloud: Cloud, matrix: Tensor) -> None:
+        super().__init__(cloud.x, cloud.y, cloud.cost)
+        self.matrix = matrix
+
+    @property
+    def light(self) -> bool:
+        """Whether the matrix takes hardly more memory than the points."""
+        return self.matrix.numel() <= 2 * (self.x.numel() + self.y.numel())
+
+    def costs(self, rows: slice) -> Tensor:
+        return self.matrix[rows]
+
+    def exponents(self, rows: slice, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
+        return Table.exponents(self, rows, f, g, epsilon)
 
 
 class Kernel(ABC):

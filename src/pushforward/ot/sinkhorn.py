@@ -15,7 +15,7 @@ from pushforward.errors import InputError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
 from pushforward.ot.grid import Grid, Separable
-from pushforward.ot.kernels import Cloud, Dense, Kernel, Streamed, Table, Tabled
+from pushforward.ot.kernels import Cloud, Dense, Kept, Kernel, Streamed, Table, Tabled
 from pushforward.ot.plan import Plan
 from pushforward.ot.scaling import Marginals, solve
 
@@ -104,8 +104,10 @@ def sinkhorn(
     table = Cloud(*ground.centered(left.detach(), right.detach(), center), ground)
     streamed = block_size is not None or math.prod(table.shape) > _LARGEST
 
-    # Made once for the iteration and the costs; the plan that is returned keeps the points only.
+    # Made once for the iteration and the costs. The plan that is returned keeps the points, and the
+    # matrix where that is light.
     work = table if streamed else table.tabled()
+    kept = work if isinstance(work, Kept) and work.light else table
 
     def kernel(rows: Tensor | None, columns: Tensor | None) -> Kernel:
         if rows is None and columns is None:
@@ -123,7 +125,7 @@ def sinkhorn(
             to_y += other
         return (to_x * left).sum() + (to_y * right).sum()
 
-    return _solved(table, work, kernel, weights, options, init, pull)
+    return _solved(kept, work, kernel, weights, options, init, pull)
 
 
 def sinkhorn_cost(
