@@ -31,6 +31,11 @@ def slope(x: Tensor, y: Tensor) -> Tensor:
     return torch.where(gap > 0, 2 * gap, -gap)
 
 
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """A cost of either sign."""
+    return -x * y[:, 0]
+
+
 def table(axes: list[Tensor], cost: ot.Cost | None = None) -> Tensor:
     """All costs, from all cells."""
     ground = ot.SquaredEuclidean() if cost is None else cost
@@ -41,7 +46,7 @@ def table(axes: list[Tensor], cost: ot.Cost | None = None) -> Tensor:
     return total
 
 
-@pytest.mark.parametrize("cost", [None, slope], ids=["squares", "slope"])
+@pytest.mark.parametrize("cost", [None, slope, product], ids=["squares", "slope", "product"])
 @pytest.mark.parametrize("tau", [math.inf, (0.5, 2.0)], ids=["bound", "free"])
 @pytest.mark.parametrize("epsilon", [3.0, 0.3, 0.02, 0.005])
 def test_a_plan_is_that_of_the_table(cost, tau, epsilon) -> None:

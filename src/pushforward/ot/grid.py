@@ -56,13 +56,13 @@ class Grid(Table):
             logs: `(N,)`, minus infinity where there is nothing.
             epsilon: the strength of the entropy.
             back: sum over the first index.
-            moment: an axis by whose costs the terms are multiplied.
+            moment: an axis by whose costs, above their least, the terms are multiplied.
         """
         found = logs.reshape(self.sizes)
         for k, costs in enumerate(self.axes):
             along = found.movedim(k, -1)
             table = costs.mT if back else costs
-            factors = table if k == moment else None
+            factors = table - table.min() if k == moment else None
             smoothed = _smooth_axis(along.reshape(-1, len(costs)), table / epsilon, factors)
             found = smoothed.reshape(along.shape).movedim(-1, k)
         return found.flatten()
@@ -81,8 +81,9 @@ class Grid(Table):
         left = (row + self.smooth(column, epsilon)).exp()
         right = (column + self.smooth(row, epsilon, back=True)).exp()
         cost = 0.0
-        for k in range(len(self.axes)):
-            cost += float((row + self.smooth(column, epsilon, moment=k)).exp().sum())
+        for k, costs in enumerate(self.axes):
+            above = (row + self.smooth(column, epsilon, moment=k)).exp()
+            cost += float(above.sum() + costs.min() * left.sum())
         return Sums(left, right, cost)
 
 
@@ -103,26 +104,26 @@ class Separable(Kernel):
     def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
         """Every row sums to one."""
         self.g, self.epsilon = g, epsilon
-        self.f = -epsilon * self._forth(g / epsilon)
+        self.f = -epsilon * self._forth(g / epsilon, epsilon)
         return self.f
 
     def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
         """All rows at once."""
-        f, g = self.f / self.epsilon, self.g / self.epsilon
-        y = _signed(w, lambda logs: (f + self._forth(g + logs)).exp())
+        epsilon = self.epsilon
+        f, g = self.f / epsilon, self.g / epsilon
+        y = _signed(w, lambda logs: (f + self._forth(g + logs, epsilon)).exp())
         u = through(y, slice(0, self.shape[0]))
-        return y, _signed(u, lambda logs: (g + self._back(f + logs)).exp())
+        return y, _signed(u, lambda logs: (g + self._back(f + logs, epsilon)).exp())
 
     def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
         """Axis by axis."""
-        self.epsilon = epsilon
-        return -epsilon * self._back(f / epsilon)
+        return -epsilon * self._back(f / epsilon, epsilon)
 
-    def _forth(self, logs: Tensor) -> Tensor:
-        return _kept(self.grid.smooth(self._all(logs, self.columns), self.epsilon), self.rows)
+    def _forth(self, logs: Tensor, epsilon: float) -> Tensor:
+        return _kept(self.grid.smooth(self._all(logs, self.columns), epsilon), self.rows)
 
-    def _back(self, logs: Tensor) -> Tensor:
-        found = self.grid.smooth(self._all(logs, self.rows), self.epsilon, back=True)
+    def _back(self, logs: Tensor, epsilon: float) -> Tensor:
+        found = self.grid.smooth(self._all(logs, self.rows), epsilon, back=True)
         return _kept(found, self.columns)
 
     def _all(self, logs: Tensor, cells: Tensor | None) -> Tensor:
