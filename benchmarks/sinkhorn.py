@@ -175,8 +175,10 @@ def text(rows: list[dict[str, Any]]) -> str:
             )
             if row["error"] <= ERROR:
                 cells.append(f"{row['seconds']:.3f} s, {row['megabytes']:.0f} MB")
-            else:
+            elif row["error"] < float("inf"):
                 cells.append(f"error {row['error']:.2g}")
+            else:
+                cells.append(f"over {PATIENCE} s")
         lines.append(cells)
     return record.table(["n", "d", "epsilon / mean cost", *names], lines)
 

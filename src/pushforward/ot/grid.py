@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward.ot.kernels import Kernel, Sums, Table, Through
+from pushforward.ot.kernels import Kernel, Sums, Table, Through, picked
 
 __all__ = ["Grid", "Separable"]
 
@@ -120,11 +120,11 @@ class Separable(Kernel):
         return -epsilon * self._back(f / epsilon, epsilon)
 
     def _forth(self, logs: Tensor, epsilon: float) -> Tensor:
-        return _kept(self.grid.smooth(self._all(logs, self.columns), epsilon), self.rows)
+        return picked(self.grid.smooth(self._all(logs, self.columns), epsilon), self.rows)
 
     def _back(self, logs: Tensor, epsilon: float) -> Tensor:
         found = self.grid.smooth(self._all(logs, self.rows), epsilon, back=True)
-        return _kept(found, self.columns)
+        return picked(found, self.columns)
 
     def _all(self, logs: Tensor, cells: Tensor | None) -> Tensor:
         if cells is None:
@@ -169,7 +169,3 @@ def _signed(w: Tensor, product: Callable[[Tensor], Tensor]) -> Tensor:
     if bool((w < 0).any()):
         found = found - product(w.clamp(max=0).neg().log())
     return found
-
-
-def _kept(values: Tensor, index: Tensor | None) -> Tensor:
-    return values if index is None else values[index]

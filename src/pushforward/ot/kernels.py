@@ -19,7 +19,7 @@ from torch.nn.functional import threshold
 
 from pushforward.ot.costs import Cost
 
-__all__ = ["Cloud", "Dense", "Kept", "Kernel", "Streamed", "Sums", "Table", "Tabled"]
+__all__ = ["Cloud", "Dense", "Kept", "Kernel", "Streamed", "Sums", "Table", "Tabled", "picked"]
 
 _CACHED = 1 << 18  # entries of a block that stays in the cache of a core
 _LAUNCHED = 1 << 26  # entries of a block that keeps an accelerator busy
@@ -221,3 +221,8 @@ class Streamed(_Rowwise):
             y[rows] = part = block @ w
             out.addmv_(block.mT, through(part, rows))
         return y, out
+
+
+def picked(values: Tensor, index: Tensor | None) -> Tensor:
+    """Some rows, or all without an index."""
+    return values if index is None else values[index]

@@ -3,10 +3,7 @@ r"""Entropic optimal transport between point clouds, for cost matrices and on gr
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,31 +12,15 @@ from pushforward.errors import InputError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
 from pushforward.ot.grid import Grid, Separable
-from pushforward.ot.kernels import Cloud, Dense, Kept, Kernel, Streamed, Table, Tabled
+from pushforward.ot.kernels import Cloud, Dense, Kept, Kernel, Streamed, Tabled, picked
 from pushforward.ot.plan import Plan
-from pushforward.ot.scaling import Marginals, solve
+from pushforward.ot.solving import Options, solved
 
-__all__ = ["Options", "mean_cost", "sinkhorn", "sinkhorn_cost", "sinkhorn_grid"]
+__all__ = ["mean_cost", "sinkhorn", "sinkhorn_cost", "sinkhorn_grid"]
 
-_COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
-_TOP = 0.25  # the first epsilon, over the spread of costs
-_SHARP = 0.01  # the same below which the next epsilon is half of the last, else a quarter
-_MARGIN = 0.5  # of the tolerance, left for the rounding of potentials
-_SAMPLED = 32  # rows by which the spread of costs is judged
 _LARGEST = 1 << 27  # entries of a kernel that is kept: half a gigabyte in single precision
 
 Tau = float | tuple[float, float]
-
-
-class Options(NamedTuple):
-    """How a problem is solved, for every kind of cost."""
-
-    epsilon: float
-    tolerance: float
-    max_iterations: int
-    anneal: bool
-    newton: bool
-    tau: tuple[float, float]
 
 
 def sinkhorn(
@@ -107,12 +88,12 @@ def sinkhorn(
     # Made once for the iteration and the costs. The plan that is returned keeps the points, and the
     # matrix where that is light.
     work = table if streamed else table.tabled()
-    kept = work if isinstance(work, Kept) and work.light else table
+    shown = work if isinstance(work, Kept) and work.light else table
 
     def kernel(rows: Tensor | None, columns: Tensor | None) -> Kernel:
         if rows is None and columns is None:
             return Streamed(table, block_size) if streamed else Dense(work)
-        part = Cloud(_kept(table.x, rows), _kept(table.y, columns), ground)
+        part = Cloud(picked(table.x, rows), picked(table.y, columns), ground)
         return Streamed(part, block_size) if streamed else Dense(part.tabled())
 
     def pull(plan: Plan) -> Tensor:
@@ -125,7 +106,7 @@ def sinkhorn(
             to_y += other
         return (to_x * left).sum() + (to_y * right).sum()
 
-    return _solved(kept, work, kernel, weights, options, init, pull)
+    return solved(shown, work, kernel, weights, options, init, pull)
 
 
 def sinkhorn_cost(
@@ -161,13 +142,13 @@ def sinkhorn_cost(
     table = Tabled(matrix.detach())
 
     def kernel(rows: Tensor | None, columns: Tensor | None) -> Kernel:
-        part = _kept(table.matrix, rows)
+        part = picked(table.matrix, rows)
         return Dense(Tabled(part if columns is None else part[:, columns]))
 
     def pull(plan: Plan) -> Tensor:
         return (plan.matrix() * matrix).sum() if matrix.requires_grad else matrix.new_zeros(())
 
-    return _solved(table, table, kernel, weights, options, init, pull)
+    return solved(table, table, kernel, weights, options, init, pull)
 
 
 def sinkhorn_grid(
@@ -220,7 +201,7 @@ def sinkhorn_grid(
     lines = [line.detach().to(like) for line in lines]
     table = Grid([ground(*ground.centered(line, line, line.mean(0))) for line in lines])
     left, right = (weights.flatten() for weights in both.values())
-    return _solved(
+    return solved(
         table, table, lambda rows, columns: Separable(table, rows, columns),
         _weights(like, like, left, right, options), options, init, lambda plan: like.new_zeros(()),
     )  # fmt: skip
@@ -282,152 +263,3 @@ def _weights(
     left = checks.weights(a, len(x), x, "a", any_mass=free)
     right = checks.weights(b, len(y), y, "b", any_mass=free)
     return left, right
-
-
-def _kept(values: Tensor, index: Tensor | None) -> Tensor:
-    return values if index is None else values[index]
-
-
-def _support(weights: Tensor) -> Tensor | None:
-    """Where there is mass; `None` if everywhere."""
-    mass = weights > 0
-    return None if bool(mass.all()) else mass.nonzero()[:, 0]
-
-
-def _solved(
-    table: Table,
-    work: Table,
-    make: Callable[[Tensor | None, Tensor | None], Kernel],
-    weights: tuple[Tensor, Tensor],
-    options: Options,
-    init: Plan | Tensor | None,
-    pull: Callable[[Plan], Tensor],
-) -> Plan:
-    """Solve on the support of the weights, extend the potentials to all points, and report."""
-    a, b = (w.detach() for w in weights)
-    if all(map(math.isinf, options.tau)):
-        # Sums that differ by rounding can be met by no plan.
-        a, b = a / a.sum(), b / b.sum()
-    rows, columns = _support(a), _support(b)
-    marginals = Marginals(_kept(a, rows), _kept(b, columns), *options.tau)
-    start = _start(init, b)
-    levels, careful = _levels(work, options)
-    if init is not None:
-        levels = [options.epsilon]
-    outcome = solve(
-        make(rows, columns),
-        marginals,
-        levels,
-        _kept(start, columns),
-        tolerance=_MARGIN * options.tolerance,
-        coarse=_COARSE,
-        careful=careful,
-        max_iterations=options.max_iterations,
-        newton=options.newton,
-    )
-    f, g = _extended(work, outcome.f, outcome.g, rows, columns, marginals, options.epsilon)
-    plan = Plan(
-        a.new_zeros(()), a.new_zeros(()), f, g, a, b, options.epsilon, math.inf,
-        outcome.iterations, False, options.tau, work,
-    )  # fmt: skip
-    plan = _valued(plan, options.tolerance, weights, pull)
-    if not plan.converged:
-        warnings.warn(
-            f"Sinkhorn stopped at a marginal error of {plan.marginal_error:.3g} after "
-            f"{plan.iterations} sweeps, above the tolerance {options.tolerance:g}: raise "
-            "epsilon or max_iterations, or use double precision",
-            stacklevel=3,
-        )
-    return replace(plan, table=table)
-
-
-def _start(init: Plan | Tensor | None, b: Tensor) -> Tensor:
-    if init is None:
-        return torch.zeros_like(b)
-    g = checks.finite(init.g if isinstance(init, Plan) else init, "init").detach().to(b)
-    if g.shape != b.shape:
-        raise InputError(
-            f"init has a potential {tuple(g.shape)}; this problem needs {tuple(b.shape)}"
-        )
-    return g
-
-
-def _levels(table: Table, options: Options) -> tuple[list[float], list[float]]:
-    """Falling values of `epsilon`, from the spread of a sample of the costs: few, and with care."""
-    few, careful = [options.epsilon], [options.epsilon]
-    if options.anneal:
-        sample = table.costs(slice(None, None, max(table.shape[0] // _SAMPLED, 1)))
-        top = float(sample.mean() - sample.min())
-        while (above := few[-1] * (2 if few[-1] < _SHARP * top else 4)) <= _TOP * top:
-            few.append(above)
-        while careful[-1] < top:
-            careful.append(2 * careful[-1])
-    return few[::-1], careful[::-1]
-
-
-def _extended(
-    table: Table,
-    f: Tensor,
-    g: Tensor,
-    rows: Tensor | None,
-    columns: Tensor | None,
-    marginals: Marginals,
-    epsilon: float,
-) -> tuple[Tensor, Tensor]:
-    """Potentials against the marginals, on points without mass too, where they are softmins."""
-    n, m = table.shape
-    counted_f, counted_g = f.new_full((n,), -torch.inf), g.new_full((m,), -torch.inf)
-    counted_f[slice(None) if rows is None else rows] = f
-    counted_g[slice(None) if columns is None else columns] = g
-    full_f, full_g = f.new_zeros(n), g.new_zeros(m)
-    full_f[slice(None) if rows is None else rows] = f - epsilon * marginals.a.log()
-    full_g[slice(None) if columns is None else columns] = g - epsilon * marginals.b.log()
-    if columns is not None:
-        missing = counted_g == -torch.inf
-        softmin = table.column_softmin(counted_f, epsilon)
-        full_g[missing] = softmin[missing] / (1 + epsilon / marginals.tau_b)
-    if rows is not None:
-        missing = counted_f == -torch.inf
-        softmin = table.row_softmin(counted_g, epsilon)
-        full_f[missing] = softmin[missing] / (1 + epsilon / marginals.tau_a)
-    return full_f, full_g
-
-
-def _valued(
-    plan: Plan,
-    tolerance: float,
-    weights: tuple[Tensor, Tensor],
-    pull: Callable[[Plan], Tensor],
-) -> Plan:
-    """The plan with its costs, and the error that its entries have, rounding included.
-
-    The regularized cost carries the gradient. The dual function is stationary in the potentials, so
-    that its gradient in everything else is the partial one, at fixed potentials.
-    """
-    epsilon, a, b = plan.epsilon, plan.a, plan.b
-    sums = plan.table.sums(plan.f, plan.g, a, b, epsilon)
-    mass = float(sums.left.sum())
-    sides = ((a, plan.f, plan.tau[0]), (b, plan.g, plan.tau[1]))
-    value = sum(float(w @ _conjugate(p, tau)) for w, p, tau in sides)
-    value -= epsilon * (mass - float(a.sum() * b.sum()))
-    goals = [w * (-p / tau).exp() for w, p, tau in sides]
-    error = float((sums.left - goals[0]).abs().sum() + (sums.right - goals[1]).abs().sum())
-    linear = pull(plan)
-    for weight, (_, potential, tau), other in zip(weights, sides, (b, a), strict=True):
-        if weight.requires_grad:
-            # At the optimum `exp(-f / tau)` is the plan's marginal over the weight.
-            slope = _conjugate(potential, tau) + epsilon * (other.sum() - (-potential / tau).exp())
-            linear = linear + (weight * slope).sum()
-    total = a.new_tensor(value) + (linear - linear.detach())
-    return replace(
-        plan,
-        regularized_cost=total,
-        cost=a.new_tensor(sums.cost),
-        marginal_error=error,
-        converged=error <= tolerance,
-    )
-
-
-def _conjugate(potential: Tensor, tau: float) -> Tensor:
-    """What the dual of a penalty `tau KL` makes of a potential: itself if the penalty binds."""
-    return potential if math.isinf(tau) else -tau * torch.expm1(-potential / tau)
