@@ -25,7 +25,7 @@ _LONG = 200
 """Points from which on potentials are worth their time."""
 _TOP, _SHARP = 0.5, 5.0
 """Strengths of the entropy in mean costs: the first, and `n` times the last."""
-_FALL, _STEPS = 3.0, 8
+_FALL, _STEPS = 4.0, 4
 """The fall from one strength to the next, at most, and the steps at each."""
 _LEAST = 1e-30
 """The sum of a column that no row reaches."""
