@@ -363,3 +363,26 @@ def test_mistakes_are_named() -> None:
         model.backward(b.clone().fill_(math.nan))
     with pytest.raises(InputError, match="no labels"):
         model.forward(a, torch.zeros(20, dtype=torch.int64))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm], ids=["w", "s"])
+def test_networks_with_weights_that_hooks_compute(norm: Any) -> None:
+    """The older normalizations of torch keep a computed weight, of which there is no copy."""
+
+    class Normalized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = norm(nn.Linear(3, 8)), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+            out: Tensor = self.last(self.first(torch.cat([x, t[:, None]], 1)).relu())
+            return out
+
+    torch.manual_seed(0)
+    a, b = _laws(40)
+    model = pf.SchrodingerBridge(Normalized(), Normalized(), halves=Halves(2, 3))
+    pf.fit(model, b, source=a, steps=6, batch_size=8, **SETTINGS)
+    x = model.forward(a, seed=0)
+    assert x.shape == a.shape
+    assert torch.equal(model.forward(a, seed=0), x)

@@ -38,6 +38,13 @@ def frozen(net: nn.Module, vector: Tensor) -> nn.Module:
     >>> bool((frozen(net, torch.zeros(9))(torch.ones(1, 2)) == 0).all())
     True
     """
-    found = copy.deepcopy(net).eval().requires_grad_(False)
+    # What a hook computed, such as a normalized weight, has a graph, and no copy. It comes again.
+    computed = {
+        id(value): value.detach()
+        for module in net.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    found = copy.deepcopy(net, computed).eval().requires_grad_(False)
     put_back(found, vector)
     return found
