@@ -32,7 +32,7 @@ Make = Callable[[int], nn.Module]
 
 
 def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
-    """The networks that each way of carrying states asks, and a run of it."""
+    """The networks that each way of carrying states asks, their channels, and a run of it."""
     channels = shape[1]
     training: dict[str, Any] = {"steps": 2, "batch_size": 8, "holdout": 0.0, "progress": False}
     source, target = torch.randn(2, 16, *shape[1:])
@@ -45,16 +45,21 @@ def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
     }
     for model in models.values():
         pf.fit(model, target, source=source, **training)
-    runs: dict[str, tuple[list[nn.Module], Any, Any]] = {
-        "flow, euler": ([plain], models["flow"], "euler"),
-        "flow, heun": ([plain], models["flow"], "heun"),
-        "noisy flow, SDE": ([noisy], models["noisy flow"], pf.samplers.Euler(churn=1.0)),
-        "Schrödinger bridge, random paths": ([way], models["bridge"], None),
-        "Schrödinger bridge, its ODE": ([way, back], models["bridge"], "euler"),
+    runs: dict[str, tuple[list[nn.Module], int, Any, Any]] = {
+        "flow, euler": ([plain], channels, models["flow"], "euler"),
+        "flow, heun": ([plain], channels, models["flow"], "heun"),
+        "noisy flow, SDE": (
+            [noisy],
+            2 * channels,
+            models["noisy flow"],
+            pf.samplers.Euler(churn=1.0),
+        ),
+        "Schrödinger bridge, random paths": ([way], channels, models["bridge"], None),
+        "Schrödinger bridge, its ODE": ([way, back], channels, models["bridge"], "euler"),
     }
     return {
-        name: (nets, lambda m=model, s=sampler: m.forward(x, sampler=s, steps=steps, seed=0))
-        for name, (nets, model, sampler) in runs.items()
+        name: (nets, width, lambda m=model, s=sampler: m.forward(x, sampler=s, steps=steps, seed=0))
+        for name, (nets, width, model, sampler) in runs.items()
     }
 
 
@@ -63,10 +68,9 @@ def measure(
 ) -> dict[str, Any]:
     """Ratios per network evaluation to the bare network of each run."""
     rows: dict[str, Any] = {}
-    for run, (nets, call) in ours(make, shape, steps).items():
-        given = make(2 * shape[1] if run.startswith("noisy") else shape[1])
-        given = given.eval().requires_grad_(False)
-        like = (shape[0], 2 * shape[1], *shape[2:]) if run.startswith("noisy") else shape
+    for run, (nets, width, call) in ours(make, shape, steps).items():
+        given = make(width).eval().requires_grad_(False)
+        like = (shape[0], width, *shape[2:])
         cases = {
             "bare": timing.clocked(step_overhead.bare(given, like, steps)),
             "ours": timing.clocked(call),
