@@ -4,7 +4,8 @@ Four pairs at the scales of the published tables (Tong et al. 2024; Shi et al. 2
 to learn from and as many others to judge by, one network for all: three layers of 64 with SELU.
 `W2` is the exact distance between mapped and held-out points; the normalized path energy is
 `|E - W2^2| / W2^2`, with the energy `E` of the ODE and the exact `W2` of the two laws. The floor is
-`W2` between two samples of the target.
+`W2` of the very points of the target that were learned from: who learns these, and nothing of the
+law behind them, is as far.
 
     make bench-env
     .venv-bench/bin/python benchmarks/plane_transport.py --write
@@ -21,7 +22,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -231,25 +232,29 @@ def torchcfm(
 
 
 PEERS = ("torchcfm CFM", "torchcfm OT-CFM")
+FLOOR = "points learned from"
+METHODS = (FLOOR, *OURS, *PEERS)
 
 
-def run(pair: str, seed: int, methods: list[str], smoke: bool) -> list[dict[str, Any]]:
+def run(pair: str, seed: int, methods: Sequence[str], smoke: bool) -> list[dict[str, Any]]:
     """All methods on one pair."""
     n, steps = (64, 16) if smoke else (POINTS, STEPS)
     source, target = laws(pair, n, 3 * seed)
     x, y = laws(pair, n, 3 * seed + 1)
-    _, again = laws(pair, n, 3 * seed + 2)
-    truth, floor = w2(x, y), w2(again, y)
+    truth = w2(x, y) ** 2
     results = []
     for name in methods:
-        start = time.process_time()
-        judge, size = (torchcfm if name in PEERS else ours)(name, pair, steps, seed, source, target)
-        spent = time.process_time() - start
-        end, energy = judge(x)
-        results.append(
-            {"pair": pair, "seed": seed, "method": name, "seconds": spent, "parameters": size}
-            | {"W2": w2(end, y), "floor": floor, "energy": energy, "truth": truth**2}
-        )
+        result: dict[str, Any] = {"pair": pair, "seed": seed, "method": name}
+        if name == FLOOR:
+            result["W2"] = w2(target, y)
+        else:
+            train = torchcfm if name in PEERS else ours
+            start = time.process_time()
+            judge, size = train(name, pair, steps, seed, source, target)
+            result |= {"seconds": time.process_time() - start, "parameters": size}
+            end, energy = judge(x)
+            result |= {"W2": w2(end, y), "energy": energy, "truth": truth}
+        results.append(result)
         print(results[-1], flush=True)
     return results
 
@@ -260,17 +265,11 @@ def text(results: list[dict[str, Any]]) -> str:
     for title, published in PUBLISHED.items():
         methods = list(dict.fromkeys(result["method"] for result in results))
         rows = [
-            [method if method in PEERS else f"ours {method}"]
+            [f"ours {method}" if method in OURS else method]
             + [_cell([r for r in results if (r["method"], r["pair"]) == (method, pair)], title)
                for pair in PAIRS]
             for method in methods
         ]  # fmt: skip
-        if title == "W2":
-            floors = [
-                _mean(list({r["seed"]: r["floor"] for r in results if r["pair"] == pair}.values()))
-                for pair in PAIRS
-            ]
-            rows.insert(0, ["two samples of the target", *floors])
         rows += [[f"published {name}", *cells] for name, cells in published.items()]
         parts.append(f"**{title}**\n\n{record.table(['', *PAIRS], rows)}")
     return "\n\n".join(parts)
@@ -279,7 +278,7 @@ def text(results: list[dict[str, Any]]) -> str:
 def _cell(results: list[dict[str, Any]], title: str) -> str:
     if title == "W2":
         return _mean([r["W2"] for r in results])
-    return _mean([abs(r["energy"] - r["truth"]) / r["truth"] for r in results])
+    return _mean([abs(r["energy"] - r["truth"]) / r["truth"] for r in results if "energy" in r])
 
 
 def _mean(values: list[float]) -> str:
@@ -295,7 +294,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument("--write", action="store_true", help="record the results")
     parser.add_argument("--pairs", nargs="+", default=PAIRS, help="which pairs")
-    parser.add_argument("--methods", nargs="+", default=[*OURS, *PEERS], help="which methods")
+    parser.add_argument("--methods", nargs="+", default=METHODS, help="which methods")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="which seeds")
     parser.add_argument("--part", type=Path, help="keep the results in a file")
     parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
@@ -304,12 +303,11 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     if options.merge:
         results = record.parts(options.merge)
-        order = [*OURS, *PEERS]
-        results.sort(key=lambda result: order.index(result["method"]))
+        results.sort(key=lambda result: METHODS.index(result["method"]))
     else:
         for seed in options.seeds[:1] if options.smoke else options.seeds:
             for pair in options.pairs[:1] if options.smoke else options.pairs:
-                methods = list(OURS) if options.smoke else options.methods
+                methods = [FLOOR, *OURS] if options.smoke else options.methods
                 results += run(pair, seed, methods, options.smoke)
                 if options.part:
                     options.part.write_text(json.dumps(results))
