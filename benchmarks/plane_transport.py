@@ -39,13 +39,16 @@ from pushforward.processes import Bridge
 
 SEEDS = (0, 1, 2, 3, 4)
 POINTS, BATCH, STEPS, RATE, ODE_STEPS = 10_000, 256, 5_000, 1e-2, 100
-LONGER, WIDER, BRIDGE_RATE, HALVES = 2, 4, 5e-3, 16
+LONGER, WIDER, HALVES = 2, 4, 16
 """Bridges take so many times the steps of flows and points per step, in so many halves."""
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
 SIGMA = {"N-8gaussians": 1.0, "moons-8gaussians": 3.0, "N-moons": 0.5, "N-scurve": 0.5}
 """Of the noise on noisy paths, some tenths of the deviation of the target."""
-REACH = {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0}
-"""Of the noise where the first paths are the reference's, which should get to the target."""
+REACH = {
+    "dsbm-ipf": {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0},
+    "dsb": {"N-8gaussians": 2.0, "moons-8gaussians": 8.0, "N-moons": 1.0, "N-scurve": 1.0},
+}
+"""Of the noise of methods whose first paths are the reference's, which should get to the target."""
 
 Move = Callable[[Tensor], Tensor]
 """Carries points of the source `(n, 2)` to the target."""
@@ -133,12 +136,10 @@ def energy_of(velocity: Callable[[Tensor, float], Tensor], x: Tensor) -> tuple[T
     return x, total
 
 
-def settings(
-    steps: int, seed: int, source: Tensor, rate: float = RATE, batch: int = BATCH
-) -> dict[str, Any]:
+def settings(steps: int, seed: int, source: Tensor, batch: int = BATCH) -> dict[str, Any]:
     """What all of ours are trained with; in the units of the data, as the published ones are."""
     return {
-        "source": source, "steps": steps, "batch_size": min(batch, len(source)), "lr": rate,
+        "source": source, "steps": steps, "batch_size": min(batch, len(source)), "lr": RATE,
         "holdout": 0.0, "standardize": False, "seed": seed, "progress": False,
     }  # fmt: skip
 
@@ -165,15 +166,14 @@ def bridged(
 ) -> Any:
     """A trained `SchrodingerBridge`."""
     length = max(1, LONGER * steps // HALVES)
-    sigma = SIGMA if method == "dsbm-imf" else REACH
     model = pf.SchrodingerBridge(
         Perceptron(),
         Perceptron(),
-        reference=Bridge(sigma[pair]),
+        reference=Bridge(REACH.get(method, SIGMA)[pair]),
         method=method,
         halves=pf.schrodinger.Halves(count=HALVES, length=length),
     )
-    pf.fit(model, target, **settings(HALVES * length, seed, source, BRIDGE_RATE, WIDER * BATCH))
+    pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
     return model
 
 
