@@ -22,6 +22,9 @@ from pushforward.schrodinger import DSBM, NAMES, Halves, Method, Pinned, Refresh
 
 __all__ = ["MarginalError", "SchrodingerBridge"]
 
+_FROM_THE_REFERENCE = [NAMES[name] for name in ("dsbm-ipf", "dsb", "dsb-drift")]
+"""Methods whose first paths are the reference's."""
+
 
 class MarginalError(NamedTuple):
     """How far the ends of simulated paths are from the law that they should have.
@@ -249,12 +252,16 @@ class SchrodingerBridge(HalfIterated):
     def warnings(self, x: Tensor) -> list[str]:
         """What the simulated ends say about the last half-iterations."""
         found = []
+        advice = "Train longer half-iterations with larger batches, or take more steps per path."
+        if self.method in _FROM_THE_REFERENCE:
+            advice += " The first paths are the reference's: its sigma must take them to the target"
+            advice += ", or start as dsbm-imf does."
         for e in self.marginal_errors[-2:]:
             if e.value > 3 * e.floor:
                 found.append(
                     f"Simulated paths miss the {e.end}: their ends are {e.value:.3g} from it in "
                     f"half-iteration {e.half}, and two samples of it {e.floor:.3g} from each other."
-                    " Train longer half-iterations, or take more steps per path."
+                    f" {advice}"
                 )
         if not bool(self.trained.any()):
             found.append(
