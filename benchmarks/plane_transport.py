@@ -42,13 +42,14 @@ POINTS, BATCH, STEPS, RATE, ODE_STEPS = 10_000, 256, 5_000, 1e-2, 100
 LONGER, WIDER, HALVES = 2, 4, 16
 """Bridges take so many times the steps of flows and points per step, in so many halves."""
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
-SIGMA = {"N-8gaussians": 1.0, "moons-8gaussians": 3.0, "N-moons": 0.5, "N-scurve": 0.5}
-"""Of the noise on noisy paths, some tenths of the deviation of the target."""
-REACH = {
+SIGMA = {
+    "[SF]2M": {"N-8gaussians": 1.0, "moons-8gaussians": 1.0, "N-moons": 0.5, "N-scurve": 0.5},
+    "dsbm-imf": {"N-8gaussians": 1.0, "moons-8gaussians": 5.0, "N-moons": 0.5, "N-scurve": 0.5},
     "dsbm-ipf": {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0},
     "dsb": {"N-8gaussians": 2.0, "moons-8gaussians": 8.0, "N-moons": 1.0, "N-scurve": 1.0},
 }
-"""Of the noise of methods whose first paths are the reference's, which should get to the target."""
+"""Of the noise on random paths. Where the first ones are the reference's, in the last two, it should
+take them from the source to the target."""
 
 Move = Callable[[Tensor], Tensor]
 """Carries points of the source `(n, 2)` to the target."""
@@ -169,7 +170,7 @@ def bridged(
     model = pf.SchrodingerBridge(
         Perceptron(),
         Perceptron(),
-        reference=Bridge(REACH.get(method, SIGMA)[pair]),
+        reference=Bridge(SIGMA[method][pair]),
         method=method,
         halves=pf.schrodinger.Halves(count=HALVES, length=length),
     )
@@ -179,7 +180,7 @@ def bridged(
 
 def simulation_free(pair: str, *args: Any) -> Any:
     """[SF]2M: a Schrödinger bridge by entropic plans of batches."""
-    return matched(pair, *args, path=Bridge(SIGMA[pair]), coupling="sinkhorn")
+    return matched(pair, *args, path=Bridge(SIGMA["[SF]2M"][pair]), coupling="sinkhorn")
 
 
 OURS: dict[str, Callable[..., Any]] = {
