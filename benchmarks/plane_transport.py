@@ -48,8 +48,8 @@ SIGMA = {
     "dsbm-ipf": {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0},
     "dsb": {"N-8gaussians": 2.0, "moons-8gaussians": 8.0, "N-moons": 1.0, "N-scurve": 1.0},
 }
-"""Of the noise on random paths. Where the first ones are the reference's, in the last two, it should
-take them from the source to the target."""
+"""Of the noise on random paths. In the last two rows the first ones are the reference's, which should
+get to the target."""
 
 Move = Callable[[Tensor], Tensor]
 """Carries points of the source `(n, 2)` to the target."""
