@@ -48,7 +48,7 @@ SIGMA = {
     "dsbm-ipf": {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0},
     "dsb": {"N-8gaussians": 2.0, "moons-8gaussians": 8.0, "N-moons": 1.0, "N-scurve": 1.0},
 }
-"""Of the noise on random paths. In the last two rows the first ones are the reference's, which should
+"""Of the noise on random paths. The last two methods begin with those of the reference, which should
 get to the target."""
 
 Move = Callable[[Tensor], Tensor]
@@ -283,43 +283,36 @@ def run(pair: str, seed: int, methods: Sequence[str], smoke: bool) -> list[dict[
 
 
 def text(results: list[dict[str, Any]]) -> str:
-    """A table for each of the two numbers, the published rows below ours."""
-    present = {result["method"] for result in results}
-    methods = [method for method in METHODS if method in present]
+    """A table for each number, the published rows below ours."""
+    floors = {(r["pair"], r["seed"]): r["W2"] for r in results if r["method"] == FLOOR}
+
+    def above(r: dict[str, Any], number: str) -> float | None:
+        floor = floors.get((r["pair"], r["seed"]))
+        known = number in r and floor is not None and r["method"] != FLOOR
+        return r[number] - floor if known else None
+
+    numbers: dict[str, Callable[[dict[str, Any]], float | None]] = {
+        "W2": lambda r: r["W2"],
+        "W2, random paths": lambda r: r.get("random"),
+        "W2 less the floor of the same seed": lambda r: above(r, "W2"),
+        "W2 less the floor of the same seed, random paths": lambda r: above(r, "random"),
+        "normalized path energy": lambda r: (
+            abs(r["energy"] - r["truth"]) / r["truth"] if "energy" in r else None
+        ),
+    }
     parts = []
-    for title, published in PUBLISHED.items():
+    for title, number in numbers.items():
         rows = []
-        for method in methods:
-            label = f"ours {method}" if method in OURS else method
-            if title == "W2":
-                rows.append([label, *_cells(results, method, _distance)])
-                if method in RANDOM:
-                    rows.append([f"{label}, random paths", *_cells(results, method, _of_paths)])
-            elif method != FLOOR:
-                rows.append([label, *_cells(results, method, _excess)])
-        rows += [[f"published {name}", *cells] for name, cells in published.items()]
+        for method in METHODS:
+            cells = []
+            for pair in PAIRS:
+                of_cell = [r for r in results if (r["method"], r["pair"]) == (method, pair)]
+                cells.append(_mean([n for r in of_cell if (n := number(r)) is not None]))
+            if set(cells) != {"–"}:
+                rows.append([f"ours {method}" if method in OURS else method, *cells])
+        rows += [[f"published {name}", *cells] for name, cells in PUBLISHED.get(title, {}).items()]
         parts.append(f"**{title}**\n\n{record.table(['', *PAIRS], rows)}")
     return "\n\n".join(parts)
-
-
-def _cells(
-    results: list[dict[str, Any]], method: str, number: Callable[[dict[str, Any]], float]
-) -> list[str]:
-    """Mean and deviation over the seeds, for each pair."""
-    of_method = [result for result in results if result["method"] == method]
-    return [_mean([number(r) for r in of_method if r["pair"] == pair]) for pair in PAIRS]
-
-
-def _distance(result: dict[str, Any]) -> float:
-    return float(result["W2"])
-
-
-def _of_paths(result: dict[str, Any]) -> float:
-    return float(result["random"])
-
-
-def _excess(result: dict[str, Any]) -> float:
-    return float(abs(result["energy"] - result["truth"]) / result["truth"])
 
 
 def _mean(values: list[float]) -> str:
