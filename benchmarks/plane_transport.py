@@ -48,8 +48,8 @@ SIGMA = {
     "dsbm-ipf": {"N-8gaussians": 2.0, "moons-8gaussians": 5.0, "N-moons": 1.0, "N-scurve": 1.0},
     "dsb": {"N-8gaussians": 2.0, "moons-8gaussians": 8.0, "N-moons": 1.0, "N-scurve": 1.0},
 }
-"""Of the noise on random paths. The last two methods begin with those of the reference, which should
-get to the target."""
+"""Of the noise on random paths. The last two methods begin with those of the reference, which
+should get to the target."""
 
 Move = Callable[[Tensor], Tensor]
 """Carries points of the source `(n, 2)` to the target."""
