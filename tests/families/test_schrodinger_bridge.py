@@ -253,15 +253,18 @@ def test_marginal_errors_of_few_rows_have_a_floor() -> None:
         assert 0.2 * value < found.floor < 5 * value
 
 
-@pytest.mark.parametrize(("method", "told"), [("dsbm-imf", False), ("dsbm-ipf", True)])
-def test_paths_that_miss_their_law_are_warned_of(method: str, told: bool) -> None:
-    a, b = _laws(200, shift=20.0)
+@pytest.mark.parametrize(
+    ("method", "told"), [("dsbm-imf", False), ("dsbm-ipf", True), ("dsb", True)]
+)
+@pytest.mark.parametrize("shift", [0.0, 20.0])
+def test_paths_that_miss_their_law_are_warned_of(method: str, told: bool, shift: float) -> None:
+    a, b = _laws(200, shift)
     model = _model(halves=Halves(4, 2), steps=3, method=method, reference=Bridge(sigma=0.1))
     pf.fit(model, b, source=a, steps=8, batch_size=8, **SETTINGS)
     found = model.warnings(b)
-    assert any("miss the source" in text for text in found)
-    assert any("miss the target" in text for text in found)
-    assert any("sigma must take them" in text for text in found) == told
+    for end in ("source", "target"):
+        assert any(f"miss the {end}" in text for text in found) == (shift > 0)
+    assert any("raise its sigma" in text for text in found) == (told and shift > 0)
 
 
 def test_another_training_draws_its_own_couplings() -> None:

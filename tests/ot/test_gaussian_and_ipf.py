@@ -100,6 +100,18 @@ def test_fitting_a_normal_law_ends_at_the_bridge() -> None:
     torch.testing.assert_close(fits.mean, mean, atol=1e-8, rtol=0)
 
 
+def test_a_reference_with_less_noise_takes_longer() -> None:
+    """After each fit but the first, which only moves the end that noise has spread."""
+    eye = torch.eye(3, dtype=torch.float64)
+    lacking = []
+    for sigma in (0.3, 1.0, 3.0):
+        reference = torch.cat([torch.cat([A, A], 1), torch.cat([A, A + sigma**2 * eye], 1)])
+        fits = ot.ipf_gaussian(torch.cat([ZERO, ZERO]), reference, ((ZERO, A), (SHIFT, B)), 12)
+        lacking.append(fits.marginals[1:])
+    for k, (few, some, much) in enumerate(zip(*lacking, strict=True)):
+        assert few > some > much, k
+
+
 def test_fitting_a_table_ends_at_the_entropic_plan() -> None:
     x = torch.linspace(-1, 1, 15, dtype=torch.float64)
     a, b = torch.softmax(3 * x, 0), torch.softmax(-(x**2), 0)

@@ -22,9 +22,6 @@ from pushforward.schrodinger import DSBM, NAMES, Halves, Method, Pinned, Refresh
 
 __all__ = ["MarginalError", "SchrodingerBridge"]
 
-_FROM_THE_REFERENCE = [NAMES[name] for name in ("dsbm-ipf", "dsb", "dsb-drift")]
-"""Methods whose first paths are the reference's."""
-
 
 class MarginalError(NamedTuple):
     """How far the ends of simulated paths are from the law that they should have.
@@ -253,9 +250,11 @@ class SchrodingerBridge(HalfIterated):
         """What the simulated ends say about the last half-iterations."""
         found = []
         advice = "Train longer half-iterations with larger batches, or take more steps per path."
-        if self.method in _FROM_THE_REFERENCE:
-            advice += " The first paths are the reference's: its sigma must take them to the target"
-            advice += ", or start as dsbm-imf does."
+        if self.method.starts_from_reference:
+            advice += (
+                f" {self.method} begins with paths of the reference: the less of the target these "
+                "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
+            )
         for e in self.marginal_errors[-2:]:
             if e.value > 3 * e.floor:
                 found.append(

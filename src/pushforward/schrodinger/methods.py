@@ -50,6 +50,11 @@ class Method(ABC):
     measures_spread: bool
     """Whether the least value of the loss at a time is the spread of the end ahead."""
 
+    @property
+    @abstractmethod
+    def starts_from_reference(self) -> bool:
+        """Whether the first simulated paths are those of the reference."""
+
     def spread(
         self,
         heading: Heading,
@@ -109,13 +114,18 @@ class DSBM(Method):
         if self.start not in ("independent", "reference"):
             raise InputError(f"the first coupling is independent or reference, not {self.start!r}")
 
+    @property
+    def starts_from_reference(self) -> bool:
+        """Unless the first coupling is independent."""
+        return self.start == "reference"
+
     def states(self, steps: int) -> int:
         """The two ends."""
         return 2
 
     def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
         """Simulated or independent ends, and the states that they are coupled with."""
-        if iteration.heading is None and self.start == "independent":
+        if iteration.heading is None and not self.starts_from_reference:
             return iteration.other, iteration.start
         ends = simulate(
             iteration.process,
@@ -197,6 +207,11 @@ class DSB(Method):
     def __post_init__(self) -> None:
         if self.matching not in _FITS:
             raise InputError(f"a step is matched by its mean or its drift, not {self.matching!r}")
+
+    @property
+    def starts_from_reference(self) -> bool:
+        """Always: there is nothing else to reverse."""
+        return True
 
     def states(self, steps: int) -> int:
         """An end, and a state and a mean for every step."""
