@@ -191,8 +191,9 @@ def _curves(history: list[dict[str, Any]], comparable: bool) -> str:
     )
     if not comparable:
         note = (
-            "A lower loss is no better model here: it is that of two players, or a difference of "
-            "energies whose gradient alone means something. Judge by samples."
+            "A lower loss is no better model here: it is that of two players, of two directions "
+            "that learn in turns, or a difference of energies whose gradient alone means "
+            "something. Judge by samples."
         )
     return section("Training", line_chart(series, "step", "loss"), note)
 
