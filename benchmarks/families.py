@@ -26,7 +26,7 @@ import torch
 import pushforward as pf
 import record
 import timing
-from pushforward.families import NAMES
+from pushforward.models import NAMES
 from pushforward.report import compare
 
 PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
@@ -180,7 +180,7 @@ def main() -> None:
     print(text(results))
     if options.write:
         facts = {"environment": record.environment("scikit-learn"), "samples": SAMPLES}
-        record.save("families", facts | {"results": results}, text(results))
+        record.save("models", facts | {"results": results}, text(results))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
-from pushforward.families import trajectories
+from pushforward.models import trajectories
 from pushforward.processes import Bridge
 from pushforward.schrodinger import Halves, Refresh
 

@@ -23,6 +23,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # all there is to know; what belongs together is a package.
 FLOORS = (
     ("F0", ("errors", "_shapes")),
+    ("F0", ("checks", "state")),
     ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
@@ -34,7 +35,7 @@ FLOORS = (
     ("F4", ("parametrizations", "guidance", "worlds")),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
-    ("F6", ("families", "theory")),
+    ("F6", ("models", "theory")),
     ("F7", ("compression",)),
     ("F7", ("data",)),
     ("F7", ("training",)),
@@ -49,7 +50,7 @@ GROUND = frozenset(unit for name, units in FLOORS for unit in units if name == "
 ABOVE_GROUND = frozenset(unit for _, units in FLOORS for unit in units) - GROUND | {APART}
 
 # Stricter than the floors, and through any number of steps: who never reaches whom.
-_APPLICATIONS = {"nn", "parametrizations", "guidance", "samplers", "families"}
+_APPLICATIONS = {"nn", "parametrizations", "guidance", "samplers", "models"}
 NEVER = {
     **{
         unit: ABOVE_GROUND - {unit}
@@ -226,7 +227,7 @@ def upward(house: House) -> list[str]:
                 continue
             if APART in (here, there):
                 # The table of NEVER holds the networks to the ground floor.
-                fits = here == APART or level.get(here, -1) >= level["families"]
+                fits = here == APART or level.get(here, -1) >= level["models"]
             else:
                 fits = level.get(there, len(level)) < level.get(here, -1)
             if not fits:
@@ -367,7 +368,7 @@ def test_networks_are_for_the_top_floors(tmp_path: Path) -> None:
         {
             "nn/__init__.py": "from pushforward.errors import InputError",
             "errors.py": "",
-            "families.py": "from pushforward import nn",
+            "models.py": "from pushforward import nn",
             "samplers.py": "from pushforward import nn",
         },
     )

@@ -33,7 +33,7 @@ except SystemExit as left:
 
 def test_the_package_does_not_load_torch() -> None:
     loaded = _modules_after("import pushforward; dir(pushforward); pushforward.__version__")
-    assert not {"torch", "numpy", "pushforward.families"} & loaded
+    assert not {"torch", "numpy", "pushforward.models"} & loaded
 
 
 @pytest.mark.parametrize("command", ["", "train", "sample", "evaluate", "logprob", "info"])

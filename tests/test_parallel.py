@@ -21,7 +21,7 @@ import torch
 import pushforward as pf
 from pushforward import cli, parallel
 from pushforward.errors import InputError
-from pushforward.families.frozen import flattened
+from pushforward.models.parameter_vector import flattened
 from pushforward.training.trackers import read_history
 
 ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "unipc3")

@@ -8,7 +8,7 @@ import torch
 from pushforward import parametrizations, schedules
 from pushforward._shapes import like
 from pushforward.errors import InputError
-from pushforward.families import Denoiser
+from pushforward.models import Denoiser
 
 SCHEDULES = [
     schedules.VP(),

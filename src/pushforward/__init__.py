@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Diffusion": "families",
-    "EnergyModel": "families",
-    "FlowMatching": "families",
-    "GAN": "families",
+    "Diffusion": "models",
+    "EnergyModel": "models",
+    "FlowMatching": "models",
+    "GAN": "models",
     "LogProb": "estimates",
-    "NormalizingFlow": "families",
-    "PosteriorVariance": "families",
-    "SchrodingerBridge": "families",
-    "ScoreModel": "families",
+    "NormalizingFlow": "models",
+    "PosteriorVariance": "models",
+    "SchrodingerBridge": "models",
+    "ScoreModel": "models",
     "Transport": "protocols",
-    "VAE": "families",
+    "VAE": "models",
     "build": "config",
     "compare": "report",
     "configurable": "config",
     "describe": "config",
     "evaluate": "metrics",
     "fit": "training",
-    "load": "families",
+    "load": "models",
     "matching_loss": "protocols",
     "rectify": "training",
 }
@@ -58,7 +58,6 @@ __all__ = [
     "energy_training",
     "errors",
     "evaluate",
-    "families",
     "fit",
     "grids",
     "guidance",
@@ -67,6 +66,7 @@ __all__ = [
     "matching_loss",
     "mcmc",
     "metrics",
+    "models",
     "nn",
     "ot",
     "parallel",
@@ -79,6 +79,7 @@ __all__ = [
     "schrodinger",
     "score_matching",
     "spaces",
+    "state",
     "theory",
     "times",
     "training",
@@ -97,12 +98,12 @@ if TYPE_CHECKING:
         dynamics,
         energy_training,
         errors,
-        families,
         grids,
         guidance,
         latent,
         mcmc,
         metrics,
+        models,
         nn,
         ot,
         parallel,
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
         schrodinger,
         score_matching,
         spaces,
+        state,
         theory,
         times,
         training,
@@ -123,7 +125,8 @@ if TYPE_CHECKING:
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
-    from pushforward.families import (
+    from pushforward.metrics import evaluate
+    from pushforward.models import (
         GAN,
         VAE,
         Diffusion,
@@ -135,7 +138,6 @@ if TYPE_CHECKING:
         ScoreModel,
         load,
     )
-    from pushforward.metrics import evaluate
     from pushforward.protocols import Transport, matching_loss
     from pushforward.report import compare
     from pushforward.training import fit, rectify

@@ -17,7 +17,7 @@ def runs(flowers: Path, tmp_path_factory) -> list[Path]:
     """A good model and one that is far too wide, of the same table."""
     folder = tmp_path_factory.mktemp("families")
     for name, bandwidth in (("good", 0.3), ("wide", 5.0)):
-        model = pf.families.KernelDensity(bandwidth)
+        model = pf.models.KernelDensity(bandwidth)
         data = pf.data.load(str(flowers), label="species")
         pf.fit(model, data, out=folder / name, progress=False)
     return [folder / "good", folder / "wide"]
@@ -59,7 +59,7 @@ def test_a_comparison_as_json_has_what_was_measured(call, runs, flowers, tmp_pat
 def test_runs_of_different_data_are_not_compared(call, runs, trained, tmp_path: Path) -> None:
     other = tmp_path / "other"
     data = pf.data.load("two_moons").take(torch.arange(200))
-    pf.fit(pf.families.ProbabilisticPCA(), data, out=other, progress=False)
+    pf.fit(pf.models.ProbabilisticPCA(), data, out=other, progress=False)
     result = call("compare", runs[0], other, "--out", tmp_path / "x.html")
     assert result.code == 2
     assert call("compare", runs[0], runs[0], "--out", tmp_path / "x.html").code == 2

@@ -155,4 +155,4 @@ def test_what_cannot_be_coded_says_why(run: Path) -> None:
     with pytest.raises(InputError, match=r"not \(1, 4, 4\)"):
         compression.compress(model, torch.zeros(2, 1, 4, 4))
     with pytest.raises(CapabilityError, match="decoder of levels"):
-        compression.compress(pf.families.KernelDensity(event_shape=(2,)), torch.zeros(2, 2))
+        compression.compress(pf.models.KernelDensity(event_shape=(2,)), torch.zeros(2, 2))

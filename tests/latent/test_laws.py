@@ -10,7 +10,6 @@ from torch import Tensor, distributions
 
 from pushforward._random import resolve
 from pushforward.errors import InputError
-from pushforward.families import flow_architectures
 from pushforward.latent import (
     DiagonalEncoder,
     FlowEncoder,
@@ -26,6 +25,7 @@ from pushforward.latent import (
     annealed_log_weights,
     log_mean,
 )
+from pushforward.models import flow_architectures
 from pushforward.nn import Perceptron
 
 NONE = {"num_classes": None, "context": None}

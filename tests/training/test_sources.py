@@ -13,7 +13,7 @@ import pushforward as pf
 from pushforward.cli import main
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities
-from pushforward.families.family import Family
+from pushforward.models.family import Family
 
 TARGET = torch.arange(20.0)[:, None] + 100
 SOURCE = torch.arange(12.0)[:, None]

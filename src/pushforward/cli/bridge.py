@@ -174,8 +174,8 @@ def translate(
     """
     from pushforward.cli.rundata import column_names, load_like
     from pushforward.errors import InputError
-    from pushforward.families import load
-    from pushforward.families.two_ended import TwoEnded
+    from pushforward.models import load
+    from pushforward.models.two_ended import TwoEnded
     from pushforward.parallel import launch
     from pushforward.training.progress import Progress
 

@@ -35,7 +35,7 @@ def compare(
     """
     from pushforward.cli.rundata import split_again
     from pushforward.errors import InputError
-    from pushforward.families import load
+    from pushforward.models import load
     from pushforward.report import compare as judge
     from pushforward.report import write_comparison
     from pushforward.training.progress import Progress

@@ -31,7 +31,7 @@ def compress(
     read it again.
     """
     from pushforward.compression import compress as pack
-    from pushforward.families import load
+    from pushforward.models import load
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
@@ -61,7 +61,7 @@ def decompress(
     from pushforward.compression import decompress as unpack
     from pushforward.compression import read
     from pushforward.errors import InputError
-    from pushforward.families import load
+    from pushforward.models import load
     from pushforward.training.progress import Progress
 
     if out.suffix not in ("", ".npz", ".npy"):

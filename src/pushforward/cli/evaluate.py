@@ -33,9 +33,9 @@ def evaluate(
     from pushforward.cli.rundata import split_again
     from pushforward.cli.sample import write_samples
     from pushforward.errors import InputError
-    from pushforward.families import load
     from pushforward.metrics import evaluate as compare
     from pushforward.metrics.evaluating import FEWEST
+    from pushforward.models import load
     from pushforward.report import write
     from pushforward.report.judging import held_out_likelihood, labels_like
     from pushforward.training.progress import Progress

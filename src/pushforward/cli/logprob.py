@@ -53,8 +53,8 @@ def logprob(
     """
     from pushforward.cli.rundata import load_like
     from pushforward.errors import CapabilityError, InputError
-    from pushforward.families import load
-    from pushforward.families.noising import Noising
+    from pushforward.models import load
+    from pushforward.models.noising import Noising
     from pushforward.report.judging import log_density
     from pushforward.training.progress import Progress
 

@@ -20,7 +20,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "swiss_roll",
         "pinwheel",
     ),
-    "families": (
+    "models": (
         "diffusion",
         "matching",
         "score",

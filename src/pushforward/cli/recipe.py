@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pushforward import config, schedules
 from pushforward.data import Data, load
 from pushforward.errors import InputError
-from pushforward.families import NAMES as FAMILIES
-from pushforward.families import Diffusion, requests
-from pushforward.families.family import Family
+from pushforward.models import NAMES as FAMILIES
+from pushforward.models import Diffusion, requests
+from pushforward.models.family import Family
 from pushforward.nn import NAMES as NETWORKS
 from pushforward.nn import default_network
 from pushforward.processes import Gaussian
@@ -30,7 +30,7 @@ class Recipe(BaseModel):
 
     Args:
         data: a built-in name or a path.
-        family: what kind of model, a name of `pushforward list families`.
+        family: what kind of model, a name of `pushforward list models`.
         options: arguments of the family: of its `for_data`, or of `Diffusion` itself.
         source: what a transport starts from in the place of noise: a built-in name or a path.
         load: how to read it and the source, arguments of `pushforward.data.load` such as `label`.

@@ -61,8 +61,8 @@ def sample(
     from pushforward import parallel
     from pushforward.cli.rundata import column_names
     from pushforward.errors import InputError
-    from pushforward.families import load
-    from pushforward.families.noising import Noising
+    from pushforward.models import load
+    from pushforward.models.noising import Noising
     from pushforward.training.progress import Progress
 
     if out.suffix not in WRITERS:

@@ -18,7 +18,7 @@ def _offer_data(incomplete: str) -> list[str]:
 
 
 def _offer_families(incomplete: str) -> list[str]:
-    return [name for name in complete("families") if name.startswith(incomplete)]
+    return [name for name in complete("models") if name.startswith(incomplete)]
 
 
 def train(
@@ -34,7 +34,7 @@ def train(
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option(help="See `pushforward list families`.", autocompletion=_offer_families),
+        typer.Option(help="See `pushforward list models`.", autocompletion=_offer_families),
     ] = None,
     source: Annotated[
         str | None,

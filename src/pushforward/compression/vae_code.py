@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import CapabilityError
-from pushforward.families.vae import VAE
 from pushforward.latent import DiagonalEncoder, StandardNormal
+from pushforward.models.vae import VAE
 
 __all__ = ["VAECode"]
 

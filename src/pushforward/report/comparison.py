@@ -11,10 +11,10 @@ from torch import Tensor
 
 from pushforward.data import Data
 from pushforward.errors import InputError
-from pushforward.families import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
 from pushforward.metrics import evaluate
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluation import Evaluation, Row
+from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
 from pushforward.report.judging import held_out_likelihood, labels_like
 from pushforward.training import fit
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from pushforward._random import resolve
 from pushforward.data import Data
 from pushforward.estimates import LogProb
-from pushforward.families import requests
-from pushforward.families.noising import Noising
-from pushforward.families.two_ended import TwoEnded
 from pushforward.metrics import dequantized
 from pushforward.metrics.likelihood import level_width
+from pushforward.models import requests
+from pushforward.models.noising import Noising
+from pushforward.models.two_ended import TwoEnded
 
 __all__ = ["held_out_likelihood", "labels_like", "log_density"]
 

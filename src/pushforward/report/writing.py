@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pushforward._shapes import not_finite
 from pushforward.data import Data
-from pushforward.families.family import Family
 from pushforward.metrics.estimate import Estimate
+from pushforward.models.family import Family
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.judging import labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box

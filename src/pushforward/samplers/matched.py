@@ -69,7 +69,7 @@ class MomentMatched(Rule):
 
     Args:
         variance: `Var[x_0 | x_t]`, in closed form, by `tweedie_variance`, or learned
-            (`families.PosteriorVariance`).
+            (`models.PosteriorVariance`).
         churn: as in `Ancestral`, 1 for DDPM and 0 for DDIM.
 
     Raises `InputError` unless churn lies in [0, 1] and the variance is a function,

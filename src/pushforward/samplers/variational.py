@@ -229,7 +229,7 @@ def _positive(variance: Any, x: Tensor, t: float) -> Tensor:
         raise InputError(
             f"{wrong.numel()} of {variance.numel()} variances of the step from t = {t:g} are not "
             f"positive and finite but, say, {float(wrong[0]):g}; those of a learned one "
-            "(families.PosteriorVariance) are"
+            "(models.PosteriorVariance) are"
         )
     return variance
 

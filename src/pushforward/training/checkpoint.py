@@ -24,7 +24,7 @@ import yaml
 from torch import nn
 
 from pushforward.errors import InputError
-from pushforward.families.saving import versions
+from pushforward.models.saving import versions
 from pushforward.training.optimizing import read_state, write_state
 from pushforward.training.position import Position
 

@@ -16,7 +16,7 @@ from torch import nn
 from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
-from pushforward.families.family import Family
+from pushforward.models.family import Family
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pushforward.errors import InputError
-from pushforward.families.saving import versions
+from pushforward.models.saving import versions
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import read_history
 

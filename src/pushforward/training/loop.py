@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pushforward._random import derived_seed
 from pushforward.data import Data
-from pushforward.families.family import Family
+from pushforward.models.family import Family
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
-from pushforward.families.family import Family
 from pushforward.metrics import dequantized
+from pushforward.models.family import Family
 
 __all__ = ["Objective", "check_labels", "labels_for", "spread"]
 

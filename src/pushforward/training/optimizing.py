@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.families.family import Family
+from pushforward.models.family import Family
 from pushforward.training.settings import Settings
 
 __all__ = ["make_optimizer", "read_state", "write_state"]

@@ -21,9 +21,9 @@ from pushforward._shapes import flatten
 from pushforward.couplings import Paired
 from pushforward.data import Data, load
 from pushforward.errors import InputError
-from pushforward.families import requests
-from pushforward.families.matching import FlowMatching
 from pushforward.metrics.estimate import Estimate
+from pushforward.models import requests
+from pushforward.models.matching import FlowMatching
 from pushforward.processes import Linear
 from pushforward.times import Steps
 from pushforward.training.fitting import fit

@@ -1,0 +1,110 @@
+"""Checks at the door: what a caller may give, in one wording everywhere.
+
+Every function returns the value in its plain type, or raises `InputError` with the name of the
+argument, what it must be, and the value that was given.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, SupportsIndex
+
+from pushforward.errors import InputError
+
+__all__ = ["flag", "fraction", "number", "one_of", "positive", "whole"]
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A whole number of at least `least`; booleans, floats and text are none.
+
+    >>> whole("steps", 3)
+    3
+    >>> whole("steps", 0)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: steps is a whole number of at least 1, not 0
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+    found = operator.index(value)
+    if found < least:
+        raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+    return found
+
+
+def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number, at least `least` and at most `most`.
+
+    >>> number("churn", 1)
+    1.0
+    >>> number("churn", -1.0, least=0)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: churn is a finite number of at least 0, not -1.0
+    """
+    found = _float(value)
+    if found is None or not math.isfinite(found) or not least <= found <= most:
+        bounds = [f"at least {least:g}"] if least > -math.inf else []
+        bounds += [f"at most {most:g}"] if most < math.inf else []
+        rule = f" of {' and '.join(bounds)}" if bounds else ""
+        raise InputError(f"{name} is a finite number{rule}, not {value!r}")
+    return found
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above zero, such as a step size or a scale.
+
+    >>> positive("step", 0.0)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: step is a positive finite number, not 0.0
+    """
+    found = _float(value)
+    if found is None or not 0 < found < math.inf:
+        raise InputError(f"{name} is a positive finite number, not {value!r}")
+    return found
+
+
+def fraction(name: str, value: Any) -> float:
+    """A number in [0, 1).
+
+    >>> fraction("label_dropout", 1.0)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: label_dropout is a fraction in [0, 1), not 1.0
+    """
+    found = _float(value)
+    if found is None or not 0 <= found < 1:
+        raise InputError(f"{name} is a fraction in [0, 1), not {value!r}")
+    return found
+
+
+def flag(name: str, value: Any) -> bool:
+    """`True` or `False`."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is true or false, not {value!r}")
+    return value
+
+
+def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """One of some values.
+
+    >>> one_of("end", "middle", ("source", "target"))
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: end is 'source' or 'target', not 'middle'
+    """
+    if value not in choices:
+        raise InputError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
+    return value
+
+
+def _float(value: Any) -> float | None:
+    """A real number as a float; booleans, text and everything else are none."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,341 @@
+"""Models without a network, that a deep one has to beat: kernel density, mixture, linear Gaussian.
+
+All three are Gaussian mixtures: one of a component per data point, one fitted by EM, and one of a
+single component whose covariance has few directions and equal noise in all of them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from pushforward import config
+from pushforward._extras import require
+from pushforward._random import resolve
+from pushforward.config import configurable
+from pushforward.distributions import GaussianMixture
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import requests
+from pushforward.models.family import Family
+
+__all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
+
+_TERMS = 1 << 25
+"""How many densities of a component at a state are held at a time: 256 MB with what they need."""
+
+_SELECTED = 2000
+"""Rows among which a bandwidth or a number of components is chosen."""
+
+
+class _Fit(NamedTuple):
+    """A mixture's tensors: means `(K, d)`, covariances of any form, weights `(K,)`."""
+
+    means: Tensor
+    covariances: Tensor
+    weights: Tensor
+
+
+class _Baseline(Family):
+    """A mixture of Gaussians that is fitted at once: there is nothing for an optimizer to do.
+
+    `fit` calls `prepare` and makes one step that changes nothing.
+    """
+
+    dequantize = True
+    closed_form = True
+    means: Tensor
+    covariances: Tensor
+    weights: Tensor
+
+    def __init__(
+        self, shapes: list[list[int]] | None, event_shape: int | tuple[int, ...] | None
+    ) -> None:
+        super().__init__(event_shape)
+        self._allocate([[0], [0], [0]] if shapes is None else shapes)
+        self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """The baseline with its defaults; `options` are the constructor's. Labels are left aside.
+
+        Raises `InputError` for options that the constructor does not take.
+        """
+        return requests.made(cls, options, event_shape=data.event_shape)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples and exact densities, no labels."""
+        return Capabilities(True, "exact", False)
+
+    @abstractmethod
+    def _fit(self, z: Tensor) -> _Fit:
+        """The mixture of standardized data `(N, d)`, in double precision."""
+
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Fit the mixture to data `(N, *event)`.
+
+        Raises `InputError` for fewer than two points: one has no spread.
+        """
+        if len(x) < 2:
+            raise InputError(f"a density needs at least two data points, not {len(x)}")
+        z = self._inward(x).flatten(1).double().cpu()
+        fit = self._fit(z)
+        self._allocate([list(part.shape) for part in fit])
+        for name, part in zip(_Fit._fields, fit, strict=True):
+            getattr(self, name).copy_(part)
+        config.amend(self, shapes=[list(part.shape) for part in fit])
+
+    @property
+    def law(self) -> GaussianMixture:
+        """The mixture, of standardized and flattened states. Raises `InputError` before a fit."""
+        if not len(self.weights):
+            raise InputError(f"this {type(self).__name__} has not been fitted: pushforward.fit")
+        return GaussianMixture(self.means, self.covariances, self.weights)
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """The negative log-likelihood of data `(B, *event)` in nats, `(B,)`."""
+        return -self.log_prob(x, c).value
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
+        """Exact log-densities of states `(B, *event)` in nats, in data units.
+
+        Raises `InputError` for states that are not finite.
+        """
+        self._refuse(c)
+        z, law = requests.in_range(self._inward(x)).flatten(1), self.law
+        size = max(1, _TERMS // len(law.weights))
+        value = torch.cat([law.log_prob(part) for part in z.split(size)])
+        value = value + self._units().log_det_inverse()
+        return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`."""
+        self._refuse(c)
+        requests.batches(n, batch_size, rows)
+        z = self.law.sample(n, generator=resolve(seed, generator, self.weights.device))
+        if progress is not None:
+            progress(1, 1)
+        units = self._units()
+        return units(z.reshape(n, *units.event_shape)[rows])
+
+    def _refuse(self, c: Any) -> None:
+        if c is not None:
+            raise CapabilityError(f"a {type(self).__name__} takes no labels or context")
+
+    def _allocate(self, shapes: list[list[int]]) -> None:
+        for name, shape in zip(_Fit._fields, shapes, strict=True):
+            home = getattr(self, name, torch.empty(0))
+            self.register_buffer(name, home.new_zeros(shape))
+
+
+@configurable
+class KernelDensity(_Baseline):
+    r"""A Gaussian of equal width at every data point, `1/N sum_i N(x; x_i, h^2 I)` (Parzen 1962).
+
+    Args:
+        bandwidth: `h`, in units of the standardized data; by default the one that predicts left-out
+            points best (five-fold cross-validation).
+        event_shape: the shape of one data point, if known before the fit.
+        shapes: of what was fitted; written by the model itself.
+
+    >>> import pushforward as pf
+    >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    >>> model = pf.fit(KernelDensity(bandwidth=0.5), x, progress=False).model
+    >>> model.sample(3, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        bandwidth: float | None = None,
+        event_shape: int | tuple[int, ...] | None = None,
+        shapes: list[list[int]] | None = None,
+    ) -> None:
+        if bandwidth is not None and not bandwidth > 0:
+            raise InputError(f"the bandwidth is positive, not {bandwidth}")
+        self.bandwidth = bandwidth
+        super().__init__(shapes, event_shape)
+
+    def _fit(self, z: Tensor) -> _Fit:
+        h = self.bandwidth or _best_bandwidth(z)
+        spread = torch.tensor(h * h, dtype=z.dtype)
+        return _Fit(z, spread, torch.full_like(z[:, 0], 1 / len(z)))
+
+
+@configurable
+class GaussianMixtureModel(_Baseline):
+    """A mixture of Gaussians with full covariances, fitted by EM (Dempster, Laird & Rubin 1977).
+
+    Args:
+        components: how many; by default the power of two up to 64 with the best likelihood of data
+            left out.
+        regularization: added to the variances, of standardized data: no component may shrink to a
+            point.
+        seed: of the starts of EM.
+        event_shape: the shape of one data point, if known before the fit.
+        shapes: of what was fitted; written by the model itself.
+
+    >>> import pushforward as pf
+    >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    >>> model = pf.fit(GaussianMixtureModel(components=1), x, progress=False).model
+    >>> model.sample(3, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        components: int | None = None,
+        regularization: float = 1e-4,
+        seed: int = 0,
+        event_shape: int | tuple[int, ...] | None = None,
+        shapes: list[list[int]] | None = None,
+    ) -> None:
+        if components is not None and components < 1:
+            raise InputError(f"a mixture has at least one component, not {components}")
+        if not regularization > 0:
+            raise InputError(f"the regularization is positive, not {regularization}")
+        self.components, self.regularization, self.seed = components, regularization, seed
+        super().__init__(shapes, event_shape)
+
+    def _fit(self, z: Tensor) -> _Fit:
+        if self.components is not None and self.components > len(z):
+            raise InputError(f"{self.components} components need as many data points, not {len(z)}")
+        components = self.components or self._best_number(z)
+        fit = self._em(z, components)
+        kept = torch.from_numpy(fit.weights_) > 0
+        weights = torch.from_numpy(fit.weights_)[kept]
+        means, spread = torch.from_numpy(fit.means_), torch.from_numpy(fit.covariances_)
+        return _Fit(means[kept], spread[kept], weights / weights.sum())
+
+    def _em(self, z: Tensor, components: int) -> Any:
+        import warnings
+
+        mixture = require("sklearn.mixture", extra="data", purpose="fit a mixture")
+        em = mixture.GaussianMixture(
+            components, reg_covar=self.regularization, random_state=self.seed, max_iter=300
+        )
+        with warnings.catch_warnings():
+            # Duplicated rows give fewer clusters than components, and EM that stops early is still
+            # a mixture.
+            warnings.simplefilter("ignore")
+            return em.fit(z.numpy())
+
+    def _best_number(self, z: Tensor) -> int:
+        if len(z) < 20:
+            return 1
+        few = _subset(z)
+        held = max(len(few) // 5, 1)
+        numbers = [2**k for k in range(7) if 2**k * 4 <= len(few) - held]
+        scores = {k: self._em(few[held:], k).score(few[:held].numpy()) for k in numbers}
+        return max(scores, key=lambda k: scores[k])
+
+
+@configurable
+class ProbabilisticPCA(_Baseline):
+    r"""A linear Gaussian model, `x = m + W z + s e` (Tipping & Bishop 1999), in closed form.
+
+    Its covariance `W W^T + s^2 I` is that of the data along the first principal components, and the
+    mean of the remaining variances in all other directions.
+
+    Args:
+        components: the columns of `W`; by default the number with the best likelihood in five-fold
+            cross-validation.
+        event_shape: the shape of one data point, if known before the fit.
+        shapes: of what was fitted; written by the model itself.
+
+    >>> import pushforward as pf
+    >>> x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    >>> model = pf.fit(ProbabilisticPCA(components=1), x, progress=False).model
+    >>> model.sample(2, seed=0).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        components: int | None = None,
+        event_shape: int | tuple[int, ...] | None = None,
+        shapes: list[list[int]] | None = None,
+    ) -> None:
+        if components is not None and components < 0:
+            raise InputError(f"the number of components is not negative, but {components} is")
+        self.components = components
+        super().__init__(shapes, event_shape)
+
+    def _fit(self, z: Tensor) -> _Fit:
+        dim = z.shape[1]
+        if self.components is not None and self.components > dim:
+            raise InputError(f"data of dimension {dim} has no {self.components} components")
+        components = self._best_number(z) if self.components is None else self.components
+        centered = z - z.mean(0)
+        variances, axes = torch.linalg.eigh(centered.mT @ centered / len(z))
+        # Rounding must not make what varies in no direction negative.
+        floor = 1e-6 * variances.max().clamp(min=1.0)
+        variances = variances.clamp(min=floor)
+        if components < dim:
+            variances[: dim - components] = variances[: dim - components].mean()
+        covariance = (axes * variances) @ axes.mT
+        covariance = (covariance + covariance.mT) / 2
+        return _Fit(z.mean(0, keepdim=True), covariance.unsqueeze(0), torch.ones(1).to(z))
+
+    def _best_number(self, z: Tensor) -> int:
+        dim = z.shape[1]
+        if len(z) < 20 or dim == 1:
+            return min(1, dim)
+        pca = require("sklearn.decomposition", extra="data", purpose="choose the components").PCA
+        select = require("sklearn.model_selection", extra="data", purpose="choose the components")
+        few = _subset(z)
+        # A constant feature has no likelihood of its own.
+        few = few + 1e-3 * torch.randn(few.shape, generator=resolve(0), dtype=few.dtype)
+        most = min(dim - 1, 4 * len(few) // 5 - 1)
+        numbers = sorted({round(most ** (k / 11)) for k in range(12)})
+        scores = {
+            k: select.cross_val_score(pca(k, svd_solver="full"), few.numpy(), cv=5).mean()
+            for k in numbers
+        }
+        return max(scores, key=lambda k: scores[k])
+
+
+def _best_bandwidth(z: Tensor) -> float:
+    """The bandwidth of the best five-fold likelihood, on a fine logarithmic grid."""
+    few = _subset(z)
+    folds = min(5, len(few))
+    fold = torch.arange(len(few)) % folds
+    rate = 1 / (z.shape[1] + 4)
+    fitted = max(1, len(few) - len(few) // folds)
+    # Silverman's rule for a normal law is an upper end; clusters want much less.
+    widest = 1.5 * (4 / ((z.shape[1] + 2) * fitted)) ** rate
+    best, chosen = -torch.inf, widest
+    for k in range(24):
+        h = widest * 0.85**k
+        total = 0.0
+        for part in fold.unique():
+            known = few[fold != part]
+            law = GaussianMixture(known, h * h)
+            total += float(law.log_prob(few[fold == part]).sum())
+        if total > best:
+            best, chosen = total, h
+    # The best bandwidth falls with the number of points, and in the end there are all of them.
+    return chosen * (fitted / len(z)) ** rate
+
+
+def _subset(z: Tensor) -> Tensor:
+    """At most a few thousand rows, the same every time."""
+    order = torch.randperm(len(z), generator=resolve(0))
+    return z[order[:_SELECTED]]

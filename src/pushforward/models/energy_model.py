@@ -1,0 +1,382 @@
+"""Energy-based models: a density up to a constant, which is estimated."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import energy_training, mcmc
+from pushforward._random import branch, normal_like, resolve
+from pushforward._shapes import per_event_sum
+from pushforward.config import configurable
+from pushforward.distributions import Normal
+from pushforward.energy_training import NoiseContrastive, Training
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import requests
+from pushforward.models.energy_sampling import approach
+from pushforward.models.family import Family
+from pushforward.nn import Perceptron
+from pushforward.score_matching import Energy
+from pushforward.transforms import Standardize
+
+__all__ = ["EnergyModel", "LogZ"]
+
+_FEW = 8
+"""Dimensions in which Gaussian noise teaches a model."""
+
+_PILOTS = 64
+"""Chains that find the step sizes, so that those of a sample do not depend on its batches."""
+
+
+class LogZ(NamedTuple):
+    """Normalizing constants, one for each label, or one.
+
+    Args:
+        value: the logarithm of the integral of `exp(-E)` over standardized states.
+        stderr: its standard error.
+        ess: the effective sample size of the chains that found it.
+    """
+
+    value: Tensor
+    stderr: Tensor
+    ess: Tensor
+
+
+@configurable
+class EnergyModel(Family):
+    r"""The density `exp(-E(z)) / Z` of standardized data `z`, with `E(z) = net(z) + |z|^2 / 2 s^2`.
+
+    Args:
+        net: a smooth network of one number per state, `net(z)` or, with `num_classes`, `net(z, c)`:
+            `nn.Perceptron(event_shape, 1)`, for example.
+        training: `pcd`, `cd`, `nce`, `denoising`, `sliced`, `sliced-vr`, `implicit`, or one of the
+            objects in `energy_training` and `score_matching`.
+        base: the scale `s` of the Gaussian factor, which makes any network normalizable that grows
+            at most linearly; `None` for the network alone.
+        event_shape: the shape of one data point, if known before training.
+
+    With labels it is one energy for each, and without a label the mixture of their laws by the
+    labels' frequencies in the data. Raises `InputError` for a network that cannot be called so.
+
+    >>> import pushforward as pf
+    >>> model = EnergyModel(pf.nn.Perceptron(2, 1, width=16), event_shape=2)
+    >>> model.sample(3, sampler="hmc", steps=2, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    dequantize = True
+    log_z: Tensor
+    log_z_stderr: Tensor
+    log_z_ess: Tensor
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        net: nn.Module,
+        training: str | Any = "pcd",
+        base: float | None = 2.0,
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(event_shape)
+        self.network = Energy(net)
+        if getattr(net, "context_size", None) is not None:
+            raise InputError("an energy model takes labels, not contexts: give num_classes=")
+        if base is not None and not 0 < base < math.inf:
+            raise InputError(f"the scale of the base is positive and finite, not {base!r}")
+        self.num_classes: int | None = getattr(net, "num_classes", None)
+        _check_call(net, self.num_classes)
+        self.base = base
+        self.learning: Training = energy_training.chosen(training)
+        self.comparable = self.learning.comparable
+        laws = self.num_classes or 1
+        for name in ("log_z", "log_z_stderr", "log_z_ess"):
+            self.register_buffer(name, torch.full((laws,), math.nan))
+        self.register_buffer("frequencies", torch.full((laws,), 1 / laws))
+        self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A perceptron's energy, larger for longer vectors; `options` are the constructor's.
+
+        It learns by noise contrast in up to eight dimensions, where Gaussian noise is close enough
+        to the data, and by persistent contrastive divergence in more. Raises `InputError` for
+        options that the constructor does not take.
+        """
+        width = min(1024, max(128, 4 * math.prod(data.event_shape)))
+        classes = data.num_classes if labels else None
+        net = Perceptron(data.event_shape, 1, width=width, num_classes=classes, zero=True)
+        few = math.prod(data.event_shape) <= _FEW
+        chosen = {"training": NoiseContrastive(ratio=4) if few else "pcd", **options}
+        return requests.made(cls, chosen, net=net, event_shape=data.event_shape)
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples, and densities whose constant is estimated."""
+        return Capabilities(True, "estimated", self.num_classes is not None)
+
+    def energy(self, x: Tensor, c: Any = None) -> Tensor:
+        """The energy of states `(B, *event)` in data units, `(B,)`: `-log p` up to a constant.
+
+        Differentiable. Raises `InputError` if the model has labels and `c` is not given.
+        """
+        labels = self._labels(c, len(x))
+        if self.num_classes is not None and labels is None:
+            raise InputError("an energy with labels needs one for each state, or one for all")
+        z = self._inward(x)
+        with self._evaluating():
+            return self._energy(z, labels)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of data `(B, *event)` by the training in use, `(B,)`.
+
+        That of contrastive divergence is a difference of energies: its gradient means something,
+        its value does not. In training mode chains are kept, and a known `log Z` is forgotten.
+        Raises `CapabilityError` for labels that the network does not take.
+        """
+        labels = self._labels(c, len(x))
+        if self.num_classes is not None and labels is None:
+            raise InputError("an energy with labels learns from data with labels")
+        z = self._inward(x)
+        if self.training:
+            self.log_z.fill_(math.nan)
+        return self.learning(self._energy, z, labels, resolve(generator=generator, device=z.device))
+
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Take the labels' frequencies and what the training needs from data `(N, *event)`."""
+        labels = self._labels(c, len(x))
+        if labels is not None:
+            counts = torch.bincount(labels, minlength=len(self.frequencies))
+            self.frequencies.copy_(counts / len(labels))
+        self.learning.prepare(self._inward(x), labels)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The network, and a learned `log Z`, which may have far to go and is faster."""
+        network: dict[str, Any] = {
+            "params": list(self.network.parameters()),
+            "rate": self.learning.rate,
+        }
+        own = list(self.learning.parameters())
+        return [network, {"params": own, "rate": 10.0}] if own else [network]
+
+    @torch.no_grad()
+    def warnings(self, x: Tensor) -> list[str]:
+        """Chains that diverge, samples unlike the data in energy, and a `log Z` that is uncertain.
+
+        Draws 256 samples.
+        """
+        found = self.learning.warnings()
+        with warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always")
+            drawn = self.sample(256, steps=200, seed=0)
+            drawn = drawn[drawn.flatten(1).isfinite().all(1)]
+            rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
+            here, there = (-self.log_prob(part).value for part in (rows, drawn))
+        texts = {str(warning.message) for warning in raised}
+        found += [f"{text[0].upper()}{text[1:]}." for text in sorted(texts)]
+        spread = max(float(here.std()) if len(here) > 1 else 0.0, 0.1)
+        gap = float(there.mean() - here.mean())
+        if not abs(gap) < spread:
+            way = "higher" if gap > 0 else "lower"
+            found.append(
+                f"The energy of samples is {abs(gap):.3g} nats {way} than that of the data, which "
+                f"varies by {spread:.3g}: the model's law is not that of the data; training has "
+                "not converged, or has diverged."
+            )
+        if float(self.log_z_stderr.nan_to_num().max()) > 0.1:
+            found.append(
+                f"log Z has a standard error of {float(self.log_z_stderr.max()):.2g} nats: call "
+                "estimate_log_z with more chains or temperatures."
+            )
+        return found
+
+    # -- density --------------------------------------------------------------------------------
+
+    def estimate_log_z(
+        self,
+        chains: int = 512,
+        temperatures: int = 200,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> LogZ:
+        """Estimate `log Z` by annealed importance sampling, and keep it with the model.
+
+        The path leads from the Gaussian base to the model. Warns if the weights degenerate or
+        chains diverge: see `mcmc.annealed_importance_sampling`.
+        """
+        generator = resolve(seed, generator, self.device)
+        base = self._base_law()
+        with self._evaluating():
+            for k in self._laws:
+                label = torch.tensor([k], device=self.device)
+
+                def log_p(z: Tensor, label: Tensor = label) -> Tensor:
+                    return -self._energy(z, label.expand(len(z)))
+
+                found = mcmc.annealed_importance_sampling(
+                    log_p, base, chains, betas=temperatures, generator=generator
+                )
+                self.log_z[k], self.log_z_stderr[k] = found.log_z, found.stderr
+                self.log_z_ess[k] = found.ess
+        return LogZ(self.log_z.clone(), self.log_z_stderr.clone(), self.log_z_ess.clone())
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, c: Any = None, *, seed: int | None = 0) -> LogProb:
+        """Log-densities of states `(B, *event)` in nats, in data units.
+
+        If `log Z` is not known yet, it is estimated first, with this seed, and kept. Its error is
+        the same for all states. Raises `CapabilityError` for labels that the network does not take,
+        `InputError` for states that are not finite.
+        """
+        labels, z = self._labels(c, len(x)), requests.in_range(self._inward(x))
+        if bool(self.log_z.isnan().any()):
+            self.estimate_log_z(seed=seed)
+        with self._evaluating():
+            value = self._densities(z, labels) + self._units().log_det_inverse()
+        stderr = self.log_z_stderr.max() if labels is None else self.log_z_stderr[labels]
+        laws = len(self.log_z) if labels is None else 1
+        return LogProb(value, stderr.expand(len(x)).clone(), "estimated", nfe=laws)
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        sampler: str | mcmc.Kernel = "annealed",
+        steps: int = 500,
+        step: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`, by chains that start from the base.
+
+        Args:
+            n: how many.
+            c: labels, one for all or one per state; drawn like those of the data by default.
+            sampler: `annealed`, Langevin steps with acceptance along the geometric path from the
+                base, which brings modes that lie far apart close to their weights, the closer the
+                more steps; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
+            steps: how many, each at a temperature of its own if annealed.
+            step: the step size, of standardized data; by default a few chains find it first.
+            seed: or a `generator` on the model's device.
+            batch_size: chains at a time; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does; the noise
+                of a part depends on its first row.
+            progress: called with the number of finished and of all steps.
+
+        Warns of chains that diverge. Raises `InputError` for arguments that do not fit.
+        """
+        units, generator = self._units(), resolve(seed, generator, self.device)
+        way = approach(sampler)
+        requests.solver_steps(steps, False)
+        parts = requests.batches(n, batch_size, rows)
+        labels = self._labels(c, n)
+        if self.num_classes is not None and labels is None:
+            labels = torch.multinomial(self.frequencies, n, True, generator=generator)
+        like = units.shift.new_empty(n + _PILOTS, *units.event_shape)
+        start, pilots = (self._scale * normal_like(like, generator)).split([n, _PILOTS])
+        base = self._base_law().log_prob
+        done, total = 0, len(parts) * steps
+
+        def report() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        out = [start[:0]]
+        with self._evaluating():
+            if step is None:
+                few = None if labels is None else labels[torch.arange(_PILOTS) % n]
+                sizes = way.tune(self._log_p(few), base, pilots, steps, generator)
+            else:
+                mcmc.check_step(step)
+                sizes = way.fixed(step, steps, start)
+            generator = branch(generator, rows.indices(n)[0])
+            for part in parts:
+                log_p = self._log_p(None if labels is None else labels[part])
+                out.append(way.draw(log_p, base, start[part], steps, sizes, generator, report))
+        return units(requests.finite(torch.cat(out)))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _scale(self) -> float:
+        """The scale of the law from which chains start."""
+        return 1.0 if self.base is None else self.base
+
+    def _base_law(self) -> Normal:
+        units = self._units()
+        return Normal(units.event_shape, self._scale, dtype=units.shift.dtype, device=self.device)
+
+    def _energy(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """The energy of standardized states, `(B,)`."""
+        told = () if self.num_classes is None else (labels,)
+        found = self.network.energy(z, *told)
+        if self.base is None:
+            return found
+        return found + per_event_sum(z.square()) / (2 * self.base**2)
+
+    def _log_p(self, labels: Tensor | None) -> mcmc.LogDensity:
+        return lambda z: -self._energy(z, labels)
+
+    def _densities(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Log-densities of standardized states with the known `log Z`, `(B,)`."""
+        if self.num_classes is None:
+            return -self._energy(z, None) - self.log_z
+        if labels is not None:
+            return -self._energy(z, labels) - self.log_z[labels]
+        each = [-self._energy(z, torch.full_like(z.flatten(1)[:, 0], k).long()) for k in self._laws]
+        joint = torch.stack(each, -1) - self.log_z + self.frequencies.log()
+        return joint.logsumexp(-1)
+
+    @property
+    def _laws(self) -> range:
+        return range(self.num_classes or 1)
+
+    def _labels(self, c: Any, n: int) -> Tensor | None:
+        if c is None:
+            return None
+        if self.num_classes is None:
+            raise CapabilityError("this energy model takes no labels: give its network num_classes")
+        labels = requests.labels(c, n, self.num_classes, self.device)
+        # As for the other labels, training on a GPU does not wait for a look at them.
+        seen = labels.device.type == "cpu" or not torch.is_grad_enabled()
+        if seen and n and int(labels.min()) < 0:
+            raise InputError("an energy model has no label -1: leave c out for the law of all")
+        return labels
+
+    def _set_event_shape(self, shape: tuple[int, ...]) -> Standardize:
+        units = super()._set_event_shape(shape)
+        self.learning.allocate(shape, self.num_classes, self._scale)
+        self.learning.to(units.shift)
+        return units
+
+
+def _check_call(net: nn.Module, classes: int | None) -> None:
+    """Raise `InputError` for a network that cannot be called as this family calls it."""
+    told = ("z",) if classes is None else ("z", "c")
+    try:
+        inspect.signature(net.forward).bind(*told)
+    except TypeError:
+        raise InputError(
+            f"the network of an energy is called as net({', '.join(told)}), which "
+            f"{type(net).__name__} is not: take nn.Perceptron(event_shape, 1)"
+        ) from None

@@ -1,0 +1,225 @@
+"""Flows that work, made from the shape of the data and a few numbers."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pushforward.config import named
+from pushforward.errors import CapabilityError
+from pushforward.models import requests
+from pushforward.nn import MaskedPerceptron, Perceptron
+from pushforward.transforms import (
+    ActNorm,
+    Additive,
+    Affine,
+    Autoregressive,
+    CircularSpline,
+    Composed,
+    Continuous,
+    Contraction,
+    Coupling,
+    Elementwise,
+    Inverse,
+    LULinear,
+    Multiscale,
+    Planar,
+    Radial,
+    Residual,
+    Spline,
+    Transform,
+)
+
+__all__ = ["NAMES", "build", "condition"]
+
+Shape = tuple[int, ...]
+Condition = dict[str, Any]
+
+
+def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> Transform:
+    """The transform of a short name for events of a shape.
+
+    Raises `InputError` for an unknown name, or options that the architecture does not have.
+    """
+    make = named(kind, NAMES, "flow")
+    known = [p for p in inspect.signature(make).parameters if p not in ("shape", "told")]
+    requests.check_options(options, known)
+    found: Transform = make(shape, told, **options)
+    return found
+
+
+def condition(data: Any, labels: bool) -> Condition:
+    """What networks have to know of the data's labels or contexts.
+
+    >>> import torch, pushforward as pf
+    >>> condition(pf.data.Data(torch.zeros(2, 1), c=torch.tensor([0, 1])), True)
+    {'num_classes': 2, 'context': None}
+    """
+    if not labels or data.c is None:
+        return {"num_classes": None, "context": None}
+    if data.num_classes is not None:
+        return {"num_classes": data.num_classes, "context": None}
+    return {"num_classes": None, "context": data.c.shape[1]}
+
+
+def coupling(
+    shape: Shape, told: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
+) -> Transform:
+    """Couplings that keep every second entry, then the others, then halves in turn.
+
+    Data of one entry have nothing to couple, and take an autoregressive transform.
+    """
+    size = math.prod(shape)
+    if size == 1:
+        return autoregressive(shape, told, elementwise, layers, width, depth)
+    parts: list[Transform] = []
+    for k in range(layers):
+        # Every second, then halves, so that all pairs of entries meet.
+        stays = [(i // max(1, size // 2) if k % 4 >= 2 else i) % 2 == k % 2 for i in range(size)]
+        kept = sum(stays)
+        out = (size - kept) * elementwise.parameters
+        net = Perceptron(
+            kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **told
+        )
+        parts.append(Coupling(net, elementwise, stays))
+    return Composed(parts)
+
+
+def autoregressive(
+    shape: Shape, told: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
+) -> Transform:
+    """Masked transforms, each in the reverse order of the one before."""
+    size = math.prod(shape)
+    parts: list[Transform] = []
+    for k in range(layers):
+        order = list(range(size))[:: -1 if k % 2 else 1]
+        net = MaskedPerceptron(
+            size, elementwise.parameters, width, depth, order, shown=elementwise.shown, **told
+        )
+        parts.append(Autoregressive(net, elementwise))
+    return Composed(parts)
+
+
+def _spline_coupling(
+    shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
+) -> Transform:
+    return coupling(shape, told, Spline(bins), layers, width, depth)
+
+
+def _affine_coupling(
+    shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
+) -> Transform:
+    return coupling(shape, told, Affine(), layers, width, depth)
+
+
+def _additive_coupling(
+    shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
+) -> Transform:
+    return coupling(shape, told, Additive(), layers, width, depth)
+
+
+def _circular(
+    shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
+) -> Transform:
+    return autoregressive(shape, told, CircularSpline(bins), layers, width, depth)
+
+
+def _spline_autoregressive(
+    shape: Shape, told: Condition, layers: int = 3, width: int = 128, depth: int = 2, bins: int = 8
+) -> Transform:
+    return autoregressive(shape, told, Spline(bins), layers, width, depth)
+
+
+def _maf(
+    shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
+) -> Transform:
+    return autoregressive(shape, told, Affine(), layers, width, depth)
+
+
+def _iaf(
+    shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
+) -> Transform:
+    return Inverse(autoregressive(shape, told, Affine(), layers, width, depth))
+
+
+def _glow(
+    shape: Shape,
+    told: Condition,
+    layers: int = 6,
+    width: int = 128,
+    depth: int = 2,
+    bins: int = 8,
+) -> Transform:
+    """A learned mixing and normalization before each spline coupling; images at two scales."""
+    if len(shape) == 3 and shape[1] % 4 == shape[2] % 4 == 0:
+        channels, height, width_ = shape
+        scales = [
+            (4 * channels, height // 2, width_ // 2),
+            (8 * channels, height // 4, width_ // 4),
+        ]
+        levels = [_steps(scale, told, (layers + 1) // 2, width, depth, bins) for scale in scales]
+        return Multiscale(shape, levels)
+    return _steps(shape, told, layers, width, depth, bins)
+
+
+def _steps(
+    shape: Shape, told: Condition, layers: int, width: int, depth: int, bins: int
+) -> Transform:
+    parts: list[Transform] = []
+    for k in range(layers):
+        parts += [coupling(shape, told, Spline(bins), 1, width, depth), LULinear(shape[0], seed=k)]
+    return Composed([*parts, ActNorm(shape[0])])
+
+
+def _planar(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+    _unconditional("planar", told)
+    return Inverse(Composed([Planar(math.prod(shape)) for _ in range(layers)]))
+
+
+def _radial(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+    _unconditional("radial", told)
+    return Inverse(Composed([Radial(math.prod(shape)) for _ in range(layers)]))
+
+
+def _residual(
+    shape: Shape, told: Condition, layers: int = 8, width: int = 64, depth: int = 2
+) -> Transform:
+    _unconditional("residual", told)
+    size = math.prod(shape)
+    parts: list[Transform] = []
+    for _ in range(layers):
+        parts += [Residual(Contraction(size, width, depth)), ActNorm(shape[0])]
+    return Composed(parts)
+
+
+def _continuous(
+    shape: Shape, told: Condition, width: int = 64, depth: int = 3, steps: int = 8
+) -> Transform:
+    size = math.prod(shape)
+    return Continuous(Perceptron(size + 1, size, width, depth, zero=True, **told), steps)
+
+
+def _unconditional(kind: str, told: Condition) -> None:
+    if any(told.values()):
+        raise CapabilityError(
+            f"a {kind} flow has no network that could be told labels: labels=False, or another kind"
+        )
+
+
+NAMES: dict[str, Callable[..., Transform]] = {
+    "spline-coupling": _spline_coupling,
+    "affine-coupling": _affine_coupling,
+    "additive-coupling": _additive_coupling,
+    "spline-autoregressive": _spline_autoregressive,
+    "circular-spline": _circular,
+    "maf": _maf,
+    "glow": _glow,
+    "planar": _planar,
+    "radial": _radial,
+    "residual": _residual,
+    "continuous": _continuous,
+    "iaf": _iaf,
+}
+"""Architectures by their short names, called with the shape of an event and its condition."""

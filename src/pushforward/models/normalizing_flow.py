@@ -1,0 +1,284 @@
+"""Normalizing flows: a bijection of a simple law, with exact densities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from pushforward._random import resolve
+from pushforward.config import configurable
+from pushforward.distributions import Distribution, Normal, Uniform
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import flow_architectures, requests
+from pushforward.models.family import Family
+from pushforward.spaces import Torus
+from pushforward.transforms import Transform
+
+__all__ = ["NormalizingFlow"]
+
+Progress = Callable[[int, int], None]
+Base = Literal["normal", "angles"]
+
+_BASES = ("normal", "angles")
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A transform closed over its context, a `Bijection`."""
+
+    transform: Transform
+    context: Tensor | None
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.transform.push(z, self.context)[0]
+
+    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.transform.inverse(x, self.context)
+
+
+@configurable
+class NormalizingFlow(Family):
+    r"""`x = f(z)` for `z` of a simple law, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}|`.
+
+    Args:
+        transform: the bijection, base to data (Papamakarios et al. 2021): one of `transforms`, or
+            several in `transforms.Composed`. Labels and contexts go to the networks inside; a flow
+            of networks that take them is one law for each, and has none without.
+        base: `normal` for R^d; `angles` for data in `[-pi, pi)^d`, uniform on the torus, which is
+            not standardized.
+        event_shape: the shape of one data point, if known before training.
+
+    Quantized data are learned with uniform noise over the cells of their levels.
+
+    Raises `InputError` for what is no transform, or an unknown base.
+
+    >>> import pushforward as pf
+    >>> data = pf.data.load("two_moons", n=500)
+    >>> model = NormalizingFlow.for_data(data, layers=2, width=16, labels=False)
+    >>> x, log_p = model.rsample_and_log_prob(3, generator=torch.Generator().manual_seed(0))
+    >>> bool(torch.allclose(model.log_prob(x).value, log_p, atol=1e-4))
+    True
+    """
+
+    dequantize = True
+
+    def __init__(
+        self,
+        transform: Transform,
+        base: Base = "normal",
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(event_shape)
+        if not isinstance(transform, Transform):
+            raise InputError(f"a flow is made of transforms, not {type(transform).__name__}")
+        if base not in _BASES:
+            raise InputError(f"the base is {' or '.join(_BASES)}, not {base!r}")
+        self.transform, self.base = transform, base
+        self.num_classes = _known(transform, "num_classes")
+        self.context_size = _known(transform, "context_size")
+        self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A flow that fits the data.
+
+        Args:
+            data: a `pushforward.data.Data`.
+            labels: take the data's labels or contexts as a condition.
+            options: `kind`, one of `flow_architectures.NAMES` (`spline-coupling` by default), and
+                what that architecture takes, such as `layers`, `width`, `depth`, `bins`; or `base`.
+
+        Raises `InputError` for options that there are not.
+        """
+        kind = options.pop("kind", "spline-coupling")
+        base = options.pop("base", "angles" if kind.startswith("circular") else "normal")
+        transform = flow_architectures.build(
+            kind, data.event_shape, flow_architectures.condition(data, labels), options
+        )
+        return cls(transform, base, event_shape=data.event_shape)
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples and densities, labels or contexts if the networks take them."""
+        conditional = self.num_classes is not None or self.context_size is not None
+        return Capabilities(True, "estimated" if self._estimates else "exact", conditional)
+
+    @property
+    def _estimates(self) -> bool:
+        shape = self.event_shape
+        return shape is not None and self.transform.is_estimate(math.prod(shape))
+
+    def flow(self, c: Any = None, n: int = 1) -> _Given:
+        """The bijection in a context, of `n` standardized states, with its log-determinant."""
+        return _Given(self.transform, self._context(c, n))
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def standardize(self, x: Tensor) -> None:
+        """Fit shift and scale to data; angles stay as they are."""
+        if self.base == "angles":
+            self._units(x)
+        else:
+            super().standardize(x)
+
+    @torch.no_grad()
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Start what depends on data, such as `ActNorm`, from up to 4096 points."""
+        few = slice(0, 4096)
+        context = self._context(None if c is None else c[few], len(x[few]))
+        self.transform.prepare(self._inward(x[few]), context)
+
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
+        """The negative log-likelihood of standardized data `(B, *event)`, in nats, `(B,)`."""
+        context = self._context(c, len(x))
+        context = None if context is None else context[rows]
+        return -self._log_density(self._inward(x)[rows], context)
+
+    def reverse_kl(
+        self,
+        log_target: Callable[[Tensor], Tensor],
+        n: int,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """`log p(x) - log_target(x)` at `n` samples of the model, `(n,)`, with gradients.
+
+        Its mean is `KL(p || target) - log Z` for an unnormalized density with normalization `Z`:
+        minimized, it fits the flow to a density without samples. `log_target` takes states in data
+        units, and differentiable operations only.
+        """
+        x, log_p = self.rsample_and_log_prob(n, c, generator=generator)
+        return log_p - log_target(x)
+
+    # -- density and samples --------------------------------------------------------------------
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        probes: int = 8,
+        seed: int | None = 0,
+        batch_size: int | None = None,
+    ) -> LogProb:
+        """Log-densities of data `(B, *event)` in nats per state, in data units.
+
+        Exact, but for transforms that estimate their log-determinants: then the mean over `probes`
+        from `seed`, with its standard error.
+
+        Raises `InputError` for states that are not finite or of another shape.
+        """
+        z = requests.in_range(self._inward(x))
+        context = self._context(c, len(z))
+        parts = requests.batches(len(z), batch_size)
+
+        def once() -> Tensor:
+            return torch.cat(
+                [
+                    self._log_density(z[part], None if context is None else context[part])
+                    for part in parts
+                ]
+            )
+
+        units = self._units().log_det_inverse()
+        with self._evaluating():
+            if not self._estimates:
+                value = once() + units
+                return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
+            if probes < 2:
+                raise InputError(f"an error needs at least two probes, not {probes}")
+            with torch.random.fork_rng():
+                torch.manual_seed(resolve(seed).initial_seed())
+                values = torch.stack([once() for _ in range(probes)]) + units
+        stderr = values.std(0) / probes**0.5
+        return LogProb(values.mean(0), stderr, "estimated", nfe=probes)
+
+    def rsample_and_log_prob(
+        self, n: int, c: Any = None, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`n` samples in data units with their log-densities, differentiable in the parameters."""
+        units, base = self._units(), self._law()
+        z = self._noise(n, resolve(None, generator, self.device))
+        x, log_det = self.transform.push(z, self._context(c, n))
+        return units(x), base.log_prob(z) - log_det + units.log_det_inverse()
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`.
+
+        `rows` draws a part of them only, as one of several processes does. Warns if states are not
+        finite. Raises `InputError` for arguments that do not fit.
+        """
+        units = self._units()
+        z = self._noise(n, resolve(seed, generator, self.device))
+        context = self._context(c, n)
+        parts = requests.batches(n, batch_size, rows)
+        out = [z[:0]]
+        with self._evaluating():
+            for k, part in enumerate(parts, start=1):
+                out.append(self.transform(z[part], None if context is None else context[part]))
+                if progress is not None:
+                    progress(k, len(parts))
+        return units(requests.finite(torch.cat(out)))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _log_density(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """Of standardized states, with gradients."""
+        noise, log_det = self.transform.inverse(z, context)
+        return self._law().log_prob(noise) + log_det
+
+    def _law(self) -> Distribution:
+        shape = self._units().event_shape
+        return Normal(shape) if self.base == "normal" else Uniform(Torus(), shape)
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        requests.batches(n, None)
+        return self._law().sample(n, generator=generator).to(self._units().shift)
+
+    def _context(self, c: Any, n: int) -> Tensor | None:
+        if c is None:
+            if self.num_classes is not None or self.context_size is not None:
+                # The networks have never seen what they would take for nothing.
+                raise InputError("this flow was made for labels or contexts: give c=")
+            return None
+        if self.context_size is not None:
+            return requests.vectors(c, n, self.context_size, self.device)
+        if self.num_classes is None:
+            raise CapabilityError(
+                "this flow was made without labels: give its networks num_classes"
+            )
+        return requests.labels(c, n, self.num_classes, self.device)
+
+
+def _known(transform: Transform, name: str) -> int | None:
+    """What the networks inside say of the condition that they take, if any do."""
+    found = (getattr(module, name, None) for module in transform.modules())
+    return next((size for size in found if isinstance(size, int)), None)

@@ -1,0 +1,205 @@
+"""Score models: a network that is the gradient of a log-density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import score_matching
+from pushforward._random import branch, normal_like, resolve
+from pushforward.config import configurable, named
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import requests
+from pushforward.models.family import Family
+from pushforward.models.score_network import AtLevels, Plain
+from pushforward.nn import default_network
+from pushforward.score_matching import Energy, Matching
+from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.transforms import Standardize
+
+__all__ = ["ScoreModel"]
+
+Progress = Callable[[int, int], None]
+
+
+@configurable
+class ScoreModel(Family):
+    """A score, or an energy, learned by score matching and sampled by Langevin dynamics.
+
+    Args:
+        net: without noise levels a network `net(x)` that returns the shape of `x`; with them any
+            network `net(x, t, c)`, told `t = log(sigma) / 4` and no `c`. For an energy, wrap a
+            network of one number per state: `score_matching.Energy(net)`.
+        matching: `implicit`, `sliced`, `sliced-vr`, `denoising`, `denoising-levels`, or one of the
+            objects in `score_matching`, such as `Denoising(sigma=0.2)`. Noise levels are in units
+            of the standardized data.
+        event_shape: the shape of one data point, if known before training.
+
+    States cross this class in data units. What is learned is the score of the data, for the
+    denoising losses that of the data with noise; with many levels the smallest one counts.
+
+    >>> import pushforward as pf
+    >>> model = pf.ScoreModel(pf.nn.MLP(2, width=16), "denoising-levels", event_shape=(2,))
+    >>> model.sample(3, steps=2, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        matching: str | Matching = "denoising",
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(event_shape)
+        if not isinstance(net, nn.Module):
+            raise InputError(f"the network is an nn.Module, not {net!r}")
+        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
+        self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A score at many noise levels, by a network that fits the data; labels are left aside.
+
+        `options` are the constructor's, such as another `matching` of many levels.
+        """
+        chosen = {"matching": "denoising-levels", **options}
+        return requests.made(cls, chosen, net=default_network(data.event_shape))
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples; log-densities up to a constant if the network is an energy; no labels."""
+        energy = isinstance(self.network.net, Energy)
+        return Capabilities(True, "unnormalized" if energy else "none", False)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """The score matching loss of data `(B, *event)`, shape `(B,)`: see `score_matching`.
+
+        Raises `InputError` for states that are not finite or of another shape, `CapabilityError`
+        for a context.
+        """
+        self._refuse(c)
+        return self.matching(self.network, self._inward(x), generator)
+
+    # -- score and density ----------------------------------------------------------------------
+
+    def score(self, x: Tensor) -> Tensor:
+        """The score at states `(B, *event)`, in data units, shaped like them.
+
+        Differentiable in the weights where gradients are enabled. Raises `InputError` for states
+        that are not finite or of another shape.
+        """
+        units, z = self._units(x), self._inward(x)
+        with self._evaluating():
+            return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
+        """Log-densities of states `(B, *event)` in nats, in data units, up to one constant.
+
+        Only differences between states mean something. Raises `CapabilityError` unless the network
+        is an energy, `InputError` for states that are not finite or of another shape.
+        """
+        self._refuse(c)
+        units, z = self._units(x), self._inward(x)
+        with self._evaluating():
+            energy = self.network.energy(z, *self.matching.sigmas[-1:])
+        value = units.log_det_inverse() - energy
+        return LogProb(value, torch.zeros_like(value), "unnormalized", nfe=1)
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        steps: int | None = None,
+        step: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
+
+        Chains start from a normal law with the variance of the data and the largest noise. With
+        many levels they are annealed, `score_matching.annealed`; else they only find what can be
+        reached from there, and modes far apart get wrong weights.
+
+        Args:
+            n: how many.
+            steps: Langevin steps, at each level; 100 at each of many, else 1000.
+            step: the step size, of standardized data and at the last level; `0.2 sigma^2` with many
+                levels, else 0.01. The variance of what is found has a relative error of about
+                `step / (4 v)` where the variance is `v`.
+            seed: or a `generator` on the model's device.
+            batch_size: states per evaluation of the network; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does; the noise
+                of a part depends on its first row.
+            progress: called with the number of finished and of all steps.
+
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit,
+        `CapabilityError` for a context.
+        """
+        self._refuse(c)
+        units = self._units()
+        sigmas = self.matching.sigmas
+        steps = (100 if sigmas else 1000) if steps is None else requests.solver_steps(steps, False)
+        if step is None:
+            step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
+        generator = resolve(seed, generator, self.device)
+        parts = requests.batches(n, batch_size, rows)
+        like = units.shift.new_empty(n, *units.event_shape)
+        spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
+        start = spread * normal_like(like, generator)
+        generator = branch(generator, rows.indices(n)[0])
+        done, total = 0, len(parts) * steps * max(1, len(sigmas))
+
+        def report() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        # Nothing to draw is a share too, if there are more processes than states.
+        out = [start[:0]]
+        with self._evaluating():
+            for part in parts:
+                if sigmas:
+                    x = score_matching.annealed(
+                        self.network,
+                        start[part],
+                        sigmas,
+                        step,
+                        steps,
+                        generator=generator,
+                        callback=report,
+                    )
+                else:
+                    x = score_matching.langevin(
+                        self.network, start[part], step, steps, generator=generator, callback=report
+                    )
+                out.append(x)
+        return units(requests.finite(torch.cat(out)))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _refuse(self, c: Any) -> None:
+        if c is not None:
+            raise CapabilityError("a score model takes no labels or context: Diffusion does")
+
+    def _units(self, x: Tensor | None = None) -> Standardize:
+        if x is not None:
+            check_states(x)
+        return super()._units(x)

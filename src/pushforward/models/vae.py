@@ -1,0 +1,392 @@
+"""Variational autoencoders: latents pushed forward by a decoder, learned through an encoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from pushforward._random import branch, normal_like, resolve
+from pushforward.config import configurable
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.latent import (
+    Decoder,
+    Elbo,
+    Encoder,
+    Evidence,
+    Law,
+    Mixture,
+    Observation,
+    Prior,
+    StandardNormal,
+    annealed_log_weights,
+    log_mean,
+    mean,
+)
+from pushforward.mcmc.kernel import check_count
+from pushforward.models import requests
+from pushforward.models.family import Family
+from pushforward.models.vae_parts import vae_parts
+
+__all__ = ["VAE"]
+
+Progress = Callable[[int, int], None]
+
+_NUMBERS = 1 << 24
+"""Entries of states that are decoded at a time."""
+
+_ACTIVE = 0.01
+"""The variance of a posterior mean above which a latent is active (Burda et al. 2016)."""
+
+
+@configurable
+class VAE(Family):
+    r"""A variational autoencoder (Kingma & Welling 2014, Rezende et al. 2014).
+
+    Latents `z ~ p(z)` become data through a decoder `p(x | z)`; an encoder `q(z | x)` makes the
+    likelihood tractable:
+
+        log p(x) >= E_q[log p(x | z)] - KL(q(z | x) || p(z)).
+
+    Args:
+        encoder: an object of `pushforward.latent`, such as `DiagonalEncoder(net, latent=2)`.
+        decoder: `GaussianDecoder`, `BernoulliDecoder` or `LogisticDecoder`.
+        prior: `StandardNormal` by default, `MixturePrior`, `VampPrior` or `FlowPrior`.
+        beta: the weight of the divergence (Higgins et al. 2017); 1 is the bound.
+        free_bits: nats of divergence per latent that cost nothing (Kingma et al. 2016): a mean over
+            the batch below that has no gradient.
+        samples: latents for each state in training; more than one train the importance-weighted
+            bound `E log 1/K sum_k p(x, z_k) / q(z_k | x)` (Burda et al. 2016).
+        event_shape: the shape of one data point, if known before training.
+
+    States cross this class in data units. The decoder of a density works on standardized states; a
+    decoder of levels on the data as they are, which then must be levels: `discrete` is true, and
+    `log_prob` is the logarithm of a probability. Encoders see standardized states.
+
+    Raises `InputError` for parts that do not fit, or several samples with beta or free bits, which
+    have no bound.
+
+    >>> import pushforward as pf
+    >>> from pushforward.latent import DiagonalEncoder, GaussianDecoder
+    >>> from pushforward.nn import Perceptron
+    >>> encoder = DiagonalEncoder(Perceptron(3, 4, width=16), latent=2)
+    >>> model = pf.VAE(encoder, GaussianDecoder(Perceptron(2, 3, width=16)), event_shape=(3,))
+    >>> model.sample(5, seed=0).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        prior: Prior | None = None,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        samples: int = 1,
+        event_shape: int | tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(event_shape)
+        for name, part, kind in (("encoder", encoder, Encoder), ("decoder", decoder, Decoder)):
+            if not isinstance(part, kind):
+                raise InputError(f"the {name} is an object of pushforward.latent, not {part!r}")
+        self.encoder, self.decoder = encoder, decoder
+        self.prior = StandardNormal(encoder.latent) if prior is None else prior
+        if not isinstance(self.prior, Prior):
+            raise InputError(f"the prior is an object of pushforward.latent, not {prior!r}")
+        if self.prior.latent not in (None, encoder.latent):
+            raise InputError(
+                f"the prior has {self.prior.latent} latents, but the encoder {encoder.latent}"
+            )
+        if not 0 <= beta < math.inf or not 0 <= free_bits < math.inf:
+            raise InputError(f"beta and free_bits are not negative, but {beta} and {free_bits}")
+        if check_count(samples, "samples") > 1 and (beta != 1 or free_bits):
+            raise InputError(
+                f"the importance-weighted bound of samples={samples} has no beta and no free bits: "
+                "leave them out, or take samples=1"
+            )
+        self.beta, self.free_bits, self.samples = beta, free_bits, samples
+        self.discrete = decoder.discrete
+        # A density of levels has no bound.
+        self.dequantize = not decoder.discrete
+        self.num_classes: int | None = getattr(decoder.net, "num_classes", None)
+        self.context_size: int | None = getattr(decoder.net, "context_size", None)
+        self._begin()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """A model that fits the data: convolutions for images, perceptrons for all else.
+
+        `options` are the constructor's `beta`, `free_bits` and `samples`, and those of
+        `models.vae_parts`: `latent`, `width`, `depth`, `decoder`, `encoder`, `prior`, `sigma` and
+        `components`. Raises `InputError` for others.
+        """
+        known = {"beta", "free_bits", "samples"}
+        own = {name: value for name, value in options.items() if name in known}
+        others = {name: value for name, value in options.items() if name not in known}
+        parts = vae_parts(data, labels=labels, names=sorted(known), **others)
+        return cls(**parts, **own, event_shape=data.event_shape)
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples, estimated log-densities or log-probabilities; labels if the decoder has them."""
+        return Capabilities(True, "estimated", bool(self.num_classes or self.context_size))
+
+    @property
+    def latent(self) -> int:
+        """The dimension of the latents."""
+        return self.encoder.latent
+
+    def prior_law(self) -> Law | Mixture:
+        """The law of the latents as it is now: `sample(n, generator)` and `log_prob(z)`."""
+        return self.prior.law(self.encoder)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+        """Check that data are levels if they must be, and start a `VampPrior` at data."""
+        self.decoder.check(x)
+        self.prior.prepare(self._inward(x))
+
+    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """Minus the bound of data `(B, *event)` in nats, `(B,)`, with beta and free bits."""
+        if self.samples > 1:
+            evidence = self._evidence(x, c)
+            noise = normal_like(evidence.like(self.samples), generator)
+            return math.log(self.samples) - evidence(noise).logsumexp(0)
+        found = self.elbo(x, c, generator=generator)
+        kl = found.kl
+        if self.free_bits:
+            free = self.free_bits * self.latent / kl.shape[1]
+            kl = torch.where(kl.mean(0) > free, kl, free)
+        return self.beta * kl.sum(-1) - found.reconstruction
+
+    def elbo(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        samples: int = 1,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Elbo:
+        """The evidence lower bound of data `(B, *event)`, a mean over `samples` latents each.
+
+        The divergence is exact between Gaussians, and otherwise estimated by the same latents.
+        """
+        check_count(samples, "samples")
+        generator = resolve(seed, generator, self.device)
+        evidence = self._evidence(x, c)
+        noise = normal_like(evidence.like(samples), generator)
+        z, log_q = evidence.posterior.push(noise)
+        kl = self.prior.divergence(evidence.posterior)
+        if kl is None:
+            kl = (log_q - evidence.prior.log_prob(z)).mean(0).unsqueeze(-1)
+        return Elbo(evidence.log_likelihood(z).mean(0), kl)
+
+    # -- density --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        method: str = "importance",
+        samples: int | None = None,
+        steps: int = 100,
+        leapfrogs: int = 5,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> LogProb:
+        """Log-densities of states `(B, *event)` in nats, in data units, of the law with noise.
+
+        With a decoder of levels they are log-probabilities.
+
+        Args:
+            x: the states.
+            c: labels or contexts.
+            method: `importance`, the importance-weighted estimate (Burda et al. 2016), below the
+                truth in the mean; `bound`, the evidence lower bound; `annealed`, the same estimate
+                by chains that start at the posterior and move to the truth (Neal 2001, Wu et al.
+                2017): the reference, `steps leapfrogs` times as dear.
+            samples: latents or chains for each state; 100, or 16 chains.
+            steps: laws on the way of a chain.
+            leapfrogs: gradients at each of them.
+            seed: or a `generator` on the model's device.
+            batch_size: states at a time.
+            progress: called with the number of finished and of all batches.
+
+        Standard errors are those of a mean, by the delta method for its logarithm.
+
+        Raises `InputError` for another method, values that are not finite, or no levels.
+        """
+        methods = {"importance": 100, "bound": 100, "annealed": 16}
+        if method not in methods:
+            raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
+        samples = check_count(methods[method] if samples is None else samples, "samples")
+        check_count(steps, "steps")
+        check_count(leapfrogs, "leapfrogs")
+        self._units(x)
+        if not x.isfinite().all():
+            raise InputError("states that are not finite have no density")
+        self.decoder.check(x)
+        generator = resolve(seed, generator, self.device)
+        most = max(1, _NUMBERS // (samples * max(x[0].numel(), self.latent)))
+        size = min(len(x), most) if batch_size is None else batch_size
+        parts = requests.batches(len(x), size)
+        told = self._told(c, len(x))
+        found = []
+        with self._evaluating():
+            for done, part in enumerate(parts):
+                evidence = self._evidence(x[part], None if told is None else told[part])
+                own = branch(generator, part.start)
+                if method == "annealed":
+                    like = evidence.like(1)[0]
+                    logs = annealed_log_weights(evidence, like, samples, steps, leapfrogs, own)
+                else:
+                    logs = evidence(normal_like(evidence.like(samples), own))
+                found.append(mean(logs) if method == "bound" else log_mean(logs))
+                if progress is not None:
+                    progress(done + 1, len(parts))
+        value, stderr = (torch.cat(part) for part in zip(*found, strict=True))
+        kind: Any = "bound" if method == "bound" else "estimated"
+        nfe = samples * (steps * (leapfrogs + 2)) if method == "annealed" else samples
+        return LogProb(value, stderr, kind, nfe=nfe)
+
+    # -- sampling and coding --------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        noisy: bool = False,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Draw `n` states in data units, `(n, *event)`.
+
+        Args:
+            n: how many.
+            c: labels or contexts, one for all or one per state.
+            noisy: draw from `p(x | z)`, the law that `log_prob` is of; by default the decoder's
+                mean `g(z)`, the implicit law, without its noise.
+            seed: or a `generator` on the model's device.
+            batch_size: states per evaluation of the decoder; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does.
+            progress: called with the number of finished and of all batches.
+
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit.
+        """
+        units = self._units()
+        parts = requests.batches(n, batch_size, rows)
+        told = self._told(c, n)
+        generator = resolve(seed, generator, self.device)
+        out = []
+        with self._evaluating():
+            z = self.prior_law().sample(n, generator)
+            like = units.shift.new_empty(n, *units.event_shape)
+            noise = self.decoder.noise(like, generator) if noisy else like
+            for done, part in enumerate(parts):
+                law = self.decoder(z[part], None if told is None else told[part])
+                out.append(law.push(noise[part]) if noisy else law.mean)
+                if progress is not None:
+                    progress(done + 1, len(parts))
+        # Nothing to draw is a share too, if there are more processes than states.
+        x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
+        return requests.finite(self._outward(x))
+
+    def encode(self, x: Tensor, c: Any = None) -> Law:
+        """The posterior of the latents of states `(B, *event)` in data units, a law."""
+        posterior: Law = self.encoder(self._inward(x), self._told(c, len(x)))
+        return posterior
+
+    def decode(self, z: Tensor, c: Any = None) -> Tensor:
+        """The mean `g(z)` of latents `(B, latent)`, `(B, *event)` in data units."""
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise InputError(f"latents have shape (B, {self.latent}), not {tuple(z.shape)}")
+        law: Observation = self.decoder(z, self._told(c, len(z)))
+        return self._outward(law.mean)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
+        """States through encoder and decoder, at the middle of the posterior."""
+        with self._evaluating():
+            return self.decode(self.encode(x, c).middle, c)
+
+    # -- judging --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def active_units(self, x: Tensor) -> Tensor:
+        """Which latents the data `(N, *event)` move, `(latent,)` of booleans (Burda et al. 2016).
+
+        Those whose posterior mean has a variance above 0.01. A conditional model is asked without
+        labels.
+        """
+        with self._evaluating():
+            middle = self.encoder(self._inward(x), None).middle
+        return middle.var(0, correction=0) > _ACTIVE
+
+    def warnings(self, x: Tensor) -> list[str]:
+        """Posterior collapse, and a decoder without noise."""
+        found = []
+        active = int(self.active_units(x[:2000]).sum()) if len(x) > 1 else self.latent
+        if active == 0:
+            found.append(
+                "Posterior collapse: no latent depends on the data, and the decoder ignores them "
+                "all: lower beta, give free_bits, or take a smaller deviation of the decoder."
+            )
+        elif 2 * active < self.latent:
+            found.append(
+                f"Only {active} of {self.latent} latents depend on the data: fewer would do, or "
+                "give free_bits."
+            )
+        narrow = self.decoder.narrowest()
+        if narrow is not None:
+            found.append(
+                f"The decoder's deviation has shrunk to its floor, {narrow:g}: a constant or "
+                "repeated feature makes the likelihood grow without bound, and log-densities mean "
+                "little."
+            )
+        return found
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _evidence(self, x: Tensor, c: Any) -> Evidence:
+        told = self._told(c, len(x))
+        z = self._inward(x)
+        constant = torch.zeros_like(z[0].sum())
+        if not self.discrete:
+            constant = self._units().log_det_inverse()
+        target = x.to(z) if self.discrete else z
+        posterior = self.encoder(z, told)
+        return Evidence(self.decoder, posterior, self.prior_law(), target, told, constant)
+
+    def _outward(self, x: Tensor) -> Tensor:
+        return x if self.discrete else self._units()(x)
+
+    def _told(self, c: Any, n: int) -> Tensor | None:
+        if self.num_classes is None and self.context_size is None:
+            if c is not None:
+                raise CapabilityError(
+                    "this VAE was made without labels: give its networks num_classes"
+                )
+            return None
+        if c is None:
+            raise InputError("this VAE was made for labels or contexts: give c=")
+        if self.num_classes is not None:
+            return requests.labels(c, n, self.num_classes, self.device)
+        assert self.context_size is not None
+        return requests.vectors(c, n, self.context_size, self.device)

@@ -1,0 +1,179 @@
+"""Encoder, decoder and prior that fit some data, for those who do not want to choose them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from pushforward.config import named
+from pushforward.errors import InputError
+from pushforward.latent import (
+    BernoulliDecoder,
+    Decoder,
+    DiagonalEncoder,
+    Encoder,
+    FlowEncoder,
+    FlowPrior,
+    FullCovarianceEncoder,
+    GaussianDecoder,
+    LogisticDecoder,
+    MixturePrior,
+    Prior,
+    StandardNormal,
+    VampPrior,
+)
+from pushforward.mcmc.kernel import check_count
+from pushforward.models import flow_architectures, requests
+from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
+from pushforward.transforms import Transform
+
+__all__ = ["vae_parts"]
+
+_FEATURES = 16
+"""What the flow of a posterior is told of a state."""
+
+_OPTIONS = ("latent", "width", "depth", "decoder", "encoder", "prior", "sigma", "components")
+
+
+def vae_parts(
+    data: Any, *, labels: bool = True, names: Sequence[str] = (), **options: Any
+) -> dict[str, Any]:
+    """The `encoder`, `decoder` and `prior` of a `VAE` for some data.
+
+    Args:
+        data: a `pushforward.data.Data`.
+        labels: make a model of the labels' laws, if the data has labels or contexts.
+        names: further options that a caller takes, for the message about an unknown one.
+        options: any of
+            `latent` (2 to 8 for as many features, 16, or 32 beyond 256 numbers),
+            `width` (channels, or hidden units) and `depth` (levels of convolutions, or layers),
+            `decoder` (`gaussian`, `bernoulli`, `logistic`; that of the data's levels by default),
+            `encoder` (`diagonal`, `full`, `flow`, or a `Transform` on top of a diagonal one),
+            `prior` (`normal`, `mixture`, `vamp`, `flow`, or a `Transform` of a normal one),
+            `sigma` (of a Gaussian decoder, or the scale of a logistic one),
+            `components` (of a mixture or VampPrior).
+
+    Raises `InputError` for another option, or a decoder of levels for data without.
+
+    >>> import torch
+    >>> from pushforward.data import Data
+    >>> type(vae_parts(Data(torch.zeros(4, 2)))["decoder"]).__name__
+    'GaussianDecoder'
+    """
+    requests.check_options(options, [*_OPTIONS, *names])
+    shape = data.event_shape
+    latent = check_count(options.get("latent", _latent(shape)), "latent")
+    nets = _Networks(data, latent, labels, options)
+    return {
+        "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
+        "decoder": _decoder(options.get("decoder", "auto"), options.get("sigma"), data, nets),
+        "prior": _prior(options.get("prior", "normal"), latent, shape, options.get("components")),
+    }
+
+
+class _Networks:
+    """Convolutions for images of at least 4 pixels a side, perceptrons for all else."""
+
+    def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
+        self.shape, self.latent = tuple(data.event_shape), latent
+        self.told: dict[str, Any] = flow_architectures.condition(data, labels)
+        self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
+        usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
+        self.width = check_count(options.get("width", usual), "width")
+        self.depth = check_count(options.get("depth", 2 if self.image else 3), "depth")
+
+    def inward(self, outputs: int) -> nn.Module:
+        """From states to vectors."""
+        if self.image:
+            return ConvolutionalEncoder(self.shape, outputs, self.width, self.depth, **self.told)
+        return Perceptron(self.shape, outputs, self.width, self.depth, **self.told)
+
+    def outward(self, twice: bool) -> nn.Module:
+        """From latents to states, with twice the entries on the first axis or not."""
+        shape = ((1 + twice) * self.shape[0], *self.shape[1:])
+        if self.image:
+            return ConvolutionalDecoder(self.latent, shape, self.width, self.depth, **self.told)
+        return Perceptron(self.latent, shape, self.width, self.depth, **self.told)
+
+
+def _latent(shape: tuple[int, ...]) -> int:
+    size = math.prod(shape)
+    return max(2, size) if size <= 8 else 16 if size <= 256 else 32
+
+
+def _encoder(choice: Any, latent: int, nets: _Networks) -> Encoder:
+    if isinstance(choice, Encoder):
+        return choice
+    if isinstance(choice, Transform):
+        return FlowEncoder(DiagonalEncoder(nets.inward(2 * latent), latent), choice)
+    made = {
+        "diagonal": lambda: DiagonalEncoder(nets.inward(2 * latent), latent),
+        "full": lambda: FullCovarianceEncoder(
+            nets.inward(latent + latent * (latent + 1) // 2), latent
+        ),
+        "flow": lambda: FlowEncoder(
+            DiagonalEncoder(nets.inward(2 * latent), latent),
+            _flow("affine-coupling", latent, _FEATURES),
+            nets.inward(_FEATURES),
+        ),
+    }
+    encoder: Encoder = named(choice, made, "encoder")()
+    return encoder
+
+
+def _decoder(choice: Any, sigma: Any, data: Any, nets: _Networks) -> Decoder:
+    if isinstance(choice, Decoder):
+        return choice
+    levels, values = data.levels, data.value_range
+    if choice == "auto":
+        choice = "gaussian" if levels is None else "bernoulli" if levels == 2 else "logistic"
+    if choice in ("bernoulli", "logistic") and (levels is None or values is None):
+        raise InputError(
+            f"a {choice} decoder is for data of equally spaced levels, and {data.name} has none: "
+            "give Data(levels=, value_range=), or take decoder='gaussian'"
+        )
+    if choice == "bernoulli" and levels != 2:
+        raise InputError(
+            f"a Bernoulli decoder is for data of two levels, and {data.name} has {levels}: take "
+            "decoder='logistic'"
+        )
+    if choice == "bernoulli" and sigma is not None:
+        raise InputError(f"sigma={sigma!r} means nothing to a Bernoulli decoder: leave it out")
+    learned = "network" if choice == "logistic" else "scalar"
+    scale = learned if sigma is None else sigma
+    shape = nets.shape
+    made = {
+        "gaussian": lambda: GaussianDecoder(nets.outward(scale == "network"), scale, shape),
+        "bernoulli": lambda: BernoulliDecoder(nets.outward(False), values),
+        "logistic": lambda: LogisticDecoder(
+            nets.outward(scale == "network"), levels, values, scale, shape
+        ),
+    }
+    decoder: Decoder = named(choice, made, "decoder")()
+    return decoder
+
+
+def _prior(choice: Any, latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
+    if isinstance(choice, Prior):
+        return choice
+    if isinstance(choice, Transform):
+        return FlowPrior(choice, latent)
+    if components is not None and choice not in ("mixture", "vamp"):
+        raise InputError(f"components={components} means something to a mixture or VampPrior only")
+    made = {
+        "normal": lambda: StandardNormal(latent),
+        "mixture": lambda: MixturePrior(latent, 10 if components is None else components),
+        "vamp": lambda: VampPrior(shape, 50 if components is None else components),
+        "flow": lambda: FlowPrior(_flow("spline-coupling", latent, None), latent),
+    }
+    prior: Prior = named(choice, made, "prior")()
+    return prior
+
+
+def _flow(kind: str, latent: int, context: int | None) -> Transform:
+    """A bijection of latents, small beside the networks of the states."""
+    told = {"num_classes": None, "context": context}
+    return flow_architectures.build(kind, (latent,), told, {"layers": 4, "width": 64})

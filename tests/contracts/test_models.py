@@ -1,0 +1,122 @@
+"""One contract for every family: awkward data is survived, or refused in words."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import pushforward as pf
+from pushforward.cli.names import AXES
+from pushforward.cli.recipe import Recipe
+from pushforward.data import Data
+from pushforward.errors import CapabilityError, InputError
+
+NAMES = AXES["models"]
+
+SMALL: dict[str, dict[str, Any]] = {
+    "diffusion": {"network": {"class": "nn.MLP", "args": {"width": 8}}},
+    "vae": {"options": {"width": 8, "depth": 1}},
+    "flow": {"options": {"width": 8, "layers": 2}},
+    "gan": {"options": {"width": 8, "depth": 1}},
+}
+"""What makes the networks of a family tiny."""
+
+FEW: dict[str, dict[str, Any]] = {"energy": {"steps": 10}, "score": {"steps": 10}}
+"""What makes drawing short, for the families whose default takes long."""
+
+
+def _rows(n: int, d: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+CONSTANT = torch.cat([_rows(30, 1), torch.full((30, 1), 5.0)], 1)
+TWICE = _rows(10, 2).repeat(3, 1)
+
+CASES: dict[str, tuple[Tensor, int]] = {
+    "a constant feature": (CONSTANT, 8),
+    "only constants": (torch.ones(30, 2), 8),
+    "duplicated rows": (TWICE, 8),
+    "one dimension": (_rows(30, 1), 8),
+    "double precision": (_rows(30, 2).double(), 8),
+    "a batch of one": (_rows(30, 2), 1),
+    "two points": (torch.tensor([[0.0, 1.0], [1.0, 3.0]]), 2),
+    "far from zero": (1e4 + 1e-2 * _rows(30, 2), 8),
+}
+"""Data, and the size of a batch."""
+
+
+def _made(name: str, data: Data) -> Any:
+    """The model that the command line would make, tiny."""
+    asked = {**SMALL.get(name, {})}
+    if "network" in asked:
+        args = {**asked["network"]["args"], "event": data.x.shape[1]}
+        asked["network"] = {**asked["network"], "args": args}
+    return Recipe.model_validate({"data": "given", "family": name, **asked}).make_model(data)
+
+
+def _fitted(name: str, x: Tensor, batch: int, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    model = _made(name, Data(x.float()))
+    source = inspect.signature(model.loss).parameters.get("source")
+    if source is not None and source.default is inspect.Parameter.empty:
+        settings["source"] = _rows(30, x.shape[1], 7)
+    pf.fit(model, x, steps=3, batch_size=batch, holdout=0.0, progress=False, **settings)
+    return model
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", NAMES)
+def test_awkward_data_is_survived(name: str, case: str) -> None:
+    """Trained for a few steps, a model draws numbers, and has densities if it says so."""
+    x, batch = CASES[case]
+    model = _fitted(name, x, batch)
+    drawn = model.sample(4, seed=0, **FEW.get(name, {}))
+    assert drawn.shape == (4, *x.shape[1:])
+    assert drawn.dtype == torch.float32
+    assert drawn.isfinite().all()
+    assert model.sample(1, seed=0, **FEW.get(name, {})).shape == (1, *x.shape[1:])
+    if model.capabilities.log_prob == "none":
+        with pytest.raises(CapabilityError):
+            model.log_prob(x[:1])
+        return
+    if name == "energy":
+        with warnings.catch_warnings():
+            # From few chains, whose constant is too uncertain, as is said.
+            warnings.simplefilter("ignore")
+            model.estimate_log_z(32, 10, seed=0)
+    found = model.log_prob(x[:1])
+    assert found.value.isfinite().all()
+    assert found.stderr.shape == found.value.shape == (1,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_data_point_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"(one|two) data points?"):
+        _fitted(name, torch.ones(1, 2), 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_number_is_refused(name: str) -> None:
+    x = _rows(30, 2)
+    x[3, 1] = torch.nan
+    with pytest.raises(InputError, match=r"finite|NaN"):
+        _fitted(name, x, 8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_in_double_precision_stays_there(name: str) -> None:
+    model = _fitted(name, _rows(30, 2).double(), 8).double()
+    assert model.sample(2, seed=0, **FEW.get(name, {})).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "energy"])  # takes long
+def test_warnings_are_sentences(name: str) -> None:
+    x = torch.ones(30, 2)
+    for text in _fitted(name, x, 8).warnings(x):
+        assert text[0].isupper() or text[0].isdigit()
+        assert text.endswith(".")

@@ -1,0 +1,135 @@
+"""Baselines: exact densities, the laws they are meant for, and small data."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+import pushforward as pf
+from pushforward.distributions import GaussianMixture
+from pushforward.errors import CapabilityError, InputError
+from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, baselines
+
+ALL = [KernelDensity, GaussianMixtureModel, ProbabilisticPCA]
+TWO = GaussianMixture(torch.tensor([[-3.0, 0.0], [5.0, 1.0]]), torch.tensor([0.5, 1.0]))
+
+
+def fitted(model, x: Tensor, **settings):
+    return pf.fit(model, x, progress=False, **settings).model
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_densities_integrate_to_one_in_data_units(family) -> None:
+    model = fitted(family(), TWO.sample(400, seed=0))
+    side = torch.linspace(-30, 32, 401)
+    grid = torch.cartesian_prod(side, side)
+    mass = model.log_prob(grid).value.double().exp().sum() * (side[1] - side[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_samples_have_the_density_that_is_claimed(family) -> None:
+    model = fitted(family(), TWO.sample(400, seed=0))
+    x = model.sample(4000, seed=1)
+    # The entropy by samples of the model, against the integral over a grid.
+    side = torch.linspace(-30, 32, 401)
+    grid = torch.cartesian_prod(side, side)
+    log_p = model.log_prob(grid).value.double()
+    entropy = -float((log_p.exp() * log_p).sum() * (side[1] - side[0]) ** 2)
+    nats = pf.metrics.negative_log_likelihood(model.log_prob(x))
+    assert abs(nats.value - entropy) < 4 * nats.stderr
+
+
+def test_the_mixture_finds_a_mixture() -> None:
+    model = fitted(GaussianMixtureModel(components=2), TWO.sample(4000, seed=0))
+    test = TWO.sample(2000, seed=1)
+    gap = TWO.log_prob(test) - model.log_prob(test).value
+    # Eleven parameters cost about 11 / (2 N) nats.
+    assert abs(float(gap.mean())) < 11 / 8000 + 4 * float(gap.std()) / math.sqrt(len(gap))
+
+
+def test_the_number_of_components_is_found_by_likelihood() -> None:
+    data = pf.data.load("8gaussians").take(torch.arange(2000)).x
+    assert len(fitted(GaussianMixtureModel(), data).weights) >= 8
+
+
+def test_ppca_is_the_closed_form_of_scikit_learn() -> None:
+    from sklearn.decomposition import PCA
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 5, generator=generator) @ torch.randn(5, 5, generator=generator)
+    model = fitted(ProbabilisticPCA(components=2), x, standardize=False, holdout=0.0)
+    peer = PCA(2).fit(x.double().numpy())
+    found = model.log_prob(x).value.double()
+    # It divides by N - 1, which changes the likelihood by about 1 / (2 N).
+    exact = torch.from_numpy(peer.score_samples(x.double().numpy()))
+    assert torch.allclose(found, exact, atol=0.1)
+    assert float((found - exact).mean()) == pytest.approx(0, abs=2 / len(x))
+
+
+def test_a_kernel_density_with_a_known_width() -> None:
+    x = torch.tensor([[-1.0], [0.0], [3.0]])
+    model = fitted(KernelDensity(bandwidth=0.5), x, standardize=False, holdout=0.0)
+    exact = GaussianMixture(x, 0.25).log_prob(torch.tensor([[0.2]]))
+    assert torch.allclose(model.log_prob(torch.tensor([[0.2]])).value, exact)
+
+
+def test_the_width_of_a_kernel_falls_with_the_number_of_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Chosen with the same few points, for many times as many.
+    monkeypatch.setattr(baselines, "_subset", lambda z: z[:500])
+    x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+    settings = {"standardize": False, "holdout": 0.0}
+    spreads = [float(fitted(KernelDensity(), x[:n], **settings).covariances) for n in (500, 4000)]
+    # The optimal one falls as n^(-1 / (d + 4)).
+    assert (spreads[1] / spreads[0]) ** 0.5 == pytest.approx(8 ** (-1 / 6), rel=1e-5)
+
+
+def test_levels_are_spread_before_a_density_is_fitted() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 2, (2000, 1), generator=generator).float()
+    data = pf.data.Data(x, levels=2, value_range=(0.0, 1.0))
+    model = fitted(KernelDensity(), data)
+    # Uniform on [-1/2, 3/2]: no spike at the levels.
+    at = model.log_prob(torch.tensor([[0.0], [0.5], [1.0]])).value.exp()
+    assert torch.allclose(at, torch.full((3,), 0.5), atol=0.1)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_a_saved_baseline_is_loaded_again(family, tmp_path) -> None:
+    model = fitted(family(), TWO.sample(100, seed=0), out=tmp_path / "run")
+    again = pf.load(tmp_path / "run")
+    assert torch.equal(again.sample(5, seed=0), model.sample(5, seed=0))
+    model.save(tmp_path / "model")
+    x = TWO.sample(5, seed=2)
+    assert torch.equal(pf.load(tmp_path / "model").log_prob(x).value, model.log_prob(x).value)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_what_a_baseline_refuses(family) -> None:
+    with pytest.raises(InputError, match="not been fitted"):
+        family(event_shape=(2,)).sample(3)
+    with pytest.raises(InputError, match="two data points"):
+        family().prepare(torch.ones(1, 2))
+    with pytest.raises(CapabilityError, match="no labels"):
+        fitted(family(), TWO.sample(50, seed=0)).sample(2, 0)
+
+
+def test_arguments_out_of_range_are_named() -> None:
+    with pytest.raises(InputError, match="bandwidth is positive, not 0"):
+        KernelDensity(bandwidth=0.0)
+    with pytest.raises(InputError, match="at least one component, not 0"):
+        GaussianMixtureModel(components=0)
+    with pytest.raises(InputError, match="has no 3 components"):
+        fitted(ProbabilisticPCA(components=3), TWO.sample(50, seed=0))
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_what_is_not_a_number_has_no_density(family) -> None:
+    model = fitted(family(), TWO.sample(50, seed=0))
+    with pytest.raises(InputError, match="1 of 2 states are not finite"):
+        model.log_prob(torch.tensor([[0.0, 0.0], [0.0, math.nan]]))

@@ -1,0 +1,390 @@
+"""The energy model: its contract, its files, its units, its constant, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward import energy_training as et
+from pushforward.data import Data
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities
+
+NAMES = ["cd", "pcd", "nce", "denoising", "sliced", "sliced-vr", "implicit"]
+SAMPLERS = ["ula", "mala", "hmc", "annealed"]
+
+
+def _seed(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _model(event, training="denoising", classes=None, **options):
+    net = pf.nn.Perceptron(event, 1, width=8, depth=2, num_classes=classes)
+    return pf.EnergyModel(net, training, **options)
+
+
+class Flat(nn.Module):
+    """No energy of its own: the model is its Gaussian base."""
+
+    def forward(self, x):
+        return 0 * x.flatten(1).sum(-1)
+
+
+class Modes(nn.Module):
+    """With the base 2 of the model a mixture of N(-a, v) and N(a, v), weights 1/4 and 3/4."""
+
+    log_z = 1.5
+
+    def log_p(self, x):
+        left = math.log(0.25) - (x + 1).square() / 0.18
+        right = math.log(0.75) - (x - 1).square() / 0.18
+        logits = torch.cat([left, right], 1)
+        return logits.logsumexp(1) - 0.5 * math.log(2 * math.pi * 0.09)
+
+    def forward(self, x):
+        return -self.log_p(x) - self.log_z - x.square().sum(-1) / 8
+
+
+class Experts(nn.Module):
+    """With the base 2 of the model a product of four Gaussian experts, `exp(-(w z - b)^2 / 2)`."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.randn(4, 3, generator=_seed(1))
+        self.b = torch.randn(4, generator=_seed(2))
+
+    def forward(self, x):
+        return (x @ self.w.T - self.b).square().sum(-1) / 2
+
+    def law(self):
+        """The Gaussian that it is, and `log Z` by completing the square."""
+        precision = self.w.T @ self.w + torch.eye(3) / 4
+        mean = torch.linalg.solve(precision, self.w.T @ self.b)
+        left = self.b.square().sum() - mean @ precision @ mean
+        volume = 3 * math.log(2 * math.pi) - torch.logdet(precision)
+        law = torch.distributions.MultivariateNormal(mean, precision_matrix=precision)
+        return law, 0.5 * float(volume - left)
+
+
+@pytest.mark.parametrize("training", NAMES)
+@pytest.mark.parametrize("event", [3, (1, 2, 2)])
+def test_the_contract_for_every_training(training: str, event) -> None:
+    model = _model(event, training)
+    shape = (event,) if isinstance(event, int) else event
+    x = 5 + torch.randn(50, *shape, generator=_seed(0))
+    model.standardize(x)
+    model.prepare(x)
+    assert model.event_shape == shape
+    assert model.capabilities == Capabilities(True, "estimated", False)
+    model.eval()
+    losses = model.loss(x, generator=_seed(1))
+    assert losses.shape == (50,)
+    assert torch.equal(losses, model.loss(x, generator=_seed(1)))
+    with torch.no_grad():
+        assert torch.allclose(model.loss(x, generator=_seed(1)), losses, atol=1e-5)
+    model.train()
+    losses.mean().backward()
+    for group in model.groups():
+        assert any(p.grad is not None and p.grad.any() for p in group["params"])
+    assert sum(len(g["params"]) for g in model.groups()) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, pf.mcmc.HMC(0.2, 3)], ids=str)
+def test_the_contract_of_every_sampler(sampler) -> None:
+    model = _model(2, event_shape=2)
+    draw = {"sampler": sampler, "steps": 5}
+    calls = []
+    first = model.sample(6, **draw, seed=0, progress=lambda i, n: calls.append((i, n)))
+    assert first.shape == (6, 2)
+    assert calls == [(k, 5) for k in range(1, 6)]
+    assert torch.equal(first, model.sample(6, **draw, seed=0))
+    assert torch.equal(first, model.sample(6, **draw, generator=_seed(0)))
+    assert not torch.equal(first, model.sample(6, **draw, seed=1))
+    assert model.sample(6, **draw, seed=0, batch_size=4).shape == (6, 2)
+    assert model.sample(6, **draw, seed=0, rows=slice(4, 6)).shape == (2, 2)
+    assert model.sample(1, **draw, step=0.05, seed=0).shape == (1, 2)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samples_are_those_of_the_law(sampler: str) -> None:
+    """The base alone, in data units: mean 7 and standard deviation 2 x 3."""
+    model = pf.EnergyModel(Flat(), "denoising")
+    x = 7 + 3 * torch.randn(1000, 1, generator=_seed())
+    model.standardize(x)
+    n = 4000
+    drawn = model.sample(n, sampler=sampler, steps=100, seed=0)
+    scale = 2 * float(x.std())
+    assert abs(float(drawn.mean() - x.mean())) < 4 * scale / n**0.5
+    bias = 1.01 if sampler == "ula" else 1.0
+    assert abs(float(drawn.std()) / (scale * bias) - 1) < 4 / (2 * n) ** 0.5 + (bias - 1)
+
+
+def test_annealing_comes_to_the_weights_of_modes() -> None:
+    """Weights 1/4 and 3/4 from chains that start half and half: the slower the closer."""
+    model = pf.EnergyModel(Modes(), "denoising", event_shape=1)
+
+    def share(**how) -> float:
+        return float((model.sample(4000, **how, seed=0) > 0).float().mean())
+
+    direct, fast, slow = share(sampler="mala", steps=20), share(steps=20), share(steps=1500)
+    error = (0.75 * 0.25 / 4000) ** 0.5
+    assert fast < slow - 4 * 2**0.5 * error
+    assert 0.75 - slow < (0.75 - direct) / 3
+    assert slow < 0.75 + 4 * error
+
+
+def test_the_constant_and_the_density_are_those_of_the_law() -> None:
+    model = pf.EnergyModel(Modes(), "denoising", event_shape=1)
+    x = torch.linspace(-2, 2, 41)[:, None]
+    found = model.estimate_log_z(seed=0)
+    assert float(found.stderr) < 0.1
+    assert float(found.ess) > 100
+    assert abs(float(found.value) - Modes.log_z) < 4 * float(found.stderr)
+    result = model.log_prob(x)
+    assert result.kind == "estimated"
+    assert torch.equal(result.stderr, found.stderr.expand(41))
+    assert torch.allclose(result.value, Modes().log_p(x) + Modes.log_z - found.value, atol=1e-4)
+
+
+def test_a_product_of_experts() -> None:
+    """Its constant within four standard errors, its density exactly so, its samples' moments."""
+    experts = Experts()
+    law, log_z = experts.law()
+    model = pf.EnergyModel(experts, "denoising", event_shape=3)
+    found = model.estimate_log_z(seed=0)
+    assert 0 < float(found.stderr) < 0.1
+    assert abs(float(found.value) - log_z) < 4 * float(found.stderr)
+    x = law.mean + torch.randn(20, 3, generator=_seed())
+    exact = law.log_prob(x) + log_z - found.value
+    assert torch.allclose(model.log_prob(x).value, exact, atol=1e-4)
+    n = 4000
+    drawn, deviation = model.sample(n, steps=200, seed=0), law.variance.sqrt()
+    assert ((drawn.mean(0) - law.mean).abs() < 4 / n**0.5 * deviation).all()
+    assert ((drawn.std(0) / deviation - 1).abs() < 4 / (2 * n) ** 0.5).all()
+
+
+def test_the_density_is_in_data_units_and_integrates_to_one() -> None:
+    model = _model(1)
+    model.standardize(100 + 20 * torch.randn(500, 1, generator=_seed()))
+    x = torch.linspace(-200, 400, 6001)[:, None]
+    result = model.log_prob(x)
+    total = float(result.value.exp().sum()) * 0.1
+    assert abs(math.log(total)) < 4 * float(result.stderr[0])
+
+
+def test_the_constant_is_kept_saved_and_forgotten_by_training(tmp_path: Path) -> None:
+    model = _model(2, "pcd")
+    x = torch.randn(200, 2, generator=_seed())
+    model.standardize(x)
+    assert bool(model.log_z.isnan().all())
+    first = model.log_prob(x)
+    assert torch.equal(model.log_prob(x, seed=5).value, first.value)
+    model.save(tmp_path)
+    loaded = pf.load(tmp_path)
+    assert loaded.describe() == model.describe()
+    assert torch.equal(loaded.log_z, model.log_z)
+    assert torch.equal(loaded.log_prob(x, seed=5).value, first.value)
+    assert torch.equal(loaded.log_prob(x).stderr, first.stderr)
+    assert torch.equal(loaded.learning.chains, model.learning.chains)
+    model.eval().loss(x)
+    assert bool(model.log_z.isfinite().all())
+    model.train().loss(x)
+    assert bool(model.log_z.isnan().all())
+
+
+@pytest.mark.parametrize(
+    "training",
+    [et.PersistentContrastiveDivergence(2, 64, kernel=pf.mcmc.HMC(0.1, 3)), et.NoiseContrastive(2)],
+    ids=lambda t: type(t).__name__,
+)
+def test_settings_are_saved(training, tmp_path: Path) -> None:
+    model = _model((1, 2, 2), training, base=3.0, event_shape=(1, 2, 2))
+    model.save(tmp_path)
+    loaded = pf.load(tmp_path)
+    assert loaded.base == 3.0
+    assert loaded.describe() == model.describe()
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
+def test_an_interrupted_run_resumes_exactly(tmp_path: Path) -> None:
+    x = torch.randn(200, 2, generator=_seed())
+    settings = {"batch_size": 32, "progress": False, "checkpoint_every": 4, "schedule": "constant"}
+
+    def train(out: Path, steps: int, **more):
+        torch.manual_seed(0)
+        model = _model(2, et.PersistentContrastiveDivergence(2, 128))
+        return pf.fit(model, x, out=out, steps=steps, **settings, **more).model
+
+    whole = train(tmp_path / "whole", 8)
+    train(tmp_path / "parts", 4)
+    parts = train(tmp_path / "parts", 8, resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value.nan_to_num(-1), parts.state_dict()[name].nan_to_num(-1)), name
+
+
+def test_labels_have_laws_of_their_own() -> None:
+    """Two classes around -2 and 2, in the ratio 1 to 3; the law of all is their mixture."""
+    c = (torch.arange(1200) % 4 > 0).long()
+    x = (4.0 * c - 2).unsqueeze(1) + 0.5 * torch.randn(1200, 1, generator=_seed())
+    data = Data(x, c)
+    torch.manual_seed(0)
+    model = _model(1, "nce", classes=2)
+    assert model.capabilities.conditional
+    pf.fit(model, data, steps=400, lr=1e-2, holdout=0.0, progress=False)
+    model.estimate_log_z(256, 50, seed=0)
+    assert model.frequencies.tolist() == pytest.approx([0.25, 0.75])
+    for label, mean in ((0, -2.0), (1, 2.0)):
+        drawn = model.sample(400, label, steps=100, seed=0)
+        assert abs(float(drawn.mean()) - mean) < 0.3
+    drawn = model.sample(2000, steps=100, seed=0)
+    assert abs(float((drawn > 0).float().mean()) - 0.75) < 0.06
+    grid = torch.linspace(-6, 6, 1201)[:, None]
+    mixed = model.log_prob(grid)
+    parts = [model.log_prob(grid, k).value.exp() for k in (0, 1)]
+    assert torch.allclose(mixed.value.exp(), 0.25 * parts[0] + 0.75 * parts[1], atol=1e-6)
+    assert mixed.nfe == 2
+    assert abs(float(mixed.value.exp().sum()) * 0.01 - 1) < 4 * float(mixed.stderr.max())
+    for bad in (2, -1):
+        with pytest.raises(InputError, match="label"):
+            model.sample(2, bad, steps=2)
+    with pytest.raises(InputError, match="labels"):
+        model.loss(x)
+    with pytest.raises(InputError, match="needs one"):
+        model.energy(x)
+
+
+def test_the_density_of_data_is_learned_by_its_defaults() -> None:
+    """A skew law on the line: the model's likelihood comes within 0.05 nats of the entropy."""
+    law = torch.distributions.Gamma(4.0, 2.0)
+    uniform = torch.rand(4000, 4, generator=_seed())
+    x = -uniform.log().sum(1, keepdim=True) / 2
+    torch.manual_seed(0)
+    data = Data(x)
+    model = pf.EnergyModel.for_data(data)
+    pf.fit(model, data, steps=300, lr=5e-3, progress=False)
+    found = model.log_prob(x)
+    exact = law.log_prob(x[:, 0])
+    gap = float((exact - found.value).mean())
+    assert -4 * float(found.stderr[0]) < gap < 0.05 + 4 * float(found.stderr[0])
+    assert model.warnings(x) == []
+
+
+def test_chains_that_learn_do_not_run_away() -> None:
+    """Persistent chains on a thin ring: none is lost, and the ring is told from its Gaussian."""
+    angle = 6.2832 * torch.rand(1000, generator=_seed())
+    x = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(1000, 2, generator=_seed(1))
+    torch.manual_seed(0)
+    net = pf.nn.Perceptron(2, 1, width=32, zero=True)
+    model = pf.EnergyModel(net, et.PersistentContrastiveDivergence(5, 256))
+    pf.fit(model, x, steps=400, lr=3e-3, holdout=0.0, progress=False)
+    assert float(model.learning.diverged) < 0.01
+    gaussian = torch.distributions.MultivariateNormal(x.mean(0), x.T.cov())
+    found = model.log_prob(x)
+    assert float(found.value.mean() - gaussian.log_prob(x).mean()) > 4 * float(found.stderr[0])
+
+
+class Steep(nn.Module):
+    """An energy far too steep for chains that start from the base."""
+
+    def forward(self, x):
+        return 1e6 * x.square().sum(-1).square()
+
+
+def test_divergence_is_reported() -> None:
+    model = pf.EnergyModel(Steep(), "denoising", event_shape=1)
+    with pytest.warns(UserWarning, match="of 20 chains diverged"):
+        model.sample(20, sampler="ula", steps=5, seed=0)
+    told = model.warnings(torch.randn(50, 1, generator=_seed()))
+    assert any("chains diverged" in text for text in told)
+    assert any("energy of samples" in text for text in told)
+
+
+def test_a_model_that_has_not_learned_says_so() -> None:
+    model = pf.EnergyModel(Flat(), "denoising", event_shape=4)
+    told = model.warnings(0.1 * torch.randn(200, 4, generator=_seed()))
+    assert len(told) == 1
+    assert "higher than that of the data" in told[0]
+
+
+@pytest.mark.parametrize("training", ["cd", "pcd", "denoising"])
+def test_every_training_survives_awkward_data(training: str) -> None:
+    """A constant feature, rows twice, double precision and a batch of one, all at once.
+
+    The default training meets each alone, in the contract of all families.
+    """
+    x = torch.tensor([[1.0, 5.0], [2.0, 5.0], [2.0, 5.0], [4.0, 5.0]], dtype=torch.float64)
+    torch.manual_seed(0)
+    model = _model(2, training)
+    pf.fit(model, x, steps=3, batch_size=1, holdout=0.0, progress=False)
+    model.eval()
+    assert model.loss(x[:1], generator=_seed()).isfinite().all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.estimate_log_z(32, 10, seed=0)
+        assert model.log_prob(x).value.isfinite().all()
+        assert model.sample(1, steps=3, seed=0).shape == (1, 2)
+
+
+def test_double_precision() -> None:
+    model = _model(2, "pcd", event_shape=2).double()
+    x = torch.randn(10, 2, generator=_seed())
+    model.prepare(x)
+    assert model.loss(x).dtype == torch.float64
+    assert model.sample(3, steps=3, seed=0).dtype == torch.float64
+
+
+def test_a_model_without_a_base() -> None:
+    class Well(nn.Module):
+        def forward(self, x):
+            return x.square().sum(-1, keepdim=True) / 2
+
+    model = pf.EnergyModel(Well(), "denoising", base=None, event_shape=2)
+    found = model.estimate_log_z(seed=0)
+    assert float(found.value) == pytest.approx(math.log(2 * math.pi), abs=1e-4)
+
+
+def test_defaults_for_data() -> None:
+    flat = Data(torch.randn(20, 2, generator=_seed()))
+    image = torch.rand(20, 1, 8, 8, generator=_seed())
+    assert isinstance(pf.EnergyModel.for_data(flat).learning, et.NoiseContrastive)
+    model = pf.EnergyModel.for_data(Data(image, kind="image"))
+    assert isinstance(model.learning, et.PersistentContrastiveDivergence)
+    assert pf.models.NAMES["energy"] is pf.EnergyModel
+    with pytest.raises(InputError, match="did you mean 'training'"):
+        pf.EnergyModel.for_data(flat, trainin="cd")
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(InputError, match=r"called as net\(z\)"):
+        pf.EnergyModel(pf.nn.MLP(2, width=8))
+    with pytest.raises(InputError, match="not contexts"):
+        pf.EnergyModel(pf.nn.Perceptron(2, 1, context=3))
+    with pytest.raises(InputError, match="one number per state"):
+        pf.EnergyModel(pf.nn.Perceptron(2, 2), "cd").loss(torch.zeros(3, 2))
+    with pytest.raises(InputError, match=r"nn\.Module"):
+        pf.EnergyModel(lambda x: x.sum(-1))
+    with pytest.raises(InputError, match="scale of the base"):
+        _model(2, base=0.0)
+    with pytest.raises(InputError, match="did you mean 'nce'"):
+        _model(2, "nces")
+    model = _model(2, event_shape=2)
+    with pytest.raises(CapabilityError, match="num_classes"):
+        model.sample(2, 0)
+    with pytest.raises(CapabilityError, match="num_classes"):
+        model.loss(torch.zeros(2, 2), torch.zeros(2).long())
+    with pytest.raises(InputError, match="did you mean 'hmc'"):
+        model.sample(2, sampler="hcm")
+    with pytest.raises(InputError, match="whole number of steps"):
+        model.sample(2, steps=0)
+    with pytest.raises(InputError, match="step size"):
+        model.sample(2, steps=2, step=-1.0)
+    with pytest.raises(InputError, match="shape"):
+        model.log_prob(torch.zeros(2, 3))
+    with pytest.raises(InputError, match="not known yet"):
+        _model(2).sample(2)
