@@ -33,7 +33,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "ppca",
         "bridge",
     ),
-    "grids": ("uniform", "quadratic", "log-snr", "karras"),
+    "grids": ("uniform", "quadratic", "log-snr", "karras", "sine"),
     "guidance": ("classifier-free",),
     "networks": ("mlp", "unet", "dit"),
     "predictions": ("data", "noise", "v", "score", "velocity", "edm"),

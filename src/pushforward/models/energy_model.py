@@ -24,7 +24,7 @@ from pushforward.models.energy_sampling import approach
 from pushforward.models.family import Family
 from pushforward.nn import Perceptron
 from pushforward.score_matching import Energy
-from pushforward.transforms import Standardize
+from pushforward.spaces import Standardize
 
 __all__ = ["EnergyModel", "LogZ"]
 

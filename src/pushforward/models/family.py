@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pushforward import config
 from pushforward.errors import InputError
 from pushforward.models import saving
-from pushforward.transforms import Standardize
+from pushforward.spaces import Standardize
 
 __all__ = ["Curve", "Family"]
 

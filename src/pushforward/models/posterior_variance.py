@@ -19,7 +19,7 @@ from pushforward.models import network, requests
 from pushforward.models.diffusion import Diffusion
 from pushforward.models.family import Family
 from pushforward.protocols import Time
-from pushforward.transforms import Standardize
+from pushforward.spaces import Standardize
 
 __all__ = ["PosteriorVariance"]
 

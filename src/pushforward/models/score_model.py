@@ -19,7 +19,7 @@ from pushforward.models.score_network import AtLevels, Plain
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
 from pushforward.score_matching.checks import check_states, evaluate
-from pushforward.transforms import Standardize
+from pushforward.spaces import Standardize
 
 __all__ = ["ScoreModel"]
 

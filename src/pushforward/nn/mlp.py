@@ -23,6 +23,7 @@ class MLP(nn.Module):
         depth: hidden layers.
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
+        out: the shape of the output, by default that of a state.
 
     Raises `InputError` for sizes below one, or states of another shape.
 
@@ -41,9 +42,12 @@ class MLP(nn.Module):
         depth: int = 3,
         num_classes: int | None = None,
         context: int | None = None,
+        out: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.event_shape = (event,) if isinstance(event, int) else tuple(event)
+        out = event if out is None else out
+        self.out_shape = (out,) if isinstance(out, int) else tuple(out)
         dim = math.prod(self.event_shape)
         if dim < 1 or width < 1 or depth < 1:
             raise InputError(f"event {event}, width {width} and depth {depth} must be positive")
@@ -52,7 +56,7 @@ class MLP(nn.Module):
         self.conditioning = Conditioning(width, num_classes, context)
         self.first = nn.Linear(dim, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.last = nn.Linear(width, dim)
+        self.last = nn.Linear(width, math.prod(self.out_shape))
         # Zero at first: an untrained model predicts the mean, and early gradients are calm.
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -66,4 +70,4 @@ class MLP(nn.Module):
         h = self.activation(self.first(x.flatten(1)) + told)
         for layer in self.hidden:
             h = h + self.activation(layer(h) + told)
-        return self.last(h).reshape(x.shape)
+        return self.last(h).reshape(len(x), *self.out_shape)

@@ -1,6 +1,7 @@
 """Bijections with their log-determinants."""
 
 from pushforward.transforms.autoregressive import Autoregressive, Solution
+from pushforward.transforms.bijection import Bijection
 from pushforward.transforms.continuous import Continuous
 from pushforward.transforms.coupling import Coupling
 from pushforward.transforms.elementwise import Additive, Affine, Elementwise
@@ -9,7 +10,6 @@ from pushforward.transforms.multiscale import Multiscale
 from pushforward.transforms.planar import Planar, Radial
 from pushforward.transforms.residual import Contraction, FixedPoint, Residual
 from pushforward.transforms.spline import CircularSpline, Spline
-from pushforward.transforms.standardize import Bijection, Standardize
 from pushforward.transforms.transform import Composed, Inverse, Transform
 
 __all__ = [
@@ -33,6 +33,5 @@ __all__ = [
     "Residual",
     "Solution",
     "Spline",
-    "Standardize",
     "Transform",
 ]
