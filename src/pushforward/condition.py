@@ -1,11 +1,11 @@
 """What a model is told beside the state: labels, contexts, or nothing. One rule for every model.
 
-A label is an integer, a context a vector of numbers; a network says which it takes by its attributes
-`num_classes` and `context_size`, and one without either takes any tensor with a row per state. In
-training a fraction of them is hidden: the label -1, or a row of NaN, stands for none.
+A label is an integer, a context a vector of numbers; a network says which it takes by its
+attributes `num_classes` and `context_size`. In training a fraction of them is hidden: the label -1,
+or a row of NaN, stands for none.
 
-Without `c`, a conditional model that learned the unconditional distribution in this way uses it; any
-other raises `CapabilityError`.
+Without `c`, a conditional model that learned the unconditional distribution in this way uses it;
+any other raises `CapabilityError`.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ class Condition:
 
     @classmethod
     def of(
-        cls, networks: torch.nn.Module | Sequence[torch.nn.Module], dropout: float = 0.0
+        cls,
+        networks: torch.nn.Module | Sequence[torch.nn.Module],
+        dropout: float = 0.0,
+        *,
+        anything: bool = False,
     ) -> Condition:
         """What the modules inside of some networks say that they take.
+
+        `anything`: networks that say nothing take any tensor.
 
         Raises `InputError` for a dropout outside [0, 1) or networks that take different things.
         """
@@ -67,7 +73,7 @@ class Condition:
                 raise InputError(f"the networks take different {name}: {sorted(found)}")
             sizes.append(found.pop() if found else None)
         known = any(hasattr(module, "num_classes") for module in modules)
-        return cls(sizes[0], sizes[1], dropout, anything=not known and sizes == [None, None])
+        return cls(sizes[0], sizes[1], dropout, anything and not known and sizes == [None, None])
 
     @property
     def conditional(self) -> bool:
@@ -90,13 +96,21 @@ class Condition:
         if self.context_size is not None:
             return vectors(c, n, self.context_size, device)
         if self.num_classes is not None:
-            return labels(c, n, self.num_classes, device)
+            found = labels(c, n, self.num_classes, device)
+            # As there, training on a GPU does not wait for a look at them.
+            seen = found.device.type == "cpu" or not torch.is_grad_enabled()
+            if seen and n and not self.learns_without and int(found.min()) < 0:
+                raise InputError(
+                    f"labels lie in 0..{self.num_classes - 1}, not in {int(found.min())}.."
+                    f"{int(found.max())}: this model never trained without labels"
+                )
+            return found
         if not self.anything:
             raise CapabilityError(
                 "this model takes no labels or contexts: make its network with num_classes or a "
                 "context size"
             )
-        if isinstance(c, Tensor) and c.ndim == 0 or not isinstance(c, Tensor | tuple):
+        if (isinstance(c, Tensor) and c.ndim == 0) or not isinstance(c, Tensor | tuple):
             what = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
             raise InputError(f"a context has one row for each of {n} states, but is {what}")
         state.check(c)

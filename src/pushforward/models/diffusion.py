@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import checks, config, grids, parametrizations, samplers, state, weightings
+from pushforward import checks, config, grids, samplers, state, weightings
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
@@ -88,15 +88,13 @@ class Diffusion(GenerativeModel, Trainable):
         self.grid: grids.Grid = named(grid or self.process.grid, grids.NAMES, "grid")
         self.times = named(times, time_laws.NAMES, "distribution of training times")
         self.predictor = Predictor(net, self.process.reading(predict))
-        self.condition = Condition.of(net, label_dropout)
+        self.condition = Condition.of(net, label_dropout, anything=True)
         self.weight: Weighting = named(weight, weightings.NAMES, "weighting")
         weighted(self.predictor, self.process, self.weight)
         self._ready()
 
     @classmethod
-    def for_data(
-        cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any
-    ) -> Self:
+    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
         """A model with a network that fits the data and the process.
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.

@@ -9,7 +9,7 @@ from typing import Any
 
 from pushforward.config import named
 from pushforward.errors import CapabilityError
-from pushforward.models import requests
+from pushforward.config import check_options
 from pushforward.nn import MaskedPerceptron, Perceptron
 from pushforward.transforms import (
     ActNorm,
@@ -45,7 +45,7 @@ def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> 
     """
     make = named(kind, NAMES, "flow")
     known = [p for p in inspect.signature(make).parameters if p not in ("shape", "told")]
-    requests.check_options(options, known)
+    check_options(options, known)
     found: Transform = make(shape, told, **options)
     return found
 

@@ -95,14 +95,12 @@ class FlowMatching(TransportMap, Trainable):
             times, time_laws.NAMES, "distribution of training times"
         )
         self.predictor = Predictor(net, self.path.matched().reading())
-        self.condition = Condition.of(net, label_dropout)
+        self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
         self._ready()
 
     @classmethod
-    def for_data(
-        cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any
-    ) -> Self:
+    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
         """A model with a network that fits the data and the path.
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.

@@ -154,8 +154,8 @@ class GenerativeModel(nn.Module, ABC):
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the network, or of what was fitted in its place."""
-        floats = (t.dtype for t in chain(self.parameters(), self.buffers()) if t.is_floating_point())
-        return next(floats, torch.get_default_dtype())
+        own = chain(self.parameters(), self.buffers())
+        return next((t.dtype for t in own if t.is_floating_point()), torch.get_default_dtype())
 
     @property
     def num_classes(self) -> int | None:
@@ -269,7 +269,8 @@ def parts_of(n: int, batch_size: int | None, rows: slice = slice(None)) -> list[
     first, last, stride = rows.indices(n)
     if stride != 1:
         raise InputError(f"rows are next to each other, not {rows}")
-    return [slice(i, min(i + size, last)) for i in range(first, last, size)] or [slice(first, first)]
+    parts = [slice(i, min(i + size, last)) for i in range(first, last, size)]
+    return parts or [slice(first, first)]
 
 
 def finite(x: Any) -> Any:

@@ -119,9 +119,9 @@ def _misfit(net: nn.Module, output: Any, shape: state.EventShape, x_t: Any) -> s
         what = str(tuple(output.shape))
     elif isinstance(output, tuple):
         what = f"{len(output)} outputs"
-    same = " of the shape it is given" if shape == state.event_shape(x_t) else ""
+    given = state.event_shape(x_t)
+    wish = "of the shape it is given" if shape == given else f"of shape {shape} for each state"
     return (
-        f"{type(net).__name__} returned {what} for {state.rows(x_t)} states of shape "
-        f"{state.event_shape(x_t)}: here a network must return a tensor{same or f' of shape {shape}'}"
-        " for each state"
+        f"{type(net).__name__} returned {what} for {state.rows(x_t)} states of shape {given}: a "
+        f"network must return a tensor {wish}"
     )

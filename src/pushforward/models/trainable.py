@@ -20,7 +20,7 @@ class Trainable(ABC):
     """
 
     takes_source: bool = False
-    """Starts from data in the place of noise if `fit` is given some: then `loss` takes `source=`."""
+    """Starts from data, if `fit` is given some: then `loss` takes `source=`."""
 
     cuts_batches: bool = False
     """`loss` takes `rows=`, a part of a batch whose noise is that of the whole."""
@@ -49,22 +49,22 @@ class Trainable(ABC):
             "SchrodingerBridge map one data set to another"
         )
 
-    def prepare(self, x: Any, c: Any = None, *, generator: torch.Generator) -> None:
+    def prepare(  # noqa: B027
+        self, x: Any, c: Any = None, *, generator: torch.Generator
+    ) -> None:
         """Take what a data-dependent start needs from training data; often nothing.
 
         Called once, after `fit_units`. All random choices come from the generator.
         """
 
-    def on_step(self, step: int, source: Any, target: Any) -> None:
+    def on_step(self, step: int, source: Any, target: Any) -> None:  # noqa: B027
         """Take note of a step of training before it is made; often nothing.
 
         Gets the whole training sets, in data units. A function of them, the step and the buffers,
         so that a resumed run is the one that was not stopped.
         """
 
-    def couple(
-        self, x: Any, c: Any, source: Any, generator: torch.Generator
-    ) -> Tensor | None:
+    def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:
         """The order `(B,)` in which states of a source join those of the data; `None` as they are.
 
         Called in another thread than the training's, one batch ahead.
