@@ -22,7 +22,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.schedules import Schedule
 
-__all__ = ["NAMES", "Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Uniform", "check"]
+__all__ = ["Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Uniform", "check"]
 
 
 class Grid(ABC):
@@ -215,11 +215,3 @@ def _log_snr(schedule: Schedule, t: float) -> Tensor:
             f"end the grid inside ({schedule.t_min}, {schedule.t_max})"
         )
     return value
-
-
-NAMES: dict[str, type[Grid]] = {
-    "uniform": Uniform,
-    "quadratic": Quadratic,
-    "log-snr": LogSNR,
-    "karras": Karras,
-}

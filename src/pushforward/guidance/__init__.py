@@ -3,6 +3,4 @@
 from pushforward.guidance.classifier_free import ClassifierFree
 from pushforward.guidance.given import Given, given
 
-__all__ = ["NAMES", "ClassifierFree", "Given", "given"]
-
-NAMES: dict[str, type] = {"classifier-free": ClassifierFree}
+__all__ = ["ClassifierFree", "Given", "given"]

@@ -11,7 +11,6 @@ from pushforward.models.baselines import (
 from pushforward.models.denoiser import Denoiser
 from pushforward.models.diffusion import Diffusion
 from pushforward.models.energy_model import EnergyModel
-from pushforward.models.family import Family
 from pushforward.models.gan import GAN
 from pushforward.models.matching import FlowMatching
 from pushforward.models.normalizing_flow import NormalizingFlow
@@ -34,7 +33,6 @@ __all__ = [
     "KernelDensity",
     "MarginalError",
     "Moment",
-    "NAMES",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
@@ -46,17 +44,3 @@ __all__ = [
     "load",
     "trajectories",
 ]
-
-NAMES: dict[str, type[Family]] = {
-    "diffusion": Diffusion,
-    "matching": FlowMatching,
-    "score": ScoreModel,
-    "vae": VAE,
-    "flow": NormalizingFlow,
-    "energy": EnergyModel,
-    "gan": GAN,
-    "kde": KernelDensity,
-    "mixture": GaussianMixtureModel,
-    "ppca": ProbabilisticPCA,
-    "bridge": SchrodingerBridge,
-}

@@ -9,12 +9,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, grids, parametrizations, samplers, weightings
+from pushforward import config, grids, registry, samplers
 from pushforward import nn as nets
 from pushforward import times as time_laws
 from pushforward._random import branch, resolve
 from pushforward._shapes import combine
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities
 from pushforward.guidance import ClassifierFree, given
@@ -83,10 +83,10 @@ class Diffusion(Noising):
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
-        self.grid: grids.Grid = named(grid, grids.NAMES, "grid")
-        self.weight = named(weight, weightings.NAMES, "weighting")
-        self.times = named(times, time_laws.NAMES, "law of training times")
-        table = named(predict, parametrizations.NAMES, "prediction")
+        self.grid: grids.Grid = registry.resolve("grids", grid)
+        self.weight = registry.resolve("weightings", weight)
+        self.times = registry.resolve("times", times)
+        table = registry.resolve("predictions", predict)
         self.denoiser = Denoiser(net, self.process.schedule, table)
         self._begin()
 
@@ -202,7 +202,7 @@ class Diffusion(Noising):
         times = self._grid(grid, requests.solver_steps(steps, denoise), start, stop)
         # At the very end no noise is left to remove.
         denoise = denoise and times[-1] > 0
-        rule = samplers.resolve(sampler)
+        rule = registry.resolve("samplers", sampler)
         generator = resolve(seed, generator, self.device)
         parts = requests.batches(n, batch_size, rows)
         labels = self._context(c, n)
@@ -252,7 +252,7 @@ class Diffusion(Noising):
         generator = resolve(seed, None, self.device)
         transport = Transport(self._model(self._context(c, n), guidance), self.process)
         prior = self._prior(n, self.process.schedule.t_max, generator)
-        rule = samplers.resolve(sampler)
+        rule = registry.resolve("samplers", sampler)
         with self._evaluating():
             self.grid = samplers.fit_grid(transport, prior, steps=steps, sampler=rule)
         config.amend(self, grid=self.grid)

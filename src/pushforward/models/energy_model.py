@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import energy_training, mcmc
+from pushforward import mcmc, registry
 from pushforward._random import branch, normal_like, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
@@ -93,7 +93,7 @@ class EnergyModel(Family):
         self.num_classes: int | None = getattr(net, "num_classes", None)
         _check_call(net, self.num_classes)
         self.base = base
-        self.learning: Training = energy_training.chosen(training)
+        self.learning: Training = registry.resolve("energy-training", training)
         self.comparable = self.learning.comparable
         laws = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):

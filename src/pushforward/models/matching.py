@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import nn as nets
-from pushforward import processes
+from pushforward import registry
 from pushforward import times as time_laws
 from pushforward._random import normal_like
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.couplings import Coupling, Independent, Sinkhorn
-from pushforward.couplings import resolve_coupling as resolved
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import given
 from pushforward.models import network, requests
@@ -24,12 +23,7 @@ from pushforward.processes.motion import MARGIN, inside
 from pushforward.protocols import Time, Transport
 from pushforward.schedules import Rectified
 
-__all__ = ["PATHS", "FlowMatching"]
-
-PATHS = {
-    name: processes.NAMES[name]
-    for name in ("linear", "trigonometric", "scheduled", "one-sided", "bridge")
-}
+__all__ = ["FlowMatching"]
 
 _CLOCK = Rectified()
 """Laws of training times have the data at 0, where our target is at 1."""
@@ -81,29 +75,27 @@ class FlowMatching(TwoEnded):
     ) -> None:
         super().__init__(event_shape, source_rows)
         network.check(net)
-        self.path: Path = named(path, PATHS, "path")
-        if not isinstance(self.path, Path):
-            raise InputError(f"a path is one of processes, such as Linear(), not {path!r}")
+        self.path: Path = registry.resolve("paths", path)
         if coupling == "sinkhorn" and isinstance(self.path, Reference):
             # The coupling of the bridge itself: its density has x_0 x_1 / (sigma^2 S(1)) for the
             # exponent, beside what depends on one end alone.
             strength = 2 * self.path.sigma**2 * self.path.span(1.0)
             self.coupling: Coupling = Sinkhorn(strength)
         else:
-            self.coupling = resolved(coupling)
+            self.coupling = registry.resolve("couplings", coupling)
         if isinstance(self.path, OneSided) and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
-        self.times: time_laws.TimeLaw = named(times, time_laws.NAMES, "law of training times")
+        self.times: time_laws.TimeLaw = registry.resolve("times", times)
         self.heads = Heads(net, Motion(self.path).heads)
         self._begin()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
         """A U-Net or a perceptron that fits the data; `options` are the constructor's."""
-        heads = Motion(named(options.get("path", "linear"), PATHS, "path")).heads
+        heads = Motion(registry.resolve("paths", options.get("path", "linear"))).heads
         first, *rest = data.event_shape
         classes = data.num_classes if labels else None
         net = nets.default_network((heads * first, *rest), num_classes=classes)

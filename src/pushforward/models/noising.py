@@ -10,11 +10,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import grids, samplers
+from pushforward import grids, registry, samplers
 from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
 from pushforward._shapes import not_finite
-from pushforward.config import named
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import requests
@@ -51,7 +50,7 @@ class Noising(Family):
     def _grid(
         self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
     ) -> list[float]:
-        rule = named(grid or self.grid, grids.NAMES, "grid")
+        rule = registry.resolve("grids", grid or self.grid)
         return rule(self.process.schedule, steps, start=start, stop=stop)
 
     def _finite(self, x: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import score_matching
+from pushforward import registry, score_matching
 from pushforward._random import branch, normal_like, resolve
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import requests
@@ -57,7 +57,7 @@ class ScoreModel(Family):
         super().__init__(event_shape)
         if not isinstance(net, nn.Module):
             raise InputError(f"the network is an nn.Module, not {net!r}")
-        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        self.matching: Matching = registry.resolve("score-matching", matching)
         self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
         self._begin()
 

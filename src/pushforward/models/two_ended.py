@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import samplers
+from pushforward import registry, samplers
 from pushforward._autograd import ProbeLaw
 from pushforward._random import RowNoise, resolve
 from pushforward._shapes import per_event_sum
@@ -314,7 +314,7 @@ class TwoEnded(TwoLaws):
         progress: Progress | None,
     ) -> Tensor:
         """States carried to an end, in the units of the model."""
-        rule = self.default_sampler if sampler is None else samplers.resolve(sampler)
+        rule = self.default_sampler if sampler is None else registry.resolve("samplers", sampler)
         steps = requests.solver_steps(steps, False)
         times = [0.0, 1.0] if isinstance(rule, Adaptive) else self._grid(steps)
         if towards == "source":

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward import samplers
+from pushforward import registry, samplers
 from pushforward._random import RowNoise, resolve
 from pushforward.errors import InputError
 from pushforward.models import requests
@@ -40,7 +40,7 @@ def trajectories(
     torch.Size([5, 3, 2])
     """
     z, context = model._entered(a), model._context(c, len(a))
-    rule = model.default_sampler if sampler is None else samplers.resolve(sampler)
+    rule = model.default_sampler if sampler is None else registry.resolve("samplers", sampler)
     if isinstance(rule, Adaptive):
         raise InputError("an adaptive sampler chooses its own steps: take another to see them")
     times = model._grid(requests.solver_steps(steps, False))

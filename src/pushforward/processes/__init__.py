@@ -12,7 +12,6 @@ from pushforward.processes.product import Product
 from pushforward.processes.thinning import Missing, PointLaw, SharedLaw, Thinning
 
 __all__ = [
-    "NAMES",
     "Bridge",
     "Brownian",
     "Gaussian",
@@ -36,20 +35,3 @@ __all__ = [
     "Thinning",
     "Trigonometric",
 ]
-
-NAMES: dict[str, type] = {
-    "gaussian": Gaussian,
-    "brownian": Brownian,
-    "geodesic": Geodesic,
-    "masking": Masking,
-    "thinning": Thinning,
-    "jump-diffusion": JumpDiffusion,
-    "bridge": Bridge,
-    "ou-bridge": OUBridge,
-    "interpolant": Interpolant,
-    "linear": Linear,
-    "trigonometric": Trigonometric,
-    "scheduled": Scheduled,
-    "one-sided": OneSided,
-    "product": Product,
-}
