@@ -19,7 +19,7 @@ from pushforward.transforms import (
     Composed,
     Continuous,
     Contraction,
-    Coupling,
+    CouplingLayer,
     Elementwise,
     Inverse,
     LULinear,
@@ -97,7 +97,7 @@ def coupling(
         net = Perceptron(
             kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **told
         )
-        parts.append(Coupling(net, elementwise, stays))
+        parts.append(CouplingLayer(net, elementwise, stays))
     return Composed(parts)
 
 
