@@ -26,7 +26,6 @@ import torch
 import pushforward as pf
 import record
 import timing
-from pushforward.models import NAMES
 from pushforward.report import compare
 
 PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
@@ -91,7 +90,7 @@ def run(name: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
     if name == "digits" and not smoke:
         settings = settings | {"lr": 1e-3, "batch_size": 64, "steps": 2 * settings["steps"]}
     torch.manual_seed(seed)
-    model: Any = NAMES[family].for_data(train, labels=False, **options)
+    model: Any = pf.registry.find("models", family).for_data(train, labels=False, **options)
     start = time.process_time()
     pf.fit(model, train, progress=False, seed=seed, **settings)
     spent = time.process_time() - start

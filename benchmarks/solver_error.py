@@ -25,7 +25,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import timing
-from pushforward import grids, samplers
+from pushforward import grids, registry, samplers
 
 NFE = (5, 8, 10, 15, 20, 50)
 SCHEDULE = pf.schedules.VP()
@@ -79,7 +79,7 @@ def ours(mean: Mean, fitted: Callable[[int, str], grids.Grid]) -> dict[str, Meth
     transport = pf.Transport(model, PROCESS)
 
     def method(name: str, rule: Callable[[int], grids.Grid]) -> Method:
-        sampler = samplers.resolve(name)
+        sampler = registry.resolve("samplers", name)
 
         def run(x: Tensor, count: int) -> Tensor:
             steps = (count - 1) // sampler.evaluations
@@ -251,7 +251,7 @@ def measure(world: pf.worlds.MixtureWorld, paths: int, draws: int, counts: Seque
         if key not in grid_cache:
             few = world.noised(PROCESS, SCHEDULE.t_max).sample(64, seed=1)
             transport = pf.Transport(world.model(PROCESS), PROCESS)
-            rule = samplers.resolve(name)
+            rule = registry.resolve("samplers", name)
             grid_cache[key] = samplers.fit_grid(transport, few, steps=max(3, steps), sampler=rule)
         return grid_cache[key]
 

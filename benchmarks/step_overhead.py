@@ -109,7 +109,7 @@ def _ours(
         event_shape=shape[1:],
     )
     model.eval().standardize(torch.randn(100, *shape[1:]))
-    sampler = wrap(pf.samplers.resolve(name.removeprefix("flow ")))
+    sampler = wrap(pf.registry.resolve("samplers", name.removeprefix("flow ")))
     return lambda: model.sample(shape[0], sampler=sampler, steps=steps, denoise=False, seed=0)
 
 

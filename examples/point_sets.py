@@ -32,7 +32,9 @@ print(f"{'exact':12}{'':>6}  {exact}  {mean:6.3f} {std:6.3f}")
 for name in ("tau-leap", "pinned"):
     for steps in BUDGETS:
         times = pf.grids.Uniform()(process.thinning.schedule, steps, start=1.0)
-        sets = pf.samplers.run(pf.samplers.resolve(name), transport, empty, times, seed=0)
+        sets = pf.samplers.run(
+            pf.registry.resolve("samplers", name), transport, empty, times, seed=0
+        )
         sizes = torch.bincount(sets.number, minlength=world.slots + 1) / SETS
         points = sets.x[sets.mask]
         found = " ".join(f"{share:6.3f}" for share in sizes)

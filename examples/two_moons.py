@@ -29,7 +29,7 @@ floor = pf.metrics.sliced_wasserstein(data.x[:SAMPLES], held_out)
 print(f"\nsliced Wasserstein distance to held-out points; data against data: {floor}\n")
 print("evaluations".ljust(12), *(f"{budget:>15}" for budget in BUDGETS))
 for name in ("euler", "ddim", "heun", "dpm++2m", "ddpm", "sde"):
-    sampler = pf.samplers.resolve(name)
+    sampler = pf.registry.resolve("samplers", name)
     distances = []
     for budget in BUDGETS:
         # The last step is the final denoising, one evaluation.

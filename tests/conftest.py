@@ -7,10 +7,19 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from pushforward import registry
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_names_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short names that a test adds end with it."""
+    for axis, known in registry.TABLE.items():
+        monkeypatch.setitem(registry.TABLE, axis, dict(known))
 
 
 @pytest.fixture(autouse=True)

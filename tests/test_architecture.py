@@ -22,9 +22,21 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_shapes")),
-    ("F0", ("checks", "state")),
-    ("F0", ("_extras", "_random", "_autograd", "condition", "config", "estimates", "parallel", "protocols")),
+    ("F0", ("errors", "_names", "_shapes")),
+    ("F0", ("checks", "registry", "state")),
+    (
+        "F0",
+        (
+            "_extras",
+            "_random",
+            "_autograd",
+            "condition",
+            "config",
+            "estimates",
+            "parallel",
+            "protocols",
+        ),
+    ),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
@@ -83,7 +95,13 @@ LAZY = {
 LAZY_IN_CLI = LAZY - {"rich", "typer"}
 
 # What loads before torch is needed.
-WITHOUT_TORCH = ("pushforward", "pushforward.errors", "pushforward._extras", "pushforward.cli")
+WITHOUT_TORCH = (
+    "pushforward",
+    "pushforward.errors",
+    "pushforward._extras",
+    "pushforward.registry",
+    "pushforward.cli",
+)
 
 LONGEST_FILE = 400
 NAMELESS = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pushforward import Transport, grids, samplers, schedules
+from pushforward import Transport, grids, registry, samplers, schedules
 from pushforward.config import build, describe
 from pushforward.errors import InputError
 from pushforward.metrics import observed_order
@@ -130,7 +130,7 @@ def test_the_grid_of_the_chain_visits_every_step() -> None:
 @pytest.mark.parametrize("chain", [Chain.linear(1000), Chain.cosine(1000), Chain.cosine(50)])
 def test_multistep_weights_are_exact_where_the_rate_jumps(chain: Chain, name: str) -> None:
     # A constant prediction leaves DDIM's step, for any order, clock and number of betas in a step.
-    rule, times = samplers.resolve(name), grids.LogSNR()(chain, 10)
+    rule, times = registry.resolve("samplers", name), grids.LogSNR()(chain, 10)
     for row, (t, s) in zip(rule.plan(Gaussian(chain), times), pairwise(times), strict=True):
         now, then = chain.at(t), chain.at(s)
         if rule.predict == "noise":

@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 import pushforward as pf
-from pushforward.config import amend, build, configurable, describe, named
+from pushforward.config import amend, build, configurable, describe
 from pushforward.errors import InputError
 
 
@@ -101,15 +101,3 @@ def test_amended_arguments_are_described() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8))
     amend(model, event_shape=(2,))
     assert describe(model)["args"]["event_shape"] == [2]
-
-
-def test_short_names() -> None:
-    names = {"vp": pf.schedules.VP, "ready": pf.schedules.VE()}
-    assert named("vp", names, "schedule") == pf.schedules.VP()
-    assert named("ready", names, "schedule") is names["ready"]
-    own = pf.schedules.OU()
-    assert named(own, names, "schedule") is own
-    with pytest.raises(InputError, match="did you mean 'vp'"):
-        named("vpp", names, "schedule")
-    with pytest.raises(InputError, match=r"make one, OU\(\)"):
-        named(pf.schedules.OU, names, "schedule")

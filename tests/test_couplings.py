@@ -9,11 +9,10 @@ from itertools import permutations
 import pytest
 import torch
 
-from pushforward import ot
+from pushforward import ot, registry
 from pushforward._random import resolve
 from pushforward.config import build, describe
 from pushforward.couplings import (
-    NAMES,
     Conditional,
     Coupling,
     Exact,
@@ -100,7 +99,7 @@ def test_naive_transport_breaks_the_conditional_law_and_conditional_keeps_it(inn
     error = 4 / (n / 2) ** 0.5
     naive, kept = (
         source[coupling(source, target, c, seed=0)]
-        for coupling in (NAMES[inner](), Conditional(inner))
+        for coupling in (registry.resolve("couplings", inner), Conditional(inner))
     )
     assert naive[c == 1].mean() - naive[c == 0].mean() > 1.0
     for label in (0, 1):

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pushforward import grids, schedules
+from pushforward import grids, registry, schedules
 from pushforward.config import build, describe
 from pushforward.errors import InputError
 
@@ -17,10 +17,10 @@ SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.VE(), schedules.Recti
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
-@pytest.mark.parametrize("name", grids.NAMES)
+@pytest.mark.parametrize("name", registry.names("grids"))
 @pytest.mark.parametrize("steps", [1, 2, 50])
 def test_ends_are_owned_and_times_fall(name: str, schedule, steps: int) -> None:
-    rule = grids.NAMES[name]()
+    rule = registry.resolve("grids", name)
     times = rule(schedule, steps)
     assert len(times) == steps + 1
     assert (times[0], times[-1]) == (schedule.t_max, schedule.t_min)
@@ -71,9 +71,9 @@ def test_a_grid_handed_out_may_be_changed() -> None:
     assert grids.Uniform()(schedules.VP(), 3)[1] != 0.0
 
 
-@pytest.mark.parametrize("name", grids.NAMES)
+@pytest.mark.parametrize("name", registry.names("grids"))
 def test_they_go_through_a_configuration(name: str) -> None:
-    assert build(describe(grids.NAMES[name]())) == grids.NAMES[name]()
+    assert build(describe(registry.resolve("grids", name))) == registry.resolve("grids", name)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pushforward import parametrizations, schedules
+from pushforward import parametrizations, registry, schedules
 from pushforward._shapes import like
 from pushforward.errors import InputError
 from pushforward.models import Denoiser
@@ -48,7 +48,7 @@ def test_each_table_reads_its_definition(name: str, schedule, dtype: torch.dtype
     x0, noise = torch.randn(2, 101, 7, generator=generator, dtype=dtype)
     alpha, sigma = (like(k, x0) for k in schedule(t))
     x_t = alpha * x0 + sigma * noise
-    row = parametrizations.NAMES[name]()(schedule, t)
+    row = registry.resolve("predictions", name)(schedule, t)
     target = _targets(name, schedule, t, x0, noise)
     found = parametrizations.read(row, target, x_t)
     # The terms that cancel set the conditioning.
@@ -60,12 +60,12 @@ def test_each_table_reads_its_definition(name: str, schedule, dtype: torch.dtype
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
-@pytest.mark.parametrize("name", parametrizations.NAMES)
+@pytest.mark.parametrize("name", registry.names("predictions"))
 def test_reading_inverts_writing(name: str, schedule) -> None:
     generator = torch.Generator().manual_seed(0)
     t = torch.linspace(schedule.t_min, schedule.t_max, 101, dtype=torch.float64)
     mean, x_t = torch.randn(2, 101, 3, generator=generator, dtype=torch.float64)
-    row = parametrizations.NAMES[name]()(schedule, t)
+    row = registry.resolve("predictions", name)(schedule, t)
     output = parametrizations.write(row, mean, x_t)
     back = parametrizations.read(row, output, x_t)
     conditioning = 1 + (like(row.out, mean) * output).abs()
@@ -73,11 +73,11 @@ def test_reading_inverts_writing(name: str, schedule) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
-@pytest.mark.parametrize("name", parametrizations.NAMES)
+@pytest.mark.parametrize("name", registry.names("predictions"))
 def test_a_float_time_gives_the_row_of_a_batch(name: str, schedule) -> None:
     t = 0.41
-    one = parametrizations.NAMES[name]()(schedule, t)
-    many = parametrizations.NAMES[name]()(schedule, torch.tensor([t], dtype=torch.float64))
+    one = registry.resolve("predictions", name)(schedule, t)
+    many = registry.resolve("predictions", name)(schedule, torch.tensor([t], dtype=torch.float64))
     for a, b in zip(one, many, strict=True):
         assert float(a) == pytest.approx(float(b), rel=1e-9)
 

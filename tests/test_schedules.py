@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pushforward import schedules
+from pushforward import registry, schedules
 from pushforward.config import build, describe
 from pushforward.errors import InputError
 
@@ -128,9 +128,9 @@ def test_slopes_also_where_gradients_are_off(schedule) -> None:
         assert float(schedule.at(t).d_sigma) == pytest.approx(schedule.at(0.4).d_sigma)
 
 
-@pytest.mark.parametrize("name", schedules.NAMES)
+@pytest.mark.parametrize("name", registry.names("schedules"))
 def test_they_go_through_a_configuration(name: str) -> None:
-    schedule = schedules.NAMES[name]()
+    schedule = registry.resolve("schedules", name)
     assert build(describe(schedule)) == schedule
 
 

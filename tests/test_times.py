@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pushforward import parametrizations, schedules, times, weightings
+from pushforward import parametrizations, registry, schedules, times, weightings
 from pushforward.config import build, describe
 from pushforward.errors import CapabilityError, InputError
 
@@ -20,10 +20,10 @@ def _draw(law: times.TimeLaw, n: int = 20_000, schedule: schedules.Schedule = VP
 
 
 # The steps of a chain lie where it has them.
-@pytest.mark.parametrize("name", [name for name in times.NAMES if name != "steps"])
+@pytest.mark.parametrize("name", [name for name in registry.names("times") if name != "steps"])
 @pytest.mark.parametrize("schedule", [VP, schedules.Rectified(), schedules.VE()])
 def test_times_stay_where_all_is_well_conditioned(name: str, schedule) -> None:
-    t = _draw(times.NAMES[name](), schedule=schedule)
+    t = _draw(registry.resolve("times", name), schedule=schedule)
     assert t.shape == (20_000,)
     assert schedule.t_min <= float(t.min())
     assert float(t.max()) <= schedule.t_max
@@ -107,9 +107,9 @@ def test_strata_of_any_law() -> None:
     assert stats.kstest(torch.logit(many.double()).numpy(), stats.norm(0, 1).cdf).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", times.NAMES)
+@pytest.mark.parametrize("name", registry.names("times"))
 def test_same_generator_same_times_and_round_trip(name: str) -> None:
-    law = times.NAMES[name]()
+    law = registry.resolve("times", name)
     assert torch.equal(_draw(law, 10), _draw(law, 10))
     assert build(describe(law)) == law
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward import parametrizations, schedules, weightings
+from pushforward import parametrizations, registry, schedules, weightings
 from pushforward.config import build, describe
 from pushforward.errors import InputError
 from pushforward.worlds import MixtureWorld
@@ -31,7 +31,7 @@ def test_published_weights(schedule: schedules.Schedule) -> None:
         "min-snr": ratio.clamp(max=5),
         "edm": ratio + 1,
     }.items():
-        found = weightings.NAMES[name](schedule, T, data)
+        found = registry.resolve("weightings", name)(schedule, T, data)
         assert torch.allclose(torch.as_tensor(found, dtype=T.dtype).expand_as(T), exact), name
     # Of a network that predicts the noise, its own error is the simple loss.
     found = weightings.Output()(schedule, T, parametrizations.Noise())
@@ -49,7 +49,7 @@ def test_the_likelihood_weight_is_the_slope_of_the_ratio(schedule: schedules.Sch
     assert torch.allclose(found, 0.5 * k.g2 * k.alpha**2 / k.sigma**4, rtol=1e-9)
 
 
-@pytest.mark.parametrize("weight", weightings.NAMES)
+@pytest.mark.parametrize("weight", registry.names("weightings"))
 @pytest.mark.parametrize("predict", ["noise", "data", "v", "score", "velocity", "edm"])
 def test_the_exact_model_is_the_minimum_under_every_weight(predict: str, weight: str) -> None:
     # The derivative of the expected loss along a shift of the exact prediction is zero.
@@ -74,7 +74,7 @@ class _Exact(torch.nn.Module):
     def __init__(self, world, process, predict: str) -> None:
         super().__init__()
         self.model, self.process, self.shift = world.model(process), process, 0.0
-        self.table = parametrizations.NAMES[predict]()
+        self.table = registry.resolve("predictions", predict)
         self.anchor = torch.nn.Parameter(torch.zeros(()))
 
     def forward(self, x, t, c=None):
@@ -90,7 +90,8 @@ class _Exact(torch.nn.Module):
 
 
 def test_weights_are_written_down_and_read_back() -> None:
-    for weight in (*weightings.NAMES.values(), weightings.SNR(0.5, 7.0)):
+    named = [registry.resolve("weightings", name) for name in registry.names("weightings")]
+    for weight in (*named, weightings.SNR(0.5, 7.0)):
         assert build(describe(weight)) == weight
 
 

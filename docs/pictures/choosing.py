@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 import pushforward as pf
-from pushforward import grids, samplers, schedules
+from pushforward import grids, registry, samplers, schedules
 from pushforward.processes import Gaussian
 
 PICTURES = Path(__file__).parents[1] / "assets" / "pictures"
@@ -112,7 +112,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
     schedule = PROCESS.schedule
 
     def end(name: str, x: Tensor, count: int) -> Tensor:
-        sampler = samplers.resolve(name.removesuffix(FITTED))
+        sampler = registry.resolve("samplers", name.removesuffix(FITTED))
         steps = (count - 1) // sampler.evaluations
         rule: grids.Grid = grids.LogSNR()
         if name.endswith(FITTED):
@@ -174,7 +174,7 @@ def paths_of_samplers(smoke: bool) -> Figure:
     shades = ["#f1f3f5", "#e7eaee", "#dadfe5", "#cbd2da", "#bac3cd", "#a6b1be"]
     for axes, name in zip(panels, ("adams", "sde"), strict=True):
         axes.contourf(t, x, law, levels=[0.02, 0.1, 0.2, 0.3, 0.45, 0.7, 3], colors=shades)
-        rule = samplers.resolve(name)
+        rule = registry.resolve("samplers", name)
         path = torch.stack(samplers.trajectory(rule, transport, starts, times, seed=4))
         for line, color in zip(path[..., 0].unbind(1), colors, strict=False):
             axes.plot(times, line, color=color, linewidth=1.1)
@@ -188,7 +188,9 @@ def places_of_grids(smoke: bool) -> Figure:
     figure, panels = chart("in time", "in the log signal-to-noise ratio", height=2.5, sharey=True)
     schedule = PROCESS.schedule
     fitted = samplers.fit_grid(TRANSPORT, start(8 if smoke else 64), steps=12)
-    rules = {name: kind() for name, kind in grids.NAMES.items()} | {"fitted": fitted}
+    rules = {name: registry.resolve("grids", name) for name in registry.names("grids")} | {
+        "fitted": fitted
+    }
     for row, (name, rule) in enumerate(rules.items()):
         times = rule(schedule, 12)
         color = BLUE if name in ("log-snr", "fitted") else SOFT

@@ -13,6 +13,7 @@ __all__ = [
     "batch_size",
     "combine",
     "flatten",
+    "for_each_row",
     "like",
     "per_event_mean",
     "per_event_sum",
@@ -95,3 +96,16 @@ def not_finite(x: Tensor) -> int:
     1
     """
     return int((~x.detach().flatten(1).isfinite()).any(-1).sum())
+
+
+def for_each_row(c: Tensor, n: int, ndim: int) -> Tensor:
+    """What one of `n` rows has each, where `c` may be `(n, *event)`, `(1, *event)` or `(*event)`.
+
+    `ndim` is the number of axes of `event`; a shape that fits none of them comes back as it is.
+
+    >>> for_each_row(torch.ones(5), 3, ndim=1).shape
+    torch.Size([3, 5])
+    """
+    if c.ndim == ndim:
+        c = c.unsqueeze(0)
+    return c.expand(n, *c.shape[1:]) if c.ndim == ndim + 1 and len(c) == 1 else c

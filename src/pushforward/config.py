@@ -30,7 +30,6 @@ __all__ = [
     "configurable",
     "describe",
     "made",
-    "named",
     "understood",
 ]
 
@@ -194,27 +193,6 @@ def build(
 def amend(obj: Any, **args: Any) -> None:
     """Change recorded arguments, for what an object learns about itself after it was made."""
     object.__setattr__(obj, _RECORD, {**getattr(obj, _RECORD, {}), **args})
-
-
-def named(choice: Any, names: Mapping[str, Any], what: str) -> Any:
-    """The object that a short name stands for, or the object itself.
-
-    A class in `names` is made with its defaults. Raises `InputError` for an unknown name, with the
-    nearest one.
-
-    >>> named("two", {"one": 1, "two": 2}, "number")
-    2
-    """
-    if isinstance(choice, type):
-        raise InputError(f"the {what} {choice.__name__} is a class: make one, {choice.__name__}()")
-    if not isinstance(choice, str):
-        return choice
-    if choice not in names:
-        close = get_close_matches(choice, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"no {what} is called {choice!r}: choose from {', '.join(names)}{hint}")
-    found = names[choice]
-    return found() if isinstance(found, type) else found
 
 
 def made(cls: type[T], options: dict[str, Any], **known: Any) -> T:

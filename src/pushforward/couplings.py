@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward import ot
+from pushforward import ot, registry
 from pushforward._random import even_rows, resolve
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.errors import InputError
 
 __all__ = [
-    "NAMES",
     "Conditional",
     "Coupling",
     "Exact",
@@ -200,7 +199,7 @@ class Conditional(Coupling):
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
             raise InputError(f"the weight of contexts is at least zero, not {self.weight}")
-        object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
+        object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
         if isinstance(self.coupling, Conditional | Whole | Paired):
             raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
 
@@ -247,7 +246,7 @@ class Whole(Coupling):
     block: int = 4096
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "coupling", resolve_coupling(self.coupling))
+        object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
         if isinstance(self.coupling, Whole | Paired):
             raise InputError("the coupling of whole sets is a coupling of batches, not another one")
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 2:
@@ -317,25 +316,3 @@ def _swapped(
         taken = np.log(chance) < gain
         order[i], order[j] = np.where(taken, there, here), np.where(taken, here, there)
     return order
-
-
-NAMES: dict[str, type[Coupling]] = {
-    "independent": Independent,
-    "ot": Exact,
-    "sinkhorn": Sinkhorn,
-    "conditional": Conditional,
-    "whole": Whole,
-    "paired": Paired,
-}
-
-
-def resolve_coupling(coupling: str | Coupling) -> Coupling:
-    """A coupling from its short name, or the coupling itself. Raises `InputError` otherwise.
-
-    >>> resolve_coupling("ot")
-    Exact()
-    """
-    found = named(coupling, NAMES, "coupling")
-    if not isinstance(found, Coupling):
-        raise InputError(f"a coupling is one of couplings, or a name of one, not {found!r}")
-    return found

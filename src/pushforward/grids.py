@@ -22,7 +22,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.schedules import Schedule
 
-__all__ = ["NAMES", "Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Sine", "Uniform", "check"]
+__all__ = ["Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Sine", "Uniform", "check"]
 
 
 class Grid(ABC):
@@ -231,12 +231,3 @@ class Sine(Grid):
 
     def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
         return stop + (start - stop) * torch.cos(0.5 * math.pi * u).square()
-
-
-NAMES: dict[str, type[Grid]] = {
-    "uniform": Uniform,
-    "quadratic": Quadratic,
-    "log-snr": LogSNR,
-    "karras": Karras,
-    "sine": Sine,
-}

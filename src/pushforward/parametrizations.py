@@ -25,7 +25,6 @@ from pushforward.schedules import Schedule
 
 __all__ = [
     "EDM",
-    "NAMES",
     "Affine",
     "Data",
     "Noise",
@@ -163,13 +162,3 @@ def write(affine: Affine, mean: Tensor, x_t: Tensor) -> Tensor:
     True
     """
     return (mean - like(affine.skip, x_t) * x_t) / like(affine.out, x_t)
-
-
-NAMES: dict[str, type[Parametrization]] = {
-    "data": Data,
-    "noise": Noise,
-    "v": V,
-    "score": Score,
-    "velocity": Velocity,
-    "edm": EDM,
-}

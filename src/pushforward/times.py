@@ -15,7 +15,6 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.schedules import Schedule
 
 __all__ = [
-    "NAMES",
     "Importance",
     "LogNormal",
     "LogSNR",
@@ -248,14 +247,3 @@ def _check(mean: float, std: float) -> None:
         raise InputError(
             f"training times need a finite mean and a positive std, not {mean} and {std}"
         )
-
-
-NAMES: dict[str, type[TimeLaw]] = {
-    "uniform": Uniform,
-    "stratified": Stratified,
-    "logit-normal": LogitNormal,
-    "log-normal": LogNormal,
-    "log-snr": LogSNR,
-    "steps": Steps,
-    "importance": Importance,
-}

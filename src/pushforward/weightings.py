@@ -17,7 +17,7 @@ from pushforward.parametrizations import Parametrization
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 
-__all__ = ["EDM", "NAMES", "SNR", "Likelihood", "Output", "Weighting"]
+__all__ = ["EDM", "SNR", "Likelihood", "Output", "Weighting"]
 
 
 class Weighting(Protocol):
@@ -111,13 +111,3 @@ class EDM:
         """`SNR + 1 / s^2`."""
         alpha, sigma = schedule.values(t)
         return (alpha / sigma) ** 2 + self.sigma_data**-2
-
-
-NAMES: dict[str, Weighting] = {
-    "output": Output(),
-    "simple": SNR(),
-    "snr": SNR(least=1.0),
-    "min-snr": SNR(most=5.0),
-    "likelihood": Likelihood(),
-    "edm": EDM(),
-}

@@ -174,11 +174,11 @@ def test_info(call, trained: Path) -> None:
 def test_lists(call) -> None:
     result = call("list", "samplers")
     assert result.code == 0
-    for name in pf.samplers.NAMES:
+    for name in pf.registry.names("samplers"):
         assert name in result.out
     everything = json.loads(call("list", "--json").out)
-    assert set(everything["samplers"]) == set(pf.samplers.NAMES)
-    assert set(everything["schedules"]) == set(pf.schedules.NAMES)
+    assert set(everything["samplers"]) == set(pf.registry.names("samplers"))
+    assert set(everything["schedules"]) == set(pf.registry.names("schedules"))
 
 
 def test_the_doctor(call, tmp_path: Path, flowers: Path) -> None:

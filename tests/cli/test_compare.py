@@ -74,4 +74,4 @@ def test_a_family_is_trained_by_name(call, flowers: Path, tmp_path: Path) -> Non
     assert call("logprob", out, flowers, "-n", 5).code == 0
     assert "did you mean 'components'" in call(*words, "options.component=2").err
     assert "diffusion model only" in call(*words, "network=mlp").err
-    assert "no family is called 'mixtur'" in call(*words, "family=mixtur").err
+    assert "no model is called 'mixtur'" in call(*words, "family=mixtur").err

@@ -9,7 +9,6 @@ import torch
 import yaml
 
 import pushforward as pf
-from pushforward.cli.names import AXES
 from pushforward.cli.recipe import read
 from pushforward.data import Data
 
@@ -18,9 +17,8 @@ RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 def test_every_family_has_a_recipe_of_its_name() -> None:
     found = {path.stem: yaml.safe_load(path.read_text()).get("family") for path in RECIPES}
-    assert {name: found.get(name) for name in AXES["models"]} == {
-        name: name for name in AXES["models"]
-    }
+    names = pf.registry.names("models")
+    assert {name: found.get(name) for name in names} == {name: name for name in names}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -36,7 +34,7 @@ def test_a_recipe_loads_and_trains(path: Path, tmp_path: Path) -> None:
     # What is fitted as a whole makes one step.
     assert run.status == "finished"
     assert run.step == (1 if model.closed_form else 2)
-    assert type(model) is pf.models.NAMES[recipe.family]
+    assert type(model) is pf.registry.find("models", recipe.family)
 
 
 def _few(recipe) -> Data:

@@ -6,23 +6,6 @@ import subprocess
 import sys
 
 import pushforward as pf
-from pushforward.cli import names
-
-
-def test_the_names_for_completion_are_the_real_ones() -> None:
-    real = {
-        "samplers": pf.samplers.NAMES,
-        "schedules": pf.schedules.NAMES,
-        "bridges": pf.schrodinger.NAMES,
-        "grids": pf.grids.NAMES,
-        "predictions": pf.parametrizations.NAMES,
-        "times": pf.times.NAMES,
-        "weightings": pf.weightings.NAMES,
-        "networks": pf.nn.NAMES,
-        "data": pf.data.NAMES,
-    }
-    for axis, known in real.items():
-        assert sorted(names.complete(axis)) == sorted(known), axis
 
 
 def test_help_of_every_command(call) -> None:

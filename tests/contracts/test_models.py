@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.cli.names import AXES
 from pushforward.cli.recipe import Recipe
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
 
-NAMES = AXES["models"]
+NAMES = pf.registry.names("models")
 
 SMALL: dict[str, dict[str, Any]] = {
     "diffusion": {"network": {"class": "nn.MLP", "args": {"width": 8}}},

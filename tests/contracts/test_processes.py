@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pushforward import processes, schedules, spaces
+from pushforward import processes, registry, schedules, spaces
 from pushforward.config import build, describe
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
@@ -212,7 +212,9 @@ def test_pinned_steps_compose(case) -> None:
         process.bridge(truth, x_t, 0.3, 0.8)
 
 
-@pytest.mark.parametrize("name", [n for n in processes.NAMES if n not in {"interpolant"}])
+@pytest.mark.parametrize(
+    "name", [n for n in registry.names("processes") if n not in {"interpolant"}]
+)
 def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
     needs = {
         "brownian": (spaces.Torus(),),
@@ -220,7 +222,7 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "masking": (spaces.Tokens(4),),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
-    process = processes.NAMES[name](*needs.get(name, ()))
+    process = registry.find("processes", name)(*needs.get(name, ()))
     assert describe(build(describe(process))) == describe(process)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.data import NAMES, Data, Finding, examine, load
+from pushforward import registry
+from pushforward.data import Data, Finding, examine, load
 from pushforward.errors import InputError
 
 
@@ -22,7 +23,9 @@ def find(data: Data, title: str, **options: object) -> Finding:
 
 
 # Fashion-MNIST cannot be told from its files in small.
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("fashion")])
+@pytest.mark.parametrize(
+    "name", [name for name in registry.names("data") if not name.startswith("fashion")]
+)
 def test_built_in_data_is_well(name: str) -> None:
     levels = [finding.level for finding in examine(load(name))]
     assert levels == (["info"] if name == "digits" else [])

@@ -11,7 +11,7 @@ import torch
 
 import pushforward as pf
 from pushforward import _extras
-from pushforward.data import NAMES, Data, load
+from pushforward.data import Data, load
 from pushforward.errors import InputError, MissingExtraError
 
 
@@ -42,7 +42,7 @@ def test_digits_need_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
         load("digits")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", pf.registry.names("data"))
 def test_every_name_loads(name: str, mirror: Path) -> None:
     data = pf.data.load(name)
     assert data.name == name

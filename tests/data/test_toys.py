@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward import registry
 from pushforward.data import load
 from pushforward.data.toys import (
-    TOYS,
     checkerboard,
     gaussians_8,
     gaussians_25,
@@ -20,6 +20,8 @@ from pushforward.data.toys import (
 )
 
 N = 20_000
+
+TOYS = [name for name in registry.names("data") if not name.startswith(("digits", "fashion"))]
 
 
 def seeded() -> torch.Generator:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pushforward import discrepancies
+from pushforward import registry
 from pushforward.discrepancies import (
     KL,
     MMD,
@@ -96,7 +96,8 @@ ALL = {name: divergence for name, (divergence, _) in CLOSED.items()}
 
 
 def test_every_divergence_has_its_closed_form() -> None:
-    named = {kind for kind in discrepancies.NAMES.values() if issubclass(kind, FDivergence)}
+    kinds = {registry.find("discrepancies", name) for name in registry.names("discrepancies")}
+    named = {kind for kind in kinds if issubclass(kind, FDivergence)}
     assert named == {type(divergence) for divergence in ALL.values()}
 
 
@@ -380,4 +381,9 @@ def test_what_is_refused() -> None:
         MMD(widths=(0.0,))
     with pytest.raises(InputError, match="positive weight, not 0"):
         R1(0.0)
-    assert set(discrepancies.NAMES) >= {"jensen-shannon", "wasserstein", "mmd", "energy"}
+    assert set(registry.names("discrepancies")) >= {
+        "jensen-shannon",
+        "wasserstein",
+        "mmd",
+        "energy",
+    }

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pushforward import energy_training as et
-from pushforward import mcmc
+from pushforward import mcmc, registry
 from pushforward.errors import InputError
 from pushforward.score_matching import Denoising, VarianceReduced
 
@@ -197,11 +197,11 @@ def test_regularization_is_that_of_the_energies() -> None:
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="did you mean 'pcd'"):
-        et.chosen("pcdd")
+        registry.resolve("energy-training", "pcdd")
     with pytest.raises(InputError, match="no noise levels"):
-        et.chosen("denoising-levels")
+        et.ScoreMatching("denoising-levels")
     with pytest.raises(InputError, match="is a class"):
-        et.chosen(et.NoiseContrastive)
+        registry.resolve("energy-training", et.NoiseContrastive)
     for wrong in (0, 1.5, True):
         with pytest.raises(InputError, match="steps is a whole number"):
             et.ContrastiveDivergence(wrong)

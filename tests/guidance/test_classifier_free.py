@@ -98,11 +98,11 @@ def test_strengths_that_are_refused(strength: float) -> None:
 
 
 # EDM tells the network another time than the process has.
-@pytest.mark.parametrize("predict", sorted(set(pf.parametrizations.NAMES) - {"edm"}))
+@pytest.mark.parametrize("predict", sorted(set(pf.registry.names("predictions")) - {"edm"}))
 def test_guiding_the_mean_is_guiding_the_score(predict: str) -> None:
     # Two point masses, one per class: the guided score is known, and so is the guided mean.
     process = pf.processes.Gaussian(pf.schedules.VP())
-    table = pf.parametrizations.NAMES[predict]()
+    table = pf.registry.resolve("predictions", predict)
 
     class Exact(nn.Module):
         num_classes = 2

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pushforward import Transport, grids, samplers, schedules
+from pushforward import Transport, grids, registry, schedules
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.processes import (
@@ -46,7 +46,7 @@ from pushforward.worlds import (
 
 # Annealed Langevin needs many moves, and has a test of its own.
 GAUSSIAN_SAMPLERS = [
-    name for name in samplers.NAMES if name not in {"tau-leap", "pinned", "langevin"}
+    name for name in registry.names("samplers") if name not in {"tau-leap", "pinned", "langevin"}
 ]
 DETERMINISTIC = {
     *(
@@ -71,7 +71,7 @@ HIGHER_ORDER = {
 
 
 def _steps(name: str) -> int:
-    if samplers.NAMES[name].evaluations == 0:
+    if registry.resolve("samplers", name).evaluations == 0:
         return 1
     return 60 if name in HIGHER_ORDER else 200
 
@@ -97,7 +97,13 @@ def test_mixture(name: str, schedule: str) -> None:
     steps = 800 if (name, schedule) == ("euler", "ve") else _steps(name)
     times = grids.LogSNR()(process.schedule, steps)
     x = world.noised(process, times[0]).sample(10_000, seed=0)
-    y = run(samplers.resolve(name), Transport(world.model(process), process), x, times, seed=1)
+    y = run(
+        registry.resolve("samplers", name),
+        Transport(world.model(process), process),
+        x,
+        times,
+        seed=1,
+    )
     exact = world.noised(process, times[-1])
     left = (y[:, 0] > 0.5).float().mean()
     assert left == pytest.approx(0.7, abs=0.02)
@@ -119,7 +125,13 @@ def test_mixture_in_16_dimensions(name: str) -> None:
     process = Gaussian(schedules.VP())
     times = grids.LogSNR()(process.schedule, _steps(name))
     x = world.noised(process, 1.0).sample(4000, seed=0)
-    y = run(samplers.resolve(name), Transport(world.model(process), process), x, times, seed=1)
+    y = run(
+        registry.resolve("samplers", name),
+        Transport(world.model(process), process),
+        x,
+        times,
+        seed=1,
+    )
     exact, found = data.covariance, torch.cov(y.mT)
     assert (found - exact).norm() / exact.norm() < 0.06
     # Typical points of the mixture are typical for the sampler.
@@ -133,10 +145,17 @@ def test_functions_keep_their_law_on_any_grid(points: int, name: str) -> None:
     world = FunctionWorld.on_grid(points)
     process = world.process(schedules.VP())
     times = grids.Uniform()(
-        process.schedule, _steps(name) if samplers.NAMES[name].evaluations == 0 else 128
+        process.schedule,
+        _steps(name) if registry.resolve("samplers", name).evaluations == 0 else 128,
     )
     x = world.noised(process, 1.0).sample(2000, seed=0).float()
-    y = run(samplers.resolve(name), Transport(world.model(process), process), x, times, seed=1)
+    y = run(
+        registry.resolve("samplers", name),
+        Transport(world.model(process), process),
+        x,
+        times,
+        seed=1,
+    )
     # The mean of n squares of standard normals of effective rank 4 over 2000 draws: 4 se = .1.
     assert float(y.square().mean()) == pytest.approx(1.5, abs=0.15)
     exact = world.data.covariance.float()
@@ -303,8 +322,8 @@ def test_the_batch_never_changes_a_law(name: str) -> None:
     times = grids.LogSNR()(process.schedule, 10)
     one = torch.tensor([[0.3, -0.2]])
     crowd = torch.cat([one, 50 * torch.ones(7, 2)])
-    alone = run(samplers.resolve(name), transport, one, times, seed=0)
-    together = run(samplers.resolve(name), transport, crowd, times, seed=0)[:1]
+    alone = run(registry.resolve("samplers", name), transport, one, times, seed=0)
+    together = run(registry.resolve("samplers", name), transport, crowd, times, seed=0)[:1]
     assert torch.allclose(alone, together, atol=1e-5)
 
 
@@ -322,7 +341,8 @@ def test_same_seed_same_sample() -> None:
     x = process.prior((2,)).sample(16, seed=0)
     for name in GAUSSIAN_SAMPLERS:
         first, second, other = (
-            run(samplers.resolve(name), transport, x, [0.9, 0.5, 0.1], seed=s) for s in (1, 1, 2)
+            run(registry.resolve("samplers", name), transport, x, [0.9, 0.5, 0.1], seed=s)
+            for s in (1, 1, 2)
         )
         assert torch.equal(first, second)
         assert torch.equal(first, other) == (name in DETERMINISTIC)

@@ -16,7 +16,7 @@ from pushforward.parametrizations import EDM
 from pushforward.processes import Gaussian
 from pushforward.schedules import Rectified
 
-PREDICTIONS = list(pf.parametrizations.NAMES)
+PREDICTIONS = list(pf.registry.names("predictions"))
 
 
 def _noisy(model: nn.Module) -> nn.Module:
@@ -55,7 +55,7 @@ def test_the_simple_loss_is_the_squared_error_of_the_noise() -> None:
     assert float(loss) == pytest.approx(1.0, abs=0.03)
 
 
-@pytest.mark.parametrize("sampler", pf.samplers.NAMES)
+@pytest.mark.parametrize("sampler", pf.registry.names("samplers"))
 def test_a_seed_fixes_the_sample_whatever_the_batch(sampler: str) -> None:
     model = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
     first = model.sample(6, sampler=sampler, steps=5, seed=3)

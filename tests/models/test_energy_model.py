@@ -355,7 +355,7 @@ def test_defaults_for_data() -> None:
     assert isinstance(pf.EnergyModel.for_data(flat).learning, et.NoiseContrastive)
     model = pf.EnergyModel.for_data(Data(image, kind="image"))
     assert isinstance(model.learning, et.PersistentContrastiveDivergence)
-    assert pf.models.NAMES["energy"] is pf.EnergyModel
+    assert pf.registry.find("models", "energy") is pf.EnergyModel
     with pytest.raises(InputError, match="did you mean 'training'"):
         pf.EnergyModel.for_data(flat, trainin="cd")
 

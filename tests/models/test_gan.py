@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 import pushforward as pf
-from pushforward import discrepancies
+from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import mode_coverage
 from pushforward.nn import Perceptron
@@ -145,7 +145,7 @@ def test_a_saved_gan_is_loaded_again(tmp_path) -> None:
         assert torch.allclose(pf.load(tmp_path).sample(3, seed=0), model.sample(3, seed=0))
 
 
-@pytest.mark.parametrize("name", list(discrepancies.NAMES))
+@pytest.mark.parametrize("name", list(registry.names("discrepancies")))
 @pytest.mark.parametrize("d", [1, 2])
 def test_every_discrepancy_survives_data_that_do_not_vary(name: str, d: int) -> None:
     x = torch.ones(30, d)

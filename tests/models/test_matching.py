@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pushforward.models.matching import Heads
+from pushforward.processes.motion import inside
 from torch import Tensor, nn
 
 import pushforward as pf
@@ -12,10 +14,8 @@ from pushforward.cli import main
 from pushforward.couplings import Conditional, Exact, Independent, Sinkhorn, Whole
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
-from pushforward.models.matching import PATHS, Heads
 from pushforward.ot import GaussianBridge
 from pushforward.processes import Bridge, Linear, Motion, OneSided, OUBridge, Trigonometric
-from pushforward.processes.motion import inside
 from pushforward.worlds import PairWorld
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
@@ -211,7 +211,7 @@ def test_a_stopped_run_goes_on_as_if_it_never_had(coupling, tmp_path) -> None:
     assert loaded.coupling == whole.coupling
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", pf.registry.names("paths"))
 def test_a_default_for_data(path: str) -> None:
     for shape in ((30, 2), (30, 1, 8, 8)):
         model = pf.FlowMatching.for_data(Data(_normal(*shape)), path=path)
@@ -224,7 +224,7 @@ def test_what_fits_no_argument_is_refused() -> None:
     net = pf.nn.MLP(2, width=8)
     for options, match in (
         ({"path": "straight"}, "no path is called 'straight'"),
-        ({"path": 3}, "a path is one of processes"),
+        ({"path": 3}, "a path is an object of processes"),
         ({"coupling": "best"}, "no coupling"),
         ({"path": "one-sided", "coupling": "ot"}, "independently"),
         ({"label_dropout": 1.0}, "fraction"),

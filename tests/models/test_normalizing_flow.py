@@ -11,10 +11,9 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
-from pushforward.models import flow_architectures
 from pushforward.transforms import Affine, Composed
 
-KINDS = list(flow_architectures.NAMES)
+KINDS = pf.registry.names("flows")
 FREE = ("planar", "radial", "residual")  # take no labels
 PLAIN = [k for k in KINDS if k not in FREE]
 LINE = [kind for kind in KINDS if not kind.startswith("circular")]

@@ -13,7 +13,7 @@ from pushforward import score_matching as sm
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 
-NAMES = list(sm.NAMES)
+NAMES = pf.registry.names("score-matching")
 
 
 def _seed(seed: int) -> torch.Generator:
@@ -90,7 +90,7 @@ def test_settings_and_networks_of_ones_own_are_saved(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Exact.*net="):
         pf.load(tmp_path)
     assert pf.load(tmp_path, net=Exact(2.0)).matching == sm.Denoising(0.3)
-    assert pf.models.NAMES["score"] is pf.ScoreModel
+    assert pf.registry.find("models", "score") is pf.ScoreModel
 
 
 def test_the_score_is_in_data_units() -> None:

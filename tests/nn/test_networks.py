@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pushforward import config
+from pushforward import config, registry
 from pushforward.errors import InputError
-from pushforward.nn import MLP, NAMES, AffineSkip, DiT, UNet
+from pushforward.nn import MLP, AffineSkip, DiT, UNet
 
 Make = Callable[..., nn.Module]
 
@@ -42,7 +42,7 @@ def _inputs(shape: tuple[int, ...], batch: int = 5) -> tuple[Tensor, Tensor]:
 
 
 def test_every_network_is_tested() -> None:
-    assert set(NETWORKS) == {*NAMES, "affine-skip"}
+    assert set(NETWORKS) == {*registry.names("networks"), "affine-skip"}
 
 
 def test_a_new_network_predicts_zero_in_the_shape_of_its_input(case) -> None:

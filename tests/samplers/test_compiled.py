@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward import samplers
+from pushforward import registry, samplers
 from pushforward.errors import CapabilityError
 
 FIXED = [
     name
-    for name, rule in samplers.NAMES.items()
-    if rule.evaluations and name not in {"tau-leap", "pinned"}
+    for name in registry.names("samplers")
+    if registry.resolve("samplers", name).evaluations and name not in {"tau-leap", "pinned"}
 ]
 
 
@@ -26,7 +26,7 @@ def test_a_step_is_one_graph_and_changes_nothing(name: str) -> None:
         torch.nn.init.normal_(net.last.weight)
     for predict in ("v", "velocity"):
         model = pf.Diffusion(net, predict=predict, event_shape=(2,)).eval()
-        compiled = samplers.Compiled(samplers.NAMES[name], backend="eager")
+        compiled = samplers.Compiled(registry.resolve("samplers", name), backend="eager")
         found = model.sample(5, sampler=compiled, steps=5, seed=0)
         exact = model.sample(5, sampler=name, steps=5, seed=0)
         assert torch.allclose(found, exact, rtol=1e-3, atol=1e-3), predict
@@ -37,7 +37,7 @@ def test_a_step_is_one_graph_and_changes_nothing(name: str) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_step_compiles_to_machine_code() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
-    compiled = samplers.Compiled(samplers.NAMES["dpm++2m-sde"])
+    compiled = samplers.Compiled(registry.resolve("samplers", "dpm++2m-sde"))
     if shutil.which("g++") is None or " " in torch.__file__:
         # Torch's compiler needs another one, and does not quote the path of its own libraries.
         with pytest.raises(CapabilityError, match="compiler, and torch installed in a path"):
@@ -50,7 +50,7 @@ def test_a_step_compiles_to_machine_code() -> None:
 def test_adaptive_steps_do_not() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
     with pytest.raises(CapabilityError, match="steps of a fixed size"):
-        model.sample(2, sampler=samplers.Compiled(samplers.NAMES["rk45"]), steps=4)
+        model.sample(2, sampler=samplers.Compiled(registry.resolve("samplers", "rk45")), steps=4)
 
 
 def test_a_learned_variance_is_compiled_too() -> None:
@@ -68,6 +68,6 @@ def test_what_cannot_be_compiled_says_so() -> None:
         raise RuntimeError("no compiler here")
 
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)).eval()
-    sampler = samplers.Compiled(samplers.NAMES["ddim"], backend=broken)
+    sampler = samplers.Compiled(registry.resolve("samplers", "ddim"), backend=broken)
     with pytest.raises(CapabilityError, match="no compiler here"):
         model.sample(5, sampler=sampler, steps=4, seed=0)

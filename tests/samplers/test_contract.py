@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pushforward import Transport, grids, processes, samplers, schedules, spaces
+from pushforward import Transport, grids, processes, registry, samplers, schedules, spaces
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 from pushforward.worlds import MixtureWorld, PairWorld, TokenWorld
 
-GAUSSIAN = [name for name in samplers.NAMES if name != "tau-leap"]
+GAUSSIAN = [name for name in registry.names("samplers") if name != "tau-leap"]
 
 
 def _gaussian(dim: int = 2):
@@ -32,7 +32,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
         calls.append(t)
         return transport.model(x, t, c)
 
-    sampler = samplers.resolve(name)
+    sampler = registry.resolve("samplers", name)
     times = grids.LogSNR()(process.schedule, 6)
     samplers.run(sampler, Transport(model, process), _start(process), times, seed=0)
     # Zero stands for as many as it takes.
@@ -43,7 +43,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
 def test_the_last_frame_is_the_result(name: str) -> None:
     transport, process = _gaussian()
     times = grids.LogSNR()(process.schedule, 5)
-    sampler, x = samplers.resolve(name), _start(process)
+    sampler, x = registry.resolve("samplers", name), _start(process)
     frames = samplers.trajectory(sampler, transport, x, times, seed=3)
     result = samplers.run(sampler, transport, x, times, seed=3)
     assert len(frames) == 6
@@ -57,7 +57,7 @@ def test_the_start_is_left_alone(name: str) -> None:
     transport, process = _gaussian()
     x = _start(process)
     before = x.clone()
-    samplers.run(samplers.resolve(name), transport, x, [0.9, 0.5, 0.1], seed=0)
+    samplers.run(registry.resolve("samplers", name), transport, x, [0.9, 0.5, 0.1], seed=0)
     assert torch.equal(x, before)
 
 
@@ -67,7 +67,7 @@ def test_callbacks_see_every_step(name: str) -> None:
     times = [0.9, 0.5, 0.1]
     seen = []
     samplers.run(
-        samplers.resolve(name),
+        registry.resolve("samplers", name),
         transport,
         _start(process),
         times,
@@ -77,12 +77,12 @@ def test_callbacks_see_every_step(name: str) -> None:
     assert seen == [(1, 0.5), (2, 0.1)]
 
 
-@pytest.mark.parametrize("name", samplers.NAMES)
+@pytest.mark.parametrize("name", registry.names("samplers"))
 @pytest.mark.parametrize("grid", [[0.5], [0.9, 0.9], [0.9, 0.1, 0.5], [1.2, 0.1], [0.5, -0.1]])
 def test_grids_that_are_refused(name: str, grid: list[float]) -> None:
     transport, process = _gaussian()
     with pytest.raises(InputError, match="grid"):
-        samplers.run(samplers.resolve(name), transport, _start(process), grid, seed=0)
+        samplers.run(registry.resolve("samplers", name), transport, _start(process), grid, seed=0)
 
 
 def _tokens():
@@ -115,14 +115,16 @@ CANNOT = [
 def test_a_sampler_says_what_it_cannot_do(name: str, case, message: str) -> None:
     transport, x = case()
     with pytest.raises(CapabilityError, match=message):
-        samplers.run(samplers.resolve(name), transport, x, [0.9, 0.5], seed=0)
+        samplers.run(registry.resolve("samplers", name), transport, x, [0.9, 0.5], seed=0)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "deis", "edm", "pc", "langevin"])
 def test_some_run_towards_the_data_only(name: str) -> None:
     transport, process = _gaussian()
     with pytest.raises(InputError, match="towards the data"):
-        samplers.run(samplers.resolve(name), transport, _start(process), [0.1, 0.9], seed=0)
+        samplers.run(
+            registry.resolve("samplers", name), transport, _start(process), [0.1, 0.9], seed=0
+        )
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_some_run_towards_the_data_only(name: str) -> None:
         (lambda: samplers.Euler(-1.0), "churn must be finite"),
         (lambda: samplers.Euler(float("inf")), "churn must be finite"),
         (lambda: samplers.Ancestral(1.5), r"\[0, 1\], not 1.5"),
-        (lambda: samplers.resolve("hein"), "did you mean 'heun'"),
-        (lambda: samplers.resolve(samplers.Heun), r"make one, Heun\(\)"),
+        (lambda: registry.resolve("samplers", "hein"), "did you mean 'heun'"),
+        (lambda: registry.resolve("samplers", samplers.Heun), r"make one, Heun\(\)"),
     ],
 )
 def test_what_is_refused(make, message: str) -> None:
@@ -146,7 +148,7 @@ def test_gradients_flow_through_a_run(name: str) -> None:
     transport, process = _gaussian()
     x = _start(process, 3).requires_grad_()
     times = [0.8, 0.5, 0.2]
-    sampler = samplers.resolve(name)
+    sampler = registry.resolve("samplers", name)
     (slope,) = torch.autograd.grad(
         samplers.run(sampler, transport, x, times, seed=0).square().sum(), x
     )

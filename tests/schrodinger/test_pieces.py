@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward import ot, samplers, schrodinger
+from pushforward import ot, registry, samplers, schrodinger
 from pushforward._shapes import like
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Bridge, OUBridge, Reference
@@ -162,8 +162,9 @@ def test_ode_and_sde_pass_the_same_laws(reference: Reference, name: str) -> None
     start, _ = world.sample(40_000, seed=0)
     times = [k / 100 for k in range(101)]
     seen: dict[float, Tensor] = {}
+    sampler = registry.resolve("samplers", name)
     samplers.run(
-        samplers.resolve(name), Transport(headings, Steered(reference, tables)), start, times,
+        sampler, Transport(headings, Steered(reference, tables)), start, times,
         seed=1, callback=lambda k, t, state: seen.update({t: state.x}),
     )  # fmt: skip
     for t in (0.25, 0.5, 0.9):

@@ -21,7 +21,7 @@ from pushforward.transforms import (
     Composed,
     Continuous,
     Contraction,
-    Coupling,
+    CouplingLayer,
     Elementwise,
     Inverse,
     LULinear,
@@ -47,7 +47,7 @@ def _random(module: nn.Module, scale: float = 0.5, seed: int = 0) -> nn.Module:
 
 def _coupling(elementwise: Elementwise) -> Transform:
     net = Perceptron(2, elementwise.parameters, width=8, depth=2)
-    return Coupling(net, elementwise, [True, False, True])
+    return CouplingLayer(net, elementwise, [True, False, True])
 
 
 def _autoregressive(elementwise: Elementwise, order: list[int] | None = None) -> Transform:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.names import complete
 from pushforward.cli.options import (
     Device,
     Run,
@@ -17,19 +16,12 @@ from pushforward.cli.options import (
     Trust,
     accepted,
     is_quiet,
+    names_of,
 )
 from pushforward.cli.sample import WRITERS, write_samples
 from pushforward.cli.train import carry_out
 
 __all__ = ["bridge", "translate"]
-
-
-def _offer_data(incomplete: str) -> list[str]:
-    return [name for name in complete("data") if name.startswith(incomplete)]
-
-
-def _offer_methods(incomplete: str) -> list[str]:
-    return [name for name in complete("bridges") if name.startswith(incomplete)]
 
 
 def bridge(
@@ -40,10 +32,10 @@ def bridge(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Data to start from, as for `train`.", autocompletion=_offer_data),
+        typer.Option(help="Data to start from, as for `train`.", autocompletion=names_of("data")),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Data to arrive at.", autocompletion=_offer_data)
+        str | None, typer.Option(help="Data to arrive at.", autocompletion=names_of("data"))
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,
     sigma: Annotated[
@@ -57,7 +49,7 @@ def bridge(
         str | None,
         typer.Option(
             help="See `pushforward list bridges`; dsbm-imf by default.",
-            autocompletion=_offer_methods,
+            autocompletion=names_of("bridges"),
         ),
     ] = None,
     halves: Annotated[int | None, typer.Option(help="Half-iterations, 20 by default.")] = None,

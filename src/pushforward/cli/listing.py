@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.names import AXES
-from pushforward.cli.options import Json, emit
+from pushforward import registry
+from pushforward.cli.options import Json, Trust, emit
 
 __all__ = ["list_names"]
 
@@ -15,16 +15,19 @@ __all__ = ["list_names"]
 def list_names(
     axis: Annotated[
         str | None,
-        typer.Argument(help=f"One of {', '.join(AXES)}.", autocompletion=lambda: list(AXES)),
+        typer.Argument(
+            help=f"One of {', '.join(registry.axes())}.",
+            autocompletion=lambda: list(registry.axes()),
+        ),
     ] = None,
     as_json: Json = False,
+    trust: Trust = None,
 ) -> None:
     """The short names that other commands and recipes take."""
-    from pushforward.config import named
-
-    axes = AXES if axis is None else {axis: named(axis, AXES, "axis")}
+    axes = registry.axes() if axis is None else (axis,)
+    known = {name: list(registry.names(name)) for name in axes}
     if as_json:
-        emit({name: list(values) for name, values in axes.items()})
+        emit(known)
         return
-    for name, values in axes.items():
+    for name, values in known.items():
         typer.echo(f"{name}: {', '.join(values)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.names import complete
+from pushforward import registry
 
 __all__ = [
     "Device",
@@ -24,14 +25,27 @@ __all__ = [
     "emit",
     "is_first",
     "is_quiet",
+    "names_of",
 ]
 
 
-def _names(axis: str) -> Callable[[str], list[str]]:
+def names_of(axis: str) -> Callable[[str], list[str]]:
+    """What a shell offers to complete a name of an axis."""
+
     def offer(incomplete: str) -> list[str]:
-        return [name for name in complete(axis) if name.startswith(incomplete)]
+        return [name for name in registry.names(axis) if name.startswith(incomplete)]
 
     return offer
+
+
+def _trusted(context: typer.Context, modules: list[str] | None) -> list[str] | None:
+    """Import what the user trusts before the command looks at names, from here if it is here."""
+    if modules and not context.resilient_parsing:
+        if (here := os.getcwd()) not in sys.path:
+            # Last, so that a file lying here hides no installed module.
+            sys.path.append(here)
+        registry.trust(modules)
+    return modules
 
 
 Run = Annotated[str, typer.Argument(help="A run folder or a saved model.", metavar="RUN")]
@@ -39,13 +53,17 @@ Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler; the family's default.")]
 Sampler = Annotated[
     str | None,
-    typer.Option(help="See `pushforward list samplers`.", autocompletion=_names("samplers")),
+    typer.Option(help="See `pushforward list samplers`.", autocompletion=names_of("samplers")),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Trust = Annotated[
     list[str] | None,
-    typer.Option(help="A module whose classes a configuration may make.", metavar="MODULE"),
+    typer.Option(
+        help="A module to import: its classes and names may stand in a configuration.",
+        metavar="MODULE",
+        callback=_trusted,
+    ),
 ]
 
 

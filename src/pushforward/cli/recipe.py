@@ -11,14 +11,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pushforward import config, schedules
+from pushforward import config, registry
 from pushforward.data import Data, load
 from pushforward.errors import InputError
-from pushforward.models import NAMES as FAMILIES
 from pushforward.models import Diffusion, requests
 from pushforward.models.family import Family
-from pushforward.nn import NAMES as NETWORKS
-from pushforward.nn import default_network
+from pushforward.nn import DiT, UNet, default_network
 from pushforward.processes import Gaussian
 from pushforward.training import Settings
 
@@ -74,9 +72,8 @@ class Recipe(BaseModel):
 
     def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Family:
         """The untrained model for data of this shape."""
-        family: type[Family] = config.named(
-            self.family, {k: (v,) for k, v in FAMILIES.items()}, "family"
-        )[0]
+        registry.trust(trust)
+        family: type[Family] = registry.find("models", self.family)
         options = config.build(self.options, trust)
         if family is not Diffusion:
             self._refuse_diffusion()
@@ -86,12 +83,13 @@ class Recipe(BaseModel):
         if network == "auto":
             net = default_network(data.event_shape, num_classes=classes)
         elif isinstance(network, str):
-            kind = config.named(network, {k: (k,) for k in NETWORKS}, "network")[0]
-            shape: Any = data.event_shape if kind == "mlp" else data.event_shape[0]
-            net = NETWORKS[kind](shape, num_classes=classes)
+            make = registry.find("networks", network)
+            # Networks of images take any size of them, and are told the channels alone.
+            shape: Any = data.event_shape
+            net = make(shape[0] if make in (UNet, DiT) else shape, num_classes=classes)
         else:
             net = config.build(network, trust)
-        schedule = config.named(config.build(self.schedule, trust), schedules.NAMES, "schedule")
+        schedule = registry.resolve("schedules", config.build(self.schedule, trust))
         return requests.made(
             Diffusion,
             options,

@@ -7,18 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.names import complete
-from pushforward.cli.options import Trust, is_first, is_quiet
+from pushforward.cli.options import Trust, is_first, is_quiet, names_of
 
 __all__ = ["carry_out", "train"]
-
-
-def _offer_data(incomplete: str) -> list[str]:
-    return [name for name in complete("data") if name.startswith(incomplete)]
-
-
-def _offer_families(incomplete: str) -> list[str]:
-    return [name for name in complete("models") if name.startswith(incomplete)]
 
 
 def train(
@@ -29,18 +20,18 @@ def train(
             help="DATA (a built-in name, a .npy, .npz, .csv, .parquet file, or a folder of images) "
             "and key.path=value overrides of the recipe.",
             metavar="[DATA] [KEY.PATH=VALUE]...",
-            autocompletion=_offer_data,
+            autocompletion=names_of("data"),
         ),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option(help="See `pushforward list models`.", autocompletion=_offer_families),
+        typer.Option(help="See `pushforward list models`.", autocompletion=names_of("models")),
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
             help="Data to start from in the place of noise, for a transport.",
-            autocompletion=_offer_data,
+            autocompletion=names_of("data"),
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,

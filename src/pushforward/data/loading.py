@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pushforward import registry
 from pushforward._extras import require
 from pushforward.data.arrays import read_array, read_npy, read_npz
 from pushforward.data.columns import closest
 from pushforward.data.dataset import Data
-from pushforward.data.fashion import read_fashion
 from pushforward.data.frames import read_frame, read_parquet
 from pushforward.data.images import SUFFIXES, read_folder
 from pushforward.data.items import is_items, read_items
 from pushforward.data.raw import Raw, assemble
 from pushforward.data.tables import read_table
-from pushforward.data.toys import TOYS
 from pushforward.errors import InputError
 
-__all__ = ["NAMES", "load"]
+__all__ = ["load", "read_digits"]
 
-NAMES: dict[str, str] = {
-    "digits": "1797 handwritten digits, 8 x 8 pixels of 17 gray levels, 10 classes",
-    "fashion-mnist": "60,000 pictures of clothes, 28 x 28 pixels of 256 gray levels, 10 classes",
-    "fashion-mnist-test": "the 10,000 test pictures of fashion-mnist",
-    "two_moons": "two interleaved half circles",
-    "8gaussians": "eight Gaussians on a circle",
-    "25gaussians": "twenty-five narrow Gaussians on a grid",
-    "checkerboard": "uniform on eight squares of a board",
-    "swiss_roll": "a spiral",
-    "pinwheel": "five bent blades",
-}
 
 Options = dict[str, Any]
 
@@ -68,9 +57,10 @@ def load(
     from 0 stay as they are, other labels are numbered in sorted order (see `Data.classes`).
 
     Args:
-        source: one of `NAMES`; the path of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or
-            of a folder of images with or without one subfolder per class; an array, a tensor, a
-            nested list, a pandas data frame; a map-style `Dataset` of `x` or `(x, label)`; `Data`.
+        source: a name of `pushforward list data`; the path of a `.npy`, `.npz`, `.csv`, `.tsv` or
+            `.parquet` file, or of a folder of images with or without one subfolder per class; an
+            array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of `x` or
+            `(x, label)`; `Data`.
         name: what reports call the data; by default the built-in name or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in an `.npz` (`c`, `y` or `labels` by default); for data in memory, the
@@ -119,7 +109,7 @@ def load(
     general = {option: value for option, value in general.items() if value is not None}
     if isinstance(source, Data):
         return _renamed(source, name, label, given | general)
-    if isinstance(source, str) and source in NAMES:
+    if isinstance(source, str) and source in registry.names("data"):
         data, place = _built_in(source, name, label, given, general), source
     elif isinstance(source, (str, os.PathLike)):
         path = _existing(source)
@@ -147,16 +137,19 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     if label is not None and not isinstance(label, bool):
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
     _refuse(general, (), f"the built-in {name}")
-    if name in _READERS:
+    make = registry.find("data", name)
+    if "generator" not in inspect.signature(make).parameters:
         _refuse(given, (), f"the built-in {name}")
-        return assemble(_READERS[name](label is not False), name=alias or name)
+        found = make(labels=label is not False)
+        ready = assemble if isinstance(found, Raw) else load
+        return ready(found, name=alias or name)
     _refuse(given, ("n", "seed"), f"the toy law {name}")
     n, seed = given.get("n", 10_000), given.get("seed", 0)
     if type(n) is not int or n < 2:
         raise InputError(f"n is the number of points to draw, at least 2, not {n!r}")
     if type(seed) is not int:
         raise InputError(f"seed is a whole number, not {seed!r}")
-    x, part = TOYS[name](n, torch.Generator().manual_seed(seed))
+    x, part = make(n, torch.Generator().manual_seed(seed))
     if label is True and part is None:
         raise InputError(f"{name} has no parts to label its points by: leave label out")
     return Data(
@@ -164,7 +157,8 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     )
 
 
-def _read_digits(labels: bool) -> Raw:
+def read_digits(labels: bool = True) -> Raw:
+    """1797 handwritten digits, 8 x 8 pixels of 17 gray levels, in 10 classes."""
     datasets = require("sklearn.datasets", extra="data", purpose="load the digits")
     bunch = datasets.load_digits()
     return Raw(
@@ -176,22 +170,15 @@ def _read_digits(labels: bool) -> Raw:
     )
 
 
-_READERS: dict[str, Callable[[bool], Raw]] = {
-    "digits": _read_digits,
-    "fashion-mnist": lambda labels: read_fashion(labels=labels),
-    "fashion-mnist-test": lambda labels: read_fashion(test=True, labels=labels),
-}
-
-
 def _existing(source: str | os.PathLike[str]) -> Path:
     path = Path(source).expanduser()
     if str(source).strip() and path.exists():
         return path
     if isinstance(source, str) and not path.suffix and len(path.parts) < 2:
-        known = ", ".join(NAMES)
+        known = registry.names("data")
         raise InputError(
-            f"there is no built-in data, file or folder {source!r}{closest(source, list(NAMES))}; "
-            f"built in are {known}"
+            f"there is no built-in data, file or folder {source!r}{closest(source, known)}; "
+            f"built in are {', '.join(known)}"
         )
     folder = path.parent
     if not folder.is_dir():
@@ -258,7 +245,8 @@ def _read_object(source: Any, label: Any, given: Options) -> Raw:
     if is_items(source):
         return read_items(source, label)
     if source is None or (callable(source) and not hasattr(source, "__array__")):
-        raise InputError(f"{source!r} is not data: give one of {', '.join(NAMES)}, or {FORMATS}")
+        known = ", ".join(registry.names("data"))
+        raise InputError(f"{source!r} is not data: give one of {known}, or {FORMATS}")
     noun = "tensor" if isinstance(source, torch.Tensor) else "array"
     return read_array(source, label, f"the {noun}")
 

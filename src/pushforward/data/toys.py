@@ -19,7 +19,6 @@ from pushforward._random import resolve
 
 __all__ = [
     "Modes",
-    "TOYS",
     "Toy",
     "checkerboard",
     "gaussians_8",
@@ -161,13 +160,3 @@ def modes(name: str) -> Modes | None:
         line = 2.0 * torch.arange(5) - 4
         return Modes(torch.cartesian_prod(line, line), 0.05)
     return None
-
-
-TOYS: dict[str, Toy] = {
-    "two_moons": two_moons,
-    "8gaussians": gaussians_8,
-    "25gaussians": gaussians_25,
-    "checkerboard": checkerboard,
-    "swiss_roll": swiss_roll,
-    "pinwheel": pinwheel,
-}

@@ -24,9 +24,7 @@ from pushforward.discrepancies.transport import Sinkhorn
 __all__ = [
     "KL",
     "MMD",
-    "NAMES",
     "R1",
-    "REGULARIZERS",
     "Alpha",
     "Critic",
     "Discrepancy",
@@ -45,25 +43,3 @@ __all__ = [
     "Wasserstein",
     "WeightClipping",
 ]
-
-NAMES: dict[str, type] = {
-    "jensen-shannon": JensenShannon,
-    "kl": KL,
-    "reverse-kl": ReverseKL,
-    "total-variation": TotalVariation,
-    "pearson": Pearson,
-    "hellinger": SquaredHellinger,
-    "alpha": Alpha,
-    "wasserstein": Wasserstein,
-    "mmd": MMD,
-    "learned-mmd": LearnedMMD,
-    "energy": EnergyDistance,
-    "sinkhorn": Sinkhorn,
-}
-
-REGULARIZERS: dict[str, type] = {
-    "r1": R1,
-    "gradient-penalty": GradientPenalty,
-    "weight-clipping": WeightClipping,
-    "spectral-norm": SpectralNorm,
-}

@@ -13,11 +13,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward import registry
 from pushforward._random import normal_like, uniform_like
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.energy_training.training import Energy, Training
 from pushforward.errors import InputError
-from pushforward.mcmc import MALA, NAMES, Kernel, adapted, evaluate
+from pushforward.mcmc import MALA, Kernel, adapted, evaluate
 
 __all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
 
@@ -47,7 +48,7 @@ class _ShortChains(Training):
         if not regularization >= 0:
             raise InputError(f"the regularization is not negative, but {regularization!r} is")
         self.steps, self.regularization = steps, regularization
-        self.kernel: Kernel = MALA() if kernel is None else named(kernel, NAMES, "kernel")
+        self.kernel: Kernel = MALA() if kernel is None else registry.resolve("kernels", kernel)
         self.register_buffer("step", torch.tensor(float(self.kernel.step)))
         self.register_buffer("diverged", torch.zeros(()))
 

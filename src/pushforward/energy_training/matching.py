@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward import score_matching
-from pushforward.config import configurable, named
+from pushforward import registry
+from pushforward.config import configurable
 from pushforward.energy_training.training import Energy, Training
 from pushforward.errors import InputError
 from pushforward.score_matching import Matching, score_of
@@ -34,7 +34,7 @@ class ScoreMatching(Training):
 
     def __init__(self, matching: str | Matching = "denoising") -> None:
         super().__init__()
-        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        self.matching: Matching = registry.resolve("score-matching", matching)
         if self.matching.sigmas:
             raise InputError(
                 "an energy model has no noise levels: train "

@@ -4,6 +4,4 @@ from pushforward.guidance.classifier_free import ClassifierFree
 from pushforward.guidance.conditioned import conditioned
 from pushforward.guidance.given import Given, given
 
-__all__ = ["NAMES", "ClassifierFree", "Given", "conditioned", "given"]
-
-NAMES: dict[str, type] = {"classifier-free": ClassifierFree}
+__all__ = ["ClassifierFree", "Given", "conditioned", "given"]

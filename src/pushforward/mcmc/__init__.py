@@ -24,7 +24,6 @@ from pushforward.mcmc.ula import ULA, langevin_step
 __all__ = [
     "HMC",
     "MALA",
-    "NAMES",
     "ULA",
     "Annealed",
     "Base",
@@ -47,5 +46,3 @@ __all__ = [
     "temperatures",
     "warn_of_divergence",
 ]
-
-NAMES: dict[str, type] = {"ula": ULA, "mala": MALA, "hmc": HMC}

@@ -31,7 +31,6 @@ __all__ = [
     "GenerativeModel",
     "KernelDensity",
     "Moment",
-    "NAMES",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
@@ -42,16 +41,3 @@ __all__ = [
     "VAE",
     "load",
 ]
-
-NAMES: dict[str, type[GenerativeModel]] = {
-    "diffusion": Diffusion,
-    "matching": FlowMatching,
-    "score": ScoreModel,
-    "vae": VAE,
-    "flow": NormalizingFlow,
-    "energy": EnergyModel,
-    "gan": GAN,
-    "kde": KernelDensity,
-    "mixture": GaussianMixtureModel,
-    "ppca": ProbabilisticPCA,
-}

@@ -9,12 +9,12 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import checks, config, grids, samplers, state, weightings
+from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
 from pushforward.condition import Condition
-from pushforward.config import configurable, made, named
+from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
@@ -85,11 +85,11 @@ class Diffusion(GenerativeModel, Trainable):
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
         self.space: Space = self.process.space
-        self.grid: grids.Grid = named(grid or self.process.grid, grids.NAMES, "grid")
-        self.times = named(times, time_laws.NAMES, "distribution of training times")
+        self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
+        self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))
         self.condition = Condition.of(net, label_dropout, anything=True)
-        self.weight: Weighting = named(weight, weightings.NAMES, "weighting")
+        self.weight: Weighting = registry.resolve("weightings", weight)
         weighted(self.predictor, self.process, self.weight)
         self._ready()
 
@@ -218,7 +218,7 @@ class Diffusion(GenerativeModel, Trainable):
         finish = denoise and last > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
         times = self._times(grid, steps - finish, start, stop)
-        rule = samplers.resolve(sampler or self.process.sampler)
+        rule = registry.resolve("samplers", sampler or self.process.sampler)
         parts = parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
         seed = one_seed(resolve(seed, generator, self.device))
@@ -247,7 +247,7 @@ class Diffusion(GenerativeModel, Trainable):
         `steps`; see `samplers.fit_grid`.
         """
         context = self.condition.required(c, n, self.device)
-        rule = samplers.resolve(sampler or self.process.sampler)
+        rule = registry.resolve("samplers", sampler or self.process.sampler)
         seed = one_seed(resolve(seed, None, self.device))
         prior = self._start(n, self.process.interval[0], seed)
         with self.evaluating():

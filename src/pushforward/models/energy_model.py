@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import checks, energy_training, mcmc, state
+from pushforward import checks, mcmc, registry, state
 from pushforward._random import branch, normal_like, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.condition import Condition
@@ -94,7 +94,7 @@ class EnergyModel(GenerativeModel, Trainable):
         self.condition = Condition.of(net)
         _check_call(net, self.num_classes)
         self.base = base
-        self.learning: Training = energy_training.chosen(training)
+        self.learning: Training = registry.resolve("energy-training", training)
         self.loss_measures_quality = self.learning.comparable
         laws = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pushforward import mcmc
-from pushforward.config import named
+from pushforward import mcmc, registry
 from pushforward.mcmc import Kernel, LogDensity
 
 __all__ = ["Approach", "approach"]
@@ -134,6 +133,6 @@ def approach(sampler: str | Kernel) -> Approach:
 
     Raises `InputError` for another name, with the nearest one.
     """
-    names = {**mcmc.NAMES, "annealed": mcmc.MALA}
-    kernel: Kernel = named(sampler, names, "sampler")
-    return _Annealed(kernel) if sampler == "annealed" else _Direct(kernel)
+    if sampler == "annealed":
+        return _Annealed(mcmc.MALA())
+    return _Direct(registry.resolve("kernels", sampler))

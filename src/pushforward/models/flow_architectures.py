@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
 from typing import Any
 
-from pushforward.config import named
-from pushforward.errors import CapabilityError
+from pushforward import registry
 from pushforward.config import check_options
+from pushforward.errors import CapabilityError
 from pushforward.nn import MaskedPerceptron, Perceptron
 from pushforward.transforms import (
     ActNorm,
@@ -20,7 +19,7 @@ from pushforward.transforms import (
     Composed,
     Continuous,
     Contraction,
-    Coupling,
+    CouplingLayer,
     Elementwise,
     Inverse,
     LULinear,
@@ -32,7 +31,22 @@ from pushforward.transforms import (
     Transform,
 )
 
-__all__ = ["NAMES", "build", "condition"]
+__all__ = [
+    "additive_coupling",
+    "affine_coupling",
+    "build",
+    "circular_spline",
+    "condition",
+    "continuous",
+    "glow",
+    "iaf",
+    "maf",
+    "planar",
+    "radial",
+    "residual",
+    "spline_autoregressive",
+    "spline_coupling",
+]
 
 Shape = tuple[int, ...]
 Condition = dict[str, Any]
@@ -43,7 +57,7 @@ def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> 
 
     Raises `InputError` for an unknown name, or options that the architecture does not have.
     """
-    make = named(kind, NAMES, "flow")
+    make = registry.find("flows", kind)
     known = [p for p in inspect.signature(make).parameters if p not in ("shape", "told")]
     check_options(options, known)
     found: Transform = make(shape, told, **options)
@@ -83,7 +97,7 @@ def coupling(
         net = Perceptron(
             kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **told
         )
-        parts.append(Coupling(net, elementwise, stays))
+        parts.append(CouplingLayer(net, elementwise, stays))
     return Composed(parts)
 
 
@@ -102,49 +116,49 @@ def autoregressive(
     return Composed(parts)
 
 
-def _spline_coupling(
+def spline_coupling(
     shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
     return coupling(shape, told, Spline(bins), layers, width, depth)
 
 
-def _affine_coupling(
+def affine_coupling(
     shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
 ) -> Transform:
     return coupling(shape, told, Affine(), layers, width, depth)
 
 
-def _additive_coupling(
+def additive_coupling(
     shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
 ) -> Transform:
     return coupling(shape, told, Additive(), layers, width, depth)
 
 
-def _circular(
+def circular_spline(
     shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
     return autoregressive(shape, told, CircularSpline(bins), layers, width, depth)
 
 
-def _spline_autoregressive(
+def spline_autoregressive(
     shape: Shape, told: Condition, layers: int = 3, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
     return autoregressive(shape, told, Spline(bins), layers, width, depth)
 
 
-def _maf(
+def maf(
     shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
 ) -> Transform:
     return autoregressive(shape, told, Affine(), layers, width, depth)
 
 
-def _iaf(
+def iaf(
     shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
 ) -> Transform:
     return Inverse(autoregressive(shape, told, Affine(), layers, width, depth))
 
 
-def _glow(
+def glow(
     shape: Shape,
     told: Condition,
     layers: int = 6,
@@ -173,17 +187,17 @@ def _steps(
     return Composed([*parts, ActNorm(shape[0])])
 
 
-def _planar(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+def planar(shape: Shape, told: Condition, layers: int = 16) -> Transform:
     _unconditional("planar", told)
     return Inverse(Composed([Planar(math.prod(shape)) for _ in range(layers)]))
 
 
-def _radial(shape: Shape, told: Condition, layers: int = 16) -> Transform:
+def radial(shape: Shape, told: Condition, layers: int = 16) -> Transform:
     _unconditional("radial", told)
     return Inverse(Composed([Radial(math.prod(shape)) for _ in range(layers)]))
 
 
-def _residual(
+def residual(
     shape: Shape, told: Condition, layers: int = 8, width: int = 64, depth: int = 2
 ) -> Transform:
     _unconditional("residual", told)
@@ -194,7 +208,7 @@ def _residual(
     return Composed(parts)
 
 
-def _continuous(
+def continuous(
     shape: Shape, told: Condition, width: int = 64, depth: int = 3, steps: int = 8
 ) -> Transform:
     size = math.prod(shape)
@@ -206,20 +220,3 @@ def _unconditional(kind: str, told: Condition) -> None:
         raise CapabilityError(
             f"a {kind} flow has no network that could be told labels: labels=False, or another kind"
         )
-
-
-NAMES: dict[str, Callable[..., Transform]] = {
-    "spline-coupling": _spline_coupling,
-    "affine-coupling": _affine_coupling,
-    "additive-coupling": _additive_coupling,
-    "spline-autoregressive": _spline_autoregressive,
-    "circular-spline": _circular,
-    "maf": _maf,
-    "glow": _glow,
-    "planar": _planar,
-    "radial": _radial,
-    "residual": _residual,
-    "continuous": _continuous,
-    "iaf": _iaf,
-}
-"""Architectures by their short names, called with the shape of an event and its condition."""

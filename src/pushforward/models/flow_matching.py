@@ -8,12 +8,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, processes, state
+from pushforward import config, registry, state
 from pushforward import times as time_laws
 from pushforward.condition import Condition
-from pushforward.config import configurable, made, named
+from pushforward.config import configurable, made
 from pushforward.couplings import Coupling, Independent
-from pushforward.couplings import resolve_coupling as resolved
 from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
@@ -25,12 +24,7 @@ from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Transport, matching_loss
 from pushforward.spaces import Space
 
-__all__ = ["PATHS", "FlowMatching"]
-
-PATHS = {
-    name: processes.NAMES[name]
-    for name in ("linear", "trigonometric", "scheduled", "one-sided", "bridge")
-}
+__all__ = ["FlowMatching"]
 
 
 @configurable
@@ -88,12 +82,10 @@ class FlowMatching(TransportMap, Trainable):
         super().__init__(event_shape)
         self.path = _path(path)
         self.space: Space = self.path.space
-        self.coupling = resolved(coupling)
+        self.coupling = registry.resolve("couplings", coupling)
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
-        self.times: time_laws.TimeLaw = named(
-            times, time_laws.NAMES, "distribution of training times"
-        )
+        self.times: time_laws.TimeLaw = registry.resolve("times", times)
         self.predictor = Predictor(net, self.path.matched().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
@@ -215,7 +207,7 @@ class FlowMatching(TransportMap, Trainable):
 
 def _path(path: str | GenerativeProcess) -> GenerativeProcess:
     """A process between pairs from its short name, or the process itself."""
-    found = named(path, PATHS, "path")
+    found = registry.resolve("paths", path)
     if not isinstance(found, GenerativeProcess) or not found.paired:
         raise InputError(
             f"a path is a process between pairs, such as processes.Linear(), not {path!r}"

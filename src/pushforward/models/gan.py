@@ -9,10 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import discrepancies
+from pushforward import discrepancies, registry
 from pushforward._random import resolve
 from pushforward.condition import Condition
-from pushforward.config import configurable, made, named
+from pushforward.config import configurable, made
 from pushforward.discrepancies import Discrepancy, Regularizer
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -37,8 +37,9 @@ class GAN(GenerativeModel, Trainable):
         generator: a network `g(z, c)` from `(B, latent)` to states.
         critic: a network `h(x, c)` to `(B, k)`, `k` the discrepancy's `outputs`; `None` for those
             without one.
-        discrepancy: what the critic estimates: a name of `discrepancies.NAMES`, or an object.
-        regularizer: what keeps the critic smooth: a name of `discrepancies.REGULARIZERS`, an
+        discrepancy: what the critic estimates: a name of `pushforward list discrepancies`, or an
+            object.
+        regularizer: what keeps the critic smooth: a name of `pushforward list regularizers`, an
             object, or `None`.
         latent: the dimension of `z`.
         critic_steps: steps of the critic for one of the generator; a loop of your own calls
@@ -79,11 +80,9 @@ class GAN(GenerativeModel, Trainable):
                 f"latent {latent}, critic_steps {critic_steps} and critic_rate {critic_rate} must "
                 "be positive"
             )
-        self.discrepancy: Discrepancy = named(discrepancy, discrepancies.NAMES, "discrepancy")
+        self.discrepancy: Discrepancy = registry.resolve("discrepancies", discrepancy)
         self.regularizer: Regularizer | None = (
-            None
-            if regularizer is None
-            else named(regularizer, discrepancies.REGULARIZERS, "regularizer")
+            None if regularizer is None else registry.resolve("regularizers", regularizer)
         )
         kind = type(self.discrepancy).__name__
         if (critic is None) != (self.discrepancy.outputs == 0):
@@ -111,8 +110,8 @@ class GAN(GenerativeModel, Trainable):
         told = condition(data, labels)
         size = data.x[0].numel()
         latent = options.pop("latent", max(2, min(64, size)))
-        discrepancy: Any = named(
-            options.pop("discrepancy", "jensen-shannon"), discrepancies.NAMES, "discrepancy"
+        discrepancy: Any = registry.resolve(
+            "discrepancies", options.pop("discrepancy", "jensen-shannon")
         )
         if isinstance(discrepancy, discrepancies.Wasserstein | discrepancies.LearnedMMD):
             options = {"regularizer": "gradient-penalty", "critic_steps": 5} | options

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from pushforward import nn as nets
-from pushforward import state
-from pushforward.config import configurable, named
+from pushforward import registry, state
+from pushforward.config import configurable
 from pushforward.processes import Reading
 from pushforward.spaces import Space
 
@@ -72,7 +72,7 @@ def _plain(
     """A network from tensors to tensors."""
     if net == "auto":
         return nets.default_network(shape, **told, out_shape=out)
-    kind = named(net, {name: (cls,) for name, cls in nets.NAMES.items()}, "network")[0]
+    kind = registry.find("networks", net)
     options = {"num_classes": told["num_classes"], "context": told["context_size"]}
     if out is not None:
         options["out"] = out

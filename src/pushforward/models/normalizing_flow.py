@@ -94,7 +94,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         Args:
             data: a `pushforward.data.Data`.
             labels: take the data's labels or contexts as a condition.
-            options: `kind`, one of `flow_architectures.NAMES` (`spline-coupling` by default), and
+            options: `kind`, a name of `pushforward list flows` (`spline-coupling` by default), and
                 what that architecture takes, such as `layers`, `width`, `depth`, `bins`; or `base`.
 
         Raises `InputError` for options that there are not.

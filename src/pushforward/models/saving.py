@@ -17,7 +17,7 @@ import torch
 import yaml
 from torch import nn
 
-from pushforward import __version__, config
+from pushforward import __version__, config, registry
 from pushforward.errors import InputError
 
 __all__ = [
@@ -101,6 +101,7 @@ def load(
     """
     folder = _locate(Path(path), checkpoint)
     spec = read_config(folder)
+    registry.trust(trust)
     # The weights are about to be replaced: their random start must not move the user's generator.
     with torch.random.fork_rng(devices=[]):
         given = {} if net is None else {"net": net}

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import nn as nets
+from pushforward import registry
 from pushforward._random import resolve
-from pushforward.config import amend, configurable, made, named
+from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
 from pushforward.models.half_iterations import AT_ONCE, HalfIterated
 from pushforward.models.model import Curve
@@ -17,7 +18,7 @@ from pushforward.models.parameter_vector import flattened, put_back
 from pushforward.models.two_ended import End, TwoEnded
 from pushforward.processes import Reference
 from pushforward.protocols import Transport
-from pushforward.schrodinger import DSBM, NAMES, Halves, Method, Pinned, Refresh
+from pushforward.schrodinger import DSBM, Halves, Method, Pinned, Refresh
 
 __all__ = ["MarginalError", "SchrodingerBridge"]
 
@@ -108,7 +109,7 @@ class SchrodingerBridge(HalfIterated):
         super().__init__(
             [net] if backward is None else [net, backward],
             reference,
-            named(method, NAMES, "method"),
+            registry.resolve("bridges", method),
             halves or Halves(),
             refresh or Refresh(),
             checks.whole("steps", steps),

@@ -8,9 +8,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import checks, score_matching
+from pushforward import checks, registry, score_matching
 from pushforward._random import branch, normal_like, resolve
-from pushforward.config import configurable, made, named
+from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
@@ -57,7 +57,7 @@ class ScoreModel(GenerativeModel, Trainable):
         super().__init__(event_shape)
         if not isinstance(net, nn.Module):
             raise InputError(f"the network is an nn.Module, not {net!r}")
-        self.matching: Matching = named(matching, score_matching.NAMES, "score matching")
+        self.matching: Matching = registry.resolve("score-matching", matching)
         self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
         self._ready()
 

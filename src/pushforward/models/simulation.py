@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from pushforward import grids, samplers, state
+from pushforward import grids, registry, samplers, state
 from pushforward._random import RowNoise, derived_seed
-from pushforward.config import named
 from pushforward.models.model import Progress
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
@@ -28,7 +27,7 @@ def times_of(
 ) -> list[float]:
     """The times of a grid on the clock of a process, from the prior to the data."""
     first, last = process.interval
-    rule = named(grid, grids.NAMES, "grid")
+    rule = registry.resolve("grids", grid)
     found: list[float] = rule(
         process.clock,
         steps,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import checks, samplers, state
+from pushforward import checks, registry, samplers, state
 from pushforward._autograd import ProbeLaw
 from pushforward._random import resolve
 from pushforward._shapes import per_event_sum
@@ -274,7 +274,7 @@ class TransportMap(GenerativeModel):
 
     def _rule(self, sampler: str | Sampler | None) -> Sampler:
         chosen = sampler or self.default_sampler or self.process_in_units().sampler
-        return samplers.resolve(chosen)
+        return registry.resolve("samplers", chosen)
 
     def _entered(self, a: Any) -> Any:
         """States of the source in the units of the model. Raises unless they are finite."""

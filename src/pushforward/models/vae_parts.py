@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from pushforward.config import check_options, named
+from pushforward import registry
+from pushforward.config import check_options
 from pushforward.errors import InputError
 from pushforward.latent import (
     BernoulliDecoder,
@@ -66,7 +67,7 @@ def vae_parts(
     check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
     latent = check_count(options.get("latent", _latent(shape)), "latent")
-    nets = _Networks(data, latent, labels, options)
+    nets = Networks(data, latent, labels, options)
     return {
         "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
         "decoder": _decoder(options.get("decoder", "auto"), options.get("sigma"), data, nets),
@@ -74,7 +75,7 @@ def vae_parts(
     }
 
 
-class _Networks:
+class Networks:
     """Convolutions for images of at least 4 pixels a side, perceptrons for all else."""
 
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
@@ -104,27 +105,32 @@ def _latent(shape: tuple[int, ...]) -> int:
     return max(2, size) if size <= 8 else 16 if size <= 256 else 32
 
 
-def _encoder(choice: Any, latent: int, nets: _Networks) -> Encoder:
+def _encoder(choice: Any, latent: int, nets: Networks) -> Encoder:
     if isinstance(choice, Encoder):
         return choice
     if isinstance(choice, Transform):
-        return FlowEncoder(DiagonalEncoder(nets.inward(2 * latent), latent), choice)
-    made = {
-        "diagonal": lambda: DiagonalEncoder(nets.inward(2 * latent), latent),
-        "full": lambda: FullCovarianceEncoder(
-            nets.inward(latent + latent * (latent + 1) // 2), latent
-        ),
-        "flow": lambda: FlowEncoder(
-            DiagonalEncoder(nets.inward(2 * latent), latent),
-            _flow("affine-coupling", latent, _FEATURES),
-            nets.inward(_FEATURES),
-        ),
-    }
-    encoder: Encoder = named(choice, made, "encoder")()
+        return FlowEncoder(diagonal_encoder(nets, latent), choice)
+    encoder: Encoder = registry.find("encoders", choice)(nets, latent)
     return encoder
 
 
-def _decoder(choice: Any, sigma: Any, data: Any, nets: _Networks) -> Decoder:
+def diagonal_encoder(nets: Networks, latent: int) -> Encoder:
+    """A Gaussian of independent latents."""
+    return DiagonalEncoder(nets.inward(2 * latent), latent)
+
+
+def full_encoder(nets: Networks, latent: int) -> Encoder:
+    """A Gaussian of correlated latents."""
+    return FullCovarianceEncoder(nets.inward(latent + latent * (latent + 1) // 2), latent)
+
+
+def flow_encoder(nets: Networks, latent: int) -> Encoder:
+    """A Gaussian bent by a flow that is told features of the state."""
+    flow = _flow("affine-coupling", latent, _FEATURES)
+    return FlowEncoder(diagonal_encoder(nets, latent), flow, nets.inward(_FEATURES))
+
+
+def _decoder(choice: Any, sigma: Any, data: Any, nets: Networks) -> Decoder:
     if isinstance(choice, Decoder):
         return choice
     levels, values = data.levels, data.value_range
@@ -142,18 +148,26 @@ def _decoder(choice: Any, sigma: Any, data: Any, nets: _Networks) -> Decoder:
         )
     if choice == "bernoulli" and sigma is not None:
         raise InputError(f"sigma={sigma!r} means nothing to a Bernoulli decoder: leave it out")
-    learned = "network" if choice == "logistic" else "scalar"
-    scale = learned if sigma is None else sigma
-    shape = nets.shape
-    made = {
-        "gaussian": lambda: GaussianDecoder(nets.outward(scale == "network"), scale, shape),
-        "bernoulli": lambda: BernoulliDecoder(nets.outward(False), values),
-        "logistic": lambda: LogisticDecoder(
-            nets.outward(scale == "network"), levels, values, scale, shape
-        ),
-    }
-    decoder: Decoder = named(choice, made, "decoder")()
+    decoder: Decoder = registry.find("decoders", choice)(nets, data, sigma)
     return decoder
+
+
+def gaussian_decoder(nets: Networks, data: Any, sigma: Any) -> Decoder:
+    """For real numbers; one scale for all of them is learned unless `sigma` says otherwise."""
+    scale = "scalar" if sigma is None else sigma
+    return GaussianDecoder(nets.outward(scale == "network"), scale, nets.shape)
+
+
+def bernoulli_decoder(nets: Networks, data: Any, sigma: Any) -> Decoder:
+    """For two levels."""
+    return BernoulliDecoder(nets.outward(False), data.value_range)
+
+
+def logistic_decoder(nets: Networks, data: Any, sigma: Any) -> Decoder:
+    """For equally spaced levels; a network gives the scale of each unless `sigma` does."""
+    scale = "network" if sigma is None else sigma
+    net = nets.outward(scale == "network")
+    return LogisticDecoder(net, data.levels, data.value_range, scale, nets.shape)
 
 
 def _prior(choice: Any, latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
@@ -163,14 +177,28 @@ def _prior(choice: Any, latent: int, shape: tuple[int, ...], components: int | N
         return FlowPrior(choice, latent)
     if components is not None and choice not in ("mixture", "vamp"):
         raise InputError(f"components={components} means something to a mixture or VampPrior only")
-    made = {
-        "normal": lambda: StandardNormal(latent),
-        "mixture": lambda: MixturePrior(latent, 10 if components is None else components),
-        "vamp": lambda: VampPrior(shape, 50 if components is None else components),
-        "flow": lambda: FlowPrior(_flow("spline-coupling", latent, None), latent),
-    }
-    prior: Prior = named(choice, made, "prior")()
+    prior: Prior = registry.find("priors", choice)(latent, shape, components)
     return prior
+
+
+def normal_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
+    """A standard normal distribution, nothing to learn."""
+    return StandardNormal(latent)
+
+
+def mixture_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
+    """A mixture of normal distributions, ten by default."""
+    return MixturePrior(latent, 10 if components is None else components)
+
+
+def vamp_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
+    """The mixture of the posteriors of pseudo-inputs, fifty by default."""
+    return VampPrior(shape, 50 if components is None else components)
+
+
+def flow_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
+    """A normal distribution bent by a spline flow."""
+    return FlowPrior(_flow("spline-coupling", latent, None), latent)
 
 
 def _flow(kind: str, latent: int, context: int | None) -> Transform:

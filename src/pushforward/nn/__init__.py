@@ -16,7 +16,6 @@ from pushforward.nn.unet import UNet
 
 __all__ = [
     "MLP",
-    "NAMES",
     "AffineSkip",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
@@ -26,5 +25,3 @@ __all__ = [
     "UNet",
     "default_network",
 ]
-
-NAMES: dict[str, type] = {"mlp": MLP, "unet": UNet, "dit": DiT}

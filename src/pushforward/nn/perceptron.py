@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from pushforward.config import configurable, named
+from pushforward.checks import one_of
+from pushforward.config import configurable
 from pushforward.errors import InputError
 
 __all__ = ["Perceptron", "told"]
@@ -65,7 +66,8 @@ class Perceptron(nn.Module):
         if zero:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
-        self.activation: nn.Module = named(activation, _ACTIVATIONS, "activation")
+        one_of("activation", activation, tuple(_ACTIVATIONS))
+        self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts.

@@ -21,7 +21,6 @@ from pushforward.processes.reading import Reading
 from pushforward.processes.thinning import Missing, Thinning
 
 __all__ = [
-    "NAMES",
     "Bridge",
     "Brownian",
     "Gaussian",
@@ -48,20 +47,3 @@ __all__ = [
     "Thinning",
     "Trigonometric",
 ]
-
-NAMES: dict[str, type] = {
-    "gaussian": Gaussian,
-    "brownian": Brownian,
-    "geodesic": Geodesic,
-    "masking": Masking,
-    "thinning": Thinning,
-    "jump-diffusion": JumpDiffusion,
-    "bridge": Bridge,
-    "ou-bridge": OUBridge,
-    "interpolant": Interpolant,
-    "linear": Linear,
-    "trigonometric": Trigonometric,
-    "scheduled": Scheduled,
-    "one-sided": OneSided,
-    "product": ProductProcess,
-}

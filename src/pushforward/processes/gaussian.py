@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward import parametrizations
+from pushforward import registry
 from pushforward._shapes import Weight, combine
-from pushforward.config import configurable, named
+from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
@@ -69,7 +69,7 @@ class Gaussian(GenerativeProcess):
 
     def reading(self, predict: Any = None) -> AffineReading:
         """By an affine table of `pushforward.parametrizations`, `v` by default."""
-        table = named("v" if predict is None else predict, parametrizations.NAMES, "prediction")
+        table = registry.resolve("predictions", "v" if predict is None else predict)
         return AffineReading(self.schedule, table)
 
     def finish(

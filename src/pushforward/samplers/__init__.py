@@ -6,8 +6,6 @@ integrates, so any sampler goes with any model, closed form or network, guided o
 
 from __future__ import annotations
 
-from pushforward.config import named
-from pushforward.protocols import Sampler
 from pushforward.samplers.adaptive import DormandPrince
 from pushforward.samplers.adaptive_sde import AdaptiveSDE
 from pushforward.samplers.ancestral import Ancestral
@@ -36,7 +34,6 @@ from pushforward.samplers.variational import (
 
 __all__ = [
     "DEFAULT",
-    "NAMES",
     "AdaptiveSDE",
     "Ancestral",
     "AnnealedLangevin",
@@ -56,7 +53,6 @@ __all__ = [
     "continuous_bound",
     "fit_grid",
     "log_prob",
-    "resolve",
     "run",
     "step_variance",
     "trajectory",
@@ -66,37 +62,3 @@ __all__ = [
 
 DEFAULT = Multistep(order=2, predict="noise", corrector=True, clock="time", integral="midpoint")
 """What a model samples with unless told otherwise: see `benchmarks/solver_error.py`."""
-
-NAMES: dict[str, Sampler] = {
-    "euler": Euler(),
-    "sde": Euler(churn=1.0),
-    "tau-leap": Euler(),
-    "ddpm": Ancestral(),
-    "ddim": Ancestral(churn=0.0),
-    "pinned": Ancestral(),
-    "heun": Heun(),
-    "edm": EDMStochastic(churn=0.0),
-    "edm-sde": EDMStochastic(),
-    "exponential": Multistep(order=1, predict="noise", churn=1.0),
-    "adams": DEFAULT,
-    "dpm++2m": Multistep(order=2, integral="midpoint"),
-    "dpm++3m": Multistep(order=3),
-    "dpm++2m-sde": Multistep(order=2, churn=1.0, integral="midpoint"),
-    "dpm++3m-sde": Multistep(order=3, churn=1.0),
-    "deis": Multistep(order=3, predict="noise", clock="time"),
-    "unipc": Multistep(order=2, corrector=True, integral="midpoint"),
-    "unipc3": Multistep(order=3, corrector=True),
-    "pc": PredictorCorrector(),
-    "langevin": AnnealedLangevin(),
-    "rk45": DormandPrince(),
-    "adaptive-sde": AdaptiveSDE(),
-}
-
-
-def resolve(sampler: Sampler | str) -> Sampler:
-    """A sampler from its short name, or the sampler itself.
-
-    >>> resolve("ddim")
-    Ancestral(churn=0.0)
-    """
-    return named(sampler, NAMES, "sampler")

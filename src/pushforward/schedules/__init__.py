@@ -12,7 +12,6 @@ from pushforward.schedules.standard import EDM, OU, VE, VP, Cosine, Rectified, S
 
 __all__ = [
     "EDM",
-    "NAMES",
     "OU",
     "VE",
     "VP",
@@ -25,13 +24,3 @@ __all__ = [
     "Schedule",
     "SubVP",
 ]
-
-NAMES: dict[str, type[Schedule]] = {
-    "vp": VP,
-    "sub-vp": SubVP,
-    "cosine": Cosine,
-    "ve": VE,
-    "edm": EDM,
-    "rectified": Rectified,
-    "ou": OU,
-}

@@ -9,7 +9,6 @@ from pushforward.schrodinger.halves import Half, Halves, Refresh
 from pushforward.schrodinger.methods import (
     DSB,
     DSBM,
-    NAMES,
     Iteration,
     Method,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "Headings",
     "Iteration",
     "Method",
-    "NAMES",
     "Path",
     "Pinned",
     "Refresh",

@@ -17,7 +17,7 @@ from pushforward.schrodinger.proportional_fitting import drift_matching, mean_ma
 from pushforward.schrodinger.steering import Heading, Steered, reference_heading
 from pushforward.schrodinger.stepping import Step, follow, simulate, steps_of
 
-__all__ = ["DSB", "DSBM", "NAMES", "Iteration", "Method"]
+__all__ = ["DSB", "DSBM", "Iteration", "Method"]
 
 Cache = tuple[Tensor, ...]
 
@@ -255,10 +255,3 @@ class DSB(Method):
 
 
 _FITS = {"mean": mean_matching, "drift": drift_matching}
-
-NAMES: dict[str, Method] = {
-    "dsbm-imf": DSBM("independent"),
-    "dsbm-ipf": DSBM("reference"),
-    "dsb": DSB("mean"),
-    "dsb-drift": DSB("drift"),
-}

@@ -15,7 +15,6 @@ from pushforward.score_matching.losses import (
     sliced_variance_reduced,
 )
 from pushforward.score_matching.rules import (
-    NAMES,
     Denoising,
     DenoisingLevels,
     Implicit,
@@ -26,7 +25,6 @@ from pushforward.score_matching.rules import (
 from pushforward.score_matching.untimed import Untimed
 
 __all__ = [
-    "NAMES",
     "Denoising",
     "DenoisingLevels",
     "Energy",

@@ -14,7 +14,6 @@ from pushforward.score_matching.checks import Score, positive_count
 from pushforward.score_matching.levels import check_level, geometric
 
 __all__ = [
-    "NAMES",
     "Denoising",
     "DenoisingLevels",
     "Implicit",
@@ -128,12 +127,3 @@ class DenoisingLevels:
     def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`, for a network `s(x, sigma)`."""
         return losses.denoising_levels(score, x, self.sigmas, generator=generator)
-
-
-NAMES: dict[str, type] = {
-    "implicit": Implicit,
-    "sliced": Sliced,
-    "sliced-vr": VarianceReduced,
-    "denoising": Denoising,
-    "denoising-levels": DenoisingLevels,
-}

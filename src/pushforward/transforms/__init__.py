@@ -1,9 +1,10 @@
 """Bijections with their log-determinants."""
 
-from pushforward.transforms.autoregressive import Autoregressive, Solution
+from pushforward.transforms.autoregressive import Autoregressive, AutoregressiveSolution
 from pushforward.transforms.bijection import Bijection
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.continuous import Continuous
-from pushforward.transforms.coupling import Coupling
+from pushforward.transforms.coupling import CouplingLayer
 from pushforward.transforms.elementwise import Additive, Affine, Elementwise
 from pushforward.transforms.linear import ActNorm, LULinear
 from pushforward.transforms.multiscale import Multiscale
@@ -17,12 +18,14 @@ __all__ = [
     "Additive",
     "Affine",
     "Autoregressive",
+    "AutoregressiveSolution",
     "Bijection",
     "CircularSpline",
     "Composed",
+    "Condition",
     "Continuous",
     "Contraction",
-    "Coupling",
+    "CouplingLayer",
     "Elementwise",
     "FixedPoint",
     "Inverse",
@@ -31,7 +34,6 @@ __all__ = [
     "Planar",
     "Radial",
     "Residual",
-    "Solution",
     "Spline",
     "Transform",
 ]

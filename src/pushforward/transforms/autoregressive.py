@@ -7,18 +7,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import number
 from pushforward.config import configurable
-from pushforward.errors import InputError, SamplingError
+from pushforward.errors import SamplingError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Autoregressive", "Solution"]
+__all__ = ["Autoregressive", "AutoregressiveSolution"]
 
 _CHECKED = 64
 """States on which one more pass is tried: the mask of a network is the same for all."""
 
 
-class Solution(NamedTuple):
+class AutoregressiveSolution(NamedTuple):
     """The image of a batch, and how it was found.
 
     Args:
@@ -56,16 +58,16 @@ class Autoregressive(Transform):
 
     def __init__(self, net: nn.Module, elementwise: Elementwise, tolerance: float = 1e-6) -> None:
         super().__init__()
-        if not tolerance >= 0:
-            raise InputError(f"the tolerance is not negative, but {tolerance} is")
-        self.net, self.elementwise, self.tolerance = net, elementwise, tolerance
+        self.net, self.elementwise = net, elementwise
+        self.tolerance = number("tolerance", tolerance, least=0)
+        self.condition = Condition.of(net)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From data to base, in one evaluation."""
         z, slopes = self.entries(x, c)
         return z, slopes.flatten(1).sum(1)
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From base to data, by iteration. Raises `SamplingError` if it does not end."""
         found = self.solve(z, c)
         if not torch.is_grad_enabled():
@@ -74,7 +76,7 @@ class Autoregressive(Transform):
         return x, -self.inverse(x, c)[1]
 
     @torch.no_grad()
-    def solve(self, z: Tensor, c: Tensor | None = None) -> Solution:
+    def solve(self, z: Tensor, c: Tensor | None = None) -> AutoregressiveSolution:
         """The image of `z`, with the number of passes and what is left.
 
         States that have settled are left alone. If some have not after as many passes as entries,
@@ -83,7 +85,7 @@ class Autoregressive(Transform):
         Raises `SamplingError` if that changes something: then the network is not masked; or if
         values are not finite.
         """
-        flat = z.flatten(1)
+        flat, c = z.flatten(1), self.condition.checked(c, len(z))
         rows, entries = flat.shape
         # Below rounding nothing can settle.
         tolerance = max(self.tolerance, 4 * torch.finfo(flat.dtype).eps)
@@ -109,7 +111,7 @@ class Autoregressive(Transform):
                 f"the inverse of an autoregressive transform did not settle in {entries} "
                 f"passes: one more changes it by {residual:.2g}"
             )
-        return Solution(x.reshape(z.shape), log_det, passes, residual)
+        return AutoregressiveSolution(x.reshape(z.shape), log_det, passes, residual)
 
     def _pass(
         self, flat: Tensor, x: Tensor, c: Tensor | None, rows: Tensor

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Continuous"]
@@ -42,19 +44,19 @@ class Continuous(Transform):
 
     def __init__(self, net: nn.Module, steps: int = 16, exact: int = 8) -> None:
         super().__init__()
-        if steps < 1:
-            raise InputError(f"a solver takes at least one step, not {steps}")
-        self.net, self.steps, self.exact = net, steps, exact
+        self.net, self.steps = net, whole("steps", steps)
+        self.exact = whole("exact", exact, least=0)
+        self.condition = Condition.of(net)
 
     def is_estimate(self, features: int) -> bool:
         """Beyond `exact` features."""
         return features > self.exact
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From `t = 1` to `t = 0`."""
         return self._solve(z, c, 1.0, -1.0)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From `t = 0` to `t = 1`."""
         return self._solve(x, c, 0.0, 1.0)
 

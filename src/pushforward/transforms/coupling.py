@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Coupling"]
+__all__ = ["CouplingLayer"]
 
 
 @configurable
-class Coupling(Transform):
+class CouplingLayer(Transform):
     """`x_a = z_a` and `x_b = f(z_b; net(z_a))` (Dinh et al. 2015, 2017; Durkan et al. 2019).
 
     Both directions cost one evaluation of the network.
@@ -31,7 +32,7 @@ class Coupling(Transform):
     Raises `InputError` for a mask that keeps, or moves, all.
 
     >>> from pushforward.transforms import Affine
-    >>> layer = Coupling(nn.Linear(1, 2), Affine(), [True, False])
+    >>> layer = CouplingLayer(nn.Linear(1, 2), Affine(), [True, False])
     >>> x, log_det = layer.push(torch.ones(3, 2))
     >>> torch.allclose(layer.inverse(x)[0], torch.ones(3, 2))
     True
@@ -49,16 +50,17 @@ class Coupling(Transform):
                 "a coupling keeps some entries and moves others: the mask has one kind"
             )
         self.net, self.elementwise = net, elementwise
+        self.condition = Condition.of(net)
         stay, move = mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]
         self.register_buffer("_stay", stay, persistent=False)
         self.register_buffer("_move", move, persistent=False)
         self.register_buffer("_order", torch.cat([stay, move]).argsort(), persistent=False)
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Move some entries, given the others."""
         return self._apply_to(z, c, self.elementwise.push)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Move them back."""
         return self._apply_to(x, c, self.elementwise.inverse)
 

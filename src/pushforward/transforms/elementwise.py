@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive
 from pushforward.config import configurable
-from pushforward.errors import InputError
 
 __all__ = ["Additive", "Affine", "Elementwise", "OfTheLine"]
 
@@ -92,8 +92,7 @@ class Affine(OfTheLine):
     parameters = 2
 
     def __post_init__(self) -> None:
-        if not self.bound > 0:
-            raise InputError(f"the bound of log-scales is positive, not {self.bound}")
+        positive("bound", self.bound)
 
     def push(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled, then shifted."""

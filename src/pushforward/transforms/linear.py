@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.errors import InputError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["ActNorm", "LULinear"]
@@ -31,13 +32,14 @@ class LULinear(Transform):
     True
     """
 
+    condition = Condition()
+
     permutation: Tensor
     signs: Tensor
 
     def __init__(self, features: int, seed: int = 0) -> None:
         super().__init__()
-        if features < 1:
-            raise InputError(f"a linear map has at least one feature, not {features}")
+        features = whole("features", features)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(features, features, generator=generator, dtype=torch.float64)
         rotation = torch.linalg.qr(noise).Q
@@ -49,14 +51,14 @@ class LULinear(Transform):
         self.upper = nn.Parameter(upper.triu(1).float())
         self.log_scale = nn.Parameter(diagonal.abs().log().float())
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mixed by the matrix."""
         lower, upper = self._factors()
         mixed = lower @ (upper @ z.flatten(2) if z.ndim > 2 else upper @ z.mT.unsqueeze(0))
         mixed = mixed if z.ndim > 2 else mixed[0].mT
         return mixed.index_select(1, self.permutation).reshape(z.shape), self._log_det(z)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Two triangular systems."""
         lower, upper = self._factors()
         y = x.flatten(2) if x.ndim > 2 else x.unsqueeze(2)
@@ -79,7 +81,7 @@ class LULinear(Transform):
 class ActNorm(Transform):
     """A shift and scale per entry of the first axis (Glow), started from data.
 
-    `prepare` sets them so that the preimage of the data has mean zero and variance one.
+    `prepare` sets them so that what becomes of the data has mean zero and variance one.
 
     Args:
         features: entries of a vector, or channels.
@@ -91,31 +93,34 @@ class ActNorm(Transform):
     tensor([-1.,  1.])
     """
 
+    condition = Condition()
+
     def __init__(self, features: int) -> None:
         super().__init__()
-        if features < 1:
-            raise InputError(f"a normalization has at least one feature, not {features}")
+        features = whole("features", features)
         self.shift = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(features))
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scaled, then shifted."""
         shift, log_scale = self._like(z)
         return shift + log_scale.exp() * z, self._log_det(z)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Shifted back, then scaled back."""
         shift, log_scale = self._like(x)
         return (x - shift) * (-log_scale).exp(), -self._log_det(x)
 
     @torch.no_grad()
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, turned: bool = False) -> Tensor:
         """Take mean and standard deviation of the data; those of a constant stay one."""
         rows = x.transpose(0, 1).flatten(1)
-        std = rows.std(1, correction=0)
-        self.shift.copy_(rows.mean(1))
-        self.log_scale.copy_(torch.where(std > 1e-6, std, 1.0).log())
-        return self.inverse(x)[0]
+        mean, std = rows.mean(1), rows.std(1, correction=0)
+        std = torch.where(std > 1e-6, std, 1.0)
+        # Turned round, data meet `shift + scale x` in the place of `(x - shift) / scale`.
+        self.shift.copy_(-mean / std if turned else mean)
+        self.log_scale.copy_(-std.log() if turned else std.log())
+        return super().prepare(x, c, turned=turned)
 
     def _like(self, x: Tensor) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (x.ndim - 2))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Multiscale"]
+
+_Move = Callable[[Transform, Tensor], tuple[Tensor, Tensor]]
 
 
 @configurable
@@ -46,12 +50,30 @@ class Multiscale(Transform):
             raise InputError(f"{height} x {width} pixels cannot be halved {len(levels)} times")
         self.shape = tuple(shape)
         self.levels = nn.ModuleList(levels)
+        self.condition = Condition.of(*levels)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """From images to the base."""
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._inward(x, lambda level, x: level.inverse(x, level.condition.passed(c)))
+
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._outward(z, lambda level, z: level.push(z, level.condition.passed(c)))
+
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, turned: bool = False) -> Tensor:
+        """Each level sees what the ones before it on the way of the data have made of them."""
+        c = self.condition.checked(c, len(x))
+
+        def start(level: Transform, x: Tensor) -> tuple[Tensor, Tensor]:
+            made = level.prepare(x, level.condition.passed(c), turned=turned)
+            return made, made.new_zeros(len(made))
+
+        return (self._outward if turned else self._inward)(x, start)[0]
+
+    def _inward(self, x: Tensor, move: _Move) -> tuple[Tensor, Tensor]:
+        """From images to the base, by what `move` makes of each level's events."""
         given, total = [], x.new_zeros(len(x))
+        level: Any
         for k, level in enumerate(self.levels):
-            x, log_det = level.inverse(_squeezed(x), c)  # type: ignore[operator]
+            x, log_det = move(level, _squeezed(x))
             total = total + log_det
             if k + 1 < len(self.levels):
                 out, x = x.chunk(2, 1)
@@ -59,30 +81,20 @@ class Multiscale(Transform):
         given.append(x.flatten(1))
         return torch.cat(given, 1).reshape(len(x), *self.shape), total
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _outward(self, z: Tensor, move: _Move) -> tuple[Tensor, Tensor]:
         """From the base to images."""
         parts = list(z.flatten(1).split(self._sizes(), 1))
         total = z.new_zeros(len(z))
         x = parts.pop().reshape(len(z), *self._level_shape(len(self.levels) - 1, whole=True))
-        for k in reversed(range(len(self.levels))):
+        level: Any
+        for k, level in reversed(list(enumerate(self.levels))):
             if k + 1 < len(self.levels):
                 out = parts.pop().reshape(len(z), *self._level_shape(k, whole=False))
                 x = torch.cat([out, x], 1)
-            x, log_det = self.levels[k].push(x, c)  # type: ignore[operator]
+            x, log_det = move(level, x)
             total = total + log_det
             x = _spread(x)
         return x, total
-
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Each level sees what the ones before have made of the data."""
-        given = []
-        for k, level in enumerate(self.levels):
-            x = level.prepare(_squeezed(x), c)  # type: ignore[operator]
-            if k + 1 < len(self.levels):
-                out, x = x.chunk(2, 1)
-                given.append(out.flatten(1))
-        given.append(x.flatten(1))
-        return torch.cat(given, 1).reshape(len(x), *self.shape)
 
     def _level_shape(self, k: int, whole: bool) -> tuple[int, int, int]:
         """Of what a level makes, or of the half that it gives away."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.errors import InputError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Planar", "Radial"]
@@ -36,23 +37,24 @@ class Planar(Transform):
     True
     """
 
+    condition = Condition()
+
     def __init__(self, features: int) -> None:
         super().__init__()
-        if features < 1:
-            raise InputError(f"a planar flow has at least one feature, not {features}")
+        features = whole("features", features)
         scale = 1 / math.sqrt(features)
         self.weight = nn.Parameter(scale * torch.randn(features))
         self.direction = nn.Parameter(0.01 * scale * torch.randn(features))
         self.bias = nn.Parameter(torch.zeros(()))
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Along the plane's normal, by the distance from it."""
         flat, u = z.flatten(1), self._u()
         a = flat @ self.weight + self.bias
         x = flat + u * torch.tanh(a).unsqueeze(1)
         return x.reshape(z.shape), self._log_det(a, u)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """The root of `a + w.u tanh(a) = w.x + b`, then a step back."""
         flat, u = x.flatten(1), self._u()
         reach = self.weight @ u
@@ -96,15 +98,16 @@ class Radial(Transform):
     True
     """
 
+    condition = Condition()
+
     def __init__(self, features: int) -> None:
         super().__init__()
-        if features < 1:
-            raise InputError(f"a radial flow has at least one feature, not {features}")
+        features = whole("features", features)
         self.center = nn.Parameter(torch.randn(features))
         self.log_range = nn.Parameter(torch.zeros(()))
         self.strength = nn.Parameter(0.01 * torch.randn(()))
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Away from the center, or towards it."""
         flat = z.flatten(1) - self.center
         a, b = self._read()
@@ -112,7 +115,7 @@ class Radial(Transform):
         x = self.center + flat * (1 + b / (a + r)).unsqueeze(1)
         return x.reshape(z.shape), self._log_det(r, a, b, flat.shape[1])
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """The distance `r` of the preimage solves `r (1 + b / (a + r)) = |x - z_0|`."""
         flat = x.flatten(1) - self.center
         a, b = self._read()

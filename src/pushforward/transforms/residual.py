@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import fraction, positive, whole
 from pushforward.config import configurable
-from pushforward.errors import InputError, SamplingError
+from pushforward.errors import SamplingError
+from pushforward.transforms.condition import Condition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Contraction", "FixedPoint", "Residual"]
@@ -52,12 +54,9 @@ class Contraction(nn.Module):
 
     def __init__(self, features: int, width: int = 64, depth: int = 2, slope: float = 0.95) -> None:
         super().__init__()
-        if min(features, width, depth) < 1:
-            raise InputError(f"features {features}, width {width}, depth {depth} must be positive")
-        if not 0 < slope < 1:
-            raise InputError(f"the slope of a contraction lies in (0, 1), not {slope}")
-        self.slope = slope
-        sizes = [features, *[width] * depth, features]
+        features, width = whole("features", features), whole("width", width)
+        self.slope = fraction("slope", positive("slope", slope))
+        sizes = [features, *[width] * whole("depth", depth), features]
         maps = [nn.Linear(a, b) for a, b in pairwise(sizes)]
         with torch.no_grad():
             # Near the identity as a flow, and not at a saddle of the product of maps.
@@ -94,7 +93,7 @@ class Residual(Transform):
         tolerance: the relative residual at which the inverse ends.
         iterations: the most it may take.
 
-    Raises `InputError` for a tolerance that is not positive.
+    Raises `InputError` for a tolerance that is not positive, or no iterations.
 
     >>> layer = Residual(Contraction(2, width=8))
     >>> z = torch.tensor([[0.5, -1.0]])
@@ -102,20 +101,21 @@ class Residual(Transform):
     True
     """
 
+    condition = Condition()
+
     def __init__(
         self, net: nn.Module, exact: int = 8, tolerance: float = 1e-6, iterations: int = 1000
     ) -> None:
         super().__init__()
-        if not tolerance > 0:
-            raise InputError(f"the tolerance is positive, not {tolerance}")
-        self.net, self.exact = net, exact
-        self.tolerance, self.iterations = tolerance, iterations
+        self.net, self.exact = net, whole("exact", exact, least=0)
+        self.tolerance = positive("tolerance", tolerance)
+        self.iterations = whole("iterations", iterations)
 
     def is_estimate(self, features: int) -> bool:
         """Beyond `exact` features."""
         return features > self.exact
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From data to base, with the log-determinant or an estimate of it."""
         flat = x.flatten(1)
         with torch.enable_grad():
@@ -130,7 +130,7 @@ class Residual(Transform):
             step, log_det = step.detach(), log_det.detach()
         return (flat + step).reshape(x.shape), log_det
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From base to data, by iteration. Raises `SamplingError` if it does not end."""
         x = self.solve(z).x
         if torch.is_grad_enabled():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.transforms.elementwise import OfTheLine
@@ -38,12 +39,11 @@ class Spline(OfTheLine):
     box: float = 5.0
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bins < 0.5 / SMALLEST:
+        if whole("bins", self.bins, least=2) >= 0.5 / SMALLEST:
             raise InputError(
                 f"a spline has from 2 to {int(0.5 / SMALLEST) - 1} bins, not {self.bins}"
             )
-        if not self.box > 0:
-            raise InputError(f"the box of a spline has a positive width, not {self.box}")
+        positive("box", self.box)
 
     @property
     def parameters(self) -> int:

@@ -9,24 +9,39 @@ from typing import Any
 from torch import Tensor, nn
 
 from pushforward.config import configurable
+from pushforward.transforms.condition import Condition
 
 __all__ = ["Composed", "Inverse", "Transform"]
 
 
 class Transform(nn.Module):
-    """A bijection of states `(B, *event)`, in a context `c` if it takes one.
+    """A bijection of states `(B, *event)`, in a condition `c` if it takes one.
 
     `forward` goes from the base to the data, `x = f(z)`; `inverse` from the data to the base. A
     transform is written in the direction that it computes in closed form; `Inverse` turns it round.
+
+    A kind of transform defines `_push` and `_inverse`, and its `condition`; the public methods
+    check `c` by it first, and repeat one label `()` or one context `(k,)` or `(1, k)` for all
+    states. They raise `InputError` for a condition that is missing, or not taken.
     """
 
+    condition = Condition(declared=False)
+
     @abstractmethod
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """The image `x` of `z` and `log |det dx/dz|`, `(B,)`."""
 
     @abstractmethod
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The preimage `z` of `x` and `log |det dz/dx|`, `(B,)`."""
+
+    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The image `x` of `z` and `log |det dx/dz|`, `(B,)`."""
+        return self._push(z, self.condition.checked(c, len(z)))
+
     def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The preimage `z` of `x` and `log |det dz/dx|`, `(B,)`."""
+        return self._inverse(x, self.condition.checked(c, len(x)))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The image of `z`, without its log-determinant."""
@@ -40,12 +55,13 @@ class Transform(nn.Module):
             if isinstance(part, Transform) and part is not self
         )
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Take what a data-dependent start needs from a batch of data; its preimage.
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, turned: bool = False) -> Tensor:
+        """Take what a data-dependent start needs from a batch of data; what becomes of the batch.
 
-        Most transforms start from nothing.
+        Data go in at `inverse`, or where a transform is used turned round, at `push`. Most
+        transforms start from nothing.
         """
-        return self.inverse(x, c)[0]
+        return self.push(x, c)[0] if turned else self.inverse(x, c)[0]
 
 
 @configurable
@@ -60,20 +76,29 @@ class Composed(Transform):
     def __init__(self, parts: Sequence[Transform]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
+        self.condition = Condition.of(*parts)
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Through all parts, first to last."""
-        return _through(self.parts, "push", z, c)
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._through("push", z, c)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Back through all parts, last to first."""
-        return _through(reversed(list(self.parts)), "inverse", x, c)
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self._through("inverse", x, c)
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Each part sees what the later ones have made of the data."""
-        part: Any
-        for part in reversed(list(self.parts)):
-            x = part.prepare(x, c)
+    def _through(self, method: str, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        total = x.new_zeros(len(x))
+        for part in self._in_order(method == "push"):
+            x, log_det = getattr(part, method)(x, part.condition.passed(c))
+            total = total + log_det
+        return x, total
+
+    def _in_order(self, outward: bool) -> list[Any]:
+        return list(self.parts) if outward else list(self.parts)[::-1]
+
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, turned: bool = False) -> Tensor:
+        """Each part sees what the ones before it on the way of the data have made of them."""
+        c = self.condition.checked(c, len(x))
+        for part in self._in_order(turned):
+            x = part.prepare(x, part.condition.passed(c), turned=turned)
         return x
 
 
@@ -84,19 +109,14 @@ class Inverse(Transform):
     def __init__(self, transform: Transform) -> None:
         super().__init__()
         self.transform = transform
+        self.condition = transform.condition
 
-    def push(self, z: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The inverse of the transform."""
+    def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.transform.inverse(z, c)
 
-    def inverse(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The transform itself."""
+    def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.transform.push(x, c)
 
-
-def _through(parts: Any, method: str, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-    total = x.new_zeros(len(x))
-    for part in parts:
-        x, log_det = getattr(part, method)(x, c)
-        total = total + log_det
-    return x, total
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, turned: bool = False) -> Tensor:
+        """The transform inside takes its start the other way."""
+        return self.transform.prepare(x, c, turned=not turned)
