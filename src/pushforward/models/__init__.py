@@ -12,10 +12,12 @@ from pushforward.models.diffusion import Diffusion
 from pushforward.models.energy_model import EnergyModel
 from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.gan import GAN
+from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import GenerativeModel
 from pushforward.models.normalizing_flow import NormalizingFlow
 from pushforward.models.posterior_variance import PosteriorVariance
 from pushforward.models.saving import load
+from pushforward.models.schrodinger_bridge import SchrodingerBridge
 from pushforward.models.score_model import ScoreModel
 from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory
@@ -30,13 +32,15 @@ __all__ = [
     "GaussianMixtureModel",
     "GenerativeModel",
     "KernelDensity",
+    "MarginalError",
     "Moment",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
+    "SchrodingerBridge",
     "ScoreModel",
-    "Trajectory",
     "Trainable",
+    "Trajectory",
     "TransportMap",
     "VAE",
     "load",

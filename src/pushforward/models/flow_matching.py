@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, registry, state
+from pushforward import registry, state
 from pushforward import times as time_laws
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
@@ -17,6 +17,7 @@ from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
 from pushforward.models.predictor import Predictor
+from pushforward.models.simulation import generator_or_global
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap
@@ -119,17 +120,7 @@ class FlowMatching(TransportMap, Trainable):
             raise InputError("a one-sided path starts from noise: take path='linear' for a source")
         if self.keeps_source:
             return
-        self.known_units(source)
-        self.source.keep(source, next(self.parameters(), torch.empty(0)))
-        config.amend(self, source_rows=len(self.source))
-
-    def fit_units(self, x: Any, source: Any = None) -> None:
-        """Fit shift and scale to the target and, if there is one, the source.
-
-        The rows that are kept stand for the source, also for a model that trains on pairs of its
-        own.
-        """
-        self.known_units(x).fit(x, self.source.x if self.has_source else None)
+        super().keep_source(source)
 
     def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:
         """The order of the source that the coupling says, for a batch."""
@@ -187,7 +178,7 @@ class FlowMatching(TransportMap, Trainable):
             raise InputError("this model starts from data: loss takes states of it as source=")
         n, device = state.rows(z0), state.device(z0)
         prior = self.process_in_units().prior(self.event_shape)
-        drawn = prior.sample(n, generator=_own(generator, device))
+        drawn = prior.sample(n, generator=generator_or_global(generator, device))
         z1 = state.to(drawn, device, self.dtype)
         if isinstance(self.coupling, Independent) or n < 2:
             return z1
@@ -213,11 +204,3 @@ def _path(path: str | GenerativeProcess) -> GenerativeProcess:
             f"a path is a process between pairs, such as processes.Linear(), not {path!r}"
         )
     return found
-
-
-def _own(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
-    """The generator, or one that goes on where torch's global one stands."""
-    if generator is not None:
-        return generator
-    seed = int(torch.randint(1 << 62, (), device=device))
-    return torch.Generator(device).manual_seed(seed)

@@ -15,7 +15,14 @@ from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.adaptive import Adaptive
 
-__all__ = ["one_seed", "row_noise", "simulate", "times_of"]
+__all__ = [
+    "generator_or_global",
+    "one_seed",
+    "row_noise",
+    "simulate",
+    "start_noise",
+    "times_of",
+]
 
 
 def times_of(
@@ -101,3 +108,19 @@ def row_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
     noise = RowNoise(seed, rows, device)
     noise.manual_seed(derived_seed(seed, rows.start))
     return noise
+
+
+def start_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
+    """Noise for the states that the rows start from, independent of that of their steps."""
+    return row_noise(derived_seed(seed, _START), rows, device)
+
+
+_START = 1
+
+
+def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """The generator, or one that goes on where torch's global one stands."""
+    if generator is not None:
+        return generator
+    seed = int(torch.randint(1 << 62, (), device=device))
+    return torch.Generator(device).manual_seed(seed)
