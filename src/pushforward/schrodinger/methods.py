@@ -199,7 +199,7 @@ _EDGE = 1e-4
 
 
 def _pair(couplings: Couplings, forward: bool) -> tuple[Tensor, Tensor]:
-    """Target and source: what is learned forward was simulated from the target, and arrives there."""
+    """Target and source; what learns the way forward was simulated from exact targets."""
     simulated, exact = couplings
     return (exact, simulated) if forward else (simulated, exact)
 
