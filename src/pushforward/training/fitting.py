@@ -16,7 +16,6 @@ from torch import nn
 from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
-from pushforward.models.family import Family
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
@@ -81,7 +80,7 @@ def fit(
     settings = _merge(settings, changes)
     data = load(data)
     start_data = None if source is None else _source(model, load(source), data)
-    if isinstance(model, Family) and model.closed_form:
+    if getattr(model, "closed_form", False):
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
@@ -101,13 +100,14 @@ def fit(
     shared: Any = model
     with private(fabric.device):
         if start_data is not None:
-            shared.start_from(start_data.x)
+            shared.keep_source(start_data.x)
         if settings.standardize:
-            shared.standardize(train.x)
+            shared.fit_units(train.x)
         model.to(fabric.device).train()
-        if isinstance(model, Family):
+        if hasattr(model, "prepare"):
             noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
-            model.prepare(spread(model, train, train.x, noise), labels_for(model, train))
+            x = spread(model, train, train.x, noise)
+            model.prepare(x, labels_for(model, train), generator=noise)
         objective = Objective(model, train, fabric.device, start_data)
         objective.rehearse()
         folder = None if out is None else RunFolder(Path(out))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from pushforward._random import derived_seed
 from pushforward.data import Data
-from pushforward.models.family import Family
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
@@ -52,7 +51,7 @@ class Loop:
         self.model: nn.Module = self.objective.model
         self.held, self.held_source, self.position = held, held_source, position
         # Where a lower loss is no better model, the last one is the one to keep.
-        self._judges = held is not None and getattr(self.model, "comparable", True)
+        self._judges = held is not None and getattr(self.model, "loss_measures_quality", True)
         order = derived_seed(settings.seed, _ORDER)
         self.pairing = Pairing(self.objective, settings.batch_size, order)
         self.history: list[dict[str, Any]] = []
@@ -119,8 +118,8 @@ class Loop:
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
         reseed(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
-        if isinstance(self.model, Family):
-            self.model.begin(step, self.objective.source, self.objective.x)
+        if hasattr(self.model, "on_step"):
+            self.model.on_step(step, self.objective.source, self.objective.x)
         loss = self.engine.gradients(self.pairing(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)

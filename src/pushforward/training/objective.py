@@ -12,7 +12,6 @@ from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
 from pushforward.metrics import dequantized
-from pushforward.models.family import Family
 
 __all__ = ["Objective", "check_labels", "labels_for", "spread"]
 
@@ -97,7 +96,7 @@ class Objective(nn.Module):
                 parameter.grad = None
 
     def _resting(self) -> list[nn.Parameter]:
-        return self.model.resting() if isinstance(self.model, Family) else []
+        return self.model.frozen_parameters() if hasattr(self.model, "frozen_parameters") else []
 
     def coupled(self, rows: Tensor, sources: Tensor, generator: torch.Generator) -> Tensor:
         """Rows of the source, in the order in which the model joins them with those of the data."""

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.models.family import Family
 from pushforward.training.settings import Settings
 
 __all__ = ["make_optimizer", "read_state", "write_state"]
@@ -19,10 +18,10 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 
     Raises `InputError` for a model with nothing to train.
     """
-    if isinstance(model, Family) and model.closed_form:
+    if getattr(model, "closed_form", False):
         return torch.optim.AdamW([{"params": [torch.zeros(())], "rate": 1.0}], settings.lr)
     everything: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    groups = model.groups() if isinstance(model, Family) else everything
+    groups = model.parameter_groups() if hasattr(model, "parameter_groups") else everything
     groups = [
         {"rate": 1.0, **group, "params": [p for p in group["params"] if p.requires_grad]}
         for group in groups
