@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from pushforward import registry, state
+from pushforward import config, registry, state
 from pushforward import times as time_laws
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
-from pushforward.couplings import Coupling, Independent
+from pushforward.couplings import Coupling, Independent, Paired
 from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
@@ -21,9 +22,10 @@ from pushforward.models.simulation import generator_or_global
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap
-from pushforward.processes import GenerativeProcess
+from pushforward.processes import GenerativeProcess, Linear
 from pushforward.protocols import Transport, matching_loss
 from pushforward.spaces import Space
+from pushforward.times import Steps
 
 __all__ = ["FlowMatching"]
 
@@ -87,7 +89,7 @@ class FlowMatching(TransportMap, Trainable):
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
         self.times: time_laws.TimeLaw = registry.resolve("times", times)
-        self.predictor = Predictor(net, self.path.matched().reading())
+        self.predictor = Predictor(net, self.path.for_flow_matching().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
         self._ready()
@@ -98,7 +100,7 @@ class FlowMatching(TransportMap, Trainable):
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         """
-        process = _path(options.get("path", "linear")).matched()
+        process = _path(options.get("path", "linear")).for_flow_matching()
         net = network_for(net, process.space, process.reading(), data, labels=labels)
         return made(cls, options, net=net)
 
@@ -107,6 +109,25 @@ class FlowMatching(TransportMap, Trainable):
         """That of the path."""
         space: Space = _path(options.get("path", "linear")).space
         return space
+
+    # -- rectified flow -------------------------------------------------------------------------
+
+    @property
+    def reflows(self) -> bool:
+        """Along straight lines without noise."""
+        return self.path == Linear()
+
+    def reflow(self, *, distill: bool = False) -> Self:
+        """A copy that learns from the pairs that this flow makes (Liu, Gong & Liu 2023).
+
+        It keeps the source and its units. With `distill` it learns the map of one step: velocities
+        at the source only.
+        """
+        pupil = copy.deepcopy(self)
+        pupil.keeps_source, pupil.coupling = True, Paired()
+        pupil.times = Steps(1) if distill else pupil.times
+        config.amend(pupil, coupling=pupil.coupling, times=pupil.times)
+        return pupil
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -169,7 +190,7 @@ class FlowMatching(TransportMap, Trainable):
 
     def process_in_units(self) -> GenerativeProcess:
         """The path with velocity and noise as its prediction, in the units of the model."""
-        process = self.path.matched()
+        process = self.path.for_flow_matching()
         return process.in_units(self.scale) if self.has_source else process
 
     def _joined(self, z0: Any, c: Any, generator: torch.Generator | None) -> Any:
