@@ -83,7 +83,7 @@ class Sphere(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
-        x = torch.randn(n, *shape, generator=generator, device=generator.device)
+        x = normal_like(torch.empty(n, *shape, device=generator.device), generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def log_volume(self, shape: tuple[int, ...]) -> float:

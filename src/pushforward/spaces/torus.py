@@ -83,8 +83,9 @@ class Torus(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of independent uniform angles."""
-        u = torch.rand(n, *shape, generator=generator, device=generator.device)
-        return 2 * math.pi * u - math.pi
+        # From normal numbers, which can belong to rows (`RowNoise`).
+        normal = normal_like(torch.empty(n, *shape, device=generator.device), generator)
+        return wrap(2 * math.pi * torch.special.ndtr(normal))
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
         """`log 2 pi` per angle."""
