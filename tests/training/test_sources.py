@@ -11,35 +11,45 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.cli import main
-from pushforward.errors import InputError
-from pushforward.estimates import Capabilities
-from pushforward.models.family import Family
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import GenerativeModel, Trainable
 
 TARGET = torch.arange(20.0)[:, None] + 100
 SOURCE = torch.arange(12.0)[:, None]
 
 
-class Witness(Family):
+class Witness(GenerativeModel, Trainable):
     """A transport that only writes down what it is given."""
+
+    takes_source = True
 
     def __init__(self) -> None:
         super().__init__(1)
         self.weight = nn.Parameter(torch.zeros(1))
         self.seen: list[tuple[Tensor, Tensor]] = []
         self.threads: set[str] = set()
-        self.begun: list[int] = []
-        self._begin()
+        self.steps_seen: list[int] = []
+        self._ready()
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(sample=False, log_prob="none", conditional=False)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, tensors: dict[str, Tensor] | None = None) -> dict[str, Any]:
         return {"class": "Witness"}
 
-    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def sample(self, n: int, c: Any = None, *, seed: int | None = None, **options: Any) -> Any:
+        raise CapabilityError("a witness draws nothing")
+
+    def log_prob(self, x: Any, c: Any = None, **options: Any) -> LogProb:
+        raise CapabilityError("a witness has no density")
+
+    def keep_source(self, source: Tensor) -> None: ...
+
+    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
         assert source is not None
-        self.begun.append(step)
+        self.steps_seen.append(step)
 
     def loss(
         self,
@@ -86,7 +96,7 @@ def test_every_row_of_both_sides_comes_once_per_pass() -> None:
     x, x0 = (torch.cat(side) for side in zip(*model.seen, strict=True))
     assert torch.equal(x.reshape(3, 20).sort().values, TARGET.T.expand(3, 20))
     assert torch.equal(x0.reshape(5, 12).sort().values, SOURCE.T.expand(5, 12))
-    assert model.begun == list(range(15))
+    assert model.steps_seen == list(range(15))
 
 
 def test_a_coupling_permutes_the_batch_in_another_thread() -> None:
