@@ -172,7 +172,7 @@ def bridged(
         Perceptron(),
         reference=Bridge(SIGMA[method][pair]),
         method=method,
-        halves=pf.schrodinger.Halves(count=HALVES, length=length),
+        iterations=pf.schrodinger.OuterIterations(count=HALVES, steps=length),
     )
     pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
     return model
@@ -180,7 +180,7 @@ def bridged(
 
 def simulation_free(pair: str, *args: Any) -> Any:
     """[SF]2M: a Schrödinger bridge by entropic plans of batches."""
-    return matched(pair, *args, path=Bridge(SIGMA["[SF]2M"][pair]), coupling="sinkhorn")
+    return matched(pair, *args, path=Bridge(SIGMA["[SF]2M"][pair]), coupling=pf.couplings.Sinkhorn(2 * SIGMA["[SF]2M"][pair] ** 2))
 
 
 OURS: dict[str, Callable[..., Any]] = {

@@ -126,7 +126,7 @@ def test_the_sde_of_a_bridge_reproduces_the_coupling() -> None:
     # The bridge of the entropic coupling is Markov: with churn = 1 both ends keep their covariance,
     # which the ODE, a map of normal distributions of one variance, cannot.
     path, n = Bridge(1.0), 40_000
-    world = PairWorld.schroedinger(1.0)
+    world = PairWorld.schrodinger(1.0)
     transport = Transport(_exact(path, world), StochasticInterpolant(path))
     times = [math.cos(0.5 * math.pi * k / 200) ** 2 for k in range(201)]
     start = torch.randn(n, 1, generator=resolve(0)).double()
