@@ -162,7 +162,7 @@ def test_a_bound_that_stops_far_below_the_levels_codes_the_noise_too(noise: floa
     x = (10 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))).round()
     cosine = Gaussian(schedules.Cosine())
     model = pf.Diffusion(_Silent(), cosine, predict="v", event_shape=(1,))
-    model.standardize(x)
+    model.fit_units(x)
     stop = 2 / math.pi * math.atan(noise / float(x.std()))
     few, many = (
         model.variational_bound(x, steps=steps, level=1.0, stop=stop, seed=0).total

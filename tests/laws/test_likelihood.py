@@ -103,9 +103,9 @@ def test_the_family_counts_the_change_of_units() -> None:
     world = MixtureWorld.gaussian(0.0, 1.0, dim=4)
     model = pf.Diffusion(_Exact(world, schedule), Gaussian(schedule), predict="data")
     x = 3 + 2 * torch.randn(4000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    model.standardize(x)
+    model.fit_units(x)
     exact = (
-        torch.distributions.Normal(model.standardizer.shift, model.standardizer.scale)
+        torch.distributions.Normal(model.units.shift, model.units.scale)
         .log_prob(x[:20])
         .flatten(1)
         .sum(-1)

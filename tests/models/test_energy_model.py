@@ -78,7 +78,7 @@ def test_the_contract_for_every_training(training: str, event) -> None:
     model = _model(event, training)
     shape = (event,) if isinstance(event, int) else event
     x = 5 + torch.randn(50, *shape, generator=_seed(0))
-    model.standardize(x)
+    model.fit_units(x)
     model.prepare(x)
     assert model.event_shape == shape
     assert model.capabilities == Capabilities(True, "estimated", False)
@@ -90,9 +90,9 @@ def test_the_contract_for_every_training(training: str, event) -> None:
         assert torch.allclose(model.loss(x, generator=_seed(1)), losses, atol=1e-5)
     model.train()
     losses.mean().backward()
-    for group in model.groups():
+    for group in model.parameter_groups():
         assert any(p.grad is not None and p.grad.any() for p in group["params"])
-    assert sum(len(g["params"]) for g in model.groups()) == len(list(model.parameters()))
+    assert sum(len(g["params"]) for g in model.parameter_groups()) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("sampler", [*SAMPLERS, pf.mcmc.HMC(0.2, 3)], ids=str)
@@ -116,7 +116,7 @@ def test_samples_are_those_of_the_law(sampler: str) -> None:
     """The base alone, in data units: mean 7 and standard deviation 2 x 3."""
     model = pf.EnergyModel(Flat(), "denoising")
     x = 7 + 3 * torch.randn(1000, 1, generator=_seed())
-    model.standardize(x)
+    model.fit_units(x)
     n = 4000
     drawn = model.sample(n, sampler=sampler, steps=100, seed=0)
     scale = 2 * float(x.std())
@@ -171,7 +171,7 @@ def test_a_product_of_experts() -> None:
 
 def test_the_density_is_in_data_units_and_integrates_to_one() -> None:
     model = _model(1)
-    model.standardize(100 + 20 * torch.randn(500, 1, generator=_seed()))
+    model.fit_units(100 + 20 * torch.randn(500, 1, generator=_seed()))
     x = torch.linspace(-200, 400, 6001)[:, None]
     result = model.log_prob(x)
     total = float(result.value.exp().sum()) * 0.1
@@ -181,7 +181,7 @@ def test_the_density_is_in_data_units_and_integrates_to_one() -> None:
 def test_the_constant_is_kept_saved_and_forgotten_by_training(tmp_path: Path) -> None:
     model = _model(2, "pcd")
     x = torch.randn(200, 2, generator=_seed())
-    model.standardize(x)
+    model.fit_units(x)
     assert bool(model.log_z.isnan().all())
     first = model.log_prob(x)
     assert torch.equal(model.log_prob(x, seed=5).value, first.value)

@@ -204,7 +204,7 @@ def test_what_is_refused_says_why() -> None:
     with pytest.raises(InputError, match="made of transforms, not Affine"):
         pf.NormalizingFlow(Affine())
     model = _small("maf", torch.zeros(2, 2))
-    with pytest.raises(CapabilityError, match="without labels"):
+    with pytest.raises(CapabilityError, match="takes no labels"):
         model.sample(2, 0)
     with pytest.raises(InputError, match="1 of 2 states are not finite"):
         model.log_prob(torch.tensor([[0.0, 0.0], [math.nan, 0.0]]))

@@ -189,7 +189,7 @@ def test_units_of_the_data_count() -> None:
         GaussianDecoder(Perceptron(1, 1, width=8), 0.5),
         event_shape=(1,),
     )
-    model.standardize(torch.tensor([[100.0], [108.0]]))
+    model.fit_units(torch.tensor([[100.0], [108.0]]))
     side = torch.linspace(60, 148, 400).unsqueeze(1)
     found = model.log_prob(side, samples=200, seed=0)
     step = float(side[1] - side[0])
@@ -390,7 +390,7 @@ def test_one_data_point_is_refused() -> None:
     with pytest.raises(InputError, match="one data point shows no law"):
         pf.fit(model, torch.ones(1, 2), steps=1, holdout=0.0, standardize=False, progress=False)
     with pytest.raises(InputError, match="at least two data points"):
-        model.standardize(torch.ones(1, 2))
+        model.fit_units(torch.ones(1, 2))
 
 
 def test_a_collapsed_posterior_is_reported() -> None:

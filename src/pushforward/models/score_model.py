@@ -97,7 +97,8 @@ class ScoreModel(GenerativeModel, Trainable):
         Differentiable in the weights where gradients are enabled. Raises `InputError` for states
         that are not finite or of another shape.
         """
-        units, z = self.known_units(x), self.inward(x)
+        units: Any = self.known_units(x)
+        z = self.inward(x)
         with self.evaluating():
             return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
 

@@ -19,6 +19,7 @@ from pushforward.models.model import GenerativeModel, Progress, finite, parts_of
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
 from pushforward.models.source import Source
+from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
@@ -308,13 +309,14 @@ class TransportMap(GenerativeModel):
         transport, found = self._transport(context), []
         with self.evaluating():
             for part in parts_of(len(z), batch_size):
-                flow, powers = transport(part), []
-                simulate(
-                    rule, lambda rows, flow=flow: flow, z, times, parts=[part], seed=seed,
-                    callback=lambda moment, flow=flow, powers=powers: powers.append(
-                        per_event_sum(rate(flow, moment.state, moment.time).square())
-                    ),
-                )  # fmt: skip
+                flow = transport(part)
+                powers: list[Tensor] = []
+
+                def note(moment: Moment, flow: Transport = flow, powers: Any = powers) -> None:
+                    power = rate(flow, moment.state, moment.time).square()
+                    powers.append(per_event_sum(power))
+
+                simulate(rule, transport, z, times, parts=[part], seed=seed, callback=note)
                 at = torch.tensor(times, dtype=z.dtype, device=z.device)
                 found.append(torch.trapezoid(torch.stack(powers), at.flip(0), dim=0))
         return torch.cat(found) * self.scale**2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from pushforward.config import configurable
 from pushforward.distributions import Uniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
 from pushforward.schedules import VE, Schedule
@@ -51,7 +51,7 @@ class Brownian(GenerativeProcess):
                 f"{self.schedule}: use schedules.VE"
             )
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+    supports = frozenset({"guidance"})
 
     @property
     def clock(self) -> Schedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support
+from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Coefficients, Schedule
@@ -57,10 +57,10 @@ class Gaussian(GenerativeProcess):
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"density", "guidance", "denoised"})
-    sampler: ClassVar[str] = "adams"
-    grid: ClassVar[str] = "log-snr"
-    steps: ClassVar[int] = 20
+    supports = frozenset({"density", "guidance", "denoised"})
+    sampler = "adams"
+    grid = "log-snr"
+    steps = 20
 
     @property
     def clock(self) -> Schedule:
