@@ -24,15 +24,27 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 FLOORS = (
     ("F0", ("errors", "_names", "_shapes")),
     ("F0", ("checks", "registry", "state")),
-    ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "parallel", "protocols")),
+    (
+        "F0",
+        (
+            "_extras",
+            "_random",
+            "_autograd",
+            "condition",
+            "config",
+            "estimates",
+            "parallel",
+            "protocols",
+        ),
+    ),
     ("F1", ("schedules", "spaces", "transforms")),
-    ("F1", ("times", "grids")),
+    ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
     ("F2", ("distributions", "discrepancies", "score_matching")),
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "metrics")),
     ("F3", ("processes",)),
-    ("F4", ("parametrizations", "guidance", "worlds")),
+    ("F4", ("guidance", "worlds")),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),
@@ -50,7 +62,8 @@ GROUND = frozenset(unit for name, units in FLOORS for unit in units if name == "
 ABOVE_GROUND = frozenset(unit for _, units in FLOORS for unit in units) - GROUND | {APART}
 
 # Stricter than the floors, and through any number of steps: who never reaches whom.
-_APPLICATIONS = {"nn", "parametrizations", "guidance", "samplers", "models"}
+# A process reads a network through the tables of `parametrizations`, and knows no network.
+_APPLICATIONS = {"nn", "guidance", "samplers", "models"}
 NEVER = {
     **{
         unit: ABOVE_GROUND - {unit}

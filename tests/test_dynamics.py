@@ -111,7 +111,7 @@ def test_a_product_has_the_law_of_each_factor(churn: float) -> None:
     flat = MixtureWorld.gaussian(1.5, 0.7, dim=2)
     angles = CircleWorld(WrappedNormal(1.0, 0.5))
     models = flat.model(plane), angles.model(circle)
-    product = processes.Product((plane, circle))
+    product = processes.ProductProcess((plane, circle))
 
     def model(x, t, c=None):
         return tuple(m(part, t) for m, part in zip(models, x, strict=True))

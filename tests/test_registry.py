@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from pushforward.models.family import Family
 
 import pushforward as pf
 from pushforward import registry
 from pushforward.errors import InputError
 from pushforward.latent import Decoder, Encoder, Prior
-from pushforward.models.family import Family
 from pushforward.schedules import OU, VP
 from pushforward.transforms import Transform
 

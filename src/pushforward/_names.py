@@ -88,6 +88,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "quadratic": "grids.Quadratic",
         "log-snr": "grids.LogSNR",
         "karras": "grids.Karras",
+        "sine": "grids.Sine",
     },
     "guidance": {"classifier-free": "guidance.ClassifierFree"},
     "kernels": {"ula": "mcmc.ULA", "mala": "mcmc.MALA", "hmc": "mcmc.HMC"},
@@ -111,6 +112,16 @@ TABLE: dict[str, dict[str, Any]] = {
         "scheduled": "processes.Scheduled",
         "one-sided": "processes.OneSided",
         "bridge": "processes.Bridge",
+        "geodesic": "processes.Geodesic",
+    },
+    "spaces": {
+        "euclidean": "spaces.Euclidean",
+        "hilbert": "spaces.Hilbert",
+        "torus": "spaces.Torus",
+        "sphere": "spaces.Sphere",
+        "tokens": "spaces.Tokens",
+        "points": "spaces.PointCloud",
+        "product": "spaces.Product",
     },
     "predictions": {
         "data": "parametrizations.Data",
@@ -140,7 +151,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "trigonometric": "processes.Trigonometric",
         "scheduled": "processes.Scheduled",
         "one-sided": "processes.OneSided",
-        "product": "processes.Product",
+        "product": "processes.ProductProcess",
     },
     "regularizers": {
         "r1": "discrepancies.R1",
@@ -232,7 +243,7 @@ KINDS: dict[str, str] = {
     "bridges": "schrodinger.Method",
     "couplings": "couplings.Coupling",
     "grids": "grids.Grid",
-    "paths": "processes.Path",
+    "paths": "processes.GenerativeProcess",
     "schedules": "schedules.Schedule",
 }
 """The class that every object of an axis has, where there is one."""

@@ -2,6 +2,8 @@
 
 A class marked `@configurable` remembers how it was made. `describe` writes that down as
 `{"class": "schedules.VP", "args": {...}}` with plain values only; `build` makes the object again.
+A tensor among the arguments is written as its fingerprint, `{"tensor": "9f86d0..."}`, and kept
+beside the configuration; a function of a module as its name, `{"function": "my_module:rate"}`.
 Names resolve inside `pushforward` alone, and there only to configurable classes, unless the
 caller names further modules in `trust`.
 """
@@ -10,15 +12,29 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from pushforward.errors import InputError, PushforwardError
 
-__all__ = ["amend", "build", "configurable", "describe"]
+__all__ = [
+    "amend",
+    "build",
+    "check_options",
+    "configurable",
+    "describe",
+    "made",
+    "understood",
+]
 
 C = TypeVar("C", bound=type)
+T = TypeVar("T")
 
 _ROOT = "pushforward"
 _MARK = "_configurable"
@@ -72,11 +88,12 @@ def arguments(obj: Any) -> dict[str, Any]:
     return dict(getattr(obj, _RECORD))
 
 
-def describe(obj: Any, unnamed: str = "") -> Any:
+def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None) -> Any:
     """Plain YAML values that rebuild `obj`.
 
     The argument called `unnamed` may be an object that cannot be written down: its class is noted,
-    and it has to be given again to `build`. Raises `InputError` naming what else cannot be.
+    and it has to be given again to `build`. Tensors are put into `tensors` by their fingerprints,
+    for the caller to keep. Raises `InputError` naming what cannot be written down.
 
     >>> from pushforward.schedules import VP
     >>> describe(VP())
@@ -85,62 +102,88 @@ def describe(obj: Any, unnamed: str = "") -> Any:
     if isinstance(obj, _PLAIN):
         return obj
     if isinstance(obj, (list, tuple)):
-        return [describe(item) for item in obj]
+        return [describe(item, tensors=tensors) for item in obj]
     if isinstance(obj, dict):
-        return {str(key): describe(value) for key, value in obj.items()}
+        return {str(key): describe(value, tensors=tensors) for key, value in obj.items()}
     if is_configurable(obj):
         args = {
-            name: _describe_or_note(value) if name == unnamed else describe(value)
+            name: _describe_or_note(value, tensors)
+            if name == unnamed
+            else describe(value, tensors=tensors)
             for name, value in arguments(obj).items()
         }
         return {"class": _public_name(type(obj)), "args": args}
+    if tensors is not None and _is_tensor(obj):
+        key = _fingerprint(obj)
+        tensors[key] = obj.detach().cpu().contiguous()
+        return {"tensor": key}
+    if isinstance(obj, types.FunctionType):
+        return {"function": _function_name(obj)}
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
         "decorate the class with pushforward.configurable (its arguments must be plain values)"
     )
 
 
-def _describe_or_note(obj: Any) -> Any:
+def _describe_or_note(obj: Any, tensors: dict[str, Any] | None) -> Any:
     try:
-        return describe(obj)
+        return describe(obj, tensors=tensors)
     except InputError:
         return {"unnamed": f"{type(obj).__module__}.{type(obj).__qualname__}"}
 
 
-def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
+def build(
+    spec: Any,
+    trust: tuple[str, ...] = (),
+    tensors: Mapping[str, Any] = types.MappingProxyType({}),
+    **given: Any,
+) -> Any:
     """Make the object that `describe` wrote down.
 
-    `trust` lists modules outside `pushforward` whose configurable classes may be made; `given`
-    are arguments of the outermost object that stand in for the ones written down.
-    Raises `InputError` for an unknown or untrusted class, or arguments that do not fit.
+    `trust` lists modules outside `pushforward` whose configurable classes may be made and whose
+    functions may be used; `tensors` holds the tensors of the description; `given` are arguments of
+    the outermost object that stand in for the ones written down. Raises `InputError` for an unknown
+    or untrusted class, or arguments that do not fit.
 
     >>> build({"class": "schedules.VP", "args": {"beta_max": 10.0}})
     VP(beta_min=0.1, beta_max=10.0)
     """
     if isinstance(spec, list):
-        return [build(item, trust) for item in spec]
+        return [build(item, trust, tensors) for item in spec]
     if not isinstance(spec, dict):
         return spec
+    if set(spec) == {"tensor"}:
+        if spec["tensor"] not in tensors:
+            raise InputError(
+                f"the configuration speaks of a tensor {spec['tensor']} that is not kept beside it"
+            )
+        return tensors[spec["tensor"]]
+    if set(spec) == {"function"}:
+        return _trusted_function(str(spec["function"]), trust)
     if "unnamed" in spec:
         raise InputError(
             f"{spec['unnamed']} could not be written to the configuration: make it yourself and "
             "pass it to pushforward.load as net="
         )
     if "class" not in spec:
-        return {key: build(value, trust) for key, value in spec.items()}
+        return {key: build(value, trust, tensors) for key, value in spec.items()}
     extra = set(spec) - {"class", "args"}
     if extra:
         raise InputError(f"unknown keys {sorted(extra)} beside 'class' and 'args' in {spec}")
     cls = _find(str(spec["class"]), trust)
     written = {k: v for k, v in (spec.get("args") or {}).items() if k not in given}
-    args = {key: build(value, trust) for key, value in written.items()} | given
+    args = {key: build(value, trust, tensors) for key, value in written.items()} | given
+    signature = inspect.signature(cls)
+    # Arguments of any number are written as one list.
+    many = [p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL]
+    listed = [item for name in many for item in args.pop(name, ())]
     try:
-        inspect.signature(cls).bind(**args)
+        signature.bind(*listed, **args)
     except TypeError as error:
-        accepted = ", ".join(inspect.signature(cls).parameters)
+        accepted = ", ".join(signature.parameters)
         raise InputError(f"{spec['class']}: {error}; it accepts {accepted}") from None
     try:
-        return cls(**args)
+        return cls(*listed, **args)
     except PushforwardError:
         raise
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -150,6 +193,75 @@ def build(spec: Any, trust: tuple[str, ...] = (), **given: Any) -> Any:
 def amend(obj: Any, **args: Any) -> None:
     """Change recorded arguments, for what an object learns about itself after it was made."""
     object.__setattr__(obj, _RECORD, {**getattr(obj, _RECORD, {}), **args})
+
+
+def made(cls: type[T], options: dict[str, Any], **known: Any) -> T:
+    """An object made with a user's options beside what is known of the data.
+
+    Raises `InputError` for an option that the constructor does not take, with the nearest one.
+
+    >>> import torch
+    >>> made(torch.nn.Linear, {"bias": False}, in_features=1, out_features=2)
+    Linear(in_features=1, out_features=2, bias=False)
+    """
+    check_options(options, [p for p in inspect.signature(cls).parameters if p not in known])
+    return cls(**known, **options)
+
+
+def check_options(options: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise `InputError` for an option whose name is not among some, with the nearest one."""
+    for option in options:
+        if option not in names:
+            close = get_close_matches(option, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+            raise InputError(f"there is no option {option!r}: {hint}")
+
+
+def understood(method: Callable[..., Any], /, **options: Any) -> dict[str, Any]:
+    """Those options that a method takes: an exact density needs no seed, for example.
+
+    >>> understood(sorted, reverse=True, seed=0)
+    {'reverse': True}
+    """
+    taken = inspect.signature(method).parameters
+    return {name: value for name, value in options.items() if name in taken}
+
+
+def _is_tensor(obj: Any) -> bool:
+    # Without loading torch: an object can only be a tensor if it has been.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(obj, torch.Tensor)
+
+
+def _fingerprint(tensor: Any) -> str:
+    """What tells one tensor from another, in sixteen hexadecimal digits."""
+    array = tensor.detach().cpu().contiguous().numpy()
+    head = f"{array.dtype} {array.shape};".encode()
+    return hashlib.sha256(head + array.tobytes()).hexdigest()[:16]
+
+
+def _function_name(function: types.FunctionType) -> str:
+    """`module:name` of a function that can be found under it."""
+    found = getattr(sys.modules.get(function.__module__), function.__qualname__, None)
+    if found is not function or function.__module__ == "__main__":
+        raise InputError(
+            f"the function {function.__qualname__} cannot be written to a configuration: define it "
+            "at the top of a module of your own, and name that module with trust= (--trust)"
+        )
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _trusted_function(name: str, trust: tuple[str, ...]) -> Any:
+    module, _, attribute = name.partition(":")
+    if module not in trust:
+        raise InputError(
+            f"the function {name!r} lies outside pushforward: pass trust=({module!r},) "
+            f"(--trust {module}) if you trust that module's code"
+        )
+    found = getattr(import_module(module), attribute, None)
+    if not isinstance(found, types.FunctionType):
+        raise InputError(f"{name!r} is no function of {module}")
+    return found
 
 
 def _public_name(cls: type) -> str:

@@ -24,7 +24,7 @@ from pushforward._random import uniform_like
 from pushforward._shapes import Weight, accumulate, combine
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
-from pushforward.spaces import JumpSpace, Space
+from pushforward.spaces import ContinuousSpace, JumpSpace
 
 __all__ = ["Flow", "FlowWeights", "Jump", "Parallel", "Reaction", "Split"]
 
@@ -52,7 +52,7 @@ class Flow:
         g2: the squared diffusion, which scales the equilibrium part.
     """
 
-    space: Space
+    space: ContinuousSpace
     basis: tuple[Tensor, ...]
     velocity_weights: tuple[Weight, ...]
     score_weights: tuple[Weight, ...] | None

@@ -51,8 +51,18 @@ class LogProb:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can do: draw samples, evaluate a density (and of which kind), take a context."""
+    """What a model can do.
+
+    Args:
+        sample: draw samples.
+        log_prob: evaluate a density, and of which kind.
+        conditional: take labels or contexts.
+        guidance: be guided towards them.
+        trajectory: show the way from the prior to the samples, and from data to noise.
+    """
 
     sample: bool
     log_prob: LikelihoodKind
     conditional: bool
+    guidance: bool = False
+    trajectory: bool = False

@@ -22,7 +22,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.schedules import Schedule
 
-__all__ = ["Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Uniform", "check"]
+__all__ = ["Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Sine", "Uniform", "check"]
 
 
 class Grid(ABC):
@@ -215,3 +215,19 @@ def _log_snr(schedule: Schedule, t: float) -> Tensor:
             f"end the grid inside ({schedule.t_min}, {schedule.t_max})"
         )
     return value
+
+
+@configurable
+@dataclass(frozen=True)
+class Sine(Grid):
+    r"""Equal steps of the angle whose sine is the noise of a bridge: finer towards both ends.
+
+    `t_k = stop + (start - stop) cos^2(pi k / (2 K))`, so that `sqrt(t (1 - t))` moves evenly.
+
+    >>> from pushforward.schedules import Rectified
+    >>> [round(t, 3) for t in Sine()(Rectified(), 4, start=1.0, stop=0.0)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+
+    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+        return stop + (start - stop) * torch.cos(0.5 * math.pi * u).square()

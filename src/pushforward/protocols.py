@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from pushforward import state
+
 __all__ = [
     "Bridged",
     "Dynamics",
@@ -139,8 +141,12 @@ def matching_loss(
     t: Time,
     c: Any = None,
     generator: torch.Generator | None = None,
+    rows: slice = slice(None),
 ) -> Tensor:
     """The one loss: noise the data, predict what was lost, score the prediction; `(B,)`.
+
+    `rows` asks for a part of the batch only. Noise is drawn for the whole batch all the same, so
+    that the loss of a batch does not depend on how it is cut over processes and micro-batches.
 
     >>> from pushforward.processes import Gaussian
     >>> from pushforward.schedules import VP
@@ -149,4 +155,8 @@ def matching_loss(
     tensor([0., 0., 0.])
     """
     x_t = process.sample(z, t, generator)
+    if rows != slice(None):
+        z, x_t = state.take(z, rows), state.take(x_t, rows)
+        t = t[rows] if isinstance(t, Tensor) and t.ndim else t
+        c = None if c is None else state.take(c, rows)
     return process.loss(model(x_t, t, c), z, x_t, t)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from pushforward import processes, registry, schedules, spaces
-from pushforward._shapes import batch_size
 from pushforward.config import build, describe
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.protocols import matching_loss
+from pushforward.state import rows as batch_size
 from pushforward.worlds import (
     CircleWorld,
     CountWorld,
@@ -94,7 +94,7 @@ def _ou_bridge():
 
 def _product():
     first, second = _mixture(), _circle()
-    process = processes.Product((first[0], second[0]))
+    process = processes.ProductProcess((first[0], second[0]))
 
     def model(x, t, c=None):
         return first[2](x[0], t), second[2](x[1], t)

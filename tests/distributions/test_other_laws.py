@@ -19,8 +19,7 @@ from pushforward.distributions import (
     WrappedNormal,
 )
 from pushforward.errors import CapabilityError, InputError
-from pushforward.spaces import Sphere, Torus
-from pushforward.transforms import Standardize
+from pushforward.spaces import Sphere, Standardize, Torus
 
 
 def test_normal() -> None:

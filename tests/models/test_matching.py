@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pushforward.models.matching import Heads
+from pushforward.processes.motion import inside
 from torch import Tensor, nn
 
 import pushforward as pf
@@ -12,10 +14,8 @@ from pushforward.cli import main
 from pushforward.couplings import Conditional, Exact, Independent, Sinkhorn, Whole
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
-from pushforward.models.matching import Heads
 from pushforward.ot import GaussianBridge
 from pushforward.processes import Bridge, Linear, Motion, OneSided, OUBridge, Trigonometric
-from pushforward.processes.motion import inside
 from pushforward.worlds import PairWorld
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}

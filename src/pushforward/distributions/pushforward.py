@@ -15,7 +15,7 @@ class Pushforward:
     r"""The base law `q` pushed forward: `log p(x) = log q(f^{-1} x) + log |det df^{-1}|`.
 
     >>> from pushforward.distributions import Normal
-    >>> from pushforward.transforms import Standardize
+    >>> from pushforward.spaces import Standardize
     >>> units = Standardize((1,))
     >>> units.fit(torch.tensor([[0.0], [4.0]]))
     >>> law = Pushforward(Normal((1,)), units)

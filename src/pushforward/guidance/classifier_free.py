@@ -9,13 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.condition import NULL_LABEL
 from pushforward.errors import InputError
 from pushforward.protocols import Model, Time
 
 __all__ = ["ClassifierFree"]
-
-NULL_LABEL = -1
-"""The label that stands for no label."""
 
 _INTEGERS = (torch.int64, torch.int32)
 

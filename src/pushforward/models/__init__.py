@@ -8,39 +8,36 @@ from pushforward.models.baselines import (
     KernelDensity,
     ProbabilisticPCA,
 )
-from pushforward.models.denoiser import Denoiser
 from pushforward.models.diffusion import Diffusion
 from pushforward.models.energy_model import EnergyModel
+from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.gan import GAN
-from pushforward.models.matching import FlowMatching
+from pushforward.models.model import GenerativeModel
 from pushforward.models.normalizing_flow import NormalizingFlow
 from pushforward.models.posterior_variance import PosteriorVariance
 from pushforward.models.saving import load
-from pushforward.models.schrodinger_bridge import MarginalError, SchrodingerBridge
 from pushforward.models.score_model import ScoreModel
+from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory
-from pushforward.models.two_ended import TwoEnded
+from pushforward.models.transport_map import TransportMap
 from pushforward.models.vae import VAE
-from pushforward.models.way import trajectories
 
 __all__ = [
-    "Denoiser",
     "Diffusion",
     "EnergyModel",
     "FlowMatching",
     "GAN",
     "GaussianMixtureModel",
+    "GenerativeModel",
     "KernelDensity",
-    "MarginalError",
     "Moment",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
-    "SchrodingerBridge",
     "ScoreModel",
     "Trajectory",
-    "TwoEnded",
+    "Trainable",
+    "TransportMap",
     "VAE",
     "load",
-    "trajectories",
 ]

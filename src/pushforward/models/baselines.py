@@ -16,12 +16,12 @@ from torch import Tensor
 from pushforward import config
 from pushforward._extras import require
 from pushforward._random import resolve
-from pushforward.config import configurable
+from pushforward.config import configurable, made
 from pushforward.distributions import GaussianMixture
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import requests
-from pushforward.models.family import Family
+from pushforward.models.model import GenerativeModel, parts_of, refuse_context, with_density
+from pushforward.models.trainable import Trainable
 
 __all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
 
@@ -40,7 +40,7 @@ class _Fit(NamedTuple):
     weights: Tensor
 
 
-class _Baseline(Family):
+class _Baseline(GenerativeModel, Trainable):
     """A mixture of Gaussians that is fitted at once: there is nothing for an optimizer to do.
 
     `fit` calls `prepare` and makes one step that changes nothing.
@@ -57,7 +57,7 @@ class _Baseline(Family):
     ) -> None:
         super().__init__(event_shape)
         self._allocate([[0], [0], [0]] if shapes is None else shapes)
-        self._begin()
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -65,7 +65,7 @@ class _Baseline(Family):
 
         Raises `InputError` for options that the constructor does not take.
         """
-        return requests.made(cls, options, event_shape=data.event_shape)
+        return made(cls, options, event_shape=data.event_shape)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -76,14 +76,14 @@ class _Baseline(Family):
     def _fit(self, z: Tensor) -> _Fit:
         """The mixture of standardized data `(N, d)`, in double precision."""
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Fit the mixture to data `(N, *event)`.
 
         Raises `InputError` for fewer than two points: one has no spread.
         """
         if len(x) < 2:
             raise InputError(f"a density needs at least two data points, not {len(x)}")
-        z = self._inward(x).flatten(1).double().cpu()
+        z = self.inward(x).flatten(1).double().cpu()
         fit = self._fit(z)
         self._allocate([list(part.shape) for part in fit])
         for name, part in zip(_Fit._fields, fit, strict=True):
@@ -107,11 +107,11 @@ class _Baseline(Family):
 
         Raises `InputError` for states that are not finite.
         """
-        self._refuse(c)
-        z, law = requests.in_range(self._inward(x)).flatten(1), self.law
+        refuse_context(self, c)
+        z, law = with_density(self.inward(x)).flatten(1), self.law
         size = max(1, _TERMS // len(law.weights))
         value = torch.cat([law.log_prob(part) for part in z.split(size)])
-        value = value + self._units().log_det_inverse()
+        value = value + self.known_units().log_det_inverse()
         return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
 
     @torch.no_grad()
@@ -127,17 +127,12 @@ class _Baseline(Family):
         progress: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`."""
-        self._refuse(c)
-        requests.batches(n, batch_size, rows)
+        refuse_context(self, c)
+        parts_of(n, batch_size, rows)
         z = self.law.sample(n, generator=resolve(seed, generator, self.weights.device))
         if progress is not None:
             progress(1, 1)
-        units = self._units()
-        return units(z.reshape(n, *units.event_shape)[rows])
-
-    def _refuse(self, c: Any) -> None:
-        if c is not None:
-            raise CapabilityError(f"a {type(self).__name__} takes no labels or context")
+        return self.outward(z.reshape(n, *self.event_shape)[rows])
 
     def _allocate(self, shapes: list[list[int]]) -> None:
         for name, shape in zip(_Fit._fields, shapes, strict=True):

@@ -1,59 +1,65 @@
-"""Diffusion models: a network that predicts what noise has hidden."""
+"""Diffusion models: a network that predicts what noise has hidden, on any space."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from pushforward import config, grids, registry, samplers
-from pushforward import nn as nets
+from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
-from pushforward._random import branch, resolve
-from pushforward._shapes import combine
-from pushforward.config import configurable
+from pushforward._autograd import ProbeLaw
+from pushforward._random import resolve
+from pushforward.condition import Condition
+from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
-from pushforward.estimates import Capabilities
-from pushforward.guidance import ClassifierFree, given
-from pushforward.models import network, requests
-from pushforward.models.denoiser import Denoiser
-from pushforward.models.noising import Noising
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.guidance import conditioned
+from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
+from pushforward.models.networks import network_for
+from pushforward.models.objective import weighted
+from pushforward.models.ode_likelihood import ode_log_prob, rows_for_derivatives
+from pushforward.models.predictor import Predictor
+from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory
 from pushforward.parametrizations import Parametrization
-from pushforward.processes import Gaussian
-from pushforward.protocols import Model, Sampler, State, Transport
+from pushforward.processes import Gaussian, GenerativeProcess
+from pushforward.protocols import Sampler, Transport, matching_loss
+from pushforward.spaces import Space
 from pushforward.weightings import Weighting
 
 __all__ = ["Diffusion"]
 
-Progress = Callable[[int, int], None]
-
 
 @configurable
-class Diffusion(Noising):
-    """A diffusion model of data in R^d: vectors, images, signals.
+class Diffusion(GenerativeModel, Trainable):
+    """A model of the reversal of a process from data to a prior, on the space of the process.
 
     Args:
-        net: any module `net(x, t, c)` that returns the shape of `x`, with `t` of shape `(B,)` and
-            `c` labels `(B,)`, contexts `(B, context)` or `None`; without an attribute
-            `num_classes`, any `c` `(B, ...)`.
-        process: how noise is added; variance preserving by default.
-        predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
-            parametrization.
-        times: the law of training times; stratified uniform by default.
+        net: any module `net(x, t, c)` with states `x`, times `t` `(B,)` and `c` labels `(B,)`,
+            contexts `(B, context)` or `None`; without an attribute `num_classes`, any `c`
+            `(B, ...)`. It returns what the process reads: the shape of `x` for vectors, points of a
+            manifold and functions, logits for tokens, tuples for products and point sets
+            (`model.predictor.reading.output_shape`). `Diffusion.for_data` makes one.
+        process: how data are lost; Gaussian noise, variance preserving, by default.
+        predict: what the network puts out, where there is a choice: for Gaussian processes `noise`,
+            `data`, `v` (the default), `score`, `velocity`, `edm`, or a parametrization.
+        times: the distribution of training times; stratified uniform by default.
         weight: how errors at different times count (`weightings`); by default each as the error of
             the network's own output.
         label_dropout: the fraction of labels hidden in training (label -1), which
             classifier-free guidance needs; of contexts likewise (a row of NaN). Only for networks
-            with `num_classes` or `context`.
-        grid: where samplers step unless told otherwise; `fit_grid` fits it to the trained model.
+            with `num_classes` or `context_size`.
+        grid: where samplers step unless told otherwise, by default that of the process; `fit_grid`
+            fits it to the trained model.
         event_shape: the shape of one data point, if known before training.
 
-    States cross this class in data units; the shift and scale that `standardize` fits are kept and
-    saved inside.
+    States cross this class in data units; the map to the units of the process that `fit_units`
+    fits is kept and saved inside.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -61,94 +67,102 @@ class Diffusion(Noising):
     torch.Size([3, 2])
     """
 
+    cuts_batches = True
+
     def __init__(
         self,
         net: nn.Module,
-        process: Gaussian | None = None,
-        predict: str | Parametrization = "v",
+        process: GenerativeProcess | None = None,
+        predict: str | Parametrization | None = None,
         times: str | time_laws.TimeLaw = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
-        grid: str | grids.Grid = "log-snr",
-        event_shape: int | tuple[int, ...] | None = None,
+        grid: str | grids.Grid | None = None,
+        event_shape: int | state.EventShape | None = None,
     ) -> None:
         super().__init__(event_shape)
-        network.check(net)
-        self.process = Gaussian() if process is None else process
-        if not isinstance(self.process, Gaussian):
-            raise InputError(
-                f"Diffusion noises data by a Gaussian process, not {self.process!r}: "
-                "processes.Gaussian(schedule)"
-            )
-        if not 0 <= label_dropout < 1:
-            raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
-        self.label_dropout = label_dropout
-        self.grid: grids.Grid = registry.resolve("grids", grid)
-        self.weight = registry.resolve("weightings", weight)
+        self.process: GenerativeProcess = Gaussian() if process is None else process
+        if not isinstance(self.process, GenerativeProcess):
+            raise InputError(f"the process is one of pushforward.processes, not {process!r}")
+        self.space: Space = self.process.space
+        self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
         self.times = registry.resolve("times", times)
-        table = registry.resolve("predictions", predict)
-        self.denoiser = Denoiser(net, self.process.schedule, table)
-        self._begin()
+        self.predictor = Predictor(net, self.process.reading(predict))
+        self.condition = Condition.of(net, label_dropout, anything=True)
+        self.weight: Weighting = registry.resolve("weightings", weight)
+        weighted(self.predictor, self.process, self.weight)
+        self._ready()
 
     @classmethod
-    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
-        """A U-Net or a perceptron that fits the data; `options` are the constructor's."""
-        classes = data.num_classes if labels else None
-        net = nets.default_network(data.event_shape, num_classes=classes)
-        return requests.made(cls, options, net=net)
+    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
+        """A model with a network that fits the data and the process.
+
+        `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
+        """
+        process = options.get("process") or Gaussian()
+        reading = process.reading(options.get("predict"))
+        net = network_for(net, process.space, reading, data, labels=labels)
+        return made(cls, options, net=net)
+
+    @classmethod
+    def space_for(cls, options: dict[str, Any]) -> Space:
+        """That of the process."""
+        space: Space = (options.get("process") or Gaussian()).space
+        return space
 
     # -- what it is -----------------------------------------------------------------------------
 
     @property
-    def num_classes(self) -> int | None:
-        """The number of labels that the network knows, `None` if it takes none."""
-        return getattr(self.denoiser.net, "num_classes", None)
-
-    @property
-    def context_size(self) -> int | None:
-        """The length of the contexts that the network takes, `None` if it takes none."""
-        return getattr(self.denoiser.net, "context_size", None)
-
-    @property
-    def _conditional(self) -> bool:
-        return self.num_classes is not None or self.context_size is not None
-
-    @property
     def capabilities(self) -> Capabilities:
-        """Samples, log-densities by the probability-flow ODE, labels if the network takes them."""
-        return Capabilities(True, "ode", self._conditional)
+        """Samples; densities, guidance and denoised states where the process has them."""
+        supports = self.process.supports
+        return Capabilities(
+            sample=True,
+            log_prob="ode" if "density" in supports else "none",
+            conditional=self.condition.conditional,
+            guidance="guidance" in supports and self.condition.conditional,
+            trajectory=True,
+        )
+
+    def about_sampling(self, options: dict[str, Any]) -> str | None:
+        """Where the path of the samples ends."""
+        stop = options.get("stop")
+        end = self.process.interval[1] if stop is None else stop
+        left = " with the noise that is left there" if options.get("denoise") is False else ""
+        if end <= 0:
+            return None
+        return f"the path of the samples was followed to t = {end:g}{left or ', then denoised'}"
 
     # -- learning -------------------------------------------------------------------------------
 
     def loss(
         self,
-        x: Tensor,
+        x: Any,
         c: Any = None,
         *,
         generator: torch.Generator | None = None,
         rows: slice = slice(None),
     ) -> Tensor:
-        r"""The denoising loss of data `(B, *event)`, shape `(B,)`.
+        r"""The loss of data at random times, `matching_loss`, shape `(B,)`.
 
-        `w(t) |E[x_0 | x_t] - x_0|^2` at random times, per dimension, with the weight of `weight`
-        and of the law of `times`.
+        For a Gaussian process `w(t) |E[x_0 | x_t] - x_0|^2`, per dimension, with the weight of
+        `weight` and of the distribution of `times`; see the `loss` of other processes.
 
         `rows` asks for a part of the batch only. Times and noise are drawn for the whole batch all
         the same, so that the loss of a batch does not depend on how it is cut over processes and
-        micro-batches.
+        micro-batches. Without a generator, torch's global one is read.
         """
-        z = self._inward(x)
-        schedule = self.process.schedule
-        t = self.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
-        c = self._context(c, len(z))
+        z = self.inward(x)
+        n, device, clock = state.rows(z), state.device(z), self.process.clock
+        t = self.times.sample(n, clock, generator=generator, device=device).to(self.dtype)
+        c = self.condition.rows(c, n, device)
         if self.training:
-            c = network.hidden(self.denoiser.net, c, self.label_dropout, generator)
-        x_t = self.process.sample(z, t, generator)
-        if rows != slice(None):
-            z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
-        loss = self.process.loss(self.denoiser(x_t, t, c), z, x_t, t)
-        loss = loss * self.weight(schedule, t, self.denoiser.table)
-        more = self.times.weights(t, schedule)
+            c = self.condition.hidden(c, generator)
+        if self.process.paired:
+            z = (z, self._prior(n, resolve(None, generator, device)))
+        model, process = weighted(self.predictor, self.process, self.weight)
+        loss = matching_loss(model, process, z, t, c, generator, rows)
+        more = self.times.weights(t[rows], clock)
         return loss if more is None else loss * more
 
     # -- sampling -------------------------------------------------------------------------------
@@ -159,8 +173,8 @@ class Diffusion(Noising):
         n: int,
         c: Any = None,
         *,
-        sampler: str | Sampler = "adams",
-        steps: int = 20,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
         grid: str | grids.Grid | None = None,
         start: float | None = None,
         stop: float | None = None,
@@ -172,25 +186,25 @@ class Diffusion(Noising):
         rows: slice = slice(None),
         progress: Progress | None = None,
         callback: Callable[[Moment], None] | None = None,
-    ) -> Tensor:
-        """Draw `n` states in data units, `(n, *event)`.
+    ) -> Any:
+        """Draw `n` states in data units.
 
         Args:
             n: how many.
             c: a label for all, or labels `(n,)`; `None` for the unconditional model.
-            sampler: a short name (`pushforward list samplers`) or a sampler.
+            sampler: a short name (`pushforward list samplers`) or a sampler; by default the one
+                that suits the process: `adams` for Gaussian noise.
             steps: steps of the sampler; the last one is the final denoising, if there is one.
             grid: where the steps are; by default the model's own.
-            start: the first time, where the prior is drawn; the schedule's `t_max` by default.
-            stop: the early stopping time; the schedule's `t_min` by default.
-            denoise: replace the state at `stop` by its posterior mean, which removes the noise
-                left there (one more evaluation).
+            start: the first time, where the prior is drawn; that of the process by default.
+            stop: the early stopping time; that of the process by default.
+            denoise: take away at once what is left at `stop`: for Gaussian noise, replace the state
+                by its posterior mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
-            seed: or a `generator` on the model's device.
+            seed: or a `generator` on the model's device. What happens to row `k` depends on the
+                seed and on `k` alone, not on `n`, `batch_size` or `rows`.
             batch_size: states per evaluation of the network; all at once by default.
-            rows: draw this part of the `n` states only, as one of several processes does. The prior
-                is drawn for all, so the parts of an ODE sampler are those of the whole; the noise
-                of a part depends on its first row.
+            rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
             callback: called with a `Moment` at the prior and after each step of the sampler: the
                 states, and their denoised values for those who ask.
@@ -199,39 +213,22 @@ class Diffusion(Noising):
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
         not trained to do without labels, or for a sampler that does not fit the process.
         """
-        times = self._grid(grid, requests.solver_steps(steps, denoise), start, stop)
+        last = self.process.interval[1] if stop is None else stop
         # At the very end no noise is left to remove.
-        denoise = denoise and times[-1] > 0
-        rule = registry.resolve("samplers", sampler)
-        generator = resolve(seed, generator, self.device)
-        parts = requests.batches(n, batch_size, rows)
-        labels = self._context(c, n)
-        # Drawn at once, so that an ODE sampler's result does not depend on the batch size.
-        prior = self._prior(n, times[0], generator)
-        generator = branch(generator, rows.indices(n)[0])
-        done, total = 0, len(parts) * (len(times) - 1)
-        # Nothing to draw is a share too, if there are more processes than states.
-        out = [prior[:0]]
-
-        def show(part: slice, transport: Transport, k: int, t: float, state: State) -> None:
-            nonlocal done
-            done += k > 0
-            if progress is not None and k > 0:
-                progress(done, total)
-            if callback is not None:
-                callback(Moment(k, t, part, state.x, transport, self._units()))
-
-        with self._evaluating():
-            for part in parts:
-                context = None if labels is None else labels[part]
-                transport = Transport(self._model(context, guidance), self.process)
-                report = partial(show, part, transport)
-                report(0, times[0], State(prior[part]))
-                x = samplers.run(
-                    rule, transport, prior[part], times, generator=generator, callback=report
-                )
-                out.append(transport.model(x, times[-1]) if denoise else x)
-        return self._units()(requests.finite(torch.cat(out)))
+        finish = denoise and last > 0
+        steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
+        times = self._times(grid, steps - finish, start, stop)
+        rule = registry.resolve("samplers", sampler or self.process.sampler)
+        parts = parts_of(n, batch_size, rows)
+        context = self.condition.required(c, n, self.device)
+        seed = one_seed(resolve(seed, generator, self.device))
+        with self.evaluating():
+            x = simulate(
+                rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
+                parts=parts, seed=seed, finish=finish, progress=progress, callback=callback,
+                outward=self.outward,
+            )  # fmt: skip
+        return self.outward(finite(x))
 
     @torch.no_grad()
     def fit_grid(
@@ -239,21 +236,22 @@ class Diffusion(Noising):
         c: Any = None,
         *,
         steps: int = 10,
-        sampler: str | Sampler = "adams",
+        sampler: str | Sampler | None = None,
         n: int = 64,
         guidance: float = 1.0,
         seed: int | None = 0,
-    ) -> grids.Placed:
+    ) -> grids.Grid:
         """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
 
         Takes some 130 evaluations of `n` states, for a sampler without noise at a number of
         `steps`; see `samplers.fit_grid`.
         """
-        generator = resolve(seed, None, self.device)
-        transport = Transport(self._model(self._context(c, n), guidance), self.process)
-        prior = self._prior(n, self.process.schedule.t_max, generator)
-        rule = registry.resolve("samplers", sampler)
-        with self._evaluating():
+        context = self.condition.required(c, n, self.device)
+        rule = registry.resolve("samplers", sampler or self.process.sampler)
+        seed = one_seed(resolve(seed, None, self.device))
+        prior = self._start(n, self.process.interval[0], seed)
+        with self.evaluating():
+            transport = self._transport(context, guidance)(slice(0, n))
             self.grid = samplers.fit_grid(transport, prior, steps=steps, sampler=rule)
         config.amend(self, grid=self.grid)
         return self.grid
@@ -265,7 +263,7 @@ class Diffusion(Noising):
         c: Any = None,
         *,
         frames: int = 8,
-        sampler: str | Sampler = "adams",
+        sampler: str | Sampler | None = None,
         steps: int = 40,
         guidance: float = 1.0,
         seed: int | None = None,
@@ -278,55 +276,188 @@ class Diffusion(Noising):
         if not 2 <= frames <= steps:
             raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
         chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
-        strip: list[tuple[float, Tensor, Tensor]] = []
+        denoises = "denoised" in self.process.supports
+        strip: list[tuple[float, Any, Any]] = []
 
         def keep(moment: Moment) -> None:
             if moment.step in chosen:
-                strip.append((moment.time, moment.x, moment.denoised()))
+                mean = moment.denoised() if denoises else None
+                strip.append((moment.time, moment.x, mean))
 
         asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
         self.sample(n, c, **asked, denoise=False, seed=seed, callback=keep)
-        times, states, denoised = zip(*strip, strict=True)
-        return Trajectory(list(times), torch.stack(states), torch.stack(denoised))
+        times, states, means = zip(*strip, strict=True)
+        denoised = state.stack(means) if denoises else None
+        return Trajectory(list(times), state.stack(states), denoised)
 
     @torch.no_grad()
-    def noised(self, x: Tensor, times: list[float], *, seed: int | None = None) -> Tensor:
-        """The forward process as a film strip: data `(B, *event)` at each time, one noise for all.
+    def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
+        """The forward process as a film strip: data at each time, one noise for all.
 
-        Shape `(len(times), B, *event)`, in data units.
+        The states of all times on a new first axis, in data units.
         """
-        z = self._inward(x)
-        noise = self.process.space.randn(z, resolve(seed, None, z.device))
-        levels = [self.process.schedule.values(t) for t in times]
-        return torch.stack([self._units()(combine(level, (z, noise))) for level in levels])
+        z = self.inward(x)
+        n, seed = state.rows(z), one_seed(resolve(seed, None, self.device))
+        if self.process.paired:
+            z = (z, self._start(n, 1.0, seed))
+        noise = [row_noise(seed, slice(0, n), state.device(z)) for _ in times]
+        strip = [self.process.sample(z, t, own) for t, own in zip(times, noise, strict=True)]
+        return state.stack([self.outward(x_t) for x_t in strip])
+
+    # -- density --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        divergence: samplers.DivergenceMethod = "auto",
+        probes: int = 8,
+        probe_law: ProbeLaw = "rademacher",
+        steps: int = 64,
+        tolerance: float | None = None,
+        stop: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> LogProb:
+        """Log-densities of data `(B, *event)` in nats per state, in data units, without gradients.
+
+        By the probability-flow ODE from `stop` (the process's own by default) to the prior:
+        see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
+        error that comes back. The density is that of the model's distribution at `stop`, whose
+        noise is `sigma_stop`. States go through the network by `batch_size`, by default as many as
+        keep a GiB for their derivatives.
+
+        Raises `CapabilityError` for a process without densities, `InputError` for states that are
+        not finite, or arguments that do not fit.
+        """
+        self._needs("density", "log-densities")
+        z = with_density(self.inward(x))
+        times = times_of(self.process, self.process.grid, steps, None, stop)[::-1]
+        context = self.condition.required(c, len(z), self.device)
+        with self.evaluating():
+            return ode_log_prob(
+                self, self._transport(context, 1.0),
+                self.process.prior(tuple(z.shape[1:]), times[-1]), z, times,
+                divergence=divergence, probes=probes, probe_law=probe_law, tolerance=tolerance,
+                generator=resolve(seed, generator, self.device), batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def variational_bound(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        steps: int = 100,
+        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
+        level: float | None = None,
+        stop: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> samplers.VariationalBound:
+        """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
+
+        The times are equal in the log signal-to-noise ratio; on a `schedules.Chain` they are those
+        of the chain. `level` is the distance between the levels of quantized data: the bound is
+        then one of the probability of the levels; without it, of the density. See
+        `samplers.variational_bound`.
+
+        `stop` is the time of the last step, to the data (the process's own by default). At any it
+        is a bound, but noise far below a `level` is coded for nothing: with a standard deviation of
+        `s` levels, at `-log(4.13 s)` nats a number. Stop where the noise is about half a level.
+        """
+        self._needs("denoised", "a variational bound")
+        if level is not None and not level > 0:
+            raise InputError(f"the distance of two levels is positive, not {level}")
+        z, units = with_density(self.inward(x)), self.known_units()
+        times = self.process.clock.chain_times(stop)
+        if times is None:
+            times = times_of(self.process, self.process.grid, steps - 1, None, stop)[::-1]
+        width = None if level is None else self._width(level)
+        context = self.condition.required(c, len(z), self.device)
+        transport = self._transport(context, 1.0)
+        generator = resolve(seed, generator, self.device)
+        parts = []
+        with self.evaluating():
+            rows = parts_of(len(z), batch_size or rows_for_derivatives(transport, z))
+            for k, part in enumerate(rows, start=1):
+                parts.append(
+                    samplers.variational_bound(
+                        transport(part), z[part], times, variance=variance, bin_width=width,
+                        generator=generator,
+                    )
+                )  # fmt: skip
+                if progress is not None:
+                    progress(k, len(rows))
+        bound = samplers.VariationalBound.concatenated(parts)
+        if level is None:
+            cost = bound.reconstruction - units.log_det_inverse().double()
+            bound = replace(bound, reconstruction=cost)
+        return bound
+
+    def flow(
+        self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
+    ) -> samplers.ProbabilityFlow:
+        """The probability flow as a map from noise to states of the process and back; see there.
+
+        A `Bijection` of states in the units of the process, for `n` states if there is a context.
+        """
+        self._needs("density", "an invertible flow")
+        self.known_units()
+        context = self.condition.required(c, n, self.device)
+        transport = self._transport(context, 1.0)(slice(0, n))
+        solver = samplers.DormandPrince(rtol=tolerance, atol=tolerance)
+        self.eval()
+        return samplers.ProbabilityFlow(transport, *self.process.interval, solver)
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _model(self, context: Tensor | None, guidance: float) -> Model:
-        """The denoiser with its context, guided; `CapabilityError` for what it never learned."""
-        free = context is None or guidance != 1.0
-        if free and self._conditional and self.label_dropout == 0:
-            raise CapabilityError(
-                "this model never trained without labels (label_dropout=0): give c= and leave "
-                "guidance at 1, or train it with label_dropout=0.1"
-            )
-        if context is None:
-            if guidance != 1.0:
-                raise CapabilityError(f"guidance {guidance} needs labels to guide towards: give c=")
-            return self.denoiser
-        if guidance != 1.0 and not self._conditional:
-            raise CapabilityError(
-                f"guidance {guidance} needs a model that also trained without its context, but "
-                f"{type(self.denoiser.net).__name__} has neither num_classes nor context_size"
-            )
-        guided = self.denoiser if guidance == 1.0 else ClassifierFree(self.denoiser, guidance)
-        return given(guided, context)
+    def _times(
+        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
+    ) -> list[float]:
+        return times_of(self.process, grid or self.grid, steps, start, stop)
 
-    def _context(self, c: Any, n: int) -> Tensor | None:
-        """What the network is told beside the time, one row per state, checked."""
-        return network.context(self.denoiser.net, c, n, self.device)
+    def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
+        """The predictor in the context of some rows, guided, with its process."""
+        if guidance != 1.0:
+            self._needs("guidance", "guidance")
 
-    def _prior(self, n: int, t: float, generator: torch.Generator) -> Tensor:
-        units = self._units()
-        prior = self.process.prior(units.event_shape, t)
-        return prior.sample(n, generator=generator).to(units.shift)
+        def of(rows: slice) -> Transport:
+            own = None if context is None else state.take(context, rows)
+            return Transport(
+                conditioned(self.predictor, self.condition, own, guidance), self.process
+            )
+
+        return of
+
+    def _needs(self, what: str, wish: str) -> None:
+        """Raise `CapabilityError` for what the process does not support."""
+        if what not in self.process.supports:
+            raise CapabilityError(
+                f"a model of {type(self.process).__name__} has no {wish.removeprefix('a ')}: its "
+                "predictions do not say it; Gaussian processes have all that there is"
+            )
+
+    def _start(self, n: int, t: float, seed: int) -> Any:
+        """`n` draws of the prior whose row `k` follows from the seed and `k`."""
+        return self._prior(n, row_noise(seed, slice(0, n), self.device), t)
+
+    def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
+        self.known_units()
+        prior = self.process.prior(self.event_shape, t)
+        return state.to(prior.sample(n, generator=generator), self.device, self.dtype)
+
+    def _width(self, level: float) -> Tensor:
+        """The distance of two levels in the units of the process, shaped like a state."""
+        one = torch.zeros(2, *self.event_shape, device=self.device, dtype=self.dtype)
+        one[1] = level
+        low, high = self.known_units().standardized(one)
+        width: Tensor = high - low
+        return width

@@ -11,20 +11,21 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import mcmc, registry
+from pushforward import checks, mcmc, registry, state
 from pushforward._random import branch, normal_like, resolve
 from pushforward._shapes import per_event_sum
-from pushforward.config import configurable
+from pushforward.condition import Condition
+from pushforward.config import configurable, made
 from pushforward.distributions import Normal
 from pushforward.energy_training import NoiseContrastive, Training
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import requests
 from pushforward.models.energy_sampling import approach
-from pushforward.models.family import Family
+from pushforward.models.model import GenerativeModel, finite, parts_of, with_density
+from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron
 from pushforward.score_matching import Energy
-from pushforward.transforms import Standardize
+from pushforward.spaces import Units
 
 __all__ = ["EnergyModel", "LogZ"]
 
@@ -50,7 +51,7 @@ class LogZ(NamedTuple):
 
 
 @configurable
-class EnergyModel(Family):
+class EnergyModel(GenerativeModel, Trainable):
     r"""The density `exp(-E(z)) / Z` of standardized data `z`, with `E(z) = net(z) + |z|^2 / 2 s^2`.
 
     Args:
@@ -90,16 +91,16 @@ class EnergyModel(Family):
             raise InputError("an energy model takes labels, not contexts: give num_classes=")
         if base is not None and not 0 < base < math.inf:
             raise InputError(f"the scale of the base is positive and finite, not {base!r}")
-        self.num_classes: int | None = getattr(net, "num_classes", None)
+        self.condition = Condition.of(net)
         _check_call(net, self.num_classes)
         self.base = base
         self.learning: Training = registry.resolve("energy-training", training)
-        self.comparable = self.learning.comparable
+        self.loss_measures_quality = self.learning.comparable
         laws = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):
             self.register_buffer(name, torch.full((laws,), math.nan))
         self.register_buffer("frequencies", torch.full((laws,), 1 / laws))
-        self._begin()
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -114,14 +115,14 @@ class EnergyModel(Family):
         net = Perceptron(data.event_shape, 1, width=width, num_classes=classes, zero=True)
         few = math.prod(data.event_shape) <= _FEW
         chosen = {"training": NoiseContrastive(ratio=4) if few else "pcd", **options}
-        return requests.made(cls, chosen, net=net, event_shape=data.event_shape)
+        return made(cls, chosen, net=net, event_shape=data.event_shape)
 
     # -- what it is -----------------------------------------------------------------------------
 
     @property
     def capabilities(self) -> Capabilities:
         """Samples, and densities whose constant is estimated."""
-        return Capabilities(True, "estimated", self.num_classes is not None)
+        return Capabilities(True, "estimated", self.condition.conditional)
 
     def energy(self, x: Tensor, c: Any = None) -> Tensor:
         """The energy of states `(B, *event)` in data units, `(B,)`: `-log p` up to a constant.
@@ -131,8 +132,8 @@ class EnergyModel(Family):
         labels = self._labels(c, len(x))
         if self.num_classes is not None and labels is None:
             raise InputError("an energy with labels needs one for each state, or one for all")
-        z = self._inward(x)
-        with self._evaluating():
+        z = self.inward(x)
+        with self.evaluating():
             return self._energy(z, labels)
 
     # -- learning -------------------------------------------------------------------------------
@@ -147,20 +148,20 @@ class EnergyModel(Family):
         labels = self._labels(c, len(x))
         if self.num_classes is not None and labels is None:
             raise InputError("an energy with labels learns from data with labels")
-        z = self._inward(x)
+        z = self.inward(x)
         if self.training:
             self.log_z.fill_(math.nan)
         return self.learning(self._energy, z, labels, resolve(generator=generator, device=z.device))
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Take the labels' frequencies and what the training needs from data `(N, *event)`."""
         labels = self._labels(c, len(x))
         if labels is not None:
             counts = torch.bincount(labels, minlength=len(self.frequencies))
             self.frequencies.copy_(counts / len(labels))
-        self.learning.prepare(self._inward(x), labels)
+        self.learning.prepare(self.inward(x), labels, generator)
 
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """The network, and a learned `log Z`, which may have far to go and is faster."""
         network: dict[str, Any] = {
             "params": list(self.network.parameters()),
@@ -217,7 +218,7 @@ class EnergyModel(Family):
         """
         generator = resolve(seed, generator, self.device)
         base = self._base_law()
-        with self._evaluating():
+        with self.evaluating():
             for k in self._laws:
                 label = torch.tensor([k], device=self.device)
 
@@ -239,11 +240,11 @@ class EnergyModel(Family):
         the same for all states. Raises `CapabilityError` for labels that the network does not take,
         `InputError` for states that are not finite.
         """
-        labels, z = self._labels(c, len(x)), requests.in_range(self._inward(x))
+        labels, z = self._labels(c, len(x)), with_density(self.inward(x))
         if bool(self.log_z.isnan().any()):
             self.estimate_log_z(seed=seed)
-        with self._evaluating():
-            value = self._densities(z, labels) + self._units().log_det_inverse()
+        with self.evaluating():
+            value = self._densities(z, labels) + self.known_units().log_det_inverse()
         stderr = self.log_z_stderr.max() if labels is None else self.log_z_stderr[labels]
         laws = len(self.log_z) if labels is None else 1
         return LogProb(value, stderr.expand(len(x)).clone(), "estimated", nfe=laws)
@@ -283,14 +284,14 @@ class EnergyModel(Family):
 
         Warns of chains that diverge. Raises `InputError` for arguments that do not fit.
         """
-        units, generator = self._units(), resolve(seed, generator, self.device)
+        units, generator = self.known_units(), resolve(seed, generator, self.device)
         way = approach(sampler)
-        requests.solver_steps(steps, False)
-        parts = requests.batches(n, batch_size, rows)
+        checks.whole("steps", steps)
+        parts = parts_of(n, batch_size, rows)
         labels = self._labels(c, n)
         if self.num_classes is not None and labels is None:
             labels = torch.multinomial(self.frequencies, n, True, generator=generator)
-        like = units.shift.new_empty(n + _PILOTS, *units.event_shape)
+        like = torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype)
         start, pilots = (self._scale * normal_like(like, generator)).split([n, _PILOTS])
         base = self._base_law().log_prob
         done, total = 0, len(parts) * steps
@@ -302,7 +303,7 @@ class EnergyModel(Family):
                 progress(done, total)
 
         out = [start[:0]]
-        with self._evaluating():
+        with self.evaluating():
             if step is None:
                 few = None if labels is None else labels[torch.arange(_PILOTS) % n]
                 sizes = way.tune(self._log_p(few), base, pilots, steps, generator)
@@ -313,7 +314,7 @@ class EnergyModel(Family):
             for part in parts:
                 log_p = self._log_p(None if labels is None else labels[part])
                 out.append(way.draw(log_p, base, start[part], steps, sizes, generator, report))
-        return units(requests.finite(torch.cat(out)))
+        return units(finite(torch.cat(out)))
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -323,8 +324,8 @@ class EnergyModel(Family):
         return 1.0 if self.base is None else self.base
 
     def _base_law(self) -> Normal:
-        units = self._units()
-        return Normal(units.event_shape, self._scale, dtype=units.shift.dtype, device=self.device)
+        self.known_units()
+        return Normal(self.event_shape, self._scale, dtype=self.dtype, device=self.device)
 
     def _energy(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """The energy of standardized states, `(B,)`."""
@@ -356,17 +357,17 @@ class EnergyModel(Family):
             return None
         if self.num_classes is None:
             raise CapabilityError("this energy model takes no labels: give its network num_classes")
-        labels = requests.labels(c, n, self.num_classes, self.device)
+        labels: Tensor = self.condition.rows(c, n, self.device)
         # As for the other labels, training on a GPU does not wait for a look at them.
         seen = labels.device.type == "cpu" or not torch.is_grad_enabled()
         if seen and n and int(labels.min()) < 0:
             raise InputError("an energy model has no label -1: leave c out for the law of all")
         return labels
 
-    def _set_event_shape(self, shape: tuple[int, ...]) -> Standardize:
+    def _set_event_shape(self, shape: state.EventShape) -> Units:
         units = super()._set_event_shape(shape)
         self.learning.allocate(shape, self.num_classes, self._scale)
-        self.learning.to(units.shift)
+        self.learning.to(self.device, self.dtype)
         return units
 
 

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from pushforward import registry
+from pushforward.config import check_options
 from pushforward.errors import CapabilityError
-from pushforward.models import requests
 from pushforward.nn import MaskedPerceptron, Perceptron
 from pushforward.transforms import (
     ActNorm,
@@ -59,7 +59,7 @@ def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> 
     """
     make = registry.find("flows", kind)
     known = [p for p in inspect.signature(make).parameters if p not in ("shape", "told")]
-    requests.check_options(options, known)
+    check_options(options, known)
     found: Transform = make(shape, told, **options)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -11,24 +11,23 @@ from torch import Tensor, nn
 
 from pushforward import discrepancies, registry
 from pushforward._random import resolve
-from pushforward.config import configurable
+from pushforward.condition import Condition
+from pushforward.config import configurable, made
 from pushforward.discrepancies import Discrepancy, Regularizer
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import requests
-from pushforward.models.family import Family
 from pushforward.models.flow_architectures import condition
+from pushforward.models.model import GenerativeModel, Progress, parts_of
+from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron
 
 __all__ = ["GAN"]
-
-Progress = Callable[[int, int], None]
 
 _LOOKED_AT = 512
 
 
 @configurable
-class GAN(Family):
+class GAN(GenerativeModel, Trainable):
     """`x = g(z)` for normal `z`, trained against a critic (Goodfellow et al. 2014).
 
     Both players step at once, each down its own loss: the critic sees samples without the
@@ -44,7 +43,7 @@ class GAN(Family):
             object, or `None`.
         latent: the dimension of `z`.
         critic_steps: steps of the critic for one of the generator; a loop of your own calls
-            `begin` before each.
+            `on_step` before each.
         critic_rate: its learning rate, as a factor of the generator's: two time scales (Heusel et
             al. 2017).
         event_shape: the shape of one data point, if known before training.
@@ -60,7 +59,7 @@ class GAN(Family):
     torch.Size([3, 2])
     """
 
-    comparable = False
+    loss_measures_quality = False
     turn: Tensor
     frequencies: Tensor
 
@@ -94,9 +93,10 @@ class GAN(Family):
         if self.regularizer is not None and critic is not None:
             self.regularizer.begin(critic)
         self.register_buffer("turn", torch.ones((), dtype=torch.bool))
+        self.condition = Condition.of(generator)
         classes = self.num_classes or 0
         self.register_buffer("frequencies", torch.full((classes,), 1 / max(1, classes)))
-        self._begin()
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -118,7 +118,7 @@ class GAN(Family):
         critic = None
         if discrepancy.outputs:
             critic = Perceptron(data.event_shape, discrepancy.outputs, width, depth, **told)
-        return requests.made(
+        return made(
             cls,
             options,
             generator=Perceptron(latent, data.event_shape, width, depth, **told),
@@ -131,24 +131,13 @@ class GAN(Family):
     # -- what it is -----------------------------------------------------------------------------
 
     @property
-    def num_classes(self) -> int | None:
-        """The number of labels that the generator knows, `None` if it takes none."""
-        return getattr(self.generator, "num_classes", None)
-
-    @property
-    def context_size(self) -> int | None:
-        """The length of the contexts that the generator takes, `None` if it takes none."""
-        return getattr(self.generator, "context_size", None)
-
-    @property
     def capabilities(self) -> Capabilities:
         """Samples without a density, labels if the generator takes them."""
-        conditional = self.num_classes is not None or self.context_size is not None
-        return Capabilities(True, "none", conditional)
+        return Capabilities(True, "none", self.condition.conditional)
 
     # -- learning -------------------------------------------------------------------------------
 
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Little momentum, which makes a game turn in circles, and two learning rates."""
         betas = (0.0, 0.9)
         groups: list[dict[str, Any]] = [
@@ -159,14 +148,14 @@ class GAN(Family):
             groups.append({"params": players, "betas": betas, "rate": self.critic_rate})
         return groups
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Take the labels' frequencies, for a look at samples of all of them."""
         if self.num_classes is not None and c is not None:
             known = c[c >= 0].to(self.frequencies.device)
             counts = torch.bincount(known, minlength=self.num_classes).clamp(min=1e-9)
             self.frequencies.copy_(counts / counts.sum())
 
-    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
         """Say whether it is the generator's turn: at every `critic_steps`-th step."""
         self.turn.fill_(step % self.critic_steps == 0)
 
@@ -175,7 +164,7 @@ class GAN(Family):
         """Whether the generator has a loss: in its turn, and outside training."""
         return not self.training or self.critic_steps == 1 or bool(self.turn)
 
-    def resting(self) -> list[nn.Parameter]:
+    def frozen_parameters(self) -> list[nn.Parameter]:
         """The generator, unless it is its turn."""
         return [] if self._moves else list(self.generator.parameters())
 
@@ -185,7 +174,7 @@ class GAN(Family):
         Their gradients do not mix. That of the generator is there in every `critic_steps`-th step
         of training. The sum says little; samples do.
         """
-        real, context = self._inward(x), self._context(c, len(x))
+        real, context = self.inward(x), self.condition.required(c, len(x), self.device)
         z = self._noise(len(real), generator)
         turn = self._moves
         with torch.set_grad_enabled(torch.is_grad_enabled() and turn):
@@ -234,16 +223,13 @@ class GAN(Family):
         `rows` draws a part of them only, as one of several processes does. Warns if states are not
         finite. Raises `InputError` for arguments that do not fit.
         """
-        units = self._units()
-        parts = requests.batches(n, batch_size, rows)
-        z, context = self._noise(n, resolve(seed, generator, self.device)), self._context(c, n)
-        out = [units.shift.new_empty(0, *units.event_shape)]
-        with self._evaluating():
-            for k, part in enumerate(parts, start=1):
-                out.append(self._made(z[part], None if context is None else context[part]))
-                if progress is not None:
-                    progress(k, len(parts))
-        return units(requests.finite(torch.cat(out)))
+        z = self._noise(n, resolve(seed, generator, self.device))
+        context = self.condition.required(c, n, self.device)
+
+        def draw(part: slice) -> Tensor:
+            return self._made(z[part], None if context is None else context[part])
+
+        return self.drawn(parts_of(n, batch_size, rows), draw, progress)
 
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Raises `CapabilityError`: samples of a GAN have no density that could be computed."""
@@ -263,8 +249,8 @@ class GAN(Family):
             labels = torch.multinomial(
                 self.frequencies, n, True, generator=resolve(0, None, self.device)
             )
-        fake = self._inward(self.sample(n, labels, seed=0)).flatten(1)
-        real = self._inward(x[torch.randperm(len(x), generator=resolve(0))[:n]]).flatten(1)
+        fake = self.inward(self.sample(n, labels, seed=0)).flatten(1)
+        real = self.inward(x[torch.randperm(len(x), generator=resolve(0))[:n]]).flatten(1)
         found = []
         if not fake.isfinite().all():
             return ["Samples are not finite: the generator has diverged. Lower the learning rate."]
@@ -281,8 +267,8 @@ class GAN(Family):
                 "from each other: the generator repeats itself."
             )
         if self.critic is not None and self.discrepancy.outputs == 1 and labels is None:
-            with self._evaluating():
-                shape = self._units().event_shape
+            with self.evaluating():
+                shape = self.event_shape
                 scores = [self._seen(v.reshape(n, *shape), None)[:, 0] for v in (real, fake)]
             apart = float((scores[0].unsqueeze(1) > scores[1]).float().mean())
             if apart > 0.95:
@@ -295,17 +281,16 @@ class GAN(Family):
     # -- inside ---------------------------------------------------------------------------------
 
     def _noise(self, n: int, generator: torch.Generator | None) -> Tensor:
-        like = self._units().shift
+        self.known_units()
         return torch.randn(
-            n, self.latent, generator=generator, device=like.device, dtype=like.dtype
+            n, self.latent, generator=generator, device=self.device, dtype=self.dtype
         )
 
     def _made(self, z: Tensor, context: Tensor | None) -> Tensor:
         out: Tensor = self.generator(z) if context is None else self.generator(z, context)
-        if out.shape[1:] != self._units().event_shape:
+        if out.shape[1:] != self.event_shape:
             raise InputError(
-                f"the generator returned {tuple(out.shape)} for states of shape "
-                f"{self._units().event_shape}"
+                f"the generator returned {tuple(out.shape)} for states of shape {self.event_shape}"
             )
         return out
 
@@ -313,17 +298,6 @@ class GAN(Family):
         assert self.critic is not None
         out: Tensor = self.critic(x) if c is None else self.critic(x, c)
         return out
-
-    def _context(self, c: Any, n: int) -> Tensor | None:
-        if c is None:
-            if self.capabilities.conditional:
-                raise InputError("this GAN was made for labels or contexts: give c=")
-            return None
-        if self.context_size is not None:
-            return requests.vectors(c, n, self.context_size, self.device)
-        if self.num_classes is None:
-            raise CapabilityError("this GAN was made without labels: give its networks num_classes")
-        return requests.labels(c, n, self.num_classes, self.device)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ class HalfIterated(TwoEnded):
         rate = self.reference.rate
         return OUBridge(sigma, rate) if rate else Bridge(sigma)
 
-    def resting(self) -> list[nn.Parameter]:
+    def frozen_parameters(self) -> list[nn.Parameter]:
         """The network of the direction that is not being learned."""
         if len(self.nets) == 1 or not self.training or self._half is None:
             return []
@@ -171,8 +171,8 @@ class HalfIterated(TwoEnded):
                 self._heading(forward, learning=True), self._learned_on, cache,
                 forward=forward, steps=self.steps, generator=generator,
             )  # fmt: skip
-        target = self._inward(x)
-        start = normal_like(target, generator) if source is None else self._inward(source)
+        target = self.inward(x)
+        start = normal_like(target, generator) if source is None else self.inward(source)
         total = torch.zeros_like(per_event_sum(target))
         for forward in (False, True):
             near, far = (target, start) if forward else (start, target)
@@ -187,7 +187,7 @@ class HalfIterated(TwoEnded):
             )  # fmt: skip
         return total
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Draw the seed of all simulations from torch's global generator; forget other trainings.
 
         Raises `InputError` for data that are not finite.
@@ -200,7 +200,7 @@ class HalfIterated(TwoEnded):
         self._cache = self._cached = self._half = self._learned_on = None
 
     @torch.no_grad()
-    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
         """Average weights, turn to the other direction, draw couplings: what is due at a step."""
         half = self.halves.at(step)
         if step > 0:
@@ -234,7 +234,7 @@ class HalfIterated(TwoEnded):
         if iteration.heading is None and len(self.start_pairs[0]):
             self._cache = self._given_pairs(len(near), half.forward, order)
         else:
-            with self._evaluating():
+            with self.evaluating():
                 self._cache = self.method.collect(iteration, generator)
         self._cached = half.number, last
         if last == 0 and iteration.heading is not None:
@@ -251,19 +251,19 @@ class HalfIterated(TwoEnded):
     def _given_pairs(self, size: int, forward: bool, order: torch.Generator) -> Cache:
         """The couplings of a warm start, every one as often as any other."""
         rows = even_rows(size, len(self.start_pairs[0]), order).to(self.device)
-        first, last = (self._inward(side[rows]) for side in self.start_pairs)
+        first, last = (self.inward(side[rows]) for side in self.start_pairs)
         return (first, last) if forward else (last, first)
 
     def _rows(self, data: Tensor | None, order: torch.Generator, noise: torch.Generator) -> Tensor:
         """Rows of one side for a cache, every one as often as any other, in the model's units."""
-        units = self._units()
+        units = self.known_units()
         numbers = math.prod(units.event_shape) * self.method.states(self.steps)
         size = self.refresh.size(numbers)
         if data is None:
             return normal_like(units.shift.new_empty(size, *units.event_shape), noise)
         # A small set starts several paths from each row; no path from some would bend the law.
         rows = even_rows(size, len(data), order)
-        return self._inward(data[rows.to(data.device)].to(self.device))
+        return self.inward(data[rows.to(data.device)].to(self.device))
 
     def _iteration(self, near: Tensor, far: Tensor, forward: bool) -> Iteration:
         """What simulates from `near` to learn the way there."""
@@ -279,7 +279,7 @@ class HalfIterated(TwoEnded):
             seed = derived_seed(int(self.noise_seed), _SPREAD, half.number)
             generator = torch.Generator(self.device).manual_seed(seed)
             rows = tuple(part[:_JUDGED] for part in self._cache)
-            with self._evaluating():
+            with self.evaluating():
                 self.spread[int(not forward)] = self.method.spread(
                     self._heading(forward), self._reference(), rows, _NODES,
                     forward=forward, generator=generator,

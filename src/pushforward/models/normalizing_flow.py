@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.condition import Condition
 from pushforward.config import configurable
 from pushforward.distributions import Distribution, Normal, Uniform
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import flow_architectures, requests
-from pushforward.models.family import Family
+from pushforward.models import flow_architectures
+from pushforward.models.model import GenerativeModel, parts_of, with_density
+from pushforward.models.trainable import Trainable
 from pushforward.spaces import Torus
 from pushforward.transforms import Transform
 
@@ -43,7 +45,7 @@ class _Given:
 
 
 @configurable
-class NormalizingFlow(Family):
+class NormalizingFlow(GenerativeModel, Trainable):
     r"""`x = f(z)` for `z` of a simple law, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}|`.
 
     Args:
@@ -80,9 +82,10 @@ class NormalizingFlow(Family):
         if base not in _BASES:
             raise InputError(f"the base is {' or '.join(_BASES)}, not {base!r}")
         self.transform, self.base = transform, base
-        self.num_classes = _known(transform, "num_classes")
-        self.context_size = _known(transform, "context_size")
-        self._begin()
+        self.condition = Condition.of(transform)
+        if base == "angles":
+            self.space = Torus()
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -108,8 +111,8 @@ class NormalizingFlow(Family):
     @property
     def capabilities(self) -> Capabilities:
         """Samples and densities, labels or contexts if the networks take them."""
-        conditional = self.num_classes is not None or self.context_size is not None
-        return Capabilities(True, "estimated" if self._estimates else "exact", conditional)
+        kind: Any = "estimated" if self._estimates else "exact"
+        return Capabilities(True, kind, self.condition.conditional)
 
     @property
     def _estimates(self) -> bool:
@@ -118,23 +121,16 @@ class NormalizingFlow(Family):
 
     def flow(self, c: Any = None, n: int = 1) -> _Given:
         """The bijection in a context, of `n` standardized states, with its log-determinant."""
-        return _Given(self.transform, self._context(c, n))
+        return _Given(self.transform, self._told(c, n))
 
     # -- learning -------------------------------------------------------------------------------
 
-    def standardize(self, x: Tensor) -> None:
-        """Fit shift and scale to data; angles stay as they are."""
-        if self.base == "angles":
-            self._units(x)
-        else:
-            super().standardize(x)
-
     @torch.no_grad()
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Start what depends on data, such as `ActNorm`, from up to 4096 points."""
         few = slice(0, 4096)
-        context = self._context(None if c is None else c[few], len(x[few]))
-        self.transform.prepare(self._inward(x[few]), context)
+        context = self._told(None if c is None else c[few], len(x[few]))
+        self.transform.prepare(self.inward(x[few]), context)
 
     def loss(
         self,
@@ -145,9 +141,9 @@ class NormalizingFlow(Family):
         rows: slice = slice(None),
     ) -> Tensor:
         """The negative log-likelihood of standardized data `(B, *event)`, in nats, `(B,)`."""
-        context = self._context(c, len(x))
+        context = self._told(c, len(x))
         context = None if context is None else context[rows]
-        return -self._log_density(self._inward(x)[rows], context)
+        return -self._log_density(self.inward(x)[rows], context)
 
     def reverse_kl(
         self,
@@ -185,9 +181,9 @@ class NormalizingFlow(Family):
 
         Raises `InputError` for states that are not finite or of another shape.
         """
-        z = requests.in_range(self._inward(x))
-        context = self._context(c, len(z))
-        parts = requests.batches(len(z), batch_size)
+        z = with_density(self.inward(x))
+        context = self._told(c, len(z))
+        parts = parts_of(len(z), batch_size)
 
         def once() -> Tensor:
             return torch.cat(
@@ -197,8 +193,8 @@ class NormalizingFlow(Family):
                 ]
             )
 
-        units = self._units().log_det_inverse()
-        with self._evaluating():
+        units = self.known_units().log_det_inverse()
+        with self.evaluating():
             if not self._estimates:
                 value = once() + units
                 return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
@@ -214,9 +210,9 @@ class NormalizingFlow(Family):
         self, n: int, c: Any = None, *, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """`n` samples in data units with their log-densities, differentiable in the parameters."""
-        units, base = self._units(), self._law()
+        units, base = self.known_units(), self._law()
         z = self._noise(n, resolve(None, generator, self.device))
-        x, log_det = self.transform.push(z, self._context(c, n))
+        x, log_det = self.transform.push(z, self._told(c, n))
         return units(x), base.log_prob(z) - log_det + units.log_det_inverse()
 
     @torch.no_grad()
@@ -236,17 +232,13 @@ class NormalizingFlow(Family):
         `rows` draws a part of them only, as one of several processes does. Warns if states are not
         finite. Raises `InputError` for arguments that do not fit.
         """
-        units = self._units()
         z = self._noise(n, resolve(seed, generator, self.device))
-        context = self._context(c, n)
-        parts = requests.batches(n, batch_size, rows)
-        out = [z[:0]]
-        with self._evaluating():
-            for k, part in enumerate(parts, start=1):
-                out.append(self.transform(z[part], None if context is None else context[part]))
-                if progress is not None:
-                    progress(k, len(parts))
-        return units(requests.finite(torch.cat(out)))
+        context = self._told(c, n)
+
+        def draw(part: slice) -> Tensor:
+            return self.transform(z[part], None if context is None else context[part])
+
+        return self.drawn(parts_of(n, batch_size, rows), draw, progress)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -256,29 +248,14 @@ class NormalizingFlow(Family):
         return self._law().log_prob(noise) + log_det
 
     def _law(self) -> Distribution:
-        shape = self._units().event_shape
+        self.known_units()
+        shape = self.event_shape
         return Normal(shape) if self.base == "normal" else Uniform(Torus(), shape)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
-        requests.batches(n, None)
-        return self._law().sample(n, generator=generator).to(self._units().shift)
+        parts_of(n, None)
+        return self._law().sample(n, generator=generator).to(self.device, self.dtype)
 
-    def _context(self, c: Any, n: int) -> Tensor | None:
-        if c is None:
-            if self.num_classes is not None or self.context_size is not None:
-                # The networks have never seen what they would take for nothing.
-                raise InputError("this flow was made for labels or contexts: give c=")
-            return None
-        if self.context_size is not None:
-            return requests.vectors(c, n, self.context_size, self.device)
-        if self.num_classes is None:
-            raise CapabilityError(
-                "this flow was made without labels: give its networks num_classes"
-            )
-        return requests.labels(c, n, self.num_classes, self.device)
-
-
-def _known(transform: Transform, name: str) -> int | None:
-    """What the networks inside say of the condition that they take, if any do."""
-    found = (getattr(module, name, None) for module in transform.modules())
-    return next((size for size in found if isinstance(size, int)), None)
+    def _told(self, c: Any, n: int) -> Tensor | None:
+        told: Tensor | None = self.condition.required(c, n, self.device)
+        return told

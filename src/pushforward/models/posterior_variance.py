@@ -15,11 +15,12 @@ from pushforward._shapes import like, per_event_mean
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import network, requests
 from pushforward.models.diffusion import Diffusion
-from pushforward.models.family import Family
+from pushforward.models.model import GenerativeModel, parts_of
+from pushforward.models.predictor import check_network
+from pushforward.models.trainable import Trainable
 from pushforward.protocols import Time
-from pushforward.transforms import Standardize
+from pushforward.spaces import Units
 
 __all__ = ["PosteriorVariance"]
 
@@ -31,7 +32,7 @@ one, and their likelihood no bound."""
 
 
 @configurable
-class PosteriorVariance(Family):
+class PosteriorVariance(GenerativeModel, Trainable):
     r"""`Var[x_0 | x_t]` of each coordinate, learned for a trained diffusion model.
 
     The mean stays that of the model, frozen; a network learns the logarithm of the variance over
@@ -70,25 +71,17 @@ class PosteriorVariance(Family):
             raise CapabilityError(
                 f"the variance of a coordinate is one of white noise, not of {type(space).__name__}"
             )
-        network.check(net)
+        check_network(net)
         self.diffusion = copy.deepcopy(diffusion).requires_grad_(False).eval()
         config.amend(self, diffusion=self.diffusion)
         self.net = net
+        self.condition, self.space = self.diffusion.condition, self.diffusion.space
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:
         """The shape of one data point, that of the diffusion model."""
-        return self.diffusion.event_shape
-
-    @property
-    def num_classes(self) -> int | None:
-        """The number of labels of the diffusion model."""
-        return self.diffusion.num_classes
-
-    @property
-    def context_size(self) -> int | None:
-        """The length of the contexts of the diffusion model."""
-        return self.diffusion.context_size
+        shape: tuple[int, ...] | None = self.diffusion.event_shape
+        return shape
 
     @property
     def capabilities(self) -> Capabilities:
@@ -101,9 +94,9 @@ class PosteriorVariance(Family):
         self.diffusion.eval()
         return self
 
-    def standardize(self, x: Tensor) -> None:
-        """Keep the shift and scale of the diffusion model; `InputError` for another shape."""
-        self._units(x)
+    def fit_units(self, x: Tensor, source: Tensor | None = None) -> None:
+        """Keep the units of the diffusion model; `InputError` for another shape."""
+        self.known_units(x)
 
     def forward(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """The variances at states `(B, *event)` and times, in the units of the process."""
@@ -111,7 +104,7 @@ class PosteriorVariance(Family):
 
     def at(self, c: Any = None, n: int = 1) -> samplers.Variance:
         """The variances in a context, of `n` states if there is one, for samplers and bounds."""
-        context = self.diffusion._context(c, n)
+        context = self.condition.required(c, n, self.device)
         return lambda x_t, t: self(x_t, t, context)
 
     def loss(
@@ -127,15 +120,15 @@ class PosteriorVariance(Family):
         Of data `(B, *event)`, shape `(B,)`; `rows` as in `Diffusion.loss`.
         """
         model = self.diffusion
-        z, schedule = model._inward(x), model.process.schedule
-        t = model.times.sample(len(z), schedule, generator=generator, device=z.device).to(z.dtype)
-        c = model._context(c, len(z))
+        z, clock = model.inward(x), model.process.clock
+        t = model.times.sample(len(z), clock, generator=generator, device=z.device).to(z.dtype)
+        c = self.condition.rows(c, len(z), z.device)
         if self.training:
-            c = network.hidden(model.denoiser.net, c, model.label_dropout, generator)
+            c = self.condition.hidden(c, generator)
         x_t = model.process.sample(z, t, generator)
         z, t, x_t, c = z[rows], t[rows], x_t[rows], None if c is None else c[rows]
         with torch.no_grad():
-            residual = (model.denoiser(x_t, t, c) - z).square() / self._normal(t, x_t)
+            residual = (model.predictor(x_t, t, c) - z).square() / self._normal(t, x_t)
         log_ratio = self._log_ratio(x_t, t, c)
         return per_event_mean(residual * (-log_ratio).exp() + log_ratio)
 
@@ -161,12 +154,10 @@ class PosteriorVariance(Family):
         if "sampler" in options:
             raise InputError("the sampler is MomentMatched: others take no variance")
         generator = resolve(seed, generator, self.device)
-        labels = self.diffusion._context(c, n)
-        parts = requests.batches(n, batch_size, rows)
-        units = self._units()
-        # Nothing to draw is a share too, if there are more processes than states.
-        out = [units.shift.new_empty(0, *units.event_shape)]
-        with self._evaluating():
+        labels = self.condition.required(c, n, self.device)
+        parts = parts_of(n, batch_size, rows)
+        out = []
+        with self.evaluating():
             for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
                 sampler = samplers.MomentMatched(self.at(context, part.stop - part.start), churn)
@@ -192,10 +183,10 @@ class PosteriorVariance(Family):
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` with the learned variances; see `Diffusion`."""
         generator = resolve(seed, generator, self.device)
-        labels = self.diffusion._context(c, len(x))
-        rows = requests.batches(len(x), batch_size)
+        labels = self.condition.required(c, len(x), self.device)
+        rows = parts_of(len(x), batch_size)
         parts = []
-        with self._evaluating():
+        with self.evaluating():
             for k, part in enumerate(rows, start=1):
                 context = None if labels is None else labels[part]
                 size = part.stop - part.start
@@ -250,15 +241,21 @@ class PosteriorVariance(Family):
 
     def _normal(self, t: Time, x: Tensor) -> Any:
         """The posterior variance of standard normal data."""
-        alpha, sigma = self.diffusion.process.schedule.values(t)
+        alpha, sigma = self.diffusion.process.clock.values(t)
         return like(sigma**2 / (alpha**2 + sigma**2), x)
 
     def _log_ratio(self, x_t: Tensor, t: Time, c: Any) -> Tensor:
-        alpha, sigma = self.diffusion.process.schedule.values(t)
+        alpha, sigma = self.diffusion.process.clock.values(t)
         scaled = x_t * like((alpha**2 + sigma**2) ** -0.5, x_t)
         time = torch.as_tensor(t, dtype=x_t.dtype, device=x_t.device).expand(len(x_t))
-        out = network.call(self.net, scaled, time.clone(), c)
+        out: Tensor = self.net(scaled, time.clone(), c)
+        if out.shape != x_t.shape:
+            raise InputError(
+                f"{type(self.net).__name__} returned {tuple(out.shape)} for states of shape "
+                f"{tuple(x_t.shape)}: a variance has the shape of the state"
+            )
         return _WIDEST * torch.tanh(out / _WIDEST)
 
-    def _units(self, x: Tensor | None = None) -> Standardize:
-        return self.diffusion._units(x)
+    def known_units(self, x: Tensor | None = None) -> Units:
+        """Those of the diffusion model."""
+        return self.diffusion.known_units(x)

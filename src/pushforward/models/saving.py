@@ -20,9 +20,21 @@ from torch import nn
 from pushforward import __version__, config, registry
 from pushforward.errors import InputError
 
-__all__ = ["FORMAT", "load", "read_config", "save", "versions"]
+__all__ = [
+    "ARGUMENTS",
+    "FORMAT",
+    "load",
+    "read_arguments",
+    "read_config",
+    "save",
+    "versions",
+    "write_arguments",
+]
 
-FORMAT = 1
+ARGUMENTS = "arguments.safetensors"
+"""Tensors among the arguments of a model's parts, such as a noise covariance, by fingerprint."""
+
+FORMAT = 2
 """The version of the folder's layout; a newer one is refused."""
 
 
@@ -47,9 +59,11 @@ def save(model: Any, folder: str | os.PathLike[str]) -> Path:
     A network that no configuration can name is left out and has to be given again to `load`.
     Raises `InputError` if the model holds any other such object.
     """
-    spec = {"model": model.describe()}
+    tensors: dict[str, Any] = {}
+    spec = {"model": model.describe(tensors)}
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
+    write_arguments(path, tensors)
     partial = path / "model.safetensors.partial"
     safetensors.torch.save_model(model, str(partial))
     os.replace(partial, path / "model.safetensors")
@@ -90,7 +104,8 @@ def load(
     registry.trust(trust)
     # The weights are about to be replaced: their random start must not move the user's generator.
     with torch.random.fork_rng(devices=[]):
-        model = config.build(spec, trust, **({} if net is None else {"net": net}))
+        given = {} if net is None else {"net": net}
+        model = config.build(spec, trust, read_arguments(folder), **given)
     if not isinstance(model, nn.Module):
         raise InputError(f"{folder}/config.yaml describes a {type(model).__name__}, not a model")
     weights = folder / "ema.safetensors"
@@ -106,6 +121,29 @@ def load(
             f"missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}"
         )
     return model.eval()
+
+
+def write_arguments(folder: Path, tensors: dict[str, Any]) -> None:
+    """Keep the tensors that a configuration speaks of beside it; nothing if there are none."""
+    path = folder / ARGUMENTS
+    if not tensors:
+        path.unlink(missing_ok=True)
+        return
+    partial = path.with_name(path.name + ".partial")
+    safetensors.torch.save_file(tensors, str(partial))
+    os.replace(partial, path)
+
+
+def read_arguments(folder: Path) -> dict[str, Any]:
+    """The tensors that a configuration speaks of. Raises `InputError` for a damaged file."""
+    path = folder / ARGUMENTS
+    if not path.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = safetensors.torch.load_file(path)
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+    return found
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from pushforward import nn as nets
 from pushforward import registry
 from pushforward._random import resolve
-from pushforward.config import amend, configurable
+from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
-from pushforward.models import network, requests
-from pushforward.models.family import Curve
 from pushforward.models.half_iterations import AT_ONCE, HalfIterated
+from pushforward.models.model import Curve
 from pushforward.models.parameter_vector import flattened, put_back
 from pushforward.models.two_ended import End, TwoEnded
 from pushforward.processes import Reference
@@ -75,7 +74,7 @@ class SchrodingerBridge(HalfIterated):
 
     default_sampler = Pinned()
 
-    comparable = False
+    loss_measures_quality = False
 
     def __init__(
         self,
@@ -113,13 +112,13 @@ class SchrodingerBridge(HalfIterated):
             registry.resolve("bridges", method),
             halves or Halves(),
             refresh or Refresh(),
-            requests.solver_steps(steps, False),
+            checks.whole("steps", steps),
             ema,
             event_shape,
             source_rows,
             start_rows,
         )
-        self._begin()
+        self._ready()
 
     @classmethod
     def for_data(
@@ -129,7 +128,7 @@ class SchrodingerBridge(HalfIterated):
         if not shared:
             options.setdefault("backward", _default_network(data.event_shape))
         net = _default_network(data.event_shape, 2 if shared else None)
-        return requests.made(cls, options, net=net)
+        return made(cls, options, net=net)
 
     @torch.no_grad()
     def warm_start(self, other: TwoEnded) -> None:
@@ -184,10 +183,10 @@ class SchrodingerBridge(HalfIterated):
                 f"{type(other).__name__} needs dsbm-imf or dsbm-ipf"
             )
         a = other.source
-        self._units(a)
+        self.known_units(a)
         size = max(1, AT_ONCE // a[0].numel())
         b = other.forward(a, seed=0, batch_size=size)
-        self.start_pairs = torch.stack([a, b]).to(self._units().shift)
+        self.start_pairs = torch.stack([a, b]).to(self.known_units().shift)
         amend(self, start_rows=len(a))
 
     # -- what it says about itself ----------------------------------------------------------------

@@ -8,18 +8,18 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pushforward import registry, score_matching
+from pushforward import checks, registry, score_matching
 from pushforward._random import branch, normal_like, resolve
-from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError
+from pushforward.config import configurable, made
+from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models import requests
-from pushforward.models.family import Family
+from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
+from pushforward.models.trainable import Trainable
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
 from pushforward.score_matching.checks import check_states, evaluate
-from pushforward.transforms import Standardize
+from pushforward.spaces import Units
 
 __all__ = ["ScoreModel"]
 
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 
 @configurable
-class ScoreModel(Family):
+class ScoreModel(GenerativeModel, Trainable):
     """A score, or an energy, learned by score matching and sampled by Langevin dynamics.
 
     Args:
@@ -59,7 +59,7 @@ class ScoreModel(Family):
             raise InputError(f"the network is an nn.Module, not {net!r}")
         self.matching: Matching = registry.resolve("score-matching", matching)
         self.network = AtLevels(net) if self.matching.sigmas else Plain(net)
-        self._begin()
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -68,7 +68,7 @@ class ScoreModel(Family):
         `options` are the constructor's, such as another `matching` of many levels.
         """
         chosen = {"matching": "denoising-levels", **options}
-        return requests.made(cls, chosen, net=default_network(data.event_shape))
+        return made(cls, chosen, net=default_network(data.event_shape))
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -86,8 +86,8 @@ class ScoreModel(Family):
         Raises `InputError` for states that are not finite or of another shape, `CapabilityError`
         for a context.
         """
-        self._refuse(c)
-        return self.matching(self.network, self._inward(x), generator)
+        refuse_context(self, c)
+        return self.matching(self.network, self.inward(x), generator)
 
     # -- score and density ----------------------------------------------------------------------
 
@@ -97,8 +97,8 @@ class ScoreModel(Family):
         Differentiable in the weights where gradients are enabled. Raises `InputError` for states
         that are not finite or of another shape.
         """
-        units, z = self._units(x), self._inward(x)
-        with self._evaluating():
+        units, z = self.known_units(x), self.inward(x)
+        with self.evaluating():
             return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
 
     @torch.no_grad()
@@ -108,9 +108,9 @@ class ScoreModel(Family):
         Only differences between states mean something. Raises `CapabilityError` unless the network
         is an energy, `InputError` for states that are not finite or of another shape.
         """
-        self._refuse(c)
-        units, z = self._units(x), self._inward(x)
-        with self._evaluating():
+        refuse_context(self, c)
+        units, z = self.known_units(x), self.inward(x)
+        with self.evaluating():
             energy = self.network.energy(z, *self.matching.sigmas[-1:])
         value = units.log_det_inverse() - energy
         return LogProb(value, torch.zeros_like(value), "unnormalized", nfe=1)
@@ -152,15 +152,15 @@ class ScoreModel(Family):
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
         `CapabilityError` for a context.
         """
-        self._refuse(c)
-        units = self._units()
+        refuse_context(self, c)
+        units = self.known_units()
         sigmas = self.matching.sigmas
-        steps = (100 if sigmas else 1000) if steps is None else requests.solver_steps(steps, False)
+        steps = (100 if sigmas else 1000) if steps is None else checks.whole("steps", steps)
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
         generator = resolve(seed, generator, self.device)
-        parts = requests.batches(n, batch_size, rows)
-        like = units.shift.new_empty(n, *units.event_shape)
+        parts = parts_of(n, batch_size, rows)
+        like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
         start = spread * normal_like(like, generator)
         generator = branch(generator, rows.indices(n)[0])
@@ -174,7 +174,7 @@ class ScoreModel(Family):
 
         # Nothing to draw is a share too, if there are more processes than states.
         out = [start[:0]]
-        with self._evaluating():
+        with self.evaluating():
             for part in parts:
                 if sigmas:
                     x = score_matching.annealed(
@@ -191,15 +191,12 @@ class ScoreModel(Family):
                         self.network, start[part], step, steps, generator=generator, callback=report
                     )
                 out.append(x)
-        return units(requests.finite(torch.cat(out)))
+        return units(finite(torch.cat(out)))
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _refuse(self, c: Any) -> None:
-        if c is not None:
-            raise CapabilityError("a score model takes no labels or context: Diffusion does")
-
-    def _units(self, x: Tensor | None = None) -> Standardize:
+    def known_units(self, x: Tensor | None = None) -> Units:
+        """The map to data units; raises `InputError` for states that are not finite too."""
         if x is not None:
             check_states(x)
-        return super()._units(x)
+        return super().known_units(x)

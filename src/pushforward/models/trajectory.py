@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from pushforward.protocols import Transport
 
@@ -28,17 +27,17 @@ class Moment:
     step: int
     time: float
     rows: slice
-    state: Tensor
+    state: Any
     _transport: Transport
-    _outward: Callable[[Tensor], Tensor]
+    _outward: Callable[[Any], Any]
 
     @property
-    def x(self) -> Tensor:
+    def x(self) -> Any:
         """The states in data units."""
         return self._outward(self.state)
 
     @torch.no_grad()
-    def denoised(self) -> Tensor:
+    def denoised(self) -> Any:
         """The posterior mean `E[x_0 | x_t]` of the states in data units: one more evaluation."""
         return self._outward(self._transport.model(self.state, self.time))
 
@@ -49,9 +48,10 @@ class Trajectory(NamedTuple):
     Args:
         times: when, from noise to data, `(frames,)`.
         states: the states at these times, `(frames, n, *event)`.
-        denoised: the posterior mean of the data at each, `(frames, n, *event)`.
+        denoised: the posterior mean of the data at each, `(frames, n, *event)`, where the process
+            predicts one.
     """
 
     times: list[float]
-    states: Tensor
-    denoised: Tensor
+    states: Any
+    denoised: Any

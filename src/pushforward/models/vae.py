@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from pushforward._random import branch, normal_like, resolve
+from pushforward.condition import Condition
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.latent import (
     Decoder,
@@ -28,8 +29,8 @@ from pushforward.latent import (
     mean,
 )
 from pushforward.mcmc.kernel import check_count
-from pushforward.models import requests
-from pushforward.models.family import Family
+from pushforward.models.model import GenerativeModel, finite, parts_of
+from pushforward.models.trainable import Trainable
 from pushforward.models.vae_parts import vae_parts
 
 __all__ = ["VAE"]
@@ -44,7 +45,7 @@ _ACTIVE = 0.01
 
 
 @configurable
-class VAE(Family):
+class VAE(GenerativeModel, Trainable):
     r"""A variational autoencoder (Kingma & Welling 2014, Rezende et al. 2014).
 
     Latents `z ~ p(z)` become data through a decoder `p(x | z)`; an encoder `q(z | x)` makes the
@@ -112,9 +113,8 @@ class VAE(Family):
         self.discrete = decoder.discrete
         # A density of levels has no bound.
         self.dequantize = not decoder.discrete
-        self.num_classes: int | None = getattr(decoder.net, "num_classes", None)
-        self.context_size: int | None = getattr(decoder.net, "context_size", None)
-        self._begin()
+        self.condition = Condition.of(decoder.net)
+        self._ready()
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -135,7 +135,7 @@ class VAE(Family):
     @property
     def capabilities(self) -> Capabilities:
         """Samples, estimated log-densities or log-probabilities; labels if the decoder has them."""
-        return Capabilities(True, "estimated", bool(self.num_classes or self.context_size))
+        return Capabilities(True, "estimated", self.condition.conditional)
 
     @property
     def latent(self) -> int:
@@ -148,10 +148,10 @@ class VAE(Family):
 
     # -- learning -------------------------------------------------------------------------------
 
-    def prepare(self, x: Tensor, c: Tensor | None = None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Check that data are levels if they must be, and start a `VampPrior` at data."""
         self.decoder.check(x)
-        self.prior.prepare(self._inward(x))
+        self.prior.prepare(self.inward(x))
 
     def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """Minus the bound of data `(B, *event)` in nats, `(B,)`, with beta and free bits."""
@@ -234,17 +234,17 @@ class VAE(Family):
         samples = check_count(methods[method] if samples is None else samples, "samples")
         check_count(steps, "steps")
         check_count(leapfrogs, "leapfrogs")
-        self._units(x)
+        self.known_units(x)
         if not x.isfinite().all():
             raise InputError("states that are not finite have no density")
         self.decoder.check(x)
         generator = resolve(seed, generator, self.device)
         most = max(1, _NUMBERS // (samples * max(x[0].numel(), self.latent)))
         size = min(len(x), most) if batch_size is None else batch_size
-        parts = requests.batches(len(x), size)
+        parts = parts_of(len(x), size)
         told = self._told(c, len(x))
         found = []
-        with self._evaluating():
+        with self.evaluating():
             for done, part in enumerate(parts):
                 evidence = self._evidence(x[part], None if told is None else told[part])
                 own = branch(generator, part.start)
@@ -290,14 +290,14 @@ class VAE(Family):
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit.
         """
-        units = self._units()
-        parts = requests.batches(n, batch_size, rows)
+        self.known_units()
+        parts = parts_of(n, batch_size, rows)
         told = self._told(c, n)
         generator = resolve(seed, generator, self.device)
         out = []
-        with self._evaluating():
+        with self.evaluating():
             z = self.prior_law().sample(n, generator)
-            like = units.shift.new_empty(n, *units.event_shape)
+            like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
             noise = self.decoder.noise(like, generator) if noisy else like
             for done, part in enumerate(parts):
                 law = self.decoder(z[part], None if told is None else told[part])
@@ -306,11 +306,11 @@ class VAE(Family):
                     progress(done + 1, len(parts))
         # Nothing to draw is a share too, if there are more processes than states.
         x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
-        return requests.finite(self._outward(x))
+        return finite(self.outward(x))
 
     def encode(self, x: Tensor, c: Any = None) -> Law:
         """The posterior of the latents of states `(B, *event)` in data units, a law."""
-        posterior: Law = self.encoder(self._inward(x), self._told(c, len(x)))
+        posterior: Law = self.encoder(self.inward(x), self._told(c, len(x)))
         return posterior
 
     def decode(self, z: Tensor, c: Any = None) -> Tensor:
@@ -318,12 +318,12 @@ class VAE(Family):
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise InputError(f"latents have shape (B, {self.latent}), not {tuple(z.shape)}")
         law: Observation = self.decoder(z, self._told(c, len(z)))
-        return self._outward(law.mean)
+        return self.outward(law.mean)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
         """States through encoder and decoder, at the middle of the posterior."""
-        with self._evaluating():
+        with self.evaluating():
             return self.decode(self.encode(x, c).middle, c)
 
     # -- judging --------------------------------------------------------------------------------
@@ -335,8 +335,8 @@ class VAE(Family):
         Those whose posterior mean has a variance above 0.01. A conditional model is asked without
         labels.
         """
-        with self._evaluating():
-            middle = self.encoder(self._inward(x), None).middle
+        with self.evaluating():
+            middle = self.encoder(self.inward(x), None).middle
         return middle.var(0, correction=0) > _ACTIVE
 
     def warnings(self, x: Tensor) -> list[str]:
@@ -366,27 +366,18 @@ class VAE(Family):
 
     def _evidence(self, x: Tensor, c: Any) -> Evidence:
         told = self._told(c, len(x))
-        z = self._inward(x)
+        z = self.inward(x)
         constant = torch.zeros_like(z[0].sum())
         if not self.discrete:
-            constant = self._units().log_det_inverse()
+            constant = self.known_units().log_det_inverse()
         target = x.to(z) if self.discrete else z
         posterior = self.encoder(z, told)
         return Evidence(self.decoder, posterior, self.prior_law(), target, told, constant)
 
-    def _outward(self, x: Tensor) -> Tensor:
-        return x if self.discrete else self._units()(x)
+    def outward(self, z: Tensor) -> Tensor:
+        """States in data units; those of a decoder of levels are in them already."""
+        return z if self.discrete else super().outward(z)
 
     def _told(self, c: Any, n: int) -> Tensor | None:
-        if self.num_classes is None and self.context_size is None:
-            if c is not None:
-                raise CapabilityError(
-                    "this VAE was made without labels: give its networks num_classes"
-                )
-            return None
-        if c is None:
-            raise InputError("this VAE was made for labels or contexts: give c=")
-        if self.num_classes is not None:
-            return requests.labels(c, n, self.num_classes, self.device)
-        assert self.context_size is not None
-        return requests.vectors(c, n, self.context_size, self.device)
+        told: Tensor | None = self.condition.required(c, n, self.device)
+        return told

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from pushforward import registry
+from pushforward.config import check_options
 from pushforward.errors import InputError
 from pushforward.latent import (
     BernoulliDecoder,
@@ -26,7 +27,7 @@ from pushforward.latent import (
     VampPrior,
 )
 from pushforward.mcmc.kernel import check_count
-from pushforward.models import flow_architectures, requests
+from pushforward.models import flow_architectures
 from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
 from pushforward.transforms import Transform
 
@@ -63,7 +64,7 @@ def vae_parts(
     >>> type(vae_parts(Data(torch.zeros(4, 2)))["decoder"]).__name__
     'GaussianDecoder'
     """
-    requests.check_options(options, [*_OPTIONS, *names])
+    check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
     latent = check_count(options.get("latent", _latent(shape)), "latent")
     nets = Networks(data, latent, labels, options)

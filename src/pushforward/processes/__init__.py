@@ -1,20 +1,30 @@
 """Processes: how data turns into noise, and what time reversal asks a model to predict."""
 
-from pushforward.processes.bridge import Bridge, Interpolant, OUBridge, Path, Reference
+from pushforward.processes.bridge import Bridge, OUBridge, Reference
 from pushforward.processes.brownian import Brownian
 from pushforward.processes.gaussian import Gaussian, Kernel
 from pushforward.processes.geodesic import Geodesic
-from pushforward.processes.interpolants import Linear, OneSided, Scheduled, Trigonometric
+from pushforward.processes.interpolants import (
+    Interpolant,
+    Linear,
+    OneSided,
+    Scheduled,
+    Trigonometric,
+)
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.masking import Masking
-from pushforward.processes.motion import Motion
-from pushforward.processes.product import Product
-from pushforward.processes.thinning import Missing, PointLaw, SharedLaw, Thinning
+from pushforward.processes.path import Path, StochasticInterpolant
+from pushforward.processes.point_law import MixtureLaw, PointLaw, SharedLaw
+from pushforward.processes.process import GenerativeProcess
+from pushforward.processes.product import ProductProcess
+from pushforward.processes.reading import Reading
+from pushforward.processes.thinning import Missing, Thinning
 
 __all__ = [
     "Bridge",
     "Brownian",
     "Gaussian",
+    "GenerativeProcess",
     "Geodesic",
     "Interpolant",
     "JumpDiffusion",
@@ -22,16 +32,18 @@ __all__ = [
     "Linear",
     "Masking",
     "Missing",
-    "Motion",
+    "MixtureLaw",
     "OneSided",
     "Path",
     "OUBridge",
     "PointLaw",
     "PointPrediction",
-    "Product",
+    "ProductProcess",
+    "Reading",
     "Reference",
     "Scheduled",
     "SharedLaw",
+    "StochasticInterpolant",
     "Thinning",
     "Trigonometric",
 ]

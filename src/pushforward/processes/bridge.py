@@ -1,92 +1,23 @@
-"""Bridges: paths between two laws, pinned at both ends."""
+"""Bridges: paths between two distributions, pinned at both ends."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
-from pushforward._shapes import combine, per_event_mean
 from pushforward.config import configurable
-from pushforward.dynamics import Flow
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
+from pushforward.processes.path import Ends, Path
 from pushforward.protocols import Time
-from pushforward.spaces import Euclidean
 
-__all__ = ["Bridge", "Ends", "Interpolant", "OUBridge", "Path", "Reference", "Weights"]
+__all__ = ["Bridge", "OUBridge", "Reference", "Weights"]
 
 _FASTEST = 20.0
 """Faster, a path forgets its start, and hyperbolic functions outgrow float32."""
-
-Pair = tuple[Tensor, Tensor]
-
-
-class Ends(NamedTuple):
-    """Weights of the two ends and of the noise at one time, their slopes, and the diffusion."""
-
-    a: Any
-    b: Any
-    gamma: Any
-    d_a: Any
-    d_b: Any
-    d_gamma: Any
-    g2: Any
-
-
-class Path(ABC):
-    r"""`x_t = a_t x_0 + b_t x_1 + gamma_t noise` for a coupled pair `(x_0, x_1)`.
-
-    The prediction is the pair of conditional expectations `(E[x_0 | x_t], E[x_1 | x_t])`, from
-    which velocity and score follow (Albergo, Boffi & Vanden-Eijnden 2023):
-
-        velocity = a' x_0 + b' x_1 + (gamma'/gamma) (x - a x_0 - b x_1),
-        score    = -(x - a x_0 - b x_1) / gamma^2.
-    """
-
-    @abstractmethod
-    def ends(self, t: Time) -> Ends:
-        """The path's coefficients at time `t`, floats for a float, tensors for a tensor."""
-
-    def prior(self, shape: tuple[int, ...]) -> Any:
-        """Raises `CapabilityError`: a bridge starts from samples, not from a prior."""
-        raise CapabilityError(
-            "a bridge has no prior: start it from samples of the source (t = 0) or target (t = 1)"
-        )
-
-    def sample(self, z: Pair, t: Time, generator: torch.Generator | None = None) -> Tensor:
-        """A point of the path through the pair."""
-        k = self.ends(t)
-        return combine((k.a, k.b, k.gamma), (*z, normal_like(z[0], generator)))
-
-    def loss(self, pred: Pair, z: Pair, x_t: Tensor, t: Time) -> Tensor:
-        """The squared errors of both ends, per dimension, `(B,)`."""
-        return per_event_mean((pred[0] - z[0]).square() + (pred[1] - z[1]).square())
-
-    def dynamics(self, pred: Pair, x_t: Tensor, t: Time) -> Flow:
-        """The flow and score that the two predictions imply.
-
-        Raises `InputError` at a float time without noise, where the score does not exist.
-        """
-        k = self.ends(t)
-        if isinstance(k.gamma, float) and k.gamma == 0:
-            raise InputError(f"the path has no noise at t = {t}: keep the grid inside (0, 1)")
-        ratio, precision = k.d_gamma / k.gamma, 1 / k.gamma**2
-        return Flow(
-            Euclidean(),
-            basis=(x_t, *pred),
-            velocity_weights=(ratio, k.d_a - ratio * k.a, k.d_b - ratio * k.b),
-            score_weights=(-precision, k.a * precision, k.b * precision),
-            g2=k.g2,
-        )
-
-    def tabulate(self, grid: Sequence[float]) -> None:  # noqa: B027
-        """Nothing: the coefficients of a path are cheap."""
 
 
 class Weights(NamedTuple):
@@ -111,6 +42,10 @@ class Reference(Path):
 
     sigma: float
     rate: float = 0.0
+
+    def in_units(self, length: float) -> Reference:
+        """The same with `sigma / length`."""
+        return replace(self, sigma=self.sigma / length)  # type: ignore[type-var]
 
     @abstractmethod
     def span(self, r: Time) -> Any:
@@ -173,6 +108,7 @@ class Bridge(Reference):
     `(x - E[x_0 | x_t]) / t`: the Markovian projection of the mixture of bridges (Peluchetti 2023;
     Shi et al. 2023). Iterated with the coupling that it induces, it becomes the Schrödinger bridge.
 
+    >>> import torch
     >>> pair = torch.zeros(1, 1), torch.ones(1, 1)
     >>> Bridge(sigma=1e-6).sample(pair, 0.25, torch.Generator().manual_seed(0)).round(decimals=3)
     tensor([[0.2500]])
@@ -207,6 +143,7 @@ class OUBridge(Reference):
     Paths between far ends take the way through the middle, where the reference likes to be; as the
     rate goes to zero it is the Brownian `Bridge`.
 
+    >>> import torch
     >>> pair = torch.full((1, 1), 2.0), torch.full((1, 1), 2.0)
     >>> path = OUBridge(sigma=1e-6, rate=2.0)
     >>> path.sample(pair, 0.5, torch.Generator().manual_seed(0)).round(decimals=3)
@@ -239,42 +176,6 @@ class OUBridge(Reference):
         """`exp(-rate r)`."""
         product = -self.rate * r
         return product.exp() if isinstance(product, Tensor) else math.exp(product)
-
-
-class Interpolant(Path):
-    """A stochastic interpolant with any three functions of time.
-
-    Args:
-        weights: a function from a tensor of times to `(a_t, b_t, gamma_t)`, in torch operations.
-        epsilon: the squared diffusion that `churn = 1` adds.
-
-    >>> path = Interpolant(lambda t: (1 - t, t, (2 * t * (1 - t)).sqrt()))
-    >>> [round(w, 3) for w in path.ends(0.5)[:3]]
-    [0.5, 0.5, 0.707]
-    """
-
-    def __init__(
-        self,
-        weights: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]],
-        epsilon: float = 1.0,
-    ) -> None:
-        self.weights, self.epsilon = weights, epsilon
-
-    def ends(self, t: Time) -> Ends:
-        """The interpolant and, by automatic differentiation, its slopes."""
-        times = torch.as_tensor(t, dtype=None if isinstance(t, Tensor) else torch.float64)
-        with torch.inference_mode(False), torch.enable_grad():
-            times = times.detach().clone().requires_grad_()
-            values = self.weights(times)
-            slopes = [
-                torch.autograd.grad(v.sum(), times, retain_graph=True, materialize_grads=True)[0]
-                if v.requires_grad
-                else torch.zeros_like(times)
-                for v in values
-            ]
-        parts = [v.detach() for v in values] + slopes + [torch.full_like(times, self.epsilon)]
-        parts = [part.detach() for part in parts]
-        return Ends(*parts) if isinstance(t, Tensor) else Ends(*(p.item() for p in parts))
 
 
 def _inside(spread: Time) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Uniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
+from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
 from pushforward.schedules import VE, Schedule
 from pushforward.spaces import Manifold
@@ -21,7 +25,7 @@ __all__ = ["Brownian"]
 
 @configurable
 @dataclass(frozen=True)
-class Brownian:
+class Brownian(GenerativeProcess):
     r"""`dx = g_t dB` on a compact manifold, with `sigma_t^2` the variance spent by time `t`.
 
     The canonical prediction is the score `grad log p_t(x_t)`, a tangent vector; the loss compares
@@ -47,7 +51,25 @@ class Brownian:
                 f"{self.schedule}: use schedules.VE"
             )
 
-    def prior(self, shape: tuple[int, ...]) -> Uniform:
+    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    def reading(self, predict: Any = None) -> TangentReading:
+        """A tangent vector over `sigma_t`."""
+        one_prediction("Brownian motion", predict, "score")
+        return TangentReading(self.space, self.schedule)
+
+    def finish(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Along the score by the variance that is left, as Tweedie's formula has it in R^d."""
+        return self.space.retract(x_t, like(self._variance(x_t, t), x_t) * pred)
+
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
         """The uniform law."""
         return Uniform(self.space, shape)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward import registry
 from pushforward._shapes import Weight, combine
 from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
+from pushforward.processes.process import GenerativeProcess, Support
+from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Coefficients, Schedule
 from pushforward.spaces import Euclidean, LinearSpace
@@ -36,7 +39,7 @@ class Kernel(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(GenerativeProcess):
     r"""Noise added along a schedule; the space says what noise is.
 
     The canonical prediction is the posterior mean `E[x_0 | x_t]`, from which
@@ -53,6 +56,27 @@ class Gaussian:
 
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
+
+    supports: ClassVar[frozenset[Support]] = frozenset({"density", "guidance", "denoised"})
+    sampler: ClassVar[str] = "adams"
+    grid: ClassVar[str] = "log-snr"
+    steps: ClassVar[int] = 20
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    def reading(self, predict: Any = None) -> AffineReading:
+        """By an affine table of `pushforward.parametrizations`, `v` by default."""
+        table = registry.resolve("predictions", "v" if predict is None else predict)
+        return AffineReading(self.schedule, table)
+
+    def finish(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The posterior mean."""
+        return pred
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Normal:
         """`N(0, sigma_t^2)`, white or colored like the noise of the space.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Uniform
 from pushforward.dynamics import Flow
+from pushforward.errors import InputError
+from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Manifold
@@ -21,7 +25,7 @@ __all__ = ["Geodesic"]
 
 @configurable
 @dataclass(frozen=True)
-class Geodesic:
+class Geodesic(GenerativeProcess):
     r"""`x_t` on the geodesic from `x_1` to `x_0`, the fraction `alpha_t` of the way (Chen & Lipman
     2024). The endpoint variable is the pair `(x_0, x_1)`; the prediction is the velocity.
 
@@ -34,7 +38,34 @@ class Geodesic:
     space: Manifold
     schedule: Schedule = field(default_factory=Rectified)
 
-    def prior(self, shape: tuple[int, ...]) -> Uniform:
+    paired: ClassVar[bool] = True
+    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """All of it: the velocity is regular at both ends."""
+        return 1.0, 0.0
+
+    def reading(self, predict: Any = None) -> TangentReading:
+        """A tangent vector."""
+        one_prediction("geodesics", predict, "velocity")
+        return TangentReading(self.space)
+
+    def finish(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The rest of the geodesic at once."""
+        k = self.schedule.at(t)
+        if not k.d_alpha:
+            raise InputError(f"the clock {self.schedule} stands still at t = {t}")
+        return self.space.retract(x_t, (1 - k.alpha) / k.d_alpha * pred)
+
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
         """The uniform law, for use with an independent coupling."""
         return Uniform(self.space, shape)
 

@@ -1,4 +1,5 @@
-r"""Named interpolants: curves `a_t x_0 + b_t x_1` between two laws, with latent noise or without.
+r"""Named interpolants `a_t x_0 + b_t x_1` from a target `x_0` to a source `x_1`, with latent noise
+or without.
 
 The latent noise of all of them is that of a Brownian bridge, `gamma_t = sigma sqrt(t (1 - t))`;
 `sigma = sqrt(2)` is the `sqrt(2 t (1 - t))` of Albergo, Boffi & Vanden-Eijnden (2023).
@@ -7,18 +8,20 @@ The latent noise of all of them is that of a Brownian bridge, `gamma_t = sigma s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.processes.bridge import Ends, Path
+from pushforward.processes.path import Ends, Path
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Schedule
 
-__all__ = ["Linear", "OneSided", "Scheduled", "Trigonometric"]
+__all__ = ["Interpolant", "Linear", "OneSided", "Scheduled", "Trigonometric"]
 
 
 def _check(sigma: float) -> None:
@@ -53,6 +56,10 @@ class Linear(Path):
     def __post_init__(self) -> None:
         _check(self.sigma)
 
+    def in_units(self, length: float) -> Self:
+        """The same with `sigma / length`."""
+        return replace(self, sigma=self.sigma / length)
+
     def ends(self, t: Time) -> Ends:
         """The line at time `t`."""
         one = t**0
@@ -75,6 +82,10 @@ class Trigonometric(Path):
     def __post_init__(self) -> None:
         _check(self.sigma)
 
+    def in_units(self, length: float) -> Self:
+        """The same with `sigma / length`."""
+        return replace(self, sigma=self.sigma / length)
+
     def ends(self, t: Time) -> Ends:
         """The arc at time `t`."""
         turn = 0.5 * math.pi
@@ -88,14 +99,14 @@ class Trigonometric(Path):
 @configurable
 @dataclass(frozen=True)
 class Scheduled(Path):
-    r"""The path of a diffusion with the source in the place of its noise: `a_t = sigma_{1-t}`,
-    `b_t = alpha_{1-t}` of a `schedule`, by default a variance preserving one.
+    r"""The path of a diffusion with the source in the place of its noise: `a_t = alpha_t`,
+    `b_t = sigma_t` of a `schedule`, by default a variance preserving one.
 
-    A schedule that leaves a little of the data at its end leaves as much of the target at `t = 0`:
-    `VP()` has `b_0 = 0.007`.
+    A schedule that leaves a little of the data at its end leaves as much of the target at `t = 1`:
+    `VP()` has `a_1 = 0.007`.
 
     >>> [round(w, 3) for w in Scheduled().ends(0.5)[:2]]
-    [0.96, 0.281]
+    [0.281, 0.96]
     """
 
     schedule: Schedule = field(default_factory=VP)
@@ -104,29 +115,35 @@ class Scheduled(Path):
     def __post_init__(self) -> None:
         _check(self.sigma)
 
+    def in_units(self, length: float) -> Self:
+        """The same with `sigma / length`."""
+        return replace(self, sigma=self.sigma / length)
+
     def ends(self, t: Time) -> Ends:
-        """The schedule at time `1 - t`."""
-        k = self.schedule.at(1 - t)
+        """The schedule at time `t`."""
+        k = self.schedule.at(t)
         gamma, slope = _noise(t, self.sigma)
-        return Ends(k.sigma, k.alpha, gamma, -k.d_sigma, -k.d_alpha, slope, t**0 * self.sigma**2)
+        return Ends(k.alpha, k.sigma, gamma, k.d_alpha, k.d_sigma, slope, t**0 * self.sigma**2)
 
 
 @configurable
 @dataclass(frozen=True)
 class OneSided(Path):
-    r"""`x_t = (1 - t) noise + t x_1`, whose source is the latent noise itself, standard normal.
+    r"""`x_t = (1 - t) x_0 + t noise`, whose source is the latent noise itself, standard normal.
 
     The one-sided interpolant (Albergo, Boffi & Vanden-Eijnden 2023, section 3.2): unlike a line
-    from a source it has a score, and so any level of diffusion. There is no `x_0` in it.
+    from a source it has a score, and so any level of diffusion. There is no `x_1` in it.
 
     Args:
-        epsilon: the squared diffusion that `churn = 1` adds is `2 epsilon (1 - t)`.
+        epsilon: the squared diffusion that `churn = 1` adds is `2 epsilon t`.
 
     >>> OneSided().ends(0.25)[:3]
-    (0.0, 0.25, 0.75)
+    (0.75, 0.0, 0.25)
     """
 
     epsilon: float = 1.0
+
+    takes_source: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon < math.inf:
@@ -135,4 +152,49 @@ class OneSided(Path):
     def ends(self, t: Time) -> Ends:
         """The path at time `t`."""
         one = t**0
-        return Ends(one * 0.0, t, 1 - t, one * 0.0, one, -one, 2 * self.epsilon * (1 - t))
+        return Ends(1 - t, one * 0.0, t, -one, one * 0.0, one, 2 * self.epsilon * t)
+
+
+class Interpolant(Path):
+    """A stochastic interpolant with any three functions of time.
+
+    Args:
+        weights: a function from a tensor of times to `(a_t, b_t, gamma_t)`, in torch operations.
+        epsilon: the squared diffusion that `churn = 1` adds.
+
+    >>> path = Interpolant(lambda t: (1 - t, t, (2 * t * (1 - t)).sqrt()))
+    >>> [round(w, 3) for w in path.ends(0.5)[:3]]
+    [0.5, 0.5, 0.707]
+    """
+
+    def __init__(
+        self,
+        weights: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]],
+        epsilon: float = 1.0,
+    ) -> None:
+        self.weights, self.epsilon = weights, epsilon
+
+    def in_units(self, length: float) -> Interpolant:
+        """The same with the noise over `length`."""
+
+        def weights(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            a, b, gamma = self.weights(t)
+            return a, b, gamma / length
+
+        return Interpolant(weights, self.epsilon / length**2)
+
+    def ends(self, t: Time) -> Ends:
+        """The interpolant and, by automatic differentiation, its slopes."""
+        times = torch.as_tensor(t, dtype=None if isinstance(t, Tensor) else torch.float64)
+        with torch.inference_mode(False), torch.enable_grad():
+            times = times.detach().clone().requires_grad_()
+            values = self.weights(times)
+            slopes = [
+                torch.autograd.grad(v.sum(), times, retain_graph=True, materialize_grads=True)[0]
+                if v.requires_grad
+                else torch.zeros_like(times)
+                for v in values
+            ]
+        parts = [v.detach() for v in values] + slopes + [torch.full_like(times, self.epsilon)]
+        parts = [part.detach() for part in parts]
+        return Ends(*parts) if isinstance(t, Tensor) else Ends(*(p.item() for p in parts))

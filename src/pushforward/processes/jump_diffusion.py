@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +15,16 @@ from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Flow, Split
 from pushforward.errors import CapabilityError
+from pushforward.parametrizations import V
 from pushforward.processes.gaussian import Gaussian
-from pushforward.processes.thinning import Missing, PointLaw, Thinning
+from pushforward.processes.point_law import PointLaw
+from pushforward.processes.process import GenerativeProcess, one_prediction
+from pushforward.processes.reading import AffineReading, Reading
+from pushforward.processes.thinning import Missing, MissingReading, Thinning
 from pushforward.protocols import Time
-from pushforward.spaces import Points
+from pushforward.schedules import Schedule
+from pushforward.spaces import PointCloud, Points
+from pushforward.state import EventShape
 
 __all__ = ["JumpDiffusion", "PointPrediction"]
 
@@ -31,7 +39,7 @@ class PointPrediction(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class JumpDiffusion:
+class JumpDiffusion(GenerativeProcess):
     """Thinning and a Gaussian process side by side, each on its own schedule.
 
     A point of the data is noised like any vector for as long as it lives. Reversed, present points
@@ -45,9 +53,42 @@ class JumpDiffusion:
     diffusion: Gaussian = field(default_factory=Gaussian)
     thinning: Thinning = field(default_factory=Thinning)
 
-    def prior(self, shape: tuple[int, ...]) -> Constant:
-        """The empty set, with `shape = (slots, d)`."""
-        return self.thinning.prior(shape)
+    sampler: ClassVar[str] = "pinned"
+
+    @property
+    def space(self) -> PointCloud:  # type: ignore[override]
+        """Point sets."""
+        return self.thinning.space
+
+    @cached_property
+    def clock(self) -> Schedule:
+        """The clock of thinning, on the times at which points have noise."""
+        found, noise = copy.copy(self.thinning.schedule), self.diffusion.schedule
+        object.__setattr__(found, "t_min", max(found.t_min, noise.t_min))
+        object.__setattr__(found, "t_max", min(found.t_max, noise.t_max))
+        return found
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From the end, where no point is left."""
+        return 1.0, self.clock.t_min
+
+    def reading(self, predict: Any = None) -> Reading:
+        """Two outputs: the missing points, and `v` for the means of the present ones."""
+        one_prediction("a jump diffusion", predict, "points")
+        return _PointReading(AffineReading(self.diffusion.schedule, V()))
+
+    def finish(
+        self, pred: PointPrediction, x_t: Points, t: float, generator: torch.Generator | None = None
+    ) -> Points:
+        """Present points go to their posterior means, missing ones are born as data."""
+        mean = pred.mean * x_t.mask.unsqueeze(-1)
+        present = Points(mean.to(x_t.x), x_t.mask)
+        return self.thinning.bridge(pred.missing, present, t, 0.0, generator=generator)
+
+    def prior(self, shape: EventShape, t: float = 1.0) -> Constant:
+        """The empty set, for event shapes `((slots, d), (slots,))`, or `(slots, d)` for short."""
+        return self.thinning.prior(shape, t)
 
     def sample(self, z: Points, t: Time, generator: torch.Generator | None = None) -> Points:
         """Noise every point, delete some."""
@@ -84,6 +125,30 @@ class JumpDiffusion:
         """Compute both schedules on a grid at once."""
         self.diffusion.tabulate(grid)
         self.thinning.tabulate(grid)
+
+
+@dataclass(frozen=True)
+class _PointReading(Reading):
+    """`PointPrediction` from two outputs."""
+
+    present: AffineReading
+
+    def at(self, t: Time) -> tuple[Time, Any]:
+        """The time, and the row for the means of the present points."""
+        return t, self.present.at(t)
+
+    def time(self, row: tuple[Time, Any]) -> Time:
+        """The time itself."""
+        return row[0]
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """What is missing, and a vector a slot."""
+        return (MissingReading().output_shape(event_shape), event_shape[0])
+
+    def read(self, row: tuple[Time, Any], output: Any, x_t: Points) -> PointPrediction:
+        """Each output by its own reading."""
+        missing = MissingReading().read(row[0], output[0], x_t)
+        return PointPrediction(missing, self.present.read(row[1], output[1], x_t.x))
 
 
 class _Noised(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from pushforward.processes._clock import (
     restoration_chance,
     restoration_rate,
 )
+from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.reading import LogitsReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Tokens
@@ -29,7 +32,7 @@ __all__ = ["Masking"]
 
 @configurable
 @dataclass(frozen=True)
-class Masking:
+class Masking(GenerativeProcess):
     r"""Each token is still visible at time `t` with the chance `alpha_t`, on its own.
 
     The prediction is the logits of the hidden tokens, `(B, sites, K)`; the loss
@@ -48,7 +51,31 @@ class Masking:
     def __post_init__(self) -> None:
         check_clock(self.schedule)
 
-    def prior(self, shape: tuple[int, ...]) -> Constant:
+    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+    sampler: ClassVar[str] = "pinned"
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From the end, where all is masked."""
+        return 1.0, self.schedule.t_min
+
+    def reading(self, predict: Any = None) -> LogitsReading:
+        """Logits of the symbols."""
+        one_prediction("masked tokens", predict, "logits")
+        return LogitsReading(self.space.vocabulary)
+
+    def finish(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Every token that is still masked is shown."""
+        return self.bridge(pred, x_t, t, 0.0, generator=generator)
+
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Constant:
         """All masked."""
         return Constant(torch.full((1, *shape), self.space.mask))
 

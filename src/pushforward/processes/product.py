@@ -2,53 +2,128 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward import spaces, state
 from pushforward._random import resolve
 from pushforward.config import configurable
 from pushforward.dynamics import Parallel
+from pushforward.errors import InputError
+from pushforward.processes.process import GenerativeProcess, Support
+from pushforward.processes.reading import Reading
 from pushforward.protocols import Time
+from pushforward.schedules import Schedule
 
-__all__ = ["Product"]
+__all__ = ["ProductProcess"]
 
 
 @configurable
 @dataclass(frozen=True)
-class Product:
+class ProductProcess(GenerativeProcess):
     """Processes that run side by side, such as positions and angles; coupled by the model alone.
+
+    Raises `InputError` for fewer than two factors, or some that are pairs and some that are not.
 
     >>> from pushforward.processes import Brownian, Gaussian
     >>> from pushforward.spaces import Torus
-    >>> process = Product((Gaussian(), Brownian(Torus())))
+    >>> process = ProductProcess((Gaussian(), Brownian(Torus())))
     >>> x, angle = process.sample((torch.zeros(2, 3), torch.zeros(2, 1)), 0.5)
     >>> x.shape, angle.shape
     (torch.Size([2, 3]), torch.Size([2, 1]))
     """
 
-    factors: tuple[Any, ...]
+    factors: tuple[GenerativeProcess, ...]
 
-    def prior(self, shape: tuple[tuple[int, ...], ...]) -> Any:
-        """Independent priors, one shape per factor."""
-        return _Independent(
-            tuple(p.prior(part) for p, part in zip(self.factors, shape, strict=True))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", tuple(self.factors))
+        if len(self.factors) < 2:
+            raise InputError(f"a product has at least two factors, not {len(self.factors)}")
+        if len({process.paired for process in self.factors}) > 1:
+            raise InputError(
+                "processes between pairs and processes from data to noise have no common endpoint: "
+                "take factors of one kind"
+            )
+
+    @cached_property
+    def space(self) -> spaces.Product:  # type: ignore[override]
+        """The product of the factors' spaces."""
+        return spaces.Product(*(process.space for process in self.factors))
+
+    @property
+    def paired(self) -> bool:  # type: ignore[override]
+        """Whether the factors are processes between pairs."""
+        return self.factors[0].paired
+
+    @property
+    def supports(self) -> frozenset[Support]:  # type: ignore[override]
+        """What all factors support and a tuple can: nothing yet."""
+        return frozenset()
+
+    @cached_property
+    def clock(self) -> Schedule:
+        """That of the first factor, on the interval that all of them share."""
+        clocks = [process.clock for process in self.factors]
+        found = copy.copy(clocks[0])
+        object.__setattr__(found, "t_min", max(clock.t_min for clock in clocks))
+        object.__setattr__(found, "t_max", min(clock.t_max for clock in clocks))
+        return found
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The times at which no factor is at its end."""
+        starts, stops = zip(*(process.interval for process in self.factors), strict=True)
+        return min(starts), max(stops)
+
+    def reading(self, predict: Any = None) -> Reading:
+        """A tuple of outputs, each read by its factor; `predict` is a tuple too, or left out."""
+        chosen = (None,) * len(self.factors) if predict is None else predict
+        if not isinstance(chosen, tuple | list) or len(chosen) != len(self.factors):
+            raise InputError(f"predict has one entry for each of the factors, not {predict!r}")
+        pairs = zip(self.factors, chosen, strict=True)
+        return _Readings(tuple(process.reading(one) for process, one in pairs))
+
+    def finish(
+        self,
+        pred: tuple[Any, ...],
+        x_t: tuple[Any, ...],
+        t: float,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Any, ...]:
+        """Each factor by itself."""
+        return tuple(
+            p.finish(*parts, t, generator)
+            for p, *parts in zip(self.factors, pred, x_t, strict=True)
         )
+
+    def prior(self, shape: state.EventShape, t: float = 1.0) -> Any:
+        """Independent priors, one shape per factor."""
+        pairs = zip(self.factors, shape, strict=True)
+        return _Independent(tuple(p.prior(part, t) for p, part in pairs))
 
     def sample(
         self, z: tuple[Any, ...], t: Time, generator: torch.Generator | None = None
     ) -> tuple[Any, ...]:
         """Each factor noised on its own."""
-        return tuple(p.sample(part, t, generator) for p, part in zip(self.factors, z, strict=True))
+        return tuple(
+            p.sample(part, t, generator)
+            for p, part in zip(self.factors, self._endpoints(z), strict=True)
+        )
 
     def loss(
         self, pred: tuple[Any, ...], z: tuple[Any, ...], x_t: tuple[Any, ...], t: Time
     ) -> Tensor:
         """The sum of the factors' losses, `(B,)`."""
-        losses = [p.loss(*parts, t) for p, *parts in zip(self.factors, pred, z, x_t, strict=True)]
+        ends = self._endpoints(z)
+        losses = [
+            p.loss(*parts, t) for p, *parts in zip(self.factors, pred, ends, x_t, strict=True)
+        ]
         return torch.stack(losses).sum(0)
 
     def dynamics(self, pred: tuple[Any, ...], x_t: tuple[Any, ...], t: Time) -> Parallel:
@@ -61,6 +136,43 @@ class Product:
         """Tabulate every factor."""
         for process in self.factors:
             process.tabulate(grid)
+
+    def _endpoints(self, z: Any) -> tuple[Any, ...]:
+        """The endpoint variable of each factor: its part, or its pair of parts."""
+        return tuple(zip(*z, strict=True)) if self.paired else z
+
+
+@dataclass(frozen=True)
+class _Readings(Reading):
+    """The readings of the factors, each on its own part."""
+
+    parts: tuple[Reading, ...]
+
+    def at(self, t: Time) -> tuple[Time, tuple[Any, ...]]:
+        """The time, which the network is told, and the rows of the parts."""
+        return t, tuple(part.at(t) for part in self.parts)
+
+    def time(self, row: tuple[Time, tuple[Any, ...]]) -> Time:
+        """The time itself, one for all."""
+        return row[0]
+
+    def seen(self, row: tuple[Time, tuple[Any, ...]], x_t: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What each reading shows of its part."""
+        return tuple(
+            part.seen(own, x) for part, own, x in zip(self.parts, row[1], x_t, strict=True)
+        )
+
+    def output_shape(self, event_shape: state.EventShape) -> state.EventShape:
+        """One shape a part."""
+        pairs = zip(self.parts, event_shape, strict=True)
+        return tuple(part.output_shape(shape) for part, shape in pairs)
+
+    def read(self, row: Any, output: tuple[Any, ...], x_t: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The tuple of predictions."""
+        return tuple(
+            part.read(own, out, x)
+            for part, own, out, x in zip(self.parts, row[1], output, x_t, strict=True)
+        )
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pushforward._random import uniform_like
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Constant, Distribution
+from pushforward.distributions import Constant
 from pushforward.dynamics import Jump, Reaction
 from pushforward.processes._clock import (
     check_clock,
@@ -20,41 +21,15 @@ from pushforward.processes._clock import (
     restoration_chance,
     restoration_rate,
 )
+from pushforward.processes.point_law import PointLaw, mixture_law, mixture_size
+from pushforward.processes.process import GenerativeProcess, one_prediction
+from pushforward.processes.reading import Reading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import PointCloud, Points
+from pushforward.state import EventShape
 
-__all__ = ["Missing", "PointLaw", "SharedLaw", "Thinning"]
-
-
-class PointLaw(Protocol):
-    """The law of one missing point, given each set of the batch."""
-
-    def draw(self, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
-        """Points for `(B, slots)`, shape `(B, slots, d)`."""
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """The log-density of points `(B, slots, d)`, shape `(B, slots)`."""
-
-
-@dataclass(frozen=True)
-class SharedLaw:
-    """One distribution for the missing points of every set.
-
-    >>> from pushforward.distributions import Normal
-    >>> SharedLaw(Normal((2,))).draw((3, 4), torch.Generator().manual_seed(0)).shape
-    torch.Size([3, 4, 2])
-    """
-
-    law: Distribution
-
-    def draw(self, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
-        """Independent points, `(B, slots, d)`."""
-        return self.law.sample(shape[0] * shape[1], generator=generator).reshape(*shape, -1)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """The log-density of each point, `(B, slots)`."""
-        return self.law.log_prob(x.reshape(-1, x.shape[-1])).reshape(x.shape[:-1])
+__all__ = ["Missing", "MissingReading", "Thinning"]
 
 
 class Missing(NamedTuple):
@@ -64,9 +39,23 @@ class Missing(NamedTuple):
     law: PointLaw
 
 
+class MissingReading(Reading):
+    """`Missing` from one vector: the expected number, and a mixture of Gaussians for one point."""
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """`(1 + mixture,)` numbers."""
+        (_, dim), _ = event_shape
+        return (1 + mixture_size(dim),)
+
+    def read(self, row: Any, output: Tensor, x_t: Points) -> Missing:
+        """The number is positive by a softplus."""
+        number = functional.softplus(output[:, 0])
+        return Missing(number, mixture_law(output[:, 1:], x_t.x.shape[-1]))
+
+
 @configurable
 @dataclass(frozen=True)
-class Thinning:
+class Thinning(GenerativeProcess):
     r"""Each point is still there at time `t` with the chance `alpha_t`, on its own.
 
     The prediction is `Missing`. Its loss is the Poisson score `m - n log m` of the expected number
@@ -85,10 +74,34 @@ class Thinning:
     def __post_init__(self) -> None:
         check_clock(self.schedule)
 
-    def prior(self, shape: tuple[int, ...]) -> Constant:
-        """The empty set, with `shape = (slots, d)`."""
-        mask = torch.zeros(1, shape[0], dtype=torch.bool)
-        return Constant(Points(torch.zeros(1, *shape), mask))
+    sampler: ClassVar[str] = "pinned"
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From the end, where no point is left."""
+        return 1.0, self.schedule.t_min
+
+    def reading(self, predict: Any = None) -> Reading:
+        """An expected number, and a mixture of Gaussians for a missing point."""
+        one_prediction("deleted points", predict, "missing")
+        return MissingReading()
+
+    def finish(
+        self, pred: Missing, x_t: Points, t: float, generator: torch.Generator | None = None
+    ) -> Points:
+        """All points that are still missing are born."""
+        return self.bridge(pred, x_t, t, 0.0, generator=generator)
+
+    def prior(self, shape: EventShape, t: float = 1.0) -> Constant:
+        """The empty set, for event shapes `((slots, d), (slots,))`, or `(slots, d)` for short."""
+        slots, dim = shape[0] if isinstance(shape[0], tuple) else shape
+        mask = torch.zeros(1, slots, dtype=torch.bool)
+        return Constant(Points(torch.zeros(1, slots, dim), mask))
 
     def sample(self, z: Points, t: Time, generator: torch.Generator | None = None) -> Points:
         """Each point kept with the chance `alpha_t`, in its slot."""

@@ -110,6 +110,12 @@ class Chain(Schedule):
         alpha, sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).clamp(min=0).sqrt()
         return alpha.to(t.dtype), sigma.to(t.dtype)
 
+    def chain_times(self, stop: float | None = None) -> list[float] | None:
+        """The times `k / K`, those from `stop` on."""
+        steps = len(self.betas)
+        times = [k / steps for k in range(1, steps + 1)]
+        return [t for t in times if stop is None or t >= stop]
+
     def __str__(self) -> str:
         return f"Chain({len(self.betas)} betas, {self.betas[0]:g} to {self.betas[-1]:g})"
 

@@ -141,6 +141,10 @@ class Schedule(ABC):
             low, high = torch.where(above, middle, low), torch.where(above, high, middle)
         return ((low + high) / 2).to(log_snr.dtype)
 
+    def chain_times(self, stop: float | None = None) -> list[float] | None:
+        """The times of the steps of a discrete chain, from the data on, where there is one."""
+        return None
+
     @property
     def _table(self) -> dict[float, Coefficients]:
         return self.__dict__.setdefault("_coefficients", {})

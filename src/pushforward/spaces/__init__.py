@@ -1,27 +1,44 @@
-"""State spaces: how to move along a tangent vector, and what unit noise is.
+"""State spaces: what states are, in which units, how to move, and what unit noise is.
 
 Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are linear; `Torus` and
-`Sphere` are curved; `Tokens` and `PointCloud` are jumped on.
+`Sphere` are curved; `Tokens` and `PointCloud` are jumped on; `Product` joins any of them.
 """
 
+from pushforward.spaces import kernels
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.points import PointCloud, Points
-from pushforward.spaces.space import JumpSpace, LinearSpace, Manifold, Space
+from pushforward.spaces.product import Product
+from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Manifold, Space
 from pushforward.spaces.sphere import Sphere
 from pushforward.spaces.tokens import Tokens
 from pushforward.spaces.torus import Torus
+from pushforward.spaces.units import NoUnits, ProductUnits, Standardize, Units
+from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
 
 __all__ = [
+    "ContinuousSpace",
+    "Curves",
     "Euclidean",
     "Hilbert",
+    "Histogram",
+    "Images",
     "JumpSpace",
     "LinearSpace",
     "Manifold",
+    "NoUnits",
     "PointCloud",
     "Points",
+    "Product",
+    "ProductUnits",
+    "Scatter",
+    "Sequences",
     "Space",
     "Sphere",
+    "Standardize",
     "Tokens",
     "Torus",
+    "Units",
+    "View",
+    "kernels",
 ]

@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import normal_like
-from pushforward._shapes import per_event_sum
+from pushforward._shapes import flatten, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import _sphere_heat
+from pushforward.spaces.euclidean import check_numbers
+from pushforward.spaces.space import Manifold
+from pushforward.spaces.views import Scatter, View
 
 __all__ = ["Sphere"]
 
 
 @configurable
 @dataclass(frozen=True)
-class Sphere:
+class Sphere(Manifold):
     """Unit vectors. Geodesics in any dimension; Brownian motion in closed form on the 2-sphere.
+
+    Args:
+        dim: that of the sphere, one less than the length of its vectors; by default that of the
+            first states seen, or 2.
 
     >>> north, east = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
     >>> Sphere().log(north, east)
     tensor([[1.5708, 0.0000, 0.0000]])
     """
 
-    linear = False
+    dim: int | None = None
+
+    def check(self, x: Tensor) -> None:
+        """Vectors of length 1 along the last axis, to 0.001."""
+        check_numbers(x, "a point of the sphere")
+        if self.dim is not None and x.shape[-1] != self.dim + 1:
+            raise InputError(f"a point is a vector of {self.dim + 1}, not of {x.shape[-1]}")
+        check_unit(x)
+
+    def from_arrays(self, arrays: Any) -> Tensor:
+        """Unit vectors, to the last digit."""
+        x = super().from_arrays(arrays)
+        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def project(self, x: Tensor, v: Tensor) -> Tensor:
         """The part of `v` tangent to the sphere at `x`."""
@@ -76,8 +97,7 @@ class Sphere:
     ) -> Tensor:
         """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
         self._check(x)
-        if not bool(((torch.linalg.vector_norm(x, dim=-1) - 1).abs() < 1e-3).all()):
-            raise InputError("points on the sphere have length 1: divide them by their norm")
+        check_unit(x)
         rows = _per_point(variance, x)
         angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
         direction = self.randn(x, generator)
@@ -100,6 +120,39 @@ class Sphere:
                 f"the heat kernel is in closed form for unit vectors of R^3, not R^{x.shape[-1]}: "
                 "use the Geodesic process, which works on spheres of any dimension"
             )
+
+    def features(self, x: Tensor) -> Tensor:
+        """The coordinates of the unit vectors."""
+        return flatten(x)
+
+    def views(self, x: Tensor) -> tuple[View, ...]:
+        """Longitude and latitude in degrees on the 2-sphere, else points of a plane."""
+        if x.shape[-1] != 3:
+            return (Scatter(flatten(x)),)
+        a, b, c = x.reshape(-1, 3).unbind(-1)
+        places = torch.rad2deg(torch.stack([torch.atan2(b, a), torch.asin(c.clamp(-1, 1))], 1))
+        return (Scatter(places, ("longitude", "latitude"), ((-180.0, -90.0), (180.0, 90.0))),)
+
+    @property
+    def width(self) -> int | None:
+        """The length of a vector."""
+        return (2 if self.dim is None else self.dim) + 1
+
+    def describe_states(self, event_shape: state.EventShape) -> str:
+        """Points, or so many of them."""
+        points = math.prod(event_shape[:-1])
+        return f"{points if points > 1 else 'single'} points on the {event_shape[-1] - 1}-sphere"
+
+
+def check_unit(x: Tensor) -> None:
+    """Raise `InputError` for vectors that are not of length 1, naming the first length."""
+    length = torch.linalg.vector_norm(x.detach(), dim=-1)
+    wrong = (length - 1).abs() >= 1e-3
+    if bool(wrong.any()):
+        raise InputError(
+            f"points on the sphere have length 1, not {float(length[wrong][0]):.4g}: divide them "
+            "by their norm"
+        )
 
 
 def _per_point(variance: Tensor, x: Tensor) -> Tensor:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import normal_like
-from pushforward._shapes import like, per_event_sum
+from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
+from pushforward.errors import InputError
+from pushforward.spaces.euclidean import check_numbers
+from pushforward.spaces.space import Manifold
+from pushforward.spaces.views import Histogram, Scatter, View
 
 __all__ = ["Torus", "windings", "wrap"]
 
@@ -32,14 +38,32 @@ def windings(std: float) -> Tensor:
 
 @configurable
 @dataclass(frozen=True)
-class Torus:
+class Torus(Manifold):
     """Events of angles in [-pi, pi), one circle per entry. The circle is the event `(1,)`.
+
+    Args:
+        dim: the number of angles, where a table has columns for other things too.
 
     >>> Torus().retract(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
     tensor([[-2.2832]])
     """
 
-    linear = False
+    dim: int | None = None
+
+    def check(self, x: Tensor) -> None:
+        """Angles `(B, *event)` in radians, within four turns."""
+        check_numbers(x, "an angle")
+        if self.dim is not None and tuple(x.shape[1:]) != (self.dim,):
+            raise InputError(f"states are {self.dim} angles, not {tuple(x.shape[1:])}")
+        worst = float(x.detach().abs().max()) if x.numel() else 0.0
+        if worst > 8 * math.pi:
+            raise InputError(
+                f"angles are in radians, but one is {worst:.4g}: multiply degrees by pi / 180"
+            )
+
+    def from_arrays(self, arrays: Any) -> Tensor:
+        """Angles in [-pi, pi)."""
+        return wrap(super().from_arrays(arrays))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """Turn by `v`."""
@@ -82,3 +106,30 @@ class Torus:
         v = like(variance, gap)
         weights = torch.softmax(-gap.square() / (2 * v), -1)
         return (weights * gap / v).sum(-1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The cosine and the sine of each angle."""
+        return torch.cat([flatten(x).cos(), flatten(x).sin()], 1)
+
+    def views(self, x: Tensor) -> tuple[View, ...]:
+        """A histogram of one angle, points of a square for two, principal axes for more."""
+        flat, edge = wrap(flatten(x)), math.pi
+        if flat.shape[1] == 1:
+            return (Histogram(flat[:, 0], "angle", (-edge, edge)),)
+        if flat.shape[1] == 2:
+            return (Scatter(flat, ("angle 1", "angle 2"), ((-edge, -edge), (edge, edge))),)
+        return (Scatter(self.features(x)),)
+
+    @property
+    def width(self) -> int | None:
+        """`dim`."""
+        return self.dim
+
+    def to_table(self, x: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+        """One column an angle."""
+        flat = flatten(x)
+        return flat, tuple(f"angle{k}" for k in range(flat.shape[1]))
+
+    def describe_states(self, event_shape: state.EventShape) -> str:
+        """So many angles."""
+        return f"{math.prod(event_shape)} angles"

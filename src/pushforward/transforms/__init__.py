@@ -1,6 +1,7 @@
 """Bijections with their log-determinants."""
 
 from pushforward.transforms.autoregressive import Autoregressive, AutoregressiveSolution
+from pushforward.transforms.bijection import Bijection
 from pushforward.transforms.condition import Condition
 from pushforward.transforms.continuous import Continuous
 from pushforward.transforms.coupling import CouplingLayer
@@ -10,7 +11,6 @@ from pushforward.transforms.multiscale import Multiscale
 from pushforward.transforms.planar import Planar, Radial
 from pushforward.transforms.residual import Contraction, FixedPoint, Residual
 from pushforward.transforms.spline import CircularSpline, Spline
-from pushforward.transforms.standardize import Bijection, Standardize
 from pushforward.transforms.transform import Composed, Inverse, Transform
 
 __all__ = [
@@ -35,6 +35,5 @@ __all__ = [
     "Radial",
     "Residual",
     "Spline",
-    "Standardize",
     "Transform",
 ]

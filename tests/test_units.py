@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.errors import InputError
-from pushforward.transforms import Standardize
+from pushforward.spaces import Standardize
 
 
 def _normal(*shape: int) -> torch.Tensor:

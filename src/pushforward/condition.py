@@ -1,0 +1,195 @@
+"""What a model is told beside the state: labels, contexts, or nothing. One rule for every model.
+
+A label is an integer, a context a vector of numbers; a network says which it takes by its
+attributes `num_classes` and `context_size`. In training a fraction of them is hidden: the label -1,
+or a row of NaN, stands for none.
+
+Without `c`, a conditional model that learned the unconditional distribution in this way uses it;
+any other raises `CapabilityError`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import checks, state
+from pushforward.errors import CapabilityError, InputError
+
+__all__ = ["NULL_LABEL", "Condition", "labels", "vectors"]
+
+NULL_LABEL = -1
+"""The label that stands for no label."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What some networks take beside the state.
+
+    Args:
+        num_classes: how many labels there are, or `None`.
+        context_size: the length of a context, or `None`.
+        dropout: the fraction of labels or contexts hidden in training.
+        anything: any tensor with one row per state is passed on as it is, for networks that say
+            nothing of what they take.
+
+    >>> told = Condition(num_classes=3)
+    >>> told.rows(2, 4, torch.device("cpu"))
+    tensor([2, 2, 2, 2])
+    """
+
+    num_classes: int | None = None
+    context_size: int | None = None
+    dropout: float = 0.0
+    anything: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        networks: torch.nn.Module | Sequence[torch.nn.Module],
+        dropout: float = 0.0,
+        *,
+        anything: bool = False,
+    ) -> Condition:
+        """What the modules inside of some networks say that they take.
+
+        `anything`: networks that say nothing take any tensor.
+
+        Raises `InputError` for a dropout outside [0, 1) or networks that take different things.
+        """
+        checks.fraction("label_dropout", dropout)
+        if isinstance(networks, torch.nn.Module):
+            networks = [networks]
+        modules = [module for net in networks for module in net.modules()]
+        sizes = []
+        for name in ("num_classes", "context_size"):
+            found = {getattr(m, name) for m in modules if isinstance(getattr(m, name, None), int)}
+            if len(found) > 1:
+                raise InputError(f"the networks take different {name}: {sorted(found)}")
+            sizes.append(found.pop() if found else None)
+        known = any(hasattr(module, "num_classes") for module in modules)
+        return cls(sizes[0], sizes[1], dropout, anything and not known and sizes == [None, None])
+
+    @property
+    def conditional(self) -> bool:
+        """Whether there are labels or contexts to give."""
+        return self.num_classes is not None or self.context_size is not None
+
+    @property
+    def learns_without(self) -> bool:
+        """Whether the model also learns the unconditional distribution."""
+        return not self.conditional or self.dropout > 0
+
+    def rows(self, c: Any, n: int, device: torch.device) -> Any:
+        """One row for each of `n` states, checked; `None` for none.
+
+        Raises `CapabilityError` for a model that takes nothing, `InputError` for values that do not
+        fit.
+        """
+        if c is None:
+            return None
+        if self.context_size is not None:
+            return vectors(c, n, self.context_size, device)
+        if self.num_classes is not None:
+            found = labels(c, n, self.num_classes, device)
+            # As there, training on a GPU does not wait for a look at them.
+            seen = found.device.type == "cpu" or not torch.is_grad_enabled()
+            if seen and n and not self.learns_without and int(found.min()) < 0:
+                raise InputError(
+                    f"labels lie in 0..{self.num_classes - 1}, not in {int(found.min())}.."
+                    f"{int(found.max())}: this model never trained without labels"
+                )
+            return found
+        if not self.anything:
+            raise CapabilityError(
+                "this model takes no labels or contexts: make its network with num_classes or a "
+                "context size"
+            )
+        if (isinstance(c, Tensor) and c.ndim == 0) or not isinstance(c, Tensor | tuple):
+            what = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
+            raise InputError(f"a context has one row for each of {n} states, but is {what}")
+        state.check(c)
+        if state.rows(c) != n:
+            raise InputError(
+                f"a context has one row for each of {n} states, not {state.rows(c)} rows"
+            )
+        return state.to(c, device)
+
+    def required(self, c: Any, n: int, device: torch.device) -> Any:
+        """The rows, of a model that must be told something if it never learned without.
+
+        Raises `CapabilityError` if it was told nothing, beside what `rows` raises.
+        """
+        if c is None and not self.learns_without:
+            what = "contexts" if self.context_size is not None else "labels"
+            raise CapabilityError(
+                f"this model never trained without {what} (label_dropout=0): give c= (--class), or "
+                "train it with label_dropout=0.1"
+            )
+        return self.rows(c, n, device)
+
+    def hidden(self, c: Any, generator: torch.Generator | None) -> Any:
+        """Rows of which the fraction `dropout` is hidden.
+
+        >>> Condition(num_classes=3, dropout=0.5).hidden(
+        ...     torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
+        tensor([-1,  1, -1])
+        """
+        if c is None or not self.conditional or self.dropout == 0:
+            return c
+        shape = (len(c),) + (1,) * (c.ndim - 1)
+        drawn = torch.rand(shape, generator=generator, device=c.device) < self.dropout
+        return torch.where(drawn, NULL_LABEL if self.context_size is None else math.nan, c)
+
+
+def labels(c: Any, n: int, classes: int, device: torch.device) -> Tensor:
+    """Labels `(n,)` in -1..classes-1, int64, from one for all or one per state.
+
+    Raises `InputError` for other values.
+
+    >>> labels(3, 2, 10, torch.device("cpu"))
+    tensor([3, 3])
+    """
+    try:
+        found = torch.as_tensor(c, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"labels are integers, not {c!r}") from None
+    if found.is_floating_point() or found.dtype == torch.bool or found.ndim > 1:
+        raise InputError(
+            "labels are integers, one for all or one per state, not "
+            f"{found.dtype} of shape {tuple(found.shape)}"
+        )
+    found = found.long()
+    found = found.expand(n) if found.ndim == 0 else found
+    if len(found) != n:
+        raise InputError(f"{n} states need {n} labels, not {len(found)}")
+    # On a GPU a look at the values would make every training step wait; sampling has time for it.
+    if n and (found.device.type == "cpu" or not torch.is_grad_enabled()):
+        low, high = int(found.min()), int(found.max())
+        if low < NULL_LABEL or high >= classes:
+            raise InputError(f"labels lie in 0..{classes - 1}, not in {low}..{high}")
+    return found
+
+
+def vectors(c: Any, n: int, size: int, device: torch.device) -> Tensor:
+    """Contexts `(n, size)`, from one for all or one per state.
+
+    Raises `InputError` for other shapes or anything but numbers.
+
+    >>> vectors([1.0, 2.0], 3, 2, torch.device("cpu")).shape
+    torch.Size([3, 2])
+    """
+    try:
+        found = torch.as_tensor(c, device=device).to(torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"a context is {size} numbers, not {c!r}") from None
+    if found.shape not in ((size,), (n, size)):
+        raise InputError(
+            f"a context has shape ({size},) for all or ({n}, {size}), not {tuple(found.shape)}"
+        )
+    return found.expand(n, size)

@@ -1,0 +1,223 @@
+"""Flow matching: a velocity learned from pairs, from any distribution to any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import config, registry, state
+from pushforward import times as time_laws
+from pushforward.condition import Condition
+from pushforward.config import configurable, made
+from pushforward.couplings import Coupling, Independent
+from pushforward.errors import InputError
+from pushforward.guidance import conditioned
+from pushforward.models.networks import network_for
+from pushforward.models.predictor import Predictor
+from pushforward.models.source import Source
+from pushforward.models.trainable import Trainable
+from pushforward.models.transport_map import TransportMap
+from pushforward.processes import GenerativeProcess
+from pushforward.protocols import Transport, matching_loss
+from pushforward.spaces import Space
+
+__all__ = ["FlowMatching"]
+
+
+@configurable
+class FlowMatching(TransportMap, Trainable):
+    r"""A flow from a source to a target that follows a path between coupled pairs.
+
+    On R^d the network learns `E[a' x_0 + b' x_1 | x_t]`, and `E[noise | x_t]` too where the path is
+    noisy (`processes.StochasticInterpolant`): Lipman et al. 2023; Liu et al. 2023; Albergo, Boffi &
+    Vanden-Eijnden 2023. Without noise the flow is an ODE; with noise it is also an SDE of any
+    diffusion level, the `churn` of the sampler. On a manifold it learns the velocity of geodesics
+    (`processes.Geodesic`; Chen & Lipman 2024), on a product a tuple of these.
+
+    Args:
+        net: a module `net(x, t, c)`, with `t` from 1 at the source to 0 at the target, that returns
+            the shape of `x`; for a noisy path twice as many entries along the first axis of the
+            event, both predictions one after the other.
+        path: `linear`, `trigonometric`, `scheduled`, `one-sided`, `bridge`, or a process between
+            pairs: a path, a `Geodesic`, a product of these. Its noise is in data units, or without
+            a source in those of the noise.
+        coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
+            `paired`, or one of `couplings`.
+        times: the distribution of training times; stratified uniform by default.
+        label_dropout: the fraction of labels or contexts hidden in training, so that the model can
+            also do without.
+        event_shape: the shape of one data point, if known before training.
+        source_rows: how many rows of a source are saved inside; training sets it.
+
+    States cross this class in data units. Without a source it starts from the prior of the path: a
+    standard normal distribution on R^d, the uniform one on a manifold.
+
+    Raises `InputError` for what fits no argument.
+
+    >>> import pushforward as pf
+    >>> model = pf.FlowMatching(pf.nn.MLP(2, width=16), coupling="ot", event_shape=(2,))
+    >>> model.sample(3, steps=4, seed=0).shape
+    torch.Size([3, 2])
+    """
+
+    takes_source = True
+    cuts_batches = True
+
+    keeps_source: bool = False
+    """Trains on pairs that it made itself, which leave the source as it is."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        path: str | GenerativeProcess = "linear",
+        coupling: str | Coupling = "independent",
+        times: str | time_laws.TimeLaw = "stratified",
+        label_dropout: float = 0.1,
+        event_shape: int | state.EventShape | None = None,
+        source_rows: int = 0,
+    ) -> None:
+        super().__init__(event_shape)
+        self.path = _path(path)
+        self.space: Space = self.path.space
+        self.coupling = registry.resolve("couplings", coupling)
+        if not self.path.takes_source and not isinstance(self.coupling, Independent):
+            raise InputError("a one-sided path has its noise for source: couple it independently")
+        self.times: time_laws.TimeLaw = registry.resolve("times", times)
+        self.predictor = Predictor(net, self.path.matched().reading())
+        self.condition = Condition.of(net, label_dropout, anything=True)
+        self.source = Source(source_rows, self._given_shape)
+        self._ready()
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
+        """A model with a network that fits the data and the path.
+
+        `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
+        """
+        process = _path(options.get("path", "linear")).matched()
+        net = network_for(net, process.space, process.reading(), data, labels=labels)
+        return made(cls, options, net=net)
+
+    @classmethod
+    def space_for(cls, options: dict[str, Any]) -> Space:
+        """That of the path."""
+        space: Space = _path(options.get("path", "linear")).space
+        return space
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def keep_source(self, source: Any) -> None:
+        """Keep up to 5,000 rows of the source, drawn once, and save them inside.
+
+        Raises `InputError` for a path that has its own source, fewer than two rows, values that are
+        not finite, or states of another shape than those known.
+        """
+        if not self.path.takes_source:
+            raise InputError("a one-sided path starts from noise: take path='linear' for a source")
+        if self.keeps_source:
+            return
+        self.known_units(source)
+        self.source.keep(source, next(self.parameters(), torch.empty(0)))
+        config.amend(self, source_rows=len(self.source))
+
+    def fit_units(self, x: Any, source: Any = None) -> None:
+        """Fit shift and scale to the target and, if there is one, the source.
+
+        The rows that are kept stand for the source, also for a model that trains on pairs of its
+        own.
+        """
+        self.known_units(x).fit(x, self.source.x if self.has_source else None)
+
+    def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:
+        """The order of the source that the coupling says, for a batch."""
+        if isinstance(self.coupling, Independent) or state.rows(x) < 2:
+            return None
+        features = self.space.features
+        return self.coupling(features(source), features(x), c, generator=generator)
+
+    def pair(self, x: Any, c: Any, source: Any) -> Tensor | None:
+        """The partners of the whole data, for a coupling of whole sets."""
+        return self.coupling.pair(self.space.features(source), self.space.features(x), c)
+
+    def loss(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        source: Any = None,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
+        """The squared error of the velocity, and of the noise, per dimension, `(B,)`.
+
+        Args:
+            x: states of the target.
+            c: labels or contexts, one each.
+            source: the states of the source that they are joined with; draws of the prior, joined
+                by the coupling, if there are none.
+            generator: of times, noise and hidden labels; torch's global one by default.
+            rows: a part of the batch only, as if it had been cut out of the whole.
+
+        Raises `InputError` without a source, if the model has one.
+        """
+        z0 = self.inward(x)
+        n, device, process = state.rows(z0), state.device(z0), self.process_in_units()
+        t = self.times.sample(n, process.clock, generator=generator, device=device).to(self.dtype)
+        told = self.condition.rows(c, n, device)
+        z1 = self._joined(z0, told, generator) if source is None else self.inward(source)
+        if self.training:
+            told = self.condition.hidden(told, generator)
+        loss = matching_loss(self.predictor, process, (z0, z1), t, told, generator, rows)
+        more = self.times.weights(t[rows], process.clock)
+        return loss if more is None else loss * more
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def process_in_units(self) -> GenerativeProcess:
+        """The path with velocity and noise as its prediction, in the units of the model."""
+        process = self.path.matched()
+        return process.in_units(self.scale) if self.has_source else process
+
+    def _joined(self, z0: Any, c: Any, generator: torch.Generator | None) -> Any:
+        """Noise for each state of a batch, joined by the coupling."""
+        if self.has_source:
+            raise InputError("this model starts from data: loss takes states of it as source=")
+        n, device = state.rows(z0), state.device(z0)
+        prior = self.process_in_units().prior(self.event_shape)
+        drawn = prior.sample(n, generator=_own(generator, device))
+        z1 = state.to(drawn, device, self.dtype)
+        if isinstance(self.coupling, Independent) or n < 2:
+            return z1
+        seed = int(torch.randint(1 << 31, (), generator=generator, device=device))
+        features = self.space.features
+        return state.take(z1, self.coupling(features(z1), features(z0), c, seed=seed))
+
+    def _transport(self, context: Any) -> Callable[[slice], Transport]:
+        process = self.process_in_units()
+
+        def of(rows: slice) -> Transport:
+            own = None if context is None else state.take(context, rows)
+            return Transport(conditioned(self.predictor, self.condition, own), process)
+
+        return of
+
+
+def _path(path: str | GenerativeProcess) -> GenerativeProcess:
+    """A process between pairs from its short name, or the process itself."""
+    found = registry.resolve("paths", path)
+    if not isinstance(found, GenerativeProcess) or not found.paired:
+        raise InputError(
+            f"a path is a process between pairs, such as processes.Linear(), not {path!r}"
+        )
+    return found
+
+
+def _own(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """The generator, or one that goes on where torch's global one stands."""
+    if generator is not None:
+        return generator
+    seed = int(torch.randint(1 << 62, (), device=device))
+    return torch.Generator(device).manual_seed(seed)

@@ -1,0 +1,307 @@
+"""What users call of every model: draw, evaluate, save. And what it is a model of."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import checks, config, state
+from pushforward.condition import Condition
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models import saving
+from pushforward.spaces import Euclidean, Space, Units
+
+__all__ = [
+    "Curve",
+    "GenerativeModel",
+    "Progress",
+    "finite",
+    "parts_of",
+    "refuse_context",
+    "with_density",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with the number of finished steps and of all."""
+
+_CPU = torch.device("cpu")
+
+
+class Curve(NamedTuple):
+    """Numbers that a model has noted during training, for its report.
+
+    Args:
+        title: of the section.
+        series: points `(x, y)` by name.
+        across: what `x` is.
+        note: what the reader should know.
+    """
+
+    title: str
+    series: dict[str, list[tuple[float, float]]]
+    across: str
+    note: str
+
+
+class GenerativeModel(nn.Module, ABC):
+    """A model of states of a space, which cross it in the units of the data.
+
+    The map between data units and states, which `fit_units` fits, is kept and saved inside. The
+    event shape is given, or that of the first data seen, and holds for all later data. A subclass
+    calls `super().__init__(event_shape)` first and `self._ready()` last in its constructor, sets
+    `condition` if it takes labels, and defines `capabilities`, `sample` and `log_prob`.
+    """
+
+    space: Space = Euclidean()
+    """Where the states are."""
+
+    condition: Condition = Condition()
+    """What the model can be told beside the state."""
+
+    units: Units | None
+
+    dequantize: bool = False
+    """Learns from quantized data with uniform noise over the cell of each level: a density of the
+    levels themselves has no bound."""
+
+    discrete: bool = False
+    """Whether `log_prob` is that of the levels of quantized data, a probability, not a density."""
+
+    maps_distributions: bool = False
+    """Carries a source to a target: has `forward` and `backward`."""
+
+    def __init__(self, event_shape: int | state.EventShape | None) -> None:
+        super().__init__()
+        self.units = None
+        self._event_shape: state.EventShape | None = None
+        self._given_shape = (event_shape,) if isinstance(event_shape, int) else event_shape
+
+    def _ready(self) -> None:
+        """Called at the end of a constructor, when the network is there."""
+        if self._given_shape is not None:
+            self._set_event_shape(_tuples(self._given_shape))
+
+    # -- what it can do -------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
+
+    @abstractmethod
+    def sample(self, n: int, c: Any = None, *, seed: int | None = None, **options: Any) -> Any:
+        """Draw `n` states in data units."""
+
+    @abstractmethod
+    def log_prob(self, x: Any, c: Any = None, **options: Any) -> LogProb:
+        """Log-densities of states in nats, in data units.
+
+        Raises `CapabilityError` for a model without densities.
+        """
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
+        """An untrained model that fits some data, a `pushforward.data.Data`.
+
+        `labels` asks for a model of the labels' distributions, if the data has labels. Raises
+        `InputError` for options that the model does not have.
+        """
+        raise InputError(f"{cls.__name__} has no default for data: make it with a network")
+
+    @classmethod
+    def space_for(cls, options: dict[str, Any]) -> Space:
+        """Where the states of a model made with some options will be: R^d unless it says more."""
+        return cls.space
+
+    def warnings(self, x: Any) -> list[str]:
+        """What is wrong with the trained model, in sentences, seen on some data."""
+        return []
+
+    def curves(self) -> list[Curve]:
+        """What the model has noted during training beside its loss; often nothing."""
+        return []
+
+    def about_sampling(self, options: dict[str, Any]) -> str | None:
+        """What whoever draws with some options should know, in a line; often nothing."""
+        return None
+
+    def understood(self, method: str, **options: Any) -> dict[str, Any]:
+        """Those options that a method of the model takes: an exact density needs no seed."""
+        return config.understood(getattr(self, method), **options)
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def event_shape(self) -> Any:
+        """The shape of one state, `None` before it is known."""
+        return self._event_shape
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, or what was fitted in its place."""
+        return next((t.device for t in chain(self.parameters(), self.buffers())), _CPU)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the network, or of what was fitted in its place."""
+        own = chain(self.parameters(), self.buffers())
+        return next((t.dtype for t in own if t.is_floating_point()), torch.get_default_dtype())
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of labels that the model knows, `None` if it takes none."""
+        return self.condition.num_classes
+
+    @property
+    def context_size(self) -> int | None:
+        """The length of the contexts that the model takes, `None` if it takes none."""
+        return self.condition.context_size
+
+    def describe(self, tensors: dict[str, Tensor] | None = None) -> dict[str, Any]:
+        """The model as plain values, without its weights; `tensors` takes those among arguments."""
+        described: dict[str, Any] = config.describe(
+            self, unnamed="net", tensors={} if tensors is None else tensors
+        )
+        return described
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write configuration, manifest and weights to a folder; `pushforward.load` reads it."""
+        return saving.save(self, folder)
+
+    # -- units ----------------------------------------------------------------------------------
+
+    def inward(self, x: Any) -> Any:
+        """States in the units of the model, where it is and in its precision.
+
+        Raises `InputError` for what is no batch of states of the known shape.
+        """
+        units = self.known_units(x)
+        return state.to(units.standardized(state.to(x, self.device)), dtype=self.dtype)
+
+    def outward(self, z: Any) -> Any:
+        """States in data units."""
+        return self.known_units()(z)
+
+    def known_units(self, x: Any = None) -> Units:
+        """The map to data units, with the event shape of some data, or the one that is known.
+
+        Raises `InputError` for data that are no states of the space or of another shape, or without
+        data if the shape is not known.
+        """
+        if x is None:
+            if self.units is None:
+                raise InputError(
+                    "the shape of a data point is not known yet: train the model, or give "
+                    "event_shape="
+                )
+            return self.units
+        self.space.check(x)
+        units = self.units or self._set_event_shape(state.event_shape(x))
+        if state.event_shape(x) != self._event_shape:
+            raise InputError(
+                f"a data point has shape {self._event_shape}, not {state.event_shape(x)}"
+            )
+        return units
+
+    def _set_event_shape(self, shape: state.EventShape) -> Units:
+        # Where the network is and in its precision, which may not be that of the data.
+        self.units = self.space.units(shape).to(next(self.parameters(), torch.empty(0)))
+        self._event_shape = shape
+        config.amend(self, event_shape=shape)
+        return self.units
+
+    # -- the same for all that draw -------------------------------------------------------------
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode for the network, the former mode of each part afterwards."""
+        training = [part for part in self.modules() if part.training]
+        for part in training:
+            part.training = False
+        try:
+            yield
+        finally:
+            for part in training:
+                part.training = True
+
+    def drawn(
+        self,
+        parts: list[slice],
+        draw: Callable[[slice], Any],
+        progress: Progress | None = None,
+    ) -> Any:
+        """States in the units of the model, drawn part by part in evaluation mode, in data units.
+
+        Warns if some are not finite.
+        """
+        out = []
+        with self.evaluating():
+            for k, part in enumerate(parts, start=1):
+                out.append(draw(part))
+                if progress is not None:
+                    progress(k, len(parts))
+        return self.outward(finite(state.concatenate(out)))
+
+
+def parts_of(n: int, batch_size: int | None, rows: slice = slice(None)) -> list[slice]:
+    """Slices of at most `batch_size` rows that cover some of `n` rows; one of all without a size.
+
+    Nothing to draw is a share too, if there are more processes than states. Raises `InputError`
+    unless both numbers are positive and whole, or for rows not next to each other.
+
+    >>> parts_of(5, 3)
+    [slice(0, 3, None), slice(3, 5, None)]
+    >>> parts_of(5, None, slice(3, None))
+    [slice(3, 5, None)]
+    """
+    checks.whole("n", n)
+    size = n if batch_size is None else checks.whole("batch_size", batch_size)
+    first, last, stride = rows.indices(n)
+    if stride != 1:
+        raise InputError(f"rows are next to each other, not {rows}")
+    parts = [slice(i, min(i + size, last)) for i in range(first, last, size)]
+    return parts or [slice(first, first)]
+
+
+def finite(x: Any) -> Any:
+    """Samples as they are, with a warning if some are not finite."""
+    fine = state.finite_rows(x)
+    if not bool(fine.all()):
+        bad = int((~fine).sum())
+        warnings.warn(
+            f"{bad} of {len(fine)} samples are not finite: take more steps or another sampler, and "
+            "look at the training loss",
+            stacklevel=5,
+        )
+    return x
+
+
+def with_density(x: Any) -> Any:
+    """States as they are. Raises `InputError` unless all are finite: others have no density."""
+    fine = state.finite_rows(x)
+    if not bool(fine.all()):
+        raise InputError(
+            f"{int((~fine).sum())} of {len(fine)} states are not finite: they have no density"
+        )
+    return x
+
+
+def refuse_context(model: GenerativeModel, c: Any) -> None:
+    """Raise `CapabilityError` if a model that takes no labels or contexts is given some."""
+    if c is not None:
+        raise CapabilityError(f"a {type(model).__name__} takes no labels or contexts")
+
+
+def _tuples(shape: Any) -> state.EventShape:
+    """A shape as tuples, which a configuration has as lists."""
+    return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)

@@ -1,0 +1,94 @@
+"""A network for any space: what a state is as numbers goes in, what the process reads comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from pushforward import nn as nets
+from pushforward import registry, state
+from pushforward.config import configurable
+from pushforward.processes import Reading
+from pushforward.spaces import Space
+
+__all__ = ["StateNetwork", "network_for"]
+
+
+@configurable
+class StateNetwork(nn.Module):
+    """A network of plain numbers as a network of states.
+
+    Args:
+        space: whose `embed` turns states into numbers.
+        net: a network from these to as many numbers as `output_shape` has.
+        output_shape: the shape of the output for one state, or a tuple of shapes.
+
+    >>> import torch
+    >>> from pushforward.spaces import Tokens
+    >>> net = StateNetwork(Tokens(3), nets.MLP(8, width=8, out=6), (2, 3))
+    >>> net(torch.tensor([[0, 3]]), torch.zeros(1)).shape
+    torch.Size([1, 2, 3])
+    """
+
+    def __init__(self, space: Space, net: nn.Module, output_shape: state.EventShape) -> None:
+        super().__init__()
+        self.space, self.net = space, net
+        self.output_shape = _tuples(output_shape)
+        self.shares_time = getattr(net, "shares_time", False)
+
+    def forward(self, x: Any, t: Tensor, c: Any = None) -> Any:
+        """The output at states and times, in the shape that the process reads."""
+        flat = self.net(self.space.embed(x), t, c).flatten(1)
+        return _cut(flat, self.output_shape)
+
+
+def network_for(
+    net: Any, space: Space, reading: Reading, data: Any, *, labels: bool = True
+) -> nn.Module:
+    """A network for some data, a `pushforward.data.Data`, on a space, as a process reads it.
+
+    `net` is `auto`, the short name of a network, or a network, which is taken as it is. Labels and
+    contexts of the data become those of the network if `labels` says so.
+    """
+    if isinstance(net, nn.Module):
+        return net
+    shape = data.event_shape
+    out = reading.output_shape(shape)
+    told = {
+        "num_classes": data.num_classes if labels else None,
+        "context_size": data.context_size if labels else None,
+    }
+    seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
+    if seen == shape == out:
+        return _plain(net, shape, told)
+    inner = _plain(net, seen, told, (state.numel(out),))
+    return StateNetwork(space, inner, out)
+
+
+def _plain(
+    net: Any, shape: tuple[int, ...], told: dict[str, Any], out: tuple[int, ...] | None = None
+) -> nn.Module:
+    """A network from tensors to tensors."""
+    if net == "auto":
+        return nets.default_network(shape, **told, out_shape=out)
+    kind = registry.find("networks", net)
+    options = {"num_classes": told["num_classes"], "context": told["context_size"]}
+    if out is not None:
+        options["out"] = out
+    # Networks of pictures are made for their channels.
+    made: nn.Module = kind(shape if kind is nets.MLP else shape[0], **options)
+    return made
+
+
+def _cut(flat: Tensor, shape: state.EventShape) -> Any:
+    """Numbers `(B, n)` as tensors of a shape, or a tuple of them."""
+    if all(isinstance(size, int) for size in shape):
+        return flat.reshape(len(flat), *shape)
+    sizes = [state.numel(part) for part in shape]
+    pairs = zip(flat.split(sizes, 1), shape, strict=True)
+    return tuple(_cut(part, own) for part, own in pairs)
+
+
+def _tuples(shape: Any) -> state.EventShape:
+    return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)

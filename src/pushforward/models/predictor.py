@@ -1,0 +1,127 @@
+"""A network read as the prediction of a process."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import state
+from pushforward.errors import InputError
+from pushforward.processes import Reading
+from pushforward.protocols import Time
+
+__all__ = ["Predictor", "check_network"]
+
+_REMEMBERED = 10_000
+
+
+class Predictor(nn.Module):
+    """A network `net(x, t, c)` with what its output means: the prediction of a process.
+
+    Raises `InputError` if the network returns another shape than the reading asks for, or at a time
+    where the reading is undefined.
+    """
+
+    def __init__(self, net: nn.Module, reading: Reading) -> None:
+        super().__init__()
+        check_network(net)
+        self.net, self.reading = net, reading
+        # Our networks look at a time that all states share once; any other gets plain `(B,)` times.
+        self._shares_time = getattr(net, "shares_time", False)
+        self._known: dict[Any, tuple[Any, Tensor]] = {}
+
+    def forward(self, x_t: Any, t: Time, c: Any = None) -> Any:
+        """The prediction at a batch of states and times."""
+        row, output = self.answer(x_t, t, c)
+        return self.reading.read(row, output, x_t)
+
+    def answer(self, x_t: Any, t: Time, c: Any = None) -> tuple[Any, Any]:
+        """The row of the reading and the output of the network, as it is."""
+        row, time = self._at(t, x_t)
+        seen = self.reading.seen(row, x_t)
+        output = self.net(seen, time, c)
+        shape = self.reading.output_shape(state.event_shape(x_t))
+        if not _fits(output, shape, state.rows(x_t)):
+            raise InputError(_misfit(self.net, output, shape, x_t))
+        return row, output
+
+    def _at(self, t: Time, x: Any) -> tuple[Any, Tensor]:
+        """The row of a time, and the time that the network is told.
+
+        Those of floats are remembered: a sampler comes back to the times of its grid, and making a
+        tensor takes as long as a small layer.
+        """
+        if isinstance(t, Tensor):
+            row = self.reading.at(t)
+            like = _first_float(x)
+            return row, self._told(torch.as_tensor(self.reading.time(row)).to(like[0]), x)
+        dtype, device = _first_float(x)
+        key = (t, state.rows(x), dtype, device)
+        found = self._known.get(key)
+        if found is None:
+            row = self.reading.at(t)
+            with torch.inference_mode(False):
+                time = torch.tensor(self.reading.time(row), dtype=dtype, device=device)
+                found = row, self._told(time, x)
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _told(self, time: Tensor, x: Any) -> Tensor:
+        """One time for all states, where the network knows what to do with it."""
+        if self._shares_time:
+            return time
+        # A copy: what a network does to its times in place must not reach the loss.
+        return time.repeat(state.rows(x)) if time.ndim == 0 else time.clone()
+
+
+def check_network(net: Any) -> None:
+    """Raise `InputError` for what is no network, or cannot be called as `net(x, t, c)`."""
+    if not isinstance(net, nn.Module):
+        raise InputError(f"the network is an nn.Module, not {net!r}")
+    try:
+        signature = inspect.signature(net.forward)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind("x", "t", "c")
+    except TypeError:
+        raise InputError(
+            f"the network is called as net(x, t, c), but {type(net).__name__}.forward takes "
+            f"{signature}: a network without labels takes c=None and leaves it aside"
+        ) from None
+
+
+def _first_float(x: Any) -> tuple[torch.dtype, torch.device]:
+    """The precision and the place of a batch; tokens have no precision of their own."""
+    if isinstance(x, Tensor) and x.is_floating_point():
+        return x.dtype, x.device
+    floats = (a.dtype for a in state.leaves(x) if a.is_floating_point())
+    return next(floats, torch.get_default_dtype()), state.device(x)
+
+
+def _fits(output: Any, shape: state.EventShape, n: int) -> bool:
+    if isinstance(output, Tensor):
+        return tuple(output.shape) == (n, *shape)
+    if not isinstance(output, tuple) or len(output) != len(shape):
+        return False
+    pairs = zip(output, shape, strict=True)
+    return all(isinstance(own, tuple) and _fits(part, own, n) for part, own in pairs)
+
+
+def _misfit(net: nn.Module, output: Any, shape: state.EventShape, x_t: Any) -> str:
+    what = type(output).__name__
+    if isinstance(output, Tensor):
+        what = str(tuple(output.shape))
+    elif isinstance(output, tuple):
+        what = f"{len(output)} outputs"
+    given = state.event_shape(x_t)
+    wish = "of the shape it is given" if shape == given else f"of shape {shape} for each state"
+    return (
+        f"{type(net).__name__} returned {what} for {state.rows(x_t)} states of shape {given}: a "
+        f"network must return a tensor {wish}"
+    )

@@ -1,0 +1,103 @@
+"""Drawing along a process, part by part: the one loop of every model that follows one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from pushforward import grids, registry, samplers, state
+from pushforward._random import RowNoise, derived_seed
+from pushforward.models.model import Progress
+from pushforward.models.trajectory import Moment
+from pushforward.processes import GenerativeProcess
+from pushforward.protocols import Sampler, State, Transport
+from pushforward.samplers.adaptive import Adaptive
+
+__all__ = ["one_seed", "row_noise", "simulate", "times_of"]
+
+
+def times_of(
+    process: GenerativeProcess,
+    grid: str | grids.Grid,
+    steps: int,
+    start: float | None = None,
+    stop: float | None = None,
+) -> list[float]:
+    """The times of a grid on the clock of a process, from the prior to the data."""
+    first, last = process.interval
+    rule = registry.resolve("grids", grid)
+    found: list[float] = rule(
+        process.clock,
+        steps,
+        start=first if start is None else start,
+        stop=last if stop is None else stop,
+    )
+    return found
+
+
+def simulate(
+    rule: Sampler,
+    transport: Callable[[slice], Transport],
+    x: Any,
+    times: Sequence[float],
+    *,
+    parts: list[slice],
+    seed: int,
+    finish: bool = False,
+    progress: Progress | None = None,
+    callback: Callable[[Moment], None] | None = None,
+    outward: Callable[[Any], Any] = lambda z: z,
+) -> Any:
+    """States carried along a grid of times, part by part; what remains of the noise is taken away
+    if `finish` says so.
+
+    Args:
+        rule: the sampler.
+        transport: the model, closed over the context of some rows, and its process.
+        x: the states of all rows at the first time.
+        times: the grid, in either direction.
+        parts: the rows that go together.
+        seed: of the noise, which belongs to the rows: that of row `k` follows from seed and `k`.
+        finish: take away at once what is left at the last time: one more evaluation.
+        progress: called with the number of finished and of all steps.
+        callback: called with a `Moment` before the first step and after each one.
+        outward: the map to data units, for the moments.
+    """
+    if isinstance(rule, Adaptive):
+        # It finds its own steps between the ends.
+        times = [times[0], times[-1]]
+    done, total = 0, len(parts) * (len(times) - 1)
+    out = []
+    for part in parts:
+        flow, noise = transport(part), row_noise(seed, part, state.device(x))
+
+        def report(k: int, t: float, now: State, part: slice = part, flow: Any = flow) -> None:
+            nonlocal done
+            done += k > 0
+            if progress is not None and k > 0:
+                progress(done, total)
+            if callback is not None:
+                callback(Moment(k, t, part, now.x, flow, outward))
+
+        own = state.take(x, part)
+        report(0, times[0], State(own))
+        own = samplers.run(rule, flow, own, times, generator=noise, callback=report)
+        if finish:
+            process: Any = flow.process
+            own = process.finish(flow.model(own, times[-1]), own, times[-1], noise)
+        out.append(own)
+    return state.concatenate(out)
+
+
+def one_seed(generator: torch.Generator) -> int:
+    """A seed from where a generator stands."""
+    return int(torch.randint(1 << 31, (), generator=generator, device=generator.device))
+
+
+def row_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
+    """Noise that belongs to rows."""
+    noise = RowNoise(seed, rows, device)
+    noise.manual_seed(derived_seed(seed, rows.start))
+    return noise

@@ -1,0 +1,90 @@
+"""What training calls of a model, and nobody else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import InputError
+
+__all__ = ["Trainable"]
+
+
+class Trainable(ABC):
+    """A model that `pushforward.fit` can train. Only `loss` has to be written.
+
+    The other members say what most models do.
+    """
+
+    takes_source: bool = False
+    """Starts from data, if `fit` is given some: then `loss` takes `source=`."""
+
+    cuts_batches: bool = False
+    """`loss` takes `rows=`, a part of a batch whose noise is that of the whole."""
+
+    closed_form: bool = False
+    """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
+
+    loss_measures_quality: bool = True
+    """Whether a lower loss means a better model: that of an adversary does not."""
+
+    @abstractmethod
+    def loss(self, x: Any, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+        """What training minimizes, `(B,)`, for a batch of data in data units."""
+
+    def fit_units(self, x: Any, source: Any = None) -> None:
+        """Fit the units of the model to training data, and learn the event shape from it.
+
+        Raises `InputError` if the event shape differs from the one already known.
+        """
+        self.known_units(x).fit(x, source)  # type: ignore[attr-defined]
+
+    def keep_source(self, source: Any) -> None:
+        """Take note of the training data of a source, first of all."""
+        raise InputError(
+            f"a {type(self).__name__} starts from noise, not from a source: FlowMatching and "
+            "SchrodingerBridge map one data set to another"
+        )
+
+    def prepare(  # noqa: B027
+        self, x: Any, c: Any = None, *, generator: torch.Generator
+    ) -> None:
+        """Take what a data-dependent start needs from training data; often nothing.
+
+        Called once, after `fit_units`. All random choices come from the generator.
+        """
+
+    def on_step(self, step: int, source: Any, target: Any) -> None:  # noqa: B027
+        """Take note of a step of training before it is made; often nothing.
+
+        Gets the whole training sets, in data units. A function of them, the step and the buffers,
+        so that a resumed run is the one that was not stopped.
+        """
+
+    def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:
+        """The order `(B,)` in which states of a source join those of the data; `None` as they are.
+
+        Called in another thread than the training's, one batch ahead.
+        """
+        return None
+
+    def pair(self, x: Any, c: Any, source: Any) -> Tensor | None:
+        """For each row of the training data, the row `(N,)` of the source that it is joined with.
+
+        Called once, with both sets as wholes; `None` for a model that joins batches.
+        """
+        return None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with the settings of their optimizer, such as `betas`.
+
+        `rate` is a factor of the run's learning rate. One group of all by default.
+        """
+        return [{"params": list(self.parameters())}]  # type: ignore[attr-defined]
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        """Parameters that this step of training leaves aside, without a gradient; often none."""
+        return []

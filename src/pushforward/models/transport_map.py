@@ -1,0 +1,372 @@
+"""Models that carry one distribution to another: maps both ways, densities, energies of paths."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pushforward import checks, registry, samplers, state
+from pushforward._autograd import ProbeLaw
+from pushforward._random import resolve
+from pushforward._shapes import per_event_sum
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
+from pushforward.models.ode_likelihood import ode_log_prob
+from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.source import Source
+from pushforward.processes import GenerativeProcess
+from pushforward.protocols import Sampler, Transport
+from pushforward.samplers.adaptive import Adaptive
+
+__all__ = ["End", "TransportMap"]
+
+End = Literal["source", "target"]
+
+
+class TransportMap(GenerativeModel):
+    r"""A model that carries a source, at `t = 1`, to a target, at `t = 0`.
+
+    The source is data, of which the model keeps some rows, or the prior of its process. Trained
+    with a source, both sides share one shift and one scale, a single number, so that noise given in
+    the units of the data keeps its meaning and distances are not bent. A subclass says what moves
+    the states: `process_in_units` and `_transport`.
+    """
+
+    maps_distributions = True
+
+    source: Source
+
+    default_sampler: str | Sampler | None = None
+    """What maps are computed with unless told otherwise; `None` for that of the process."""
+
+    @abstractmethod
+    def process_in_units(self) -> GenerativeProcess:
+        """The process in the units of the model."""
+
+    @abstractmethod
+    def _transport(self, context: Any) -> Callable[[slice], Transport]:
+        """The model, closed over the context of some rows, with its process."""
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the model starts from data, and not from noise."""
+        return len(self.source) > 0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples; log-densities by the ODE where the density of the source is known."""
+        density = not self.has_source and "density" in self.process_in_units().supports
+        return Capabilities(True, "ode" if density else "none", self.condition.conditional)
+
+    @property
+    def scale(self) -> float:
+        """The length in data units that is 1 inside the model; 1 if the source is noise.
+
+        Noise along the path is given in data units, if there is a source, and divided by this.
+        """
+        return self.known_units().length if self.has_source else 1.0
+
+    # -- the maps -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def forward(
+        self,
+        a: Any,
+        c: Any = None,
+        *,
+        n: int | None = None,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Where states of the source go, in data units; `model(a)` is the same.
+
+        Args:
+            a: states of the source; of a model that starts from noise, states of its prior.
+            c: a label or context for all, or one for each.
+            n: draw each state so many times, on a new first axis; once, without it, by default.
+            sampler: a short name or a sampler: with `churn` random, else deterministic.
+            steps: of the sampler; those of an adaptive one follow from its tolerance, and from the
+                row of a batch that is hardest to follow.
+            seed: or a `generator` on the model's device. What happens to row `k` depends on the
+                seed and on `k`, not on the other rows.
+            batch_size: states per evaluation of the network; all at once by default.
+            progress: called with the number of finished and of all sampler steps.
+
+        Warns if results are not finite. Raises `InputError` for states that do not fit.
+        """
+        return self._mapped(
+            a, c, "target", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
+            progress,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def backward(
+        self,
+        b: Any,
+        c: Any = None,
+        *,
+        n: int | None = None,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Where states of the target come from; the rest as for `forward`."""
+        return self._mapped(
+            b, c, "source", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
+            progress,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+    ) -> Any:
+        """Draw `n` states of the target in data units.
+
+        They start from rows of the source that the model keeps, each as often as any other, or from
+        the prior. What happens to row `k` depends on the seed and on `k` alone, not on `n`,
+        `batch_size` or `rows`.
+
+        Args:
+            n: how many.
+            c: a label or context for all, or one for each.
+            sampler: a short name (`pushforward list samplers`) or a sampler.
+            steps: of the sampler.
+            seed: or a `generator` on the model's device.
+            batch_size: states per evaluation of the network; all at once by default.
+            rows: draw this part of the `n` states only, as one of several processes does.
+            progress: called with the number of finished and of all sampler steps.
+
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit.
+        """
+        parts = parts_of(n, batch_size, rows)
+        seed = one_seed(resolve(seed, generator, self.device))
+        start = self._starts(n, row_noise(seed, slice(0, n), self.device), seed)
+        context = self.condition.required(c, n, self.device)
+        x = self._carried(start, parts, context, "target", sampler, steps, seed, progress)
+        return self.outward(finite(x))
+
+    @torch.no_grad()
+    def trajectory(
+        self,
+        a: Any,
+        c: Any = None,
+        *,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> Any:
+        """The states on the way from the source to the target, `steps + 1` on a new first axis.
+
+        In data units, the start included; where the source is noise, the start is put into them
+        too. The arguments are those of `forward`, and the last states its result. Raises
+        `InputError` for a sampler that chooses its own steps.
+        """
+        if isinstance(self._rule(sampler), Adaptive):
+            raise InputError("an adaptive sampler chooses its own steps: take another to see them")
+        z = self._entered(a)
+        n = state.rows(z)
+        context = self.condition.required(c, n, self.device)
+        drawn = one_seed(resolve(seed, None, self.device))
+        strip: list[Any] = []
+        with self.evaluating():
+            simulate(
+                self._rule(sampler), self._transport(context), z, self._times(steps),
+                parts=[slice(0, n)], seed=drawn, outward=self.outward,
+                callback=lambda moment: strip.append(moment.x),
+            )  # fmt: skip
+        return state.stack(strip)
+
+    # -- density and energy ---------------------------------------------------------------------
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        divergence: samplers.DivergenceMethod = "auto",
+        probes: int = 8,
+        probe_law: ProbeLaw = "rademacher",
+        steps: int = 64,
+        tolerance: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> LogProb:
+        """Log-densities of the target in nats, in data units, without gradients.
+
+        By the ODE, back to the prior of the source: see `samplers.log_prob` for the divergence, a
+        `tolerance` in the place of `steps`, and the error that comes back. States go through the
+        network by `batch_size`, by default as many as keep a GiB for their derivatives.
+
+        Raises `CapabilityError` if the source is data, whose density is not known, or if the
+        process has none; `InputError` for states that are not finite, or arguments that do not fit.
+        """
+        if self.capabilities.log_prob == "none":
+            raise CapabilityError(
+                "this model starts from data, whose density is not known: train it without a "
+                "source to have log_prob"
+                if self.has_source
+                else f"a flow of {type(self.process_in_units()).__name__} has no density here"
+            )
+        z = with_density(self.inward(x))
+        context = self.condition.required(c, len(z), self.device)
+        prior = self.process_in_units().prior(self.event_shape)
+        with self.evaluating():
+            return ode_log_prob(
+                self, self._transport(context), prior, z, self._times(steps)[::-1],
+                divergence=divergence, probes=probes, probe_law=probe_law, tolerance=tolerance,
+                generator=resolve(seed, generator, self.device), batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def path_energy(
+        self, a: Any, c: Any = None, *, steps: int = 50, batch_size: int | None = None
+    ) -> Tensor:
+        """`int |v|^2 dt` along the ODE from states of the source `(B, *event)`, `(B,)`.
+
+        In squared data units where there is a source, and otherwise in those of the noise. By
+        Heun's method and the trapezoidal rule on the same steps. At least the squared distance of
+        the two ends; its mean is at least `W_2^2` of the two distributions (Benamou & Brenier
+        2000), as much for transport that is optimal.
+        """
+
+        def rate(transport: Transport, x: Tensor, t: float) -> Tensor:
+            flow: Any = transport.dynamics(x, t)
+            velocity: Tensor = flow.velocity
+            return velocity
+
+        return self._energy(a, c, samplers.Heun(), rate, steps, batch_size, 0)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _times(self, steps: int | None) -> list[float]:
+        """Times from the source to the target."""
+        process = self.process_in_units()
+        steps = checks.whole("steps", process.steps if steps is None else steps)
+        return times_of(process, process.grid, steps)
+
+    def _rule(self, sampler: str | Sampler | None) -> Sampler:
+        chosen = sampler or self.default_sampler or self.process_in_units().sampler
+        return registry.resolve("samplers", chosen)
+
+    def _entered(self, a: Any) -> Any:
+        """States of the source in the units of the model. Raises unless they are finite."""
+        if self.has_source:
+            return with_density(self.inward(a))
+        self.known_units(a)
+        return with_density(state.to(a, self.device, self.dtype))
+
+    def _starts(self, n: int, noise: torch.Generator, seed: int) -> Any:
+        """`n` states of the source, in the units of the model."""
+        self.known_units()
+        if self.has_source:
+            order = torch.Generator(self.device).manual_seed(seed)
+            return self.inward(self.source.draw(n, order))
+        prior = self.process_in_units().prior(self.event_shape)
+        return state.to(prior.sample(n, generator=noise), self.device, self.dtype)
+
+    def _energy(
+        self,
+        a: Any,
+        c: Any,
+        rule: Sampler,
+        rate: Callable[[Transport, Tensor, float], Tensor],
+        steps: int,
+        batch_size: int | None,
+        seed: int,
+    ) -> Tensor:
+        """The integral of the squared rate along paths from the source, in squared data units."""
+        z, times = self._entered(a), self._times(steps)
+        context = self.condition.required(c, len(z), self.device)
+        transport, found = self._transport(context), []
+        with self.evaluating():
+            for part in parts_of(len(z), batch_size):
+                flow, powers = transport(part), []
+                simulate(
+                    rule, lambda rows, flow=flow: flow, z, times, parts=[part], seed=seed,
+                    callback=lambda moment, flow=flow, powers=powers: powers.append(
+                        per_event_sum(rate(flow, moment.state, moment.time).square())
+                    ),
+                )  # fmt: skip
+                at = torch.tensor(times, dtype=z.dtype, device=z.device)
+                found.append(torch.trapezoid(torch.stack(powers), at.flip(0), dim=0))
+        return torch.cat(found) * self.scale**2
+
+    def _mapped(
+        self,
+        x: Any,
+        c: Any,
+        towards: End,
+        n: int | None,
+        sampler: str | Sampler | None,
+        steps: int | None,
+        generator: torch.Generator,
+        batch_size: int | None,
+        progress: Progress | None,
+    ) -> Any:
+        draws = 1 if n is None else checks.whole("n", n)
+        z = self._entered(x) if towards == "target" else with_density(self.inward(x))
+        parts = parts_of(state.rows(z), batch_size)
+        context = self.condition.required(c, state.rows(z), self.device)
+        first, found = one_seed(generator), []
+        for draw in range(draws):
+            each = None if progress is None else _part_of(progress, draw, draws)
+            found.append(
+                self._carried(z, parts, context, towards, sampler, steps, first + draw, each)
+            )
+        ends = [finite(end) for end in found]
+        if towards == "target" or self.has_source:
+            ends = [self.outward(end) for end in ends]
+        return ends[0] if n is None else state.stack(ends)
+
+    def _carried(
+        self,
+        z: Any,
+        parts: list[slice],
+        context: Any,
+        towards: End,
+        sampler: str | Sampler | None,
+        steps: int | None,
+        seed: int,
+        progress: Progress | None,
+    ) -> Any:
+        """States carried to an end, in the units of the model."""
+        times = self._times(steps)
+        if towards == "source":
+            times = times[::-1]
+        with self.evaluating():
+            return simulate(
+                self._rule(sampler), self._transport(context), z, times, parts=parts, seed=seed,
+                progress=progress,
+            )  # fmt: skip
+
+
+def _part_of(progress: Progress, k: int, n: int) -> Progress:
+    return lambda done, total: progress(k * total + done, n * total)

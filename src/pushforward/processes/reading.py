@@ -1,0 +1,176 @@
+r"""How the output of a network becomes the prediction of a process.
+
+A reading says what the network sees and which time it is told, the shape of what it puts out, and
+what that stands for: a posterior mean by the affine tables of `pushforward.parametrizations`, a
+tangent vector, logits, the missing points of a set, or a tuple of these.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from pushforward._shapes import like
+from pushforward.errors import InputError
+from pushforward.parametrizations import Affine, Parametrization, read, write
+from pushforward.protocols import Time
+from pushforward.schedules import Schedule
+from pushforward.spaces import ContinuousSpace
+from pushforward.state import EventShape
+
+__all__ = ["AffineReading", "LogitsReading", "PlainReading", "Reading", "TangentReading"]
+
+
+class Reading(ABC):
+    """What a network is asked at `(x_t, t)`, and what its answer means.
+
+    Everything that depends on the time alone is a row, computed by `at` and looked up by samplers.
+    """
+
+    table: Parametrization | None = None
+    """The affine table, where the prediction is a posterior mean: losses can be weighted by it."""
+
+    def at(self, t: Time) -> Any:
+        """The row of a time: floats for a float, tensors for a tensor."""
+        return t
+
+    def time(self, row: Any) -> Time:
+        """What the network is told in the place of the time."""
+        told: Time = row
+        return told
+
+    def seen(self, row: Any, x_t: Any) -> Any:
+        """What the network sees of a state."""
+        return x_t
+
+    @abstractmethod
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """The shape of the network's output for one state, a tuple of shapes for several."""
+
+    @abstractmethod
+    def read(self, row: Any, output: Any, x_t: Any) -> Any:
+        """The prediction of the process."""
+
+
+class PlainReading(Reading):
+    """The output is the prediction, a tensor with `heads` times the entries of the first axis."""
+
+    def __init__(self, heads: int = 1) -> None:
+        self.heads = heads
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """That of the state, `heads` times along the first axis."""
+        return (self.heads * event_shape[0], *event_shape[1:])
+
+    def read(self, row: Any, output: Tensor, x_t: Tensor) -> Tensor:
+        """The output."""
+        return output
+
+
+@dataclass(frozen=True)
+class AffineReading(Reading):
+    """The posterior mean `skip x_t + out F(in x_t, time)` of a Gaussian process.
+
+    Raises `InputError` at a time where the table is undefined.
+    """
+
+    schedule: Schedule
+    table: Parametrization
+    _latest: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def at(self, t: Time) -> Affine:
+        """The table's row."""
+        if isinstance(t, Tensor):
+            # The prediction and the loss ask for one and the same row.
+            if self._latest and self._latest[0] is t and self._latest[1] == _version(t):
+                known: Affine = self._latest[2]
+                return known
+            found = self._row(t)
+            if _version(t) is not None:
+                self._latest[:] = [t, _version(t), found]
+            return found
+        return self._row(t)
+
+    def time(self, row: Affine) -> Time:
+        """The time, or a function of the noise level."""
+        return row.time
+
+    def seen(self, row: Affine, x_t: Tensor) -> Tensor:
+        """The state, scaled by some tables."""
+        # Most tables leave the input as it is; one pass over the state saved per step.
+        if isinstance(row.scale_in, float) and row.scale_in == 1.0:
+            return x_t
+        return x_t * like(row.scale_in, x_t)
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """That of the state."""
+        return event_shape
+
+    def read(self, row: Affine, output: Tensor, x_t: Tensor) -> Tensor:
+        """The posterior mean."""
+        return read(row, output, x_t)
+
+    def target(self, t: Time, z: Tensor, x_t: Tensor) -> Tensor:
+        """The output that would have been right for data `z`."""
+        return write(self.at(t), z, x_t)
+
+    def _row(self, t: Time) -> Affine:
+        try:
+            row = self.table(self.schedule, t)
+        except ZeroDivisionError:
+            row = None
+        if row is None or not all(isinstance(v, Tensor) or math.isfinite(v) for v in row):
+            end = "signal" if isinstance(t, Tensor) or t > 0.5 else "noise"
+            raise InputError(
+                f"{self.table} is undefined at t = {t}, where no {end} is left: keep the grid "
+                f"within {self.schedule.t_min}..{self.schedule.t_max}, or predict 'v' or 'data'"
+            )
+        return row
+
+
+@dataclass(frozen=True)
+class TangentReading(Reading):
+    """A tangent vector: the output projected to the tangent space at the state.
+
+    With a `schedule` it is divided by `sigma_t`, so that a score, which grows like `1 / sigma` near
+    the data, asks for an output of unit size at every time.
+    """
+
+    space: ContinuousSpace
+    schedule: Schedule | None = None
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """That of the state."""
+        return event_shape
+
+    def read(self, row: Time, output: Tensor, x_t: Tensor) -> Tensor:
+        """The tangent vector."""
+        v = self.space.project(x_t, output)
+        if self.schedule is None:
+            return v
+        _, sigma = self.schedule.values(row)
+        return v / like(sigma, v)
+
+
+@dataclass(frozen=True)
+class LogitsReading(Reading):
+    """Logits of each site, `(B, *sites, symbols)`."""
+
+    symbols: int
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """One number for each symbol at each site."""
+        return (*event_shape, self.symbols)
+
+    def read(self, row: Any, output: Tensor, x_t: Tensor) -> Tensor:
+        """The output."""
+        return output
+
+
+def _version(t: Tensor) -> int | None:
+    """How often a tensor was written to, `None` where torch does not count."""
+    return None if t.is_inference() else t._version

@@ -1,0 +1,200 @@
+"""The units of a space: the invertible map between data as people have them and states.
+
+`x = units(z)` and `z = units.standardized(x)`, with `log |det dz/dx|` where states have a density.
+Which map it is belongs to the space (`Space.units`): a shift and a scale per coordinate on R^d, one
+common scale for functions, whose noise would otherwise be another one, and none for angles, points
+on a sphere and tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import CapabilityError, InputError
+
+__all__ = ["NoUnits", "ProductUnits", "Standardize", "Units"]
+
+
+class Units(nn.Module, ABC):
+    """An invertible map from states `z` to data `x`, fitted to data and saved with the model."""
+
+    @abstractmethod
+    def forward(self, z: Any) -> Any:
+        """From states to data."""
+
+    @abstractmethod
+    def standardized(self, x: Any) -> Any:
+        """From data to states."""
+
+    @abstractmethod
+    def log_det_inverse(self) -> Tensor:
+        """`log |det dz/dx|`, the same for every state. Raises `CapabilityError` without one."""
+
+    @abstractmethod
+    def fit(self, x: Any, source: Any = None) -> None:
+        """Fit to data, and to those of a source that shares the units."""
+
+    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """From data to states, with the log-determinant."""
+        return self.standardized(x), self.log_det_inverse().expand(len(x))
+
+    @property
+    def length(self) -> float:
+        """The length in data units of one unit of the state. Raises `CapabilityError` where
+        coordinates have different ones."""
+        return 1.0
+
+
+class NoUnits(Units):
+    """States are the data: angles, unit vectors, symbols."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Where the model is, and in which precision.
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+
+    zero: Tensor
+
+    def forward(self, z: Any) -> Any:
+        """The same."""
+        return z
+
+    def standardized(self, x: Any) -> Any:
+        """The same."""
+        return x
+
+    def log_det_inverse(self) -> Tensor:
+        """Zero."""
+        return self.zero
+
+    def fit(self, x: Any, source: Any = None) -> None:
+        """Nothing to fit."""
+
+
+class Standardize(Units):
+    """`x = shift + scale z`: zero mean and unit variance.
+
+    A vector gets a shift and a scale per feature, so that a distance does not depend on the unit of
+    each. An image `(C, H, W)` gets a shift per channel and one scale for all, so that pictures keep
+    their contrast. Until `fit` is called it is the identity.
+
+    Args:
+        event_shape: the shape of one state.
+        common: one scale for all entries, where their common unit means something: values of a
+            function, whose noise has a covariance.
+
+    >>> units = Standardize((2,))
+    >>> units.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0]]))
+    >>> units.inverse(torch.tensor([[4.0, 5.0]]))[0]
+    tensor([[1., 0.]])
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, event_shape: tuple[int, ...], *, common: bool = False) -> None:
+        super().__init__()
+        self.event_shape, self.common = tuple(event_shape), common
+        shape = (self.event_shape[0], 1, 1) if len(self.event_shape) == 3 else self.event_shape
+        self.register_buffer("shift", torch.zeros(shape))
+        self.register_buffer("scale", torch.ones(shape))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, source: Tensor | None = None) -> None:
+        """Take shift and scale from data `(N, *event)`.
+
+        With a `source`, of any number of rows, both count the same and share one scale, a single
+        number, so that noise given in the units of the data keeps its meaning and distances between
+        the two are not bent. A feature that does not vary keeps the scale 1.
+
+        Raises `InputError` for another event shape, fewer than two rows, or non-finite values.
+        """
+        sides = [self._checked(side) for side in ((x,) if source is None else (x, source))]
+        axes = (0, 2, 3) if x.ndim == 4 else (0,)
+        shift = torch.stack([side.mean(axes, keepdim=True)[0] for side in sides]).mean(0)
+        if source is not None:
+            square = torch.stack([(side - shift).square().mean() for side in sides]).mean()
+            scale = square.sqrt().expand_as(shift)
+        elif x.ndim == 4 or self.common:
+            scale = (sides[0] - shift).square().mean().sqrt().expand_as(shift)
+        else:
+            scale = (sides[0] - shift).square().sum(0).div(len(x) - 1).sqrt()
+        # What float32 leaves of a constant is no variation.
+        varies = scale > torch.finfo(torch.float32).eps * shift.abs()
+        if source is not None:
+            varies = scale > 0
+        self.shift.copy_(shift)
+        self.scale.copy_(torch.where(varies & (scale > 0), scale, torch.ones_like(scale)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """From standardized to data units."""
+        return self.shift + self.scale * z
+
+    def standardized(self, x: Tensor) -> Tensor:
+        """From data to standardized units."""
+        return (x - self.shift) / self.scale
+
+    def log_det_inverse(self) -> Tensor:
+        """Minus the logarithms of the scales, summed."""
+        return -self.scale.log().expand(self.event_shape).sum()
+
+    @property
+    def length(self) -> float:
+        """The one scale of all entries."""
+        first = self.scale.flatten()[0]
+        if not bool((self.scale == first).all()):
+            raise CapabilityError(
+                "coordinates have different units, so that a length has none: fit with a source, "
+                "or take units with common=True"
+            )
+        return float(first)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        # Double precision: a large offset would swallow the variance in float32.
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise InputError(f"events have shape {tuple(x.shape[1:])}, not {self.event_shape}")
+        if len(x) < 2:
+            raise InputError(f"standardization needs at least two data points, not {len(x)}")
+        if not torch.isfinite(x).all():
+            raise InputError("data with non-finite values cannot be standardized")
+        return x.double().to(self.shift.device)
+
+
+class ProductUnits(Units):
+    """The units of the factors of a product, each for its part of the state."""
+
+    def __init__(self, parts: Sequence[Units]) -> None:
+        super().__init__()
+        self.parts: Any = nn.ModuleList(parts)
+
+    def forward(self, z: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Each part in its own units."""
+        return tuple(units(part) for units, part in zip(self.parts, z, strict=True))
+
+    def standardized(self, x: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Each part from its own units."""
+        return tuple(units.standardized(part) for units, part in zip(self.parts, x, strict=True))
+
+    def log_det_inverse(self) -> Tensor:
+        """The sum over the factors."""
+        return torch.stack([units.log_det_inverse() for units in self.parts]).sum()
+
+    def fit(self, x: tuple[Any, ...], source: tuple[Any, ...] | None = None) -> None:
+        """Fit each part to its own data."""
+        sources = (None,) * len(x) if source is None else source
+        for units, part, start in zip(self.parts, x, sources, strict=True):
+            units.fit(part, start)
+
+    @property
+    def length(self) -> float:
+        """That of the factors, if it is one."""
+        found = {units.length for units in self.parts}
+        if len(found) > 1 and not math.isclose(min(found), max(found)):
+            raise CapabilityError("the factors of a product have different units of length")
+        return found.pop()

@@ -1,0 +1,72 @@
+"""How states can be looked at: numbers to draw, without a word on how they are drawn.
+
+A space says what there is to see (`Space.views`), a report draws it: it knows these few kinds of
+pictures, and no space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Curves", "Histogram", "Images", "Scatter", "Sequences", "View"]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points `(n, k)`; more than two coordinates are seen along their principal axes.
+
+    Args:
+        points: the coordinates.
+        names: of the axes, one per coordinate, or none.
+        window: the corners `(low, high)` of what is shown, each `(k,)`; by default where the
+            reference data are.
+    """
+
+    points: Tensor
+    names: tuple[str, ...] = ()
+    window: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Numbers `(n,)`, counted.
+
+    Args:
+        values: the numbers.
+        name: what they are.
+        window: the interval that is shown; by default that of the reference data.
+        whole: whole numbers, one bar each.
+    """
+
+    values: Tensor
+    name: str = ""
+    window: tuple[float, float] | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures `(n, C, H, W)` of one or three channels."""
+
+    pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Functions `(n, points)` over their grid."""
+
+    values: Tensor
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Rows of symbols `(n, sites)`, integers in `0..symbols - 1`, a cell each."""
+
+    codes: Tensor
+    symbols: int
+
+
+View = Scatter | Histogram | Images | Curves | Sequences
