@@ -228,7 +228,7 @@ TABLE: dict[str, dict[str, Any]] = {
 }
 
 ONE: dict[str, str] = {
-    "bridges": "method for bridges",
+    "bridges": "method",
     "data": "built-in data set",
     "discrepancies": "discrepancy",
     "energy-training": "training of energies",
