@@ -177,7 +177,9 @@ class PersistentContrastiveDivergence(_ShortChains):
         """All chains start from the base, with labels of the data."""
         self.chains.copy_(self.scale * torch.randn(self.chains.shape, generator=generator))
         if c is not None:
-            self.labels.copy_(c[torch.randint(len(c), (self.size,), generator=generator).to(c.device)])
+            self.labels.copy_(
+                c[torch.randint(len(c), (self.size,), generator=generator).to(c.device)]
+            )
 
     def forward(
         self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
