@@ -13,13 +13,13 @@ from pushforward import processes
 from pushforward import times as time_laws
 from pushforward._random import normal_like
 from pushforward.config import configurable, named
-from pushforward.couplings import Coupling, Independent, Sinkhorn
+from pushforward.couplings import Coupling, Independent
 from pushforward.couplings import resolve_coupling as resolved
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import given
 from pushforward.models import network, requests
 from pushforward.models.two_ended import End, TwoEnded
-from pushforward.processes import Motion, OneSided, Path, Reference
+from pushforward.processes import Motion, OneSided, Path
 from pushforward.processes.motion import MARGIN, inside
 from pushforward.protocols import Time, Transport
 from pushforward.schedules import Rectified
@@ -42,8 +42,8 @@ class FlowMatching(TwoEnded):
     The network learns `E[a' x_0 + b' x_1 | x_t]`, and `E[noise | x_t]` too where the path is noisy
     (`processes.Motion`): Lipman et al. 2023; Liu et al. 2023; Albergo, Boffi & Vanden-Eijnden 2023.
     Without noise the flow is an ODE; with noise it is also an SDE of any diffusion level, the
-    `churn` of the sampler. `path=Bridge(sigma)` with `coupling="sinkhorn"` is [SF]2M (Tong et al.
-    2024), whose SDE is the Schrödinger bridge; so it is over an `OUBridge`.
+    `churn` of the sampler. `path=Bridge(sigma)` with `coupling=Sinkhorn.of_bridge(sigma)` is [SF]2M
+    (Tong et al. 2024), whose SDE is the Schrödinger bridge; so it is over an `OUBridge`.
 
     Args:
         net: a module `net(x, t, c)` that returns the shape of `x`, with `t` from 0 at the source to
@@ -84,13 +84,7 @@ class FlowMatching(TwoEnded):
         self.path: Path = named(path, PATHS, "path")
         if not isinstance(self.path, Path):
             raise InputError(f"a path is one of processes, such as Linear(), not {path!r}")
-        if coupling == "sinkhorn" and isinstance(self.path, Reference):
-            # The coupling of the bridge itself: its density has x_0 x_1 / (sigma^2 S(1)) for the
-            # exponent, beside what depends on one end alone.
-            strength = 2 * self.path.sigma**2 * self.path.span(1.0)
-            self.coupling: Coupling = Sinkhorn(strength)
-        else:
-            self.coupling = resolved(coupling)
+        self.coupling: Coupling = resolved(coupling)
         if isinstance(self.path, OneSided) and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
         if not 0 <= label_dropout < 1:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import positive
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -39,7 +40,7 @@ class GaussianPlan:
     def __init__(
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, epsilon: float = 0.0
     ) -> None:
-        self.epsilon = 0.0 if epsilon == 0 else checks.positive(epsilon, "epsilon")
+        self.epsilon = 0.0 if epsilon == 0 else positive("epsilon", epsilon)
         self.mean_x, self.cov_x = _moments(mean_x, cov_x, "x")
         self.mean_y, self.cov_y = _moments(mean_y, cov_y, "y")
         if len(self.mean_x) != len(self.mean_y):
@@ -105,7 +106,7 @@ class GaussianBridge:
     def __init__(
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, sigma: float
     ) -> None:
-        self.sigma = checks.positive(sigma, "sigma")
+        self.sigma = positive("sigma", sigma)
         self.plan = GaussianPlan(mean_x, cov_x, mean_y, cov_y, 2 * self.sigma**2)
 
     def marginal(self, t: float) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -64,7 +65,7 @@ def ipf(reference: Tensor, a: Tensor, b: Tensor, fits: int) -> Fits:
     targets = [target / target.sum() for target in targets]
     table = table / table.sum()
     records = []
-    for k in range(_count(fits)):
+    for k in range(whole("fits", fits)):
         side = (k + 1) % 2
         target, found = targets[side], table.sum(1 - side)
         ratio = target / found
@@ -105,7 +106,7 @@ def ipf_gaussian(
         raise InputError("a law of pairs is (2 d,) and (2 d, 2 d), its marginals (d,) and (d, d)")
     parts = slice(0, d), slice(d, 2 * d)
     records = []
-    for k in range(_count(fits)):
+    for k in range(whole("fits", fits)):
         side = (k + 1) % 2
         part = parts[side]
         target, found = targets[side], (mean[part], cov[part, part])
@@ -123,12 +124,6 @@ def ipf_gaussian(
 def _columns(records: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
     forward, backward, marginals = (torch.stack(column) for column in zip(*records, strict=True))
     return forward, backward, marginals
-
-
-def _count(fits: int) -> int:
-    if not isinstance(fits, int) or fits < 1:
-        raise InputError(f"fits={fits!r}: a whole number, at least 1")
-    return fits
 
 
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
