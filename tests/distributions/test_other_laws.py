@@ -30,7 +30,7 @@ def test_normal() -> None:
     assert stats.kstest(x.flatten().numpy()[:50_000], stats.norm(0, 2).cdf).pvalue > 1e-3
     exact = stats.norm(0, 2).logpdf(x[:5].numpy()).reshape(5, -1).sum(1)
     assert law.log_prob(x[:5]).numpy() == pytest.approx(exact, rel=1e-5)
-    with pytest.raises(InputError, match="must be positive, not 0"):
+    with pytest.raises(InputError, match="positive finite number, not 0"):
         Normal((2,), 0.0)
     with pytest.raises(InputError, match="states have shape"):
         Normal((3,)).log_prob(torch.zeros(2, 5))

@@ -174,7 +174,7 @@ def test_annealing_finds_what_importance_sampling_misses() -> None:
 
 
 def test_what_the_parts_refuse() -> None:
-    with pytest.raises(InputError, match="latent is a whole number, at least 1, not 0"):
+    with pytest.raises(InputError, match="latent is a whole number of at least 1, not 0"):
         DiagonalEncoder(Perceptron(2, 2), latent=0)
     with pytest.raises(InputError, match=r"nn\.Module, not 3"):
         DiagonalEncoder(3, latent=1)  # type: ignore[arg-type]

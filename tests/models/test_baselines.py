@@ -120,9 +120,9 @@ def test_what_a_baseline_refuses(family) -> None:
 
 
 def test_arguments_out_of_range_are_named() -> None:
-    with pytest.raises(InputError, match="bandwidth is positive, not 0"):
+    with pytest.raises(InputError, match="bandwidth is a positive finite number, not 0"):
         KernelDensity(bandwidth=0.0)
-    with pytest.raises(InputError, match="at least one component, not 0"):
+    with pytest.raises(InputError, match="at least 1, not 0"):
         GaussianMixtureModel(components=0)
     with pytest.raises(InputError, match="has no 3 components"):
         fitted(ProbabilisticPCA(components=3), TWO.sample(50, seed=0))

@@ -369,7 +369,7 @@ def test_bad_input_is_named() -> None:
         pf.EnergyModel(pf.nn.Perceptron(2, 2), "cd").loss(torch.zeros(3, 2))
     with pytest.raises(InputError, match=r"nn\.Module"):
         pf.EnergyModel(lambda x: x.sum(-1))
-    with pytest.raises(InputError, match="scale of the base"):
+    with pytest.raises(InputError, match="base is a positive finite number"):
         _model(2, base=0.0)
     with pytest.raises(InputError, match="did you mean 'nce'"):
         _model(2, "nces")
@@ -382,7 +382,7 @@ def test_bad_input_is_named() -> None:
         model.sample(2, sampler="hcm")
     with pytest.raises(InputError, match="whole number of steps"):
         model.sample(2, steps=0)
-    with pytest.raises(InputError, match="step size"):
+    with pytest.raises(InputError, match="step is a positive"):
         model.sample(2, steps=2, step=-1.0)
     with pytest.raises(InputError, match="shape"):
         model.log_prob(torch.zeros(2, 3))

@@ -417,7 +417,7 @@ def test_what_a_vae_refuses() -> None:
         pf.VAE(encoder, decoder, StandardNormal(3))
     with pytest.raises(InputError, match="no beta and no free bits"):
         pf.VAE(encoder, decoder, beta=0.5, samples=2)
-    with pytest.raises(InputError, match="not negative, but -1"):
+    with pytest.raises(InputError, match="at least 0, not -1"):
         pf.VAE(encoder, decoder, beta=-1.0)
     model = pf.VAE(encoder, decoder, event_shape=2)
     with pytest.raises(InputError, match="importance, bound, annealed, not 'exact'"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.ot import sinkhorn_divergence
@@ -40,10 +41,8 @@ class Sinkhorn:
     outputs = 0
 
     def __post_init__(self) -> None:
-        if not self.epsilon > 0 or not self.tolerance > 0:
-            raise InputError(
-                f"epsilon {self.epsilon} and tolerance {self.tolerance} must be positive"
-            )
+        positive("epsilon", self.epsilon)
+        positive("tolerance", self.tolerance)
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The divergence of both batches, the same number in each row. At least two rows."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
-from pushforward.errors import InputError
+from pushforward.checks import positive
 from pushforward.spaces.torus import windings, wrap
 
 __all__ = ["WrappedNormal"]
@@ -25,9 +25,7 @@ class WrappedNormal:
     """
 
     def __init__(self, mean: float, std: float) -> None:
-        if not std > 0:
-            raise InputError(f"the standard deviation must be positive, not {std}")
-        self.mean, self.std = mean, std
+        self.mean, self.std = mean, positive("std", std)
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None

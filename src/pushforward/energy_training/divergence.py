@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like, uniform_like
+from pushforward.checks import number, whole
 from pushforward.config import configurable, named
 from pushforward.energy_training.training import Energy, Training
 from pushforward.errors import InputError
@@ -42,11 +43,8 @@ class _ShortChains(Training):
 
     def __init__(self, steps: int, kernel: str | Kernel | None, regularization: float) -> None:
         super().__init__()
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise InputError(f"steps is a whole number, at least 1, not {steps!r}")
-        if not regularization >= 0:
-            raise InputError(f"the regularization is not negative, but {regularization!r} is")
-        self.steps, self.regularization = steps, regularization
+        self.steps = whole("steps", steps)
+        self.regularization = number("regularization", regularization, least=0)
         self.kernel: Kernel = MALA() if kernel is None else named(kernel, NAMES, "kernel")
         self.register_buffer("step", torch.tensor(float(self.kernel.step)))
         self.register_buffer("diverged", torch.zeros(()))
@@ -158,11 +156,8 @@ class PersistentContrastiveDivergence(_ShortChains):
         regularization: float = 0.0,
     ) -> None:
         super().__init__(steps, kernel, regularization)
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InputError(f"size is a whole number of chains, at least 1, not {size!r}")
-        if not 0 <= restart <= 1:
-            raise InputError(f"restart is a share in [0, 1], not {restart!r}")
-        self.size, self.restart, self.scale = size, restart, 1.0
+        self.size, self.scale = whole("size", size), 1.0
+        self.restart = number("restart", restart, least=0, most=1)
 
     def allocate(self, event_shape: tuple[int, ...], classes: int | None, scale: float) -> None:
         """A buffer of chains, `(size, *event)`, with a label each if there are classes."""

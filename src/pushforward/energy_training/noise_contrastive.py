@@ -10,9 +10,9 @@ from torch.nn.functional import softplus
 
 from pushforward._random import normal_like
 from pushforward._shapes import flatten
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.energy_training.training import Energy, Training
-from pushforward.errors import InputError
 
 __all__ = ["NoiseContrastive"]
 
@@ -48,9 +48,7 @@ class NoiseContrastive(Training):
 
     def __init__(self, ratio: int = 1) -> None:
         super().__init__()
-        if not isinstance(ratio, int) or isinstance(ratio, bool) or ratio < 1:
-            raise InputError(f"ratio is a whole number, at least 1, not {ratio!r}")
-        self.ratio = ratio
+        self.ratio = whole("ratio", ratio)
 
     def allocate(self, event_shape: tuple[int, ...], classes: int | None, scale: float) -> None:
         """Mean `(d,)` and Cholesky factor `(d, d)` of the noise, and a `log Z` of each class."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.latent.laws import FullNormal, Law, Normal, Transformed
 from pushforward.latent.networks import check_network, evaluate
-from pushforward.mcmc.kernel import check_count
 from pushforward.transforms import Transform
 
 __all__ = ["DiagonalEncoder", "Encoder", "FlowEncoder", "FullCovarianceEncoder"]
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
 class _Gaussian(Encoder):
     def __init__(self, net: nn.Module, latent: int) -> None:
         super().__init__()
-        self.net, self.latent = check_network(net), check_count(latent, "latent")
+        self.net, self.latent = check_network(net), whole("latent", latent)
 
 
 @configurable

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
 from pushforward._random import resolve
+from pushforward.checks import whole
 from pushforward.errors import InputError
 from pushforward.latent.evidence import Elbo
 from pushforward.latent.laws import FullNormal, Normal
-from pushforward.mcmc.kernel import check_count
 
 __all__ = ["LinearGaussian", "LinearGaussianFit", "expectation_maximization"]
 
@@ -140,7 +140,7 @@ def expectation_maximization(
     if x.ndim != 2 or not x.is_floating_point() or not x.isfinite().all():
         raise InputError(f"EM takes finite vectors (N, d), not {tuple(x.shape)} of {x.dtype}")
     d = x.shape[1]
-    if not check_count(latent, "latent") < d or len(x) < 2:
+    if not whole("latent", latent) < d or len(x) < 2:
         raise InputError(
             f"{latent} latents need at least two data points of dimension above {latent}, not "
             f"{len(x)} of dimension {d}"

@@ -8,11 +8,11 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.latent.encoders import Encoder
 from pushforward.latent.laws import Law, Mixture, Normal, Transformed
-from pushforward.mcmc.kernel import check_count
 from pushforward.transforms import Transform
 
 __all__ = ["FlowPrior", "MixturePrior", "Prior", "StandardNormal", "VampPrior"]
@@ -47,7 +47,7 @@ class StandardNormal(Prior):
 
     def __init__(self, latent: int) -> None:
         super().__init__()
-        self.latent = check_count(latent, "latent")
+        self.latent = whole("latent", latent)
         self.register_buffer("origin", torch.zeros(1, latent), persistent=False)
 
     def law(self, encoder: Encoder) -> Normal:
@@ -72,8 +72,8 @@ class MixturePrior(Prior):
 
     def __init__(self, latent: int, components: int = 10) -> None:
         super().__init__()
-        self.latent = check_count(latent, "latent")
-        self.means = nn.Parameter(torch.randn(check_count(components, "components"), latent))
+        self.latent = whole("latent", latent)
+        self.means = nn.Parameter(torch.randn(whole("components", components), latent))
         self.log_stds = nn.Parameter(torch.zeros(components, latent))
         self.logits = nn.Parameter(torch.zeros(components))
 
@@ -101,7 +101,7 @@ class VampPrior(Prior):
     def __init__(self, event_shape: int | tuple[int, ...], components: int = 50) -> None:
         super().__init__()
         shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-        self.inputs = nn.Parameter(torch.randn(check_count(components, "components"), *shape))
+        self.inputs = nn.Parameter(torch.randn(whole("components", components), *shape))
 
     def law(self, encoder: Encoder) -> Mixture:
         """The mixture of the encoder's laws."""

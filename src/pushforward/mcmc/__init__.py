@@ -15,10 +15,10 @@ from pushforward.mcmc.annealed import (
 )
 from pushforward.mcmc.diagnostics import effective_sample_size, r_hat
 from pushforward.mcmc.hmc import HMC, leapfrog
-from pushforward.mcmc.kernel import Kernel, Move, check_step
+from pushforward.mcmc.kernel import Kernel, Move
 from pushforward.mcmc.mala import MALA
 from pushforward.mcmc.running import Chains, run, warn_of_divergence
-from pushforward.mcmc.target import LogDensity, State, evaluate
+from pushforward.mcmc.target import LogDensity, State, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "adapted",
     "anneal",
     "annealed_importance_sampling",
-    "check_step",
+    "check_states",
     "effective_sample_size",
     "evaluate",
     "langevin_step",

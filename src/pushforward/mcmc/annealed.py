@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import whole
 from pushforward.errors import InputError
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.hmc import HMC
-from pushforward.mcmc.kernel import Kernel, check_count
+from pushforward.mcmc.kernel import Kernel
 from pushforward.mcmc.running import warn_of_divergence
 from pushforward.mcmc.target import LogDensity, evaluate
 
@@ -86,7 +87,7 @@ def temperatures(count: int) -> tuple[float, ...]:
     >>> temperatures(2)
     (0.0, 0.25, 1.0)
     """
-    check_count(count, "temperatures")
+    whole("temperatures", count)
     return tuple((k / count) ** 2 for k in range(count + 1))
 
 
@@ -180,8 +181,8 @@ def annealed_importance_sampling(
     >>> abs(found.log_z - 0.9189) < 4 * found.stderr
     True
     """
-    check_count(n, "n", least=2)
-    check_count(moves, "moves")
+    whole("n", n, least=2)
+    whole("moves", moves)
     kernel = HMC(leapfrogs=5) if kernel is None else kernel
     ladder = temperatures(betas) if isinstance(betas, int) else _check_betas(betas)
     generator = generator if seed is None and generator is not None else resolve(seed, generator)

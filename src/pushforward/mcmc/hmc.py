@@ -14,9 +14,9 @@ from torch import Tensor
 
 from pushforward._random import normal_like, uniform_like
 from pushforward._shapes import accumulate, per_event_sum
+from pushforward.checks import fraction, positive, whole
 from pushforward.config import configurable
-from pushforward.errors import InputError
-from pushforward.mcmc.kernel import DIVERGENT, Move, check_count, check_step
+from pushforward.mcmc.kernel import DIVERGENT, Move
 from pushforward.mcmc.target import LogDensity, State, evaluate, finite, select
 
 __all__ = ["HMC", "hamiltonian_move", "leapfrog"]
@@ -86,10 +86,9 @@ class HMC:
     target = 0.8
 
     def __post_init__(self) -> None:
-        check_step(self.step)
-        check_count(self.leapfrogs, "leapfrogs")
-        if not 0 <= self.jitter < 1:
-            raise InputError(f"jitter lies in [0, 1), not {self.jitter!r}")
+        positive("step", self.step)
+        whole("leapfrogs", self.leapfrogs)
+        fraction("jitter", self.jitter)
 
     @property
     def evaluations(self) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.mcmc.hmc import hamiltonian_move
-from pushforward.mcmc.kernel import Move, check_step
+from pushforward.mcmc.kernel import Move
 from pushforward.mcmc.target import LogDensity, State
 
 __all__ = ["MALA"]
@@ -40,7 +41,7 @@ class MALA:
     evaluations = 1
 
     def __post_init__(self) -> None:
-        check_step(self.step)
+        positive("step", self.step)
 
     def move(
         self,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward._shapes import flatten
+from pushforward._shapes import flatten, not_finite
 from pushforward.errors import InputError
 
-__all__ = ["LogDensity", "State", "evaluate", "finite", "select"]
+__all__ = ["LogDensity", "State", "check_states", "evaluate", "finite", "select"]
 
 LogDensity = Callable[[Tensor], Tensor]
 """A differentiable function of states `(B, *event)` that returns `(B,)`; rows do not interact."""
@@ -29,6 +29,21 @@ class State(NamedTuple):
     x: Tensor
     log_p: Tensor
     gradient: Tensor
+
+
+def check_states(x: Any) -> Tensor:
+    """Floating-point states `(B, *event)`, finite; raises `InputError` for anything else."""
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"states are a floating-point tensor, not {kind}: use x.float()")
+    if x.ndim < 2 or not x.shape[0]:
+        raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
+    # On a GPU a look at the values would make every training step wait.
+    if x.device.type == "cpu" or not torch.is_grad_enabled():
+        bad = not_finite(x)
+        if bad:
+            raise InputError(f"{bad} of {len(x)} states are not finite")
+    return x
 
 
 def evaluate(log_p: LogDensity, x: Tensor) -> State:

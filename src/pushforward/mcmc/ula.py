@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pushforward._random import normal_like
 from pushforward._shapes import accumulate
+from pushforward.checks import positive
 from pushforward.config import configurable
-from pushforward.mcmc.kernel import DIVERGENT, Move, check_step
+from pushforward.mcmc.kernel import DIVERGENT, Move
 from pushforward.mcmc.target import LogDensity, State, evaluate, finite, select
 
 __all__ = ["ULA", "langevin_step"]
@@ -48,7 +49,7 @@ class ULA:
     evaluations = 1
 
     def __post_init__(self) -> None:
-        check_step(self.step)
+        positive("step", self.step)
 
     def move(
         self,

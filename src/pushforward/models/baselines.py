@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import config
 from pushforward._extras import require
 from pushforward._random import resolve
+from pushforward.checks import positive, whole
 from pushforward.config import configurable
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
@@ -168,8 +169,8 @@ class KernelDensity(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if bandwidth is not None and not bandwidth > 0:
-            raise InputError(f"the bandwidth is positive, not {bandwidth}")
+        if bandwidth is not None:
+            positive("bandwidth", bandwidth)
         self.bandwidth = bandwidth
         super().__init__(shapes, event_shape)
 
@@ -207,10 +208,9 @@ class GaussianMixtureModel(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if components is not None and components < 1:
-            raise InputError(f"a mixture has at least one component, not {components}")
-        if not regularization > 0:
-            raise InputError(f"the regularization is positive, not {regularization}")
+        if components is not None:
+            whole("components", components)
+        positive("regularization", regularization)
         self.components, self.regularization, self.seed = components, regularization, seed
         super().__init__(shapes, event_shape)
 
@@ -273,8 +273,8 @@ class ProbabilisticPCA(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if components is not None and components < 0:
-            raise InputError(f"the number of components is not negative, but {components} is")
+        if components is not None:
+            whole("components", components, least=0)
         self.components = components
         super().__init__(shapes, event_shape)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pushforward import energy_training, mcmc
 from pushforward._random import branch, normal_like, resolve
 from pushforward._shapes import per_event_sum
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.energy_training import NoiseContrastive, Training
@@ -88,8 +89,7 @@ class EnergyModel(Family):
         self.network = Energy(net)
         if getattr(net, "context_size", None) is not None:
             raise InputError("an energy model takes labels, not contexts: give num_classes=")
-        if base is not None and not 0 < base < math.inf:
-            raise InputError(f"the scale of the base is positive and finite, not {base!r}")
+        base = None if base is None else positive("base", base)
         self.num_classes: int | None = getattr(net, "num_classes", None)
         _check_call(net, self.num_classes)
         self.base = base
@@ -307,7 +307,7 @@ class EnergyModel(Family):
                 few = None if labels is None else labels[torch.arange(_PILOTS) % n]
                 sizes = way.tune(self._log_p(few), base, pilots, steps, generator)
             else:
-                mcmc.check_step(step)
+                positive("step", step)
                 sizes = way.fixed(step, steps, start)
             generator = branch(generator, rows.indices(n)[0])
             for part in parts:

@@ -13,12 +13,13 @@ from pushforward._random import branch, normal_like, resolve
 from pushforward.config import configurable, named
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
+from pushforward.mcmc import check_states
 from pushforward.models import requests
 from pushforward.models.family import Family
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
-from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.score_matching.checks import evaluate
 from pushforward.transforms import Standardize
 
 __all__ = ["ScoreModel"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import branch, normal_like, resolve
+from pushforward.checks import number, whole
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -27,7 +28,6 @@ from pushforward.latent import (
     log_mean,
     mean,
 )
-from pushforward.mcmc.kernel import check_count
 from pushforward.models import requests
 from pushforward.models.family import Family
 from pushforward.models.vae_parts import vae_parts
@@ -101,9 +101,8 @@ class VAE(Family):
             raise InputError(
                 f"the prior has {self.prior.latent} latents, but the encoder {encoder.latent}"
             )
-        if not 0 <= beta < math.inf or not 0 <= free_bits < math.inf:
-            raise InputError(f"beta and free_bits are not negative, but {beta} and {free_bits}")
-        if check_count(samples, "samples") > 1 and (beta != 1 or free_bits):
+        beta, free_bits = number("beta", beta, least=0), number("free_bits", free_bits, least=0)
+        if whole("samples", samples) > 1 and (beta != 1 or free_bits):
             raise InputError(
                 f"the importance-weighted bound of samples={samples} has no beta and no free bits: "
                 "leave them out, or take samples=1"
@@ -179,7 +178,7 @@ class VAE(Family):
 
         The divergence is exact between Gaussians, and otherwise estimated by the same latents.
         """
-        check_count(samples, "samples")
+        whole("samples", samples)
         generator = resolve(seed, generator, self.device)
         evidence = self._evidence(x, c)
         noise = normal_like(evidence.like(samples), generator)
@@ -231,9 +230,9 @@ class VAE(Family):
         methods = {"importance": 100, "bound": 100, "annealed": 16}
         if method not in methods:
             raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
-        samples = check_count(methods[method] if samples is None else samples, "samples")
-        check_count(steps, "steps")
-        check_count(leapfrogs, "leapfrogs")
+        samples = whole("samples", methods[method] if samples is None else samples)
+        whole("steps", steps)
+        whole("leapfrogs", leapfrogs)
         self._units(x)
         if not x.isfinite().all():
             raise InputError("states that are not finite have no density")

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from pushforward.checks import whole
 from pushforward.config import named
 from pushforward.errors import InputError
 from pushforward.latent import (
@@ -25,7 +26,6 @@ from pushforward.latent import (
     StandardNormal,
     VampPrior,
 )
-from pushforward.mcmc.kernel import check_count
 from pushforward.models import flow_architectures, requests
 from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
 from pushforward.transforms import Transform
@@ -65,7 +65,7 @@ def vae_parts(
     """
     requests.check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
-    latent = check_count(options.get("latent", _latent(shape)), "latent")
+    latent = whole("latent", options.get("latent", _latent(shape)))
     nets = _Networks(data, latent, labels, options)
     return {
         "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
@@ -82,8 +82,8 @@ class _Networks:
         self.told: dict[str, Any] = flow_architectures.condition(data, labels)
         self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
-        self.width = check_count(options.get("width", usual), "width")
-        self.depth = check_count(options.get("depth", 2 if self.image else 3), "depth")
+        self.width = whole("width", options.get("width", usual))
+        self.depth = whole("depth", options.get("depth", 2 if self.image else 3))
 
     def inward(self, outputs: int) -> nn.Module:
         """From states to vectors."""

@@ -20,9 +20,11 @@ from torch import Tensor
 from pushforward._autograd import probe_like, quadratic_forms
 from pushforward._random import normal_like, resolve
 from pushforward._shapes import like, per_event_sum
+from pushforward.checks import positive, whole
 from pushforward.errors import InputError
-from pushforward.score_matching.checks import Score, check_states, evaluate, positive_count
-from pushforward.score_matching.levels import check_level, check_levels
+from pushforward.mcmc import check_states
+from pushforward.score_matching.checks import Score, evaluate
+from pushforward.score_matching.levels import check_levels
 
 __all__ = ["denoising", "denoising_levels", "implicit", "sliced", "sliced_variance_reduced"]
 
@@ -111,7 +113,7 @@ def denoising(
     1.0
     """
     check_states(x)
-    level = check_level(sigma)
+    level = positive("sigma", sigma)
     noise = normal_like(x, resolve(generator=generator, device=x.device))
     value = evaluate(score, x + level * noise)
     return per_event_sum((level * value + noise).square()) / 2
@@ -149,7 +151,7 @@ def denoising_levels(
 
 def _probes(x: Tensor, projections: int, generator: torch.Generator | None) -> Tensor:
     check_states(x)
-    positive_count(projections, "projections")
+    whole("projections", projections)
     return probe_like(x, projections, resolve(generator=generator, device=x.device))
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive, whole
 from pushforward.config import configurable
 from pushforward.score_matching import losses
-from pushforward.score_matching.checks import Score, positive_count
-from pushforward.score_matching.levels import check_level, geometric
+from pushforward.score_matching.checks import Score
+from pushforward.score_matching.levels import geometric
 
 __all__ = [
     "NAMES",
@@ -58,7 +59,7 @@ class Sliced:
     projections: int = 1
 
     def __post_init__(self) -> None:
-        positive_count(self.projections, "projections")
+        whole("projections", self.projections)
 
     @property
     def sigmas(self) -> tuple[float, ...]:
@@ -89,7 +90,7 @@ class Denoising:
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
-        check_level(self.sigma)
+        positive("sigma", self.sigma)
 
     @property
     def sigmas(self) -> tuple[float, ...]:
