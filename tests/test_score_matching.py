@@ -377,8 +377,14 @@ def _score(x: Tensor, *told: Tensor) -> Tensor:
         (lambda: sm.implicit(_score, torch.zeros(0, 2)), r"not \(0, 2\)"),
         (lambda: sm.denoising(_score, torch.zeros(3, 2), 0.0), "positive finite number, not 0.0"),
         (lambda: sm.denoising(_score, torch.zeros(3, 2), -1), "positive finite number, not -1"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), math.nan), "positive finite number, not nan"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), "big"), "positive finite number, not 'big'"),
+        (
+            lambda: sm.denoising(_score, torch.zeros(3, 2), math.nan),
+            "finite number, not nan",
+        ),
+        (
+            lambda: sm.denoising(_score, torch.zeros(3, 2), "big"),
+            "finite number, not 'big'",
+        ),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), (1.0, 1.0)), "1.0 follows 1.0"),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), (1.0, 2.0)), "2.0 follows 1.0"),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), ()), "no noise levels"),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-__all__ = ["Capabilities", "LikelihoodKind", "LogProb"]
+__all__ = ["Capabilities", "LikelihoodKind", "LogProb", "log_mean", "mean"]
 
 LikelihoodKind = Literal["exact", "ode", "bound", "estimated", "unnormalized", "none"]
 
@@ -59,3 +59,28 @@ class Capabilities:
     sample: bool
     log_prob: LikelihoodKind
     conditional: bool
+
+
+def mean(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean over the first axis `K`, and its standard error; that of one value is infinite.
+
+    >>> import torch
+    >>> mean(torch.tensor([[1.0], [3.0]]))
+    (tensor([2.]), tensor([1.]))
+    """
+    count = len(values)
+    value = values.mean(0)
+    if count == 1:
+        return value, value.new_full(value.shape, math.inf)
+    return value, values.std(0) / math.sqrt(count)
+
+
+def log_mean(log_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """`log mean exp` over the first axis, and its standard error by the delta method.
+
+    >>> import torch
+    >>> log_mean(torch.tensor([[1.0], [1.0]]).log())
+    (tensor([0.]), tensor([0.]))
+    """
+    value = log_weights.logsumexp(0) - math.log(len(log_weights))
+    return value, mean((log_weights - value).exp())[1]

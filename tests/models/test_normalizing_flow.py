@@ -137,7 +137,7 @@ def test_a_condition_moves_the_law() -> None:
         lambda: model.loss(x[:3]),
         lambda: model.rsample_and_log_prob(3),
     ):
-        with pytest.raises(InputError, match="give c="):
+        with pytest.raises(CapabilityError, match="give c="):
             asked()
 
 

@@ -19,7 +19,7 @@ from pushforward.discrepancies.regularizers import (
     SpectralNorm,
     WeightClipping,
 )
-from pushforward.discrepancies.transport import Sinkhorn
+from pushforward.discrepancies.transport import SinkhornDivergence
 
 __all__ = [
     "KL",
@@ -38,7 +38,7 @@ __all__ = [
     "Pearson",
     "Regularizer",
     "ReverseKL",
-    "Sinkhorn",
+    "SinkhornDivergence",
     "SpectralNorm",
     "SquaredHellinger",
     "TotalVariation",
@@ -58,7 +58,7 @@ NAMES: dict[str, type] = {
     "mmd": MMD,
     "learned-mmd": LearnedMMD,
     "energy": EnergyDistance,
-    "sinkhorn": Sinkhorn,
+    "sinkhorn": SinkhornDivergence,
 }
 
 REGULARIZERS: dict[str, type] = {

@@ -11,12 +11,12 @@ from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.ot import sinkhorn_divergence
 
-__all__ = ["Sinkhorn"]
+__all__ = ["SinkhornDivergence"]
 
 
 @configurable
 @dataclass(frozen=True)
-class Sinkhorn:
+class SinkhornDivergence:
     """Entropic transport without its bias, between states (Genevay et al. 2018; Feydy et al. 2019).
 
     There is no critic: the plan between two batches plays its part. The estimate of a batch is
@@ -31,7 +31,7 @@ class Sinkhorn:
 
     >>> import torch
     >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
-    >>> Sinkhorn().generator_loss(x, x + 1).mean()  # the squared shift, in both dimensions
+    >>> SinkhornDivergence().generator_loss(x, x + 1).mean()  # the squared shift
     tensor(2.0000)
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.distributions.distribution import Distribution
+from pushforward.protocols import Distribution
 from pushforward.transforms import Bijection
 
 __all__ = ["Pushforward"]

@@ -16,9 +16,9 @@ from torch import Tensor
 from pushforward._random import normal_like, uniform_like
 from pushforward.checks import number, whole
 from pushforward.config import configurable, named
-from pushforward.energy_training.training import Energy, Training
+from pushforward.energy_training.training import EnergyFunction, Training
 from pushforward.errors import InputError
-from pushforward.mcmc import MALA, NAMES, Kernel, adapted, evaluate
+from pushforward.mcmc import MALA, NAMES, MarkovKernel, adapted, evaluate
 
 __all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
 
@@ -41,17 +41,19 @@ class _ShortChains(Training):
     step: Tensor
     diverged: Tensor
 
-    def __init__(self, steps: int, kernel: str | Kernel | None, regularization: float) -> None:
+    def __init__(
+        self, steps: int, kernel: str | MarkovKernel | None, regularization: float
+    ) -> None:
         super().__init__()
         self.steps = whole("steps", steps)
         self.regularization = number("regularization", regularization, least=0)
-        self.kernel: Kernel = MALA() if kernel is None else named(kernel, NAMES, "kernel")
+        self.kernel: MarkovKernel = MALA() if kernel is None else named(kernel, NAMES, "kernel")
         self.register_buffer("step", torch.tensor(float(self.kernel.step)))
         self.register_buffer("diverged", torch.zeros(()))
 
     @torch.no_grad()
     def _walk(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         def log_p(x: Tensor) -> Tensor:
             return -energy(x, c)
@@ -69,7 +71,7 @@ class _ShortChains(Training):
         return state.x
 
     def _loss(
-        self, energy: Energy, x: Tensor, c: Tensor | None, found: Tensor, d: Tensor | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, found: Tensor, d: Tensor | None
     ) -> Tensor:
         here, there = energy(x, c), energy(found, d)
         loss = here - there
@@ -109,12 +111,12 @@ class ContrastiveDivergence(_ShortChains):
     """
 
     def __init__(
-        self, steps: int = 10, kernel: str | Kernel | None = None, regularization: float = 0.0
+        self, steps: int = 10, kernel: str | MarkovKernel | None = None, regularization: float = 0.0
     ) -> None:
         super().__init__(steps, kernel, regularization)
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The energy of data minus that of the ends of their chains, `(B,)`."""
         return self._loss(energy, x, c, self._walk(energy, x, c, generator), c)
@@ -152,7 +154,7 @@ class PersistentContrastiveDivergence(_ShortChains):
         steps: int = 10,
         size: int = 1024,
         restart: float = 0.01,
-        kernel: str | Kernel | None = None,
+        kernel: str | MarkovKernel | None = None,
         regularization: float = 0.0,
     ) -> None:
         super().__init__(steps, kernel, regularization)
@@ -174,7 +176,7 @@ class PersistentContrastiveDivergence(_ShortChains):
             self.labels.copy_(c[torch.randint(len(c), (self.size,)).to(c.device)])
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The energy of data minus that of chains, `(B,)`.
 

@@ -12,7 +12,7 @@ from pushforward._random import normal_like
 from pushforward._shapes import flatten
 from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.energy_training.training import Energy, Training
+from pushforward.energy_training.training import EnergyFunction, Training
 
 __all__ = ["NoiseContrastive"]
 
@@ -71,7 +71,7 @@ class NoiseContrastive(Training):
         self.factor.copy_(torch.linalg.cholesky(covariance))
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The logistic loss of data and their share of noise, `(B,)`."""
         n = len(x)
@@ -81,7 +81,7 @@ class NoiseContrastive(Training):
         odds = self._log_odds(energy, torch.cat([x, noise]), told)
         return softplus(-odds[:n]) + softplus(odds[n:]).reshape(self.ratio, n).sum(0)
 
-    def _log_odds(self, energy: Energy, x: Tensor, c: Tensor | None) -> Tensor:
+    def _log_odds(self, energy: EnergyFunction, x: Tensor, c: Tensor | None) -> Tensor:
         white = torch.linalg.solve_triangular(self.factor, (flatten(x) - self.mean).mT, upper=False)
         volume = self.factor.diagonal().log().sum() + len(self.mean) / 2 * math.log(2 * math.pi)
         log_q = -white.square().sum(0) / 2 - volume

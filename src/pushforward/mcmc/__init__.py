@@ -7,18 +7,17 @@ annealed importance sampling finds the constant.
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.annealed import (
     Annealed,
-    Base,
-    Path,
+    AnnealedPath,
     anneal,
     annealed_importance_sampling,
     temperatures,
 )
 from pushforward.mcmc.diagnostics import effective_sample_size, r_hat
 from pushforward.mcmc.hmc import HMC, leapfrog
-from pushforward.mcmc.kernel import Kernel, Move
+from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
 from pushforward.mcmc.running import Chains, run, warn_of_divergence
-from pushforward.mcmc.target import LogDensity, State, check_states, evaluate
+from pushforward.mcmc.target import ChainState, LogDensity, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
 
 __all__ = [
@@ -27,13 +26,12 @@ __all__ = [
     "NAMES",
     "ULA",
     "Annealed",
-    "Base",
+    "AnnealedPath",
     "Chains",
-    "Kernel",
+    "MarkovKernel",
     "LogDensity",
     "Move",
-    "Path",
-    "State",
+    "ChainState",
     "adapted",
     "anneal",
     "annealed_importance_sampling",

@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from pushforward.mcmc.target import LogDensity, State
+from pushforward.mcmc.target import ChainState, LogDensity
 
-__all__ = ["DIVERGENT", "Kernel", "Move"]
+__all__ = ["DIVERGENT", "MarkovKernel", "Move"]
 
 DIVERGENT = 1000.0
 """The energy error of a step, in nats, from which a chain is said to diverge, as in Stan: a step
@@ -25,12 +25,12 @@ class Move(NamedTuple):
         diverged: chains whose proposal was not finite or had an energy error above `DIVERGENT`.
     """
 
-    state: State
+    state: ChainState
     acceptance: Tensor
     diverged: Tensor
 
 
-class Kernel(Protocol):
+class MarkovKernel(Protocol):
     """A Markov kernel; a step is a pure function of its explicit state."""
 
     @property
@@ -48,7 +48,7 @@ class Kernel(Protocol):
     def move(
         self,
         log_p: LogDensity,
-        state: State,
+        state: ChainState,
         step: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Move:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward._random import resolve
 from pushforward.checks import positive, whole
 from pushforward.mcmc.adaptation import adapted
-from pushforward.mcmc.kernel import Kernel
+from pushforward.mcmc.kernel import MarkovKernel
 from pushforward.mcmc.target import LogDensity, check_states, evaluate
 
 __all__ = ["Chains", "run", "warn_of_divergence"]
@@ -43,7 +43,7 @@ class Chains:
 
 @torch.no_grad()
 def run(
-    kernel: Kernel,
+    kernel: MarkovKernel,
     log_p: LogDensity,
     x: Tensor,
     steps: int,

@@ -318,7 +318,9 @@ class GAN(Family):
     def _context(self, c: Any, n: int) -> Tensor | None:
         if c is None:
             if self.capabilities.conditional:
-                raise InputError("this GAN was made for labels or contexts: give c=")
+                raise CapabilityError(
+                    "this GAN never learned a distribution without labels: give c="
+                )
             return None
         if self.context_size is not None:
             return requests.vectors(c, n, self.context_size, self.device)

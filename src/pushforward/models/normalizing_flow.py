@@ -267,7 +267,9 @@ class NormalizingFlow(Family):
         if c is None:
             if self.num_classes is not None or self.context_size is not None:
                 # The networks have never seen what they would take for nothing.
-                raise InputError("this flow was made for labels or contexts: give c=")
+                raise CapabilityError(
+                    "this flow never learned a distribution without labels: give c="
+                )
             return None
         if self.context_size is not None:
             return requests.vectors(c, n, self.context_size, self.device)

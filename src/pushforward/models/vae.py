@@ -13,24 +13,21 @@ from pushforward._random import branch, normal_like, resolve
 from pushforward.checks import number, whole
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
-from pushforward.estimates import Capabilities, LogProb
+from pushforward.estimates import Capabilities, LogProb, log_mean, mean
 from pushforward.latent import (
     Decoder,
     Elbo,
     Encoder,
     Evidence,
-    Law,
-    Mixture,
-    Observation,
     Prior,
+    Reparametrized,
     StandardNormal,
     annealed_log_weights,
-    log_mean,
-    mean,
 )
 from pushforward.models import requests
 from pushforward.models.family import Family
 from pushforward.models.vae_parts import vae_parts
+from pushforward.protocols import Distribution
 
 __all__ = ["VAE"]
 
@@ -141,9 +138,10 @@ class VAE(Family):
         """The dimension of the latents."""
         return self.encoder.latent
 
-    def prior_law(self) -> Law | Mixture:
-        """The law of the latents as it is now: `sample(n, generator)` and `log_prob(z)`."""
-        return self.prior.law(self.encoder)
+    def prior_distribution(self) -> Distribution:
+        """The distribution of the latents as it is now."""
+        found: Distribution = self.prior(self.encoder)
+        return found
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class VAE(Family):
         generator = resolve(seed, generator, self.device)
         evidence = self._evidence(x, c)
         noise = normal_like(evidence.like(samples), generator)
-        z, log_q = evidence.posterior.push(noise)
+        z, log_q = evidence.posterior.push_and_log_prob(noise)
         kl = self.prior.divergence(evidence.posterior)
         if kl is None:
             kl = (log_q - evidence.prior.log_prob(z)).mean(0).unsqueeze(-1)
@@ -205,9 +203,10 @@ class VAE(Family):
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> LogProb:
-        """Log-densities of states `(B, *event)` in nats, in data units, of the law with noise.
+        """Log-densities of states `(B, *event)` in nats, in data units, with the decoder's noise.
 
-        With a decoder of levels they are log-probabilities.
+        With a decoder of levels they are log-probabilities. Without gradient: train on `loss`, or
+        take `elbo`, which has one in the parameters and in the states.
 
         Args:
             x: the states.
@@ -217,7 +216,7 @@ class VAE(Family):
                 by chains that start at the posterior and move to the truth (Neal 2001, Wu et al.
                 2017): the reference, `steps leapfrogs` times as dear.
             samples: latents or chains for each state; 100, or 16 chains.
-            steps: laws on the way of a chain.
+            steps: distributions on the way of a chain.
             leapfrogs: gradients at each of them.
             seed: or a `generator` on the model's device.
             batch_size: states at a time.
@@ -225,7 +224,8 @@ class VAE(Family):
 
         Standard errors are those of a mean, by the delta method for its logarithm.
 
-        Raises `InputError` for another method, values that are not finite, or no levels.
+        Raises `InputError` for another method, values that are not finite, or no levels, and
+        `CapabilityError` for labels that are missing or not taken.
         """
         methods = {"importance": 100, "bound": 100, "annealed": 16}
         if method not in methods:
@@ -268,7 +268,7 @@ class VAE(Family):
         n: int,
         c: Any = None,
         *,
-        noisy: bool = False,
+        mean: bool = False,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
@@ -280,8 +280,9 @@ class VAE(Family):
         Args:
             n: how many.
             c: labels or contexts, one for all or one per state.
-            noisy: draw from `p(x | z)`, the law that `log_prob` is of; by default the decoder's
-                mean `g(z)`, the implicit law, without its noise.
+            mean: give the decoder's mean `g(z)` in the place of a draw of `p(x | z)`. Pictures
+                look smoother, but it is another distribution than the one that `log_prob` is of:
+                too narrow, and too correlated.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the decoder; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
@@ -295,35 +296,34 @@ class VAE(Family):
         generator = resolve(seed, generator, self.device)
         out = []
         with self._evaluating():
-            z = self.prior_law().sample(n, generator)
+            z = self.prior_distribution().sample(n, generator=generator)
             like = units.shift.new_empty(n, *units.event_shape)
-            noise = self.decoder.noise(like, generator) if noisy else like
+            noise = like if mean else self.decoder.family.noise(like, generator)
             for done, part in enumerate(parts):
-                law = self.decoder(z[part], None if told is None else told[part])
-                out.append(law.push(noise[part]) if noisy else law.mean)
+                found = self.decoder(z[part], None if told is None else told[part])
+                out.append(found.mean if mean else found.push(noise[part]))
                 if progress is not None:
                     progress(done + 1, len(parts))
         # Nothing to draw is a share too, if there are more processes than states.
         x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
         return requests.finite(self._outward(x))
 
-    def encode(self, x: Tensor, c: Any = None) -> Law:
-        """The posterior of the latents of states `(B, *event)` in data units, a law."""
-        posterior: Law = self.encoder(self._inward(x), self._told(c, len(x)))
+    def encode(self, x: Tensor, c: Any = None) -> Reparametrized:
+        """The posteriors `q(z | x)` of the latents of states `(B, *event)` in data units."""
+        posterior: Reparametrized = self.encoder(self._inward(x), self._told(c, len(x)))
         return posterior
 
     def decode(self, z: Tensor, c: Any = None) -> Tensor:
         """The mean `g(z)` of latents `(B, latent)`, `(B, *event)` in data units."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise InputError(f"latents have shape (B, {self.latent}), not {tuple(z.shape)}")
-        law: Observation = self.decoder(z, self._told(c, len(z)))
-        return self._outward(law.mean)
+        return self._outward(self.decoder(z, self._told(c, len(z))).mean)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
         """States through encoder and decoder, at the middle of the posterior."""
         with self._evaluating():
-            return self.decode(self.encode(x, c).middle, c)
+            return self.decode(_middle(self.encode(x, c)), c)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class VAE(Family):
         labels.
         """
         with self._evaluating():
-            middle = self.encoder(self._inward(x), None).middle
+            middle = _middle(self.encoder(self._inward(x), None))
         return middle.var(0, correction=0) > _ACTIVE
 
     def warnings(self, x: Tensor) -> list[str]:
@@ -371,7 +371,7 @@ class VAE(Family):
             constant = self._units().log_det_inverse()
         target = x.to(z) if self.discrete else z
         posterior = self.encoder(z, told)
-        return Evidence(self.decoder, posterior, self.prior_law(), target, told, constant)
+        return Evidence(self.decoder, posterior, self.prior_distribution(), target, told, constant)
 
     def _outward(self, x: Tensor) -> Tensor:
         return x if self.discrete else self._units()(x)
@@ -384,8 +384,13 @@ class VAE(Family):
                 )
             return None
         if c is None:
-            raise InputError("this VAE was made for labels or contexts: give c=")
+            raise CapabilityError("this VAE never learned a distribution without labels: give c=")
         if self.num_classes is not None:
             return requests.labels(c, n, self.num_classes, self.device)
         assert self.context_size is not None
         return requests.vectors(c, n, self.context_size, self.device)
+
+
+def _middle(posterior: Reparametrized) -> Tensor:
+    """Where the noise is zero, `(B, latent)`."""
+    return posterior.push(torch.zeros_like(posterior.location))

@@ -53,6 +53,7 @@ def log_density(
 
     Of the `options`, those count that the model's `log_prob` takes.
     """
+    model.normalize(seed=seed)
     x = data.x[:points]
     labels = data.c[:points] if model.capabilities.conditional and data.c is not None else None
     options = requests.understood(model.log_prob, seed=seed, **options)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["Score", "evaluate"]
+__all__ = ["ScoreFunction", "evaluate"]
 
-Score = Callable[..., Tensor]
+ScoreFunction = Callable[..., Tensor]
 """A network `s(x)`, or `s(x, sigma)` with levels `(B,)`, that returns the shape of `x`."""
 
 
-def evaluate(score: Score, x: Tensor, *told: Any) -> Tensor:
+def evaluate(score: ScoreFunction, x: Tensor, *told: Any) -> Tensor:
     """The score at `x`. Raises `InputError` unless it has the shape of `x`."""
     value = score(x, *told)
     if not isinstance(value, Tensor) or value.shape != x.shape:

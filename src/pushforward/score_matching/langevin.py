@@ -15,7 +15,7 @@ from pushforward._random import resolve
 from pushforward.checks import positive, whole
 from pushforward.errors import InputError
 from pushforward.mcmc import check_states, langevin_step
-from pushforward.score_matching.checks import Score, evaluate
+from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
 
 __all__ = ["annealed", "langevin"]
@@ -25,7 +25,7 @@ Callback = Callable[[], None]
 
 @torch.no_grad()
 def langevin(
-    score: Score,
+    score: ScoreFunction,
     x: Tensor,
     step: float,
     steps: int,
@@ -59,7 +59,7 @@ def langevin(
 
 @torch.no_grad()
 def annealed(
-    score: Score,
+    score: ScoreFunction,
     x: Tensor,
     sigmas: Sequence[float],
     step: float,
@@ -111,7 +111,7 @@ def annealed(
 
 
 def _chain(
-    score: Score,
+    score: ScoreFunction,
     x: Tensor,
     size: float,
     steps: int,

@@ -23,13 +23,13 @@ from pushforward._shapes import like, per_event_sum
 from pushforward.checks import positive, whole
 from pushforward.errors import InputError
 from pushforward.mcmc import check_states
-from pushforward.score_matching.checks import Score, evaluate
+from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
 
 __all__ = ["denoising", "denoising_levels", "implicit", "sliced", "sliced_variance_reduced"]
 
 
-def implicit(score: Score, x: Tensor) -> Tensor:
+def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
     r"""`tr grad s + |s|^2 / 2` (Hyvärinen 2005), with the exact trace.
 
     Costs one backward pass per coordinate of the event. Rows must not interact in the network, and
@@ -53,7 +53,11 @@ def implicit(score: Score, x: Tensor) -> Tensor:
 
 
 def sliced(
-    score: Score, x: Tensor, projections: int = 1, *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    projections: int = 1,
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + (v^T s)^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 7).
 
@@ -78,7 +82,11 @@ def sliced(
 
 
 def sliced_variance_reduced(
-    score: Score, x: Tensor, projections: int = 1, *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    projections: int = 1,
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + |s|^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 8).
 
@@ -92,7 +100,7 @@ def sliced_variance_reduced(
 
 
 def denoising(
-    score: Score, x: Tensor, sigma: float, *, generator: torch.Generator | None = None
+    score: ScoreFunction, x: Tensor, sigma: float, *, generator: torch.Generator | None = None
 ) -> Tensor:
     r"""`sigma^2 |s(x + sigma n) + n / sigma|^2 / 2` with `n ~ N(0, I)` (Vincent 2011).
 
@@ -120,7 +128,11 @@ def denoising(
 
 
 def denoising_levels(
-    score: Score, x: Tensor, sigmas: Sequence[float], *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    sigmas: Sequence[float],
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`sigma^2 |s(x + sigma n, sigma) + n / sigma|^2 / 2` at random levels (Song & Ermon 2019).
 
@@ -155,7 +167,7 @@ def _probes(x: Tensor, projections: int, generator: torch.Generator | None) -> T
     return probe_like(x, projections, resolve(generator=generator, device=x.device))
 
 
-def _forms(score: Score, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+def _forms(score: ScoreFunction, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
     """The score `(B, *event)` and `e^T grad s e` of each probe `(P, B)`, with graphs in training.
 
     Validation runs without gradients; the derivative in `x` is taken all the same.

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.checks import positive, whole
 from pushforward.config import configurable
 from pushforward.score_matching import losses
-from pushforward.score_matching.checks import Score
+from pushforward.score_matching.checks import ScoreFunction
 from pushforward.score_matching.levels import geometric
 
 __all__ = [
@@ -32,7 +32,9 @@ class Matching(Protocol):
     def sigmas(self) -> tuple[float, ...]:
         """The noise levels that the network is told, largest first; empty if it is told none."""
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
 
 
@@ -46,7 +48,9 @@ class Implicit:
         """None are told."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`; nothing is random."""
         return losses.implicit(score, x)
 
@@ -66,7 +70,9 @@ class Sliced:
         """None are told."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.sliced(score, x, self.projections, generator=generator)
 
@@ -76,7 +82,9 @@ class Sliced:
 class VarianceReduced(Sliced):
     """`sliced_variance_reduced`, with a number of projections per example."""
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.sliced_variance_reduced(score, x, self.projections, generator=generator)
 
@@ -97,7 +105,9 @@ class Denoising:
         """None are told: there is only one."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.denoising(score, x, self.sigma, generator=generator)
 
@@ -126,7 +136,9 @@ class DenoisingLevels:
         """The levels, largest first."""
         return geometric(self.largest, self.smallest, self.count)
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`, for a network `s(x, sigma)`."""
         return losses.denoising_levels(score, x, self.sigmas, generator=generator)
 
