@@ -43,6 +43,14 @@ def test_samples_have_the_density_that_is_claimed(family) -> None:
     assert abs(nats.value - entropy) < 4 * nats.stderr
 
 
+@pytest.mark.parametrize("family", ALL)
+def test_the_density_has_a_gradient_in_the_states(family) -> None:
+    """Standardized, against central differences."""
+    model = fitted(family(), TWO.sample(50, seed=0)).double()
+    x = TWO.sample(4, seed=1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: model.log_prob(x).value, x)
+
+
 def test_the_mixture_finds_a_mixture() -> None:
     model = fitted(GaussianMixtureModel(components=2), TWO.sample(4000, seed=0))
     test = TWO.sample(2000, seed=1)

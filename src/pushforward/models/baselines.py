@@ -102,11 +102,10 @@ class _Baseline(Family):
         """The negative log-likelihood of data `(B, *event)` in nats, `(B,)`."""
         return -self.log_prob(x, c).value
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Exact log-densities of states `(B, *event)` in nats, in data units.
 
-        Raises `InputError` for states that are not finite.
+        With a gradient in `x`, if it asks for one. Raises `InputError` for states that are not finite.
         """
         self._refuse(c)
         z, law = requests.in_range(self._inward(x)).flatten(1), self.law

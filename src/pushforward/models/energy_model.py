@@ -341,11 +341,6 @@ class EnergyModel(Family):
     def _normalized(self) -> bool:
         return not bool(self.log_z.isnan().any())
 
-    def _energies(self, z: Tensor) -> Tensor:
-        """The energies of standardized states under each label, `(B, classes)`, or `(B, 1)`."""
-        labels = torch.arange(len(self.log_z), device=z.device)[:, None].expand(-1, len(z))
-        return torch.stack([self._energy(z, label) for label in labels], -1)
-
     def _estimated(self, chains: int, temperatures: int, generator: torch.Generator) -> LogZ:
         """The constants of the energies of all labels."""
         found = []
@@ -355,21 +350,19 @@ class EnergyModel(Family):
                 def log_p(z: Tensor, label: Tensor = label) -> Tensor:
                     return -self._energy(z, label.expand(len(z)))
 
+                base = self._base_distribution()
                 estimate = mcmc.annealed_importance_sampling(
-                    log_p,
-                    self._base_distribution(),
-                    chains,
-                    betas=temperatures,
-                    generator=generator,
+                    log_p, base, chains, betas=temperatures, generator=generator
                 )
                 found.append((estimate.log_z, estimate.stderr, estimate.ess))
         return LogZ(*torch.tensor(found).to(self.log_z).unbind(-1))
 
     def _surprise(self, x: Tensor, log_z: Tensor) -> Tensor:
         """Minus the log-densities of states, whatever their label, up to a constant, `(B,)`."""
+        z, each = self._inward(x), torch.arange(len(log_z), device=self.device)
         with self._evaluating():
-            joint = self.frequencies.log() - self._energies(self._inward(x)) - log_z
-        return -joint.logsumexp(-1)
+            energies = [self._energy(z, label.expand(len(z))) for label in each]
+        return -(self.frequencies.log() - torch.stack(energies, -1) - log_z).logsumexp(-1)
 
     def _labels(self, c: Any, n: int) -> Tensor | None:
         if c is None:

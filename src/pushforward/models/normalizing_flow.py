@@ -168,7 +168,6 @@ class NormalizingFlow(Family):
 
     # -- density and samples --------------------------------------------------------------------
 
-    @torch.no_grad()
     def log_prob(
         self,
         x: Tensor,
@@ -181,7 +180,8 @@ class NormalizingFlow(Family):
         """Log-densities of data `(B, *event)` in nats per state, in data units.
 
         Exact, but for transforms that estimate their log-determinants: then the mean over `probes`
-        from `seed`, with its standard error.
+        from `seed`, with its standard error. With gradients in `x` and in the parameters, at the
+        price of a graph; `torch.no_grad()` around the call saves it.
 
         Raises `InputError` for states that are not finite or of another shape.
         """

@@ -42,6 +42,7 @@ def held_out_likelihood(
     return log_density(model, data, points, seed=seed, progress=progress, **asked)
 
 
+@torch.no_grad()
 def log_density(
     model: Any, data: Data, points: int | None = None, *, seed: int, **options: Any
 ) -> LogProb:
