@@ -114,8 +114,9 @@ class Paired(Independent):
 class Exact(Coupling):
     """The least sum of squared distances, exactly (Pooladian et al. 2023; Tong et al. 2024).
 
-    Of a batch, not of the laws: the bias of minibatches falls with their size. It joins what is
-    near whatever the labels, and so breaks the law of the target given `c`: see `Conditional`.
+    Of a batch, not of the distributions: the bias of minibatches falls with their size. It joins
+    what is near whatever the labels, and so breaks the distribution of the target given `c`: see
+    `Conditional`.
     """
 
     def join(
@@ -132,7 +133,7 @@ class Sinkhorn(Coupling):
 
     The static Schrödinger bridge of two sets of points that are each used once (Harchaoui, Liu &
     Pal 2020), whose chance that `i` meets `j` tends to the entropic plan. Drawn row by row from the
-    plan by `ot.sinkhorn`, without those taken, and then brought nearer to its law by swaps
+    plan by `ot.sinkhorn`, without those taken, and then brought nearer to its distribution by swaps
     (Metropolis), since rows drawn late have little choice.
 
     Args:
@@ -191,14 +192,14 @@ class Sinkhorn(Coupling):
 @configurable
 @dataclass(frozen=True)
 class Conditional(Coupling):
-    r"""Another coupling that leaves the law of the source the same under every `c`.
+    r"""Another coupling that leaves the distribution of the source the same under every `c`.
 
     A row of the source belongs to the `c` of the row that it comes with, which says nothing about
     it. Among equal labels rows are then exchanged freely. For contexts, vectors of numbers, their
     squared distance is added to the cost, `weight^2` times as large on average as the distance of
     states, so that rows meet others of nearly the same context (Kerrigan, Migliorini & Smyth 2024;
     Chemseddine et al. 2024). Without it what is joined with a label is what lies near it, and a
-    model started from the whole source gives a wrong law of the target given `c`.
+    model started from the whole source gives a wrong distribution of the target given `c`.
 
     Args:
         coupling: what joins the rows, a name or a coupling.
@@ -320,7 +321,7 @@ def _drawn(plan: np.ndarray, generator: torch.Generator) -> np.ndarray:
 def _swapped(
     order: np.ndarray, logs: np.ndarray, sweeps: int, generator: torch.Generator
 ) -> np.ndarray:
-    """A permutation after Metropolis swaps of disjoint pairs of rows, whose law is `exp(logs)`."""
+    """A permutation of density `exp(logs)`: after Metropolis swaps of disjoint pairs of rows."""
     n = len(order)
     half = n // 2
     for _ in range(sweeps):

@@ -96,7 +96,7 @@ def test_fitting_a_normal_law_ends_at_the_bridge() -> None:
     fits = ot.ipf_gaussian(torch.cat([ZERO, ZERO]), reference, ((ZERO, A), (SHIFT, B)), 400)
     plan = ot.GaussianPlan(ZERO, A, SHIFT, B, 2 * sigma**2)
     mean, cov = plan.joint()
-    torch.testing.assert_close(fits.law, cov, atol=1e-8, rtol=0)
+    torch.testing.assert_close(fits.joint, cov, atol=1e-8, rtol=0)
     torch.testing.assert_close(fits.mean, mean, atol=1e-8, rtol=0)
 
 
@@ -118,7 +118,7 @@ def test_fitting_a_table_ends_at_the_entropic_plan() -> None:
     costs = (x[:, None] - x).square()
     fits = ot.ipf(torch.exp(-costs / 0.1), a, b, 4000)
     plan = ot.sinkhorn(ot.PointClouds(x, x), 0.1, a, b, tolerance=1e-11)
-    torch.testing.assert_close(fits.law, plan.matrix(), atol=1e-9, rtol=0)
+    torch.testing.assert_close(fits.joint, plan.matrix(), atol=1e-9, rtol=0)
 
 
 def fitted(case: str) -> ot.Fits:

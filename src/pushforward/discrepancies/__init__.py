@@ -1,4 +1,4 @@
-"""Discrepancies of laws estimated from samples, by critics mostly, and what keeps these smooth."""
+"""Discrepancies of distributions, estimated by critics from samples, and what smooths these."""
 
 from pushforward.discrepancies.discrepancy import Critic, Discrepancy
 from pushforward.discrepancies.f_divergence import (

@@ -51,7 +51,7 @@ class _Nothing:
 class R1(_Nothing):
     """`weight / 2 |grad D(x)|^2` at data (Mescheder, Geiger & Nowozin 2018).
 
-    The game then has a stable equilibrium even where both laws lie on manifolds.
+    The game then has a stable equilibrium even where both distributions lie on manifolds.
     """
 
     weight: float = 0.1

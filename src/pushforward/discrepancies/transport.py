@@ -20,7 +20,7 @@ class SinkhornDivergence:
     """Entropic transport without its bias, between states (Genevay et al. 2018; Feydy et al. 2019).
 
     There is no critic: the plan between two batches plays its part. The estimate of a batch is
-    above that of the laws, the more so the larger the dimension.
+    above that of the distributions, the more so the larger the dimension.
 
     Args:
         epsilon: the strength of the entropy, per dimension and in units of standardized data, whose

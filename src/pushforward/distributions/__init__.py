@@ -11,7 +11,7 @@ from pushforward.distributions.mixture import GaussianMixture
 from pushforward.distributions.normal import ColoredNormal, Normal
 from pushforward.distributions.pushforward import Pushforward
 from pushforward.distributions.spherical import VonMisesFisher
-from pushforward.distributions.uniform import Uniform
+from pushforward.distributions.uniform import ManifoldUniform
 from pushforward.protocols import Distribution
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "Normal",
     "Pushforward",
     "Table",
-    "Uniform",
+    "ManifoldUniform",
     "VonMisesFisher",
     "WrappedNormal",
 ]

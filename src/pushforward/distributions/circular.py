@@ -1,4 +1,4 @@
-"""The normal law on the circle."""
+"""The normal distribution on the circle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["WrappedNormal"]
 class WrappedNormal:
     """`N(mean, std^2)` wrapped to [-pi, pi), on events `(1,)`.
 
-    Brownian motion keeps the family: after variance `v` the law is wrapped normal with
+    Brownian motion keeps the family: after variance `v` the distribution is wrapped normal with
     `std^2 + v`. Its mean resultant is `exp(-std^2 / 2)`.
 
     >>> WrappedNormal(3.0, 0.5).sample(2, seed=0).shape

@@ -1,4 +1,4 @@
-"""Centered normal laws, white and colored."""
+"""Centered normal distributions, white and colored."""
 
 from __future__ import annotations
 

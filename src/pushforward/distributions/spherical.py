@@ -1,4 +1,4 @@
-"""The von Mises-Fisher law on the 2-sphere."""
+"""The von Mises-Fisher distribution on the 2-sphere."""
 
 from __future__ import annotations
 

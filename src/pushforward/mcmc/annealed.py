@@ -166,7 +166,7 @@ def annealed_importance_sampling(
 
     Args:
         log_p: the log-density up to a constant, differentiable, `(B, *event) -> (B,)`.
-        base: a normalized law that reaches wherever the target does.
+        base: a normalized distribution that reaches wherever the target does.
         n: how many chains.
         kernel: `HMC()` with 5 leapfrog steps by default.
         betas: inverse temperatures, increasing from 0 to 1, or how many.

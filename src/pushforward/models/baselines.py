@@ -92,7 +92,7 @@ class _Baseline(Family):
         config.amend(self, shapes=[list(part.shape) for part in fit])
 
     @property
-    def law(self) -> GaussianMixture:
+    def distribution(self) -> GaussianMixture:
         """The mixture, of standardized and flattened states. Raises `InputError` before a fit."""
         if not len(self.weights):
             raise InputError(f"this {type(self).__name__} has not been fitted: pushforward.fit")
@@ -105,10 +105,10 @@ class _Baseline(Family):
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Exact log-densities of states `(B, *event)` in nats, in data units.
 
-        With a gradient in `x`, if it asks for one. Raises `InputError` for states that are not finite.
+        With a gradient in `x`. Raises `InputError` for states that are not finite.
         """
         self._refuse(c)
-        z, law = requests.in_range(self._inward(x)).flatten(1), self.law
+        z, law = requests.in_range(self._inward(x)).flatten(1), self.distribution
         size = max(1, _TERMS // len(law.weights))
         value = torch.cat([law.log_prob(part) for part in z.split(size)])
         value = value + self._units().log_det_inverse()
@@ -129,7 +129,7 @@ class _Baseline(Family):
         """Draw `n` states in data units, `(n, *event)`."""
         self._refuse(c)
         requests.batches(n, batch_size, rows)
-        z = self.law.sample(n, generator=resolve(seed, generator, self.weights.device))
+        z = self.distribution.sample(n, generator=resolve(seed, generator, self.weights.device))
         if progress is not None:
             progress(1, 1)
         units = self._units()
@@ -318,7 +318,7 @@ def _best_bandwidth(z: Tensor) -> float:
     fold = torch.arange(len(few)) % folds
     rate = 1 / (z.shape[1] + 4)
     fitted = max(1, len(few) - len(few) // folds)
-    # Silverman's rule for a normal law is an upper end; clusters want much less.
+    # Silverman's rule for a normal distribution is an upper end; clusters want much less.
     widest = 1.5 * (4 / ((z.shape[1] + 2) * fitted)) ** rate
     best, chosen = -torch.inf, widest
     for k in range(24):

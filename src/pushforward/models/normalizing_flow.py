@@ -1,4 +1,4 @@
-"""Normalizing flows: a bijection of a simple law, with exact densities."""
+"""Normalizing flows: a bijection of a simple distribution, with exact densities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.config import configurable
-from pushforward.distributions import Distribution, Normal, Uniform
+from pushforward.distributions import Distribution, ManifoldUniform, Normal
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import flow_architectures, requests
@@ -44,12 +44,12 @@ class _Given:
 
 @configurable
 class NormalizingFlow(Family):
-    r"""`x = f(z)` for `z` of a simple law, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}|`.
+    r"""`x = f(z)`, `z ~ q` simple, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}(x)|`.
 
     Args:
         transform: the bijection, base to data (Papamakarios et al. 2021): one of `transforms`, or
             several in `transforms.Composed`. Labels and contexts go to the networks inside; a flow
-            of networks that take them is one law for each, and has none without.
+            of networks that take them is one distribution for each, and has none without.
         base: `normal` for R^d; `angles` for data in `[-pi, pi)^d`, uniform on the torus, which is
             not standardized.
         event_shape: the shape of one data point, if known before training.
@@ -257,7 +257,7 @@ class NormalizingFlow(Family):
 
     def _law(self) -> Distribution:
         shape = self._units().event_shape
-        return Normal(shape) if self.base == "normal" else Uniform(Torus(), shape)
+        return Normal(shape) if self.base == "normal" else ManifoldUniform(Torus(), shape)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         requests.batches(n, None)

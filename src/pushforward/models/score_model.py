@@ -134,9 +134,9 @@ class ScoreModel(Family):
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
-        Chains start from a normal law with the variance of the data and the largest noise. With
-        many levels they are annealed, `score_matching.annealed`; else they only find what can be
-        reached from there, and modes far apart get wrong weights.
+        Chains start from a normal distribution with the variance of the data and the largest noise.
+        With many levels they are annealed, `score_matching.annealed`; else they only find what can
+        be reached from there, and modes far apart get wrong weights.
 
         Args:
             n: how many.

@@ -45,7 +45,7 @@ def vae_parts(
 
     Args:
         data: a `pushforward.data.Data`.
-        labels: make a model of the labels' laws, if the data has labels or contexts.
+        labels: make a model of the labels' distributions, if the data has labels or contexts.
         names: further options that a caller takes, for the message about an unknown one.
         options: any of
             `latent` (2 to 8 for as many features, 16, or 32 beyond 256 numbers),

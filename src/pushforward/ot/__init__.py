@@ -1,4 +1,4 @@
-"""Optimal transport: plans, distances and maps between two laws.
+"""Optimal transport: plans, distances and maps between two distributions.
 
 `sinkhorn` for the entropic plan, with gradients, of `PointClouds`, a `CostMatrix` or the histograms
 on a `CartesianGrid`; `exact` for the plan without entropy; `wasserstein_1d` and `GaussianPlan` in

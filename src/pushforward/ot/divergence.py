@@ -26,9 +26,9 @@ def sinkhorn_divergence(
 ) -> Tensor:
     """`OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2` with entropic costs (Feydy et al. 2019).
 
-    It is positive between different laws, zero between equal ones, and convex in each; it tends to
-    the transport cost as `epsilon` falls and to a maximum mean discrepancy as it rises. With
-    unbalanced marginals, half of `epsilon` times the squared difference of the masses is added
+    It is positive between different distributions, zero between equal ones, and convex in each; it
+    tends to the transport cost as `epsilon` falls and to a maximum mean discrepancy as it rises.
+    With unbalanced marginals, half of `epsilon` times the squared difference of the masses is added
     (Séjourné et al. 2019).
 
     Args:

@@ -20,10 +20,10 @@ class EntropicMap:
 
         f(x) = -epsilon log sum_j b_j exp((g_j - c(x, y_j)) / epsilon),
 
-    divided by `1 + epsilon / tau` if the first marginal is not binding. The conditional law
-    `p_j(x)` is proportional to `b_j exp((g_j - c(x, y_j)) / epsilon)`. For squared distances and
-    marginals that bind, `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian &
-    Niles-Weed 2021).
+    divided by `1 + epsilon / tau` if the first marginal is not binding. The conditional
+    distribution `p_j(x)` is proportional to `b_j exp((g_j - c(x, y_j)) / epsilon)`. For squared
+    distances and marginals that bind, `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian
+    & Niles-Weed 2021).
 
     Args:
         plan: of `sinkhorn` on `PointClouds`.
@@ -58,7 +58,7 @@ class EntropicMap:
         return -self.plan.epsilon / shrink * self._logs(x).logsumexp(1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """The conditional law of `y` given each state, `(k, m)`."""
+        """The conditional distribution of `y` given each state, `(k, m)`."""
         return self._logs(x).softmax(1)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class EntropicMap:
         return means.reshape(len(x), *self.y.shape[1:]).to(x.dtype)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One point of `y` for each state, drawn from its conditional law, `(k, *event)`."""
+        """One point of `y` for each state, drawn with its `weights`, `(k, *event)`."""
         drawn = self.weights(x.detach()).multinomial(1, generator=generator)[:, 0]
         return self.y[drawn]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.protocols import Time
@@ -47,9 +47,9 @@ class Brownian:
                 f"{self.schedule}: use schedules.VE"
             )
 
-    def prior(self, shape: tuple[int, ...]) -> Uniform:
+    def prior(self, shape: tuple[int, ...]) -> ManifoldUniform:
         """The uniform law."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """Brownian motion from `z`, exactly."""

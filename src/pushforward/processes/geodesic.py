@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
@@ -34,9 +34,9 @@ class Geodesic:
     space: Manifold
     schedule: Schedule = field(default_factory=Rectified)
 
-    def prior(self, shape: tuple[int, ...]) -> Uniform:
+    def prior(self, shape: tuple[int, ...]) -> ManifoldUniform:
         """The uniform law, for use with an independent coupling."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(
         self, z: tuple[Tensor, Tensor], t: Time, generator: torch.Generator | None = None

@@ -92,8 +92,8 @@ class VarianceReduced(Sliced):
 @configurable
 @dataclass(frozen=True)
 class Denoising:
-    """`denoising` at one level, in the units of what it is given: the law learned is that of
-    `x + sigma noise`."""
+    """`denoising` at one level, in the units of what it is given: the distribution learned is that
+    of `x + sigma noise`."""
 
     sigma: float = 0.1
 

@@ -11,10 +11,10 @@ from scipy import stats
 from pushforward.distributions import (
     ColoredNormal,
     Constant,
+    ManifoldUniform,
     Normal,
     Pushforward,
     Table,
-    Uniform,
     VonMisesFisher,
     WrappedNormal,
 )
@@ -78,11 +78,11 @@ def test_von_mises_fisher(concentration: float) -> None:
 
 
 def test_uniform_on_manifolds() -> None:
-    torus = Uniform(Torus(), (2,))
+    torus = ManifoldUniform(Torus(), (2,))
     assert torus.log_prob(torus.sample(3, seed=0)).tolist() == pytest.approx(
         [-2 * math.log(2 * math.pi)] * 3, rel=1e-5
     )
-    sphere = Uniform(Sphere(), (3,))
+    sphere = ManifoldUniform(Sphere(), (3,))
     x = sphere.sample(40_000, seed=0)
     assert sphere.log_prob(x[:2]).tolist() == pytest.approx([-math.log(4 * math.pi)] * 2, rel=1e-5)
     # Archimedes: each coordinate is uniform.
