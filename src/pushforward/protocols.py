@@ -21,6 +21,7 @@ from pushforward import state
 
 __all__ = [
     "Bridged",
+    "Distribution",
     "Dynamics",
     "Model",
     "Process",
@@ -33,6 +34,22 @@ __all__ = [
 
 Time = float | Tensor
 """A float, or a tensor `()` or `(B,)`, in [0, 1]: 0 is data, 1 is the prior."""
+
+
+class Distribution(Protocol):
+    """A distribution of states, or a batch of `B` of them.
+
+    A conditional one is a function of its condition that returns one, as the encoder and the
+    decoder of a `VAE` are.
+    """
+
+    def sample(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Any:
+        """`n` independent states, batch first; of a batch `(n, B, *event)`."""
+
+    def log_prob(self, x: Any) -> Tensor:
+        """The log-density of each state in nats, `(n,)`; of a batch `(n, B)`."""
 
 
 class Dynamics(Protocol):
@@ -52,8 +69,8 @@ class Dynamics(Protocol):
 class Process(Protocol):
     """Laws `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
 
-    def prior(self, shape: tuple[int, ...]) -> Any:
-        """The law at `t = 1` for events of a shape, a `Distribution`."""
+    def prior(self, shape: tuple[int, ...]) -> Distribution:
+        """The distribution at `t = 1` for events of a shape."""
 
     def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
         """`x_t ~ p_t(. | z)`."""

@@ -274,7 +274,7 @@ def test_more_bad_requests() -> None:
         pf.Diffusion(Wrong(), event_shape=(2,)).sample(2)
     with pytest.raises(InputError, match="the network is an"):
         pf.Diffusion(pf.nn.MLP)
-    with pytest.raises(InputError, match="one of pushforward.processes, not VP"):
+    with pytest.raises(InputError, match=r"one of pushforward\.processes, not VP"):
         pf.Diffusion(pf.nn.MLP(2), pf.schedules.VP())
     labelled = pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3), event_shape=(2,))
     with pytest.raises(InputError, match=r"labels lie in 0\.\.2"):

@@ -116,7 +116,7 @@ def test_a_label_chooses_the_law() -> None:
         assert float(drawn.mean()) == pytest.approx(4 * label, abs=0.1)
         assert float(drawn.std()) == pytest.approx(0.5, abs=0.1)
     assert model.warnings(x) == []
-    with pytest.raises(InputError, match="give c="):
+    with pytest.raises(CapabilityError, match="give c="):
         model.sample(3)
 
 

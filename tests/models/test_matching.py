@@ -89,7 +89,7 @@ def test_sinkhorn_and_a_bridge_are_the_schroedinger_bridge() -> None:
     # Schroedinger bridge between two normal laws.
     sigma, n = 2.0, 4000
     a, b = 2 * _normal(n, 1), 1.5 * _normal(n, 1, seed=1) + 1
-    model = pf.FlowMatching(Affine(2), Bridge(sigma), "sinkhorn")
+    model = pf.FlowMatching(Affine(2), Bridge(sigma), Sinkhorn.of_bridge(sigma))
     assert model.coupling == Sinkhorn(2 * sigma**2)
     _solved(model, a, b)
     square = [torch.tensor([[s**2]]) for s in (2.0, 1.5)]
@@ -100,11 +100,15 @@ def test_sinkhorn_and_a_bridge_are_the_schroedinger_bridge() -> None:
     assert float(found[1, 1]) == pytest.approx(2.25, abs=0.15)
 
 
+def test_a_name_of_a_coupling_means_one_thing_on_every_path() -> None:
+    for path in (Bridge(0.5), Linear(0.5), OUBridge(0.7, rate=1.5), Linear()):
+        assert pf.FlowMatching(Affine(2), path, "sinkhorn").coupling == Sinkhorn()
+
+
 def test_over_any_reference_sinkhorn_is_the_coupling_of_its_bridge() -> None:
     # Entropic plans of standard normal laws have c / (1 - c^2) = 2 / epsilon.
     path = OUBridge(0.7, rate=1.5)
-    coupling = pf.FlowMatching(Affine(2), path, "sinkhorn").coupling
-    assert isinstance(coupling, Sinkhorn)
+    coupling = Sinkhorn.of_bridge(path.sigma, path.span(1.0))
     assert coupling.epsilon is not None
     cross = PairWorld.schroedinger(path.sigma, rate=path.rate).covariance
     assert cross / (1 - cross**2) == pytest.approx(2 / coupling.epsilon)

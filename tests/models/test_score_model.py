@@ -236,7 +236,7 @@ def test_chains_that_diverge_are_told() -> None:
         (lambda m: m.sample(0), InputError, "at least one, not 0"),
         (lambda m: m.sample(2, steps=0), InputError, "at least 1, not 0"),
         (lambda m: m.sample(2, steps=2.5), InputError, "not 2.5"),
-        (lambda m: m.sample(2, step=-1.0), InputError, "positive and finite, not -1.0"),
+        (lambda m: m.sample(2, step=-1.0), InputError, "positive finite number, not -1.0"),
         (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
         (lambda m: m.sample(2, batch_size=0), InputError, "batch_size"),
         (lambda m: m.sample(2, 1), CapabilityError, "no labels or context: Diffusion"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pushforward.models.two_ended import End, TwoEnded
 from torch import Tensor, nn
 from torch.distributions import Normal
 
@@ -16,7 +17,6 @@ from pushforward.config import configurable
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
 from pushforward.models import trajectories
-from pushforward.models.two_ended import End, TwoEnded
 from pushforward.processes import Bridge
 from pushforward.protocols import Transport
 from pushforward.spaces import Euclidean

@@ -40,12 +40,9 @@ def sample(
     denoise: Annotated[
         bool | None, typer.Option(help="Take away the noise left at the stopping time, or not.")
     ] = None,
-    noisy: Annotated[
+    mean: Annotated[
         bool | None,
-        typer.Option(
-            "--noisy/--implicit",
-            help="Draw with the decoder's noise, or its mean; the mean by default.",
-        ),
+        typer.Option("--mean", help="Of a VAE: the decoder's means, without its noise."),
     ] = None,
     seed: Seed = 0,
     label: Annotated[int | None, typer.Option("--class", help="A label for all.")] = None,
@@ -75,7 +72,7 @@ def sample(
         grid=grid,
         stop=stop,
         denoise=denoise,
-        noisy=noisy,
+        mean=mean,
         guidance=guidance,
     )
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:

@@ -148,6 +148,7 @@ def _finish(run: Any, recipe: Any, data: Any, quiet: bool) -> None:
     from pushforward.report import write
 
     write_recipe(run.path, recipe)
+    run.model.normalize()
     faults = run.model.warnings(data.x)
     write(run.path, run.model, data, faults=faults)
     for fault in faults:

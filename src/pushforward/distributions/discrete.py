@@ -1,4 +1,4 @@
-"""A law on finitely many sequences, given as a table."""
+"""A distribution on finitely many sequences, given as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Table"]
 
 
 class Table:
-    """A joint law of `sites` symbols from one vocabulary.
+    """A joint distribution of `sites` symbols from one vocabulary.
 
     Args:
         probabilities: `(K, ..., K)`, one axis per site, non-negative and summing to one.

@@ -91,7 +91,7 @@ class GaussianMixture:
         return torch.einsum("k,kij->ij", self.weights, within + between)
 
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
-        """The law of `alpha x + sigma noise`."""
+        """The distribution of `alpha x + sigma noise`."""
         law = object.__new__(GaussianMixture)
         law.weights, law.rotation, law._isotropic = self.weights, self.rotation, self._isotropic
         law.means, law.variances = alpha * self.means, alpha**2 * self.variances + sigma**2

@@ -1,4 +1,4 @@
-"""Centered normal laws, white and colored."""
+"""Centered normal distributions, white and colored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import positive
 from pushforward.errors import InputError
 from pushforward.spaces import Euclidean, LinearSpace
 
@@ -30,9 +31,8 @@ class Normal:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        if not scale > 0:
-            raise InputError(f"the scale of a normal law must be positive, not {scale}")
-        self.shape, self.scale, self.space = tuple(shape), scale, space or Euclidean()
+        self.shape, self.scale = tuple(shape), positive("scale", scale)
+        self.space = space or Euclidean()
         self.dtype, self.device = dtype, device
 
     def sample(

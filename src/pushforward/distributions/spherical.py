@@ -1,4 +1,4 @@
-"""The von Mises-Fisher law on the 2-sphere."""
+"""The von Mises-Fisher distribution on the 2-sphere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import positive
 from pushforward.errors import InputError
 
 __all__ = ["VonMisesFisher"]
@@ -27,9 +28,7 @@ class VonMisesFisher:
     def __init__(self, mean: Tensor, concentration: float) -> None:
         if mean.shape != (3,) or abs(float(mean.norm()) - 1) > 1e-5:
             raise InputError(f"the mean direction is a unit vector of R^3, not {mean.tolist()}")
-        if not concentration > 0:
-            raise InputError(f"the concentration must be positive, not {concentration}")
-        self.mean, self.concentration = mean, concentration
+        self.mean, self.concentration = mean, positive("concentration", concentration)
 
     @property
     def mean_projection(self) -> float:

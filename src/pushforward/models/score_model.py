@@ -13,12 +13,13 @@ from pushforward._random import branch, normal_like, resolve
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
+from pushforward.mcmc import check_states
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.models.trainable import Trainable
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
-from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.score_matching.checks import evaluate
 from pushforward.spaces import Units
 
 __all__ = ["ScoreModel"]
@@ -134,9 +135,9 @@ class ScoreModel(GenerativeModel, Trainable):
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
-        Chains start from a normal law with the variance of the data and the largest noise. With
-        many levels they are annealed, `score_matching.annealed`; else they only find what can be
-        reached from there, and modes far apart get wrong weights.
+        Chains start from a normal distribution with the variance of the data and the largest noise.
+        With many levels they are annealed, `score_matching.annealed`; else they only find what can
+        be reached from there, and modes far apart get wrong weights.
 
         Args:
             n: how many.

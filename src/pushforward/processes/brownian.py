@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.processes.process import GenerativeProcess, one_prediction
@@ -69,9 +69,9 @@ class Brownian(GenerativeProcess):
         """Along the score by the variance that is left, as Tweedie's formula has it in R^d."""
         return self.space.retract(x_t, like(self._variance(x_t, t), x_t) * pred)
 
-    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform law."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """Brownian motion from `z`, exactly."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.processes.process import GenerativeProcess, one_prediction
@@ -65,9 +65,9 @@ class Geodesic(GenerativeProcess):
             raise InputError(f"the clock {self.schedule} stands still at t = {t}")
         return self.space.retract(x_t, (1 - k.alpha) / k.d_alpha * pred)
 
-    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform law, for use with an independent coupling."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(
         self, z: tuple[Tensor, Tensor], t: Time, generator: torch.Generator | None = None

@@ -42,6 +42,7 @@ def held_out_likelihood(
     return log_density(model, data, points, seed=seed, progress=progress, **asked)
 
 
+@torch.no_grad()
 def log_density(
     model: Any, data: Data, points: int | None = None, *, seed: int, **options: Any
 ) -> LogProb:
@@ -53,6 +54,7 @@ def log_density(
 
     Of the `options`, those count that the model's `log_prob` takes.
     """
+    model.normalize(seed=seed)
     x = data.x[:points]
     labels = data.c[:points] if model.capabilities.conditional and data.c is not None else None
     options = requests.understood(model.log_prob, seed=seed, **options)
