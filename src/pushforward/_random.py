@@ -1,8 +1,17 @@
-"""Randomness: one torch generator per call, never global state."""
+"""Randomness: one generator per call, never global state, and noise that belongs to rows.
+
+Two kinds of generators go through the library. A `torch.Generator` is a stream: what a batch draws
+depends on how many numbers were drawn before, and so on the size of the batch. `RowNoise` is a
+function of the seed, the row and the draw: a row gets the same noise in any batch. A call that is
+given `seed=` draws from `RowNoise`.
+"""
 
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,25 +21,34 @@ from pushforward.errors import InputError
 __all__ = [
     "RowNoise",
     "branch",
+    "categories",
     "derived_seed",
     "even_rows",
+    "fork",
+    "fresh_seed",
+    "normal",
     "normal_like",
     "resolve",
+    "uniform",
     "uniform_like",
 ]
 
 _MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 def resolve(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
+    *,
+    rows: int | None = None,
 ) -> torch.Generator:
     """The generator that a call draws from: the one given, or a new one from `seed`.
 
-    Without either, the new generator is seeded from the operating system's entropy.
-    Raises `InputError` if both are given or the generator lives on another device type.
+    With the number of `rows` of the batch the new one is `RowNoise`. Without a seed it is seeded
+    from the operating system's entropy. Raises `InputError` if both are given, the generator lives
+    on another device type, or it is for another number of rows.
 
     >>> torch.rand(2, generator=resolve(seed=0))
     tensor([0.4963, 0.7682])
@@ -44,13 +62,35 @@ def resolve(
                 f"generator lives on {generator.device.type} but the state on {device.type}: "
                 f"make it with torch.Generator('{device.type}')"
             )
+        if rows is not None and isinstance(generator, RowNoise) and len(generator) != rows:
+            raise InputError(f"the noise is that of {len(generator)} rows, the batch has {rows}")
         return generator
+    if rows is not None:
+        return RowNoise(fresh_seed(seed), slice(0, rows), device)
     fresh = torch.Generator(device)
     if seed is None:
         fresh.seed()
     else:
         fresh.manual_seed(seed)
     return fresh
+
+
+def fresh_seed(seed: int | None = None, generator: torch.Generator | None = None) -> int:
+    """One seed for a whole call: the one given, one drawn from a generator, or a random one.
+
+    What it seeds (`RowNoise`) then no longer depends on how the call divides its rows into batches.
+    Raises `InputError` if both are given.
+
+    >>> fresh_seed(3)
+    3
+    """
+    if generator is None:
+        return int.from_bytes(os.urandom(7)) if seed is None else int(seed)
+    if seed is not None:
+        raise InputError(f"give seed= or generator=, not both (seed={seed})")
+    if isinstance(generator, RowNoise):
+        raise InputError("noise of rows has no seed to give away: pass it on, or its take(rows)")
+    return int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
 
 
 def derived_seed(seed: int, *keys: int) -> int:
@@ -61,7 +101,7 @@ def derived_seed(seed: int, *keys: int) -> int:
     """
     state = 0
     for key in (seed, *keys):
-        state = (state + 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
+        state = (state + _GOLDEN + (key & _MASK)) & _MASK
         state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
         state ^= state >> 31
@@ -84,20 +124,26 @@ def branch(generator: torch.Generator, key: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(derived_seed(int(drawn), key))
 
 
-_TOGETHER = 16  # rows with one generator: fewer draw more numbers for nothing, more cost time
-_AT_ONCE = 1024  # numbers of one generator: a call for fewer takes as long
+if TYPE_CHECKING:
+    _Generator = torch.Generator
+else:
+    # What torch itself draws from a generator does not belong to rows. So this is none to torch,
+    # which then refuses it, where a subclass would give every row noise that has no seed.
+    _Generator = object
 
 
-class RowNoise(torch.Generator):
-    """Normal noise that belongs to the rows of a set, whatever batch they come in.
+class RowNoise(_Generator):
+    """Random numbers that belong to the rows of a set, whatever batch they come in.
 
-    What row `k` gets at its next draw follows from the seed and `k` alone. Only `normal_like` reads
-    it, so it serves samplers whose noise is normal.
+    What row `k` gets at its `i`-th draw of a kind follows from the seed, `k` and `i` alone, on any
+    device and for any memory layout: the numbers are a hash of these (normal ones agree between
+    devices up to rounding). The functions of this module read it (`normal_like`, `uniform_like`,
+    `categories`, ...), and torch's own refuse it.
 
     Args:
         seed: of the set.
-        rows: which rows the batch holds, next to each other.
-        device: where the states are; the numbers are drawn on the CPU, the same for any device.
+        rows: which rows of the set the batch holds, next to each other.
+        device: where the states are.
 
     >>> x = torch.zeros(40, 2)
     >>> part = slice(20, 23)
@@ -107,50 +153,244 @@ class RowNoise(torch.Generator):
     True
     """
 
-    def __new__(cls, seed: int, rows: slice, device: torch.device | str = "cpu") -> RowNoise:
-        return super().__new__(cls, device)  # type: ignore[call-arg]
+    device: torch.device
 
     def __init__(self, seed: int, rows: slice, device: torch.device | str = "cpu") -> None:
-        first, last = rows.start // _TOGETHER, -(-rows.stop // _TOGETHER)
-        self._blocks = [
-            torch.Generator().manual_seed(derived_seed(seed, block)) for block in range(first, last)
-        ]
-        self._inside = slice(rows.start - first * _TOGETHER, rows.stop - first * _TOGETHER)
-        self._ahead: list[Tensor] = []
+        if not 0 <= rows.start <= rows.stop:
+            raise InputError(f"rows of a set run from 0 upwards, not from {rows}")
+        self.device = torch.device(device)
+        numbers = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=self.device)
+        self._keys = _spread(numbers, derived_seed(seed, 0))
+        self._counts: dict[_Kind, int] = {}
+        self._ahead: dict[_Kind, list[Tensor]] = {}
+        self._reach: dict[_Kind, int] = {}
+        self._forks = 0
 
-    def normal_like(self, x: Tensor) -> Tensor:
-        """Noise for the rows, shaped like `x`."""
-        if not self._ahead or (self._ahead[-1].dtype, self._ahead[-1].shape) != (x.dtype, x.shape):
-            self._ahead = self._drawn(x)
-        return self._ahead.pop().to(x.device)
+    def __len__(self) -> int:
+        return len(self._keys)
 
-    def _drawn(self, x: Tensor) -> list[Tensor]:
-        """Noise for this draw and, of small states, the next ones, the last one first."""
-        draws = max(1, _AT_ONCE // max(1, _TOGETHER * math.prod(x.shape[1:])))
-        noise = torch.empty(len(self._blocks), draws, _TOGETHER, *x.shape[1:], dtype=x.dtype)
-        for block, generator in zip(noise.unbind(), self._blocks, strict=True):
-            block.normal_(generator=generator)
-        return [draw.flatten(0, 1)[self._inside] for draw in noise.unbind(1)][::-1]
+    def take(self, rows: slice | Tensor) -> RowNoise:
+        """The noise of some of the rows, from where it stands."""
+        return self._with(self._keys[rows], dict(self._counts), self._forks)
+
+    def fork(self, copies: int = 1) -> RowNoise:
+        """New noise for each row, another one at each call; or for several copies of each row.
+
+        The copies of a row are next to each other.
+        """
+        self._forks += 1
+        keys = self._keys + _signed(derived_seed(self._forks, 1))
+        if copies > 1:
+            numbers = torch.arange(copies, dtype=torch.int64, device=self.device)
+            keys = (_mix(keys)[:, None] + _spread(numbers, derived_seed(self._forks, 2))).flatten()
+        return self._with(_mix(keys), {}, 0)
+
+    def _with(self, keys: Tensor, counts: dict[_Kind, int], forks: int) -> RowNoise:
+        found = object.__new__(RowNoise)
+        found.device, found._keys, found._counts, found._forks = self.device, keys, counts, forks
+        found._ahead, found._reach = {}, {}
+        return found
+
+    def draw(self, shape: Sequence[int], normal: bool, dtype: torch.dtype) -> Tensor:
+        """Numbers `(B, *event)`, normal or uniform on [0, 1).
+
+        Raises `InputError` unless `B` is the number of rows.
+        """
+        if not shape or shape[0] != len(self):
+            raise InputError(f"noise of {len(self)} rows cannot be shaped like {tuple(shape)}")
+        exact = torch.float64 if dtype == torch.float64 else torch.float32
+        kind = (normal, math.prod(shape[1:]), exact)
+        ahead = self._ahead.get(kind)
+        if not ahead:
+            ahead = self._ahead[kind] = self._more(kind)
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return ahead.pop().view(*shape).to(dtype)
+
+    def _more(self, kind: _Kind) -> list[Tensor]:
+        """The next draws of a kind, the last one first: one, then twice as many each time.
+
+        Small ones are made together, since a hash takes a dozen calls whatever its size. How many
+        does not matter to the numbers.
+        """
+        together = max(1, _TOGETHER // max(1, len(self) * kind[1]))
+        draws = min(2 * self._reach.get(kind, 0) or 1, together, _MOST)
+        self._reach[kind] = draws
+        found = _numbers(self._keys, kind, self._counts.get(kind, 0), draws)
+        return list(found.unbind())[::-1]
+
+
+_Kind = tuple[bool, int, torch.dtype]
+"""Normal or uniform, how many numbers for a row, and their precision: each counts on its own."""
+
+_TOGETHER = 1 << 15
+"""Numbers that are made in one go."""
+
+_MOST = 64
+"""Draws that are made ahead."""
+
+_PIECE = 1 << 14
+"""Words that are hashed in one go on a CPU, so that they stay in its cache."""
+
+
+def _numbers(keys: Tensor, kind: _Kind, first: int, draws: int) -> Tensor:
+    """Some draws of a kind, `(draws, B, k)`, each number a hash of its row, draw and place."""
+    normal, size, dtype = kind
+    double = dtype == torch.float64
+    # A word of 64 bits is one number in double precision, and two in single.
+    words = size if double else -(-size // 2)
+    place = torch.arange(first * words, (first + draws) * words, device=keys.device)
+    place = _spread(place, derived_seed(size, normal, double)).view(draws, 1, words)
+    out = torch.empty(draws, len(keys), size, dtype=dtype, device=keys.device)
+    piece = _PIECE // max(1, draws * words) if keys.device.type == "cpu" else len(keys)
+    piece = max(1, piece)
+    for i in range(0, len(keys), piece):
+        hashed, part = _mix(place + keys[i : i + piece, None]), out[:, i : i + piece]
+        if double and normal:
+            part.copy_(hashed >> 11).add_(0.5).mul_(2.0**-52)
+        elif double:
+            part.copy_(hashed >> 11).mul_(2.0**-53).add_(0.5)
+        elif normal:
+            # The factor keeps the ends of the interval away, where the numbers would be infinite.
+            torch.mul(hashed.view(torch.int32)[..., :size], _BELOW_ONE * 2.0**-31, out=part)
+        else:
+            torch.mul(hashed.view(torch.int32)[..., :size] >> 8, 2.0**-24, out=part).add_(0.5)
+        if normal:
+            part.erfinv_().mul_(math.sqrt(2))
+    return out
+
+
+_BELOW_ONE = 1 - 2.0**-24
+_ODD = 0xD6E8FEB86659FD93 - (1 << 64)
+
+
+def _mix(words: Tensor) -> Tensor:
+    """A bijection of 64-bit words, in place, whose bits all depend on all bits.
+
+    Twice `z ^= z >> 32; z *= odd`, and the first once more. The shifts are taken on halves of the
+    words, since torch shifts the sign in.
+    """
+    halves = words.view(torch.int32)
+    low, high = halves[..., ::2], halves[..., 1::2]
+    low ^= high
+    words *= _ODD
+    low ^= high
+    words *= _ODD
+    low ^= high
+    return words
+
+
+def _spread(numbers: Tensor, seed: int) -> Tensor:
+    """Words for numbers that count, under a seed."""
+    return _mix(_mix(numbers * _signed(_GOLDEN) + _signed(derived_seed(seed))))
+
+
+def _signed(word: int) -> int:
+    """A word as torch counts."""
+    word &= _MASK
+    return word - (1 << 64) if word >> 63 else word
+
+
+def normal(
+    shape: Sequence[int],
+    generator: torch.Generator | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Standard normal numbers, on the device of the generator unless told otherwise.
+
+    >>> normal((2, 3), resolve(0, rows=2)).shape
+    torch.Size([2, 3])
+    """
+    return _drawn(shape, True, generator, dtype, device)
+
+
+def uniform(
+    shape: Sequence[int],
+    generator: torch.Generator | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Uniform numbers on [0, 1), on the device of the generator unless told otherwise.
+
+    >>> uniform((2, 3), resolve(0, rows=2)).shape
+    torch.Size([2, 3])
+    """
+    return _drawn(shape, False, generator, dtype, device)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal noise with the shape, dtype and device of `x`.
+    """Standard normal noise with the shape, dtype, device and memory layout of `x`.
+
+    What is drawn depends on the values of the shape alone, not on the layout.
 
     >>> normal_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    if isinstance(generator, RowNoise):
-        return generator.normal_like(x)
-    return torch.empty_like(x).normal_(generator=generator)
+    return _laid_out(_drawn(x.shape, True, generator, x.dtype, x.device), x)
 
 
 def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform noise on [0, 1) with the shape, dtype and device of `x`.
+    """Uniform noise on [0, 1) with the shape, dtype, device and memory layout of `x`.
 
     >>> uniform_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    return torch.empty_like(x).uniform_(generator=generator)
+    return _laid_out(_drawn(x.shape, False, generator, x.dtype, x.device), x)
+
+
+def _drawn(
+    shape: Sequence[int],
+    normal: bool,
+    generator: torch.Generator | None,
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+) -> Tensor:
+    if isinstance(generator, RowNoise):
+        found = generator.draw(shape, normal, dtype or torch.get_default_dtype())
+        return found if device is None else found.to(device)
+    if device is None and generator is not None:
+        device = generator.device
+    out = torch.empty(tuple(shape), dtype=dtype, device=device)
+    return out.normal_(generator=generator) if normal else out.uniform_(generator=generator)
+
+
+def _laid_out(noise: Tensor, x: Tensor) -> Tensor:
+    if x.is_contiguous():
+        return noise
+    return torch.empty_like(x).copy_(noise)
+
+
+def categories(weights: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+    """`n` indices drawn with the chances of `weights` `(K,)`, which need not sum to one.
+
+    >>> categories(torch.tensor([0.0, 1.0]), 3, resolve(0, rows=3))
+    tensor([1, 1, 1])
+    """
+    edges = weights.double().cumsum(0)
+    u = uniform((n,), generator, dtype=torch.float64, device=weights.device)
+    found = torch.searchsorted(edges, u * edges[-1], right=True)
+    # Rounding may put the last number at the very end, behind a category of no weight.
+    return found.clamp_max(int(weights.nonzero().max()))
+
+
+def fork(
+    generator: torch.Generator | None, rows: slice | Tensor | None = None, copies: int = 1
+) -> torch.Generator | None:
+    """A generator for draws of which a row may need more than others, another one at each call.
+
+    It may be for some `rows` only. With `copies` it is for a batch in which each row stands so many
+    times, next to each other. A plain generator is its own fork.
+
+    >>> noise = resolve(0, rows=3)
+    >>> uniform((6,), fork(noise, copies=2)).shape
+    torch.Size([6])
+    """
+    if not isinstance(generator, RowNoise):
+        return generator
+    found = generator.fork(copies)
+    return found if rows is None else found.take(rows)
 
 
 def even_rows(n: int, kept: int, generator: torch.Generator) -> Tensor:

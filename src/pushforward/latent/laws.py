@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
+from pushforward._random import categories, normal_like
 from pushforward.transforms import Transform
 
 __all__ = ["FullNormal", "Law", "Mixture", "Normal", "Transformed"]
@@ -206,7 +206,7 @@ class Mixture:
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """`n` draws, `(n, d)`."""
         weights = self.log_weights.exp()
-        k = torch.multinomial(weights, n, replacement=True, generator=generator)
+        k = categories(weights, n, generator)
         chosen = self.components.take(k)
         return chosen.push(normal_like(chosen.location, generator))[0]
 

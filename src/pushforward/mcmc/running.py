@@ -82,7 +82,7 @@ def run(
     check_start(x)
     check_count(steps, "steps")
     check_count(warmup, "warmup", least=0)
-    generator = resolve(seed, generator, x.device)
+    generator = resolve(seed, generator, x.device, rows=len(x))
     state = evaluate(log_p, x)
     if step is not None:
         check_step(step)

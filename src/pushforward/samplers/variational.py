@@ -122,7 +122,7 @@ def variational_bound(
     if times[0] > times[-1] or schedule.at(times[0]).sigma == 0:
         raise InputError(f"a bound needs increasing times above 0, not {times[0]} to {times[-1]}")
     process.tabulate(times)
-    generator = resolve(seed, generator, x.device)
+    generator = resolve(seed, generator, x.device, rows=len(x))
     last, dim = schedule.at(times[-1]), math.prod(x.shape[1:])
     prior = 0.5 * per_event_sum(x.double().square()) * (last.alpha / last.sigma) ** 2
     steps = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
+from pushforward._random import fork, normal, normal_like
 from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -62,7 +62,7 @@ class Sphere:
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
-        x = torch.randn(n, *shape, generator=generator, device=generator.device)
+        x = normal((n, *shape), generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
@@ -79,7 +79,8 @@ class Sphere:
         if not bool(((torch.linalg.vector_norm(x, dim=-1) - 1).abs() < 1e-3).all()):
             raise InputError("points on the sphere have length 1: divide them by their norm")
         rows = _per_point(variance, x)
-        angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
+        inner = fork(generator, copies=math.prod(rows.shape[1:]))
+        angle = _sphere_heat.sample_angle(rows.flatten(), inner).reshape(rows.shape)
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
         return self.retract(x, angle.unsqueeze(-1) * direction)
