@@ -23,7 +23,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # all there is to know; what belongs together is a package.
 FLOORS = (
     ("F0", ("errors", "_shapes")),
-    ("F0", ("checks", "state")),
+    ("F0", ("checks", "state", "_row_noise")),
     ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),

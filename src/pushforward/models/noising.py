@@ -136,7 +136,7 @@ class Noising(Family):
         c: Any = None,
         *,
         steps: int = 100,
-        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
+        variance: Literal["posterior", "beta"] | samplers.Variance = "posterior",
         level: float | None = None,
         stop: float | None = None,
         seed: int | None = None,

@@ -10,6 +10,7 @@ from pushforward.config import named
 from pushforward.protocols import Sampler
 from pushforward.samplers.adaptive import DormandPrince
 from pushforward.samplers.adaptive_sde import AdaptiveSDE
+from pushforward.samplers.analytic_dpm import Variance, step_variance, tweedie_variance
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
@@ -20,12 +21,6 @@ from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
-from pushforward.samplers.matched import (
-    MomentMatched,
-    Variance,
-    step_variance,
-    tweedie_variance,
-)
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.variational import (
@@ -46,7 +41,6 @@ __all__ = [
     "EDMStochastic",
     "Euler",
     "Heun",
-    "MomentMatched",
     "Multistep",
     "PredictorCorrector",
     "ProbabilityFlow",
@@ -72,6 +66,7 @@ NAMES: dict[str, Sampler] = {
     "sde": Euler(churn=1.0),
     "tau-leap": Euler(),
     "ddpm": Ancestral(),
+    "ddpm-beta": Ancestral(variance="beta"),
     "ddim": Ancestral(churn=0.0),
     "pinned": Ancestral(),
     "heun": Heun(),
@@ -79,13 +74,15 @@ NAMES: dict[str, Sampler] = {
     "edm-sde": EDMStochastic(),
     "exponential": Multistep(order=1, predict="noise", churn=1.0),
     "adams": DEFAULT,
-    "dpm++2m": Multistep(order=2, integral="midpoint"),
-    "dpm++3m": Multistep(order=3),
-    "dpm++2m-sde": Multistep(order=2, churn=1.0, integral="midpoint"),
-    "dpm++3m-sde": Multistep(order=3, churn=1.0),
-    "deis": Multistep(order=3, predict="noise", clock="time"),
-    "unipc": Multistep(order=2, corrector=True, integral="midpoint"),
-    "unipc3": Multistep(order=3, corrector=True),
+    "adams4": Multistep(order=3, corrector=True),
+    "adams-sde": Multistep(order=2, churn=1.0, integral="midpoint"),
+    "dpm++2m": Multistep(order=2, integral="midpoint", published=True),
+    "dpm++2m-sde": Multistep(order=2, churn=1.0, integral="midpoint", published=True),
+    "deis": Multistep(order=2, predict="noise", final="lower-if-short", published=True),
+    "unipc": Multistep(order=2, corrector=True, integral="midpoint", final="lower", published=True),
+    "unipc3": Multistep(
+        order=3, corrector=True, integral="midpoint", final="lower", published=True
+    ),
     "pc": PredictorCorrector(),
     "langevin": AnnealedLangevin(),
     "rk45": DormandPrince(),
@@ -97,6 +94,6 @@ def resolve(sampler: Sampler | str) -> Sampler:
     """A sampler from its short name, or the sampler itself.
 
     >>> resolve("ddim")
-    Ancestral(churn=0.0)
+    Ancestral(churn=0.0, variance='posterior')
     """
     return named(sampler, NAMES, "sampler")
