@@ -38,6 +38,7 @@ __all__ = ["Ancestral"]
 class _Row(NamedTuple):
     """A pinned kernel with the variance of the step, or the logarithms of a learned one's range."""
 
+    t: float
     kernel: Kernel
     log_range: tuple[float, float] | None = None
 
@@ -108,17 +109,17 @@ class Ancestral(Rule):
                 "ddpm sampler"
             )
         if self.variance == "posterior" or callable(self.variance) or kernel.std is None:
-            return _Row(kernel)
+            return _Row(t, kernel)
         forward = math.sqrt(self.churn) * float(process.transition(s, t).std)
         if self.variance == "beta":
-            return _Row(kernel._replace(std=forward))
-        return _Row(kernel, (2 * math.log(float(kernel.std)), 2 * math.log(forward)))
+            return _Row(t, kernel._replace(std=forward))
+        return _Row(t, kernel, (2 * math.log(float(kernel.std)), 2 * math.log(forward)))
 
     def rehearsed(self) -> Ancestral:
         """The same steps with a variance that asks nothing of the model."""
         if callable(self.variance):
             return replace(self, variance=lambda x, t: x.new_zeros(()))
-        return replace(self, variance="posterior")
+        return replace(self, variance="posterior") if self.variance == "learned" else self
 
     def step(
         self,
@@ -132,15 +133,15 @@ class Ancestral(Rule):
         if not isinstance(row, _Row):
             pred = model(x, row[0])
             return State(process.bridge(pred, x, *row, self.churn, generator))
-        kernel, log_range = row
-        pred = model(x, kernel.t)
+        t, kernel, log_range = row
+        pred = model(x, t)
         std: Tensor | None = None
         if self.variance == "learned":
             pred, v = _pair(pred, x)
             if log_range is not None:
                 std = torch.exp(0.5 * (log_range[0] + (log_range[1] - log_range[0]) * v))
         elif callable(self.variance):
-            std = step_variance(kernel, self.variance(x, kernel.t)).sqrt()
+            std = step_variance(kernel, self.variance(x, t)).sqrt()
         if std is None:
             return State(process.draw(kernel, x, pred, generator))
         mean = combine((kernel.keep, kernel.gain), (x, pred))

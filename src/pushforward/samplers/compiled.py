@@ -67,9 +67,10 @@ class Compiled(Rule):
         sampler = self.sampler.rehearsed()
         state = sampler.init(torch.zeros(1, 1))
         rows = []
-        for row in sampler.plan(process, grid):
+        plans = (rule.plan(process, grid) for rule in (self.sampler, sampler))
+        for row, other in zip(*plans, strict=True):
             before = counter.count
-            state = sampler.step(rehearsed, state, row)
+            state = sampler.step(rehearsed, state, other)
             rows.append(_Row(row, counter.count - before))
         return _as_tensors(rows)
 
