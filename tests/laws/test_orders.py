@@ -47,6 +47,12 @@ DETERMINISTIC: list[tuple[Rule, int]] = [
     (Multistep(3, predict="noise"), 3),
     (Multistep(2, predict="noise", clock="time"), 2),
     (Multistep(3, predict="noise", clock="time"), 3),
+    # As published: a last step of order one costs the others' third order.
+    (resolve("dpm++2m"), 2),
+    (resolve("deis"), 2),
+    (resolve("unipc"), 2),
+    (resolve("unipc3"), 2),
+    (Multistep(3, corrector=True, integral="midpoint", published=True), 3),
 ]
 
 # Weak order in the variance of normal data.
@@ -61,6 +67,9 @@ STOCHASTIC: list[tuple[Rule, int]] = [
     (Multistep(3, churn=1.0), 2),
     (Multistep(2, churn=1.0, corrector=True), 2),
     (Multistep(2, predict="noise", churn=1.0), 2),
+    (resolve("adams-sde"), 2),
+    (resolve("dpm++2m-sde"), 2),
+    (Ancestral(variance="beta"), 1),
     # A total churn spread over more and more steps; inflated noise would be a bias of its own.
     (EDMStochastic(churn=10.0, inflate=1.0), 2),
 ]
@@ -118,3 +127,14 @@ def test_langevin_moves_after_a_multistep_step_are_kept(name: str) -> None:
     sampler = PredictorCorrector(resolve(name), snr=snr)
     (error,) = theory.variance_errors(sampler, schedules.Cosine(), (160,))
     assert error < 1.1 * (1 / (1 - snr**2) - 1)
+
+
+def test_inflated_noise_leaves_a_floor() -> None:
+    # The stochastic sampler of EDM under its published settings: each of ever more steps adds less
+    # noise, of which inflate^2 - 1 is too much, and none of it goes away with the steps.
+    steps, schedule = (128, 256, 512), schedules.EDM()
+    inflated = theory.variance_errors(resolve("edm-sde"), schedule, steps)
+    exact = theory.variance_errors(EDMStochastic(inflate=1.0), schedule, steps)
+    assert observed_order(steps, exact).value == pytest.approx(2, abs=0.25)
+    assert inflated[2] > 0.8 * inflated[1] > 0.6 * inflated[0]
+    assert inflated[2] > 20 * exact[2]

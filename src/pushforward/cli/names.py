@@ -34,7 +34,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "bridge",
     ),
     "grids": ("uniform", "quadratic", "log-snr", "karras"),
-    "guidance": ("classifier-free",),
+    "guidance": ("classifier-free", "static-threshold", "dynamic-threshold"),
     "networks": ("mlp", "unet", "dit"),
     "predictions": ("data", "noise", "v", "score", "velocity", "edm"),
     "processes": (
