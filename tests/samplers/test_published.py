@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from pushforward import Transport, grids, parametrizations, samplers, schedules
+from pushforward.distributions import GaussianMixture
 from pushforward.guidance import StaticThreshold
 from pushforward.processes import Gaussian
 from pushforward.samplers import Multistep
+from pushforward.worlds import MixtureWorld
 
 CHAIN = Gaussian(schedules.Chain.linear(1000, 1e-4, 0.02))
 CHAIN_GRID = [(step + 1) / 1000 for step in (999, 899, 799, 699, 599, 500, 400, 300, 200, 100)]
@@ -107,7 +109,10 @@ def test_dpm_solver_of_the_sde_is_the_published_recursion() -> None:
 
 def test_our_own_variants_are_others() -> None:
     """A corrected first step, and the order kept to the end."""
-    transport, x, times = Transport(dummy("noise"), CHAIN), start(), [*CHAIN_GRID, SIGMA_MIN]
+    process = Gaussian(schedules.VP())
+    world = MixtureWorld(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
+    transport, times = Transport(world.model(process), process), [1 - 0.095 * k for k in range(11)]
+    x = process.prior((2,)).sample(100, seed=0)
     ours = {
         "dpm++2m": Multistep(2, integral="midpoint"),
         "dpm++2m-sde": samplers.resolve("adams-sde"),

@@ -77,11 +77,11 @@ class Multistep(Rule):
         integral: `exact`, or the `midpoint` value of the polynomial times the integral of the rest:
             of order 2 at most, but it extrapolates less, which helps when steps are few and long.
         final: whether the last steps keep the order (`same`) or have a lower one, 2 and then 1
-            (`lower`), or only in runs of fewer than 15 steps (`lower-if-short`).
+            (`lower`), or only in runs of fewer than 15 steps (`lower-if-short`). A last step of
+            order 1 makes the whole of order 2.
         published: step as the authors' code and diffusers do, digit by digit: the first steps are
             corrected with the `corrector` only, and short runs are no exception. Only lines have a
-            midpoint, in the corrector too, and parabolas are integrated exactly. Their first step
-            costs methods of order 3 and above an order.
+            midpoint, in the corrector too, and parabolas are integrated exactly.
 
     Members of the family under their published names: DDIM is order 1, and the exponential
     integrator of the reverse SDE order 1 with churn; DPM-Solver++(2M) and its SDE form are `data`
