@@ -24,7 +24,7 @@ from pushforward.errors import InputError
 from pushforward.models.parameter_vector import flattened
 from pushforward.training.trackers import read_history
 
-ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "unipc3")
+ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "adams4")
 
 
 def _points(seed: int = 0) -> torch.Tensor:

@@ -37,7 +37,7 @@ def _end(world: MixtureWorld, sampler, steps: int, schedule=None, n: int = N) ->
 
 
 def _matched(churn: float):
-    return lambda transport: samplers.MomentMatched(samplers.tweedie_variance(transport), churn)
+    return lambda transport: samplers.Ancestral(churn, samplers.tweedie_variance(transport))
 
 
 @pytest.mark.parametrize("churn", [0.0, 0.5, 1.0])
@@ -219,7 +219,7 @@ def test_the_bound_in_data_units_is_least_with_the_learned_variance_and_tends_to
         gap = found.total - nats
         # The law at the last time is not quite the prior.
         assert float(gap.mean()) > -4 * float(gap.std()) / len(x) ** 0.5 - 1e-3
-        for name in ("posterior", "forward"):
+        for name in ("posterior", "beta"):
             fixed = line.diffusion.variational_bound(x, steps=steps, variance=name, seed=0)
             worse = fixed.total - found.total
             assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5, (name, steps)
@@ -253,14 +253,14 @@ def test_bad_requests_are_refused() -> None:
         pf.PosteriorVariance(pf.nn.MLP(2), pf.nn.MLP(2))
     with pytest.raises(InputError, match=r"shape \(2,\), not \(3,\)"):
         variance.loss(torch.zeros(4, 3))
-    with pytest.raises(InputError, match="MomentMatched"):
+    with pytest.raises(InputError, match="ancestral"):
         variance.sample(3, sampler="ddpm")
     with pytest.raises(InputError, match="two draws, not 1"):
         variance.log_prob(torch.zeros(3, 2), draws=1)
-    with pytest.raises(InputError, match=r"churn in \[0, 1\], not 2"):
+    with pytest.raises(InputError, match="at most 1, not 2"):
         variance.sample(3, churn=2.0)
-    rule = samplers.MomentMatched(lambda x, t: torch.ones(()))
-    with pytest.raises(CapabilityError, match="on vectors"):
+    rule = samplers.Ancestral(variance=lambda x, t: torch.ones(()))
+    with pytest.raises(CapabilityError, match="no variance to choose"):
         rule.plan(pf.processes.Masking(pf.spaces.Tokens(3)), [1.0, 0.5])
 
 
@@ -283,7 +283,7 @@ def test_variances_that_are_none_are_refused(variance, message: str) -> None:
         samplers.variational_bound(transport, x, [0.1, 1.0], variance=variance, seed=0)
     if not callable(variance):
         with pytest.raises(InputError, match="a function"):
-            samplers.MomentMatched(variance)
+            samplers.Ancestral(variance=variance)
 
 
 def test_colored_noise_is_refused() -> None:

@@ -49,24 +49,13 @@ GAUSSIAN_SAMPLERS = [
     name for name in registry.names("samplers") if name not in {"tau-leap", "pinned", "langevin"}
 ]
 DETERMINISTIC = {
-    *(
-        "euler",
-        "ddim",
-        "heun",
-        "edm",
-        "adams",
-        "dpm++2m",
-        "dpm++3m",
-        "deis",
-        "unipc",
-        "unipc3",
-        "rk45",
-    )
+    *("euler", "ddim", "heun", "edm", "rk45"),
+    *("adams", "adams4", "dpm++2m", "deis", "unipc", "unipc3"),
 }
 # Of second order and above: fewer steps do.
 HIGHER_ORDER = {
-    *("heun", "edm", "dpm++2m", "dpm++3m", "dpm++2m-sde", "dpm++3m-sde"),
-    *("adams", "deis", "unipc", "unipc3"),
+    *("heun", "edm", "adams", "adams4", "adams-sde"),
+    *("dpm++2m", "dpm++2m-sde", "deis", "unipc", "unipc3"),
 }
 
 

@@ -118,7 +118,7 @@ def test_a_sampler_says_what_it_cannot_do(name: str, case, message: str) -> None
         samplers.run(registry.resolve("samplers", name), transport, x, [0.9, 0.5], seed=0)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "deis", "edm", "pc", "langevin"])
+@pytest.mark.parametrize("name", ["ddpm", "dpm++2m", "deis", "edm", "pc", "langevin"])
 def test_some_run_towards_the_data_only(name: str) -> None:
     transport, process = _gaussian()
     with pytest.raises(InputError, match="towards the data"):
@@ -130,9 +130,9 @@ def test_some_run_towards_the_data_only(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: samplers.Euler(-1.0), "churn must be finite"),
-        (lambda: samplers.Euler(float("inf")), "churn must be finite"),
-        (lambda: samplers.Ancestral(1.5), r"\[0, 1\], not 1.5"),
+        (lambda: samplers.Euler(-1.0), "churn is a finite number"),
+        (lambda: samplers.Euler(float("inf")), "churn is a finite number"),
+        (lambda: samplers.Ancestral(1.5), "at most 1, not 1.5"),
         (lambda: registry.resolve("samplers", "hein"), "did you mean 'heun'"),
         (lambda: registry.resolve("samplers", samplers.Heun), r"make one, Heun\(\)"),
     ],

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
 from pushforward.checks import positive
 from pushforward.spaces.torus import windings, wrap
 
@@ -31,7 +31,7 @@ class WrappedNormal:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, 1)`."""
-        noise = torch.randn(n, 1, generator=resolve(seed, generator))
+        noise = normal((n, 1), resolve(seed, generator, rows=n))
         return wrap(self.mean + self.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
 from pushforward.checks import positive
 from pushforward.errors import InputError
 from pushforward.spaces import Euclidean, LinearSpace
@@ -41,7 +41,7 @@ class Normal:
         """`n` draws, `(n, *shape)`, on the generator's device if one is given."""
         device = self.device if generator is None else generator.device
         origin = torch.zeros(n, *self.shape, dtype=self.dtype, device=device)
-        return self.scale * self.space.randn(origin, resolve(seed, generator, device))
+        return self.scale * self.space.randn(origin, resolve(seed, generator, device, rows=n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(B,)`.
@@ -72,14 +72,8 @@ class ColoredNormal:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, d)`."""
-        generator = resolve(seed, generator, self.covariance.device)
-        noise = torch.randn(
-            n,
-            len(self.mean),
-            generator=generator,
-            dtype=self.covariance.dtype,
-            device=self.covariance.device,
-        )
+        generator = resolve(seed, generator, self.covariance.device, rows=n)
+        noise = normal((n, len(self.mean)), generator, dtype=self.covariance.dtype)
         return self.mean + noise @ self._law.scale_tril.mT
 
     def log_prob(self, x: Tensor) -> Tensor:

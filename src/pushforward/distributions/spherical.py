@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve, uniform
 from pushforward.checks import positive
 from pushforward.errors import InputError
 
@@ -39,11 +39,11 @@ class VonMisesFisher:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, 3)`: the height by inversion, the direction around it uniform."""
-        generator = resolve(seed, generator, self.mean.device)
+        generator = resolve(seed, generator, self.mean.device, rows=n)
         kappa, mean = self.concentration, self.mean
-        u = torch.rand(n, 1, generator=generator, device=mean.device, dtype=torch.float64)
+        u = uniform((n, 1), generator, dtype=torch.float64)
         height = 1 + torch.log(u + (1 - u) * math.exp(-2 * kappa)) / kappa
-        noise = torch.randn(n, 3, generator=generator, device=mean.device, dtype=torch.float64)
+        noise = normal((n, 3), generator, dtype=torch.float64)
         axis = mean.double()
         around = noise - (noise @ axis)[:, None] * axis
         around = around / around.norm(dim=-1, keepdim=True)

@@ -28,7 +28,7 @@ class ManifoldUniform:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, *shape)`."""
-        return self.space.uniform(n, self.shape, resolve(seed, generator, self.device))
+        return self.space.uniform(n, self.shape, resolve(seed, generator, self.device, rows=n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Minus the logarithm of the volume, the same at every point, `(B,)`."""

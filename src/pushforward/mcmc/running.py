@@ -80,7 +80,7 @@ def run(
     check_states(x)
     whole("steps", steps)
     whole("warmup", warmup, least=0)
-    generator = resolve(seed, generator, x.device)
+    generator = resolve(seed, generator, x.device, rows=len(x))
     state = evaluate(log_p, x)
     if step is not None:
         positive("step", step)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
-from pushforward._random import resolve
+from pushforward._random import RowNoise, fresh_seed, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
@@ -23,7 +23,7 @@ from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
 from pushforward.models.ode_likelihood import ode_log_prob, rows_for_derivatives
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory
 from pushforward.parametrizations import Parametrization
@@ -221,7 +221,7 @@ class Diffusion(GenerativeModel, Trainable):
         rule = registry.resolve("samplers", sampler or self.process.sampler)
         parts = parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
-        seed = one_seed(resolve(seed, generator, self.device))
+        seed = fresh_seed(seed, generator)
         with self.evaluating():
             x = simulate(
                 rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
@@ -248,7 +248,7 @@ class Diffusion(GenerativeModel, Trainable):
         """
         context = self.condition.required(c, n, self.device)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
-        seed = one_seed(resolve(seed, None, self.device))
+        seed = fresh_seed(seed)
         prior = self._start(n, self.process.interval[0], seed)
         with self.evaluating():
             transport = self._transport(context, guidance)(slice(0, n))
@@ -297,10 +297,10 @@ class Diffusion(GenerativeModel, Trainable):
         The states of all times on a new first axis, in data units.
         """
         z = self.inward(x)
-        n, seed = state.rows(z), one_seed(resolve(seed, None, self.device))
+        n, seed = state.rows(z), fresh_seed(seed)
         if self.process.paired:
             z = (z, self._start(n, 1.0, seed))
-        noise = [row_noise(seed, slice(0, n), state.device(z)) for _ in times]
+        noise = [RowNoise(seed, slice(0, n), state.device(z)) for _ in times]
         strip = [self.process.sample(z, t, own) for t, own in zip(times, noise, strict=True)]
         return state.stack([self.outward(x_t) for x_t in strip])
 
@@ -354,7 +354,7 @@ class Diffusion(GenerativeModel, Trainable):
         c: Any = None,
         *,
         steps: int = 100,
-        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
+        variance: Literal["posterior", "beta"] | samplers.Variance = "posterior",
         level: float | None = None,
         stop: float | None = None,
         seed: int | None = None,
@@ -447,7 +447,7 @@ class Diffusion(GenerativeModel, Trainable):
 
     def _start(self, n: int, t: float, seed: int) -> Any:
         """`n` draws of the prior whose row `k` follows from the seed and `k`."""
-        return self._prior(n, row_noise(seed, slice(0, n), self.device), t)
+        return self._prior(n, RowNoise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
         self.known_units()

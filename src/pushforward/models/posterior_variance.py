@@ -149,10 +149,10 @@ class PosteriorVariance(GenerativeModel, Trainable):
     ) -> Tensor:
         """Draw `n` states `(n, *event)` by ancestral steps of the right variance.
 
-        `churn` is that of `samplers.MomentMatched`; other options are those of `Diffusion.sample`.
+        `churn` is that of `samplers.Ancestral`; other options are those of `Diffusion.sample`.
         """
         if "sampler" in options:
-            raise InputError("the sampler is MomentMatched: others take no variance")
+            raise InputError("the sampler is the ancestral one: others take no variance")
         generator = resolve(seed, generator, self.device)
         labels = self.condition.required(c, n, self.device)
         parts = parts_of(n, batch_size, rows)
@@ -160,7 +160,7 @@ class PosteriorVariance(GenerativeModel, Trainable):
         with self.evaluating():
             for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
-                sampler = samplers.MomentMatched(self.at(context, part.stop - part.start), churn)
+                sampler = samplers.Ancestral(churn, self.at(context, part.stop - part.start))
                 asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
                 out.append(
                     self.diffusion.sample(n, labels, generator=generator, **asked, **options)

@@ -185,7 +185,7 @@ class _Independent:
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> tuple[Any, ...]:
-        generator = resolve(seed, generator)
+        generator = resolve(seed, generator, rows=n)
         return tuple(law.sample(n, generator=generator) for law in self.factors)
 
     def log_prob(self, x: tuple[Any, ...]) -> Tensor:

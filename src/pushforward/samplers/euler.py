@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,13 +9,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pushforward import checks
 from pushforward.config import configurable
 from pushforward.dynamics import FlowWeights
-from pushforward.errors import InputError
-from pushforward.protocols import State, Transport
+from pushforward.protocols import LinearFlow, State, Transport
 from pushforward.samplers.rule import Rule
 
-__all__ = ["Euler", "Stage", "stage_dynamics", "stages"]
+__all__ = ["Euler", "Stage", "flow_weights", "stage_dynamics", "stages"]
 
 
 class Stage(NamedTuple):
@@ -29,8 +28,15 @@ class Stage(NamedTuple):
 
 def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
     """One stage per step of a grid."""
-    weights = getattr(process, "flow_weights", lambda t: None)
-    return [Stage(t, s - t, weights(t)) for t, s in pairwise(grid)]
+    return [Stage(t, s - t, flow_weights(process, t)) for t, s in pairwise(grid)]
+
+
+def flow_weights(process: Any, t: float) -> FlowWeights | None:
+    """The weights of the flow at a time, where they do not depend on the state."""
+    if not isinstance(process, LinearFlow):
+        return None
+    weights: FlowWeights = process.flow_weights(t)
+    return weights
 
 
 def stage_dynamics(transport: Transport, x: Any, t: float, weights: FlowWeights | None) -> Any:
@@ -54,8 +60,7 @@ class Euler(Rule):
     churn: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.churn >= 0 and math.isfinite(self.churn)):
-            raise InputError(f"churn must be finite and non-negative, not {self.churn}")
+        checks.number("churn", self.churn, least=0)
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[Stage]:
         """The times, and the weights of the flow at each."""

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from pushforward.config import configurable
+from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError
 from pushforward.protocols import State, Transport
-from pushforward.samplers.euler import Stage, stage_dynamics
+from pushforward.samplers.euler import Stage, flow_weights, stage_dynamics
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Heun"]
@@ -34,8 +35,7 @@ class Heun(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Stage, Stage]]:
         """The weights of the flow at both ends of each step."""
-        weights = getattr(process, "flow_weights", lambda t: None)
-        found = [weights(t) for t in grid]
+        found = [flow_weights(process, t) for t in grid]
         return [
             (Stage(t, s - t, here), Stage(s, s - t, there))
             for (t, here), (s, there) in pairwise(zip(grid, found, strict=True))
@@ -51,7 +51,7 @@ class Heun(Rule):
         """`x_s = x_t + (s - t) (v_t + v_s) / 2`."""
         (t, h, at_t), (s, _, at_s) = row
         here = stage_dynamics(transport, state.x, t, at_t)
-        if not getattr(getattr(here, "space", None), "linear", False):
+        if not (isinstance(here, Flow) and here.space.linear):
             raise CapabilityError(
                 f"Heun averages velocities, which needs a flow on a linear space, not "
                 f"{type(transport.process).__name__}: use the euler sampler"
