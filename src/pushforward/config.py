@@ -25,6 +25,7 @@ C = TypeVar("C", bound=type)
 _ROOT = "pushforward"
 _MARK = "_configurable"
 _RECORD = "_config_args"
+_WAY = "decorate the class with pushforward.configurable (its arguments must be plain values)"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -96,9 +97,10 @@ def describe(obj: Any, unnamed: str = "") -> Any:
             for name, value in arguments(obj).items()
         }
         return {"class": _public_name(type(obj)), "args": args}
+    way = getattr(type(obj), "configuration_hint", _WAY)
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
-        "decorate the class with pushforward.configurable (its arguments must be plain values)"
+        f"{way}"
     )
 
 
