@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward._shapes import accumulate, flatten
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError, SamplingError
+from pushforward.errors import InputError, SamplingError
 from pushforward.protocols import State, Transport
+from pushforward.samplers.ode import flow_ode
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Adaptive", "DormandPrince", "Solution", "solve"]
@@ -143,8 +144,9 @@ class DormandPrince(Adaptive):
     """The probability flow to a tolerance, by an embedded Runge-Kutta pair of orders 5 and 4.
 
     The number of evaluations follows from the tolerance, not from the grid: two times are enough.
-    The times between may be of use for a trajectory. `State.memory` holds the next step to try and
-    the evaluations so far.
+    The times between may be of use for a trajectory. A Gaussian process is integrated in the share
+    of its noise (`samplers.ode`), where schedules with jumps in their rate are as smooth as others.
+    `State.memory` holds the next step to try, in those units, and the evaluations so far.
 
     Args:
         rtol: the allowed error of a step relative to the state.
@@ -162,24 +164,17 @@ class DormandPrince(Adaptive):
         generator: torch.Generator | None = None,
     ) -> State:
         """The state at the end of the interval."""
-
-        def velocity(x: Tensor, t: float) -> Tensor:
-            flow: Any = transport.dynamics(x, t)
-            if not getattr(getattr(flow, "space", None), "linear", False):
-                raise CapabilityError(
-                    "an adaptive solver needs a flow on a linear space, not "
-                    f"{type(transport.process).__name__}: use the euler sampler"
-                )
-            return flow.velocity
-
+        t, s = row
+        ode = flow_ode(transport, row)
         h, evaluations = state.memory
         found = solve(
-            velocity,
-            state.x,
-            *row,
+            ode.velocity,
+            ode.enter(state.x, t),
+            ode.clock(t),
+            ode.clock(s),
             rtol=self.rtol,
             atol=self.atol,
             h=h,
-            prepare=transport.process.tabulate,
+            prepare=ode.prepare,
         )
-        return State(found.x, (found.h, evaluations + found.evaluations))
+        return State(ode.leave(found.x, s), (found.h, evaluations + found.evaluations))

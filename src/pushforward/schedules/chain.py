@@ -160,7 +160,8 @@ class Chain(Schedule):
         rounding = 2 * torch.finfo(t.dtype).eps
         step = (where * (1 - rounding)).ceil().long().clamp(1, steps)
         log_alpha = logs[step] + (where - step) * (logs[step] - logs[step - 1])
-        alpha, variance = log_alpha.exp(), -torch.expm1(2 * log_alpha)
+        # Not a minus sign, which would make the root of a negative zero at t = 0.
+        alpha, variance = log_alpha.exp(), 0.0 - torch.expm1(2 * log_alpha)
         if self._terminal:
             # No rate is finite: the signal of the step before goes straight to zero.
             gone = (where - (steps - 1)).clamp(0, 1)
