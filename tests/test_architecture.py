@@ -22,9 +22,21 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_shapes")),
+    ("F0", ("errors", "_shapes", "_roots")),
     ("F0", ("checks", "state")),
-    ("F0", ("_extras", "_random", "_autograd", "config", "estimates", "parallel", "protocols")),
+    (
+        "F0",
+        (
+            "_extras",
+            "_random",
+            "_autograd",
+            "_beta",
+            "config",
+            "estimates",
+            "parallel",
+            "protocols",
+        ),
+    ),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
     ("F2", ("mcmc", "ot")),

@@ -118,7 +118,7 @@ def test_the_ancestral_law_tends_to_that_of_the_sde_at_rate_one() -> None:
 
 
 def test_the_grid_of_the_chain_visits_every_step() -> None:
-    times = grids.Uniform()(CHAIN, STEPS, start=1.0, stop=0.0)
+    times = grids.UniformGrid()(CHAIN, STEPS, start=1.0, stop=0.0)
     assert times == pytest.approx([k / STEPS for k in range(STEPS, -1, -1)], abs=1e-12)
     transport = Transport(lambda x, t, c=None: 0 * x + 0.5, Gaussian(CHAIN))
     x = samplers.run(samplers.Ancestral(), transport, torch.zeros(3, 2), times, seed=0)
@@ -130,7 +130,7 @@ def test_the_grid_of_the_chain_visits_every_step() -> None:
 @pytest.mark.parametrize("chain", [Chain.linear(1000), Chain.cosine(1000), Chain.cosine(50)])
 def test_multistep_weights_are_exact_where_the_rate_jumps(chain: Chain, name: str) -> None:
     # A constant prediction leaves DDIM's step, for any order, clock and number of betas in a step.
-    rule, times = samplers.resolve(name), grids.LogSNR()(chain, 10)
+    rule, times = samplers.resolve(name), grids.LogSNRGrid()(chain, 10)
     for row, (t, s) in zip(rule.plan(Gaussian(chain), times), pairwise(times), strict=True):
         now, then = chain.at(t), chain.at(s)
         if rule.predict == "noise":

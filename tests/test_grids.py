@@ -30,20 +30,20 @@ def test_ends_are_owned_and_times_fall(name: str, schedule, steps: int) -> None:
 
 
 def test_uniform_steps() -> None:
-    times = grids.Uniform()(schedules.VP(), 7, start=0.9, stop=0.2)
+    times = grids.UniformGrid()(schedules.VP(), 7, start=0.9, stop=0.2)
     assert times == pytest.approx([0.9 - 0.1 * k for k in range(8)])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_equal_steps_in_log_snr(schedule) -> None:
-    values = [schedule.log_snr(t) for t in grids.LogSNR()(schedule, 9)]
+    values = [schedule.log_snr(t) for t in grids.LogSNRGrid()(schedule, 9)]
     steps = [b - a for a, b in pairwise(values)]
     assert steps == pytest.approx([steps[0]] * 9, rel=1e-6)
 
 
 def test_the_noise_levels_of_karras() -> None:
     schedule = schedules.VE(sigma_min=0.002, sigma_max=80.0)
-    times = grids.Karras(rho=7.0)(schedule, 17)
+    times = grids.KarrasGrid(rho=7.0)(schedule, 17)
     levels = [schedule.at(t).sigma / schedule.at(t).alpha for t in times]
     high, low = levels[0] ** (1 / 7), levels[-1] ** (1 / 7)
     exact = [(high + k / 17 * (low - high)) ** 7 for k in range(18)]
@@ -59,16 +59,16 @@ def test_a_schedule_of_ones_own_need_not_be_hashable() -> None:
             return 1 - t**self.power, t**self.power
 
     schedule = Own()
-    first = grids.LogSNR()(schedule, 4, start=0.9, stop=0.1)
+    first = grids.LogSNRGrid()(schedule, 4, start=0.9, stop=0.1)
     schedule.power = 2.0
-    second = grids.LogSNR()(schedule, 4, start=0.9, stop=0.1)
+    second = grids.LogSNRGrid()(schedule, 4, start=0.9, stop=0.1)
     assert first != second
 
 
 def test_a_grid_handed_out_may_be_changed() -> None:
-    first = grids.Uniform()(schedules.VP(), 3)
+    first = grids.UniformGrid()(schedules.VP(), 3)
     first[1] = 0.0
-    assert grids.Uniform()(schedules.VP(), 3)[1] != 0.0
+    assert grids.UniformGrid()(schedules.VP(), 3)[1] != 0.0
 
 
 @pytest.mark.parametrize("name", grids.NAMES)
@@ -79,14 +79,14 @@ def test_they_go_through_a_configuration(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: grids.Uniform()(schedules.VP(), 0), "at least one, not 0"),
-        (lambda: grids.Uniform()(schedules.VP(), 2.0), "not 2.0"),
-        (lambda: grids.Uniform()(schedules.VP(), 2, start=0.1, stop=0.5), "from 0.1 to 0.5"),
-        (lambda: grids.Uniform()(schedules.VP(), 2, start=1.5), "from 1.5"),
-        (lambda: grids.LogSNR()(schedules.VP(), 2, stop=0.0), "infinite at t = 0.0"),
-        (lambda: grids.LogSNR()(schedules.Rectified(), 2, start=1.0), "zero at t = 1.0"),
-        (lambda: grids.Karras(rho=0.0), "rho must be positive"),
-        (lambda: grids.Karras(rho=math.inf), "finite, not inf"),
+        (lambda: grids.UniformGrid()(schedules.VP(), 0), "at least one, not 0"),
+        (lambda: grids.UniformGrid()(schedules.VP(), 2.0), "not 2.0"),
+        (lambda: grids.UniformGrid()(schedules.VP(), 2, start=0.1, stop=0.5), "from 0.1 to 0.5"),
+        (lambda: grids.UniformGrid()(schedules.VP(), 2, start=1.5), "from 1.5"),
+        (lambda: grids.LogSNRGrid()(schedules.VP(), 2, stop=0.0), "infinite at t = 0.0"),
+        (lambda: grids.LogSNRGrid()(schedules.Rectified(), 2, start=1.0), "zero at t = 1.0"),
+        (lambda: grids.KarrasGrid(rho=0.0), "rho must be positive"),
+        (lambda: grids.KarrasGrid(rho=math.inf), "finite, not inf"),
         (lambda: grids.check([0.5]), "at least two times"),
         (lambda: grids.check([0.5, 0.7, 0.6]), "0.7 is followed by 0.6"),
         (lambda: grids.check([0.5, 1.2]), "1.2 lies outside"),

@@ -144,7 +144,10 @@ def test_they_go_through_a_configuration(name: str) -> None:
         (lambda: schedules.VE(sigma_max=math.nan), "nan"),
         (lambda: schedules.OU(rate=0.0), "positive rate"),
         (lambda: schedules.OU(horizon=math.inf), "inf"),
-        (lambda: schedules.Custom(lambda t: 1 - t, lambda t: t, t_min=0.5, t_max=0.2), "0.5 and 0.2"),
+        (
+            lambda: schedules.Custom(lambda t: 1 - t, lambda t: t, t_min=0.5, t_max=0.2),
+            "0.5 and 0.2",
+        ),
         (lambda: schedules.VP().at(1.5), "time 1.5 lies outside"),
         (lambda: schedules.VP().values(-0.1), "time -0.1 lies outside"),
     ],

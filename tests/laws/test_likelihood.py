@@ -19,7 +19,7 @@ SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.Rectified(), schedule
 
 
 def _grid(schedule: schedules.Schedule, steps: int) -> list[float]:
-    return grids.LogSNR()(schedule, steps)[::-1]
+    return grids.LogSNRGrid()(schedule, steps)[::-1]
 
 
 def _mixture(dim: int = 2) -> MixtureWorld:

@@ -33,7 +33,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "ppca",
         "bridge",
     ),
-    "grids": ("uniform", "quadratic", "log-snr", "karras"),
+    "grids": ("uniform", "quadratic", "log-snr", "exponential", "karras", "beta", "shifted"),
     "guidance": ("classifier-free",),
     "networks": ("mlp", "unet", "dit"),
     "predictions": ("data", "noise", "v", "score", "velocity", "edm"),
@@ -86,6 +86,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "log-snr",
         "steps",
         "importance",
+        "shifted",
     ),
     "weightings": ("output", "simple", "snr", "min-snr", "likelihood", "edm"),
 }

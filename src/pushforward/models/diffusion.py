@@ -66,7 +66,7 @@ class Diffusion(Noising):
         net: nn.Module,
         process: Gaussian | None = None,
         predict: str | Parametrization = "v",
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
         grid: str | grids.Grid = "log-snr",
@@ -243,7 +243,7 @@ class Diffusion(Noising):
         n: int = 64,
         guidance: float = 1.0,
         seed: int | None = 0,
-    ) -> grids.Placed:
+    ) -> grids.FittedGrid:
         """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
 
         Takes some 130 evaluations of `n` states, for a sampler without noise at a number of

@@ -74,7 +74,7 @@ class FlowMatching(TwoEnded):
         net: nn.Module,
         path: str | Path = "linear",
         coupling: str | Coupling = "independent",
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         label_dropout: float = 0.1,
         event_shape: int | tuple[int, ...] | None = None,
         source_rows: int = 0,
@@ -96,7 +96,9 @@ class FlowMatching(TwoEnded):
         if not 0 <= label_dropout < 1:
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
-        self.times: time_laws.TimeLaw = named(times, time_laws.NAMES, "law of training times")
+        self.times: time_laws.TimeDistribution = named(
+            times, time_laws.NAMES, "law of training times"
+        )
         self.heads = Heads(net, Motion(self.path).heads)
         self._begin()
 

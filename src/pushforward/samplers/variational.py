@@ -29,7 +29,7 @@ from pushforward.processes import Gaussian
 from pushforward.protocols import Transport
 from pushforward.samplers.matched import Variance, step_variance
 from pushforward.schedules import Schedule
-from pushforward.times import LogSNR, Stratified
+from pushforward.times import LogSNRTimes, StratifiedTimes
 
 __all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
 
@@ -174,7 +174,7 @@ def continuous_bound(
     process = transport.process
     schedule = _Between(_schedule(process), stop, start)
     generator = resolve(seed, generator, x.device)
-    law, values = Stratified(LogSNR()), []
+    levels, values = StratifiedTimes(LogSNRTimes()), []
     for _ in range(draws):
         # In double precision: the ratio of signal to noise is large near the data.
         t = law.sample(len(x), schedule, generator=generator, device=x.device).double()

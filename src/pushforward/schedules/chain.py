@@ -87,9 +87,7 @@ class Chain(Schedule):
         return cls(tuple(torch.linspace(first, last, steps, dtype=torch.float64).tolist()))
 
     @classmethod
-    def scaled_linear(
-        cls, steps: int = 1000, first: float = 0.00085, last: float = 0.012
-    ) -> Chain:
+    def scaled_linear(cls, steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> Chain:
         """Betas whose square roots are in equal steps, by default those of Stable Diffusion
         (Rombach et al. 2022).
         """

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import CapabilityError, InputError
-from pushforward.schedules.roots import increasing_root
+from pushforward._roots import increasing_root
 
 __all__ = ["Coefficients", "Schedule", "Time"]
 
@@ -158,28 +158,28 @@ class Schedule(ABC):
         [-1.763, 1.763]
         """
         ranges = self.__dict__.setdefault("_ranges", {})
-        if (start, stop) not in ranges:
-            times = [start + (stop - start) * k / 8 for k in range(9)]
+        ends = max(start, stop), min(start, stop)
+        if ends not in ranges:
+            times = [ends[0] + (ends[1] - ends[0]) * k / 8 for k in range(9)]
+            times[-1] = ends[1]
             self.tabulate(times)
             found = [float(self.log_snr(t)) for t in times]
-            if start < stop:
-                found.reverse()
             inner = found[1:-1]
             if not all(math.isfinite(v) for v in inner) or any(b <= a for a, b in pairwise(inner)):
                 raise CapabilityError(
                     f"{self} has no log signal-to-noise ratio: its sigma / alpha does not grow "
-                    f"with time between {min(start, stop)} and {max(start, stop)}. Uniform, "
-                    "stratified, logit-normal and quadratic times need none"
+                    f"with time from {ends[1]} to {ends[0]}. Uniform, stratified, logit-normal and "
+                    "quadratic times need none"
                 )
-            for t, value in ((times[0], found[0]), (times[-1], found[-1])):
+            for t, value in zip(ends, (found[0], found[-1]), strict=True):
                 if not math.isfinite(value):
                     raise InputError(
                         f"the signal-to-noise ratio is {'infinite' if value > 0 else 'zero'} at "
-                        f"t = {t}: end the grid inside ({self.t_min}, {self.t_max})"
+                        f"t = {t}: stay inside ({self.t_min}, {self.t_max})"
                     )
-            ranges[start, stop] = (found[0], found[-1])
-        first, last = ranges[start, stop]
-        return first, last
+            ranges[ends] = dict(zip(ends, (found[0], found[-1]), strict=True))
+        values = ranges[ends]
+        return values[start], values[stop]
 
     def _invert(self, log_snr: Tensor) -> Tensor:
         """`time_at_log_snr` in double precision, where a schedule has no closed form."""
