@@ -24,19 +24,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 FLOORS = (
     ("F0", ("errors", "_shapes", "_roots")),
     ("F0", ("checks", "state")),
-    (
-        "F0",
-        (
-            "_extras",
-            "_random",
-            "_autograd",
-            "_beta",
-            "config",
-            "estimates",
-            "parallel",
-            "protocols",
-        ),
-    ),
+    ("F0", ("_extras", "_random", "_autograd", "_beta", "config")),
+    ("F0", ("estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids")),
     ("F2", ("mcmc", "ot")),

@@ -170,7 +170,7 @@ class BetaGrid(Grid):
 
     >>> from pushforward.schedules import Rectified
     >>> [round(t, 3) for t in BetaGrid()(Rectified(), 4, start=1.0, stop=0.0)]
-    [1.0, 0.81, 0.5, 0.19, 0.0]
+    [1.0, 0.824, 0.5, 0.176, 0.0]
     """
 
     alpha: float = 0.6

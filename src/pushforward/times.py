@@ -166,10 +166,11 @@ class StepTimes(TimeDistribution):
 @configurable
 @dataclass(frozen=True)
 class StratifiedTimes(TimeDistribution):
-    r"""Another distribution, with one draw in each of `n` equally likely strata (Kingma et al. 2021, I.1).
+    r"""Another distribution, one draw in each of `n` equally likely strata.
 
-    The times of a batch keep their distribution, but the batch covers the interval evenly: the same
-    expected loss with less variance. The order is shuffled so that a time says nothing about its row.
+    See Kingma et al. (2021, I.1). The times of a batch keep their distribution, but the
+    batch covers the interval evenly: the same expected loss with less variance. They are shuffled,
+    so that a time says nothing about its row.
 
     >>> from pushforward.schedules import VP
     >>> t = StratifiedTimes().sample(4, VP(), generator=torch.Generator().manual_seed(0))
@@ -208,8 +209,8 @@ class ImportanceTimes(TimeDistribution):
     r"""Times of another distribution, their loss divided by its density.
 
     The expected loss is then that of uniform times, but its variance is another one: least where
-    the density follows the size of the loss (Song et al. 2021b, section 5.1). Any other distribution of
-    times changes what is minimized; this one does not.
+    the density follows the size of the loss (Song et al. 2021b, section 5.1). Any other
+    distribution of times changes what is minimized; this one does not.
     """
 
     distribution: TimeDistribution = StratifiedTimes(LogSNRTimes())

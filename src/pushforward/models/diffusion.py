@@ -43,7 +43,7 @@ class Diffusion(Noising):
         process: how noise is added; variance preserving by default.
         predict: what the network puts out: `noise`, `data`, `v`, `score`, `velocity`, `edm`, or a
             parametrization.
-        times: the law of training times; stratified uniform by default.
+        times: the distribution of training times; stratified uniform by default.
         weight: how errors at different times count (`weightings`); by default each as the error of
             the network's own output.
         label_dropout: the fraction of labels hidden in training (label -1), which
@@ -85,7 +85,7 @@ class Diffusion(Noising):
         self.label_dropout = label_dropout
         self.grid: grids.Grid = named(grid, grids.NAMES, "grid")
         self.weight = named(weight, weightings.NAMES, "weighting")
-        self.times = named(times, time_laws.NAMES, "law of training times")
+        self.times = named(times, time_laws.NAMES, "distribution of training times")
         table = named(predict, parametrizations.NAMES, "prediction")
         self.denoiser = Denoiser(net, self.process.schedule, table)
         self._begin()
@@ -131,7 +131,7 @@ class Diffusion(Noising):
         r"""The denoising loss of data `(B, *event)`, shape `(B,)`.
 
         `w(t) |E[x_0 | x_t] - x_0|^2` at random times, per dimension, with the weight of `weight`
-        and of the law of `times`.
+        and of the distribution of `times`.
 
         `rows` asks for a part of the batch only. Times and noise are drawn for the whole batch all
         the same, so that the loss of a batch does not depend on how it is cut over processes and

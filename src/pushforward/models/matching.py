@@ -32,7 +32,7 @@ PATHS = {
 }
 
 _CLOCK = Rectified()
-"""Laws of training times have the data at 0, where our target is at 1."""
+"""Distributions of training times have the data at 0, where our target is at 1."""
 
 
 @configurable
@@ -53,7 +53,7 @@ class FlowMatching(TwoEnded):
             `processes`. Its noise is in data units, or without a source in those of the noise.
         coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
             `paired`, or one of `couplings`.
-        times: the law of training times; stratified uniform by default.
+        times: the distribution of training times; stratified uniform by default.
         label_dropout: the fraction of labels or contexts hidden in training, so that the model can
             also do without.
         event_shape: the shape of one data point, if known before training.
@@ -97,7 +97,7 @@ class FlowMatching(TwoEnded):
             raise InputError(f"label_dropout is a fraction in [0, 1), not {label_dropout}")
         self.label_dropout = label_dropout
         self.times: time_laws.TimeDistribution = named(
-            times, time_laws.NAMES, "law of training times"
+            times, time_laws.NAMES, "distribution of training times"
         )
         self.heads = Heads(net, Motion(self.path).heads)
         self._begin()

@@ -11,8 +11,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.errors import CapabilityError, InputError
 from pushforward._roots import increasing_root
+from pushforward.errors import CapabilityError, InputError
 
 __all__ = ["Coefficients", "Schedule", "Time"]
 
@@ -200,8 +200,10 @@ class Schedule(ABC):
     def _differentiate(self, t: Tensor) -> Coefficients:
         if torch.compiler.is_compiling():
             # Forward mode can be traced into a graph.
-            (alpha, sigma), slopes = torch.func.jvp(self, (t,), (torch.ones_like(t),))
-            return Coefficients(alpha, sigma, *slopes, _squared_diffusion(alpha, sigma, *slopes))
+            along = torch.func.jvp(self, (t,), (torch.ones_like(t),))
+            (alpha, sigma), (d_alpha, d_sigma) = along[0], along[1]
+            g2 = _squared_diffusion(alpha, sigma, d_alpha, d_sigma)
+            return Coefficients(alpha, sigma, d_alpha, d_sigma, g2)
         # Each output depends on its own time only, so the gradient of the sum is the derivative.
         # Reverse mode, because the first forward-mode call loads a second's worth of modules.
         with torch.inference_mode(False), torch.enable_grad():
@@ -226,7 +228,7 @@ class Schedule(ABC):
             return k
         limit = self.at(0.0)
         d_sigma, g2 = (
-            torch.where(at_zero, torch.full_like(t, end), torch.as_tensor(value))
+            torch.where(at_zero, torch.full_like(t, float(end)), torch.as_tensor(value))
             for end, value in ((limit.d_sigma, k.d_sigma), (limit.g2, k.g2))
         )
         return k._replace(d_sigma=d_sigma, g2=g2)
