@@ -6,12 +6,14 @@ import dataclasses
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from pushforward import grids, schedules
 from pushforward.config import build, describe
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 
 SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.VE(), schedules.Rectified()]
 
@@ -50,6 +52,52 @@ def test_the_noise_levels_of_karras() -> None:
     assert levels == pytest.approx(exact, rel=1e-6)
 
 
+def test_exponential_sigmas_are_the_limit_of_karras() -> None:
+    # k-diffusion's get_sigmas_exponential, on the clock that is the noise level.
+    clock = schedules.EDM(sigma_min=0.002, sigma_max=80.0)
+    times = grids.NAMES["exponential"]()(clock, 9)
+    exact = torch.linspace(math.log(80.0), math.log(0.002), 10, dtype=torch.float64).exp() / 80
+    assert times == pytest.approx(exact.tolist(), rel=1e-9)
+    assert grids.KarrasGrid(rho=1e6)(clock, 9) == pytest.approx(times, rel=1e-4)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.6, 0.6), (0.5, 3.0), (2.0, 5.0), (1.0, 1.0)])
+def test_beta_times_are_quantiles(alpha: float, beta: float) -> None:
+    # diffusers, `use_beta_sigmas`, on the clock that is the noise level.
+    times = grids.BetaGrid(alpha, beta)(schedules.Rectified(), 50, start=0.9, stop=0.01)
+    levels = stats.beta.ppf(1 - np.linspace(0, 1, 51), alpha, beta)
+    assert times == pytest.approx((0.01 + 0.89 * levels).tolist(), rel=1e-9)
+
+
+def test_the_shift_of_stable_diffusion_3_and_flux() -> None:
+    clock, t = schedules.Rectified(), torch.linspace(1, 0, 21, dtype=torch.float64)
+    times = grids.ShiftedGrid(3.0)(clock, 20, start=1.0, stop=0.0)
+    assert times == pytest.approx((3 * t / (1 + 2 * t)).tolist(), abs=1e-12)
+    # Flux: exp(mu) / (exp(mu) + 1 / t - 1).
+    flux = math.exp(1.15) / (math.exp(1.15) + 1 / t[:-1] - 1)
+    times = grids.ShiftedGrid(math.exp(1.15))(clock, 20, start=1.0, stop=0.0)
+    assert times[:-1] == pytest.approx(flux.tolist(), rel=1e-12)
+    # Any grid can be shifted, and the ends stay; a shift of the noise level moves log-SNR alone.
+    rule = grids.ShiftedGrid(2.0, "log-snr")
+    assert rule(clock, 8) == pytest.approx(grids.LogSNRGrid()(clock, 8), rel=1e-9)
+    assert grids.ShiftedGrid(1.0, "quadratic")(clock, 8) == grids.QuadraticGrid()(clock, 8)
+    assert build(describe(rule)) == rule
+
+
+@pytest.mark.parametrize("name", grids.NAMES)
+def test_only_grids_in_the_noise_level_need_one(name: str) -> None:
+    # The clock of a process without noise, and that of tokens.
+    still = schedules.Custom(lambda t: 1 - t, lambda t: 0 * t)
+    assert len(grids.NAMES[name]()(schedules.Rectified(), 5)) == 6
+    if name in ("log-snr", "exponential", "karras"):
+        with pytest.raises(CapabilityError, match="no log signal-to-noise ratio"):
+            grids.NAMES[name]()(still, 5)
+    else:
+        assert len(grids.NAMES[name]()(still, 5)) == 6
+    # A signal that stays is no obstacle.
+    assert len(grids.NAMES[name]()(schedules.VE(), 5)) == 6
+
+
 def test_a_schedule_of_ones_own_need_not_be_hashable() -> None:
     @dataclasses.dataclass
     class Own(schedules.Schedule):
@@ -79,14 +127,17 @@ def test_they_go_through_a_configuration(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: grids.UniformGrid()(schedules.VP(), 0), "at least one, not 0"),
+        (lambda: grids.UniformGrid()(schedules.VP(), 0), "whole number of at least 1, not 0"),
         (lambda: grids.UniformGrid()(schedules.VP(), 2.0), "not 2.0"),
         (lambda: grids.UniformGrid()(schedules.VP(), 2, start=0.1, stop=0.5), "from 0.1 to 0.5"),
         (lambda: grids.UniformGrid()(schedules.VP(), 2, start=1.5), "from 1.5"),
         (lambda: grids.LogSNRGrid()(schedules.VP(), 2, stop=0.0), "infinite at t = 0.0"),
         (lambda: grids.LogSNRGrid()(schedules.Rectified(), 2, start=1.0), "zero at t = 1.0"),
-        (lambda: grids.KarrasGrid(rho=0.0), "rho must be positive"),
-        (lambda: grids.KarrasGrid(rho=math.inf), "finite, not inf"),
+        (lambda: grids.KarrasGrid(rho=0.0), "rho is a positive finite number"),
+        (lambda: grids.KarrasGrid(rho=math.inf), "LogSNRGrid is its limit"),
+        (lambda: grids.BetaGrid(alpha=0.0), "alpha is a positive"),
+        (lambda: grids.ShiftedGrid(shift=-1.0), "shift is a positive"),
+        (lambda: grids.ShiftedGrid(grid="no"), "no grid is called 'no'"),
         (lambda: grids.check([0.5]), "at least two times"),
         (lambda: grids.check([0.5, 0.7, 0.6]), "0.7 is followed by 0.6"),
         (lambda: grids.check([0.5, 1.2]), "1.2 lies outside"),

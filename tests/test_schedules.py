@@ -94,7 +94,7 @@ def test_log_snr_falls_and_is_inverted(schedule) -> None:
 
 
 def test_slow_functions_are_inverted_too() -> None:
-    # A corner, a flat start and a schedule that starts noisy: by bracketing, for all values at once.
+    # A corner, a flat start and one that starts noisy: by bracketing, all values at once.
     corner = schedules.Custom(
         lambda t: 1 - t, lambda t: torch.where(t < 0.3, t, 0.3 + 5 * (t - 0.3))
     )

@@ -116,7 +116,7 @@ class LinearSDE(_OfFunctions):
         variance = _sums((g2 * torch.exp(-2 * local) * weights).sum(-1))
         # Slopes from inside each piece: at its ends a coefficient may jump.
         rows = [width]
-        for edge, at in ((0, left + 1e-9 * width), (1, right - 1e-9 * width)):
+        for edge, at in enumerate(_inside(left, right)):
             logs = log_alpha[edge : edge + len(left)]
             growth = _finite(diffusion, at) ** 2 * torch.exp(-2 * logs)
             rows += [
@@ -149,27 +149,56 @@ def _nodes(left: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pieces(drift: Function, diffusion: Function) -> Tensor:
-    """Edges of pieces on which the quadrature is as good as on their halves."""
+    """Edges of pieces on which both coefficients are polynomials, to rounding."""
     edges = torch.linspace(0, 1, _PIECES + 1, dtype=torch.float64)
+    for function in (drift, diffusion):
+        _finite(function, edges)
     fresh = torch.ones(_PIECES, dtype=torch.bool)
     while bool(fresh.any()) and len(edges) < _MOST_PIECES:
-        left, width = edges[:-1][fresh], edges.diff()[fresh]
-        middle = left + 0.5 * width
-        rough = torch.zeros_like(fresh[fresh])
-        for function in (drift, lambda t: _finite(diffusion, t) ** 2):
-            whole, first, second = (
-                (_finite(function, at) * weights).sum(-1)
-                for at, weights in (
-                    _nodes(left, width), _nodes(left, 0.5 * width), _nodes(middle, 0.5 * width)
-                )
-            )  # fmt: skip
-            error = (whole - first - second).abs()
-            rough |= error > 1e-13 * (1 + (first + second).abs())
-        rough &= width > _SMALLEST
+        left, right = edges[:-1][fresh], edges[1:][fresh]
+        rough = (right - left) > _SMALLEST
+        rough &= _rough(drift, left, right) | _rough(
+            lambda t: _finite(diffusion, t) ** 2, left, right
+        )
         # Both halves of a piece that was divided are looked at again.
-        edges = torch.cat([edges, middle[rough]]).sort().values
-        fresh = torch.isin(edges[:-1], torch.cat([left[rough], middle[rough]]))
+        middle = 0.5 * (left + right)[rough]
+        edges = torch.cat([edges, middle]).sort().values
+        fresh = torch.isin(edges[:-1], torch.cat([left[rough], middle]))
     return edges
+
+
+def _rough(function: Function, left: Tensor, right: Tensor) -> Tensor:
+    """Whether a function has other values than the polynomial through its nodes on a piece.
+
+    At both ends, since a jump may lie beyond the outermost nodes, and by its mean on both halves.
+    """
+    width = right - left
+    values = _finite(function, _nodes(left, width)[0])
+    inside = torch.stack(_inside(left, right), -1)
+    error = (values @ _TO_THE_ENDS - _finite(function, inside)).abs().amax(-1) * width
+    whole, first, second = (
+        (_finite(function, at) * weights).sum(-1)
+        for at, weights in (
+            _nodes(left, width), _nodes(left, 0.5 * width), _nodes(left + 0.5 * width, 0.5 * width)
+        )
+    )  # fmt: skip
+    error = torch.maximum(error, (whole - first - second).abs())
+    return error > 1e-13 * (1 + values.abs().amax(-1))
+
+
+def _inside(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and last times inside pieces, for limits from there."""
+    return torch.nextafter(left, right), torch.nextafter(right, left)
+
+
+def _extrapolation() -> Tensor:
+    """Weights on the values at the nodes for the polynomial's values at both ends, `(nodes, 2)`."""
+    u = np.polynomial.legendre.leggauss(_NODES)[0]
+    powers = np.vander(u, increasing=True)
+    return torch.from_numpy(np.linalg.solve(powers.T, np.vander([-1.0, 1.0], _NODES, True).T))
+
+
+_TO_THE_ENDS = _extrapolation()
 
 
 def _sums(pieces: Tensor) -> Tensor:
