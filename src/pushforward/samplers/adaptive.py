@@ -73,7 +73,7 @@ def solve(
     direction = 1.0 if s > t else -1.0
     step = min(abs(h) if h else 0.05 * abs(s - t), abs(s - t))
     prepare((t,))
-    first, evaluations, before = rate(x, t), 1, 1.0
+    first, evaluations, before, least = rate(x, t), 1, 1.0, 1e-10
     for _ in range(MOST_STEPS):
         left = abs(s - t)
         if left <= 1e-14:
@@ -96,8 +96,10 @@ def solve(
         if ratio <= 1.0:
             t, x, first = times[-1], end, slopes[-1]
             # A proportional-integral controller: smoother than the last error alone.
-            factor = 0.9 * max(ratio, 1e-10) ** -0.14 * before**0.08
-            before = max(ratio, 1e-4)
+            # One that is far below the last is a zero of the estimate more often than of the error.
+            ratio = max(ratio, least)
+            factor = 0.9 * ratio**-0.14 * before**0.08
+            before, least = max(ratio, 1e-4), max(0.1 * ratio, 1e-10)
             step *= min(5.0, max(0.2, factor))
         else:
             step *= max(0.2, 0.9 * ratio**-0.2) if math.isfinite(ratio) else 0.2
