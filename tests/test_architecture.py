@@ -392,3 +392,15 @@ def test_a_heavy_import_and_an_early_torch_are_seen(tmp_path: Path) -> None:
 
 def test_a_module_without_a_floor_is_seen(tmp_path: Path) -> None:
     assert unplaced(_house(tmp_path, {"attic.py": ""})) == ["pushforward.attic"]
+
+
+@pytest.mark.parametrize("unit", ["grids", "times"])
+def test_a_public_class_name_has_one_home(unit: str) -> None:
+    homes: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
+    here = {name for name, files in homes.items() if f"{unit}.py" in files}
+    # `ot.Grid` is a regular grid of points in space.
+    assert {name for name in here if len(homes[name]) > 1} <= {"Grid"}

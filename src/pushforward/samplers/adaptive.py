@@ -10,9 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._shapes import accumulate, flatten
 from pushforward.config import configurable
-from pushforward.errors import InputError, SamplingError
+from pushforward.errors import SamplingError
 from pushforward.protocols import State, Transport
 from pushforward.samplers.ode import flow_ode
 from pushforward.samplers.rule import Rule
@@ -120,7 +121,7 @@ def worst_row(error: Tensor, scale: Tensor) -> float:
 class Adaptive(Rule):
     """What samplers that choose their own steps share: tolerances, and what a state remembers.
 
-    Raises `InputError` for tolerances that are not positive.
+    Raises `InputError` for tolerances that are not positive, or a relative one of 1 and more.
     """
 
     rtol: float = 1e-4
@@ -132,8 +133,8 @@ class Adaptive(Rule):
         return 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rtol < 1 and 0 < self.atol < math.inf):
-            raise InputError(f"tolerances must be positive, not {self.rtol} and {self.atol}")
+        checks.fraction("rtol", checks.positive("rtol", self.rtol))
+        checks.positive("atol", self.atol)
 
     def init(self, x: Tensor) -> State:
         """The state, no step size yet, and no evaluations."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.errors import InputError
+from pushforward import checks
 from pushforward.grids import FittedGrid, LogSNRGrid
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.loop import run
@@ -55,8 +55,8 @@ def fit_grid(
     Raises `InputError` for fewer than three steps, `CapabilityError` for a process that is not
     Gaussian.
     """
-    if steps < 3:
-        raise InputError(f"a grid of {steps} steps has nothing to place: take at least 3")
+    # Fewer have nothing to place.
+    checks.whole("steps", steps, least=3)
     model, process = transport
     ends = LogSNRGrid()(process.schedule, 1, start=start, stop=stop)
     schedule = gaussian_schedule(process, ends, "a fitted grid")

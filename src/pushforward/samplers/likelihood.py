@@ -15,12 +15,12 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from pushforward import grids
+from pushforward import checks, grids
 from pushforward._autograd import ProbeLaw, hutchinson, probe_like
 from pushforward._autograd import divergence as exact_divergence
 from pushforward._random import resolve
@@ -90,16 +90,15 @@ def log_prob(
             f"the error of a likelihood is estimated from an even number of steps, at least 4, "
             f"not {len(times) - 1}"
         )
-    if divergence not in ("auto", "exact", "hutchinson"):
-        raise InputError(f"divergence is 'auto', 'exact' or 'hutchinson', not {divergence!r}")
+    checks.one_of("divergence", divergence, get_args(DivergenceMethod))
+    checks.one_of("probe_law", probe_law, get_args(ProbeLaw))
     dim = math.prod(x.shape[1:])
     exact = divergence == "exact" or (divergence == "auto" and dim <= _EXACT_UP_TO)
-    if probe_law not in ("rademacher", "gaussian"):
-        raise InputError(f"probe_law is 'rademacher' or 'gaussian', not {probe_law!r}")
     if tolerance is not None and not 0 < tolerance < 0.1:
         raise InputError(f"a tolerance lies in (0, 0.1), not {tolerance}")
-    if not exact and probes < 2:
-        raise InputError(f"a standard error needs at least two probes, not {probes}")
+    if not exact:
+        # One alone has no standard error.
+        checks.whole("probes", probes, least=2)
     ode = flow_ode(transport, times)
     clock = [ode.clock(t) for t in times]
     ode.prepare(clock)
