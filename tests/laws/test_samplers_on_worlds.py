@@ -303,8 +303,12 @@ def test_the_batch_never_changes_a_law(name: str) -> None:
     times = grids.LogSNRGrid()(process.schedule, 10)
     one = torch.tensor([[0.3, -0.2]])
     crowd = torch.cat([one, 50 * torch.ones(7, 2)])
-    alone = run(samplers.resolve(name), transport, one, times, seed=0)
-    together = run(samplers.resolve(name), transport, crowd, times, seed=0)[:1]
+    rule = samplers.resolve(name)
+    if name == "rk45":
+        # Its steps too, but there is one answer, which both come to within the tolerance.
+        rule = samplers.DormandPrince(1e-6, 1e-6)
+    alone = run(rule, transport, one, times, seed=0)
+    together = run(rule, transport, crowd, times, seed=0)[:1]
     assert torch.allclose(alone, together, atol=1e-5)
 
 
