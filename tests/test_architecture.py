@@ -22,21 +22,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_lazy", "_names", "_shapes")),
+    ("F0", ("errors", "_lazy", "_names", "_shapes", "_roots")),
     ("F0", ("checks", "registry", "state", "_row_noise")),
-    (
-        "F0",
-        (
-            "_extras",
-            "_random",
-            "_autograd",
-            "condition",
-            "config",
-            "estimates",
-            "parallel",
-            "protocols",
-        ),
-    ),
+    ("F0", ("_extras", "_random", "_autograd", "_beta", "condition", "config")),
+    ("F0", ("estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
@@ -412,3 +401,15 @@ def test_a_heavy_import_and_an_early_torch_are_seen(tmp_path: Path) -> None:
 
 def test_a_module_without_a_floor_is_seen(tmp_path: Path) -> None:
     assert unplaced(_house(tmp_path, {"attic.py": ""})) == ["pushforward.attic"]
+
+
+@pytest.mark.parametrize("unit", ["grids", "times"])
+def test_a_public_class_name_has_one_home(unit: str) -> None:
+    homes: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
+    here = {name for name, files in homes.items() if f"{unit}.py" in files}
+    # `ot.Grid` is a regular grid of points in space.
+    assert {name for name in here if len(homes[name]) > 1} <= {"Grid"}

@@ -92,8 +92,8 @@ def test_what_cannot_be_written_down() -> None:
     assert isinstance(build(spec, net=Own()).predictor.net, Own)
     with pytest.raises(InputError, match="Own"):
         describe(model)
-    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: (1 - t, t)))
-    with pytest.raises(InputError, match="Custom"):
+    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: 1 - t, lambda t: t))
+    with pytest.raises(InputError, match="Write a subclass"):
         describe(custom)
 
 

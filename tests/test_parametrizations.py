@@ -22,14 +22,14 @@ SCHEDULES = [
     schedules.Chain.linear(100),
     schedules.Chain.cosine(100),
     schedules.Chain.ornstein_uhlenbeck(100),
-    schedules.Custom(lambda t: (1 - t**2, t)),
+    schedules.Custom(lambda t: 1 - t**2, lambda t: t),
     schedules.LinearSDE(lambda t: -1 - t, lambda t: 1 + t),
 ]
 
 
 def _targets(name: str, schedule, t, x0, noise):
     """What each parametrization is defined to predict, from the data and the noise themselves."""
-    alpha, sigma, d_alpha, d_sigma = (like(k, x0) for k in schedule.at(t))
+    alpha, sigma, d_alpha, d_sigma = (like(k, x0) for k in schedule.at(t)[:4])
     return {
         "data": x0,
         "noise": noise,

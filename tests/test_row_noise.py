@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward import Transport, mcmc, samplers, schedules, state
+from pushforward import Transport, mcmc, registry, samplers, schedules, state
 from pushforward._random import (
     RowNoise,
     categories,
@@ -227,7 +227,7 @@ def _worlds():
 WORLDS = {name: (transport, shape) for name, transport, shape in _worlds()}
 ADAPTIVE = {"rk45", "adaptive-sde"}
 CASES = [
-    *(("mixture", name) for name in samplers.NAMES if name not in ADAPTIVE),
+    *(("mixture", name) for name in registry.names("samplers") if name not in ADAPTIVE),
     *((world, "sde") for world in WORLDS),
     *((world, "pinned") for world in ("functions", "tokens", "points", "jumps")),
     *((world, "tau-leap") for world in ("tokens", "points", "jumps")),
@@ -237,7 +237,7 @@ CASES = [
 @pytest.mark.parametrize(("world", "sampler"), CASES, ids=str)
 def test_samples_do_not_depend_on_the_batch(world: str, sampler: str) -> None:
     """The same seed, prior included: all at once, fewer of them, and a part as one of several."""
-    (transport, shape), rule = WORLDS[world], samplers.resolve(sampler)
+    (transport, shape), rule = WORLDS[world], registry.resolve("samplers", sampler)
     prior = transport.process.prior(shape)
     times = [0.95, 0.7, 0.45, 0.2, 0.05]
 

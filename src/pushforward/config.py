@@ -39,6 +39,7 @@ T = TypeVar("T")
 _ROOT = "pushforward"
 _MARK = "_configurable"
 _RECORD = "_config_args"
+_WAY = "decorate the class with pushforward.configurable (its arguments must be plain values)"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -119,9 +120,10 @@ def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None)
         return {"tensor": key}
     if isinstance(obj, types.FunctionType):
         return {"function": _function_name(obj)}
+    way = getattr(type(obj), "configuration_hint", _WAY)
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
-        "decorate the class with pushforward.configurable (its arguments must be plain values)"
+        f"{way}"
     )
 
 

@@ -19,7 +19,7 @@ SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.Rectified(), schedule
 
 
 def _grid(schedule: schedules.Schedule, steps: int) -> list[float]:
-    return grids.LogSNR()(schedule, steps)[::-1]
+    return grids.LogSNRGrid()(schedule, steps)[::-1]
 
 
 def _mixture(dim: int = 2) -> MixtureWorld:
@@ -130,5 +130,5 @@ def test_bad_requests_are_refused() -> None:
             samplers.log_prob(transport, prior, x, odd)
     with pytest.raises(InputError, match="divergence is"):
         samplers.log_prob(transport, prior, x, even, divergence="approximate")
-    with pytest.raises(InputError, match="at least two probes"):
+    with pytest.raises(InputError, match="probes is a whole number of at least 2"):
         samplers.log_prob(transport, prior, x, even, divergence="hutchinson", probes=1)

@@ -30,7 +30,7 @@ N = 100_000
 def _end(world: MixtureWorld, sampler, steps: int, schedule=None, n: int = N) -> torch.Tensor:
     process = Gaussian(schedule or schedules.VP())
     transport = Transport(world.model(process), process)
-    times = grids.LogSNR()(process.schedule, steps)
+    times = grids.LogSNRGrid()(process.schedule, steps)
     # From the law at the first time itself, so that only the steps err.
     x = world.noised(process, times[0]).sample(n, seed=0)
     return samplers.run(sampler(transport), transport, x, times, seed=1)
@@ -155,7 +155,7 @@ def test_the_exact_variance_raises_the_rate_of_the_bound_from_one_to_two() -> No
     counts, matched, fixed = (64, 128, 256), [], []
     for n in counts:
         sums = torch.zeros(2, dtype=torch.float64)
-        for s, t in pairwise(grids.LogSNR()(schedule, n)[::-1]):
+        for s, t in pairwise(grids.LogSNRGrid()(schedule, n)[::-1]):
             x, weights, _ = _quadrature(t, process)
             kernel = process.pinned(t, s)
             ratio = samplers.step_variance(kernel, known(x, t))[:, 0] / kernel.std**2
@@ -166,7 +166,7 @@ def test_the_exact_variance_raises_the_rate_of_the_bound_from_one_to_two() -> No
     assert observed_order(counts, fixed).value == pytest.approx(1.0, abs=0.25)
     # And the function finds the same number.
     x = LINE.data.sample(N, seed=0)
-    times = grids.LogSNR()(schedule, counts[0])[::-1]
+    times = grids.LogSNRGrid()(schedule, counts[0])[::-1]
     found = samplers.variational_bound(transport, x, times, variance=known, seed=1).steps.sum(0)
     error = float(found.std()) / N**0.5
     assert float(found.mean()) == pytest.approx(limit + matched[0], abs=4 * error)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pushforward import Transport, grids, processes, samplers, schedules, spaces
+from pushforward import Transport, grids, processes, registry, schedules, spaces
 from pushforward.distributions import GaussianMixture, Normal
 from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import observed_order
@@ -28,7 +28,7 @@ def posterior_mean(variance: float):
 
 
 def end_variance(rule: Ancestral, variance: float, steps: int, model=None) -> float:
-    times = grids.Uniform()(VP.schedule, steps, start=1.0, stop=0.0)
+    times = grids.UniformGrid()(VP.schedule, steps, start=1.0, stop=0.0)
     x = Normal((1,)).sample(40_000, seed=0)
     transport = Transport(model or posterior_mean(variance), VP)
     return float(run(rule, transport, x, [*times[:-1], 1e-3], seed=1).var())
@@ -46,12 +46,14 @@ def test_the_name_is_that_of_ho_et_al() -> None:
     """Their chain, with the variance `beta_k`."""
     chain = schedules.Chain.linear(10, 0.01, 0.3)
     process = processes.Gaussian(chain)
-    rows = samplers.resolve("ddpm-beta").plan(process, [k / 10 for k in range(10, -1, -1)])
+    rows = registry.resolve("samplers", "ddpm-beta").plan(
+        process, [k / 10 for k in range(10, -1, -1)]
+    )
     found = [row.kernel.std for row in rows]
     assert found[:-1] == pytest.approx([math.sqrt(beta) for beta in chain.betas[:0:-1]])
     # The last step adds no noise.
     assert found[-1] is None
-    plain = samplers.resolve("ddpm").plan(process, [k / 10 for k in range(10, -1, -1)])
+    plain = registry.resolve("samplers", "ddpm").plan(process, [k / 10 for k in range(10, -1, -1)])
     means = [(row.kernel.keep, row.kernel.gain) for row in rows]
     assert means == [(row.kernel.keep, row.kernel.gain) for row in plain]
 
@@ -115,9 +117,9 @@ def test_ddim_inversion_returns_to_the_data_at_first_order() -> None:
     data = GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]], dtype=torch.float64), 0.09, None)
     transport = Transport(MixtureWorld(data).model(VP), VP)
     x = data.sample(300, seed=0)
-    rule, steps, errors, latents = samplers.resolve("ddim"), (100, 200, 400), [], []
+    rule, steps, errors, latents = registry.resolve("samplers", "ddim"), (100, 200, 400), [], []
     for count in steps:
-        times = grids.LogSNR()(VP.schedule, count, start=1.0, stop=0.01)
+        times = grids.LogSNRGrid()(VP.schedule, count, start=1.0, stop=0.01)
         z = run(rule, transport, x, times[::-1])
         back = run(rule, transport, z, times)
         errors.append(float((back - x).square().mean().sqrt()))

@@ -33,7 +33,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
         return transport.model(x, t, c)
 
     sampler = registry.resolve("samplers", name)
-    times = grids.LogSNR()(process.schedule, 6)
+    times = grids.LogSNRGrid()(process.schedule, 6)
     samplers.run(sampler, Transport(model, process), _start(process), times, seed=0)
     # Zero stands for as many as it takes.
     assert len(calls) == 6 * sampler.evaluations or sampler.evaluations == 0
@@ -42,7 +42,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_the_last_frame_is_the_result(name: str) -> None:
     transport, process = _gaussian()
-    times = grids.LogSNR()(process.schedule, 5)
+    times = grids.LogSNRGrid()(process.schedule, 5)
     sampler, x = registry.resolve("samplers", name), _start(process)
     frames = samplers.trajectory(sampler, transport, x, times, seed=3)
     result = samplers.run(sampler, transport, x, times, seed=3)

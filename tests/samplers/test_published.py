@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward import Transport, grids, parametrizations, samplers, schedules
+from pushforward import Transport, grids, parametrizations, registry, samplers, schedules
 from pushforward.distributions import GaussianMixture
 from pushforward.guidance import StaticThreshold
 from pushforward.processes import Gaussian
@@ -23,7 +23,6 @@ from pushforward.worlds import MixtureWorld
 CHAIN = Gaussian(schedules.Chain.linear(1000, 1e-4, 0.02))
 CHAIN_GRID = [(step + 1) / 1000 for step in (999, 899, 799, 699, 599, 500, 400, 300, 200, 100)]
 SIGMA_MIN = 1 / 1000
-NAMED = samplers.NAMES
 
 
 def start() -> Tensor:
@@ -33,7 +32,7 @@ def start() -> Tensor:
 
 
 def dummy(predict: str):
-    table = parametrizations.NAMES[predict]()
+    table = registry.resolve("predictions", predict)
 
     def model(x: Tensor, t: float, c=None) -> Tensor:
         step = round(1000 * t) - 1
@@ -55,7 +54,9 @@ def dummy(predict: str):
 )
 def test_full_loops_of_diffusers(name: str, predict: str, mean: float) -> None:
     transport = Transport(dummy(predict), CHAIN)
-    y = samplers.run(samplers.resolve(name), transport, start(), [*CHAIN_GRID, SIGMA_MIN])
+    y = samplers.run(
+        registry.resolve("samplers", name), transport, start(), [*CHAIN_GRID, SIGMA_MIN]
+    )
     assert float(y.abs().mean()) == pytest.approx(mean, abs=1e-4)
 
 
@@ -63,7 +64,9 @@ def test_full_loop_of_diffusers_with_thresholding() -> None:
     # Its thresholding with a largest value below one clips to that, and scales it to one.
     clipped = StaticThreshold(dummy("noise"), -0.5, 0.5)
     transport = Transport(lambda x, t, c=None: 2 * clipped(x, t), CHAIN)
-    y = samplers.run(samplers.resolve("dpm++2m"), transport, start(), [*CHAIN_GRID, SIGMA_MIN])
+    y = samplers.run(
+        registry.resolve("samplers", "dpm++2m"), transport, start(), [*CHAIN_GRID, SIGMA_MIN]
+    )
     assert float(y.abs().mean()) == pytest.approx(1.1364, abs=1e-4)
 
 
@@ -76,9 +79,9 @@ def test_full_loop_of_edm_euler(name: str) -> None:
         told = row.scale_in * x * row.time / (row.time + 1)
         return parametrizations.read(row, told, x)
 
-    times = [*grids.Karras()(process.schedule, 9), 0.0]
+    times = [*grids.KarrasGrid()(process.schedule, 9), 0.0]
     x = start() * math.sqrt(80.0**2 + 1)
-    y = samplers.run(samplers.resolve(name), Transport(model, process), x, times)
+    y = samplers.run(registry.resolve("samplers", name), Transport(model, process), x, times)
     assert float(y.abs().sum()) == pytest.approx(34.1855, abs=1e-3)
 
 
@@ -88,7 +91,11 @@ def test_dpm_solver_of_the_sde_is_the_published_recursion() -> None:
     model, x = dummy("noise"), start()
     times, generator = [*CHAIN_GRID, SIGMA_MIN], torch.Generator().manual_seed(3)
     found = samplers.run(
-        samplers.resolve("dpm++2m-sde"), Transport(model, CHAIN), x, times, generator=generator
+        registry.resolve("samplers", "dpm++2m-sde"),
+        Transport(model, CHAIN),
+        x,
+        times,
+        generator=generator,
     )
     generator.manual_seed(3)
     before, last = None, 0.0
@@ -118,19 +125,22 @@ def test_our_own_variants_are_others() -> None:
     x = process.prior((2,)).sample(100, seed=0)
     ours = {
         "dpm++2m": Multistep(2, integral="midpoint"),
-        "dpm++2m-sde": samplers.resolve("adams-sde"),
+        "dpm++2m-sde": registry.resolve("samplers", "adams-sde"),
         "deis": Multistep(2, predict="noise"),
         "unipc": Multistep(2, corrector=True, integral="midpoint"),
     }
     for name, sampler in ours.items():
-        ends = [samplers.run(s, transport, x, times, seed=0) for s in (NAMED[name], sampler)]
+        ends = [
+            samplers.run(s, transport, x, times, seed=0)
+            for s in (registry.resolve("samplers", name), sampler)
+        ]
         assert float((ends[0] - ends[1]).abs().mean()) > 1e-4, name
 
 
 def test_the_last_steps_have_lower_orders_where_that_is_published() -> None:
     def predictions(name: str, steps: int) -> list[int]:
         grid = [1 - 0.9 * k / steps for k in range(steps + 1)]
-        return [len(row.gains) for row in NAMED[name].plan(Gaussian(), grid)]
+        return [len(row.gains) for row in registry.resolve("samplers", name).plan(Gaussian(), grid)]
 
     assert predictions("unipc3", 6) == [1, 2, 3, 3, 2, 1]
     assert predictions("unipc", 20) == [1, *(18 * [2]), 1]

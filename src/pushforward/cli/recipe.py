@@ -35,7 +35,7 @@ class Recipe(BaseModel):
         network: of a diffusion model: `auto`, a short name, or a class with arguments.
         schedule: of a diffusion model: a short name, or a class with arguments.
         predict: of a diffusion model: a prediction's short name, or a class with arguments.
-        times: of a diffusion model: a law of training times.
+        times: of a diffusion model: a distribution of training times.
         labels: condition on the data's labels, if it has any.
         device: `auto`, `cpu`, `cuda` or `mps`.
         train: `pushforward.training.Settings`.

@@ -74,7 +74,7 @@ class Diffusion(GenerativeModel, Trainable):
         net: nn.Module,
         process: GenerativeProcess | None = None,
         predict: str | Parametrization | None = None,
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
         grid: str | grids.Grid | None = None,
@@ -240,7 +240,7 @@ class Diffusion(GenerativeModel, Trainable):
         n: int = 64,
         guidance: float = 1.0,
         seed: int | None = 0,
-    ) -> grids.Grid:
+    ) -> grids.FittedGrid:
         """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
 
         Takes some 130 evaluations of `n` states, for a sampler without noise at a number of

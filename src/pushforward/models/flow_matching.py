@@ -74,7 +74,7 @@ class FlowMatching(TransportMap, Trainable):
         net: nn.Module,
         path: str | GenerativeProcess = "linear",
         coupling: str | Coupling = "independent",
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         label_dropout: float = 0.1,
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
@@ -85,7 +85,7 @@ class FlowMatching(TransportMap, Trainable):
         self.coupling = registry.resolve("couplings", coupling)
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
-        self.times: time_laws.TimeLaw = registry.resolve("times", times)
+        self.times: time_laws.TimeDistribution = registry.resolve("times", times)
         self.predictor = Predictor(net, self.path.matched().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)

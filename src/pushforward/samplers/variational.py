@@ -28,7 +28,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import GaussianKernels, Transport
 from pushforward.samplers.analytic_dpm import Variance, step_variance
 from pushforward.schedules import Schedule
-from pushforward.times import LogSNR, Stratified
+from pushforward.times import LogSNRTimes, StratifiedTimes
 
 __all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
 
@@ -172,13 +172,13 @@ def continuous_bound(
     process = transport.process
     schedule = _Between(_schedule(process), stop, start)
     generator = resolve(seed, generator, x.device)
-    law, values = Stratified(LogSNR()), []
+    levels, values = StratifiedTimes(LogSNRTimes()), []
     for _ in range(draws):
         # In double precision: the ratio of signal to noise is large near the data.
-        t = law.sample(len(x), schedule, generator=generator, device=x.device).double()
+        t = levels.sample(len(x), schedule, generator=generator, device=x.device).double()
         x_t = process.sample(x, t.to(x.dtype), generator)
         wrong = (x - transport.model(x_t, t.to(x.dtype))).double().square()
-        rate = _rate(schedule.inner, t) / law.density(t, schedule)
+        rate = _rate(schedule.inner, t) / levels.density(t, schedule)
         values.append(rate * per_event_sum(wrong))
     value = torch.stack(values)
     return value.mean(0), value.std(0) / draws**0.5
@@ -194,6 +194,9 @@ class _Between(Schedule):
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return self.inner(t)
+
+    def time_at_log_snr(self, log_snr: Tensor) -> Tensor:
+        return self.inner.time_at_log_snr(log_snr)
 
 
 def _rate(schedule: Schedule, t: Tensor) -> Tensor:

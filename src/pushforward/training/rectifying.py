@@ -25,7 +25,7 @@ from pushforward.metrics.estimate import Estimate
 from pushforward.models import FlowMatching
 from pushforward.models.model import parts_of
 from pushforward.processes import Linear
-from pushforward.times import Steps
+from pushforward.times import StepTimes
 from pushforward.training.fitting import fit
 from pushforward.training.objective import labels_for
 from pushforward.training.run import Run, Status
@@ -167,7 +167,7 @@ def rectify(
         config.amend(pupil, coupling=pupil.coupling)
         if name == "distilled":
             # The law of one time: that of the source.
-            pupil.times = Steps(1)
+            pupil.times = StepTimes(1)
             config.amend(pupil, times=pupil.times)
         return pupil, trained(pupil, name, x1, x0, **again)
 
