@@ -25,9 +25,9 @@ from pushforward.distributions import (
     ColoredNormal,
     Distribution,
     GaussianMixture,
+    ManifoldUniform,
     Normal,
     Table,
-    Uniform,
     VonMisesFisher,
     WrappedNormal,
 )
@@ -182,8 +182,8 @@ DISTRIBUTIONS: list[Distribution] = [
     ColoredNormal(torch.tensor([[2.0, 1.0], [1.0, 2.0]])),
     GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09),
     Table(torch.full((3, 3), 1 / 9)),
-    Uniform(Torus(), (2,)),
-    Uniform(Sphere(), (2, 3)),
+    ManifoldUniform(Torus(), (2,)),
+    ManifoldUniform(Sphere(), (2, 3)),
     VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), 4.0),
     WrappedNormal(0.5, 0.4),
     Product((Gaussian(), Brownian(Torus()))).prior(((2,), (1,))),
@@ -267,7 +267,7 @@ def test_a_seed_of_a_run_is_that_of_its_rows() -> None:
 
 def test_brownian_motion_on_the_sphere_belongs_to_rows() -> None:
     """Small and large variances take different ways, and small ones draw until they are content."""
-    x = Uniform(Sphere(), (2, 3)).sample(60, seed=0)
+    x = ManifoldUniform(Sphere(), (2, 3)).sample(60, seed=0)
     variance = torch.logspace(-3, 0.5, 60)[torch.randperm(60, generator=resolve(0))]
     whole = Sphere().diffuse(x, variance, RowNoise(1, slice(0, 60)))
     for rows in (slice(0, 4), slice(30, 31)):

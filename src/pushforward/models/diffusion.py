@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 import torch
@@ -18,14 +17,15 @@ from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
+from pushforward.models.chain_bound import chain_bound
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
-from pushforward.models.ode_likelihood import ode_log_prob, rows_for_derivatives
+from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
 from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import Trainable
-from pushforward.models.trajectory import Moment, Trajectory
+from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
 from pushforward.protocols import Sampler, Transport, matching_loss
@@ -217,7 +217,7 @@ class Diffusion(GenerativeModel, Trainable):
         # At the very end no noise is left to remove.
         finish = denoise and last > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
-        times = self._times(grid, steps - finish, start, stop)
+        times = times_of(self.process, grid or self.grid, steps - finish, start, stop)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
         parts = parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
@@ -256,39 +256,16 @@ class Diffusion(GenerativeModel, Trainable):
         config.amend(self, grid=self.grid)
         return self.grid
 
-    @torch.no_grad()
     def trajectory(
-        self,
-        n: int,
-        c: Any = None,
-        *,
-        frames: int = 8,
-        sampler: str | Sampler | None = None,
-        steps: int = 40,
-        guidance: float = 1.0,
-        seed: int | None = None,
+        self, n: int, c: Any = None, *, frames: int = 8, steps: int = 40, **options: Any
     ) -> Trajectory:
         """The reverse process as a film strip: times, states, and what the model makes of them.
 
-        From the prior to the last state, equally spaced along the sampler's grid, in data units.
-        Raises `InputError` for fewer than two frames or fewer steps than frames.
+        From the prior to the last state, equally spaced along the sampler's grid, in data units;
+        `options` are those of `sample`. Raises `InputError` unless `2 <= frames <= steps`.
         """
-        if not 2 <= frames <= steps:
-            raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
-        chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
         denoises = "denoised" in self.process.supports
-        strip: list[tuple[float, Any, Any]] = []
-
-        def keep(moment: Moment) -> None:
-            if moment.step in chosen:
-                mean = moment.denoised() if denoises else None
-                strip.append((moment.time, moment.x, mean))
-
-        asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
-        self.sample(n, c, **asked, denoise=False, seed=seed, callback=keep)
-        times, states, means = zip(*strip, strict=True)
-        denoised = state.stack(means) if denoises else None
-        return Trajectory(list(times), state.stack(states), denoised)
+        return filmed(self.sample, n, c, frames, steps, denoises, **options)
 
     @torch.no_grad()
     def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
@@ -297,11 +274,10 @@ class Diffusion(GenerativeModel, Trainable):
         The states of all times on a new first axis, in data units.
         """
         z = self.inward(x)
-        n, seed = state.rows(z), fresh_seed(seed)
+        n, device, seed = state.rows(z), state.device(z), fresh_seed(seed)
         if self.process.paired:
             z = (z, self._start(n, 1.0, seed))
-        noise = [RowNoise(seed, slice(0, n), state.device(z)) for _ in times]
-        strip = [self.process.sample(z, t, own) for t, own in zip(times, noise, strict=True)]
+        strip = [self.process.sample(z, t, RowNoise(seed, slice(0, n), device)) for t in times]
         return state.stack([self.outward(x_t) for x_t in strip])
 
     # -- density --------------------------------------------------------------------------------
@@ -374,33 +350,17 @@ class Diffusion(GenerativeModel, Trainable):
         `s` levels, at `-log(4.13 s)` nats a number. Stop where the noise is about half a level.
         """
         self._needs("denoised", "a variational bound")
-        if level is not None and not level > 0:
-            raise InputError(f"the distance of two levels is positive, not {level}")
-        z, units = with_density(self.inward(x)), self.known_units()
+        z = with_density(self.inward(x))
         times = self.process.clock.chain_times(stop)
         if times is None:
             times = times_of(self.process, self.process.grid, steps - 1, None, stop)[::-1]
-        width = None if level is None else self._width(level)
-        context = self.condition.required(c, len(z), self.device)
-        transport = self._transport(context, 1.0)
-        generator = resolve(seed, generator, self.device)
-        parts = []
+        transport = self._transport(self.condition.required(c, len(z), self.device), 1.0)
         with self.evaluating():
-            rows = parts_of(len(z), batch_size or rows_for_derivatives(transport, z))
-            for k, part in enumerate(rows, start=1):
-                parts.append(
-                    samplers.variational_bound(
-                        transport(part), z[part], times, variance=variance, bin_width=width,
-                        generator=generator,
-                    )
-                )  # fmt: skip
-                if progress is not None:
-                    progress(k, len(rows))
-        bound = samplers.VariationalBound.concatenated(parts)
-        if level is None:
-            cost = bound.reconstruction - units.log_det_inverse().double()
-            bound = replace(bound, reconstruction=cost)
-        return bound
+            return chain_bound(
+                self, transport, z, times, variance=variance, level=level,
+                generator=resolve(seed, generator, self.device), batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
 
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
@@ -419,11 +379,6 @@ class Diffusion(GenerativeModel, Trainable):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _times(
-        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
-    ) -> list[float]:
-        return times_of(self.process, grid or self.grid, steps, start, stop)
-
     def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
         """The predictor in the context of some rows, guided, with its process."""
         if guidance != 1.0:
@@ -431,9 +386,8 @@ class Diffusion(GenerativeModel, Trainable):
 
         def of(rows: slice) -> Transport:
             own = None if context is None else state.take(context, rows)
-            return Transport(
-                conditioned(self.predictor, self.condition, own, guidance), self.process
-            )
+            model = conditioned(self.predictor, self.condition, own, guidance)
+            return Transport(model, self.process)
 
         return of
 
@@ -453,11 +407,3 @@ class Diffusion(GenerativeModel, Trainable):
         self.known_units()
         prior = self.process.prior(self.event_shape, t)
         return state.to(prior.sample(n, generator=generator), self.device, self.dtype)
-
-    def _width(self, level: float) -> Tensor:
-        """The distance of two levels in the units of the process, shaped like a state."""
-        one = torch.zeros(2, *self.event_shape, device=self.device, dtype=self.dtype)
-        one[1] = level
-        low, high = self.known_units().standardized(one)
-        width: Tensor = high - low
-        return width

@@ -130,6 +130,12 @@ class GenerativeModel(nn.Module, ABC):
         """What is wrong with the trained model, in sentences, seen on some data."""
         return []
 
+    def normalize(self, *, seed: int = 0) -> None:
+        """Find, and keep, a constant that `log_prob` needs and training leaves open; mostly none.
+
+        Called before a model is judged by its densities.
+        """
+
     def curves(self) -> list[Curve]:
         """What the model has noted during training beside its loss; often nothing."""
         return []
