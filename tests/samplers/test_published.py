@@ -111,7 +111,10 @@ def test_our_own_variants_are_others() -> None:
     """A corrected first step, and the order kept to the end."""
     process = Gaussian(schedules.VP())
     world = MixtureWorld(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
-    transport, times = Transport(world.model(process), process), [0.7 - 0.065 * k for k in range(11)]
+    transport, times = (
+        Transport(world.model(process), process),
+        [0.7 - 0.065 * k for k in range(11)],
+    )
     x = process.prior((2,)).sample(100, seed=0)
     ours = {
         "dpm++2m": Multistep(2, integral="midpoint"),

@@ -35,7 +35,7 @@ class Heun(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Stage, Stage]]:
         """The weights of the flow at both ends of each step."""
-        found = [flow_weights(process, t) for t in grid]
+        found = flow_weights(process, grid)
         return [
             (Stage(t, s - t, here), Stage(s, s - t, there))
             for (t, here), (s, there) in pairwise(zip(grid, found, strict=True))
