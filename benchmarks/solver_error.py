@@ -90,11 +90,11 @@ def ours(mean: Mean, fitted: Callable[[int, str], grids.Grid]) -> dict[str, Meth
 
     plain = {
         f"ours {name}": method(name, lambda steps: grids.LogSNRGrid())
-        for name in ("ddim", "heun", "dpm++2m", "dpm++3m", "deis", "unipc", "unipc3", "adams")
+        for name in ("ddim", "heun", "dpm++2m", "deis", "unipc", "unipc3", "adams", "adams4")
     }
     best = {
         f"ours {name}, fitted grid": method(name, lambda steps, name=name: fitted(steps, name))
-        for name in ("adams", "unipc")
+        for name in ("adams", "adams4")
     }
     return plain | best
 

@@ -31,7 +31,7 @@ AIM = {
     "sde": FIRST,
     "heun": FIRST,
     "dpm++2m": MULTISTEP,
-    "dpm++3m": MULTISTEP,
+    "adams4": MULTISTEP,
     "dpm++2m-sde": MULTISTEP,
     "deis": MULTISTEP,
     "unipc": MULTISTEP,

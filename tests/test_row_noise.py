@@ -161,8 +161,10 @@ def test_states_of_another_layout_get_the_same_samples() -> None:
 
 
 def test_precisions_and_devices() -> None:
-    noise = [normal((3, 2), RowNoise(1, slice(0, 3)), dtype=d) for d in (torch.float32, torch.half)]
-    assert torch.equal(noise[0].half(), noise[1])
+    for dtype in (torch.half, torch.bfloat16):
+        low = normal((400, 50), RowNoise(1, slice(0, 400)), dtype=dtype)
+        assert low.dtype == dtype
+        assert float(low.float().std()) == pytest.approx(1, abs=0.02)
     double = normal((3, 200), RowNoise(1, slice(0, 3)), dtype=torch.float64)
     assert not torch.equal(double, double.float().double())
     assert normal((2, 0, 3), RowNoise(1, slice(0, 2))).shape == (2, 0, 3)

@@ -9,7 +9,6 @@ given `seed=` draws from `RowNoise`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -106,7 +105,7 @@ def branch(generator: torch.Generator, key: int) -> torch.Generator:
 
 
 def normal(
-    shape: Sequence[int],
+    shape: tuple[int, ...],
     generator: torch.Generator | None = None,
     *,
     dtype: torch.dtype | None = None,
@@ -121,7 +120,7 @@ def normal(
 
 
 def uniform(
-    shape: Sequence[int],
+    shape: tuple[int, ...],
     generator: torch.Generator | None = None,
     *,
     dtype: torch.dtype | None = None,
@@ -143,7 +142,8 @@ def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     >>> normal_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    return _laid_out(_drawn(x.shape, True, generator, x.dtype, x.device), x)
+    noise = _drawn(x.shape, True, generator, x.dtype, x.device)
+    return noise if x.is_contiguous() else torch.empty_like(x).copy_(noise)
 
 
 def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -152,29 +152,23 @@ def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     >>> uniform_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    return _laid_out(_drawn(x.shape, False, generator, x.dtype, x.device), x)
+    noise = _drawn(x.shape, False, generator, x.dtype, x.device)
+    return noise if x.is_contiguous() else torch.empty_like(x).copy_(noise)
 
 
 def _drawn(
-    shape: Sequence[int],
+    shape: tuple[int, ...],
     normal: bool,
     generator: torch.Generator | None,
     dtype: torch.dtype | None,
     device: torch.device | str | None,
 ) -> Tensor:
     if isinstance(generator, RowNoise):
-        found = generator.draw(shape, normal, dtype or torch.get_default_dtype())
-        return found if device is None else found.to(device)
+        return generator.draw(shape, normal, dtype or torch.get_default_dtype())
     if device is None and generator is not None:
         device = generator.device
-    out = torch.empty(tuple(shape), dtype=dtype, device=device)
+    out = torch.empty(shape, dtype=dtype, device=device)
     return out.normal_(generator=generator) if normal else out.uniform_(generator=generator)
-
-
-def _laid_out(noise: Tensor, x: Tensor) -> Tensor:
-    if x.is_contiguous():
-        return noise
-    return torch.empty_like(x).copy_(noise)
 
 
 def categories(weights: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:

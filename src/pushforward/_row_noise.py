@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -67,17 +66,25 @@ class RowNoise(_Generator):
         self.device = torch.device(device)
         numbers = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=self.device)
         self._keys = _spread(numbers, derived_seed(seed, 0))
-        self._counts: dict[_Kind, int] = {}
+        self._begin({}, 0)
+
+    def _begin(self, counts: dict[_Kind, int], forks: int) -> None:
+        """Stand where so many draws of each kind are made."""
+        self._made, self._forks = counts, forks
         self._ahead: dict[_Kind, list[Tensor]] = {}
         self._reach: dict[_Kind, int] = {}
-        self._forks = 0
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def take(self, rows: slice | Tensor) -> RowNoise:
         """The noise of some of the rows, from where it stands."""
-        return self._with(self._keys[rows], dict(self._counts), self._forks)
+        keys = self._keys[rows]
+        counts = {
+            ((len(keys), *kind[0][1:]), *kind[1:]): made - len(self._ahead[kind])
+            for kind, made in self._made.items()
+        }
+        return self._with(keys, counts, self._forks)
 
     def fork(self, copies: int = 1) -> RowNoise:
         """New noise for each row, another one at each call; or for several copies of each row.
@@ -93,24 +100,20 @@ class RowNoise(_Generator):
 
     def _with(self, keys: Tensor, counts: dict[_Kind, int], forks: int) -> RowNoise:
         found = object.__new__(RowNoise)
-        found.device, found._keys, found._counts, found._forks = self.device, keys, counts, forks
-        found._ahead, found._reach = {}, {}
+        found.device, found._keys = self.device, keys
+        found._begin(counts, forks)
         return found
 
-    def draw(self, shape: Sequence[int], normal: bool, dtype: torch.dtype) -> Tensor:
+    def draw(self, shape: tuple[int, ...], normal: bool, dtype: torch.dtype) -> Tensor:
         """Numbers `(B, *event)`, normal or uniform on [0, 1).
 
         Raises `InputError` unless `B` is the number of rows.
         """
-        if not shape or shape[0] != len(self):
-            raise InputError(f"noise of {len(self)} rows cannot be shaped like {tuple(shape)}")
-        exact = torch.float64 if dtype == torch.float64 else torch.float32
-        kind = (normal, math.prod(shape[1:]), exact)
+        kind = (shape, normal, dtype)
         ahead = self._ahead.get(kind)
         if not ahead:
             ahead = self._ahead[kind] = self._more(kind)
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return ahead.pop().view(*shape).to(dtype)
+        return ahead.pop()
 
     def _more(self, kind: _Kind) -> list[Tensor]:
         """The next draws of a kind, the last one first: one, then twice as many each time.
@@ -118,15 +121,19 @@ class RowNoise(_Generator):
         Small ones are made together, since a hash takes a dozen calls whatever its size. How many
         does not matter to the numbers.
         """
-        together = max(1, _TOGETHER // max(1, len(self) * kind[1]))
+        shape, _, dtype = kind
+        if not shape or shape[0] != len(self):
+            raise InputError(f"noise of {len(self)} rows cannot be shaped like {tuple(shape)}")
+        together = max(1, _TOGETHER // max(1, math.prod(shape)))
         draws = min(2 * self._reach.get(kind, 0) or 1, together, _MOST)
-        self._reach[kind] = draws
-        found = _numbers(self._keys, kind, self._counts.get(kind, 0), draws)
+        made = self._made.get(kind, 0)
+        self._reach[kind], self._made[kind] = draws, made + draws
+        found = _numbers(self._keys, kind, made, draws).view(draws, *shape).to(dtype)
         return list(found.unbind())[::-1]
 
 
-_Kind = tuple[bool, int, torch.dtype]
-"""Normal or uniform, how many numbers for a row, and their precision: each counts on its own."""
+_Kind = tuple[tuple[int, ...], bool, torch.dtype]
+"""A shape, whether numbers are normal or uniform, and their precision: each counts on its own."""
 
 _TOGETHER = 1 << 15
 """Numbers that are made in one go."""
@@ -134,19 +141,23 @@ _TOGETHER = 1 << 15
 _MOST = 64
 """Draws that are made ahead."""
 
+_PRECISIONS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
 _PIECE = 1 << 14
 """Words that are hashed in one go on a CPU, so that they stay in its cache."""
 
 
 def _numbers(keys: Tensor, kind: _Kind, first: int, draws: int) -> Tensor:
     """Some draws of a kind, `(draws, B, k)`, each number a hash of its row, draw and place."""
-    normal, size, dtype = kind
-    double = dtype == torch.float64
+    (_, *event), normal, dtype = kind
+    size, double = math.prod(event), dtype == torch.float64
     # A word of 64 bits is one number in double precision, and two in single.
     words = size if double else -(-size // 2)
     place = torch.arange(first * words, (first + draws) * words, device=keys.device)
-    place = _spread(place, derived_seed(size, normal, double)).view(draws, 1, words)
-    out = torch.empty(draws, len(keys), size, dtype=dtype, device=keys.device)
+    tag = derived_seed(len(event), *event, normal, _PRECISIONS.index(dtype))
+    place = _spread(place, tag).view(draws, 1, words)
+    exact = torch.float64 if double else torch.float32
+    out = torch.empty(draws, len(keys), size, dtype=exact, device=keys.device)
     piece = _PIECE // max(1, draws * words) if keys.device.type == "cpu" else len(keys)
     piece = max(1, piece)
     for i in range(0, len(keys), piece):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
-from pushforward._shapes import like
 from pushforward.errors import InputError
 from pushforward.protocols import Model, Time
 
@@ -90,7 +89,8 @@ class DynamicThreshold:
         low, high = _at(self.low, x_t), _at(self.high, x_t)
         center, half = (high + low) / 2, (high - low) / 2
         x = (self.model(x_t, t, c) - center) / half
-        s = like(_quantile(x.abs().flatten(1), self.quantile).clamp(min=1).to(x), x)
+        s = _quantile(x.abs().flatten(1), self.quantile).clamp(min=1).to(x)
+        s = s.view(-1, *(1,) * (x.ndim - 1))
         return center + half * torch.maximum(torch.minimum(x, s), -s) / s
 
 

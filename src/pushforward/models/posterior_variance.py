@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import config, samplers
-from pushforward._random import resolve
+from pushforward._random import fresh_seed, resolve
 from pushforward._shapes import like, per_event_mean
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -153,7 +153,8 @@ class PosteriorVariance(GenerativeModel, Trainable):
         """
         if "sampler" in options:
             raise InputError("the sampler is the ancestral one: others take no variance")
-        generator = resolve(seed, generator, self.device)
+        # One seed for all parts, whose rows then have the noise that they would have together.
+        seed = fresh_seed(seed, generator)
         labels = self.condition.required(c, n, self.device)
         parts = parts_of(n, batch_size, rows)
         out = []
@@ -162,9 +163,7 @@ class PosteriorVariance(GenerativeModel, Trainable):
                 context = None if labels is None else labels[part]
                 sampler = samplers.Ancestral(churn, self.at(context, part.stop - part.start))
                 asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
-                out.append(
-                    self.diffusion.sample(n, labels, generator=generator, **asked, **options)
-                )
+                out.append(self.diffusion.sample(n, labels, seed=seed, **asked, **options))
                 if progress is not None:
                     progress(k, len(parts))
         return torch.cat(out)

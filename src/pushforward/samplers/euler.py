@@ -28,15 +28,16 @@ class Stage(NamedTuple):
 
 def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
     """One stage per step of a grid."""
-    return [Stage(t, s - t, flow_weights(process, t)) for t, s in pairwise(grid)]
+    found = flow_weights(process, grid[:-1])
+    return [Stage(t, s - t, weights) for (t, s), weights in zip(pairwise(grid), found, strict=True)]
 
 
-def flow_weights(process: Any, t: float) -> FlowWeights | None:
-    """The weights of the flow at a time, where they do not depend on the state."""
+def flow_weights(process: Any, times: Sequence[float]) -> list[FlowWeights | None]:
+    """The weights of the flow at each time, where they do not depend on the state."""
+    # Asked once: a protocol takes as long as a small layer.
     if not isinstance(process, LinearFlow):
-        return None
-    weights: FlowWeights = process.flow_weights(t)
-    return weights
+        return [None] * len(times)
+    return [process.flow_weights(t) for t in times]
 
 
 def stage_dynamics(transport: Transport, x: Any, t: float, weights: FlowWeights | None) -> Any:

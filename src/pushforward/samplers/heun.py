@@ -56,7 +56,7 @@ class Heun(Rule):
         """The weights of each step, or those of the flow at both its ends."""
         if isinstance(process, GaussianKernels):
             return [_straight(process, t, s) for t, s in pairwise(grid)]
-        found = [flow_weights(process, t) for t in grid]
+        found = flow_weights(process, grid)
         return [
             (Stage(t, s - t, here), Stage(s, s - t, there))
             for (t, here), (s, there) in pairwise(zip(grid, found, strict=True))
