@@ -12,8 +12,8 @@ __all__ = ["KINDS", "ONE", "TABLE"]
 
 TABLE: dict[str, dict[str, Any]] = {
     "bridges": {
-        "dsbm-imf": ("schrodinger.DSBM", {"start": "independent"}),
-        "dsbm-ipf": ("schrodinger.DSBM", {"start": "reference"}),
+        "dsbm-imf": ("schrodinger.DSBM", {"initial_coupling": "independent"}),
+        "dsbm-ipf": ("schrodinger.DSBM", {"initial_coupling": "reference"}),
         "dsb": ("schrodinger.DSB", {"matching": "mean"}),
         "dsb-drift": ("schrodinger.DSB", {"matching": "drift"}),
     },

@@ -139,6 +139,13 @@ class Data:
         return state.event_shape(self.x)
 
     @property
+    def context_size(self) -> int | None:
+        """TEMP."""
+        if self.c is None or not self.c.is_floating_point():
+            return None
+        return self.c.shape[1]
+
+    @property
     def num_classes(self) -> int | None:
         """How many classes the labels can name; `None` without labels, and for contexts."""
         return len(self.classes) or None

@@ -1,7 +1,7 @@
-"""Families: models that share one contract.
+"""Models that share one contract.
 
 `loss`, `sample`, `log_prob`, `capabilities`, `save`; and `load` for what any of them saved. Each is
-imported when it is first used: a program with one family does not load the others.
+imported when it is first used: a program with one of them does not load the others.
 """
 
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ _HOMES = {
     "GaussianMixtureModel": "baselines",
     "GenerativeModel": "model",
     "KernelDensity": "baselines",
+    "MarginalError": "marginal_errors",
     "Moment": "trajectory",
     "NormalizingFlow": "normalizing_flow",
     "PosteriorVariance": "posterior_variance",
     "ProbabilisticPCA": "baselines",
+    "SchrodingerBridge": "schrodinger_bridge",
     "ScoreModel": "score_model",
     "Trainable": "trainable",
     "Trajectory": "trajectory",
@@ -36,10 +38,12 @@ __all__ = [
     "GaussianMixtureModel",
     "GenerativeModel",
     "KernelDensity",
+    "MarginalError",
     "Moment",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
+    "SchrodingerBridge",
     "ScoreModel",
     "Trainable",
     "Trajectory",
@@ -58,10 +62,12 @@ if TYPE_CHECKING:
     from pushforward.models.energy_model import EnergyModel
     from pushforward.models.flow_matching import FlowMatching
     from pushforward.models.gan import GAN
+    from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel
     from pushforward.models.normalizing_flow import NormalizingFlow
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.saving import load
+    from pushforward.models.schrodinger_bridge import SchrodingerBridge
     from pushforward.models.score_model import ScoreModel
     from pushforward.models.trainable import Trainable
     from pushforward.models.trajectory import Moment, Trajectory

@@ -23,7 +23,7 @@ from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import simulate, times_of
+from pushforward.models.simulation import simulate, start_noise, times_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
@@ -401,7 +401,7 @@ class Diffusion(GenerativeModel, Trainable):
 
     def _start(self, n: int, t: float, seed: int) -> Any:
         """`n` draws of the prior whose row `k` follows from the seed and `k`."""
-        return self._prior(n, RowNoise(seed, slice(0, n), self.device), t)
+        return self._prior(n, start_noise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
         self.known_units()

@@ -86,7 +86,7 @@ class Path(GenerativeProcess):
             "the target (t = 0)"
         )
 
-    def matched(self) -> GenerativeProcess:
+    def for_flow_matching(self) -> GenerativeProcess:
         """The same path with velocity and noise as its prediction."""
         return StochasticInterpolant(self)
 
