@@ -10,7 +10,7 @@ from typing import Any
 
 import record
 import timing
-from pushforward import metrics, samplers, schedules, theory
+from pushforward import metrics, registry, samplers, schedules, theory
 from pushforward.samplers import (
     Ancestral,
     EDMStochastic,

@@ -140,18 +140,6 @@ class Data:
 
     @property
     def context_size(self) -> int | None:
-        """TEMP."""
-        if self.c is None or not self.c.is_floating_point():
-            return None
-        return self.c.shape[1]
-
-    @property
-    def num_classes(self) -> int | None:
-        """How many classes the labels can name; `None` without labels, and for contexts."""
-        return len(self.classes) or None
-
-    @property
-    def context_size(self) -> int | None:
         """How many numbers a context has; `None` without contexts, and for labels."""
         return None if self.c is None or not self.c.is_floating_point() else self.c.shape[1]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward import checks, registry, state
 from pushforward import nn as nets
-from pushforward._random import even_rows
+from pushforward._random import even_rows, fresh_seed
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
 from pushforward.models.directions import NUMBERS_AT_ONCE, Directions

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from pushforward import grids, registry, samplers, state
-from pushforward._random import RowNoise
+from pushforward._random import RowNoise, derived_seed
 from pushforward.models.model import Progress
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
