@@ -37,7 +37,7 @@ from pushforward.processes import (
     Gaussian,
     JumpDiffusion,
     Masking,
-    Product,
+    ProductProcess,
     Thinning,
 )
 from pushforward.spaces import Hilbert, Sphere, Tokens, Torus
@@ -188,7 +188,7 @@ DISTRIBUTIONS: list[Distribution] = [
     ManifoldUniform(Sphere(), (2, 3)),
     VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), 4.0),
     WrappedNormal(0.5, 0.4),
-    Product((Gaussian(), Brownian(Torus()))).prior(((2,), (1,))),
+    ProductProcess((Gaussian(), Brownian(Torus()))).prior(((2,), (1,))),
     CountWorld.example(),
     PairWorld(0.0, 1.0, covariance=0.3),
 ]
@@ -215,7 +215,7 @@ def _worlds():
     tokens = TokenWorld.random(3, 3, seed=0)
     masking, thinning, jumps = Masking(Tokens(3)), Thinning(), JumpDiffusion()
     sphere = Brownian(Sphere())
-    product = Product((gaussian, Brownian(Torus())))
+    product = ProductProcess((gaussian, Brownian(Torus())))
     still = lambda x, t, c=None: 0 * x  # noqa: E731
     yield "mixture", Transport(mixture.model(gaussian), gaussian), (2,)
     yield "functions", Transport(functions.model(curves), curves), (8,)
