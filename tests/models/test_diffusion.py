@@ -247,7 +247,7 @@ def test_progress_is_reported() -> None:
             "time nan lies outside",
         ),
         (lambda m: m.variational_bound(torch.zeros(3, 2), level=-1.0), InputError, "not -1.0"),
-        (lambda m: m.variational_bound(torch.zeros(3, 2), steps=1), InputError, "at least one"),
+        (lambda m: m.variational_bound(torch.zeros(3, 2), steps=1), InputError, "at least 1"),
         (lambda m: pf.Diffusion(torch.nn.Linear(2, 2)), InputError, r"net\(x, t, c\), but Linear"),
         (lambda m: m.sample(3, [1.0, 2.0]), CapabilityError, "without labels"),
     ],
