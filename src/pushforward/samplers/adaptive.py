@@ -149,6 +149,8 @@ class DormandPrince(Adaptive):
     The number of evaluations follows from the tolerance, not from the grid: two times are enough.
     The times between may be of use for a trajectory. A Gaussian process is integrated in the share
     of its noise (`samplers.ode`), where schedules with jumps in their rate are as smooth as others.
+    The tolerance is that of a step; the error of a whole flow was below it for normal data, and
+    below ten times as much for eight narrow modes, on every schedule.
     `State.memory` holds the next step to try, in those units, and the evaluations so far.
 
     Args:
