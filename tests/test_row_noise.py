@@ -41,6 +41,7 @@ from pushforward.processes import (
     Thinning,
 )
 from pushforward.spaces import Hilbert, Sphere, Tokens, Torus
+from pushforward.spaces.kernels import Exponential
 from pushforward.worlds import CountWorld, FunctionWorld, MixtureWorld, PairWorld, TokenWorld
 
 SHAPES = [(2,), (2,), (5,), (2,), *(40 * [(3, 200)]), ()]
@@ -180,7 +181,7 @@ def test_categories_have_their_chances() -> None:
 
 DISTRIBUTIONS: list[Distribution] = [
     Normal((3, 4), 2.0),
-    Normal((6,), 2.0, Hilbert.from_kernel(lambda d: torch.exp(-d.abs()), torch.linspace(0, 1, 6))),
+    Normal((6,), 2.0, Hilbert(Exponential(length=1.0), points=6)),
     ColoredNormal(torch.tensor([[2.0, 1.0], [1.0, 2.0]])),
     GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09),
     Table(torch.full((3, 3), 1 / 9)),

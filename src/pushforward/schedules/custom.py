@@ -73,6 +73,9 @@ class Custom(_OfFunctions):
         self._set_ends(t_min, t_max)
         self.alpha, self.sigma = alpha, sigma
 
+    def __repr__(self) -> str:
+        return f"Custom(t_min={self.t_min:g}, t_max={self.t_max:g})"
+
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return self.alpha(t), self.sigma(t)
 
@@ -124,6 +127,9 @@ class LinearSDE(_OfFunctions):
                 variance[edge : edge + len(left)], growth * width,
             ]  # fmt: skip
         self._table_of_pieces = torch.stack(rows)
+
+    def __repr__(self) -> str:
+        return f"LinearSDE(t_min={self.t_min:g}, t_max={self.t_max:g})"
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         edges, table = self._edges.to(t.device), self._table_of_pieces.to(t.device)
