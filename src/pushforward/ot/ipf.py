@@ -4,8 +4,8 @@ From a reference distribution of pairs `pi^0`, odd fits give it the second margi
 the first, keeping conditionals (Deming & Stephan 1940): each is the projection in Kullback-Leibler
 divergence onto the distributions with that marginal. What a fit moves is what the marginal lacked,
 which is why the records need marginals only. If the reference has the first marginal,
-`KL(pi^{n+1} | pi^n)` and `KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals' divergences
-tends to zero (De Bortoli et al. 2021, Proposition 4).
+`KL(pi^{n+1} | pi^n)` and `KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals'
+divergences tends to zero (De Bortoli et al. 2021, Proposition 4).
 Entropic transport is the case `pi^0 = a b' exp(-c / epsilon)`; `sinkhorn` computes its limit fast.
 """
 

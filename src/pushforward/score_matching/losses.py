@@ -7,7 +7,8 @@ All have the factor 1/2 and the sign that is minimized: for data `x ~ p` and a s
 The constant is `-E |grad log p|^2 / 2` for the implicit and the sliced losses, which need second
 derivatives of an energy but no noise. Denoising learns the distribution `p_sigma` of `x + sigma
 noise`, has the factor `sigma^2` and the constant
-`E |noise|^2 / 2 - sigma^2 E |grad log p_sigma|^2 / 2`. Losses are differentiable in the network's weights, not in `x`.
+`E |noise|^2 / 2 - sigma^2 E |grad log p_sigma|^2 / 2`. Losses are differentiable in the
+network's weights, not in `x`.
 """
 
 from __future__ import annotations
