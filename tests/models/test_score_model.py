@@ -116,6 +116,9 @@ def test_the_score_is_the_gradient_of_the_log_density(matching: str) -> None:
         assert values[0].kind == "unnormalized"
         slope = (values[0].value - values[1].value) / (2 * step)
         assert torch.allclose(slope, score[:, k], rtol=1e-5, atol=1e-6)
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(model.log_prob(x).value.sum(), x)
+    assert torch.allclose(slope, score)
 
 
 def test_an_untrained_network_at_levels_has_the_score_of_a_standard_normal() -> None:

@@ -103,11 +103,11 @@ class ScoreModel(GenerativeModel, Trainable):
         with self.evaluating():
             return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Log-densities of states `(B, *event)` in nats, in data units, up to one constant.
 
-        Only differences between states mean something. Raises `CapabilityError` unless the network
+        Only differences between states mean something. With a gradient in `x`, the score, and in
+        the parameters, at the price of a graph. Raises `CapabilityError` unless the network
         is an energy, `InputError` for states that are not finite or of another shape.
         """
         refuse_context(self, c)
@@ -136,7 +136,7 @@ class ScoreModel(GenerativeModel, Trainable):
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
         Chains start from a normal distribution with the variance of the data and the largest noise.
-        With many levels they are annealed, `score_matching.annealed`; else they only find what can
+        With many levels they are annealed, `score_matching.annealed_langevin`; else they only find what can
         be reached from there, and modes far apart get wrong weights.
 
         Args:
@@ -179,7 +179,7 @@ class ScoreModel(GenerativeModel, Trainable):
         with self.evaluating():
             for part in parts:
                 if sigmas:
-                    x = score_matching.annealed(
+                    x = score_matching.annealed_langevin(
                         self.network,
                         start[part],
                         sigmas,

@@ -18,7 +18,7 @@ from pushforward.mcmc import check_states, langevin_step
 from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
 
-__all__ = ["annealed", "langevin"]
+__all__ = ["annealed_langevin", "langevin"]
 
 Callback = Callable[[], None]
 
@@ -58,7 +58,7 @@ def langevin(
 
 
 @torch.no_grad()
-def annealed(
+def annealed_langevin(
     score: ScoreFunction,
     x: Tensor,
     sigmas: Sequence[float],
@@ -86,7 +86,7 @@ def annealed(
     Raises `InputError` as `langevin`, and for levels that do not decrease or too large a step.
 
     >>> score = lambda x, sigma: -x / (1 + sigma[:, None] ** 2)  # of N(0, 1) with noise
-    >>> annealed(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
+    >>> annealed_langevin(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
     torch.Size([5, 1])
     """
     check_states(x)
