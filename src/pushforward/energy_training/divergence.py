@@ -173,11 +173,13 @@ class PersistentContrastiveDivergence(_ShortChains):
             self.register_buffer("labels", torch.zeros(self.size, dtype=torch.long))
 
     @torch.no_grad()
-    def prepare(self, x: Tensor, c: Tensor | None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None, generator: torch.Generator) -> None:
         """All chains start from the base, with labels of the data."""
-        self.chains.copy_(self.scale * torch.randn(self.chains.shape))
+        self.chains.copy_(self.scale * torch.randn(self.chains.shape, generator=generator))
         if c is not None:
-            self.labels.copy_(c[torch.randint(len(c), (self.size,)).to(c.device)])
+            self.labels.copy_(
+                c[torch.randint(len(c), (self.size,), generator=generator).to(c.device)]
+            )
 
     def forward(
         self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None

@@ -61,7 +61,7 @@ class NoiseContrastive(Training):
         self.log_z = nn.Parameter(torch.full((classes or 1,), start))
 
     @torch.no_grad()
-    def prepare(self, x: Tensor, c: Tensor | None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None, generator: torch.Generator) -> None:
         """Fit the noise to data `(N, *event)`."""
         # Some accelerators have no double precision.
         rows = flatten(x).cpu().double()

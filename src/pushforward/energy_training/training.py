@@ -32,7 +32,7 @@ class Training(nn.Module):
         Often there is nothing to remember.
         """
 
-    def prepare(self, x: Tensor, c: Tensor | None) -> None:
+    def prepare(self, x: Tensor, c: Tensor | None, generator: torch.Generator) -> None:
         """Take what is needed from standardized training data `(N, *event)`; often nothing."""
 
     @abstractmethod

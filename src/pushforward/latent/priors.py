@@ -31,7 +31,7 @@ class Prior(nn.Module):
         """`KL(q || p)` in closed form, `(B, groups)`, or `None`."""
         return None
 
-    def prepare(self, z: Tensor) -> None:
+    def prepare(self, z: Tensor, generator: torch.Generator) -> None:
         """Take what a data-dependent start needs from standardized states; mostly nothing."""
 
 
@@ -109,14 +109,14 @@ class VampPrior(Prior):
         return Mixture(encoder(self.inputs), self.inputs.new_full((count,), -math.log(count)))
 
     @torch.no_grad()
-    def prepare(self, z: Tensor) -> None:
+    def prepare(self, z: Tensor, generator: torch.Generator) -> None:
         """Start the pseudo-inputs at random data points."""
         if z.shape[1:] != self.inputs.shape[1:]:
             raise InputError(
                 f"the VampPrior is made for events of shape {tuple(self.inputs.shape[1:])}, "
                 f"not {tuple(z.shape[1:])}"
             )
-        rows = torch.randint(len(z), (len(self.inputs),))
+        rows = torch.randint(len(z), (len(self.inputs),), generator=generator)
         self.inputs.copy_(z[rows.to(z.device)])
 
 

@@ -151,7 +151,7 @@ class VAE(GenerativeModel, Trainable):
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Check that data are levels if they must be, and start a `VampPrior` at data."""
         self.decoder.check(x)
-        self.prior.prepare(self.inward(x))
+        self.prior.prepare(self.inward(x), generator)
 
     def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """Minus the bound of data `(B, *event)` in nats, `(B,)`, with beta and free bits."""

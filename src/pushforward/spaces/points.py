@@ -54,6 +54,8 @@ class PointCloud(JumpSpace):
     tensor([1])
     """
 
+    arrays = ("x", "mask")
+
     def check(self, x: Points) -> None:
         """`Points` of finite coordinates `(B, slots, d)` and a mask `(B, slots)`."""
         if not isinstance(x, Points):

@@ -29,6 +29,9 @@ class Space(ABC):
     linear: bool = False
     """Tangent vectors at different points may be added, so that a step can average two of them."""
 
+    arrays: tuple[str, ...] = ("x",)
+    """The names of the arrays that make states together in a file."""
+
     @abstractmethod
     def check(self, x: Any) -> None:
         """Raise `InputError` for what is no batch of states, naming the first one that is wrong."""

@@ -21,10 +21,10 @@ import safetensors
 import safetensors.torch
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward.errors import InputError
-from pushforward.models.saving import versions
+from pushforward.models.saving import versions, write_arguments
 from pushforward.training.optimizing import read_state, write_state
 from pushforward.training.position import Position
 
@@ -37,8 +37,8 @@ _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.S
 class Checkpoints:
     """The checkpoints of one run folder."""
 
-    def __init__(self, run: Path) -> None:
-        self.folder = run / "checkpoints"
+    def __init__(self, run: Path, tensors: dict[str, Tensor]) -> None:
+        self.folder, self.tensors = run / "checkpoints", tensors
 
     def save(
         self,
@@ -56,6 +56,7 @@ class Checkpoints:
         safetensors.torch.save_model(model, str(partial / "model.safetensors"))
         safetensors.torch.save_model(average, str(partial / "ema.safetensors"))
         safetensors.torch.save_file(read_state(optimizer), partial / "training.safetensors")
+        write_arguments(partial, self.tensors)
         training = json.dumps(dataclasses.asdict(position), indent=2)
         (partial / "training.json").write_text(training + "\n", encoding="utf-8")
         config = yaml.safe_dump(description, sort_keys=False)

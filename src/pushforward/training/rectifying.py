@@ -22,8 +22,8 @@ from pushforward.couplings import Paired
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
-from pushforward.models import requests
-from pushforward.models.matching import FlowMatching
+from pushforward.models import FlowMatching
+from pushforward.models.model import parts_of
 from pushforward.processes import Linear
 from pushforward.times import Steps
 from pushforward.training.fitting import fit
@@ -208,7 +208,7 @@ def straightness(
     size = max(1, _AT_ONCE // (start[0].numel() * len(times)))
     found: list[tuple[Tensor, Tensor]] = []
     with model._evaluating():
-        for part in requests.batches(n, size):
+        for part in parts_of(n, size):
             transport = model._transport(None if context is None else context[part], "target")
             path = samplers.trajectory(samplers.Heun(), transport, start[part], times)
             line = path[-1] - path[0]
