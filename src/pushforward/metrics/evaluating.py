@@ -35,12 +35,15 @@ from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
 from pushforward.metrics.warnings import warnings_of
 
-__all__ = ["FEWEST", "evaluate"]
+__all__ = ["FEWEST", "FREQUENCIES", "evaluate"]
 
 Progress = Callable[[int, int], None]
 
 FEWEST = 20
 """The least number of points of each kind."""
+
+FREQUENCIES = "total variation distance of the frequencies"
+"""The note of the rows of categories."""
 
 _FEWEST_FOR_COPIES = 100  # held-out points for a quantile at one in a hundred
 
@@ -61,9 +64,7 @@ _COMPARISONS = (
     _Comparison("precision", precision, "higher", "share of samples that look real"),
     _Comparison("recall", recall, "higher", "share of real data that is covered"),
 )
-_FREQUENCIES = _Comparison(
-    "", total_variation, "lower", "total variation distance of the frequencies"
-)
+_KINDS = _Comparison("", total_variation, "lower", FREQUENCIES)
 _COPYING = _Comparison(
     "memorization", memorization, "floor", "0.5: as far from the training data as held-out data"
 )
@@ -163,7 +164,7 @@ def evaluate(
             measured(total_variation, _each(x[name], size), _each(kinds[2][name], size))
             for x in kinds[:2]
         )
-        rows.append(_row(_FREQUENCIES._replace(name=name), value, floor))
+        rows.append(_row(_KINDS._replace(name=name), value, floor))
     all_known = seen.scaled_train
     for comparison in copying:
         value = measured(comparison.metric, few, few_held_out, all_known)
