@@ -28,6 +28,7 @@ FLOORS = (
         "F0",
         (
             "_extras",
+            "_files",
             "_random",
             "_autograd",
             "condition",

@@ -13,14 +13,16 @@ import pushforward as pf
 from pushforward.cli import main
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities
-from pushforward.models.family import Family
+from pushforward.models import GenerativeModel, Trainable
 
 TARGET = torch.arange(20.0)[:, None] + 100
 SOURCE = torch.arange(12.0)[:, None]
 
 
-class Witness(Family):
+class Witness(GenerativeModel, Trainable):
     """A transport that only writes down what it is given."""
+
+    takes_source = True
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -28,16 +30,25 @@ class Witness(Family):
         self.seen: list[tuple[Tensor, Tensor]] = []
         self.threads: set[str] = set()
         self.begun: list[int] = []
-        self._begin()
+        self._ready()
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(sample=False, log_prob="none", conditional=False)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, tensors: Any = None) -> dict[str, Any]:
         return {"class": "Witness"}
 
-    def begin(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def sample(self, n: int, c: Any = None, *, seed: int | None = None) -> Any:
+        raise NotImplementedError
+
+    def log_prob(self, x: Any, c: Any = None) -> Any:
+        raise NotImplementedError
+
+    def keep_source(self, source: Tensor) -> None:
+        self.kept = source
+
+    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
         assert source is not None
         self.begun.append(step)
 

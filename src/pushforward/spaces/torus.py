@@ -62,8 +62,9 @@ class Torus(Manifold):
             )
 
     def from_arrays(self, arrays: Any) -> Tensor:
-        """Angles in [-pi, pi)."""
-        return wrap(super().from_arrays(arrays))
+        """Angles in [-pi, pi); those that are stay as they are, to the last digit."""
+        x = super().from_arrays(arrays)
+        return torch.where((x >= -math.pi) & (x < math.pi), x, wrap(x))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """Turn by `v`."""

@@ -122,7 +122,9 @@ def fit(
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
         store = None if folder is None else Checkpoints(folder.path, tensors)
-        position = store.restore(model, average.model, optimizer) if store and resume else None
+        position = None
+        if store is not None and resume:
+            position = store.restore(description, model, average.model, optimizer)
         position = position or Position()
         if not agree(fabric, position.step):
             raise InputError(
