@@ -61,7 +61,9 @@ class Capabilities:
         log_prob: evaluate a density, and of which kind.
         conditional: take labels or contexts.
         guidance: be guided towards them.
-        trajectory: show the way from the prior to the samples, and from data to noise.
+        trajectory: show the way from the prior to the samples, and from data to noise
+            (`trajectory` and `noised`).
+        variational_bound: bound `-log p` by a chain of steps (`variational_bound`).
     """
 
     sample: bool
@@ -69,6 +71,7 @@ class Capabilities:
     conditional: bool
     guidance: bool = False
     trajectory: bool = False
+    variational_bound: bool = False
 
 
 def mean(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from pushforward.models.two_ended import End, TwoEnded
 from torch import Tensor, nn
 from torch.distributions import Normal
 

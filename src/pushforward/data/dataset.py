@@ -139,6 +139,11 @@ class Data:
         return state.event_shape(self.x)
 
     @property
+    def num_classes(self) -> int | None:
+        """How many classes the labels can name; `None` without labels, and for contexts."""
+        return len(self.classes) or None
+
+    @property
     def context_size(self) -> int | None:
         """How many numbers a context has; `None` without contexts, and for labels."""
         return None if self.c is None or not self.c.is_floating_point() else self.c.shape[1]

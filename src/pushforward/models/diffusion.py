@@ -122,6 +122,7 @@ class Diffusion(GenerativeModel, Trainable):
             conditional=self.condition.conditional,
             guidance="guidance" in supports and self.condition.conditional,
             trajectory=True,
+            variational_bound="denoised" in supports,
         )
 
     def about_sampling(self, options: dict[str, Any]) -> str | None:
@@ -132,6 +133,17 @@ class Diffusion(GenerativeModel, Trainable):
         if end <= 0:
             return None
         return f"the path of the samples was followed to t = {end:g}{left or ', then denoised'}"
+
+    def about_density(self, options: dict[str, Any]) -> str | None:
+        """The time that the density is of."""
+        stop = options.get("stop")
+        end = self.process.interval[1] if stop is None else stop
+        return f"density of the model at t = {end:g}, where its path ends"
+
+    def doubts(self, x: Any) -> list[str]:
+        """What the process says of the data."""
+        found: list[str] = self.process.doubts(self.inward(x))
+        return found
 
     # -- learning -------------------------------------------------------------------------------
 

@@ -144,6 +144,14 @@ class GenerativeModel(nn.Module, ABC):
         """What whoever draws with some options should know, in a line; often nothing."""
         return None
 
+    def about_density(self, options: dict[str, Any]) -> str | None:
+        """What whoever asks for log-densities with some options should know; often nothing."""
+        return None
+
+    def doubts(self, x: Any) -> list[str]:
+        """What will go wrong with a model that is made for some data, in sentences."""
+        return []
+
     def understood(self, method: str, **options: Any) -> dict[str, Any]:
         """Those options that a method of the model takes: an exact density needs no seed."""
         return config.understood(getattr(self, method), **options)

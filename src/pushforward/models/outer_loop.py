@@ -39,11 +39,11 @@ class ExactStates(NamedTuple):
     Args:
         draw: `n` states in random order, with a generator of the CPU: rows of data, each as often
             as any other, or draws of a prior.
-        count: how many rows there are; `None` if there are always more.
+        rows: how many rows there are; `None` if there are always more.
     """
 
     draw: Callable[[int, torch.Generator], Tensor]
-    count: int | None = None
+    rows: int | None = None
 
 
 class BridgeData(NamedTuple):
@@ -187,7 +187,7 @@ class OuterLoop(nn.Module):
             couplings = self.method.collect(simulation, generator)
         self.simulated = _Simulated(couplings, simulation.process, at.number, last)
         if last == 0 and simulation.control is not None:
-            rows = (data.target if at.forward else data.source).count
+            rows = (data.target if at.forward else data.source).rows
             self.marginals.measure(at, couplings[0], far, rows)
 
     def _finish(self, at: HalfBridge, reference: Reference) -> None:

@@ -86,7 +86,9 @@ class PosteriorVariance(GenerativeModel, Trainable):
     @property
     def capabilities(self) -> Capabilities:
         """Samples, the variational bound, labels if the diffusion model takes them."""
-        return Capabilities(True, "bound", self.diffusion.capabilities.conditional)
+        return Capabilities(
+            True, "bound", self.diffusion.capabilities.conditional, variational_bound=True
+        )
 
     def train(self, mode: bool = True) -> PosteriorVariance:
         """Training mode for the variance alone."""

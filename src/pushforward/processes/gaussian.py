@@ -25,6 +25,10 @@ from pushforward.spaces import Euclidean, LinearSpace
 __all__ = ["Gaussian", "Kernel"]
 
 
+_REACHED = 0.01
+"""The largest variance of the signal at the prior, over that of the noise."""
+
+
 class Kernel(NamedTuple):
     """A Gaussian step, `x_s ~ N(keep x_t + gain z, std^2)`, from time `t`; no noise if `None`.
 
@@ -71,6 +75,18 @@ class Gaussian(GenerativeProcess):
         """By an affine table of `pushforward.parametrizations`, `v` by default."""
         table = registry.resolve("predictions", "v" if predict is None else predict)
         return AffineReading(self.schedule, table)
+
+    def doubts(self, x: Tensor) -> list[str]:
+        """Whether the prior is far from what the process makes of data."""
+        alpha, sigma = self.schedule.values(self.schedule.t_max)
+        left = float(alpha) ** 2 * float(x.square().mean()) / float(sigma) ** 2
+        if left <= _REACHED:
+            return []
+        return [
+            f"The prior is not reached: at the end of {self.schedule} the signal still has "
+            f"{left:.1%} of the variance of the noise, but sampling starts from noise alone. Take "
+            "a longer horizon, a larger beta_max or sigma_max, or standardize the data."
+        ]
 
     def finish(
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None

@@ -111,6 +111,10 @@ class PointCloud(JumpSpace):
         spread = (((x.x - mean.unsqueeze(1)) * present).square().sum(1) / count).sqrt()
         return torch.cat([x.number.to(x.x.dtype).unsqueeze(1), mean, spread], 1)
 
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """A number of points and coordinates have units of their own."""
+        return False
+
     def embed(self, x: Points) -> Tensor:
         """Coordinates and mask, slot by slot."""
         return torch.cat([x.x * x.mask.unsqueeze(-1), x.mask.unsqueeze(-1).to(x.x)], -1).flatten(1)
