@@ -19,13 +19,14 @@ WIDE = pf.data.Data(torch.randn(60, 12, generator=torch.Generator().manual_seed(
 
 def _dropout_flow() -> Any:
     """A flow whose start, the scales of its `ActNorm` layers, depends on what is dropped."""
-    flow = pf.NormalizingFlow.for_data(DATA, kind="glow", labels=False, layers=2, width=8)
-    for part in flow.modules():
-        if isinstance(part, torch.nn.Sequential):
-            part.append(torch.nn.Dropout(0.5))
+    made = pf.NormalizingFlow.for_data(DATA, kind="glow", labels=False, layers=2, width=8)
+    flow = pf.NormalizingFlow(pf.transforms.Composed([pf.transforms.ActNorm(2), made.transform]))
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))
+    for part in list(flow.modules()):
+        if hasattr(part, "activation"):
+            part.activation = torch.nn.Sequential(part.activation, torch.nn.Dropout(0.5))
     return flow
 
 
