@@ -28,6 +28,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
 from pushforward.schrodinger import CouplingCache, OuterIterations
 
@@ -80,7 +81,9 @@ METHODS: dict[str, tuple[Callable[[int, int, int], Any], str | None]] = {
     "DSBM-IPF": (bridge("dsbm-ipf"), None),
     "DSBM-IMF": (bridge("dsbm-imf"), None),
     "SB-CFM": (
-        lambda d, *_: pf.FlowMatching(network(2 * d), path=Bridge(SIGMA), coupling="sinkhorn"),
+        lambda d, *_: pf.FlowMatching(
+            network(2 * d), path=Bridge(SIGMA), coupling=Sinkhorn.of_bridge(SIGMA)
+        ),
         "heun",
     ),
     "rectified flow": (lambda d, *_: pf.FlowMatching(network(d)), "heun"),

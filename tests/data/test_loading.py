@@ -72,7 +72,11 @@ def test_toys_have_parts_on_demand() -> None:
         ("two_moons", {"n": 2.5}, "not 2.5"),
         ("two_moons", {"n": True}, "not True"),
         ("two_moons", {"seed": "a"}, "not 'a'"),
-        ("two_moons", {"size": 8}, "size=8 means nothing for the toy law two_moons; it takes n="),
+        (
+            "two_moons",
+            {"size": 8},
+            "size=8 means nothing for the toy distribution two_moons; it takes n=",
+        ),
         ("two_moons", {"levels": 8}, "levels=8 means nothing"),
         ("two_moons", {"label": "kind"}, "True or False"),
         ("two_moons", {"label": 1}, "True or False"),

@@ -131,7 +131,8 @@ def test_sinkhorn_and_a_bridge_are_the_schroedinger_bridge() -> None:
     # Schroedinger bridge between two normal distributions.
     sigma, n = 2.0, 4000
     a, b = 2 * _normal(n, 1), 1.5 * _normal(n, 1, seed=1) + 1
-    model = pf.FlowMatching(Affine(1, 2), Bridge(sigma), Sinkhorn(2 * sigma**2))
+    model = pf.FlowMatching(Affine(1, 2), Bridge(sigma), Sinkhorn.of_bridge(sigma))
+    assert model.coupling == Sinkhorn(2 * sigma**2)
     _solved(model, a, b)
     square = [torch.tensor([[s**2]]) for s in (2.0, 1.5)]
     exact = GaussianBridge(torch.zeros(1), square[0], torch.ones(1), square[1], sigma)
@@ -154,6 +155,15 @@ def test_energies_are_those_of_the_affine_flow() -> None:
     _solved(model, x, 1 + x / 4)
     energy = model.path_energy(x[:50], steps=40)
     assert torch.allclose(energy, (1 - 0.75 * x[:50, 0]).square().double(), atol=0.02)
+
+
+def test_over_any_reference_sinkhorn_is_the_coupling_of_its_bridge() -> None:
+    # Entropic plans of standard normal distributions have c / (1 - c^2) = 2 / epsilon.
+    path = OUBridge(0.7, rate=1.5)
+    coupling = Sinkhorn.of_bridge(path.sigma, path.span(1.0))
+    assert coupling.epsilon is not None
+    cross = PairWorld.schrodinger(path.sigma, rate=path.rate).covariance
+    assert cross / (1 - cross**2) == pytest.approx(2 / coupling.epsilon)
 
 
 def test_exact_transport_is_the_monge_map() -> None:

@@ -76,7 +76,7 @@ def test_iterative_markovian_fitting_decreases_the_divergence(reference: Referen
         ]
     )
     zero = torch.zeros(2, dtype=torch.float64)
-    plan = ot.ipf_gaussian(torch.zeros(4), joint, ((zero, first), (zero, last)), 400).law
+    plan = ot.ipf_gaussian(torch.zeros(4), joint, ((zero, first), (zero, last)), 400).joint
 
     def divergence(cov: Tensor) -> float:
         p, q = (
@@ -102,7 +102,7 @@ def test_proportional_fitting_decreases_the_divergence_of_the_plan() -> None:
     plan = torch.tensor([[1.0, cross], [cross, 1.0]], dtype=torch.float64)
     gaps = []
     for fits in range(1, 9):
-        law = ot.ipf_gaussian(torch.zeros(2), joint, laws, fits).law
+        law = ot.ipf_gaussian(torch.zeros(2), joint, laws, fits).joint
         p, q = (
             torch.distributions.MultivariateNormal(torch.zeros(2, dtype=torch.float64), c)
             for c in (plan, law)

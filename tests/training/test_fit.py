@@ -19,6 +19,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.errors import InputError, TrainingError
 from pushforward.estimates import Capabilities
+from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
 from pushforward.training.average import Average
 from pushforward.training.batches import Batches
@@ -56,8 +57,8 @@ def test_it_learns_and_returns_averaged_weights() -> None:
     validated = [line["val_loss"] for line in run.history if "val_loss" in line]
     assert run.best["val_loss"] < validated[0] - 0.05
     assert not model.training
-    assert not _same(model.denoiser, before.denoiser)
-    assert model.standardizer.shift == pytest.approx(torch.tensor([7.0, 7.0]).numpy(), abs=0.2)
+    assert not _same(model.predictor, before.predictor)
+    assert model.units.shift == pytest.approx(torch.tensor([7.0, 7.0]).numpy(), abs=0.2)
     samples = model.sample(500, seed=0)
     near = torch.cdist(samples, torch.tensor([[5.0, 5.0], [9.0, 9.0]])).min(-1).values < 1.5
     assert near.float().mean() > 0.9
@@ -196,21 +197,25 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     assert _same(whole.model, again.model)
 
 
-class _Fragile(nn.Module):
-    """A family whose loss turns to NaN at a given call."""
+class _Fragile(GenerativeModel, Trainable):
+    """A model whose loss turns to NaN at a given call."""
 
     capabilities = Capabilities(True, "none", False)
 
     def __init__(self, bad_call: int) -> None:
-        super().__init__()
+        super().__init__(2)
         self.weight = nn.Parameter(torch.ones(1))
         self.bad_call, self.calls = bad_call, 0
+        self._ready()
 
-    def standardize(self, x) -> None:
-        pass
-
-    def describe(self) -> dict:
+    def describe(self, tensors=None) -> dict:
         return {"class": "fragile", "args": {}}
+
+    def sample(self, n, c=None, *, seed=None):
+        raise NotImplementedError
+
+    def log_prob(self, x, c=None):
+        raise NotImplementedError
 
     def loss(self, x, c=None, *, generator=None):
         if self.training:

@@ -23,7 +23,7 @@ def list_names(
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """The short names that other commands and recipes take."""
+    """List the short names that other commands and recipes take."""
     axes = registry.axes() if axis is None else (axis,)
     known = {name: list(registry.names(name)) for name in axes}
     if as_json:

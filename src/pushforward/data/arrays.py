@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +14,15 @@ from pushforward.data.columns import closest
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
-__all__ = ["LABEL_KEYS", "numeric", "read_array", "read_npy", "read_npz"]
+__all__ = [
+    "LABEL_KEYS",
+    "given_labels",
+    "numeric",
+    "read_array",
+    "read_named",
+    "read_npy",
+    "read_npz",
+]
 
 LABEL_KEYS = ("c", "y", "labels")
 
@@ -67,13 +76,24 @@ def read_array(value: Any, label: Any, source: str = "the array") -> Raw:
     x = numeric(value, source)
     if label is None or label is False:
         return Raw(x, None, source)
+    if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+        return _column_as_label(x, int(label), source)
+    return Raw(x, given_labels(label, source), source)
+
+
+def given_labels(label: Any, source: str) -> NDArray[Any] | None:
+    """The labels themselves, `(N,)`; `None` for none. Raises `InputError` for a name or a number.
+
+    >>> given_labels([0, 1], "the array").tolist()
+    [0, 1]
+    """
+    if label is None or label is False:
+        return None
     if isinstance(label, (str, bool)):
         raise InputError(
             f"label={label!r}: {source} has no names; give the labels themselves (an array of one "
             "per row) or the number of a column"
         )
-    if isinstance(label, (int, np.integer)):
-        return _column_as_label(x, int(label), source)
     if isinstance(label, torch.Tensor):
         label = label.detach().cpu().numpy()
     try:
@@ -82,7 +102,18 @@ def read_array(value: Any, label: Any, source: str = "the array") -> Raw:
         raise InputError(f"the labels of {source} are ragged ({error})") from None
     if labels.ndim == 0:
         raise InputError(f"label={label!r}: give one label per row of {source}")
-    return Raw(x, labels, source)
+    return labels
+
+
+def read_named(arrays: Mapping[str, Any], label: Any = None) -> Raw:
+    """Arrays in memory by name, which together are states of a space; `label` is `(N,)` labels."""
+
+    def converted(part: Any, name: str) -> Any:
+        if isinstance(part, Mapping):
+            return {str(key): converted(value, f"{name}{key}.") for key, value in part.items()}
+        return numeric(part, f"the array {name.rstrip('.')}")
+
+    return Raw(converted(arrays, ""), given_labels(label, "the arrays"), "the arrays")
 
 
 def read_npy(path: Path, label: Any) -> Raw:
@@ -97,9 +128,11 @@ def read_npy(path: Path, label: Any) -> Raw:
     return read_array(array, label, str(path))
 
 
-def read_npz(path: Path, key: str | None, label: Any) -> Raw:
+def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ()) -> Raw:
     """An `.npz` archive: the array `key`, or `x`, or the only one; labels `c`, `y` or `labels`.
 
+    With the names of the `parts` of a state, these are read together if all are there, and so are
+    arrays named `x.0`, `x.1`, `x.mask`, ..., which are the parts of states that were written.
     `label` names another array of labels, or `False` for none. Raises `InputError` for damaged
     archives, pickled objects, and archives in which the data cannot be told apart.
     """
@@ -111,17 +144,21 @@ def read_npz(path: Path, key: str | None, label: Any) -> Raw:
         if not keys:
             raise InputError(f"{path} is an archive without arrays")
         wanted = label if isinstance(label, str) else None
-        if key is None:
+        named = _named(keys, parts) if key is None else {}
+        if key is None and not named:
             rest = [k for k in keys if k not in LABEL_KEYS and k != wanted]
             key = "x" if "x" in keys else rest[0] if len(rest) == 1 else None
         if key is None and len(keys) == 1:
             key = keys[0]
-        if key is None:
+        if key is None and not named:
             raise InputError(
                 f"{path} holds the arrays {', '.join(keys)}: say which is the data with key=, "
                 "and which the labels with label="
             )
-        x = numeric(_member(archive, key, path), f"{path}, array {key!r}")
+        x: Any = {}
+        for name, place in (named or {key: ()}).items():
+            array = numeric(_member(archive, name, path), f"{path}, array {name!r}")
+            x = _put(x, place, array)
         if label is None:
             wanted = next((k for k in LABEL_KEYS if k in keys and k != key), None)
         if wanted is not None:
@@ -129,7 +166,25 @@ def read_npz(path: Path, key: str | None, label: Any) -> Raw:
             if labels.ndim == 0:
                 raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
             return Raw(x, labels, str(path))
-    return read_array(x, label, str(path))
+    return Raw(x, None, str(path)) if named else read_array(x, label, str(path))
+
+
+def _named(keys: list[str], parts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The arrays that make states together, each with its place among nested names."""
+    if not parts:
+        return {}
+    written = {k: tuple(k.split(".")[1:]) for k in keys if k.startswith("x.")}
+    if written:
+        return written
+    whole = len(parts) > 1 and set(parts) <= set(keys)
+    return {name: (name,) for name in parts} if whole else {}
+
+
+def _put(named: Any, place: tuple[str, ...], array: NDArray[Any]) -> Any:
+    """Nested names with an array at a place."""
+    if not place:
+        return array
+    return {**named, place[0]: _put(named.get(place[0], {}), place[1:], array)}
 
 
 def _parse(file: BinaryIO, path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A data set in memory: rows, labels, and what is needed to recognize it again."""
+"""A data set in memory: states, labels, and what is needed to recognize it again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward.data import toys
 from pushforward.errors import InputError
 
 __all__ = ["Data", "Kind"]
 
-Kind = Literal["vector", "image"]
+Kind = Literal["vector", "image", "state"]
+
+_DTYPES = (torch.float32, torch.int64, torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +27,12 @@ class Data:
     """`N` data points as they were given (not standardized), with optional class labels.
 
     Args:
-        x: the data points, `(N, *event)`, float32; images are `(N, C, H, W)`.
+        x: the data points, a batch of states: a float32 tensor `(N, *event)`, where images are
+            `(N, C, H, W)`; for other spaces a tensor of integers, or a (named) tuple of tensors.
         c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite;
             `None` without.
         name: what reports call the data.
-        kind: `"vector"` or `"image"`.
+        kind: `"vector"` or `"image"`; `"state"` for all that is no float32 tensor.
         levels: how many equally spaced values `x` can take, from `value_range[0]` to
             `value_range[1]` with both ends included (256 for 8-bit images); `None` if continuous.
         value_range: the smallest and largest value that `x` can take, if known.
@@ -36,6 +40,7 @@ class Data:
         columns: the names of the features, for tables.
         classes: the names of the classes: label `k` is `classes[k]`. Filled in when not given.
         dropped: how many rows with missing or non-finite values were left out when loading.
+        states: what the states are, in words, for data read as those of a space.
         origin: arguments of `pushforward.data.load` that read the data again; `None` for data that
             was in memory.
 
@@ -50,7 +55,7 @@ class Data:
     'c3eb64df0c59'
     """
 
-    x: Tensor
+    x: Any
     c: Tensor | None = None
     name: str = "data"
     kind: Kind = "vector"
@@ -60,25 +65,32 @@ class Data:
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     dropped: int = 0
+    states: str | None = None
     origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.x, Tensor) or self.x.dtype != torch.float32 or self.x.ndim < 2:
-            what = (
-                f"{self.x.dtype} {tuple(self.x.shape)}"
-                if isinstance(self.x, Tensor)
-                else type(self.x).__name__
-            )
+        state.check(self.x)
+        parts = state.leaves(self.x)
+        for part in parts:
+            if part.dtype not in _DTYPES:
+                raise InputError(
+                    f"x is made of float32, int64 and boolean tensors, not {part.dtype} "
+                    f"{tuple(part.shape)}: pushforward.data.load converts arrays and tensors"
+                )
+            if 0 in part.shape:
+                raise InputError(f"x of shape {tuple(part.shape)} holds no numbers")
+        plain = isinstance(self.x, Tensor) and self.x.dtype == torch.float32
+        if isinstance(self.x, Tensor) and self.x.ndim < 2:
             raise InputError(
-                f"x is a float32 tensor of shape (N, *event), not {what}: "
+                f"x is a tensor of shape (N, *event), not {tuple(self.x.shape)}: "
                 "pushforward.data.load converts arrays and tensors"
             )
-        if 0 in self.x.shape:
-            raise InputError(f"x of shape {tuple(self.x.shape)} holds no numbers")
-        if self.kind not in ("vector", "image"):
-            raise InputError(f"kind is 'vector' or 'image', not {self.kind!r}")
-        if self.kind == "image" and self.x.ndim != 4:
-            raise InputError(f"images have shape (N, C, H, W), not {tuple(self.x.shape)}")
+        if self.kind == "vector" and not plain:
+            object.__setattr__(self, "kind", "state")
+        if self.kind not in ("vector", "image", "state"):
+            raise InputError(f"kind is 'vector', 'image' or 'state', not {self.kind!r}")
+        if self.kind == "image" and not (plain and self.x.ndim == 4):
+            raise InputError(f"images have shape (N, C, H, W), not (N, *{self.event_shape})")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise InputError(f"value_range {self.value_range} is not (low, high) with low < high")
         if self.levels is not None and (self.levels < 2 or self.value_range is None):
@@ -86,7 +98,9 @@ class Data:
                 f"levels={self.levels} with value_range={self.value_range}: discrete data has at "
                 "least 2 levels, equally spaced over a value_range"
             )
-        if self.columns and (len(self.columns),) != self.event_shape:
+        if self.levels is not None and not plain:
+            raise InputError(f"levels={self.levels} are those of numbers, not of {self.words}")
+        if self.columns and len(self.columns) != state.numel(self.event_shape):
             raise InputError(
                 f"{len(self.columns)} column names do not fit events of shape {self.event_shape}"
             )
@@ -97,13 +111,13 @@ class Data:
             if self.classes:
                 raise InputError(f"classes {self.classes} were given without labels c")
             return
-        if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self.x):
+        if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self):
             if self.classes or not bool(self.c.isfinite().all()):
                 raise InputError("contexts c are finite numbers, without classes")
             return
-        if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self.x),):
+        if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self),):
             raise InputError(
-                f"labels c have dtype int64 and shape ({len(self.x)},), "
+                f"labels c have dtype int64 and shape ({len(self)},), "
                 f"not {self.c.dtype} {tuple(self.c.shape)}"
             )
         low, high = int(self.c.min()), int(self.c.max())
@@ -117,24 +131,32 @@ class Data:
             object.__setattr__(self, "classes", tuple(map(str, range(high + 1))))
 
     def __len__(self) -> int:
-        return len(self.x)
+        return state.rows(self.x)
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one data point."""
-        return tuple(self.x.shape[1:])
-
-    @property
-    def context_size(self) -> int | None:
-        """TEMP."""
-        if self.c is None or not self.c.is_floating_point():
-            return None
-        return self.c.shape[1]
+    def event_shape(self) -> state.EventShape:
+        """The shape of one data point, a tuple of shapes where it has several parts."""
+        return state.event_shape(self.x)
 
     @property
     def num_classes(self) -> int | None:
         """How many classes the labels can name; `None` without labels, and for contexts."""
         return len(self.classes) or None
+
+    @property
+    def context_size(self) -> int | None:
+        """How many numbers a context has; `None` without contexts, and for labels."""
+        return None if self.c is None or not self.c.is_floating_point() else self.c.shape[1]
+
+    @property
+    def words(self) -> str:
+        """What the data points are, as in "vectors of 2"."""
+        if self.states is not None:
+            return self.states
+        shape = self.event_shape
+        if self.kind == "state" and not isinstance(self.x, Tensor):
+            return f"states of shape {shape}"
+        return f"{self.kind}s of {' x '.join(map(str, shape))}"
 
     @property
     def modes(self) -> toys.Modes | None:
@@ -143,12 +165,12 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of shapes, dtypes and bytes of data and labels, in hexadecimal."""
+        """The sha256 of names, dtypes, shapes and bytes of data and labels, in hexadecimal."""
         digest = hashlib.sha256()
-        for key, tensor in (("x", self.x), ("c", self.c)):
-            if tensor is not None:
-                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
-                digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        labels = [] if self.c is None else [("c", self.c)]
+        for key, tensor in (*state.named_leaves(self.x), *labels):
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     def take(self, index: Tensor) -> Data:
@@ -159,7 +181,7 @@ class Data:
                 [0.]])
         """
         labels = None if self.c is None else self.c[index]
-        return dataclasses.replace(self, x=self.x[index], c=labels)
+        return dataclasses.replace(self, x=state.take(self.x, index), c=labels)
 
     def split(self, holdout: float = 0.1, seed: int = 0) -> tuple[Data, Data]:
         """Two parts, `(train, test)`: each row lands in exactly one, by a random permutation.
@@ -193,8 +215,9 @@ class Data:
             "name": self.name,
             "source": self.source,
             "n": len(self),
-            "event_shape": list(self.event_shape),
+            "event_shape": _plain(self.event_shape),
             "kind": self.kind,
+            "states": self.states,
             "levels": self.levels,
             "value_range": None if self.value_range is None else list(self.value_range),
             "labels": self.num_classes,
@@ -206,13 +229,14 @@ class Data:
         }
 
     def __str__(self) -> str:
-        shape = " x ".join(map(str, self.event_shape))
-        parts = [f"{len(self)} {self.kind}s of {shape}"]
+        parts = [f"{len(self)} {self.words}"]
         if self.levels is not None and self.value_range is not None:
             low, high = self.value_range
             parts.append(f"{self.levels} levels on {low:g}..{high:g}")
         if self.c is not None:
-            parts.append(f"{self.num_classes} classes")
+            size = self.context_size
+            what = f"{self.num_classes} classes" if size is None else f"contexts of {size}"
+            parts.append(what)
         if self.dropped:
             total = len(self) + self.dropped
             parts.append(f"{self.dropped} of {total} rows left out for missing values")

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import torch
 
 from pushforward import registry
 from pushforward._extras import require
-from pushforward.data.arrays import read_array, read_npy, read_npz
+from pushforward.data.arrays import given_labels, read_array, read_named, read_npy, read_npz
 from pushforward.data.columns import closest
 from pushforward.data.dataset import Data
 from pushforward.data.frames import read_frame, read_parquet
 from pushforward.data.images import SUFFIXES, read_folder
 from pushforward.data.items import is_items, read_items
-from pushforward.data.raw import Raw, assemble
+from pushforward.data.raw import Raw, assemble, from_memory, in_space
 from pushforward.data.tables import read_table
 from pushforward.errors import InputError
 
@@ -35,6 +35,7 @@ FORMATS = ".npy, .npz, .csv, .tsv, .parquet, or a folder of images"
 def load(
     source: Any,
     *,
+    space: Any = None,
     name: str | None = None,
     label: Any = None,
     n: int | None = None,
@@ -51,7 +52,7 @@ def load(
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
-    Everything becomes float32, integers and float64 included, in the units it came in. Arrays
+    Numbers become float32, integers and float64 included, in the units they came in. Arrays
     `(N,)` become `(N, 1)`. Rows of shape `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are
     images, and so are 8-bit rows `(H, W)`; `kind` overrules this. Labels that are whole numbers
     from 0 stay as they are, other labels are numbered in sorted order (see `Data.classes`).
@@ -61,13 +62,17 @@ def load(
             `.parquet` file, or of a folder of images with or without one subfolder per class; an
             array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of `x` or
             `(x, label)`; `Data`.
+        space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
+            through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
+            such as `x` and `mask`; without one, everything becomes float32. In memory, states of
+            several parts are a tuple, or arrays by name.
         name: what reports call the data; by default the built-in name or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in an `.npz` (`c`, `y` or `labels` by default); for data in memory, the
             labels themselves, `(N,)`. `False` leaves labels out; `True` labels the points of a toy
-            law by the part that they came from.
-        n: how many points to draw from a toy law, 10000 by default.
-        seed: of the toy law, 0 by default.
+            distribution by the part that they came from.
+        n: how many points to draw from a toy distribution, 10000 by default.
+        seed: of the toy distribution, 0 by default.
         key: which array of an `.npz` is the data; `x`, or the only one, by default.
         columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
             the label by default.
@@ -108,16 +113,23 @@ def load(
     }
     general = {option: value for option, value in general.items() if value is not None}
     if isinstance(source, Data):
-        return _renamed(source, name, label, given | general)
+        known = _renamed(source, name, label, given | general)
+        return known if space is None else in_space(known, space)
     if isinstance(source, str) and source in registry.names("data"):
         data, place = _built_in(source, name, label, given, general), source
+        data = data if space is None else in_space(data, space)
     elif isinstance(source, (str, os.PathLike)):
         path = _existing(source)
-        data = assemble(_read_path(path, label, given), name=name or path.stem, **general)
+        raw = _read_path(path, label, given, () if space is None else space.arrays)
+        data = assemble(raw, name=name or path.stem, space=space, **general)
         place = str(path.resolve())
+    elif space is not None and _is_tree(source):
+        _refuse(given | general, (), "states in memory")
+        return from_memory(source, given_labels(label, "the states"), space, name or "states")
     else:
-        raw = _read_object(source, label, given)
-        return assemble(raw, name=name or _plain_name(raw.source), **general)
+        named = space is not None and isinstance(source, Mapping)
+        raw = read_named(source, label) if named else _read_object(source, label, given)
+        return assemble(raw, name=name or _plain_name(raw.source), space=space, **general)
     named = {
         option: value for option, value in (("name", name), ("label", label)) if value is not None
     }
@@ -143,7 +155,7 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
         found = make(labels=label is not False)
         ready = assemble if isinstance(found, Raw) else load
         return ready(found, name=alias or name)
-    _refuse(given, ("n", "seed"), f"the toy law {name}")
+    _refuse(given, ("n", "seed"), f"the toy distribution {name}")
     n, seed = given.get("n", 10_000), given.get("seed", 0)
     if type(n) is not int or n < 2:
         raise InputError(f"n is the number of points to draw, at least 2, not {n!r}")
@@ -187,7 +199,7 @@ def _existing(source: str | os.PathLike[str]) -> Path:
     raise InputError(f"{path} does not exist{closest(path.name, here)}")
 
 
-def _read_path(path: Path, label: Any, given: Options) -> Raw:
+def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> Raw:
     if path.is_dir():
         _refuse_run(path)
         _refuse(given, ("size", "channels"), "a folder of images")
@@ -203,7 +215,7 @@ def _read_path(path: Path, label: Any, given: Options) -> Raw:
             return read_npy(path, label)
         if suffix == ".npz":
             _refuse(given, ("key",), "an .npz file")
-            return read_npz(path, label=label, key=given.get("key"))
+            return read_npz(path, label=label, key=given.get("key"), parts=parts)
         if suffix in (".csv", ".tsv"):
             _refuse(given, ("columns", "header"), "a text table")
             return read_table(path, label, **given)
@@ -233,6 +245,13 @@ def _refuse_run(path: Path) -> None:
             f"{path} is a run or a saved model, not data: open it with "
             f"pushforward.load({str(path)!r}){instead}"
         )
+
+
+def _is_tree(source: Any) -> bool:
+    """Whether something in memory is states of several parts, a tuple of tensors."""
+    return isinstance(source, tuple) and all(
+        isinstance(part, torch.Tensor) or _is_tree(part) for part in source
+    )
 
 
 def _read_object(source: Any, label: Any, given: Options) -> Raw:

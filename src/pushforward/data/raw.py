@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward import state
 from pushforward.data.dataset import Data, Kind
 from pushforward.data.labels import encode
 from pushforward.errors import InputError
 
-__all__ = ["Raw", "assemble", "counted"]
+__all__ = ["Raw", "assemble", "counted", "from_memory", "in_space"]
 
 CHANNELS = (1, 3, 4)
+
+Named = dict[str, Any]
+"""Arrays by name; the parts of one that is made of several are named in it."""
 
 ROWS = 1024  # checked at once: tables of all rows in double precision would fill the memory
 
@@ -37,7 +42,8 @@ class Raw:
     """Numbers as a reader found them.
 
     Args:
-        x: numeric array `(N, ...)`, of any real dtype.
+        x: numeric array `(N, ...)`, of any real dtype; or several by name, nested, which together
+            are states of a space.
         labels: `(N,)` numbers or text, or `None`.
         source: the file, folder or object that errors name.
         row: how errors name row `i`: "line 7", "file cat/3.png".
@@ -47,7 +53,7 @@ class Raw:
         classes: the names of the classes, for labels that are their numbers.
     """
 
-    x: NDArray[Any]
+    x: NDArray[Any] | Named
     labels: NDArray[Any] | None
     source: str
     row: Callable[[int], str] = counted
@@ -61,45 +67,34 @@ def assemble(
     raw: Raw,
     *,
     name: str,
+    space: Any = None,
     kind: str | None = None,
     levels: int | None = None,
     value_range: tuple[float, float] | None = None,
     drop_nonfinite: bool = False,
 ) -> Data:
-    """Check a reader's numbers and make them `Data` of float32.
+    """Check a reader's numbers and make them `Data`: of float32, or states of a space.
 
     Raises `InputError` for fewer than two rows, rows without numbers, values that are not finite
-    in float32, labels that are not classes, and values off the grid that `levels` promises.
+    in float32, labels that are not classes, values off the grid that `levels` promises, and what
+    are no states of the space.
 
     >>> print(assemble(Raw(np.eye(3), None, "an array"), name="eye"))
     eye: 3 vectors of 3
     """
+    if isinstance(raw.x, dict):
+        return _assemble_named(raw, name, space, drop_nonfinite)
     x = raw.x
     if x.ndim == 0:
         raise InputError(f"{raw.source} is a single number: data has one row per data point")
     if x.ndim == 1:
         x = x[:, None]
-    if len(x) == 0:
-        raise InputError(f"{raw.source} has no rows: there is nothing to learn from")
-    if 0 in x.shape:
-        raise InputError(f"{raw.source} of shape {x.shape} has rows without a number in them")
-    if len(x) == 1:
-        raise InputError(
-            f"{raw.source} of shape {x.shape} has one row, and one data point shows no law. "
-            "If this is one series of many points, reshape it to (N, 1)"
-        )
+    _check_size(x, raw.source)
     dtype = x.dtype
     x, kept_kind = _as_images(x, kind, raw.source)
     keep = _finite_rows(x, raw, drop_nonfinite)
-    labels = raw.labels
-    if labels is not None and len(labels) != len(x):
-        raise InputError(f"{raw.source} has {len(x)} rows but {len(labels)} labels")
     numbers = np.flatnonzero(keep)
-    c: Tensor | None = None
-    classes: tuple[str, ...] = ()
-    if labels is not None:
-        c, found = encode(labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
-        classes = raw.classes or found
+    c, classes = _labels(raw, keep)
     if levels is None and value_range is None:
         levels, value_range = raw.levels, raw.value_range
         if levels is None and dtype == np.uint8:
@@ -122,7 +117,112 @@ def assemble(
         dropped=int((~keep).sum()),
     )
     _check_levels(data, lambda i: raw.row(int(numbers[i])))
-    return data
+    return data if space is None else in_space(data, space)
+
+
+def in_space(data: Data, space: Any) -> Data:
+    """Data whose points are states of a space: numbers become states, and states are checked.
+
+    Raises `InputError` for what are none, with the file.
+
+    >>> from pushforward.spaces import Tokens
+    >>> print(in_space(Data(torch.tensor([[0.0, 2.0], [1.0, 1.0]]), name="words"), Tokens(3)))
+    words: 2 2 tokens of 3 symbols
+    """
+    x = data.x
+    try:
+        if isinstance(x, Tensor):
+            x = space.from_arrays(x)
+        space.check(x)
+    except InputError as error:
+        where = data.name if data.source == "memory" else data.source
+        raise InputError(f"{where}: {error}") from None
+    shape = state.event_shape(x)
+    words = space.describe_states(shape)
+    if x is data.x and words == data.states:
+        return data
+    changes: dict[str, Any] = {"x": x, "states": words}
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        # Symbols are no levels of a quantity.
+        changes |= {"kind": "state", "levels": None, "value_range": None}
+    if len(data.columns) != state.numel(shape):
+        changes["columns"] = ()
+    return dataclasses.replace(data, **changes)
+
+
+def from_memory(x: Any, labels: NDArray[Any] | None, space: Any, name: str) -> Data:
+    """States of several parts, a tuple or tensors by name, as `Data`.
+
+    Raises `InputError` for what are no states of the space, numbers that are not finite, or labels
+    that do not fit.
+    """
+    try:
+        found = space.from_arrays(x)
+        space.check(found)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    fine = state.finite_rows(found)
+    if not bool(fine.all()):
+        raise InputError(f"{name}: {int((~fine).sum())} of {len(fine)} states are not finite")
+    found = state.to(found, dtype=torch.float32)
+    c, classes = _labels(Raw({}, labels, name), np.ones(len(fine), dtype=bool))
+    words = space.describe_states(state.event_shape(found))
+    return Data(found, c, name=name, source=name, classes=classes, states=words)
+
+
+def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Data:
+    """States of a space from several arrays."""
+    arrays = list(_flat(raw.x))
+    sizes = {len(x) for x in arrays}
+    if len(sizes) > 1:
+        raise InputError(f"{raw.source} has arrays of {sorted(sizes)} rows: give as many of each")
+    for x in arrays:
+        _check_size(x, raw.source)
+    keep = np.logical_and.reduce([_finite_rows(x, raw, drop_nonfinite) for x in arrays])
+    c, classes = _labels(raw, keep)
+    found = from_memory(_tensors(raw.x, keep), None, space, raw.source)
+    return dataclasses.replace(found, c=c, classes=classes, name=name, dropped=int((~keep).sum()))
+
+
+def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[str, ...]]:
+    """The labels of the rows that are kept, and the names of the classes."""
+    if raw.labels is None:
+        return None, ()
+    if len(raw.labels) != len(keep):
+        raise InputError(f"{raw.source} has {len(keep)} rows but {len(raw.labels)} labels")
+    numbers = np.flatnonzero(keep)
+    c, found = encode(raw.labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
+    return c, raw.classes or found
+
+
+def _flat(named: Any) -> Iterator[NDArray[Any]]:
+    """The arrays of nested names."""
+    if not isinstance(named, dict):
+        yield named
+        return
+    for part in named.values():
+        yield from _flat(part)
+
+
+def _tensors(named: Any, keep: NDArray[np.bool_]) -> Any:
+    """Nested arrays as tensors: whole numbers and truths stay, others become float32."""
+    if isinstance(named, dict):
+        return {key: _tensors(part, keep) for key, part in named.items()}
+    kind = {"b": np.bool_, "f": np.float32}.get(named.dtype.kind, np.int64)
+    return torch.from_numpy(np.array(named[keep], dtype=kind, order="C"))
+
+
+def _check_size(x: NDArray[Any], source: str) -> None:
+    """Raise `InputError` for fewer than two rows, or rows without numbers."""
+    if len(x) == 0:
+        raise InputError(f"{source} has no rows: there is nothing to learn from")
+    if 0 in x.shape:
+        raise InputError(f"{source} of shape {x.shape} has rows without a number in them")
+    if len(x) == 1:
+        raise InputError(
+            f"{source} of shape {x.shape} has one row, and one data point shows no distribution. "
+            "If this is one series of many points, reshape it to (N, 1)"
+        )
 
 
 def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[Any], Kind]:

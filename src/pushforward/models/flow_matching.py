@@ -25,7 +25,7 @@ from pushforward.models.transport_map import TransportMap
 from pushforward.processes import GenerativeProcess, Linear
 from pushforward.protocols import Transport, matching_loss
 from pushforward.spaces import Space
-from pushforward.times import Steps
+from pushforward.times import StepTimes
 
 __all__ = ["FlowMatching"]
 
@@ -77,7 +77,7 @@ class FlowMatching(TransportMap, Trainable):
         net: nn.Module,
         path: str | GenerativeProcess = "linear",
         coupling: str | Coupling = "independent",
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         label_dropout: float = 0.1,
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
@@ -88,7 +88,7 @@ class FlowMatching(TransportMap, Trainable):
         self.coupling = registry.resolve("couplings", coupling)
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
-        self.times: time_laws.TimeLaw = registry.resolve("times", times)
+        self.times: time_laws.TimeDistribution = registry.resolve("times", times)
         self.predictor = Predictor(net, self.path.for_flow_matching().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
@@ -125,7 +125,7 @@ class FlowMatching(TransportMap, Trainable):
         """
         pupil = copy.deepcopy(self)
         pupil.keeps_source, pupil.coupling = True, Paired()
-        pupil.times = Steps(1) if distill else pupil.times
+        pupil.times = StepTimes(1) if distill else pupil.times
         config.amend(pupil, coupling=pupil.coupling, times=pupil.times)
         return pupil
 

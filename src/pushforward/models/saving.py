@@ -2,6 +2,10 @@
 
 The configuration names classes of `pushforward` and their plain arguments; the weights are raw
 tensors. Loading makes the objects that the configuration names and copies the tensors in.
+
+The configuration also names its files with their checksums, so that no other weights are read as
+its own. It is replaced last: until then the former weights lie beside the new ones, and the former
+model is what is read.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +24,19 @@ import yaml
 from torch import nn
 
 from pushforward import __version__, config, registry
+from pushforward._files import checksum, replacing, write_text
 from pushforward.errors import InputError
 
 __all__ = [
     "ARGUMENTS",
+    "AVERAGES",
     "FORMAT",
+    "WEIGHTS",
+    "checksums",
     "load",
-    "read_arguments",
     "read_config",
     "save",
+    "verified",
     "versions",
     "write_arguments",
 ]
@@ -34,7 +44,11 @@ __all__ = [
 ARGUMENTS = "arguments.safetensors"
 """Tensors among the arguments of a model's parts, such as a noise covariance, by fingerprint."""
 
-FORMAT = 2
+WEIGHTS, AVERAGES = "model.safetensors", "ema.safetensors"
+
+_FORMER = ".former"
+
+FORMAT = 3
 """The version of the folder's layout; a newer one is refused."""
 
 
@@ -54,23 +68,31 @@ def versions() -> dict[str, Any]:
 
 
 def save(model: Any, folder: str | os.PathLike[str]) -> Path:
-    """Write a model to a folder; each file is replaced at once, never half written.
+    """Write a model to a folder, whole: a failure on the way leaves what was there before.
 
     A network that no configuration can name is left out and has to be given again to `load`.
-    Raises `InputError` if the model holds any other such object.
+    Raises `InputError` if the model holds any other such object, or the folder cannot be written.
     """
     tensors: dict[str, Any] = {}
     spec = {"model": model.describe(tensors)}
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    write_arguments(path, tensors)
-    partial = path / "model.safetensors.partial"
-    safetensors.torch.save_model(model, str(partial))
-    os.replace(partial, path / "model.safetensors")
-    # Averages of another model may lie here from before; loading would prefer them.
-    (path / "ema.safetensors").unlink(missing_ok=True)
-    _replace(path / "config.yaml", yaml.safe_dump(spec, sort_keys=False))
-    _replace(path / "manifest.json", json.dumps(versions(), indent=2) + "\n")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _keep_former(path)
+        with replacing(path / WEIGHTS) as partial:
+            safetensors.torch.save_model(model, str(partial))
+        written = [WEIGHTS, *write_arguments(path, tensors)]
+        # From here on the folder holds the new model.
+        text = yaml.safe_dump(spec | checksums(path, written), sort_keys=False)
+        write_text(path / "config.yaml", text)
+        write_text(path / "manifest.json", json.dumps(versions(), indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    for name in (ARGUMENTS, AVERAGES):
+        if name not in written:
+            (path / name).unlink(missing_ok=True)
+    for former in path.glob(f"*{_FORMER}"):
+        former.unlink()
     return path
 
 
@@ -100,17 +122,17 @@ def load(
     'Diffusion'
     """
     folder = _locate(Path(path), checkpoint)
-    spec = read_config(folder)
+    found = read_config(folder)
+    names = found["files"]
+    weights = verified(folder, AVERAGES if AVERAGES in names else WEIGHTS, names)
+    arguments = _read_arguments(verified(folder, ARGUMENTS, names)) if ARGUMENTS in names else {}
     registry.trust(trust)
     # The weights are about to be replaced: their random start must not move the user's generator.
     with torch.random.fork_rng(devices=[]):
         given = {} if net is None else {"net": net}
-        model = config.build(spec, trust, read_arguments(folder), **given)
+        model = config.build(found["model"], trust, arguments, **given)
     if not isinstance(model, nn.Module):
         raise InputError(f"{folder}/config.yaml describes a {type(model).__name__}, not a model")
-    weights = folder / "ema.safetensors"
-    if not weights.is_file():
-        weights = folder / "model.safetensors"
     try:
         missing, unexpected = safetensors.torch.load_model(model, weights, strict=False)
     except (RuntimeError, safetensors.SafetensorError) as error:
@@ -123,22 +145,69 @@ def load(
     return model.eval()
 
 
-def write_arguments(folder: Path, tensors: dict[str, Any]) -> None:
-    """Keep the tensors that a configuration speaks of beside it; nothing if there are none."""
-    path = folder / ARGUMENTS
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The part of a configuration that names its files, each with its sha256."""
+    return {"files": {name: checksum(folder / name) for name in names}}
+
+
+def verified(folder: Path, name: str, files: dict[str, str]) -> Path:
+    """The file of a name that a configuration was written with.
+
+    That of a model which was being replaced when the writing broke off lies beside the new one.
+    Raises `InputError` if there is none, or only one with other contents.
+    """
+    if name not in files:
+        raise InputError(f"{folder}/config.yaml does not name {name} among its files")
+    path = folder / name
+    for candidate in (path, _former(path)):
+        if candidate.is_file() and checksum(candidate) == files[name]:
+            return candidate
+    what = (
+        "is not the file that its configuration was written with" if path.is_file() else "is lost"
+    )
+    raise InputError(f"{path} {what}: it is damaged, or belongs to another model")
+
+
+def write_arguments(folder: Path, tensors: dict[str, Any]) -> list[str]:
+    """Keep the tensors that a configuration speaks of beside it; the names of the files written."""
     if not tensors:
-        path.unlink(missing_ok=True)
-        return
-    partial = path.with_name(path.name + ".partial")
-    safetensors.torch.save_file(tensors, str(partial))
-    os.replace(partial, path)
+        return []
+    with replacing(folder / ARGUMENTS) as partial:
+        safetensors.torch.save_file(tensors, str(partial))
+    return [ARGUMENTS]
 
 
-def read_arguments(folder: Path) -> dict[str, Any]:
-    """The tensors that a configuration speaks of. Raises `InputError` for a damaged file."""
-    path = folder / ARGUMENTS
-    if not path.is_file():
-        return {}
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a saved model: at least `model` and `files`.
+
+    Raises `InputError` if it cannot be read, or is of a newer layout.
+    """
+    try:
+        found = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        spec, files = found["model"], found.get("files")
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}/config.yaml does not describe a model: {error}") from None
+    manifest = folder / "manifest.json"
+    if manifest.is_file():
+        try:
+            layout = int(json.loads(manifest.read_text(encoding="utf-8")).get("format", FORMAT))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{manifest} is damaged: {error}") from None
+        if layout > FORMAT:
+            raise InputError(
+                f"{folder} has layout {layout}, this version reads up to {FORMAT}: "
+                "pip install --upgrade pushforward"
+            )
+    if not isinstance(spec, dict) or not isinstance(files, dict):
+        missing = "its files" if isinstance(spec, dict) else "a model"
+        raise InputError(
+            f"{folder}/config.yaml does not name {missing}: it is damaged, or was written by an "
+            "older version"
+        )
+    return dict(found)
+
+
+def _read_arguments(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = safetensors.torch.load_file(path)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
@@ -146,39 +215,46 @@ def read_arguments(folder: Path) -> dict[str, Any]:
     return found
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The model's description in a saved folder. Raises `InputError` if it cannot be read."""
+def _keep_former(folder: Path) -> None:
+    """Set aside the files of the model that lies in a folder, until another one is complete."""
+    if not (folder / "config.yaml").is_file():
+        return
     try:
-        spec = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["model"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}/config.yaml does not describe a model: {error}") from None
-    manifest = folder / "manifest.json"
-    if manifest.is_file():
-        try:
-            found = int(json.loads(manifest.read_text(encoding="utf-8")).get("format", FORMAT))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{manifest} is damaged: {error}") from None
-        if found > FORMAT:
-            raise InputError(
-                f"{folder} has layout {found}, this version reads up to {FORMAT}: "
-                "pip install --upgrade pushforward"
-            )
-    return spec
+        files = read_config(folder)["files"]
+    except InputError:
+        # What cannot be read is no model to keep.
+        return
+    for name, wanted in files.items():
+        path = folder / Path(name).name
+        # After a save that broke off, the one set aside is the one to keep.
+        if not path.is_file() or checksum(path) != wanted:
+            continue
+        # Between two names of one file, a rename does nothing.
+        _former(path).unlink(missing_ok=True)
+        with replacing(_former(path)) as partial:
+            try:
+                os.link(path, partial)
+            except OSError:
+                shutil.copyfile(path, partial)
+
+
+def _former(path: Path) -> Path:
+    return path.with_name(path.name + _FORMER)
 
 
 def _locate(path: Path, checkpoint: str) -> Path:
     """The folder that holds the weights."""
-    if (path / "model.safetensors").is_file():
+    if (path / WEIGHTS).is_file():
         return path
     if (path / "checkpoints").is_dir():
         pointer = path / "checkpoints" / checkpoint
         folder = pointer if pointer.is_dir() else pointer.parent / _pointed(pointer)
-        if (folder / "model.safetensors").is_file():
+        if (folder / WEIGHTS).is_file():
             return folder
         raise InputError(f"{path} has no complete checkpoint {checkpoint!r} yet")
     if not path.exists():
         raise InputError(f"there is no folder {path}")
-    raise InputError(f"{path} holds neither a saved model nor a run: it has no model.safetensors")
+    raise InputError(f"{path} holds neither a saved model nor a run: it has no {WEIGHTS}")
 
 
 def _pointed(pointer: Path) -> str:
@@ -188,9 +264,3 @@ def _pointed(pointer: Path) -> str:
         return ""
     # The pointer names a sibling, never a path elsewhere.
     return Path(name).name
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

@@ -17,12 +17,12 @@ from pushforward.samplers.adaptive import Adaptive
 
 __all__ = [
     "generator_or_global",
-    "one_seed",
-    "row_noise",
     "simulate",
     "start_noise",
     "times_of",
 ]
+
+_START = 1  # beside the noise of the steps
 
 
 def times_of(
@@ -78,7 +78,7 @@ def simulate(
     done, total = 0, len(parts) * (len(times) - 1)
     out = []
     for part in parts:
-        flow, noise = transport(part), row_noise(seed, part, state.device(x))
+        flow, noise = transport(part), RowNoise(seed, part, state.device(x))
 
         def report(k: int, t: float, now: State, part: slice = part, flow: Any = flow) -> None:
             nonlocal done
@@ -98,24 +98,9 @@ def simulate(
     return state.concatenate(out)
 
 
-def one_seed(generator: torch.Generator) -> int:
-    """A seed from where a generator stands."""
-    return int(torch.randint(1 << 31, (), generator=generator, device=generator.device))
-
-
-def row_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
-    """Noise that belongs to rows."""
-    noise = RowNoise(seed, rows, device)
-    noise.manual_seed(derived_seed(seed, rows.start))
-    return noise
-
-
 def start_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
     """Noise for the states that the rows start from, independent of that of their steps."""
-    return row_noise(derived_seed(seed, _START), rows, device)
-
-
-_START = 1
+    return RowNoise(derived_seed(seed, _START), rows, device)
 
 
 def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
 from pushforward._autograd import ProbeLaw
-from pushforward._random import resolve
+from pushforward._random import fresh_seed, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.ode_likelihood import ode_log_prob
-from pushforward.models.simulation import one_seed, simulate, start_noise, times_of
+from pushforward.models.simulation import simulate, start_noise, times_of
 from pushforward.models.source import Source
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
@@ -186,7 +186,7 @@ class TransportMap(GenerativeModel):
         Warns if states are not finite. Raises `InputError` for arguments that do not fit.
         """
         parts = parts_of(n, batch_size, rows)
-        seed = one_seed(resolve(seed, generator, self.device))
+        seed = fresh_seed(seed, generator)
         start = self._starts(n, start_noise(seed, slice(0, n), self.device), seed)
         context = self.condition.required(c, n, self.device)
         x = self._carried(start, parts, context, "target", sampler, steps, seed, progress)
@@ -213,7 +213,7 @@ class TransportMap(GenerativeModel):
         z = self._entered(a)
         n = state.rows(z)
         context = self.condition.required(c, n, self.device)
-        drawn = one_seed(resolve(seed, None, self.device))
+        drawn = fresh_seed(seed)
         strip: list[Any] = []
         with self.evaluating():
             simulate(
@@ -358,7 +358,7 @@ class TransportMap(GenerativeModel):
         z = self._entered(x) if towards == "target" else with_density(self.inward(x))
         parts = parts_of(state.rows(z), batch_size)
         context = self.condition.required(c, state.rows(z), self.device)
-        first, found = one_seed(generator), []
+        first, found = fresh_seed(None, generator), []
         for draw in range(draws):
             each = None if progress is None else _part_of(progress, draw, draws)
             found.append(

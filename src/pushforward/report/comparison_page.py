@@ -13,18 +13,18 @@ from pushforward.report.pictures import Look, data_uri, side_by_side
 
 __all__ = ["write_comparison"]
 
-_SHOWN, _WIDTH = 36, 1640
+_WIDTH = 1640
 
 
 def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     """Write the page of a comparison to a file, and its pictures alone to a PNG beside it."""
     head, *body = comparison.cells()
     rows = [[html.escape(cell) for cell in line] for line in body]
-    look = Look(data.x)
+    look = Look(comparison.space, data.x)
     named = {"data": data.x, **comparison.samples}
-    drawn = {name: look.picture(x, _SHOWN) for name, x in named.items()}
+    drawn = {name: look.picture(x) for name, x in named.items()}
     pictures = "".join(
-        figure(data_uri(png), name, smooth=not look.images) for name, png in drawn.items()
+        figure(data_uri(png), name, smooth=not look.sharp) for name, png in drawn.items()
     )
     title = f"Models of {comparison.data}"
     content = [

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,6 @@ from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.processes import GenerativeProcess, Reference
-from pushforward.processes.process import Support
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Euclidean
@@ -163,11 +162,11 @@ class ControlledDiffusion(GenerativeProcess):
     reference: Reference
     variance_ratios: Sequence[Sequence[float]] = field(default=((1.0, 1.0), (1.0, 1.0)))
 
-    paired: ClassVar[bool] = True
-    space: ClassVar[Euclidean] = Euclidean()
-    sampler: ClassVar[str] = "pinned"
-    steps: ClassVar[int] = 20
-    supports: ClassVar[frozenset[Support]] = frozenset({"density"})
+    paired = True
+    space = Euclidean()
+    sampler = "pinned"
+    steps = 20
+    supports = frozenset({"density"})
 
     @property
     def clock(self) -> Schedule:

@@ -29,6 +29,9 @@ class Space(ABC):
     linear: bool = False
     """Tangent vectors at different points may be added, so that a step can average two of them."""
 
+    arrays: tuple[str, ...] = ("x",)
+    """The names of the arrays that make states together in a file."""
+
     @abstractmethod
     def check(self, x: Any) -> None:
         """Raise `InputError` for what is no batch of states, naming the first one that is wrong."""
@@ -51,11 +54,16 @@ class Space(ABC):
         return self.features(x)
 
     def categories(self, x: Any) -> Mapping[str, Tensor]:
-        """What of a state is one of a few kinds, by name, `(N,)` integers each: often nothing.
+        """What of a state is one of a few kinds, by name: often nothing.
 
-        Judges compare the frequencies of the kinds.
+        Integers `(N,)`, or several for each state one after the other, of which judges compare the
+        frequencies.
         """
         return {}
+
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """Whether the features of states of a shape share a unit, so that one scale serves all."""
+        return True
 
     def from_arrays(self, arrays: Any) -> Any:
         """States from what a file holds: a tensor `(N, ...)`, or tensors by name.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like
+from pushforward._random import fork, normal, normal_like
 from pushforward._shapes import flatten, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -46,9 +46,11 @@ class Sphere(Manifold):
         check_unit(x)
 
     def from_arrays(self, arrays: Any) -> Tensor:
-        """Unit vectors, to the last digit."""
+        """Unit vectors; those that are, to rounding, stay as they are."""
         x = super().from_arrays(arrays)
-        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        near = (length - 1).abs() <= 4 * torch.finfo(x.dtype).eps
+        return torch.where(near, x, x / length)
 
     def project(self, x: Tensor, v: Tensor) -> Tensor:
         """The part of `v` tangent to the sphere at `x`."""
@@ -83,7 +85,7 @@ class Sphere(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
-        x = normal_like(torch.empty(n, *shape, device=generator.device), generator)
+        x = normal((n, *shape), generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
@@ -99,7 +101,8 @@ class Sphere(Manifold):
         self._check(x)
         check_unit(x)
         rows = _per_point(variance, x)
-        angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
+        inner = fork(generator, copies=math.prod(rows.shape[1:]))
+        angle = _sphere_heat.sample_angle(rows.flatten(), inner).reshape(rows.shape)
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
         return self.retract(x, angle.unsqueeze(-1) * direction)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like
+from pushforward._random import normal_like, uniform
 from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -62,8 +62,9 @@ class Torus(Manifold):
             )
 
     def from_arrays(self, arrays: Any) -> Tensor:
-        """Angles in [-pi, pi)."""
-        return wrap(super().from_arrays(arrays))
+        """Angles in [-pi, pi); those that are stay as they are, to the last digit."""
+        x = super().from_arrays(arrays)
+        return torch.where((x >= -math.pi) & (x < math.pi), x, wrap(x))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """Turn by `v`."""
@@ -83,9 +84,7 @@ class Torus(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of independent uniform angles."""
-        # From normal numbers, which can belong to rows (`RowNoise`).
-        normal = normal_like(torch.empty(n, *shape, device=generator.device), generator)
-        return wrap(2 * math.pi * torch.special.ndtr(normal))
+        return 2 * math.pi * uniform((n, *shape), generator) - math.pi
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
         """`log 2 pi` per angle."""

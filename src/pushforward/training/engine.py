@@ -81,7 +81,7 @@ class Engine:
             group["lr"] = lr * group["rate"]
         if not self._plain:
             self.fabric.strategy.precision.unscale_gradients(self.optimizer)
-            self.objective.let_rest()
+            self.objective.release_frozen()
         norms = [nn.utils.clip_grad_norm_(player, self._max_norm) for player in self._players]
         (self.optimizer if self._plain else self._stepper).step()
         self.optimizer.zero_grad()

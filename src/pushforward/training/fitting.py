@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -11,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
+from pushforward.models import GenerativeModel, Trainable
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
 from pushforward.training.loop import Loop
-from pushforward.training.objective import Objective, check_labels, labels_for, spread
+from pushforward.training.objective import Objective, check_labels, dequantize, labels_for
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
-from pushforward.training.randomness import private
+from pushforward.training.randomness import private, reseed
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, Tracker
@@ -36,7 +36,7 @@ _PREPARE = 4  # beside the keys of the loop
 
 
 def fit(
-    model: nn.Module,
+    model: Any,
     data: Any,
     *,
     source: Any = None,
@@ -51,10 +51,11 @@ def fit(
     """Train a model on data; anything that `pushforward.data.load` takes.
 
     Args:
-        model: any family: an `nn.Module` with `loss(x, c, generator=) -> (B,)`.
+        model: any model of `pushforward`, or your own: a `models.GenerativeModel` that is
+            `models.Trainable`. States of its space are what the data must be.
         data: a built-in name, a file, a folder of images, an array, a tensor, a data set.
         source: what the model starts from in the place of noise: data of the same kind, for a model
-            that maps one law to another.
+            that maps one distribution to another.
         out: the run folder; nothing is written without one.
         resume: go on from the newest checkpoint in `out`, exactly as if never stopped.
         device: `auto`, `cpu`, `cuda` or `mps`; the model stays there.
@@ -78,9 +79,12 @@ def fit(
     ('finished', 3)
     """
     settings = _merge(settings, changes)
-    data = load(data)
-    start_data = None if source is None else _source(model, load(source), data)
-    if getattr(model, "closed_form", False):
+    _check_model(model)
+    data = load(data, space=model.space)
+    start_data = None
+    if source is not None:
+        start_data = _source(model, load(source, space=model.space), data)
+    if model.closed_form:
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
@@ -97,31 +101,34 @@ def fit(
             "the processes were given different data or settings: read the data from one file, or "
             "make it with a fixed seed"
         )
-    shared: Any = model
     with private(fabric.device):
+        # Dropout in what is prepared, or rehearsed, draws from the global generators.
+        reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
         if start_data is not None:
-            shared.keep_source(start_data.x)
+            model.keep_source(start_data.x)
         if settings.standardize:
-            shared.fit_units(train.x)
+            model.fit_units(train.x, None if start_data is None else start_data.x)
         model.to(fabric.device).train()
-        if hasattr(model, "prepare"):
-            noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
-            x = spread(model, train, train.x, noise)
-            model.prepare(x, labels_for(model, train), generator=noise)
+        noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
+        known = dequantize(model, train, train.x, noise)
+        model.prepare(known, labels_for(model, train), generator=noise)
         objective = Objective(model, train, fabric.device, start_data)
         objective.rehearse()
         folder = None if out is None else RunFolder(Path(out))
-        description = {}
+        description: dict[str, Any] = {}
+        tensors: dict[str, Tensor] = {}
         if folder is not None:
-            parts = {"model": shared.describe(), "training": settings.describe()}
+            parts = {"model": model.describe(tensors), "training": settings.describe()}
             description = about | parts
             folder.check(description, settings, resume)
         optimizer = make_optimizer(model, settings)
         engine = Engine(fabric, settings, objective, optimizer)
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
-        store = None if folder is None else Checkpoints(folder.path)
-        position = store.restore(model, average.model, optimizer) if store and resume else None
+        store = None if folder is None else Checkpoints(folder.path, tensors)
+        position = None
+        if store is not None and resume:
+            position = store.restore(description, model, average.model, optimizer)
         position = position or Position()
         if not agree(fabric, position.step):
             raise InputError(
@@ -154,12 +161,27 @@ def fit(
     return run
 
 
+def _check_model(model: Any) -> None:
+    """Raise `InputError` for what is no model that can be trained."""
+    if not isinstance(model, GenerativeModel):
+        lacking = "a models.GenerativeModel"
+    elif not isinstance(model, Trainable):
+        lacking = "models.Trainable"
+    else:
+        return
+    raise InputError(
+        f"fit trains a model, and {type(model).__name__} is not {lacking}: derive it from "
+        "models.GenerativeModel and models.Trainable, or wrap the network, as in "
+        "pf.Diffusion(net)"
+    )
+
+
 def _source(model: Any, source: Data, target: Data) -> Data:
     """The source of a model that takes one. Raises `InputError` if either does not fit."""
-    if "source" not in inspect.signature(model.loss).parameters:
+    if not model.takes_source:
         raise InputError(
             f"a {type(model).__name__} starts from noise, not from a source: FlowMatching and "
-            "SchrodingerBridge map one law to another"
+            "SchrodingerBridge map one distribution to another"
         )
     if source.event_shape != target.event_shape:
         raise InputError(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pushforward._files import write_text
 from pushforward.errors import InputError
 from pushforward.models.saving import versions
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import read_history
 
 __all__ = ["RunFolder"]
+
+
+RECIPE = "recipe.yaml"
+"""What the command line keeps beside the run, written before it begins."""
 
 
 class RunFolder:
@@ -76,22 +80,24 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._replace("config.yaml", yaml.safe_dump(description, sort_keys=False))
+            write_text(self.path / "config.yaml", yaml.safe_dump(description, sort_keys=False))
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror}") from None
         history = read_history(self.metrics, step)
-        self._replace("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
         return history
 
     def write_manifest(self, entries: dict[str, Any]) -> None:
         """What a stranger needs to know: versions, data, how far the run came."""
-        self._replace("manifest.json", json.dumps(versions() | entries, indent=2) + "\n")
+        text = json.dumps(versions() | entries, indent=2) + "\n"
+        write_text(self.path / "manifest.json", text)
 
     def _in_use(self) -> bool:
-        """Whether anything lies here but what an early kill left half written."""
+        """Whether anything lies here but a recipe and what an early kill left half written."""
         if not self.path.exists():
             return False
-        return any(not entry.name.endswith(".partial") for entry in self.path.iterdir())
+        names = (entry.name for entry in self.path.iterdir())
+        return any(name != RECIPE and not name.endswith(".partial") for name in names)
 
     def _read_config(self) -> dict[str, Any]:
         try:
@@ -103,8 +109,3 @@ class RunFolder:
         raise InputError(
             f"{self.path} is not empty and holds no run to resume: give another folder"
         )
-
-    def _replace(self, name: str, text: str) -> None:
-        partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, self.path / name)

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pushforward import state
 from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
 from pushforward.training.interrupts import Interrupts
-from pushforward.training.objective import labels_for, spread
+from pushforward.training.objective import dequantize, labels_for
 from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
@@ -48,10 +49,10 @@ class Loop:
     ) -> None:
         self.settings, self.engine, self.average = settings, engine, average
         self.objective, self.fabric = engine.objective, engine.fabric
-        self.model: nn.Module = self.objective.model
+        self.model: Any = self.objective.model
         self.held, self.held_source, self.position = held, held_source, position
-        # Where a lower loss is no better model, the last one is the one to keep.
-        self._judges = held is not None and getattr(self.model, "loss_measures_quality", True)
+        # Where the loss does not measure quality, the last model is the one to keep.
+        self._judges = held is not None and self.model.loss_measures_quality
         order = derived_seed(settings.seed, _ORDER)
         self.pairing = Pairing(self.objective, settings.batch_size, order)
         self.history: list[dict[str, Any]] = []
@@ -118,8 +119,7 @@ class Loop:
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
         reseed(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
-        if hasattr(self.model, "on_step"):
-            self.model.on_step(step, self.objective.source, self.objective.x)
+        self.model.on_step(step, self.objective.source, self.objective.x)
         loss = self.engine.gradients(self.pairing(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)
@@ -166,8 +166,10 @@ class Loop:
         generator.manual_seed(derived_seed(self.settings.seed, _VALIDATION))
         total = 0.0
         for i in range(0, len(self.held), 512):
-            x = spread(model, self.held, self.held.x[i : i + 512].to(device), generator)
-            c = None if labels is None else labels[i : i + 512].to(device)
+            part = slice(i, i + 512)
+            x = state.to(state.take(self.held.x, part), device)
+            x = dequantize(model, self.held, x, generator)
+            c = None if labels is None else labels[part].to(device)
             start = self.objective.start_for(model, x, c, i, generator, self.held_source)
             total += float(model.loss(x, c, generator=generator, **start).sum())
         mean = total / len(self.held)

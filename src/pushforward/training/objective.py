@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pushforward import state
 from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
 from pushforward.metrics import dequantized
 
-__all__ = ["Objective", "check_labels", "labels_for", "spread"]
+__all__ = ["Objective", "check_labels", "dequantize", "labels_for"]
 
 _RESIDENT = 2 << 30
 """Bytes of data that move to an accelerator as a whole; more is sent batch by batch."""
@@ -35,11 +35,10 @@ class Objective(nn.Module):
         self.origin = source
         self.source = None if source is None else _home(source.x, device)
         labels = labels_for(model, data)
-        self.c = None if labels is None else labels.to(self.x.device)
+        self.c = None if labels is None else labels.to(state.device(self.x))
         self.generator = torch.Generator(device)
         self._reaches = False
         self._idle: list[nn.Parameter] = []
-        self._cuts = "rows" in inspect.signature(model.loss).parameters
 
     def forward(
         self,
@@ -55,21 +54,19 @@ class Objective(nn.Module):
         The noise of a part is that of the whole batch if the model's loss takes `rows`, and
         otherwise its own.
         """
-        if part is not None and not self._cuts:
+        if part is not None and not self.model.cuts_batches:
             sources = None if sources is None else sources[part]
             rows, seed, part = rows[part], derived_seed(seed, part.start), None
         self.generator.manual_seed(seed)
-        rows = rows.to(self.x.device)
-        # index_select is faster than indexing, and this runs in every step.
-        x = self.x.index_select(0, rows).to(self.device, non_blocking=True)
-        x = spread(self.model, self.data, x, self.generator)
-        c = None if self.c is None else self.c.index_select(0, rows).to(self.device)
+        x = self._taken(self.data, self.x, rows, self.generator)
+        c = None if self.c is None else state.take(self.c, rows).to(self.device)
         more: dict[str, Any] = {} if part is None else {"rows": part}
         if sources is not None:
-            more["source"] = self._start(sources, self.generator)
+            assert self.origin is not None
+            more["source"] = self._taken(self.origin, self.source, sources, self.generator)
         loss = self.model.loss(x, c, generator=self.generator, **more).mean()
         if self._reaches:
-            for parameter in (*self._idle, *self._resting()):
+            for parameter in (*self._idle, *self.model.frozen_parameters()):
                 loss = loss + 0 * parameter.sum()
         return loss
 
@@ -77,67 +74,57 @@ class Objective(nn.Module):
         """Give every trainable parameter a gradient, zero where the loss does not depend on it.
 
         Processes that average their gradients wait for each one: the constant of an energy, whose
-        score is all that counts, would stop them. So would what rests in a step of a game.
+        score is all that counts, would stop them. So would what is frozen in a step of a game.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
         training = self.model.training
         self.model.eval()
-        rows = torch.arange(len(self.x[:2]))
-        loss = self(rows, seed=0, sources=None if self.source is None else rows % len(self.source))
+        rows = torch.arange(min(2, state.rows(self.x)))
+        sources = None if self.source is None else rows % state.rows(self.source)
+        loss = self(rows, seed=0, sources=sources)
         self.model.train(training)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
         self._idle = [p for p, gradient in zip(parameters, found, strict=True) if gradient is None]
         self._reaches = True
 
-    def let_rest(self) -> None:
-        """Take the zero gradients again from what rests, which no optimizer must move."""
+    def release_frozen(self) -> None:
+        """Take the zero gradients again from what is frozen, which no optimizer must move."""
         if self._reaches:
-            for parameter in self._resting():
+            for parameter in self.model.frozen_parameters():
                 parameter.grad = None
-
-    def _resting(self) -> list[nn.Parameter]:
-        return self.model.frozen_parameters() if hasattr(self.model, "frozen_parameters") else []
 
     def coupled(self, rows: Tensor, sources: Tensor, generator: torch.Generator) -> Tensor:
         """Rows of the source, in the order in which the model joins them with those of the data."""
-        assert self.source is not None
-        x, x0 = self.x[rows.to(self.x.device)], self.source[sources.to(self.source.device)]
-        c = None if self.c is None else self.c[rows.to(self.c.device)]
-        order = self.model.couple(x, c, x0, generator)
+        x, start = state.take(self.x, rows), state.take(self.source, sources)
+        c = None if self.c is None else state.take(self.c, rows)
+        order = self.model.couple(x, c, start, generator)
         return sources if order is None else sources[order.cpu()]
 
     def partners(self) -> Tensor | None:
         """The row of the source for every row of the data, if the model joins the whole sets."""
-        assert self.source is not None
         found: Tensor | None = self.model.pair(self.x, self.c, self.source)
         return None if found is None else found.cpu()
 
     def start_for(
         self,
         model: Any,
-        x: Tensor,
+        x: Any,
         c: Tensor | None,
         first: int,
         generator: torch.Generator,
         held: Data | None = None,
-    ) -> dict[str, Tensor]:
-        """What the loss of other data `(B, *event)` takes: rows of the source from `first` on.
+    ) -> dict[str, Any]:
+        """What the loss of other data takes: as many rows of the source, from `first` on.
 
         They are those of the `held` out part if there is one, where rows may come in pairs.
         """
         if self.origin is None:
             return {}
         source = self.origin if held is None else held
-        rows = torch.arange(first, first + len(x)) % len(source)
-        x0 = spread(self.model, source, source.x[rows].to(self.device), generator)
-        order = model.couple(x, c, x0, torch.Generator().manual_seed(first))
-        return {"source": x0 if order is None else x0[order]}
-
-    def _start(self, sources: Tensor, generator: torch.Generator) -> Tensor:
-        assert self.source is not None
-        assert self.origin is not None
-        x0 = self.source.index_select(0, sources.to(self.source.device))
-        return spread(self.model, self.origin, x0.to(self.device, non_blocking=True), generator)
+        rows = torch.arange(first, first + state.rows(x)) % len(source)
+        start = self._taken(source, source.x, rows, generator)
+        order = model.couple(x, c, start, torch.Generator().manual_seed(first))
+        return {"source": start if order is None else state.take(start, order)}
 
     @torch.no_grad()
     def rehearse(self) -> None:
@@ -146,29 +133,38 @@ class Objective(nn.Module):
         Raises `InputError` if the model's loss has the wrong shape, and whatever the model raises.
         """
         self.generator.manual_seed(0)
-        rows = slice(0, 2)
-        c = None if self.c is None else self.c[rows].to(self.device)
-        x = spread(self.model, self.data, self.x[rows].to(self.device), self.generator)
+        rows = torch.arange(min(2, state.rows(self.x)))
+        c = None if self.c is None else state.take(self.c, rows).to(self.device)
+        x = self._taken(self.data, self.x, rows, self.generator)
         training = self.model.training
         self.model.eval()
         start = self.start_for(self.model, x, c, 0, self.generator)
         loss = self.model.loss(x, c, generator=self.generator, **start)
         self.model.train(training)
-        if loss.shape != x.shape[:1]:
+        n = len(rows)
+        if not isinstance(loss, Tensor) or loss.shape != (n,):
+            found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(
-                f"{type(self.model).__name__}.loss returned shape {tuple(loss.shape)} for "
-                f"{len(x)} states: it must return one loss per state, ({len(x)},)"
+                f"{type(self.model).__name__}.loss returned shape {found} for {n} states: it must "
+                f"return one loss per state, ({n},)"
             )
 
+    def _taken(self, data: Data, x: Any, rows: Tensor, generator: torch.Generator) -> Any:
+        """Rows of the data, or of a copy of them elsewhere, where the model is."""
+        found = state.take(x, rows)
+        if state.device(found) != self.device:
+            found = state.map_leaves(lambda a: a.to(self.device, non_blocking=True), found)
+        return dequantize(self.model, data, found, generator)
 
-def _home(x: Tensor, device: torch.device) -> Tensor:
+
+def _home(x: Any, device: torch.device) -> Any:
     """Data on the device that trains, if it is small enough to stay there."""
-    return x.to(device if x.nbytes <= _RESIDENT else torch.device("cpu"))
+    return state.to(x, device if state.nbytes(x) <= _RESIDENT else torch.device("cpu"))
 
 
-def spread(model: Any, data: Data, x: Tensor, generator: torch.Generator) -> Tensor:
+def dequantize(model: Any, data: Data, x: Any, generator: torch.Generator) -> Any:
     """Rows of the data as the model learns from them: with noise in the place of levels, or not."""
-    if data.levels is None or not getattr(model, "dequantize", False):
+    if data.levels is None or not model.dequantize:
         return x
     return dequantized(x, data.levels, data.value_range, generator=generator)
 
@@ -182,17 +178,15 @@ def check_labels(model: Any, data: Data) -> None:
     """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
     if not model.capabilities.conditional:
         return
-    size = getattr(model, "context_size", None)
+    size, known = model.condition.context_size, model.condition.num_classes
     if size is not None:
-        found = None if data.c is None else tuple(data.c.shape[1:])
-        if found != (size,):
+        if data.context_size != size:
+            found = "none" if data.c is None else f"c of shape (N, *{tuple(data.c.shape[1:])})"
             raise InputError(
-                f"the model takes contexts of {size} numbers, but {data.name} has "
-                f"{'none' if found is None else f'c of shape (N, *{found})'}: give "
+                f"the model takes contexts of {size} numbers, but {data.name} has {found}: give "
                 "Data(x, c=contexts)"
             )
         return
-    known = getattr(model, "num_classes", None)
     if data.num_classes is None:
         raise InputError(
             f"the model takes labels, but {data.name} has none: load the data with label=, or make "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.training.settings import Settings
@@ -13,18 +13,16 @@ from pushforward.training.settings import Settings
 __all__ = ["make_optimizer", "read_state", "write_state"]
 
 
-def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def make_optimizer(model: Any, settings: Settings) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019), in one kernel per step where that exists.
 
     Raises `InputError` for a model with nothing to train.
     """
-    if getattr(model, "closed_form", False):
+    if model.closed_form:
         return torch.optim.AdamW([{"params": [torch.zeros(())], "rate": 1.0}], settings.lr)
-    everything: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    groups = model.parameter_groups() if hasattr(model, "parameter_groups") else everything
     groups = [
         {"rate": 1.0, **group, "params": [p for p in group["params"] if p.requires_grad]}
-        for group in groups
+        for group in model.parameter_groups()
     ]
     parameters = [p for group in groups for p in group["params"]]
     if not parameters:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import derived_seed
 from pushforward.training.batches import Batches
 from pushforward.training.objective import Objective
@@ -34,13 +35,13 @@ class Pairing:
 
     def __init__(self, objective: Objective, batch_size: int, seed: int) -> None:
         self.objective, self.seed = objective, seed
-        self.batches = Batches(len(objective.x), batch_size, seed)
+        self.batches = Batches(state.rows(objective.x), batch_size, seed)
         self._sources: Batches | None = None
         self._partners: Tensor | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._ahead: tuple[int, Future[Rows]] | None = None
         if objective.source is not None:
-            n = len(objective.source)
+            n = state.rows(objective.source)
             self._sources = Batches(n, batch_size, derived_seed(seed, _SOURCE))
             self._partners = objective.partners()
             self._worker = ThreadPoolExecutor(1, "coupling")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
 from pushforward._shapes import like
 from pushforward.processes import Bridge, Interpolant, OUBridge, Reference
 from pushforward.protocols import Model, Time
@@ -57,8 +57,8 @@ class PairWorld:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """`n` pairs, each end `(n, dim)`."""
-        generator = resolve(seed, generator)
-        first, second = torch.randn(2, n, self.dim, generator=generator)
+        generator = resolve(seed, generator, rows=n)
+        first, second = normal((n, 2, self.dim), generator).unbind(1)
         rest = math.sqrt(1 - self.covariance**2)
         return self.mean_0 + first, self.mean_1 + self.covariance * first + rest * second
 
