@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward._random import RowNoise, even_rows, normal_like, resolve
+from pushforward._random import RowNoise, even_rows, normal_like, resolve, uniform_like
 
 
 def draws(seed: int, rows: slice, shapes: list[tuple[int, ...]]) -> list[Tensor]:
@@ -31,6 +31,24 @@ def test_a_row_has_its_noise_in_any_batch() -> None:
     for part in (slice(0, 1), slice(15, 17), slice(20, 50)):
         for one, other in zip(whole, draws(7, part, shapes), strict=True):
             assert torch.equal(one[part], other)
+
+
+def test_kinds_of_noise_come_in_turns() -> None:
+    def turns(rows: slice) -> list[Tensor]:
+        noise, x = RowNoise(7, rows), torch.empty(rows.stop - rows.start, 2)
+        return [(uniform_like if k % 3 == 0 else normal_like)(x, noise) for k in range(150)]
+
+    whole = turns(slice(0, 400))
+    for part in (slice(0, 1), slice(15, 40)):
+        for one, other in zip(whole, turns(part), strict=True):
+            assert torch.equal(one[part], other)
+    uniform = torch.stack(whole[::3])
+    assert float(uniform.min()) >= 0
+    assert float(uniform.max()) < 1
+    assert float(uniform.mean()) == pytest.approx(0.5, abs=4 * (1 / 12 / uniform.numel()) ** 0.5)
+    both = torch.stack([x.flatten() for x in whole])
+    across = torch.corrcoef(both) - torch.eye(len(both))
+    assert float(across.abs().max()) < 6 / both.shape[1] ** 0.5
 
 
 def test_rows_come_evenly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -89,10 +90,10 @@ _AT_ONCE = 1024  # numbers of one generator: a call for fewer takes as long
 
 
 class RowNoise(torch.Generator):
-    """Normal noise that belongs to the rows of a set, whatever batch they come in.
+    """Noise that belongs to the rows of a set, whatever batch they come in.
 
-    What row `k` gets at its next draw follows from the seed and `k` alone. Only `normal_like` reads
-    it, so it serves samplers whose noise is normal.
+    What row `k` gets at its next draw follows from the seed and `k` alone. `normal_like` and
+    `uniform_like` read it.
 
     Args:
         seed: of the set.
@@ -116,20 +117,24 @@ class RowNoise(torch.Generator):
             torch.Generator().manual_seed(derived_seed(seed, block)) for block in range(first, last)
         ]
         self._inside = slice(rows.start - first * _TOGETHER, rows.stop - first * _TOGETHER)
-        self._ahead: list[Tensor] = []
+        # Kinds of draws come in turns where a state has parts.
+        self._ahead: dict[Any, list[Tensor]] = {}
 
-    def normal_like(self, x: Tensor) -> Tensor:
-        """Noise for the rows, shaped like `x`."""
-        if not self._ahead or (self._ahead[-1].dtype, self._ahead[-1].shape) != (x.dtype, x.shape):
-            self._ahead = self._drawn(x)
-        return self._ahead.pop().to(x.device)
+    def draw(self, x: Tensor, kind: Literal["normal", "uniform"]) -> Tensor:
+        """Standard noise for the rows, shaped like `x`."""
+        key = (kind, x.dtype, x.shape)
+        ahead = self._ahead.get(key)
+        if not ahead:
+            ahead = self._ahead[key] = self._drawn(x, kind)
+        return ahead.pop().to(x.device)
 
-    def _drawn(self, x: Tensor) -> list[Tensor]:
+    def _drawn(self, x: Tensor, kind: Literal["normal", "uniform"]) -> list[Tensor]:
         """Noise for this draw and, of small states, the next ones, the last one first."""
         draws = max(1, _AT_ONCE // max(1, _TOGETHER * math.prod(x.shape[1:])))
         noise = torch.empty(len(self._blocks), draws, _TOGETHER, *x.shape[1:], dtype=x.dtype)
         for block, generator in zip(noise.unbind(), self._blocks, strict=True):
-            block.normal_(generator=generator)
+            fill = block.normal_ if kind == "normal" else block.uniform_
+            fill(generator=generator)
         return [draw.flatten(0, 1)[self._inside] for draw in noise.unbind(1)][::-1]
 
 
@@ -140,7 +145,7 @@ def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     torch.Size([2, 3])
     """
     if isinstance(generator, RowNoise):
-        return generator.normal_like(x)
+        return generator.draw(x, "normal")
     return torch.empty_like(x).normal_(generator=generator)
 
 
@@ -150,6 +155,8 @@ def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     >>> uniform_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
+    if isinstance(generator, RowNoise):
+        return generator.draw(x, "uniform")
     return torch.empty_like(x).uniform_(generator=generator)
 
 

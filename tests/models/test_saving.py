@@ -25,7 +25,9 @@ def _model(kind: int) -> pf.Diffusion:
     """Two models whose weights fit each other's configuration, and whose tensors do too."""
     with torch.random.fork_rng():
         torch.manual_seed(kind)
-        process = Gaussian(pf.schedules.VP(0.1, 10.0 + kind), space=Hilbert(_covariance(1.0 + kind)))
+        process = Gaussian(
+            pf.schedules.VP(0.1, 10.0 + kind), space=Hilbert(_covariance(1.0 + kind))
+        )
         return pf.Diffusion(pf.nn.MLP(4, width=8), process, event_shape=(4,))
 
 
