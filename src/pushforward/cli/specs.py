@@ -83,7 +83,7 @@ def _made(
     if isinstance(value, list):
         return [_made(item, name, None, axes, trust, where) for item in value]
     if isinstance(value, str) and (name in _OBJECTS or name == "factors"):
-        return registry.resolve(_axis(value, axes), value)
+        value = {"class": value}
     if not isinstance(value, Mapping) or "function" in value:
         return config.build(value, trust)
     spec = _flat(value, where)
@@ -134,7 +134,8 @@ def _called(found: Any, arguments: dict[str, Any], where: str, *, sized: bool) -
     try:
         signature.bind(*listed, **arguments)
     except TypeError as error:
-        raise InputError(f"{where}: {error}") from None
+        known = ", ".join(f"{where}.{name}" for name in signature.parameters)
+        raise InputError(f"{where}: {error}; there are {known}") from None
     try:
         return found(*listed, **arguments)
     except PushforwardError:
