@@ -109,7 +109,6 @@ CASES = {
         (
             "model.process.space={class: hilbert, points: 16, "
             "covariance: {class: spaces.kernels.Exponential, length: 0.3}}",
-            "model.process.class=gaussian",
         ),
         "functions at 16 points",
     ),
@@ -181,7 +180,7 @@ def test_what_a_space_cannot_take_is_refused_before_training(call, tmp_path: Pat
         (("model.process=masking", "model.process.space.vocabulary=2"), "tokens lie in 0..1"),
         (("model.process=brownian", "model.process.space=sphere"), "length 1"),
         (("model.process=masking",), "missing a required argument: 'space'"),
-        (("model.process={space: sphere}",), "add model.process.class=NAME"),
+        (("model=matching", "model.path={space: sphere}"), "add model.path.class=NAME"),
         (("model.process=maskin",), "did you mean 'masking'"),
         (("model.process=masking", "model.process.space.vocabulary=3", "model.process.spac=1"),
          "spac"),

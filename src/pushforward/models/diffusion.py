@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,8 @@ class Diffusion(GenerativeModel, Trainable):
     """
 
     cuts_batches = True
+
+    defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
         self,
