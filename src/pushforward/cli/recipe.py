@@ -91,7 +91,8 @@ class Recipe(BaseModel):
         known = inspect.signature(cls.for_data).parameters.values()
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
-        return self.model_copy(update={"model": {**self.model, **defaults, **self.model}})
+        model = {"class": "", **defaults, **cls.defaults, **self.model}
+        return self.model_copy(update={"model": model})
 
     def to_yaml(self) -> str:
         """The recipe as a file; reading it gives the same recipe."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,8 @@ class Diffusion(GenerativeModel, Trainable):
     """
 
     cuts_batches = True
+
+    defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class Look:
         for painter, view in zip(self._painters, views, strict=True):
             most = painter.few if small else painter.many
             drawn.append(painter.draw(view, min(most, count or most), small=small))
-        return _png(sheet(drawn))
+        return _png(sheet(drawn, upright=small))
 
 
 def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
