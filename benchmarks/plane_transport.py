@@ -173,7 +173,7 @@ def bridged(
         Perceptron(),
         reference=Bridge(SIGMA[method][pair]),
         method=method,
-        halves=pf.schrodinger.Halves(count=HALVES, length=length),
+        iterations=pf.schrodinger.OuterIterations(count=HALVES, steps=length),
     )
     pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
     return model

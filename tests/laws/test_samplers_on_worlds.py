@@ -285,7 +285,7 @@ def test_markovian_fitting_reaches_the_schroedinger_bridge() -> None:
     # Iterated Markovian fitting with exact predictions: simulate the Markovian projection, couple
     # its ends, repeat. The covariance climbs to that of the Schroedinger bridge.
     process = Bridge(1.0)
-    target = PairWorld.schroedinger(sigma=1.0).covariance
+    target = PairWorld.schrodinger(sigma=1.0).covariance
     times = [1e-3, *(k / 100 for k in range(1, 100)), 1 - 1e-3]
     covariance, gaps = 0.0, []
     start = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))

@@ -69,7 +69,7 @@ def test_the_iterations_follow_those_of_normal_distributions() -> None:
            **SETTINGS)  # fmt: skip
     exact = markovian_fitting_gaussian(Bridge(1.0), torch.eye(2), 3)[:, 0, 1].tolist()
     assert model.correlations == pytest.approx(exact, abs=0.03)
-    limit = PairWorld.schroedinger(1.0).covariance
+    limit = PairWorld.schrodinger(1.0).covariance
     gaps = [abs(found - limit) for found in model.correlations]
     assert gaps[0] > gaps[1] > gaps[2]
     # There and back: both distributions are kept, by random paths and by the ODE.
@@ -163,7 +163,7 @@ def test_the_default_sampler_has_a_name_that_can_be_given() -> None:
 
 def test_an_exact_bridge_carries_both_ways_in_few_steps() -> None:
     # With the variance of the ends known, three steps are exact; the mean of the way alone is not.
-    model, world = _exact(), PairWorld.schroedinger(1.0, 0.5, -0.5, 2)
+    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
     b, a = world.sample(40_000, seed=0)
     c = world.covariance
     for k in range(33):
@@ -221,7 +221,7 @@ class Exact(nn.Module):
         super().__init__()
         self.towards = forward
         # The target, at t = 0, has the mean 0.5, the source -0.5.
-        self.world, self.process = PairWorld.schroedinger(1.0, 0.5, -0.5, 2), Bridge(1.0)
+        self.world, self.process = PairWorld.schrodinger(1.0, 0.5, -0.5, 2), Bridge(1.0)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         end = self.world.model(self.process)(x, t.clamp(1e-5, 1 - 1e-5))[int(not self.towards)]
@@ -235,7 +235,7 @@ def _exact() -> pf.SchrodingerBridge:
 
 def test_the_energy_of_random_paths_is_the_divergence_from_the_reference() -> None:
     # KL(bridge | reference from the source) = E int |drift|^2 / 2 = KL(plan | reference's pairs).
-    model, world = _exact(), PairWorld.schroedinger(1.0, 0.5, -0.5, 2)
+    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
     _, a = world.sample(20_000, seed=0)
     energy = model.path_energy(a, random=True, steps=200, seed=1)
     cross = world.covariance
@@ -253,7 +253,7 @@ def test_the_energy_of_random_paths_is_the_divergence_from_the_reference() -> No
 
 def test_the_energy_of_the_flow_is_that_of_the_normal_path() -> None:
     # The ODE moves normal laws by an affine map: mean and standard deviation of the path say all.
-    model, world = _exact(), PairWorld.schroedinger(1.0, 0.5, -0.5, 2)
+    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
     _, a = world.sample(20_000, seed=0)
     energy = model.path_energy(a, steps=200)
     times = torch.linspace(0, 1, 2001, dtype=torch.float64)

@@ -98,7 +98,7 @@ def test_proportional_fitting_decreases_the_divergence_of_the_plan() -> None:
     joint = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
     one, zero = torch.eye(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     laws = ((zero, one), (zero, one))
-    cross = PairWorld.schroedinger(1.0).covariance
+    cross = PairWorld.schrodinger(1.0).covariance
     plan = torch.tensor([[1.0, cross], [cross, 1.0]], dtype=torch.float64)
     gaps = []
     for fits in range(1, 9):
@@ -162,7 +162,7 @@ def test_three_steps_of_the_exact_bridge_keep_its_distribution(
     reference: Reference, forward: bool
 ) -> None:
     # For normal distributions the pinned step with the variance of the ends is the exact one.
-    world = PairWorld.schroedinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
+    world = PairWorld.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
     controls, tables = _exact(reference, world)
     target, source = world.sample(100_000, seed=0)
     start, truth = (source, target) if forward else (target, source)
@@ -214,7 +214,7 @@ def test_the_pinned_sampler_takes_the_steps_of_the_simulation_with_one_network_e
 @REFERENCES
 @pytest.mark.parametrize("name", ["heun", "sde"])
 def test_ode_and_sde_pass_the_same_distributions(reference: Reference, name: str) -> None:
-    world = PairWorld.schroedinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
+    world = PairWorld.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
     controls, tables = _exact(reference, world)
     _, start = world.sample(40_000, seed=0)
     times = [1 - k / 100 for k in range(101)]

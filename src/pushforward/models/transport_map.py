@@ -326,20 +326,20 @@ class TransportMap(GenerativeModel):
     ) -> Tensor:
         """The integral of the squared rate along paths from the source, in squared data units."""
         z, times = self._entered(a), self._times(steps)
-        context = self.condition.required(c, len(z), self.device)
-        transport, found = self._transport(context), []
+        transport = self._transport(self.condition.required(c, len(z), self.device))
+        at = torch.tensor(times, dtype=z.dtype, device=z.device)
+
+        def energy(part: slice) -> Tensor:
+            flow, powers = transport(part), list[Tensor]()
+
+            def note(moment: Moment) -> None:
+                powers.append(per_event_sum(rate(flow, moment.state, moment.time).square()))
+
+            simulate(rule, lambda rows: flow, z, times, parts=[part], seed=seed, callback=note)
+            return torch.trapezoid(torch.stack(powers), -at, dim=0)
+
         with self.evaluating():
-            for part in parts_of(len(z), batch_size):
-                flow = transport(part)
-                powers: list[Tensor] = []
-
-                def note(moment: Moment, flow: Transport = flow, powers: Any = powers) -> None:
-                    power = rate(flow, moment.state, moment.time).square()
-                    powers.append(per_event_sum(power))
-
-                simulate(rule, transport, z, times, parts=[part], seed=seed, callback=note)
-                at = torch.tensor(times, dtype=z.dtype, device=z.device)
-                found.append(torch.trapezoid(torch.stack(powers), -at, dim=0))
+            found = [energy(part) for part in parts_of(len(z), batch_size)]
         return torch.cat(found) * self.scale**2
 
     def _mapped(

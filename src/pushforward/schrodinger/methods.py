@@ -186,7 +186,8 @@ class DSBM(Method):
         found = []
         for k in range(nodes):
             remaining = min(max(k / (nodes - 1), _EDGE), 1 - _EDGE)
-            t = exact.new_full((len(exact),), time_left(remaining, forward))
+            t = time_left(exact.new_full((len(exact),), remaining), forward)
+            assert isinstance(t, Tensor)
             loss = markovian_projection(
                 control, reference, _pair(couplings, forward), t, forward=forward,
                 generator=generator,

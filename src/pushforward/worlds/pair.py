@@ -28,7 +28,7 @@ class PairWorld:
     whose end keeps the part `d` of its start and has the variance `v`, it is the root `c` of
     `c / (1 - c^2) = d / v`, since a plan has the interaction of its reference.
 
-    >>> round(PairWorld.schroedinger(sigma=1.0).covariance, 4)
+    >>> round(PairWorld.schrodinger(sigma=1.0).covariance, 4)
     0.618
     """
 
@@ -38,7 +38,7 @@ class PairWorld:
     dim: int = 1
 
     @classmethod
-    def schroedinger(
+    def schrodinger(
         cls,
         sigma: float,
         mean_0: float = 0.0,
