@@ -54,7 +54,7 @@ DETERMINISTIC = {
 }
 # Of second order and above: fewer steps do.
 HIGHER_ORDER = {
-    *("heun", "edm", "adams", "adams4", "adams-sde"),
+    *("heun", "edm", "adams", "adams4"),
     *("dpm++2m", "dpm++2m-sde", "deis", "unipc", "unipc3"),
 }
 

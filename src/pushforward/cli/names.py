@@ -67,7 +67,6 @@ AXES: dict[str, tuple[str, ...]] = {
         "exponential",
         "adams",
         "adams4",
-        "adams-sde",
         "dpm++2m",
         "dpm++2m-sde",
         "deis",

@@ -75,7 +75,6 @@ NAMES: dict[str, Sampler] = {
     "exponential": Multistep(order=1, predict="noise", churn=1.0),
     "adams": DEFAULT,
     "adams4": Multistep(order=3, corrector=True),
-    "adams-sde": Multistep(order=2, churn=1.0, integral="midpoint"),
     "dpm++2m": Multistep(order=2, integral="midpoint", published=True),
     "dpm++2m-sde": Multistep(order=2, churn=1.0, integral="midpoint", published=True),
     "deis": Multistep(order=2, predict="noise", final="lower-if-short", published=True),
