@@ -180,10 +180,6 @@ TABLE: dict[str, dict[str, Any]] = {
         "exponential": ("samplers.Multistep", {"order": 1, "predict": "noise", "churn": 1.0}),
         "adams": "samplers.DEFAULT",
         "adams4": ("samplers.Multistep", {"order": 3, "corrector": True}),
-        "adams-sde": (
-            "samplers.Multistep",
-            {"order": 2, "churn": 1.0, "integral": "midpoint"},
-        ),
         "dpm++2m": (
             "samplers.Multistep",
             {"order": 2, "integral": "midpoint", "published": True},
