@@ -135,8 +135,8 @@ class ScoreModel(Family):
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
         Chains start from a normal distribution with the variance of the data and the largest noise.
-        With many levels they are annealed, `score_matching.annealed_langevin`; else they only find what can
-        be reached from there, and modes far apart get wrong weights.
+        With many levels they are annealed, `score_matching.annealed_langevin`; else they only find
+        what can be reached from there, and modes far apart get wrong weights.
 
         Args:
             n: how many.
