@@ -35,6 +35,7 @@ from pushforward.processes.path import inside
 from pushforward.protocols import Transport
 from pushforward.spaces import Sphere, Torus
 from pushforward.spaces.torus import wrap
+from pushforward.worlds import PairWorld
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
 
@@ -44,7 +45,7 @@ def _normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 class Affine(nn.Module):
-    """`x W_t + b_t` with weights that are polynomials of time: all that normal distributions need."""
+    """`x W_t + b_t` with weights polynomial in time: all that normal distributions need."""
 
     shares_time = True
 
