@@ -72,7 +72,7 @@ def test_full_loop_of_diffusers_with_thresholding() -> None:
 
 @pytest.mark.parametrize("name", ["euler", "ddim"])
 def test_full_loop_of_edm_euler(name: str) -> None:
-    process, table = Gaussian(schedules.EDM()), parametrizations.EDM(sigma_data=0.5)
+    process, table = Gaussian(schedules.EDM()), parametrizations.EDMPreconditioning(sigma_data=0.5)
 
     def model(x: Tensor, t: float, c=None) -> Tensor:
         row = table(process.schedule, t)
