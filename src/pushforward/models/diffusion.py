@@ -29,7 +29,6 @@ from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
 from pushforward.protocols import Sampler, Transport, matching_loss
-from pushforward.spaces import Space
 from pushforward.weightings import Weighting
 
 __all__ = ["Diffusion"]
@@ -54,7 +53,7 @@ class Diffusion(GenerativeModel, Trainable):
             guidance needs (`pushforward.condition`).
         grid: where samplers step unless told otherwise, by default that of the process; `fit_grid`
             fits it to the trained model.
-        event_shape: the shape of one data point, if known before training.
+        event_shape: the shape of one data point, if known.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -81,7 +80,7 @@ class Diffusion(GenerativeModel, Trainable):
         self.process: GenerativeProcess = Gaussian() if process is None else process
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
-        self.space: Space = self.process.space
+        self.space = self.process.space
         self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
         self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))
@@ -102,10 +101,9 @@ class Diffusion(GenerativeModel, Trainable):
         return made(cls, options, net=net)
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> Space:
+    def space_for(cls, options: dict[str, Any]) -> Any:
         """That of the process."""
-        space: Space = (options.get("process") or Gaussian()).space
-        return space
+        return (options.get("process") or Gaussian()).space
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -341,11 +339,10 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
 
-        Times are equal in the log signal-to-noise ratio, or those of a `schedules.Chain`. `level` is
-        the distance between the levels of quantized data, whose probability is then bounded in the
-        place of the density. `stop` is the time of the last step: noise far below a `level`, `s` of
-        them, costs `-log(4.13 s)` nats a number, so stop where it is about half a level. See
-        `samplers.variational_bound`.
+        Times are equal in the log signal-to-noise ratio, or those of a `schedules.Chain`. `level`
+        is the distance between the levels of quantized data, whose probability is then bounded in
+        the place of the density. `stop` is the time of the last step: noise of `s` levels, far
+        below one, costs `-log(4.13 s)` nats a number, so stop where it is about half a level.
         """
         self._needs("denoised", "variational bound")
         z = with_density(self.inward(x))
@@ -390,10 +387,8 @@ class Diffusion(GenerativeModel, Trainable):
     def _needs(self, what: str, wish: str) -> None:
         """Raise `CapabilityError` for what the process does not support."""
         if what not in self.process.supports:
-            raise CapabilityError(
-                f"a model of {type(self.process).__name__} has no {wish}: its predictions do not "
-                "say it; Gaussian processes have all that there is"
-            )
+            kind = type(self.process).__name__
+            raise CapabilityError(f"a model of {kind} has no {wish}: Gaussian processes have it")
 
     def _start(self, n: int, t: float, seed: int) -> Any:
         # Row `k` follows from the seed and `k`.
