@@ -191,9 +191,7 @@ def test_the_doctor(call, tmp_path: Path, flowers: Path) -> None:
     result = call("doctor", tmp_path / "data.npy", "--json")
     found = json.loads(result.out)
     assert "Repeated rows" in [finding["title"] for finding in found]
-    short = call(
-        "doctor", tmp_path / "data.npy", "model.process.schedule={class: ou, horizon: 1}"
-    )
+    short = call("doctor", tmp_path / "data.npy", "model.process.schedule={class: ou, horizon: 1}")
     assert "The prior is not reached" in short.out
 
 

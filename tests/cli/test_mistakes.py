@@ -21,10 +21,16 @@ MISTAKES = {
     "unknown key": (["train", "digits", "train.stepz=3", "--out", "OUT"], "did you mean 'steps'"),
     "unknown load": (["train", "digits", "data.lable=x", "--out", "OUT"], "did you mean 'label'"),
     "value": (["train", "digits", "--lr=-1", "--out", "OUT"], "lr must be positive, not -1.0"),
-    "schedule": (["train", "two_moons", "model.process.schedule=cosin", "--out", "OUT"], "mean 'cosine'"),
+    "schedule": (
+        ["train", "two_moons", "model.process.schedule=cosin", "--out", "OUT"],
+        "mean 'cosine'",
+    ),
     "recipe": (["train", "--recipe", "none.yaml", "--out", "OUT"], "none.yaml cannot be read"),
     "no run": (["sample", "nowhere"], "there is no folder nowhere"),
-    "format": (["sample", "RUN", "--out", "x.txt"], "states go to .npz, .npy, .csv, .tsv, .png files"),
+    "format": (
+        ["sample", "RUN", "--out", "x.txt"],
+        "states go to .npz, .npy, .csv, .tsv, .png files",
+    ),
     "sampler": (["sample", "RUN", "--sampler", "hein"], "did you mean 'heun'"),
     "count": (["sample", "RUN", "-n", "0"], "n is a whole number of at least 1, not 0"),
     "class": (["sample", "RUN", "--class", "7"], "labels lie in 0..1, not in 7..7"),

@@ -71,9 +71,7 @@ CASES = {
         lambda n, g: torch.randn(n, 2, generator=g),
         lambda n, g: torch.randn(n, 2, generator=g) + 1,
     ),
-    "functions": Case(
-        Hilbert(torch.eye(8)), _curves, lambda n, g: _curves(n, g, 1.5)
-    ),
+    "functions": Case(Hilbert(torch.eye(8)), _curves, lambda n, g: _curves(n, g, 1.5)),
     "circle": Case(Torus(), _angles, lambda n, g: _angles(n, g, 2.5)),
     "sphere": Case(Sphere(), _unit, lambda n, g: _unit(n, g, 2.0)),
     "tokens": Case(

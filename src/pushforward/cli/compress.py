@@ -24,7 +24,9 @@ def compress(
             help="Picture files, one folder of them, or one data set.", metavar="FILES..."
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The compressed file to write.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The compressed file to write.", metavar="FILE")
+    ],
     trust: Trust = None,
 ) -> None:
     """Compress pictures without loss, by a variational autoencoder of their levels.
@@ -52,9 +54,12 @@ def compress(
 def decompress(
     context: typer.Context,
     run: Model,
-    file: Annotated[Path, typer.Argument(help="A file that `compress` has written.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="A file that `compress` has written.", metavar="FILE")
+    ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="A folder to write pictures to, or a .npz or .npy file.")
+        Path,
+        typer.Option("-o", "--out", help="A folder to write pictures to, or a .npz or .npy file."),
     ],
     trust: Trust = None,
 ) -> None:

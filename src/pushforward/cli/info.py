@@ -18,7 +18,9 @@ _FEW = 16
 
 
 def info(
-    what: Annotated[str, typer.Argument(help="A run folder, a saved model, or data.", metavar="WHAT")],
+    what: Annotated[
+        str, typer.Argument(help="A run folder, a saved model, or data.", metavar="WHAT")
+    ],
     as_json: Json = False,
 ) -> None:
     """Describe a run folder, a saved model or a data set."""

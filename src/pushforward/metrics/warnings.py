@@ -71,9 +71,7 @@ def _of_copies(table: dict[str, Row]) -> Iterator[str]:
         )
 
 
-def _of_the_sets(
-    samples: Tensor, test: Tensor, train: Tensor, discrete: bool
-) -> Iterator[str]:
+def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor, discrete: bool) -> Iterator[str]:
     repeated = _repeated(samples)
     if repeated > _REPEATED * len(samples) and repeated / len(samples) > 2 * _repeated(train) / len(
         train

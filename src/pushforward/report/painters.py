@@ -90,9 +90,7 @@ class _Bars(Painter):
         else:
             low, high = view.window or _quantiles(values, (0.002, 0.998)).tolist()
             margin = 0.0 if view.window else 0.15 * max(high - low, 1e-6)
-            self.edges = torch.linspace(
-                low - margin, high + margin, _BINS + 1, dtype=torch.float64
-            )
+            self.edges = torch.linspace(low - margin, high + margin, _BINS + 1, dtype=torch.float64)
         self.top = 1.35 * float(self._heights(values).max())
 
     def _heights(self, values: Tensor) -> Tensor:
@@ -141,7 +139,6 @@ class _Cells(Painter):
     """Rows of symbols, a color each; what is no symbol, such as a mask, is left gray."""
 
     many, few = 32, 16
-    sharp = True
 
     def __init__(self, view: Sequences) -> None:
         self.symbols = view.symbols
@@ -160,11 +157,13 @@ class _Cells(Painter):
         codes = torch.where(known, codes, -1)
         canvas, axes = _canvas(small)
         table = colors.ListedColormap(found)
+        rows, sites = codes.shape
         drawn = axes.pcolormesh(
-            codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
-            edgecolors="white", linewidth=0.4 if codes.shape[1] <= 64 else 0.0,
+            torch.arange(sites + 1) - 0.5, torch.arange(rows + 1), codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
+            edgecolors="white", linewidth=0.4 if sites <= 64 else 0.0,
         )  # fmt: skip
         axes.set(xlabel="site", yticks=[])
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if self.symbols <= 20 and not small:
             bar = canvas.colorbar(drawn, ax=axes, ticks=list(steps), fraction=0.05)
             bar.ax.set_ylim(-0.5, self.symbols - 0.5)
