@@ -29,7 +29,7 @@ import timing
 from pushforward.metrics import Estimate, classifier_accuracy, energy_distance
 from pushforward.processes import Bridge
 from pushforward.report.pictures import image_grid
-from pushforward.schrodinger import Halves, Refresh
+from pushforward.schrodinger import CouplingCache, OuterIterations
 
 SEEDS = (0, 1, 2)
 SIGMA = 3.0  # of the noise along the way, in gray levels
@@ -109,8 +109,8 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
     note("bridge matching", 0, spent, judged(plain, asked, known, pf.samplers.Euler(churn=1.0)))
     torch.manual_seed(seed)
     bridge: Any = pf.SchrodingerBridge(
-        network(), network(), reference=Bridge(SIGMA), halves=Halves(count, length),
-        refresh=Refresh(rows=min(ROWS, len(target))), ema=0.99,
+        network(), network(), reference=Bridge(SIGMA), iterations=OuterIterations(count, length),
+        cache=CouplingCache(rows=min(ROWS, len(target))), ema=0.99,
     )  # fmt: skip
     spent = 0.0
     with tempfile.TemporaryDirectory() as folder:

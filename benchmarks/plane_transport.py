@@ -35,6 +35,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -172,7 +173,7 @@ def bridged(
         Perceptron(),
         reference=Bridge(SIGMA[method][pair]),
         method=method,
-        halves=pf.schrodinger.Halves(count=HALVES, length=length),
+        iterations=pf.schrodinger.OuterIterations(count=HALVES, steps=length),
     )
     pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
     return model
@@ -180,7 +181,8 @@ def bridged(
 
 def simulation_free(pair: str, *args: Any) -> Any:
     """[SF]2M: a Schrödinger bridge by entropic plans of batches."""
-    return matched(pair, *args, path=Bridge(SIGMA["[SF]2M"][pair]), coupling="sinkhorn")
+    sigma = SIGMA["[SF]2M"][pair]
+    return matched(pair, *args, path=Bridge(sigma), coupling=Sinkhorn.of_bridge(sigma))
 
 
 OURS: dict[str, Callable[..., Any]] = {

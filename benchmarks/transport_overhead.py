@@ -22,7 +22,7 @@ import record
 import step_overhead
 import timing
 from pushforward.processes import Bridge
-from pushforward.schrodinger import Halves
+from pushforward.schrodinger import OuterIterations
 
 AIM = step_overhead.FIRST
 PEER = "flow_matching"
@@ -41,7 +41,9 @@ def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
     models = {
         "flow": pf.FlowMatching(plain),
         "noisy flow": pf.FlowMatching(noisy, path=Bridge(1.0)),
-        "bridge": pf.SchrodingerBridge(way, back, reference=Bridge(1.0), halves=Halves(2, 1)),
+        "bridge": pf.SchrodingerBridge(
+            way, back, reference=Bridge(1.0), iterations=OuterIterations(2, 1)
+        ),
     }
     for model in models.values():
         pf.fit(model, target, source=source, **training)

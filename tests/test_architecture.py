@@ -22,22 +22,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_names", "_shapes")),
-    ("F0", ("checks", "registry", "state")),
-    (
-        "F0",
-        (
-            "_extras",
-            "_files",
-            "_random",
-            "_autograd",
-            "condition",
-            "config",
-            "estimates",
-            "parallel",
-            "protocols",
-        ),
-    ),
+    ("F0", ("errors", "_lazy", "_names", "_shapes", "_roots")),
+    ("F0", ("checks", "registry", "state", "_row_noise")),
+    ("F0", ("_extras", "_files", "_random", "_autograd", "_beta", "condition", "config")),
+    ("F0", ("estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
@@ -124,7 +112,9 @@ class House:
     def __init__(self, source: Path) -> None:
         self.root = source.name
         self.files = {self._name(path, source): path for path in sorted(source.rglob("*.py"))}
-        self.lazy_names = self._homes(self.files[self.root])
+        self.lazy_names = {
+            module: homes for module, path in self.files.items() if (homes := self._homes(path))
+        }
         self.imports = {
             module: list(self._imports(module, ast.parse(path.read_text())))
             for module, path in self.files.items()
@@ -137,7 +127,7 @@ class House:
 
     @staticmethod
     def _homes(init: Path) -> dict[str, str]:
-        """The lazy names of the package and the modules they come from (`_HOMES`)."""
+        """The lazy names of a package and the modules they come from (`_HOMES`)."""
         for node in ast.parse(init.read_text()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
                 return ast.literal_eval(node.value)
@@ -156,8 +146,8 @@ class House:
 
     def _target(self, module: str, name: str) -> str:
         """`from module import name` asks for a submodule if there is one of that name."""
-        if module == self.root and name in self.lazy_names:
-            return f"{self.root}.{self.lazy_names[name]}"
+        if home := self.lazy_names.get(module, {}).get(name):
+            return f"{module}.{home}"
         return f"{module}.{name}" if f"{module}.{name}" in self.files else module
 
     def inside(self, module: str) -> list[Import]:
@@ -411,3 +401,15 @@ def test_a_heavy_import_and_an_early_torch_are_seen(tmp_path: Path) -> None:
 
 def test_a_module_without_a_floor_is_seen(tmp_path: Path) -> None:
     assert unplaced(_house(tmp_path, {"attic.py": ""})) == ["pushforward.attic"]
+
+
+@pytest.mark.parametrize("unit", ["grids", "times"])
+def test_a_public_class_name_has_one_home(unit: str) -> None:
+    homes: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
+    here = {name for name, files in homes.items() if f"{unit}.py" in files}
+    # `ot.Grid` is a regular grid of points in space.
+    assert {name for name in here if len(homes[name]) > 1} <= {"Grid"}

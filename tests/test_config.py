@@ -19,7 +19,7 @@ def test_what_is_described_is_plain_and_comes_back() -> None:
     spec = yaml.safe_load(yaml.safe_dump(describe(model)))
     again = build(spec)
     assert describe(again) == describe(model)
-    assert again.denoiser.table == model.denoiser.table
+    assert again.predictor.table == model.predictor.table
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_what_cannot_be_written_down() -> None:
     spec = describe(model, unnamed="net")
     with pytest.raises(InputError, match=r"pass it to pushforward\.load as net="):
         build(spec)
-    assert isinstance(build(spec, net=Own()).denoiser.net, Own)
+    assert isinstance(build(spec, net=Own()).predictor.net, Own)
     with pytest.raises(InputError, match="Own"):
         describe(model)
-    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: (1 - t, t)))
-    with pytest.raises(InputError, match="Custom"):
+    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: 1 - t, lambda t: t))
+    with pytest.raises(InputError, match="Write a subclass"):
         describe(custom)
 
 

@@ -59,6 +59,7 @@ def test_precision_touches_floats_only() -> None:
 def test_a_state_that_is_not_finite_is_found_in_any_part() -> None:
     bad = (TENSOR, torch.tensor([0.0, torch.nan, 1.0]))
     assert state.finite_rows(bad).tolist() == [True, False, True]
+    assert state.finite_rows(state.take(bad, slice(0, 0))).tolist() == []
 
 
 @pytest.mark.parametrize("x", [[1.0], (), {"x": TENSOR}, "text"])

@@ -61,7 +61,7 @@ def test_the_exact_model_is_the_minimum_under_every_weight(predict: str, weight:
     x = world.data.sample(40_000, seed=0).double()
     losses = []
     for shift in (-0.05, 0.05):
-        model.denoiser.net.shift = shift
+        model.predictor.net.shift = shift
         generator = torch.Generator().manual_seed(1)
         losses.append(model.loss(x, generator=generator))
     slope = (losses[1] - losses[0]) / 0.1

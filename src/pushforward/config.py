@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pushforward.errors import InputError, PushforwardError
 
@@ -41,6 +41,7 @@ T = TypeVar("T")
 _ROOT = "pushforward"
 _MARK = "_configurable"
 _RECORD = "_config_args"
+_WAY = "decorate the class with pushforward.configurable (its arguments must be plain values)"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -126,9 +127,10 @@ def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None)
         return {"tensor": key}
     if isinstance(obj, types.FunctionType):
         return {"function": _function_name(obj)}
+    way = getattr(type(obj), "configuration_hint", _WAY)
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
-        "decorate the class with pushforward.configurable (its arguments must be plain values)"
+        f"{way}"
     )
 
 
@@ -311,4 +313,4 @@ def find_class(name: str, trust: tuple[str, ...] = ()) -> type:
         found = None
     if not isinstance(found, type) or not is_configurable_class(found):
         raise InputError(f"{name!r} is not a configurable class of {module}")
-    return cast(type, found)
+    return found

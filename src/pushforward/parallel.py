@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward.errors import InputError
 
 __all__ = ["agree", "launch", "rank", "sample", "share", "world_size"]
@@ -60,11 +61,11 @@ def sample(
     device: str = "auto",
     progress: Any = None,
     **options: Any,
-) -> Tensor:
-    """Draw `n` states `(n, *event)` with all processes: each draws its share, each gets the union.
+) -> Any:
+    """Draw `n` states with all processes: each draws its share, each gets the union.
 
     Args:
-        model: any family, with the same weights in all processes.
+        model: any model, with the same weights in all processes.
         n: how many in all.
         c: labels or contexts of all `n`, or one for all.
         device: `auto`, `cpu`, `cuda` or `mps`; the model stays there. Each process of a machine
@@ -72,9 +73,9 @@ def sample(
         progress: as of `model.sample`, called in the first process only.
         options: as of `model.sample`; with the same `seed` everywhere the union is reproducible.
 
-    The prior is drawn for all states with one seed and cut, so an ODE sampler with steps of its own
-    gives the same states on any number of processes. Noise during the steps is independent between
-    shares, and another on another number of processes. Raises what `model.sample` raises.
+    Where noise belongs to rows, as in `Diffusion` and `FlowMatching`, the states are those of any
+    number of processes; of other models they are independent between shares. Raises what
+    `model.sample` raises.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -88,13 +89,29 @@ def sample(
     model.to(fabric.device)
     shares = [share(n, k, fabric.world_size) for k in range(fabric.world_size)]
     shown = progress if fabric.is_global_zero else None
-    own = model.sample(n, c, rows=shares[fabric.global_rank], progress=shown, **options)
-    # Processes exchange tensors of one size only.
-    padded = own.new_zeros(-(-n // len(shares)), *own.shape[1:])
-    padded[: len(own)] = own
-    found = [torch.empty_like(padded) for _ in shares]
-    torch.distributed.all_gather(found, padded)
-    return torch.cat([x[: s.stop - s.start] for x, s in zip(found, shares, strict=True)])
+    mine = shares[fabric.global_rank]
+    # Not every network takes batches of no rows: who has nothing to draw draws one and drops it.
+    rows = slice(0, 1) if mine.start == mine.stop else mine
+    own = model.sample(n, c, rows=rows, progress=shown, **options)
+    return _union(state.take(own, slice(0, mine.stop - mine.start)), shares)
+
+
+def _union(own: Any, shares: list[slice]) -> Any:
+    """The states of all processes, from those of each."""
+    sizes = [s.stop - s.start for s in shares]
+    largest = max(sizes)
+
+    def gathered(mine: Tensor) -> Tensor:
+        # Processes exchange tensors of one size only, and not all of them truth values.
+        sent = mine.to(torch.uint8) if mine.dtype == torch.bool else mine
+        padded = sent.new_zeros(largest, *mine.shape[1:])
+        padded[: len(mine)] = sent
+        found = [torch.empty_like(padded) for _ in shares]
+        torch.distributed.all_gather(found, padded)
+        parts = [x[:size] for x, size in zip(found, sizes, strict=True)]
+        return torch.cat(parts).to(mine.dtype)
+
+    return state.map_leaves(gathered, own)
 
 
 def launch(device: str = "auto", precision: Any = "32-true") -> Any:

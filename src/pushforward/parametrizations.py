@@ -111,7 +111,7 @@ class Velocity:
 
     def __call__(self, schedule: Schedule, t: Time) -> Affine:
         """Well conditioned wherever the signal-to-noise ratio changes."""
-        alpha, sigma, d_alpha, d_sigma = schedule.at(t)
+        alpha, sigma, d_alpha, d_sigma, _ = schedule.at(t)
         turn = sigma * d_alpha - alpha * d_sigma
         return Affine(1.0, -d_sigma / turn, sigma / turn, t)
 

@@ -196,7 +196,7 @@ def finite_rows(x: Any) -> Tensor:
     """
     found = None
     for a in leaves(x):
-        fine = a.detach().reshape(len(a), -1).isfinite().all(-1)
+        fine = a.detach().isfinite().reshape(len(a), math.prod(a.shape[1:])).all(-1)
         found = fine if found is None else found & fine
     assert found is not None
     return found

@@ -39,7 +39,7 @@ def test_an_energy_that_has_run_away_is_no_success(tmp_path: Path) -> None:
     samples = torch.zeros(20, 2)
     text = write(run, model, data, samples=samples).read_text(encoding="utf-8")
     assert '<span class="status bad">finished, with warnings</span>' in text
-    assert "the model&#x27;s law is not that of the data" in text
+    assert "the model&#x27;s distribution is not that of the data" in text
 
 
 def test_a_loss_that_is_not_finite_ends_training(call, tmp_path: Path) -> None:

@@ -156,5 +156,5 @@ def test_copies_of_training_states_are_named_on_the_sphere() -> None:
 
 def test_what_is_measured_of_a_tuple_must_be_said() -> None:
     sets = _sets(50, torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="features=model.space.features"):
+    with pytest.raises(InputError, match=r"features=model\.space\.features"):
         evaluate(sets, sets, sets)

@@ -185,10 +185,10 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     if key == "model.class" and here.get("class", "diffusion") != value:
         # The options of another class mean nothing to this one.
         here.clear()
-    if way == [] and key in ("data", "source") and isinstance(here.get(key), dict):
+    known = here.get(key) if way == [] and key in ("data", "source") else None
+    if isinstance(known, dict) and isinstance(value, str):
         # Another place, read in the same way.
-        if isinstance(value, str):
-            value = {**here[key], "source": value}
+        value = {**known, "source": value}
     here[last] = value
 
 

@@ -50,12 +50,9 @@ def sample(
         bool | None,
         typer.Option(help="Remove the noise that is left at the stopping time, or keep it."),
     ] = None,
-    noisy: Annotated[
+    mean: Annotated[
         bool | None,
-        typer.Option(
-            "--noisy/--implicit",
-            help="For a VAE: draw from the distribution of the decoder, or take its mean.",
-        ),
+        typer.Option("--mean", help="Of a VAE: the decoder's means, without its noise."),
     ] = None,
     seed: Seed = 0,
     label: Label = None,
@@ -87,7 +84,7 @@ def sample(
         "grid": grid,
         "stop": stop,
         "denoise": denoise,
-        "noisy": noisy,
+        "mean": mean,
         "guidance": guidance,
     }
     asked = accepted(model.sample, **given)

@@ -184,7 +184,7 @@ def _home(cls: Any) -> str:
 def _hints(cls: Any) -> dict[str, Any]:
     """The types of the arguments of a class."""
     cls = cls.func if isinstance(cls, functools.partial) else cls
-    make = cls.__init__ if isinstance(cls, type) else cls
+    make: Any = cls.__init__ if isinstance(cls, type) else cls  # type: ignore[misc]
     try:
         return typing.get_type_hints(inspect.unwrap(make))
     except (NameError, TypeError, AttributeError):

@@ -177,6 +177,7 @@ def _finish(run: Any, data: Any, quiet: bool) -> None:
         return
     from pushforward.report import write
 
+    run.model.normalize()
     faults = run.model.warnings(data.x)
     write(run.path, run.model, data, faults=faults)
     for fault in faults:

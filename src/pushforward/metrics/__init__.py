@@ -2,8 +2,9 @@
 
 Every two-sample metric is called alike, `metric(x, y, seed=0)` with `x` to be judged by `y`, and
 gives an `Estimate`. `evaluate` calls those that take the features of any state and puts beside each
-what real data reach. Pictures are also judged by a classifier of the real ones, from `train_features`: the Fréchet
-distance of its features, and the share of conditional samples that show the class asked for.
+what real data reach. Pictures are also judged by a classifier of the real ones, from
+`train_features`: the Fréchet distance of its features, and the share of conditional samples that
+show the class asked for.
 """
 
 from pushforward.metrics.classifier import classifier_accuracy

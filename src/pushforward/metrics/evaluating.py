@@ -185,7 +185,9 @@ def evaluate(
         tuple(rows),
         warnings_of(rows, *sets, size, log_prob, discrete=discrete, **about),
         size,
-        *map(len, sets),
+        len(sets[0]),
+        len(sets[1]),
+        len(sets[2]),
         seed,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -12,20 +11,21 @@ from torch import Tensor, nn
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
-from pushforward._random import resolve
+from pushforward._random import RowNoise, fresh_seed, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
+from pushforward.models.chain_bound import chain_bound
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
-from pushforward.models.ode_likelihood import ode_log_prob, rows_for_derivatives
+from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.simulation import simulate, start_noise, times_of
 from pushforward.models.trainable import Trainable
-from pushforward.models.trajectory import Moment, Trajectory
+from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
 from pushforward.protocols import Sampler, Transport, matching_loss
@@ -76,7 +76,7 @@ class Diffusion(GenerativeModel, Trainable):
         net: nn.Module,
         process: GenerativeProcess | None = None,
         predict: str | Parametrization | None = None,
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
         grid: str | grids.Grid | None = None,
@@ -231,11 +231,11 @@ class Diffusion(GenerativeModel, Trainable):
         # At the very end no noise is left to remove.
         finish = denoise and last > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
-        times = self._times(grid, steps - finish, start, stop)
+        times = times_of(self.process, grid or self.grid, steps - finish, start, stop)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
         parts = parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
-        seed = one_seed(resolve(seed, generator, self.device))
+        seed = fresh_seed(seed, generator)
         with self.evaluating():
             x = simulate(
                 rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
@@ -254,7 +254,7 @@ class Diffusion(GenerativeModel, Trainable):
         n: int = 64,
         guidance: float = 1.0,
         seed: int | None = 0,
-    ) -> grids.Grid:
+    ) -> grids.FittedGrid:
         """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
 
         Takes some 130 evaluations of `n` states, for a sampler without noise at a number of
@@ -262,7 +262,7 @@ class Diffusion(GenerativeModel, Trainable):
         """
         context = self.condition.required(c, n, self.device)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
-        seed = one_seed(resolve(seed, None, self.device))
+        seed = fresh_seed(seed)
         prior = self._start(n, self.process.interval[0], seed)
         with self.evaluating():
             transport = self._transport(context, guidance)(slice(0, n))
@@ -270,39 +270,16 @@ class Diffusion(GenerativeModel, Trainable):
         config.amend(self, grid=self.grid)
         return self.grid
 
-    @torch.no_grad()
     def trajectory(
-        self,
-        n: int,
-        c: Any = None,
-        *,
-        frames: int = 8,
-        sampler: str | Sampler | None = None,
-        steps: int = 40,
-        guidance: float = 1.0,
-        seed: int | None = None,
+        self, n: int, c: Any = None, *, frames: int = 8, steps: int = 40, **options: Any
     ) -> Trajectory:
         """The reverse process as a film strip: times, states, and what the model makes of them.
 
-        From the prior to the last state, equally spaced along the sampler's grid, in data units.
-        Raises `InputError` for fewer than two frames or fewer steps than frames.
+        From the prior to the last state, equally spaced along the sampler's grid, in data units;
+        `options` are those of `sample`. Raises `InputError` unless `2 <= frames <= steps`.
         """
-        if not 2 <= frames <= steps:
-            raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
-        chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
         denoises = "denoised" in self.process.supports
-        strip: list[tuple[float, Any, Any]] = []
-
-        def keep(moment: Moment) -> None:
-            if moment.step in chosen:
-                mean = moment.denoised() if denoises else None
-                strip.append((moment.time, moment.x, mean))
-
-        asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
-        self.sample(n, c, **asked, denoise=False, seed=seed, callback=keep)
-        times, states, means = zip(*strip, strict=True)
-        denoised = state.stack(means) if denoises else None
-        return Trajectory(list(times), state.stack(states), denoised)
+        return filmed(self.sample, n, c, frames, steps, denoises, **options)
 
     @torch.no_grad()
     def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
@@ -311,11 +288,10 @@ class Diffusion(GenerativeModel, Trainable):
         The states of all times on a new first axis, in data units.
         """
         z = self.inward(x)
-        n, seed = state.rows(z), one_seed(resolve(seed, None, self.device))
+        n, device, seed = state.rows(z), state.device(z), fresh_seed(seed)
         if self.process.paired:
             z = (z, self._start(n, 1.0, seed))
-        noise = [row_noise(seed, slice(0, n), state.device(z)) for _ in times]
-        strip = [self.process.sample(z, t, own) for t, own in zip(times, noise, strict=True)]
+        strip = [self.process.sample(z, t, RowNoise(seed, slice(0, n), device)) for t in times]
         return state.stack([self.outward(x_t) for x_t in strip])
 
     # -- density --------------------------------------------------------------------------------
@@ -368,7 +344,7 @@ class Diffusion(GenerativeModel, Trainable):
         c: Any = None,
         *,
         steps: int = 100,
-        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
+        variance: Literal["posterior", "beta"] | samplers.Variance = "posterior",
         level: float | None = None,
         stop: float | None = None,
         seed: int | None = None,
@@ -388,33 +364,17 @@ class Diffusion(GenerativeModel, Trainable):
         `s` levels, at `-log(4.13 s)` nats a number. Stop where the noise is about half a level.
         """
         self._needs("denoised", "a variational bound")
-        if level is not None and not level > 0:
-            raise InputError(f"the distance of two levels is positive, not {level}")
-        z, units = with_density(self.inward(x)), self.known_units()
+        z = with_density(self.inward(x))
         times = self.process.clock.chain_times(stop)
         if times is None:
             times = times_of(self.process, self.process.grid, steps - 1, None, stop)[::-1]
-        width = None if level is None else self._width(level)
-        context = self.condition.required(c, len(z), self.device)
-        transport = self._transport(context, 1.0)
-        generator = resolve(seed, generator, self.device)
-        parts = []
+        transport = self._transport(self.condition.required(c, len(z), self.device), 1.0)
         with self.evaluating():
-            rows = parts_of(len(z), batch_size or rows_for_derivatives(transport, z))
-            for k, part in enumerate(rows, start=1):
-                parts.append(
-                    samplers.variational_bound(
-                        transport(part), z[part], times, variance=variance, bin_width=width,
-                        generator=generator,
-                    )
-                )  # fmt: skip
-                if progress is not None:
-                    progress(k, len(rows))
-        bound = samplers.VariationalBound.concatenated(parts)
-        if level is None:
-            cost = bound.reconstruction - units.log_det_inverse().double()
-            bound = replace(bound, reconstruction=cost)
-        return bound
+            return chain_bound(
+                self, transport, z, times, variance=variance, level=level,
+                generator=resolve(seed, generator, self.device), batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
 
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
@@ -433,11 +393,6 @@ class Diffusion(GenerativeModel, Trainable):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _times(
-        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
-    ) -> list[float]:
-        return times_of(self.process, grid or self.grid, steps, start, stop)
-
     def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
         """The predictor in the context of some rows, guided, with its process."""
         if guidance != 1.0:
@@ -445,9 +400,8 @@ class Diffusion(GenerativeModel, Trainable):
 
         def of(rows: slice) -> Transport:
             own = None if context is None else state.take(context, rows)
-            return Transport(
-                conditioned(self.predictor, self.condition, own, guidance), self.process
-            )
+            model = conditioned(self.predictor, self.condition, own, guidance)
+            return Transport(model, self.process)
 
         return of
 
@@ -461,17 +415,9 @@ class Diffusion(GenerativeModel, Trainable):
 
     def _start(self, n: int, t: float, seed: int) -> Any:
         """`n` draws of the prior whose row `k` follows from the seed and `k`."""
-        return self._prior(n, row_noise(seed, slice(0, n), self.device), t)
+        return self._prior(n, start_noise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
         self.known_units()
         prior = self.process.prior(self.event_shape, t)
         return state.to(prior.sample(n, generator=generator), self.device, self.dtype)
-
-    def _width(self, level: float) -> Tensor:
-        """The distance of two levels in the units of the process, shaped like a state."""
-        one = torch.zeros(2, *self.event_shape, device=self.device, dtype=self.dtype)
-        one[1] = level
-        low, high = self.known_units().standardized(one)
-        width: Tensor = high - low
-        return width

@@ -102,12 +102,15 @@ class GenerativeModel(nn.Module, ABC):
         """What the model can do."""
 
     @abstractmethod
-    def sample(self, n: int, c: Any = None, *, seed: int | None = None, **options: Any) -> Any:
-        """Draw `n` states in data units."""
+    def sample(self, *args: Any, **options: Any) -> Any:
+        """`sample(n, c=None, *, seed=None, ...)`: draw `n` states in data units.
+
+        The options are the model's own; `understood` picks those that it takes.
+        """
 
     @abstractmethod
-    def log_prob(self, x: Any, c: Any = None, **options: Any) -> LogProb:
-        """Log-densities of states in nats, in data units.
+    def log_prob(self, *args: Any, **options: Any) -> LogProb:
+        """`log_prob(x, c=None, ...)`: log-densities of states in nats, in data units.
 
         Raises `CapabilityError` for a model without densities.
         """
@@ -129,6 +132,12 @@ class GenerativeModel(nn.Module, ABC):
     def warnings(self, x: Any) -> list[str]:
         """What is wrong with the trained model, in sentences, seen on some data."""
         return []
+
+    def normalize(self, *, seed: int = 0) -> None:
+        """Find, and keep, a constant that `log_prob` needs and training leaves open; mostly none.
+
+        Called before a model is judged by its densities.
+        """
 
     def curves(self) -> list[Curve]:
         """What the model has noted during training beside its loss; often nothing."""

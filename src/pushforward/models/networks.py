@@ -48,9 +48,9 @@ def network_for(
 ) -> nn.Module:
     """A network for some data, a `pushforward.data.Data`, on a space, as a process reads it.
 
-    `net` is `auto`, the short name of a network, a class of networks or a partial one, which is told
-    the sizes, or a network, which is taken as it is. Labels and contexts of the data become those
-    of the network if `labels` says so.
+    `net` is `auto`, the short name of a network, a class of networks or a partial one, which is
+    told the sizes, or a network, which is taken as it is. Labels and contexts of the data become
+    those of the network if `labels` says so.
     """
     if isinstance(net, nn.Module):
         return net

@@ -229,6 +229,8 @@ def _keep_former(folder: Path) -> None:
         # After a save that broke off, the one set aside is the one to keep.
         if not path.is_file() or checksum(path) != wanted:
             continue
+        # Between two names of one file, a rename does nothing.
+        _former(path).unlink(missing_ok=True)
         with replacing(_former(path)) as partial:
             try:
                 os.link(path, partial)

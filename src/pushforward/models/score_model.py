@@ -13,12 +13,13 @@ from pushforward._random import branch, normal_like, resolve
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
+from pushforward.mcmc import check_states
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.models.trainable import Trainable
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
-from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.score_matching.checks import evaluate
 from pushforward.spaces import Units
 
 __all__ = ["ScoreModel"]
@@ -97,15 +98,16 @@ class ScoreModel(GenerativeModel, Trainable):
         Differentiable in the weights where gradients are enabled. Raises `InputError` for states
         that are not finite or of another shape.
         """
-        units, z = self.known_units(x), self.inward(x)
+        units: Any = self.known_units(x)
+        z = self.inward(x)
         with self.evaluating():
             return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Log-densities of states `(B, *event)` in nats, in data units, up to one constant.
 
-        Only differences between states mean something. Raises `CapabilityError` unless the network
+        Only differences between states mean something. With a gradient in `x`, the score, and in
+        the parameters, at the price of a graph. Raises `CapabilityError` unless the network
         is an energy, `InputError` for states that are not finite or of another shape.
         """
         refuse_context(self, c)
@@ -133,9 +135,9 @@ class ScoreModel(GenerativeModel, Trainable):
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
-        Chains start from a normal law with the variance of the data and the largest noise. With
-        many levels they are annealed, `score_matching.annealed`; else they only find what can be
-        reached from there, and modes far apart get wrong weights.
+        Chains start from a normal distribution with the variance of the data and the largest noise.
+        With many levels they are annealed, `score_matching.annealed_langevin`; else they only find
+        what can be reached from there, and modes far apart get wrong weights.
 
         Args:
             n: how many.
@@ -177,7 +179,7 @@ class ScoreModel(GenerativeModel, Trainable):
         with self.evaluating():
             for part in parts:
                 if sigmas:
-                    x = score_matching.annealed(
+                    x = score_matching.annealed_langevin(
                         self.network,
                         start[part],
                         sigmas,

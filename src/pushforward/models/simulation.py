@@ -15,7 +15,14 @@ from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.adaptive import Adaptive
 
-__all__ = ["one_seed", "row_noise", "simulate", "times_of"]
+__all__ = [
+    "generator_or_global",
+    "simulate",
+    "start_noise",
+    "times_of",
+]
+
+_START = 1  # beside the noise of the steps
 
 
 def times_of(
@@ -71,7 +78,7 @@ def simulate(
     done, total = 0, len(parts) * (len(times) - 1)
     out = []
     for part in parts:
-        flow, noise = transport(part), row_noise(seed, part, state.device(x))
+        flow, noise = transport(part), RowNoise(seed, part, state.device(x))
 
         def report(k: int, t: float, now: State, part: slice = part, flow: Any = flow) -> None:
             nonlocal done
@@ -91,13 +98,14 @@ def simulate(
     return state.concatenate(out)
 
 
-def one_seed(generator: torch.Generator) -> int:
-    """A seed from where a generator stands."""
-    return int(torch.randint(1 << 31, (), generator=generator, device=generator.device))
+def start_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
+    """Noise for the states that the rows start from, independent of that of their steps."""
+    return RowNoise(derived_seed(seed, _START), rows, device)
 
 
-def row_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
-    """Noise that belongs to rows."""
-    noise = RowNoise(seed, rows, device)
-    noise.manual_seed(derived_seed(seed, rows.start))
-    return noise
+def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """The generator, or one that goes on where torch's global one stands."""
+    if generator is not None:
+        return generator
+    seed = int(torch.randint(1 << 62, (), device=device))
+    return torch.Generator(device).manual_seed(seed)

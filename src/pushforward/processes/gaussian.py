@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support
+from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Coefficients, Schedule
@@ -61,10 +61,10 @@ class Gaussian(GenerativeProcess):
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"density", "guidance", "denoised"})
-    sampler: ClassVar[str] = "adams"
-    grid: ClassVar[str] = "log-snr"
-    steps: ClassVar[int] = 20
+    supports = frozenset({"density", "guidance", "denoised"})
+    sampler = "adams"
+    grid = "log-snr"
+    steps = 20
 
     @property
     def clock(self) -> Schedule:
@@ -159,13 +159,17 @@ class Gaussian(GenerativeProcess):
             x_s = alpha_s x_0 + sqrt(sigma_s^2 - churn v) (x_t - alpha_t x_0) / sigma_t
                   + sqrt(churn v) noise
 
-        (Song, Meng & Ermon 2021, eq. 12, with `eta^2 = churn`; Ho et al. 2020). Raises
-        `InputError` unless `s < t` and `churn` lies in [0, 1].
+        (Song, Meng & Ermon 2021, eq. 12, with `eta^2 = churn`; Ho et al. 2020). Without churn it
+        also goes towards the noise, `s > t`: DDIM inversion. Raises `InputError` unless `churn`
+        lies in [0, 1], or for churn on the way to the noise.
         """
-        if not s < t:
-            raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
         if not 0 <= churn <= 1:
             raise InputError(f"a pinned step takes churn in [0, 1], not {churn}")
+        if s == t or (s > t and churn):
+            raise InputError(
+                f"a pinned step runs towards the data, not from {t} to {s}: without churn (DDIM) "
+                "it runs towards the noise too"
+            )
         now, then = self._noisy(t), self.schedule.at(s)
         decay = now.alpha * then.sigma / (then.alpha * now.sigma)
         variance = churn * then.sigma**2 * max(1 - decay**2, 0.0)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,10 +53,10 @@ class JumpDiffusion(GenerativeProcess):
     diffusion: Gaussian = field(default_factory=Gaussian)
     thinning: Thinning = field(default_factory=Thinning)
 
-    sampler: ClassVar[str] = "pinned"
+    sampler = "pinned"
 
     @property
-    def space(self) -> PointCloud:  # type: ignore[override]
+    def space(self) -> PointCloud:
         """Point sets."""
         return self.thinning.space
 

@@ -115,7 +115,7 @@ class GenerativeProcess(ABC):
         """
         return self
 
-    def matched(self) -> GenerativeProcess:
+    def for_flow_matching(self) -> GenerativeProcess:
         """The process whose prediction flow matching learns: often the process itself."""
         return self
 

@@ -63,6 +63,7 @@ def held_out_likelihood(
     return log_density(model, data, points, seed=seed, progress=progress, **asked)
 
 
+@torch.no_grad()
 def log_density(
     model: GenerativeModel, data: Data, points: int | None = None, *, seed: int, **options: Any
 ) -> LogProb:
@@ -74,6 +75,7 @@ def log_density(
 
     Of the `options`, those count that the model's `log_prob` takes.
     """
+    model.normalize(seed=seed)
     first = slice(points)
     x, labels = state.take(data.x, first), told(model, data, first)
     options = model.understood("log_prob", seed=seed, **options)

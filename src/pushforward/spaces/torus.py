@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like
+from pushforward._random import normal_like, uniform
 from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -84,8 +84,7 @@ class Torus(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of independent uniform angles."""
-        u = torch.rand(n, *shape, generator=generator, device=generator.device)
-        return 2 * math.pi * u - math.pi
+        return 2 * math.pi * uniform((n, *shape), generator) - math.pi
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
         """`log 2 pi` per angle."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
@@ -23,7 +25,7 @@ from pushforward.training.loop import Loop
 from pushforward.training.objective import Objective, check_labels, dequantize, labels_for
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
-from pushforward.training.randomness import private
+from pushforward.training.randomness import private, reseed
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, Tracker
@@ -100,6 +102,8 @@ def fit(
             "make it with a fixed seed"
         )
     with private(fabric.device):
+        # Dropout in what is prepared, or rehearsed, draws from the global generators.
+        reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
         if start_data is not None:
             model.keep_source(start_data.x)
         if settings.standardize:
