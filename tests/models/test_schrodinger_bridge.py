@@ -430,12 +430,23 @@ def test_a_flow_gives_its_couplings_to_a_warm_start(tmp_path: Path) -> None:
         _model().warm_start(pf.FlowMatching(pf.nn.MLP(2), event_shape=2))
 
 
+def test_a_model_for_data_shares_the_steps_of_the_training() -> None:
+    data = pf.data.Data(_data(20)[0])
+    make = pf.SchrodingerBridge.for_data
+    assert make(data, iterations=4, train_steps=42).iterations == OuterIterations(4, 10)
+    assert make(data).iterations == OuterIterations(20)
+    assert make(data, iterations=OuterIterations(3, 7), train_steps=5).iterations.total_steps == 21
+    assert len(make(data, shared=True).loop.directions.predictors) == 1
+    with pytest.raises(InputError, match="3 steps do not make 20 outer iterations"):
+        make(data, train_steps=3)
+
+
 def test_mistakes_are_named() -> None:
     a, b = _data(20)
     for sigma in (0.0, -1.0):
         with pytest.raises(InputError, match="sigma > 0"):
             _model(reference=Bridge(sigma))
-    with pytest.raises(InputError, match="no method for bridges is called 'dsbm'"):
+    with pytest.raises(InputError, match="no method is called 'dsbm'"):
         _model(method="dsbm")
     with pytest.raises(InputError, match=r"the reference is processes\.Bridge"):
         _model(reference=0.5)

@@ -265,3 +265,11 @@ def test_sources_that_cannot_be_used_are_refused() -> None:
         model.forward(a, n=0)
     with pytest.raises(InputError):
         model.forward(a[:0])
+
+
+def test_draws_of_one_seed_are_none_of_the_next() -> None:
+    model, (a, _) = _fitted(), _pair()
+    several = [model.forward(a[:20], n=3, sampler="sde", seed=seed) for seed in (4, 5)]
+    for one in several[0]:
+        for other in several[1]:
+            assert float((one - other).abs().max()) > 0.1

@@ -118,13 +118,26 @@ class SchrodingerBridge(TransportMap, Trainable):
 
     @classmethod
     def for_data(
-        cls, data: Any, *, labels: bool = True, shared: bool = False, **options: Any
+        cls,
+        data: Any,
+        *,
+        labels: bool = True,
+        shared: bool = False,
+        iterations: int | OuterIterations = 20,
+        train_steps: int | None = None,
+        **options: Any,
     ) -> Self:
-        """Two networks that fit the data, or one `shared`; `options` are the constructor's."""
+        """Two networks that fit the data, or one `shared`; `options` are the constructor's.
+
+        A number of `iterations` share the `train_steps` of the training, where these are known.
+        Raises `InputError` for fewer steps than iterations.
+        """
+        if not isinstance(iterations, OuterIterations):
+            iterations = _shared_steps(checks.whole("iterations", iterations), train_steps)
         if not shared:
             options.setdefault("backward", _default_network(data.event_shape))
         net = _default_network(data.event_shape, 2 if shared else None)
-        return made(cls, options, net=net)
+        return made(cls, {**options, "iterations": iterations}, net=net)
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -331,6 +344,15 @@ class SchrodingerBridge(TransportMap, Trainable):
         """States of the prior."""
         drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
         return drawn.to(self.device, self.dtype)
+
+
+def _shared_steps(count: int, steps: int | None) -> OuterIterations:
+    """Outer iterations that share the steps of a training."""
+    if steps is None:
+        return OuterIterations(count)
+    if steps < count:
+        raise InputError(f"{steps} steps do not make {count} outer iterations of a step or more")
+    return OuterIterations(count, steps // count)
 
 
 def _default_network(event_shape: tuple[int, ...], num_classes: int | None = None) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
 from pushforward._autograd import ProbeLaw
-from pushforward._random import fresh_seed, resolve
+from pushforward._random import derived_seed, fresh_seed, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -129,8 +129,7 @@ class TransportMap(GenerativeModel):
         Warns if results are not finite. Raises `InputError` for states that do not fit.
         """
         return self._mapped(
-            a, c, "target", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
-            progress,
+            a, c, "target", n, sampler, steps, fresh_seed(seed, generator), batch_size, progress,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -149,8 +148,7 @@ class TransportMap(GenerativeModel):
     ) -> Any:
         """Where states of the target come from; the rest as for `forward`."""
         return self._mapped(
-            b, c, "source", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
-            progress,
+            b, c, "source", n, sampler, steps, fresh_seed(seed, generator), batch_size, progress,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -350,7 +348,7 @@ class TransportMap(GenerativeModel):
         n: int | None,
         sampler: str | Sampler | None,
         steps: int | None,
-        generator: torch.Generator,
+        seed: int,
         batch_size: int | None,
         progress: Progress | None,
     ) -> Any:
@@ -358,12 +356,11 @@ class TransportMap(GenerativeModel):
         z = self._entered(x) if towards == "target" else with_density(self.inward(x))
         parts = parts_of(state.rows(z), batch_size)
         context = self.condition.required(c, state.rows(z), self.device)
-        first, found = fresh_seed(None, generator), []
+        found = []
         for draw in range(draws):
             each = None if progress is None else _part_of(progress, draw, draws)
-            found.append(
-                self._carried(z, parts, context, towards, sampler, steps, first + draw, each)
-            )
+            own = derived_seed(seed, draw) if draw else seed
+            found.append(self._carried(z, parts, context, towards, sampler, steps, own, each))
         ends = [finite(end) for end in found]
         if towards == "target" or self.has_source:
             ends = [self.outward(end) for end in ends]

@@ -158,8 +158,9 @@ class _Cells(Painter):
         canvas, axes = _canvas(small)
         table = colors.ListedColormap(found)
         rows, sites = codes.shape
+        edges = [k - 0.5 for k in range(sites + 1)], list(range(rows + 1))
         drawn = axes.pcolormesh(
-            torch.arange(sites + 1) - 0.5, torch.arange(rows + 1), codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
+            *edges, codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
             edgecolors="white", linewidth=0.4 if sites <= 64 else 0.0,
         )  # fmt: skip
         axes.set(xlabel="site", yticks=[])
