@@ -74,26 +74,26 @@ def _curves(folder: Path, g: np.random.Generator) -> Path:
 
 CASES = {
     "circle": Case(
-        _angles, ("model.process=brownian", "model.process.space=torus"), "1 angles"
+        _angles, ("model.process=brownian", "model.process.space=torus"), "300 angles"
     ),
     "sphere": Case(
         _places,
         ("model.process.class=brownian", "model.process.space=sphere"),
-        "single points on the 2-sphere",
+        "300 points on the 2-sphere",
     ),
     "sphere, geodesics": Case(
         _places,
         ("model=matching", "model.path={class: geodesic, space: sphere}"),
-        "single points on the 2-sphere",
+        "300 points on the 2-sphere",
     ),
     "tokens": Case(
         _words,
         ("model.process=masking", "model.process.space.vocabulary=3"),
-        "3 tokens of 3 symbols",
+        "300 sequences of 3 tokens out of 3 symbols",
         ("symbols", "whole states"),
     ),
     "sets": Case(
-        _sets, ("model.process=jump-diffusion",), "sets of up to 4 points in R^2",
+        _sets, ("model.process=jump-diffusion",), "300 sets of up to 4 points in R^2",
         ("number of points",),
     ),
     "product": Case(
@@ -102,7 +102,7 @@ CASES = {
             "model.process={class: product, factors: [{class: brownian, space: sphere}, "
             "{class: brownian, space: {class: torus, dim: 1}}, gaussian]}",
         ),
-        "single points on the 2-sphere with 1 angles with vectors of 1",
+        "300 points on the 2-sphere with angles with vectors of 1",
     ),
     "functions": Case(
         _curves,
@@ -110,7 +110,7 @@ CASES = {
             "model.process.space={class: hilbert, points: 16, "
             "covariance: {class: spaces.kernels.Exponential, length: 0.3}}",
         ),
-        "functions at 16 points",
+        "300 functions at 16 points",
     ),
 }  # fmt: skip
 

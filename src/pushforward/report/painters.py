@@ -139,7 +139,6 @@ class _Cells(Painter):
     """Rows of symbols, a color each; what is no symbol, such as a mask, is left gray."""
 
     many, few = 32, 16
-    sharp = True
 
     def __init__(self, view: Sequences) -> None:
         self.symbols = view.symbols
@@ -158,11 +157,14 @@ class _Cells(Painter):
         codes = torch.where(known, codes, -1)
         canvas, axes = _canvas(small)
         table = colors.ListedColormap(found)
+        rows, sites = codes.shape
+        edges = [k - 0.5 for k in range(sites + 1)], list(range(rows + 1))
         drawn = axes.pcolormesh(
-            codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
-            edgecolors="white", linewidth=0.4 if codes.shape[1] <= 64 else 0.0,
+            *edges, codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
+            edgecolors="white", linewidth=0.4 if sites <= 64 else 0.0,
         )  # fmt: skip
         axes.set(xlabel="site", yticks=[])
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if self.symbols <= 20 and not small:
             bar = canvas.colorbar(drawn, ax=axes, ticks=list(steps), fraction=0.05)
             bar.ax.set_ylim(-0.5, self.symbols - 0.5)
