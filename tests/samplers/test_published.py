@@ -60,6 +60,24 @@ def test_full_loops_of_diffusers(name: str, predict: str, mean: float) -> None:
     assert float(y.abs().mean()) == pytest.approx(mean, abs=1e-4)
 
 
+@pytest.mark.parametrize(("predict", "total"), [("noise", 172.0067), ("v", 52.5302)])
+def test_full_loop_of_ddim(predict: str, total: float) -> None:
+    times = [*((100 * k + 1) / 1000 for k in range(9, -1, -1)), 0.0]
+    transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
+    y = samplers.run(samplers.resolve("ddim"), transport, start(), times)
+    assert float(y.abs().sum()) == pytest.approx(total, abs=1e-3)
+
+
+@pytest.mark.parametrize(("predict", "total"), [("noise", 258.9606), ("v", 202.0296)])
+def test_full_loop_of_ddpm(predict: str, total: float) -> None:
+    """All thousand steps, clipped, with the noise of a plain generator."""
+    times = [k / 1000 for k in range(1000, -1, -1)]
+    transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
+    generator = torch.Generator().manual_seed(0)
+    y = samplers.run(samplers.resolve("ddpm"), transport, start(), times, generator=generator)
+    assert float(y.abs().sum()) == pytest.approx(total, abs=5e-3)
+
+
 def test_full_loop_of_diffusers_with_thresholding() -> None:
     # Its thresholding with a largest value below one clips to that, and scales it to one.
     clipped = StaticThreshold(dummy("noise"), -0.5, 0.5)
