@@ -50,7 +50,6 @@ CASES: list[tuple[str, Rule, int, bool]] = [
     ("DDIM, eta² = 1/2", Ancestral(churn=0.5), 1, True),
     ("exponential integrator", Multistep(1, predict="noise", churn=1.0), 1, True),
     ("DPM-Solver++ 2M, SDE", registry.resolve("samplers", "dpm++2m-sde"), 2, True),
-    ("adams-sde", registry.resolve("samplers", "adams-sde"), 2, True),
     ("EDM with churn 10", EDMStochastic(churn=10.0, inflate=1.0), 2, True),
 ]
 

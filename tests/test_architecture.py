@@ -92,6 +92,22 @@ WITHOUT_TORCH = (
     "pushforward.cli",
 )
 
+# No branch on the space: these units name no concrete space, but for the modules that are listed.
+SPACES = {"Euclidean", "Hilbert", "Torus", "Sphere", "Tokens", "PointCloud", "Points"}
+WITHOUT_SPACES = ("models", "training", "report", "cli", "metrics")
+MAY_NAME_A_SPACE = {
+    "pushforward.models.model": "states are vectors unless a model says otherwise",
+    "pushforward.models.normalizing_flow": "the base of angles is uniform on the torus",
+    "pushforward.report.pictures": "arrays of unknown origin are drawn as vectors",
+    "pushforward.report.comparison": "baselines alone are compared on vectors",
+}
+# Nothing but processes and their readers names the Gaussian process, but for these.
+MAY_NAME_GAUSSIAN = {
+    "pushforward.models.diffusion": "the default of a diffusion model",
+    "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
+    "pushforward.theory.orders": "orders of convergence are measured on it",
+}
+
 LONGEST_FILE = 400
 NAMELESS = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
@@ -312,6 +328,39 @@ def test_files_are_short_and_have_names(house: House) -> None:
         lines = len(path.read_text().splitlines())
         assert lines <= LONGEST_FILE, f"{module} has {lines} lines: split it by idea"
         assert not NAMELESS & set(module.split(".")), f"{module}: name the idea"
+
+
+def named(house: House, units: Container[str], names: set[str]) -> dict[str, list[str]]:
+    """Modules of some units that name one of some classes in their code, and where."""
+    found: dict[str, list[str]] = {}
+    for module, path in house.files.items():
+        if house.unit(module) in units:
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+                if isinstance(node, ast.Name | ast.Attribute) and name in names:
+                    found.setdefault(module, []).append(f"{module}:{node.lineno} names {name}")
+    return found
+
+
+def test_nothing_above_the_processes_names_a_space(house: House) -> None:
+    found = named(house, WITHOUT_SPACES, SPACES)
+    assert set(found) == set(MAY_NAME_A_SPACE), found
+
+
+def test_nothing_but_processes_names_the_gaussian_one(house: House) -> None:
+    others = {house.unit(module) for module in house.files} - {"processes", "worlds"}
+    found = named(house, others, {"Gaussian"})
+    assert set(found) == set(MAY_NAME_GAUSSIAN), found
+
+
+def test_a_space_that_is_named_is_seen(tmp_path: Path) -> None:
+    files = {
+        "models/one.py": "from pushforward.spaces import Torus\nx = Torus()",
+        "models/two.py": "# Torus\nx = 'Torus'",
+        "spaces.py": "class Torus: ...",
+    }
+    found = named(_house(tmp_path, files), WITHOUT_SPACES, SPACES)
+    assert found == {"pushforward.models.one": ["pushforward.models.one:2 names Torus"]}
 
 
 def test_loading_every_module_loads_nothing_heavy(house: House) -> None:

@@ -91,7 +91,7 @@ def test_edm_has_unit_variance_in_and_out(schedule) -> None:
         noise = torch.randn(100_000, 1, generator=generator)
         alpha, sigma = schedule.values(t)
         x_t = alpha * x0 + sigma * noise
-        row = parametrizations.EDM(sigma_data=0.7)(schedule, t)
+        row = parametrizations.EDMPreconditioning(sigma_data=0.7)(schedule, t)
         assert float((row.scale_in * x_t).var()) == pytest.approx(1.0, abs=0.03)
         assert float(parametrizations.write(row, x0, x_t).var()) == pytest.approx(1.0, abs=0.03)
 

@@ -165,11 +165,10 @@ def test_trust_makes_names_known_to_recipes_and_models(
     monkeypatch.syspath_prepend(tmp_path)
     from pushforward.cli.recipe import read
 
-    data = pf.data.load("two_moons", n=20)
-    recipe = read(None, {"data": "two_moons", "schedule": "vp-short"})
+    recipe = read(None, {"data": "two_moons", "model.process.schedule": "vp-short"})
     with pytest.raises(InputError, match="no schedule is called 'vp-short'"):
-        recipe.make_model(data)
-    model = recipe.make_model(data, trust=("sheds",))
+        recipe.prepare()
+    model = recipe.prepare(trust=("sheds",)).model
     assert model.process.schedule == VP(beta_max=10.0)
 
 

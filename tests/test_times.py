@@ -90,7 +90,7 @@ def test_importance_sampling_keeps_the_expectation_and_tames_the_variance() -> N
         more = law.weights(t, VP)
         # The error of the data of a typical model: that of the noise is flat.
         alpha, sigma = VP(t)
-        values = weight(VP, t, parametrizations.Data()) * (sigma / alpha) ** 2
+        values = weight(VP, t, parametrizations.DataPrediction()) * (sigma / alpha) ** 2
         return values if more is None else values * more
 
     plain, better = (

@@ -141,7 +141,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
         right.plot(counts, far, color=color, linestyle=style, marker=".", label=name)
     floors = [
         pf.metrics.sliced_wasserstein(RING.sample(draws, seed=seed), fresh, seed=0).value
-        for seed in range(20, 30)
+        for seed in range(20, 60)
     ]
     right.axhspan(min(floors), max(floors), color=EDGE, label="exact samples")
     shown = [n for n in (5, 7, 10, 15, 20, 30, 50, 100) if n <= counts[-1]]

@@ -53,7 +53,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "mmd": "discrepancies.MMD",
         "learned-mmd": "discrepancies.LearnedMMD",
         "energy": "discrepancies.EnergyDistance",
-        "sinkhorn": "discrepancies.Sinkhorn",
+        "sinkhorn": "discrepancies.SinkhornDivergence",
     },
     "encoders": {
         "diagonal": "models.vae_parts.diagonal_encoder",
@@ -131,12 +131,12 @@ TABLE: dict[str, dict[str, Any]] = {
         "product": "spaces.Product",
     },
     "predictions": {
-        "data": "parametrizations.Data",
-        "noise": "parametrizations.Noise",
-        "v": "parametrizations.V",
-        "score": "parametrizations.Score",
-        "velocity": "parametrizations.Velocity",
-        "edm": "parametrizations.EDM",
+        "data": "parametrizations.DataPrediction",
+        "noise": "parametrizations.NoisePrediction",
+        "v": "parametrizations.VPrediction",
+        "score": "parametrizations.ScorePrediction",
+        "velocity": "parametrizations.VelocityPrediction",
+        "edm": "parametrizations.EDMPreconditioning",
     },
     "priors": {
         "normal": "models.vae_parts.normal_prior",
@@ -180,10 +180,6 @@ TABLE: dict[str, dict[str, Any]] = {
         "exponential": ("samplers.Multistep", {"order": 1, "predict": "noise", "churn": 1.0}),
         "adams": "samplers.DEFAULT",
         "adams4": ("samplers.Multistep", {"order": 3, "corrector": True}),
-        "adams-sde": (
-            "samplers.Multistep",
-            {"order": 2, "churn": 1.0, "integral": "midpoint"},
-        ),
         "dpm++2m": (
             "samplers.Multistep",
             {"order": 2, "integral": "midpoint", "published": True},
@@ -253,7 +249,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "snr": ("weightings.SNR", {"least": 1.0}),
         "min-snr": ("weightings.SNR", {"most": 5.0}),
         "likelihood": "weightings.Likelihood",
-        "edm": "weightings.EDM",
+        "edm": "weightings.EDMWeight",
     },
 }
 

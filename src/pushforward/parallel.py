@@ -89,8 +89,11 @@ def sample(
     model.to(fabric.device)
     shares = [share(n, k, fabric.world_size) for k in range(fabric.world_size)]
     shown = progress if fabric.is_global_zero else None
-    own = model.sample(n, c, rows=shares[fabric.global_rank], progress=shown, **options)
-    return _union(own, shares)
+    mine = shares[fabric.global_rank]
+    # Not every network takes batches of no rows: who has nothing to draw draws one and drops it.
+    rows = slice(0, 1) if mine.start == mine.stop else mine
+    own = model.sample(n, c, rows=rows, progress=shown, **options)
+    return _union(state.take(own, slice(0, mine.stop - mine.start)), shares)
 
 
 def _union(own: Any, shares: list[slice]) -> Any:

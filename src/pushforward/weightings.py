@@ -17,7 +17,7 @@ from pushforward.parametrizations import Parametrization
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 
-__all__ = ["EDM", "SNR", "Likelihood", "Output", "Weighting"]
+__all__ = ["EDMWeight", "SNR", "Likelihood", "Output", "Weighting"]
 
 
 class Weighting(Protocol):
@@ -91,7 +91,7 @@ class Likelihood:
 
 @configurable
 @dataclass(frozen=True)
-class EDM:
+class EDMWeight:
     r"""The weight of Karras et al. (2022), `(u^2 + s^2) / (u s)^2` at `u = sigma / alpha`.
 
     The training target of EDM's preconditioning has unit variance under it; use it with the law

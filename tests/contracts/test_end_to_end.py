@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(params=CASES, scope="module")
-def trained(request, tmp_path_factory) -> Iterator[Trained]:
+def trained(request, tmp_path_factory) -> Trained:
     case, folder = CASES[request.param], tmp_path_factory.mktemp("space")
     write(folder / case.file, case.draw(3000, 0), space=case.space)
     words = ["train", folder / case.file, "--recipe", folder / "asked.yaml"]
@@ -174,7 +174,7 @@ def trained(request, tmp_path_factory) -> Iterator[Trained]:
         words += ["--source", folder / "source.csv"]
     (folder / "asked.yaml").write_text(json.dumps(asked))
     _call("--quiet", *words, "--out", folder / "run")
-    yield Trained(case, folder, folder / "run")
+    return Trained(case, folder, folder / "run")
 
 
 def _call(*words: object) -> None:
@@ -245,7 +245,7 @@ def test_a_run_goes_on_where_it_was_stopped(trained: Trained) -> None:
         pass
 
     def stopping(self: Any, *args: Any, **options: Any) -> Any:
-        found = real(self, *args, **options)
+        real(self, *args, **options)
         raise Stop
 
     from pushforward.training.checkpoint import Checkpoints

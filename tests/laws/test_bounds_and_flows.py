@@ -107,7 +107,7 @@ def test_the_exact_variance_costs_least() -> None:
         return samplers.variational_bound(transport, x, times, variance=variance, seed=1).total
 
     exact = total(tweedie_variance(transport))
-    for name in ("posterior", "forward"):
+    for name in ("posterior", "beta"):
         worse = total(name) - exact
         assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5
 
@@ -264,14 +264,14 @@ def test_a_fitted_grid_is_nearer_and_comes_back_from_a_file(tmp_path) -> None:
         (lambda tr, x: samplers.variational_bound(tr, x, [0.9, 0.1]), "increasing times"),
         (lambda tr, x: samplers.variational_bound(tr, x, [0.0, 0.5]), "above 0"),
         (lambda tr, x: samplers.continuous_bound(tr, x, 0.1, 0.9), "0 < stop < start"),
-        (lambda tr, x: samplers.continuous_bound(tr, x, 0.9, 0.1, draws=1), "two draws"),
+        (lambda tr, x: samplers.continuous_bound(tr, x, 0.9, 0.1, draws=1), "at least 2, not 1"),
         (lambda tr, x: samplers.ProbabilityFlow(tr, 0.1, 0.9), "0 <= stop < start"),
         (lambda tr, x: samplers.DormandPrince(rtol=0.0), "rtol is a positive finite number, not 0"),
         (lambda tr, x: samplers.AdaptiveSDE(churn=0.0), "churn is a positive finite number"),
-        (lambda tr, x: samplers.EDMStochastic(churn=-1.0), "churn must be finite"),
+        (lambda tr, x: samplers.EDMStochastic(churn=-1.0), "churn is a finite number"),
         (lambda tr, x: samplers.PredictorCorrector(snr=1.5), r"snr lies in \(0, 1\)"),
         (lambda tr, x: samplers.AnnealedLangevin(moves=0), "moves is a whole number"),
-        (lambda tr, x: samplers.Multistep(order=5), "1, 2 or 3, not 5"),
+        (lambda tr, x: samplers.Multistep(order=5), "1 or 2 or 3, not 5"),
         (lambda tr, x: samplers.Multistep(predict="v"), "'data' or 'noise'"),
         (
             lambda tr, x: samplers.fit_grid(tr, x, steps=2),

@@ -63,7 +63,7 @@ STOCHASTIC: list[tuple[Rule, int]] = [
     (Multistep(3, churn=1.0), 2),
     (Multistep(2, churn=1.0, corrector=True), 2),
     (Multistep(2, predict="noise", churn=1.0), 2),
-    (registry.resolve("samplers", "adams-sde"), 2),
+    (Multistep(2, churn=1.0, integral="midpoint"), 2),
     (registry.resolve("samplers", "dpm++2m-sde"), 2),
     (Ancestral(variance="beta"), 1),
     # A total churn spread over more and more steps; inflated noise would be a bias of its own.

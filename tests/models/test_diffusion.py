@@ -12,7 +12,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
-from pushforward.parametrizations import EDM
+from pushforward.parametrizations import EDMPreconditioning
 from pushforward.processes import Gaussian
 from pushforward.schedules import Rectified
 
@@ -93,7 +93,9 @@ class Plain(nn.Module):
 
 def test_saving_and_loading(tmp_path: Path) -> None:
     net = pf.nn.MLP(2, width=8, num_classes=3)
-    model = _noisy(pf.Diffusion(net, Gaussian(Rectified()), EDM(0.5), times="logit-normal"))
+    model = _noisy(
+        pf.Diffusion(net, Gaussian(Rectified()), EDMPreconditioning(0.5), times="logit-normal")
+    )
     model.fit_units(3 * torch.randn(20, 2) - 7)
     model.save(tmp_path / "model")
     loaded = pf.load(tmp_path / "model")

@@ -79,7 +79,7 @@ def test_the_contract_for_every_training(training: str, event) -> None:
     shape = (event,) if isinstance(event, int) else event
     x = 5 + torch.randn(50, *shape, generator=_seed(0))
     model.fit_units(x)
-    model.prepare(x)
+    model.prepare(x, generator=torch.Generator().manual_seed(0))
     assert model.event_shape == shape
     assert model.capabilities == Capabilities(True, "estimated", False)
     model.eval()
@@ -367,7 +367,7 @@ def test_every_training_survives_awkward_data(training: str) -> None:
 def test_double_precision() -> None:
     model = _model(2, "pcd", event_shape=2).double()
     x = torch.randn(10, 2, generator=_seed())
-    model.prepare(x)
+    model.prepare(x, generator=torch.Generator().manual_seed(0))
     assert model.loss(x).dtype == torch.float64
     assert model.sample(3, steps=3, seed=0).dtype == torch.float64
 

@@ -60,6 +60,24 @@ def test_full_loops_of_diffusers(name: str, predict: str, mean: float) -> None:
     assert float(y.abs().mean()) == pytest.approx(mean, abs=1e-4)
 
 
+@pytest.mark.parametrize(("predict", "total"), [("noise", 172.0067), ("v", 52.5302)])
+def test_full_loop_of_ddim(predict: str, total: float) -> None:
+    times = [*((100 * k + 1) / 1000 for k in range(9, -1, -1)), 0.0]
+    transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
+    y = samplers.run(samplers.resolve("ddim"), transport, start(), times)
+    assert float(y.abs().sum()) == pytest.approx(total, abs=1e-3)
+
+
+@pytest.mark.parametrize(("predict", "total"), [("noise", 258.9606), ("v", 202.0296)])
+def test_full_loop_of_ddpm(predict: str, total: float) -> None:
+    """All thousand steps, clipped, with the noise of a plain generator."""
+    times = [k / 1000 for k in range(1000, -1, -1)]
+    transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
+    generator = torch.Generator().manual_seed(0)
+    y = samplers.run(samplers.resolve("ddpm"), transport, start(), times, generator=generator)
+    assert float(y.abs().sum()) == pytest.approx(total, abs=5e-3)
+
+
 def test_full_loop_of_diffusers_with_thresholding() -> None:
     # Its thresholding with a largest value below one clips to that, and scales it to one.
     clipped = StaticThreshold(dummy("noise"), -0.5, 0.5)
@@ -72,7 +90,7 @@ def test_full_loop_of_diffusers_with_thresholding() -> None:
 
 @pytest.mark.parametrize("name", ["euler", "ddim"])
 def test_full_loop_of_edm_euler(name: str) -> None:
-    process, table = Gaussian(schedules.EDM()), parametrizations.EDM(sigma_data=0.5)
+    process, table = Gaussian(schedules.EDM()), parametrizations.EDMPreconditioning(sigma_data=0.5)
 
     def model(x: Tensor, t: float, c=None) -> Tensor:
         row = table(process.schedule, t)
@@ -125,7 +143,7 @@ def test_our_own_variants_are_others() -> None:
     x = process.prior((2,)).sample(100, seed=0)
     ours = {
         "dpm++2m": Multistep(2, integral="midpoint"),
-        "dpm++2m-sde": registry.resolve("samplers", "adams-sde"),
+        "dpm++2m-sde": Multistep(2, churn=1.0, integral="midpoint"),
         "deis": Multistep(2, predict="noise"),
         "unipc": Multistep(2, corrector=True, integral="midpoint"),
     }

@@ -1,4 +1,4 @@
-"""Rectified flow: straighter by the round, the same after a kill, and one step in the end."""
+"""Reflowed flow: straighter by the round, the same after a kill, and one step in the end."""
 
 from __future__ import annotations
 

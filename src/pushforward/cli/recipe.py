@@ -19,13 +19,13 @@ from pushforward.errors import InputError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
 
-__all__ = ["Plan", "Recipe", "read"]
+__all__ = ["Prepared", "Recipe", "read"]
 
 _NAMED = {"data": "source", "source": "source", "model": "class"}
 """What a plain text stands for in the place of names and values."""
 
 
-class Plan(NamedTuple):
+class Prepared(NamedTuple):
     """What a recipe comes to: an untrained model, its data, and the source that it starts from."""
 
     model: Any
@@ -64,7 +64,7 @@ class Recipe(BaseModel):
             raise InputError(f"a {found.__name__} is not trained: it is no models.Trainable")
         return found
 
-    def prepare(self, trust: tuple[str, ...] = (), *, data: Data | None = None) -> Plan:
+    def prepare(self, trust: tuple[str, ...] = (), *, data: Data | None = None) -> Prepared:
         """Make the model for the data, read as states of its space, or for other `data`.
 
         The weights of networks follow from the seed of the training.
@@ -83,7 +83,7 @@ class Recipe(BaseModel):
                 source = _loaded("source", read_alike, space)
             length = config.understood(cls.for_data, train_steps=self.train.steps)
             model = cls.for_data(data, **{**length, **options})
-        return Plan(model, data, source)
+        return Prepared(model, data, source)
 
     def resolved(self, trust: tuple[str, ...] = ()) -> Recipe:
         """The recipe with the defaults that the class of the model declares written out."""
@@ -91,7 +91,8 @@ class Recipe(BaseModel):
         known = inspect.signature(cls.for_data).parameters.values()
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
-        return self.model_copy(update={"model": {**self.model, **defaults, **self.model}})
+        model = {"class": "", **defaults, **cls.defaults, **self.model}
+        return self.model_copy(update={"model": model})
 
     def to_yaml(self) -> str:
         """The recipe as a file; reading it gives the same recipe."""

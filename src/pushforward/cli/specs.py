@@ -1,18 +1,20 @@
 """Objects of a recipe: `{class: NAME, option: value, ...}`, or a short name, made into the object.
 
 A short name is one of the axis that the option stands for: `process: masking` is a process. A class
-by its place, `schedules.VP` or `module:Class` of a trusted module, works as well. Where one class
-alone fits, as `Tokens` does for the space of masking, its name may be left out.
+by its place, `schedules.VP` or `module:Class` of a trusted module, works as well. The name of the
+class may be left out where one alone fits, as `Tokens` does for the space of masking, or where the
+option has a default: that of a diffusion model is `process: gaussian`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushforward import config, registry
 from pushforward.errors import InputError, PushforwardError
@@ -59,9 +61,9 @@ def class_named(name: str, trust: tuple[str, ...]) -> Any:
 
 
 def made_options(
-    cls: type, options: Mapping[str, Any], trust: tuple[str, ...] = (), where: str = "model"
+    cls: Any, options: Mapping[str, Any], trust: tuple[str, ...] = (), where: str = "model"
 ) -> dict[str, Any]:
-    """The options of a class with the objects that they describe.
+    """The options of a class of models with the objects that they describe.
 
     Raises `InputError` for a class or a name that does not exist, or arguments that do not fit.
 
@@ -71,42 +73,53 @@ def made_options(
     """
     hints = _hints(cls)
     return {
-        name: _made(value, name, hints.get(name), _AXES.get(name, ()), trust, f"{where}.{name}")
+        name: _made(
+            value,
+            _Place(f"{where}.{name}", _AXES.get(name, ()), name in _OBJECTS),
+            trust,
+            _only_class(hints.get(name)) or cls.defaults.get(name),
+        )
         for name, value in options.items()
     }
 
 
-def _made(
-    value: Any, name: str, hint: Any, axes: tuple[str, ...], trust: tuple[str, ...], where: str
-) -> Any:
+class _Place(NamedTuple):
+    """Where a value stands, the axes of its names, and whether a name becomes an object."""
+
+    where: str
+    axes: tuple[str, ...]
+    an_object: bool
+
+
+def _made(value: Any, at: _Place, trust: tuple[str, ...], default: Any = None) -> Any:
     """The object that a value of an option describes."""
     if isinstance(value, list):
-        return [_made(item, name, None, axes, trust, where) for item in value]
-    if isinstance(value, str) and (name in _OBJECTS or name == "factors"):
-        return registry.resolve(_axis(value, axes), value)
+        return [_made(item, at, trust) for item in value]
+    if isinstance(value, str) and at.an_object:
+        value = {"class": value}
     if not isinstance(value, Mapping) or "function" in value:
         return config.build(value, trust)
-    spec = _flat(value, where)
-    found = spec.pop("class", None) or _only_class(hint)
+    spec = _flat(value, at.where)
+    found = spec.pop("class", None) or default
     if found is None:
         raise InputError(
-            f"{where} = {dict(value)!r} does not say what it is: add {where}.class=NAME"
+            f"{at.where} = {dict(value)!r} does not say what it is: add {at.where}.class=NAME"
         )
     axis = ""
     if isinstance(found, str) and "." not in found and ":" not in found:
-        axis = _axis(found, axes)
+        axis = _axis(found, at.axes)
         found = registry.find(axis, found)
     elif isinstance(found, str):
         found = config.find_class(found, trust)
     cls = found.func if isinstance(found, functools.partial) else found
-    inner = {
-        # The factors of a product are of its own kind.
-        key: _made(item, key, _hints(cls).get(key),
-                   (axis or _home(cls),) if key == "factors" else _AXES.get(key, ()),
-                   trust, f"{where}.{key}")
-        for key, item in spec.items()
-    }  # fmt: skip
-    return _called(found, inner, where, sized=axis == "networks")
+    hints, inner = _hints(cls), {}
+    for name, item in spec.items():
+        place = _Place(f"{at.where}.{name}", _AXES.get(name, ()), name in _OBJECTS)
+        if name == "factors":
+            # Those of a product are of its own kind.
+            place = place._replace(axes=(axis or _home(cls),), an_object=True)
+        inner[name] = _made(item, place, trust, _only_class(hints.get(name)) or _first(cls, name))
+    return _called(found, inner, at.where, sized=axis == "networks")
 
 
 def _called(found: Any, arguments: dict[str, Any], where: str, *, sized: bool) -> Any:
@@ -134,7 +147,8 @@ def _called(found: Any, arguments: dict[str, Any], where: str, *, sized: bool) -
     try:
         signature.bind(*listed, **arguments)
     except TypeError as error:
-        raise InputError(f"{where}: {error}") from None
+        known = ", ".join(f"{where}.{name}" for name in signature.parameters)
+        raise InputError(f"{where}: {error}; there are {known}") from None
     try:
         return found(*listed, **arguments)
     except PushforwardError:
@@ -175,6 +189,16 @@ def _hints(cls: Any) -> dict[str, Any]:
         return typing.get_type_hints(inspect.unwrap(make))
     except (NameError, TypeError, AttributeError):
         return {}
+
+
+def _first(cls: Any, name: str) -> Any:
+    """The class of the default of an argument of a dataclass, if it makes one."""
+    if not dataclasses.is_dataclass(cls):
+        return None
+    for field in dataclasses.fields(cls):
+        if field.name == name and field.default_factory is not dataclasses.MISSING:
+            return type(field.default_factory())
+    return None
 
 
 def _only_class(hint: Any) -> Any:

@@ -156,7 +156,9 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
                 "and which the labels with label="
             )
         x: Any = {}
-        for name, place in (named or {key: ()}).items():
+        if key is not None:
+            named = {key: ()}
+        for name, place in named.items():
             array = numeric(_member(archive, name, path), f"{path}, array {name!r}")
             x = _put(x, place, array)
         if label is None:

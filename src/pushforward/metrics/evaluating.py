@@ -69,7 +69,10 @@ _COPYING = _Comparison(
     "memorization", memorization, "floor", "0.5: as far from the training data as held-out data"
 )
 _COPIES = _Comparison(
-    "near copies", near_copies, "lower", "share of samples at a training point, 0.01 expected"
+    "near copies",
+    near_copies,
+    "lower",
+    "share nearer to a training point than 99% of held-out data",
 )
 
 
@@ -182,7 +185,9 @@ def evaluate(
         tuple(rows),
         warnings_of(rows, *sets, size, log_prob, discrete=discrete, **about),
         size,
-        *map(len, sets),
+        len(sets[0]),
+        len(sets[1]),
+        len(sets[2]),
         seed,
     )
 

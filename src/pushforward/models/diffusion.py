@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
 from pushforward.protocols import Sampler, Transport, matching_loss
-from pushforward.spaces import Space
 from pushforward.weightings import Weighting
 
 __all__ = ["Diffusion"]
@@ -41,25 +40,20 @@ class Diffusion(GenerativeModel, Trainable):
 
     Args:
         net: any module `net(x, t, c)` with states `x`, times `t` `(B,)` and `c` labels `(B,)`,
-            contexts `(B, context)` or `None`; without an attribute `num_classes`, any `c`
-            `(B, ...)`. It returns what the process reads: the shape of `x` for vectors, points of a
-            manifold and functions, logits for tokens, tuples for products and point sets
-            (`model.predictor.reading.output_shape`). `Diffusion.for_data` makes one.
+            contexts `(B, context)` or `None`. It returns what the process reads: the shape of `x`
+            for vectors, functions and manifolds, logits for tokens, tuples for products and point
+            sets (`model.predictor.reading.output_shape`). `Diffusion.for_data` makes one.
         process: how data are lost; Gaussian noise, variance preserving, by default.
         predict: what the network puts out, where there is a choice: for Gaussian processes `noise`,
             `data`, `v` (the default), `score`, `velocity`, `edm`, or a parametrization.
         times: the distribution of training times; stratified uniform by default.
         weight: how errors at different times count (`weightings`); by default each as the error of
             the network's own output.
-        label_dropout: the fraction of labels hidden in training (label -1), which
-            classifier-free guidance needs; of contexts likewise (a row of NaN). Only for networks
-            with `num_classes` or `context_size`.
+        label_dropout: the fraction of labels or contexts hidden in training, which classifier-free
+            guidance needs (`pushforward.condition`).
         grid: where samplers step unless told otherwise, by default that of the process; `fit_grid`
             fits it to the trained model.
-        event_shape: the shape of one data point, if known before training.
-
-    States cross this class in data units; the map to the units of the process that `fit_units`
-    fits is kept and saved inside.
+        event_shape: the shape of one data point, if known.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -68,6 +62,8 @@ class Diffusion(GenerativeModel, Trainable):
     """
 
     cuts_batches = True
+
+    defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
         self,
@@ -84,7 +80,7 @@ class Diffusion(GenerativeModel, Trainable):
         self.process: GenerativeProcess = Gaussian() if process is None else process
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
-        self.space: Space = self.process.space
+        self.space = self.process.space
         self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
         self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))
@@ -105,10 +101,9 @@ class Diffusion(GenerativeModel, Trainable):
         return made(cls, options, net=net)
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> Space:
+    def space_for(cls, options: dict[str, Any]) -> Any:
         """That of the process."""
-        space: Space = (options.get("process") or Gaussian()).space
-        return space
+        return (options.get("process") or Gaussian()).space
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -127,23 +122,21 @@ class Diffusion(GenerativeModel, Trainable):
 
     def about_sampling(self, options: dict[str, Any]) -> str | None:
         """Where the path of the samples ends."""
-        stop = options.get("stop")
-        end = self.process.interval[1] if stop is None else stop
-        left = " with the noise that is left there" if options.get("denoise") is False else ""
+        end = options.get("stop") or self.process.interval[1]
         if end <= 0:
             return None
-        return f"the path of the samples was followed to t = {end:g}{left or ', then denoised'}"
+        kept = options.get("denoise") is False
+        left = " with the noise that is left there" if kept else ", then denoised"
+        return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:
         """The time that the density is of."""
-        stop = options.get("stop")
-        end = self.process.interval[1] if stop is None else stop
+        end = options.get("stop") or self.process.interval[1]
         return f"density of the model at t = {end:g}, where its path ends"
 
     def doubts(self, x: Any) -> list[str]:
         """What the process says of the data."""
-        found: list[str] = self.process.doubts(self.inward(x))
-        return found
+        return self.process.doubts(self.inward(x))
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -160,9 +153,8 @@ class Diffusion(GenerativeModel, Trainable):
         For a Gaussian process `w(t) |E[x_0 | x_t] - x_0|^2`, per dimension, with the weight of
         `weight` and of the distribution of `times`; see the `loss` of other processes.
 
-        `rows` asks for a part of the batch only. Times and noise are drawn for the whole batch all
-        the same, so that the loss of a batch does not depend on how it is cut over processes and
-        micro-batches. Without a generator, torch's global one is read.
+        `rows` asks for a part of the batch only, as if it had been cut out of the loss of the
+        whole. Without a generator, torch's global one is read.
         """
         z = self.inward(x)
         n, device, clock = state.rows(z), state.device(z), self.process.clock
@@ -210,16 +202,15 @@ class Diffusion(GenerativeModel, Trainable):
             grid: where the steps are; by default the model's own.
             start: the first time, where the prior is drawn; that of the process by default.
             stop: the early stopping time; that of the process by default.
-            denoise: take away at once what is left at `stop`: for Gaussian noise, replace the state
-                by its posterior mean (one more evaluation).
+            denoise: take away at once what is left at `stop`: Gaussian noise leaves the posterior
+                mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             seed: or a `generator` on the model's device. What happens to row `k` depends on the
                 seed and on `k` alone, not on `n`, `batch_size` or `rows`.
             batch_size: states per evaluation of the network; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
-            callback: called with a `Moment` at the prior and after each step of the sampler: the
-                states, and their denoised values for those who ask.
+            callback: called with a `Moment` at the prior and after each step of the sampler.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
@@ -260,8 +251,7 @@ class Diffusion(GenerativeModel, Trainable):
         """
         context = self.condition.required(c, n, self.device)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
-        seed = fresh_seed(seed)
-        prior = self._start(n, self.process.interval[0], seed)
+        prior = self._start(n, self.process.interval[0], fresh_seed(seed))
         with self.evaluating():
             transport = self._transport(context, guidance)(slice(0, n))
             self.grid = samplers.fit_grid(transport, prior, steps=steps, sampler=rule)
@@ -273,8 +263,8 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> Trajectory:
         """The reverse process as a film strip: times, states, and what the model makes of them.
 
-        From the prior to the last state, equally spaced along the sampler's grid, in data units;
-        `options` are those of `sample`. Raises `InputError` unless `2 <= frames <= steps`.
+        Equally spaced along the sampler's grid, in data units; `options` are those of `sample`.
+        Raises `InputError` unless `2 <= frames <= steps`.
         """
         denoises = "denoised" in self.process.supports
         return filmed(self.sample, n, c, frames, steps, denoises, **options)
@@ -313,14 +303,11 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> LogProb:
         """Log-densities of data `(B, *event)` in nats per state, in data units, without gradients.
 
-        By the probability-flow ODE from `stop` (the process's own by default) to the prior:
+        By the probability-flow ODE from `stop`, whose distribution the density is of, to the prior:
         see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
-        error that comes back. The density is that of the model's distribution at `stop`, whose
-        noise is `sigma_stop`. States go through the network by `batch_size`, by default as many as
-        keep a GiB for their derivatives.
-
-        Raises `CapabilityError` for a process without densities, `InputError` for states that are
-        not finite, or arguments that do not fit.
+        error that comes back. States go through the network by `batch_size`, by default as many as
+        keep a GiB for their derivatives. Raises `CapabilityError` for a process without densities,
+        `InputError` for states that are not finite.
         """
         self._needs("density", "log-densities")
         z = with_density(self.inward(x))
@@ -352,16 +339,12 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
 
-        The times are equal in the log signal-to-noise ratio; on a `schedules.Chain` they are those
-        of the chain. `level` is the distance between the levels of quantized data: the bound is
-        then one of the probability of the levels; without it, of the density. See
-        `samplers.variational_bound`.
-
-        `stop` is the time of the last step, to the data (the process's own by default). At any it
-        is a bound, but noise far below a `level` is coded for nothing: with a standard deviation of
-        `s` levels, at `-log(4.13 s)` nats a number. Stop where the noise is about half a level.
+        Times are equal in the log signal-to-noise ratio, or those of a `schedules.Chain`. `level`
+        is the distance between the levels of quantized data, whose probability is then bounded in
+        the place of the density. `stop` is the time of the last step: noise of `s` levels, far
+        below one, costs `-log(4.13 s)` nats a number, so stop where it is about half a level.
         """
-        self._needs("denoised", "a variational bound")
+        self._needs("denoised", "variational bound")
         z = with_density(self.inward(x))
         times = self.process.clock.chain_times(stop)
         if times is None:
@@ -377,11 +360,9 @@ class Diffusion(GenerativeModel, Trainable):
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
     ) -> samplers.ProbabilityFlow:
-        """The probability flow as a map from noise to states of the process and back; see there.
-
-        A `Bijection` of states in the units of the process, for `n` states if there is a context.
-        """
-        self._needs("density", "an invertible flow")
+        """The probability flow as a `Bijection` of noise and states, in the units of the process,
+        for `n` states if there is a context."""
+        self._needs("density", "invertible flow")
         self.known_units()
         context = self.condition.required(c, n, self.device)
         transport = self._transport(context, 1.0)(slice(0, n))
@@ -406,13 +387,11 @@ class Diffusion(GenerativeModel, Trainable):
     def _needs(self, what: str, wish: str) -> None:
         """Raise `CapabilityError` for what the process does not support."""
         if what not in self.process.supports:
-            raise CapabilityError(
-                f"a model of {type(self.process).__name__} has no {wish.removeprefix('a ')}: its "
-                "predictions do not say it; Gaussian processes have all that there is"
-            )
+            kind = type(self.process).__name__
+            raise CapabilityError(f"a model of {kind} has no {wish}: Gaussian processes have it")
 
     def _start(self, n: int, t: float, seed: int) -> Any:
-        """`n` draws of the prior whose row `k` follows from the seed and `k`."""
+        # Row `k` follows from the seed and `k`.
         return self._prior(n, start_noise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:

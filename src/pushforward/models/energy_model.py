@@ -368,19 +368,7 @@ class EnergyModel(GenerativeModel, Trainable):
         return -(self.frequencies.log() - torch.stack(energies, -1) - log_z).logsumexp(-1)
 
     def _labels(self, c: Any, n: int) -> Tensor | None:
-        if c is None:
-            if self.num_classes is not None:
-                raise CapabilityError(
-                    "this energy model never learned a distribution without labels: give c="
-                )
-            return None
-        if self.num_classes is None:
-            raise CapabilityError("this energy model takes no labels: give its network num_classes")
-        labels: Tensor = self.condition.rows(c, n, self.device)
-        # As for the other labels, training on a GPU does not wait for a look at them.
-        seen = labels.device.type == "cpu" or not torch.is_grad_enabled()
-        if seen and n and int(labels.min()) < 0:
-            raise InputError("an energy model has no label -1: give one of its own")
+        labels: Tensor | None = self.condition.required(c, n, self.device)
         return labels
 
     def _set_event_shape(self, shape: state.EventShape) -> Units:

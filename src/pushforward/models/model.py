@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,9 @@ class GenerativeModel(nn.Module, ABC):
 
     discrete: bool = False
     """Whether `log_prob` is that of the levels of quantized data, a probability, not a density."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Options of `for_data` whose default a recipe should show, as a recipe writes them."""
 
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""

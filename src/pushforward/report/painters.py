@@ -67,13 +67,13 @@ class _Cloud(Painter):
 
     def draw(self, view: Scatter, count: int, *, small: bool = False) -> Any:
         """A dot for each point."""
-        canvas, axes = _canvas()
+        canvas, axes = _canvas(small)
         x, y = self._plane(_numbers(view.points[:count])).mT.tolist()
-        axes.scatter(x, y, s=4, alpha=0.35, linewidths=0, color=_BLUE)
+        axes.scatter(x, y, s=2 if small else 4, alpha=0.35, linewidths=0, color=_BLUE)
         (left, bottom), (right, top) = self.low, self.high
         axes.set(xlim=(left, right), ylim=(bottom, top))
         axes.set(xlabel=self.names[0], ylabel=self.names[1])
-        return _picture(canvas)
+        return _picture(canvas, small)
 
 
 class _Bars(Painter):
@@ -83,9 +83,9 @@ class _Bars(Painter):
         values = _numbers(view.values)
         self.name, self.whole = view.name or "x", view.whole
         if view.whole:
-            low, high = float(values.min()) - 0.5, float(values.max()) + 0.5
-            # Room for numbers that data do not have.
-            low, high = max(low - 1, -0.5) if low >= -0.5 else low - 1, high + 1
+            # Room for a number on each side that data do not have; counts have none below zero.
+            low, high = float(values.min()) - 1.5, float(values.max()) + 1.5
+            low = -0.5 if low == -1.5 else low
             self.edges = torch.arange(low, high + 0.5, dtype=torch.float64)
         else:
             low, high = view.window or _quantiles(values, (0.002, 0.998)).tolist()
@@ -101,15 +101,17 @@ class _Bars(Painter):
     def draw(self, view: Histogram, count: int, *, small: bool = False) -> Any:
         """Bars; those that leave the picture are cut."""
         values = _numbers(view.values)
-        canvas, axes = _canvas()
-        middles = (self.edges[:-1] + self.edges[1:]) / 2
-        width = self.edges.diff() * (0.8 if self.whole else 1.0)
-        axes.bar(middles.tolist(), self._heights(values).tolist(), width.tolist(), color=_BLUE)
+        canvas, axes = _canvas(small)
+        heights = self._heights(values)
+        if self.whole:
+            axes.bar((self.edges[:-1] + 0.5).tolist(), heights.tolist(), 0.8, color=_BLUE)
+        else:
+            axes.stairs(heights.numpy(), self.edges.numpy(), fill=True, color=_BLUE)
         axes.set(xlim=(float(self.edges[0]), float(self.edges[-1])), ylim=(0, self.top))
         axes.set(xlabel=self.name, ylabel="share" if self.whole else "density")
         if self.whole:
             axes.xaxis.get_major_locator().set_params(integer=True)
-        return _picture(canvas)
+        return _picture(canvas, small)
 
 
 class _Lines(Painter):
@@ -124,20 +126,19 @@ class _Lines(Painter):
 
     def draw(self, view: Curves, count: int, *, small: bool = False) -> Any:
         """A line for each function."""
-        canvas, axes = _canvas()
+        canvas, axes = _canvas(small)
         lines = _numbers(view.values[:count])
-        axes.plot(lines.mT.numpy(), color=_BLUE, alpha=0.35, linewidth=1)
+        axes.plot(lines.mT.numpy(), color=_BLUE, alpha=0.35, linewidth=0.6 if small else 1)
         axes.set(xlim=(0, lines.shape[1] - 1), ylim=(self.low, self.high))
         axes.set(xlabel="grid point", ylabel=self.name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        return _picture(canvas)
+        return _picture(canvas, small)
 
 
 class _Cells(Painter):
     """Rows of symbols, a color each; what is no symbol, such as a mask, is left gray."""
 
     many, few = 32, 16
-    sharp = True
 
     def __init__(self, view: Sequences) -> None:
         self.symbols = view.symbols
@@ -154,19 +155,22 @@ class _Cells(Painter):
         codes = view.codes[:count].cpu()
         known = (codes >= 0) & (codes < self.symbols)
         codes = torch.where(known, codes, -1)
-        canvas, axes = _canvas()
+        canvas, axes = _canvas(small)
         table = colors.ListedColormap(found)
+        rows, sites = codes.shape
+        edges = [k - 0.5 for k in range(sites + 1)], list(range(rows + 1))
         drawn = axes.pcolormesh(
-            codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
-            edgecolors="white", linewidth=0.4 if codes.shape[1] <= 64 else 0.0,
+            *edges, codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
+            edgecolors="white", linewidth=0.4 if sites <= 64 else 0.0,
         )  # fmt: skip
         axes.set(xlabel="site", yticks=[])
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if self.symbols <= 20 and not small:
             bar = canvas.colorbar(drawn, ax=axes, ticks=list(steps), fraction=0.05)
             bar.ax.set_ylim(-0.5, self.symbols - 0.5)
             bar.ax.set_title("symbol", fontsize=8)
         axes.spines[["left", "bottom"]].set_visible(False)
-        return _picture(canvas)
+        return _picture(canvas, small)
 
 
 class _Grid(Painter):
@@ -224,28 +228,36 @@ def image_grid(x: Tensor, low: float, high: float, columns: int | None = None) -
     return picture.resize([s * scale for s in picture.size], image.Resampling.NEAREST)
 
 
-def sheet(pictures: list[Any]) -> Any:
-    """Pictures of one row, from left to right, in the middle of its height."""
+def sheet(pictures: list[Any], *, upright: bool = False) -> Any:
+    """Pictures from left to right, or from top to bottom, each in the middle."""
     if len(pictures) == 1:
         return pictures[0]
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
-    width, height = sum(p.width for p in pictures), max(p.height for p in pictures)
-    found, left = image.new("RGB", (width, height), "white"), 0
-    for picture in pictures:
-        found.paste(picture.convert("RGB"), (left, (height - picture.height) // 2))
-        left += picture.width
+    sides = [(p.height, p.width) if upright else (p.width, p.height) for p in pictures]
+    along, across = sum(length for length, _ in sides), max(breadth for _, breadth in sides)
+    found, start = image.new("RGB", (across, along) if upright else (along, across), "white"), 0
+    for picture, (length, breadth) in zip(pictures, sides, strict=True):
+        middle = (across - breadth) // 2
+        found.paste(picture.convert("RGB"), (middle, start) if upright else (start, middle))
+        start += length
     return found
 
 
-def _canvas() -> tuple[Any, Any]:
+def _canvas(small: bool) -> tuple[Any, Any]:
+    """An empty figure; a frame of a strip is small, and its axes go without saying."""
     figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
+    if small:
+        canvas = figure.Figure(figsize=(_INCHES / 2, _INCHES / 2), dpi=_DOTS)
+        return canvas, canvas.add_axes((0.02, 0.02, 0.96, 0.96))
     canvas = figure.Figure(figsize=(_INCHES, _INCHES), dpi=_DOTS, layout="constrained")
     axes = canvas.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return canvas, axes
 
 
-def _picture(canvas: Any) -> Any:
+def _picture(canvas: Any, small: bool) -> Any:
+    if small:
+        canvas.axes[0].set(xticks=[], yticks=[], xlabel="", ylabel="")
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")

@@ -9,12 +9,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pushforward import state
 from pushforward._extras import require
 from pushforward.report.painters import painter_of, sheet
 from pushforward.spaces import Euclidean, Space
 
-__all__ = ["Look", "data_uri", "save_picture", "side_by_side"]
+__all__ = ["Look", "data_uri", "save_picture", "side_by_side", "spread"]
 
 _ENOUGH = 20_000
 """Reference states that a scale is fitted to."""
@@ -28,8 +30,8 @@ class Look:
 
     def __init__(self, space: Space, reference: Any) -> None:
         self.space = space
-        shown = state.take(reference, slice(_ENOUGH))
-        self._painters = [painter_of(view) for view in space.views(shown)]
+        self._painters = [painter_of(view) for view in space.views(spread(reference, _ENOUGH))]
+        self.layout = "pair wide" if len(self._painters) > 1 else "pair"
         self.sharp = all(painter.sharp for painter in self._painters)
         self.many = max(painter.many for painter in self._painters)
         self.few = max(painter.few for painter in self._painters)
@@ -48,7 +50,13 @@ class Look:
         for painter, view in zip(self._painters, views, strict=True):
             most = painter.few if small else painter.many
             drawn.append(painter.draw(view, min(most, count or most), small=small))
-        return _png(sheet(drawn))
+        return _png(sheet(drawn, upright=small))
+
+
+def spread(x: Any, n: int) -> Any:
+    """At most `n` states from all over a batch, which may be sorted."""
+    rows = state.rows(x)
+    return x if rows <= n else state.take(x, torch.linspace(0, rows - 1, n).long())
 
 
 def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:

@@ -19,7 +19,7 @@ from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.judging import labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri
+from pushforward.report.pictures import Look, data_uri, spread
 from pushforward.training.trackers import read_history
 
 __all__ = ["write"]
@@ -70,7 +70,7 @@ def write(
                 *_of_evaluation(evaluation),
             ]
         ),
-        _samples(look, picture, data),
+        _samples(look, picture, spread(data.x, state.rows(samples))),
         _metrics(evaluation),
         _curves(history, model.loss_measures_quality),
         *_notes(model),
@@ -95,8 +95,7 @@ def _header(
         status = "finished, with warnings"
     data = config["data"]
     facts = {
-        "data": f"{data['name']}, {data['n']:,} states",
-        "states": model.space.describe_states(model.event_shape),
+        "data": f"{data['name']}, {data['n']:,} {model.space.describe_states(model.event_shape)}",
         "model": type(model).__name__,
         "parameters": f"{manifest.get('parameters', 0):,}",
         "steps": f"{manifest.get('step', 0):,} of {config['training']['steps']:,}",
@@ -152,12 +151,12 @@ def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
         yield from evaluation.warnings
 
 
-def _samples(look: Look, picture: bytes, data: Data) -> str:
+def _samples(look: Look, picture: bytes, known: Any) -> str:
     pair = [
         figure(data_uri(picture), "samples of the model", smooth=not look.sharp),
-        figure(data_uri(look.picture(data.x)), "training data", smooth=not look.sharp),
+        figure(data_uri(look.picture(known)), "training data", smooth=not look.sharp),
     ]
-    return section("Samples beside data", f'<div class="pair">{"".join(pair)}</div>')
+    return section("Samples beside data", f'<div class="{look.layout}">{"".join(pair)}</div>')
 
 
 def _metrics(evaluation: Evaluation | None) -> str:

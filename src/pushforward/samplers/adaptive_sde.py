@@ -13,8 +13,10 @@ from pushforward import checks
 from pushforward._shapes import accumulate
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError, SamplingError
+from pushforward.processes import GenerativeProcess
 from pushforward.protocols import State, Transport
 from pushforward.samplers.adaptive import MOST_STEPS, Adaptive, worst_row
+from pushforward.spaces import LinearSpace
 
 __all__ = ["AdaptiveSDE"]
 
@@ -149,8 +151,8 @@ class AdaptiveSDE(Adaptive):
         return drift, math.sqrt(g2)
 
     def _space(self, process: Any) -> Any:
-        space = getattr(process, "space", None)
-        if not getattr(space, "linear", False):
+        space = process.space if isinstance(process, GenerativeProcess) else None
+        if not isinstance(space, LinearSpace):
             raise CapabilityError(
                 "an adaptive solver needs a linear space and a score, not "
                 f"{type(process).__name__}: use the euler or sde sampler"

@@ -171,7 +171,7 @@ def _orders(rule: Multistep, steps: int) -> list[int]:
 @lru_cache(maxsize=64)
 def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple[_Row, ...]:
     steps, middle = len(grid) - 1, rule.integral == "midpoint"
-    orders = _orders(rule, steps)
+    orders, stretches = _orders(rule, steps), _stretches(rule, schedule, grid)
     rows: list[_Row] = []
     correct: tuple[Weight, ...] = ()
     for k, (t, s) in enumerate(pairwise(grid)):
@@ -185,10 +185,10 @@ def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple
             if rule.predict == "noise":
                 keep, gains = 1 / now.alpha, (-now.sigma / now.alpha,)
         else:
-            h = _half_log_snr(schedule, s) - _half_log_snr(schedule, t)
-            keep, std = _linear(rule, now, then, h)
+            here = stretches[k]
+            keep, std = _linear(rule, now, then, here.last - here.first)
             lines = len(past) <= 2 or not rule.published
-            gains = _gains(rule, schedule, t, s, past, middle and lines)
+            gains = _gains(rule, schedule, here, past, middle and lines)
         read = None
         if rule.predict == "noise":
             read = (1 / now.sigma, -now.alpha / now.sigma)
@@ -196,7 +196,7 @@ def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple
         correct = ()
         if _corrects(rule, k, steps) and not end:
             line = rule.published and len(past) == 1
-            latest, *others = _gains(rule, schedule, t, s, (s, *past), middle and line)
+            latest, *others = _gains(rule, schedule, here, (s, *past), middle and line)
             # What the step has taken already is taken back.
             correct = (latest, *(b - a for a, b in zip(gains, others, strict=True)))
     return tuple(rows)
@@ -224,27 +224,52 @@ def _linear(
     return keep, math.sqrt(variance) if c else None
 
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
-_LONGEST = 2.0
-"""Steps longer than this in `lambda` are integrated in pieces."""
+class _Stretch(NamedTuple):
+    """A step from `t` to `s`: its ends in `lambda`, quadrature between them, the clock there."""
+
+    t: float
+    s: float
+    first: float
+    last: float
+    lam: np.ndarray
+    du: np.ndarray
+    clock: np.ndarray
+
+
+def _stretches(rule: Multistep, schedule: Schedule, grid: Sequence[float]) -> list[_Stretch]:
+    """Every step of a grid that has noise at its end."""
+    ends = [t for t in grid if schedule.at(t).sigma > 0]
+    places = [_half_log_snr(schedule, t) for t in ends]
+    # In lambda, whatever the clock: there the weight is smooth even where the rate of noise jumps.
+    nodes = [
+        _quadrature(np.linspace(a, b, 1 + max(1, math.ceil(abs(b - a) / _LONGEST))))
+        for a, b in pairwise(places)
+    ]
+    clocks = [lam for lam, _ in nodes]
+    if rule.clock == "time" and clocks:
+        # All at once: finding times takes as long for one as for all.
+        at = schedule.time_at_log_snr(torch.from_numpy(2 * np.concatenate(clocks))).numpy()
+        clocks = np.split(at, np.cumsum([len(lam) for lam in clocks])[:-1])
+    return [
+        _Stretch(*times, *levels, *quadrature, clock)
+        for times, levels, quadrature, clock in zip(
+            pairwise(ends), pairwise(places), nodes, clocks, strict=True
+        )
+    ]
 
 
 def _gains(
     rule: Multistep,
     schedule: Schedule,
-    t: float,
-    s: float,
+    step: _Stretch,
     nodes: tuple[float, ...],
     middle: bool = False,
 ) -> tuple[float, ...]:
-    """The weight of the prediction at each node in the step from `t` to `s`.
+    """The weight of the prediction at each node in a step.
 
     In the `middle`, the polynomial is taken for constant at its value half way along the clock.
     """
-    first, last = _half_log_snr(schedule, t), _half_log_snr(schedule, s)
-    pieces = max(1, math.ceil(abs(last - first) / _LONGEST))
-    # In lambda, whatever the clock: there the weight is smooth even where the rate of noise jumps.
-    lam, du = _quadrature(np.linspace(first, last, pieces + 1))
+    t, s, first, last, lam, du, clock = step
     alpha, sigma = schedule.values(s)
     if rule.predict == "data":
         weight = (1 + rule.churn) * alpha * np.exp((1 + rule.churn) * (lam - last)) * du
@@ -254,16 +279,17 @@ def _gains(
     places = list(nodes) if timed else [_half_log_snr(schedule, node) for node in nodes]
     if middle:
         clock = np.full_like(lam, ((t + s) if timed else (first + last)) / 2)
-    elif timed:
-        clock = schedule.time_at_log_snr(torch.from_numpy(2 * lam)).numpy()
-    else:
-        clock = lam
     return tuple(float(weight @ _basis(j, places, clock)) for j in range(len(places)))
 
 
 def _half_log_snr(schedule: Schedule, t: float) -> float:
     """`lambda = log(alpha / sigma)`."""
     return 0.5 * float(schedule.log_snr(t))
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_LONGEST = 2.0
+"""Steps longer than this in `lambda` are integrated in pieces."""
 
 
 def _quadrature(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

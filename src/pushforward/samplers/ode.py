@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward._shapes import combine
+from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Gaussian
-from pushforward.protocols import Transport
+from pushforward.protocols import GaussianKernels, Transport
 from pushforward.schedules import Schedule
 
 __all__ = ["FlowODE", "RectifiedODE", "TimeODE", "flow_ode", "noise_share"]
@@ -83,14 +82,13 @@ class TimeODE(FlowODE):
 
     def velocity(self, z: Tensor, w: float) -> Tensor:
         """The velocity of the process. Raises `CapabilityError` if it is not one of a vector."""
-        flow: Any = self.transport.dynamics(z, w)
-        if not getattr(getattr(flow, "space", None), "linear", False):
+        flow = self.transport.dynamics(z, w)
+        if not (isinstance(flow, Flow) and flow.space.linear):
             raise CapabilityError(
                 "a solver of higher order needs a flow on a linear space, not "
                 f"{type(self.transport.process).__name__}: use the euler sampler"
             )
-        velocity: Tensor = flow.velocity
-        return velocity
+        return flow.velocity
 
 
 class RectifiedODE(FlowODE):
@@ -152,12 +150,12 @@ def noise_share(schedule: Schedule, t: float) -> float:
 def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
     """The flow of a transport in the coordinates in which it is smooth.
 
-    >>> from pushforward import schedules
-    >>> process = Gaussian(schedules.Chain((0.36,)))
+    >>> from pushforward import processes, schedules
+    >>> process = processes.Gaussian(schedules.Chain((0.36,)))
     >>> ode = flow_ode(Transport(lambda x, t, c=None: 0.8 * x, process), [1.0])
     >>> round(ode.clock(1.0), 6), round(ode.scale(1.0), 6)
     (0.428571, 1.4)
     """
-    if isinstance(transport.process, Gaussian):
+    if isinstance(transport.process, GaussianKernels):
         return RectifiedODE(transport, times)
     return TimeODE(transport)

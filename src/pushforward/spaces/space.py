@@ -90,7 +90,7 @@ class Space(ABC):
         return None
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """In words, as in "vectors of 2"."""
+        """In words, of many, as in "vectors of 2"."""
         return f"states of {' x '.join(map(str, event_shape))}"
 
 

@@ -144,7 +144,8 @@ class Sphere(Manifold):
     def describe_states(self, event_shape: state.EventShape) -> str:
         """Points, or so many of them."""
         points = math.prod(event_shape[:-1])
-        return f"{points if points > 1 else 'single'} points on the {event_shape[-1] - 1}-sphere"
+        many = f"states of {points} " if points > 1 else ""
+        return f"{many}points on the {event_shape[-1] - 1}-sphere"
 
 
 def check_unit(x: Tensor) -> None:

@@ -131,5 +131,6 @@ class Torus(Manifold):
         return flat, tuple(f"angle{k}" for k in range(flat.shape[1]))
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """So many angles."""
-        return f"{math.prod(event_shape)} angles"
+        """Angles, or so many of them."""
+        angles = math.prod(event_shape)
+        return "angles" if angles == 1 else f"states of {angles} angles"

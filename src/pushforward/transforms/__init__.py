@@ -13,7 +13,7 @@ _HOMES = {
     "Bijection": "bijection",
     "CircularSpline": "spline",
     "Composed": "transform",
-    "Condition": "condition",
+    "TransformCondition": "condition",
     "Continuous": "continuous",
     "Contraction": "residual",
     "CouplingLayer": "coupling",
@@ -38,7 +38,7 @@ __all__ = [
     "Bijection",
     "CircularSpline",
     "Composed",
-    "Condition",
+    "TransformCondition",
     "Continuous",
     "Contraction",
     "CouplingLayer",
@@ -57,7 +57,7 @@ __all__ = [
 if TYPE_CHECKING:
     from pushforward.transforms.autoregressive import Autoregressive, AutoregressiveSolution
     from pushforward.transforms.bijection import Bijection
-    from pushforward.transforms.condition import Condition
+    from pushforward.transforms.condition import TransformCondition
     from pushforward.transforms.continuous import Continuous
     from pushforward.transforms.coupling import CouplingLayer
     from pushforward.transforms.elementwise import Additive, Affine, Elementwise
