@@ -47,6 +47,9 @@ def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
     }
     for model in models.values():
         pf.fit(model, target, source=source, **training)
+    # A bridge maps by copies with averaged weights.
+    directions = models["bridge"].loop.directions
+    way, back = (directions.averaged(forward).net for forward in (True, False))
     runs: dict[str, tuple[list[nn.Module], int, Any, Any]] = {
         "flow, euler": ([plain], 1, models["flow"], "euler"),
         "flow, heun": ([plain], 1, models["flow"], "heun"),

@@ -371,8 +371,8 @@ def test_paths_that_miss_their_end_are_warned_of(method: str, told: bool, shift:
     assert any("raise its sigma" in text for text in found) == (told and shift > 0)
 
 
-def test_each_direction_learns_from_exact_states_of_the_side_that_it_comes_from() -> None:
-    # The way back, learned first, is simulated from the source and ends near the target of then.
+def test_each_direction_learns_from_exact_states_of_the_side_that_it_leads_to() -> None:
+    # The way back, learned first, leads to the source, from which its paths were simulated.
     a, b = _data(40, shift=10.0)
     model = _model(iterations=OuterIterations(2, 5), steps=3)
     pf.fit(model, b, source=a, steps=3, batch_size=8, **SETTINGS)

@@ -62,7 +62,7 @@ class Directions(nn.Module):
     def control(self, forward: bool, *, learning: bool = False) -> Control:
         """What the network of a direction says, by its average, or by the weights that learn."""
         averaged = not learning and bool(self.has_average[int(not forward)])
-        predictor = self._averaged(forward) if averaged else self._predictor(forward)
+        predictor = self.averaged(forward) if averaged else self._predictor(forward)
 
         def control(x: Tensor, t: Time) -> Tensor:
             label = None
@@ -72,6 +72,18 @@ class Directions(nn.Module):
             return found
 
         return _in_parts(control) if averaged else control
+
+    def averaged(self, forward: bool) -> Predictor:
+        """The network with the averaged weights of a direction, copied when these have changed."""
+        predictor = self._predictor(forward)
+        state = [self.average(forward), *predictor.net.buffers()]
+        known = self._copies.get(forward)
+        if known is not None and known.is_of(state):
+            return known.predictor
+        found = Predictor(frozen(predictor.net, state[0]), predictor.reading)
+        if not any(t.is_inference() for t in state):
+            self._copies[forward] = _Copy(found, state, [t._version for t in state])
+        return found
 
     def start_average(self, forward: bool) -> None:
         """Begin the average of a direction at the weights of its network."""
@@ -103,18 +115,6 @@ class Directions(nn.Module):
             self.average(forward).copy_(vector)
             put_back(self.network(forward), self.average(forward))
         self.has_average.fill_(True)
-
-    def _averaged(self, forward: bool) -> Predictor:
-        """The network with the averaged weights of a direction, copied when these have changed."""
-        predictor = self._predictor(forward)
-        state = [self.average(forward), *predictor.net.buffers()]
-        known = self._copies.get(forward)
-        if known is not None and known.is_of(state):
-            return known.predictor
-        found = Predictor(frozen(predictor.net, state[0]), predictor.reading)
-        if not any(t.is_inference() for t in state):
-            self._copies[forward] = _Copy(found, state, [t._version for t in state])
-        return found
 
     def _predictor(self, forward: bool) -> Predictor:
         found = self.predictors[0 if forward else -1]
