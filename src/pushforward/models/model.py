@@ -169,11 +169,16 @@ class GenerativeModel(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the network is, or what was fitted in its place."""
+        if self.units is not None:
+            # Asked for in every step, and to go through all parameters takes as long as a layer.
+            return self.units.home.device
         return next((t.device for t in chain(self.parameters(), self.buffers())), _CPU)
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the network, or of what was fitted in its place."""
+        if self.units is not None:
+            return self.units.home.dtype
         own = chain(self.parameters(), self.buffers())
         return next((t.dtype for t in own if t.is_floating_point()), torch.get_default_dtype())
 
