@@ -170,9 +170,10 @@ class Schedule(ABC):
 
 def _check(t: Tensor) -> None:
     """Raise `InputError` for times outside [0, 1], where a look at them makes no GPU wait."""
-    if t.device.type != "cpu" or torch.compiler.is_compiling():
+    if t.device.type != "cpu" or torch.compiler.is_compiling() or not t.numel():
         return
-    inside = (t >= 0) & (t <= 1)
-    if not inside.all():
-        worst = float(t[~inside].flatten()[0])
+    low, high = t.aminmax()
+    # Not the other way round: NaN is outside too.
+    if not (float(low) >= 0 and float(high) <= 1):
+        worst = float(t[~((t >= 0) & (t <= 1))].flatten()[0])
         raise InputError(f"time {worst} lies outside [0, 1]: 0 is data, 1 is the prior")
