@@ -171,11 +171,6 @@ class PointUnits(Units):
         """From data to standardized units."""
         return Points((x.x - self.shift) / self.scale * x.mask.unsqueeze(-1), x.mask)
 
-    @property
-    def home(self) -> Tensor:
-        """The shift."""
-        return self.shift
-
     def log_det_inverse(self) -> Tensor:
         """Raises `CapabilityError`: it depends on the number of points."""
         raise CapabilityError("sets of varying size have no common change of volume")

@@ -45,11 +45,6 @@ class Units(nn.Module, ABC):
         return self.standardized(x), self.log_det_inverse().expand(len(x))
 
     @property
-    @abstractmethod
-    def home(self) -> Tensor:
-        """A tensor that is where the model is, and in its precision."""
-
-    @property
     def length(self) -> float:
         """The length in data units of one unit of the state. Raises `CapabilityError` where
         coordinates have different ones."""
@@ -64,11 +59,6 @@ class NoUnits(Units):
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     zero: Tensor
-
-    @property
-    def home(self) -> Tensor:
-        """A zero that moves with the model."""
-        return self.zero
 
     def forward(self, z: Any) -> Any:
         """The same."""
@@ -149,11 +139,6 @@ class Standardize(Units):
         """From data to standardized units."""
         return (x - self.shift) / self.scale
 
-    @property
-    def home(self) -> Tensor:
-        """The shift."""
-        return self.shift
-
     def log_det_inverse(self) -> Tensor:
         """Minus the logarithms of the scales, summed."""
         return -self.scale.log().expand(self.event_shape).sum()
@@ -194,12 +179,6 @@ class ProductUnits(Units):
     def standardized(self, x: tuple[Any, ...]) -> tuple[Any, ...]:
         """Each part from its own units."""
         return tuple(units.standardized(part) for units, part in zip(self.parts, x, strict=True))
-
-    @property
-    def home(self) -> Tensor:
-        """That of the first factor."""
-        home: Tensor = self.parts[0].home
-        return home
 
     def log_det_inverse(self) -> Tensor:
         """The sum over the factors."""
