@@ -2,7 +2,7 @@
 
 The 8x8 digits are cut in two: one half is coarsened to 2x2 blocks and is the source, the other is
 the target, so that no coarse digit has its own fine one to learn from. The bridge is judged after
-every second half-iteration, beside plain bridge matching with as many steps in all: the transport
+every second outer iteration, beside plain bridge matching with as many steps in all: the transport
 cost, how far the answer is from the input once coarsened again, and how near the answers are to
 digits held out. Costs are mean squares per pixel of values from 0 to 16.
 
@@ -28,7 +28,7 @@ import record
 import timing
 from pushforward.metrics import Estimate, classifier_accuracy, energy_distance
 from pushforward.processes import Bridge
-from pushforward.report.pictures import image_grid
+from pushforward.report.painters import image_grid
 from pushforward.schrodinger import CouplingCache, OuterIterations
 
 SEEDS = (0, 1, 2)
@@ -54,9 +54,9 @@ def laws(seed: int, smoke: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return coarse(first), second, coarse(third), fourth
 
 
-def network(channels: int = 1) -> nn.Module:
+def network(outputs: int = 1) -> nn.Module:
     """The U-Net of small pictures, the same for both methods."""
-    return pf.nn.UNet(channels, width=WIDTH, multipliers=(1, 2), blocks=1)
+    return pf.nn.UNet(1, width=WIDTH, multipliers=(1, 2), blocks=1, out_channels=outputs)
 
 
 def judged(model: Any, source: Tensor, target: Tensor, sampler: Any) -> dict[str, Estimate]:
@@ -134,11 +134,11 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
 
 
 def text(results: list[dict[str, Any]]) -> str:
-    """A line for each method and half-iteration."""
+    """A line for each method and outer iteration."""
     rows = []
     for name, half in dict.fromkeys((r["method"], r["half"]) for r in results):
         own = [r for r in results if (r["method"], r["half"]) == (name, half)]
-        title = f"{name}, {half} half-iterations" if half else name
+        title = f"{name}, {half} outer iterations" if half else name
         seconds = statistics.fmean(r["seconds"] for r in own)
         rows.append([title, *(_cell([r[m] for r in own]) for m in MEASURES), f"{seconds:.0f}"])
     return record.table(["", *MEASURES, "training s"], rows)

@@ -41,7 +41,7 @@ from pushforward.processes import Bridge
 SEEDS = (0, 1, 2, 3, 4)
 POINTS, BATCH, STEPS, RATE, ODE_STEPS = 10_000, 256, 5_000, 1e-2, 100
 LONGER, WIDER, HALVES = 2, 4, 16
-"""Bridges take so many times the steps of flows and points per step, in so many halves."""
+"""Bridges take so many times the steps and points per step of flows, in so many iterations."""
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
 SIGMA = {
     "[SF]2M": {"N-8gaussians": 1.0, "moons-8gaussians": 1.0, "N-moons": 0.5, "N-scurve": 0.5},
@@ -110,9 +110,9 @@ def laws(pair: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
 class Perceptron(nn.Module):
     """The published network: three layers of 64 with SELU, the time as one more input."""
 
-    def __init__(self, outputs: int = 2, inputs: int = 2) -> None:
+    def __init__(self, outputs: int = 2) -> None:
         super().__init__()
-        sizes = (inputs + 1, 64, 64, 64)
+        sizes = (3, 64, 64, 64)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.SELU()]
@@ -151,7 +151,7 @@ def matched(
 ) -> Any:
     """A trained `FlowMatching`; a noisy path has two outputs."""
     noisy = isinstance(options.get("path"), Bridge)
-    model = pf.FlowMatching(Perceptron(4, 4) if noisy else Perceptron(), **options)
+    model = pf.FlowMatching(Perceptron(4) if noisy else Perceptron(), **options)
     pf.fit(model, target, **settings(steps, seed, source))
     return model
 

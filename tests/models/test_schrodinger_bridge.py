@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import signal
 import subprocess
@@ -316,6 +317,26 @@ def test_a_direction_keeps_what_it_learned_while_the_other_learns(shared: bool) 
         # The ODE follows both directions, of which one has gone on.
         assert torch.equal(*ways) == (sampler is None)
     assert not torch.equal(turned.forward(a, seed=0), done.forward(a, seed=0))
+
+
+def test_maps_follow_the_averages_that_they_have_now() -> None:
+    # Copies of the networks are kept from call to call, and made again when a weight has changed.
+    a, b = _data(30)
+    model = _model(iterations=OuterIterations(2, 3), steps=3)
+    pf.fit(model, b, source=a, steps=6, batch_size=8, **SETTINGS)
+    first = model.forward(a, seed=0)
+    assert torch.equal(model.forward(a, seed=0), first)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        model.loop.directions.average(True).add_(0.1)
+    assert not torch.equal(model.forward(a, seed=0), first)
+    assert torch.equal(twin.forward(a, seed=0), first)
+    model.load_state_dict(twin.state_dict())
+    assert torch.equal(model.forward(a, seed=0), first)
+    flow = model.forward(a, sampler="heun")
+    double = model.double().forward(a, sampler="heun")
+    assert double.dtype == torch.float64
+    assert torch.allclose(double.float(), flow, atol=1e-4)
 
 
 def test_marginal_errors_of_few_rows_have_a_floor() -> None:

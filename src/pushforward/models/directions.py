@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +38,7 @@ class Directions(nn.Module):
     def __init__(self, networks: list[nn.Module], ema: float) -> None:
         super().__init__()
         self.ema = ema
+        self._copies: dict[bool, _Copy] = {}
         self.predictors = nn.ModuleList(Predictor(net, PlainReading()) for net in networks)
         for forward in (True, False):
             self.register_buffer(_name(forward), flattened(self.network(forward)))
@@ -58,11 +61,8 @@ class Directions(nn.Module):
 
     def control(self, forward: bool, *, learning: bool = False) -> Control:
         """What the network of a direction says, by its average, or by the weights that learn."""
-        predictor = self._predictor(forward)
         averaged = not learning and bool(self.has_average[int(not forward)])
-        if averaged:
-            net = frozen(predictor.net, self.average(forward))
-            predictor = Predictor(net, predictor.reading)
+        predictor = self._averaged(forward) if averaged else self._predictor(forward)
 
         def control(x: Tensor, t: Time) -> Tensor:
             label = None
@@ -104,10 +104,35 @@ class Directions(nn.Module):
             put_back(self.network(forward), self.average(forward))
         self.has_average.fill_(True)
 
+    def _averaged(self, forward: bool) -> Predictor:
+        """The network with the averaged weights of a direction, copied when these have changed."""
+        predictor = self._predictor(forward)
+        state = [self.average(forward), *predictor.net.buffers()]
+        known = self._copies.get(forward)
+        if known is not None and known.is_of(state):
+            return known.predictor
+        found = Predictor(frozen(predictor.net, state[0]), predictor.reading)
+        if not any(t.is_inference() for t in state):
+            self._copies[forward] = _Copy(found, state, [t._version for t in state])
+        return found
+
     def _predictor(self, forward: bool) -> Predictor:
         found = self.predictors[0 if forward else -1]
         assert isinstance(found, Predictor)
         return found
+
+
+class _Copy(NamedTuple):
+    """A copy of a network, and the tensors that it was made from, as they were."""
+
+    predictor: Predictor
+    state: list[Tensor]
+    versions: list[int]
+
+    def is_of(self, state: list[Tensor]) -> bool:
+        """Whether it was made from these tensors, none of which was written to since."""
+        rows = zip(state, self.state, self.versions, strict=True)
+        return all(now is then and now._version == version for now, then, version in rows)
 
 
 def _name(forward: bool) -> str:
