@@ -68,7 +68,7 @@ def train(
     precision: Annotated[
         str | None,
         typer.Option(
-            help="32-true, bf16-mixed (half the time on most GPUs) or 16-mixed (older GPUs)."
+            help="Of the arithmetic: 32-true, bf16-mixed, or 16-mixed on older GPUs."
         ),
     ] = None,
     standardize: Annotated[
