@@ -425,8 +425,8 @@ def _run(*words: str) -> None:
 
 def test_the_command_line_trains_maps_and_judges(tmp_path, capsys) -> None:
     run, noise = str(tmp_path / "run"), str(tmp_path / "noise")
-    options = ["--steps", "20", "options.coupling=ot", "load.n=400", "train.batch_size=64"]
-    train = ["train", "two_moons", "--family", "matching", *options]
+    options = ["--steps", "20", "model.coupling=ot", "data.n=400", "train.batch_size=64"]
+    train = ["train", "two_moons", "--model", "matching", *options]
     _run(*train, "--source", "8gaussians", "--out", run)
     _run("sample", run, "-n", "30", "--steps", "4", "--out", str(tmp_path / "x.npz"))
     _run("evaluate", run, "-n", "60", "--steps", "4")

@@ -130,6 +130,12 @@ def test_the_seed_of_a_training_is_all_that_a_bridge_depends_on() -> None:
     for name, value in one.state_dict().items():
         assert torch.equal(value, same.state_dict()[name]), name
     assert int(one.loop.noise_seed) != int(other.loop.noise_seed)
+    seeds = set()
+    for state in (1, 2):
+        torch.manual_seed(state)
+        one.prepare(b, generator=torch.Generator().manual_seed(3))
+        seeds.add(int(one.loop.noise_seed))
+    assert len(seeds) == 1
     assert not torch.equal(one.forward(a, seed=0), other.forward(a, seed=0))
 
 
@@ -365,14 +371,17 @@ def test_paths_that_miss_their_end_are_warned_of(method: str, told: bool, shift:
     assert any("raise its sigma" in text for text in found) == (told and shift > 0)
 
 
-def test_another_training_draws_its_own_couplings() -> None:
-    a, b = _data(40)
+def test_each_direction_learns_from_exact_states_of_the_side_that_it_comes_from() -> None:
+    # The way back, learned first, is simulated from the source and ends near the target of then.
+    a, b = _data(40, shift=10.0)
     model = _model(iterations=OuterIterations(2, 5), steps=3)
     pf.fit(model, b, source=a, steps=3, batch_size=8, **SETTINGS)
-    pf.fit(model, b + 50, source=a + 50, steps=3, batch_size=8, **SETTINGS)
-    assert model.loop.simulated is not None
-    ends = model.outward(model.loop.simulated.couplings[1])
-    assert torch.allclose(ends.mean(0), a.mean(0) + 50, atol=0.5)
+    # Another training draws its own.
+    for steps, exact in ((3, a), (8, b)):
+        pf.fit(model, b + 50, source=a + 50, steps=steps, batch_size=8, **SETTINGS)
+        assert model.loop.simulated is not None
+        ends = model.outward(model.loop.simulated.couplings[1])
+        assert torch.allclose(ends.mean(0), exact.mean(0) + 50, atol=0.5)
 
 
 @configurable

@@ -299,6 +299,37 @@ def test_what_a_method_collects_fits_its_loss(method, forward: bool) -> None:
 
 
 @pytest.mark.parametrize("forward", [True, False])
+def test_dsbm_learns_the_end_ahead(forward: bool) -> None:
+    # Of independent pairs of normal states the control is known, and two ends far apart tell which
+    # of them is ahead.
+    world = PairWorld(2.0, -2.0)
+    target, source = world.sample(20_000, seed=0)
+    near, far = (target, source) if forward else (source, target)
+    process = ControlledDiffusion(BROWNIAN)
+    controls, _ = _exact(BROWNIAN, world)
+    drawn = DSBM().collect(Simulation(process, None, near, far, 20, forward), None)
+    generator = torch.Generator()
+    kind = {"forward": forward, "steps": 20, "generator": generator}
+    losses = []
+    for factor in (0.8, 1.0, 1.2):
+        generator.manual_seed(1)
+        losses.append(
+            DSBM()
+            .loss(lambda x, t, f=factor: f * controls.of(forward)(x, t), process, drawn, **kind)
+            .mean()
+        )
+    assert losses[1] < min(losses[0], losses[2])
+    measured = DSBM().variance_ratios(
+        controls.of(forward), BROWNIAN, drawn, 5, forward=forward, generator=generator
+    )
+    _, tables = _exact(BROWNIAN, world)
+    table = tables[0 if forward else 1]
+    exact = [table[k] for k in (0, 50, 100, 150, 200)]
+    assert float(losses[1]) == pytest.approx(sum(table) / len(table), abs=0.03)
+    assert measured.tolist() == pytest.approx(exact, abs=0.03)
+
+
+@pytest.mark.parametrize("forward", [True, False])
 def test_dsb_learns_the_steps_that_lead_back(forward: bool) -> None:
     # The control of a reversed chain of Brownian motion from N(0, 1) is known: from x at the time s
     # after the start the expected start is x / (1 + s), reached after the remaining time s.

@@ -178,11 +178,11 @@ class FlowMatching(TransportMap, Trainable):
         z0 = self.inward(x)
         n, device, process = state.rows(z0), state.device(z0), self.process_in_units()
         t = self.times.sample(n, process.clock, generator=generator, device=device).to(self.dtype)
-        told = self.condition.rows(c, n, device)
-        z1 = self._joined(z0, told, generator) if source is None else self.inward(source)
+        context = self.condition.rows(c, n, device)
+        z1 = self._joined(z0, context, generator) if source is None else self.inward(source)
         if self.training:
-            told = self.condition.hidden(told, generator)
-        loss = matching_loss(self.predictor, process, (z0, z1), t, told, generator, rows)
+            context = self.condition.hidden(context, generator)
+        loss = matching_loss(self.predictor, process, (z0, z1), t, context, generator, rows)
         more = self.times.weights(t[rows], process.clock)
         return loss if more is None else loss * more
 
