@@ -21,7 +21,7 @@ def test_what_is_described_is_plain_and_comes_back() -> None:
     spec = yaml.safe_load(yaml.safe_dump(describe(model)))
     again = build(spec)
     assert describe(again) == describe(model)
-    assert again.predictor.reading.table == model.predictor.table
+    assert again.predictor.reading.table == model.predictor.reading.table
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_cannot_be_written_down() -> None:
     with pytest.raises(InputError, match="Own"):
         describe(model)
     custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: 1 - t, lambda t: t))
-    with pytest.raises(InputError, match="Write a subclass"):
+    with pytest.raises(InputError, match="define it at the top of a module"):
         describe(custom)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
 
@@ -257,9 +258,23 @@ def test_two_functions_and_what_they_are_refused_for() -> None:
     with pytest.raises(InputError, match=r"sigma is a function of time, not 0\.5"):
         schedules.Custom(lambda t: (1 - t, t), 0.5)
     for schedule in (SCHEDULES["custom"], SCHEDULES["sde"]):
-        with pytest.raises(InputError, match=r"subclass of schedules\.Schedule.*configurable"):
+        with pytest.raises(InputError, match=r"define it at the top of a module.*configurable"):
             describe(schedule)
     assert build(describe(Power(3.0)), trust=(__name__,)) == Power(3.0)
+
+
+def test_functions_of_a_trusted_module_are_saved_by_name(tmp_path, monkeypatch) -> None:
+    text = "import torch\n\n\ndef left(t):\n    return 1 - t**2\n\n\ndef noise(t):\n    return t\n"
+    (tmp_path / "my_clock.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    my_clock = importlib.import_module("my_clock")
+    spec = describe(schedules.Custom(my_clock.left, my_clock.noise))
+    assert spec["args"]["alpha"] == {"function": "my_clock:left"}
+    assert build(spec, trust=("my_clock",)).at(0.5)[:2] == (0.75, 0.5)
+    with pytest.raises(InputError, match="--trust my_clock"):
+        build(spec)
+    with pytest.raises(InputError, match="no function of my_clock"):
+        build({"function": "my_clock:torch"}, trust=("my_clock",))
 
 
 @configurable

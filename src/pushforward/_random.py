@@ -24,6 +24,7 @@ __all__ = [
     "even_rows",
     "fork",
     "fresh_seed",
+    "generator_or_global",
     "normal",
     "normal_like",
     "resolve",
@@ -86,6 +87,17 @@ def fresh_seed(seed: int | None = None, generator: torch.Generator | None = None
     if isinstance(generator, RowNoise):
         raise InputError("noise of rows has no seed to give away: pass it on, or its take(rows)")
     return int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
+
+
+def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """The generator that a loss draws from: the one given, or one that follows torch's global one.
+
+    So a training loop of one's own is determined by `torch.manual_seed`.
+    """
+    if generator is not None:
+        return generator
+    seed = int(torch.randint(1 << 62, (), device=device))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def branch(generator: torch.Generator, key: int) -> torch.Generator:

@@ -41,7 +41,6 @@ T = TypeVar("T")
 _ROOT = "pushforward"
 _MARK = "_configurable"
 _RECORD = "_config_args"
-_WAY = "decorate the class with pushforward.configurable (its arguments must be plain values)"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -127,10 +126,9 @@ def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None)
         return {"tensor": key}
     if isinstance(obj, types.FunctionType):
         return {"function": _function_name(obj)}
-    way = getattr(type(obj), "configuration_hint", _WAY)
     raise InputError(
         f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a configuration: "
-        f"{way}"
+        "decorate the class with pushforward.configurable (its arguments must be plain values)"
     )
 
 
@@ -255,7 +253,8 @@ def _function_name(function: types.FunctionType) -> str:
     if found is not function or function.__module__ == "__main__":
         raise InputError(
             f"the function {function.__qualname__} cannot be written to a configuration: define it "
-            "at the top of a module of your own, and name that module with trust= (--trust)"
+            "at the top of a module of your own, and name that module with trust= (--trust), or "
+            "write a class decorated with pushforward.configurable"
         )
     return f"{function.__module__}:{function.__qualname__}"
 

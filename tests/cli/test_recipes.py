@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pushforward.cli.recipe import read
 from pushforward.cli.specs import made_options
 from pushforward.data import Data
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
@@ -25,8 +28,9 @@ def test_every_model_has_a_recipe_of_its_name() -> None:
 def test_a_recipe_loads_and_trains(path: Path, tmp_path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()
     assert any(f"--recipe recipes/{path.name}" in line for line in first)
-    recipe = read(path, {}, ["train.steps=2", "train.batch_size=8"])
+    recipe = read(path, {}, ["train.batch_size=8"])
     model, data, source = recipe.prepare(data=_few(recipe))
+    recipe = read(path, {}, ["train.steps=2", "train.batch_size=8"])
     run = pf.fit(
         model, data, source=source, settings=recipe.train, out=tmp_path, device="cpu",
         progress=False,
@@ -83,3 +87,26 @@ def test_places_and_written_arguments_are_read_too() -> None:
     spec = {"class": "gaussian", "schedule": {"class": "vp", "beta_max": 10.0}}
     made = made_options(pf.Diffusion, {"process": spec})["process"]
     assert made.schedule.beta_max == 10.0
+
+
+def _guide() -> list[tuple[str, list[str]]]:
+    """What the guide shows of recipes: whole ones, and words after `pushforward train`."""
+    text = GUIDE.read_text(encoding="utf-8")
+    shown = [(block, []) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    for line in re.findall(r"^pushforward train (.*)$", text, re.MULTILINE):
+        words = [word for word in shlex.split(line) if "=" in word]
+        name = re.search(r"--model (\S+)", line)
+        shown.append((f"data: x\nmodel: {name[1] if name else 'diffusion'}\n", words))
+    return shown
+
+
+def test_what_the_guide_shows_can_be_made(tmp_path: Path) -> None:
+    shown = _guide()
+    assert len(shown) > 6
+    for text, words in shown:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        recipe = read(path, {}, words)
+        cls = recipe.model_class()
+        options = {key: value for key, value in recipe.model.items() if key != "class"}
+        assert cls.space_for(made_options(cls, options)) is not None

@@ -14,6 +14,7 @@ import pushforward as pf
 from pushforward.metrics import Evaluation, Row
 from pushforward.report import save_picture, write
 from pushforward.report.page import page, section, table, warnings_box
+from pushforward.spaces import Euclidean
 
 EVIL = "<script>alert('x')</script>"
 
@@ -107,7 +108,7 @@ def test_pieces() -> None:
 @pytest.mark.parametrize("shape", [(2,), (1,), (5,), (1, 8, 8), (3, 6, 6), (1, 7)])
 def test_pictures_of_vectors_and_images(shape: tuple[int, ...], tmp_path: Path) -> None:
     x = torch.rand(30, *shape, generator=torch.Generator().manual_seed(0))
-    save_picture(tmp_path / "x.png", x)
+    save_picture(tmp_path / "x.png", x, space=Euclidean())
     with Image.open(tmp_path / "x.png") as picture:
         colors = picture.convert("L").getextrema()
         assert min(picture.size) > 50

@@ -16,7 +16,7 @@ def list_names(
     axis: Annotated[
         str | None,
         typer.Argument(
-            help=f"One of {', '.join(registry.axes())}.",
+            help=f"Which names to list: {', '.join(registry.axes())}.",
             autocompletion=lambda: list(registry.axes()),
         ),
     ] = None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def recipe_of(run: Path | None, recipe: Path | None, *, resume: bool) -> Path | 
     return recipe
 
 
-@contextmanager
+@contextlib.contextmanager
 def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
     """Keep the recipe in the run folder, with the place of its data from anywhere.
 
@@ -85,7 +85,10 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
 
 
 def load_like(run: Path, source: str, space: Any, label: str | None = None) -> Data:
-    """Other data for the model of a run; files of the same kind are read as the run's own was."""
+    """Other data for the model of a run; files of the same kind are read as the run's own was.
+
+    They may lack the column of labels, as samples do.
+    """
     config = _config(run)
     origin = dict(config["data"].get("origin") or {}) if config else {}
     path, before = Path(source), Path(origin.get("source", ""))
@@ -93,8 +96,15 @@ def load_like(run: Path, source: str, space: Any, label: str | None = None) -> D
         origin = {}
     options = {k: v for k, v in origin.items() if k not in ("source", "name")}
     if label is not None:
-        options["label"] = label
-    return load(source, **options, space=space)
+        return load(source, **{**options, "label": label}, space=space)
+    try:
+        return load(source, **options, space=space)
+    except InputError:
+        if options.pop("label", None) is None:
+            raise
+        with contextlib.suppress(InputError):
+            return load(source, **options, space=space)
+        raise
 
 
 def column_names(run: Path) -> list[str] | None:

@@ -52,7 +52,7 @@ def sample(
     ] = None,
     mean: Annotated[
         bool | None,
-        typer.Option("--mean", help="Of a VAE: the decoder's means, without its noise."),
+        typer.Option("--mean", help="For a VAE: take the means of the decoder, without its noise."),
     ] = None,
     seed: Seed = 0,
     label: Label = None,

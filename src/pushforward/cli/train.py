@@ -67,9 +67,7 @@ def train(
     device: Device = "auto",
     precision: Annotated[
         str | None,
-        typer.Option(
-            help="32-true, bf16-mixed (half the time on most GPUs) or 16-mixed (older GPUs)."
-        ),
+        typer.Option(help="Of the arithmetic: 32-true, bf16-mixed, or 16-mixed on older GPUs."),
     ] = None,
     standardize: Annotated[
         bool, typer.Option(help="Shift and scale the data inside the model, or not.")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
-from pushforward._random import RowNoise, fresh_seed, resolve
+from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
@@ -163,7 +163,7 @@ class Diffusion(GenerativeModel, Trainable):
         if self.training:
             c = self.condition.hidden(c, generator)
         if self.process.paired:
-            z = (z, self._prior(n, resolve(None, generator, device)))
+            z = (z, self._prior(n, generator_or_global(generator, device)))
         model, process = weighted(self.predictor, self.process, self.weight)
         loss = matching_loss(model, process, z, t, c, generator, rows)
         more = self.times.weights(t[rows], clock)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, mcmc, registry, state
-from pushforward._random import branch, normal_like, resolve
+from pushforward._random import branch, generator_or_global, normal_like, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.checks import positive
 from pushforward.condition import Condition
@@ -148,7 +148,7 @@ class EnergyModel(GenerativeModel, Trainable):
         labels, z = self._labels(c, len(x)), self.inward(x)
         if self.training:
             self.log_z.fill_(math.nan)
-        return self.learning(self._energy, z, labels, resolve(generator=generator, device=z.device))
+        return self.learning(self._energy, z, labels, generator_or_global(generator, z.device))
 
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Take the labels' frequencies and what the training needs from data `(N, *event)`."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pushforward import config, registry, state
 from pushforward import times as time_laws
+from pushforward._random import generator_or_global
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.couplings import Coupling, Independent, Paired
@@ -18,7 +19,6 @@ from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import generator_or_global
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap

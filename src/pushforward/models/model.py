@@ -7,7 +7,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -169,13 +168,14 @@ class GenerativeModel(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the network is, or what was fitted in its place."""
-        return next((t.device for t in chain(self.parameters(), self.buffers())), _CPU)
+        found = _first(self)
+        return _CPU if found is None else found.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the network, or of what was fitted in its place."""
-        own = chain(self.parameters(), self.buffers())
-        return next((t.dtype for t in own if t.is_floating_point()), torch.get_default_dtype())
+        found = _first(self)
+        return torch.get_default_dtype() if found is None else found.dtype
 
     @property
     def num_classes(self) -> int | None:
@@ -325,3 +325,24 @@ def refuse_context(model: GenerativeModel, c: Any) -> None:
 def _tuples(shape: Any) -> state.EventShape:
     """A shape as tuples, which a configuration has as lists."""
     return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)
+
+
+def _first(model: nn.Module) -> Tensor | None:
+    """The first floating-point parameter, or else buffer.
+
+    Asked for at every step of training, where `parameters()` would take longer than a small layer.
+    """
+
+    def within(module: nn.Module, kind: str) -> Tensor | None:
+        for tensor in module.__dict__[kind].values():
+            if tensor is not None and tensor.is_floating_point():
+                own: Tensor = tensor
+                return own
+        for child in module.__dict__["_modules"].values():
+            found = None if child is None else within(child, kind)
+            if found is not None:
+                return found
+        return None
+
+    found = within(model, "_parameters")
+    return within(model, "_buffers") if found is None else found

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import generator_or_global, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable
 from pushforward.distributions import Distribution, ManifoldUniform, Normal
@@ -211,7 +211,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     ) -> tuple[Tensor, Tensor]:
         """`n` samples in data units with their log-densities, differentiable in the parameters."""
         units, base = self.known_units(), self._law()
-        z = self._noise(n, resolve(None, generator, self.device))
+        z = self._noise(n, generator_or_global(generator, self.device))
         x, log_det = self.transform.push(z, self._told(c, n))
         return units(x), base.log_prob(z) - log_det + units.log_det_inverse()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward import checks, registry, state
 from pushforward import nn as nets
-from pushforward._random import even_rows, fresh_seed
+from pushforward._random import even_rows, fresh_seed, generator_or_global
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
 from pushforward.models.directions import NUMBERS_AT_ONCE, Directions
@@ -18,7 +18,6 @@ from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
 from pushforward.models.outer_loop import BridgeData, ExactStates, OuterLoop
 from pushforward.models.predictor import check_network
-from pushforward.models.simulation import generator_or_global
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap

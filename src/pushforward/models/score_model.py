@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, registry, score_matching
-from pushforward._random import branch, normal_like, resolve
+from pushforward._random import branch, generator_or_global, normal_like, resolve
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -88,7 +88,9 @@ class ScoreModel(GenerativeModel, Trainable):
         for a context.
         """
         refuse_context(self, c)
-        return self.matching(self.network, self.inward(x), generator)
+        return self.matching(
+            self.network, self.inward(x), generator_or_global(generator, self.device)
+        )
 
     # -- score and density ----------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.adaptive import Adaptive
 
 __all__ = [
-    "generator_or_global",
     "simulate",
     "start_noise",
     "times_of",
@@ -101,11 +100,3 @@ def simulate(
 def start_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
     """Noise for the states that the rows start from, independent of that of their steps."""
     return RowNoise(derived_seed(seed, _START), rows, device)
-
-
-def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
-    """The generator, or one that goes on where torch's global one stands."""
-    if generator is not None:
-        return generator
-    seed = int(torch.randint(1 << 62, (), device=device))
-    return torch.Generator(device).manual_seed(seed)

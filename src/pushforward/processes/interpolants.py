@@ -155,6 +155,7 @@ class OneSided(Path):
         return Ends(1 - t, one * 0.0, t, -one, one * 0.0, one, 2 * self.epsilon * t)
 
 
+@configurable
 class Interpolant(Path):
     """A stochastic interpolant with any three functions of time.
 

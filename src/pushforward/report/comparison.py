@@ -19,7 +19,7 @@ from pushforward.models import (
     ProbabilisticPCA,
 )
 from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
-from pushforward.spaces import Euclidean, Space
+from pushforward.spaces import Space
 from pushforward.training import fit
 
 __all__ = ["Comparison", "Entry", "baselines", "compare"]
@@ -180,7 +180,7 @@ def compare(
                 f"{train.event_shape}"
             )
     taken: dict[str, float] = {}
-    space = next((model.space for model in models.values()), Euclidean())
+    space = next((model.space for model in models.values()), GenerativeModel.space)
     fitted = baselines(train, taken) if beside and space.linear else {}
     fitted = {name: model for name, model in fitted.items() if name not in models}
     known = taken | dict(training or {})

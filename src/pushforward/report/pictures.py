@@ -14,7 +14,7 @@ import torch
 from pushforward import state
 from pushforward._extras import require
 from pushforward.report.painters import painter_of, sheet
-from pushforward.spaces import Euclidean, Space
+from pushforward.spaces import Space
 
 __all__ = ["Look", "data_uri", "save_picture", "side_by_side", "spread"]
 
@@ -80,16 +80,17 @@ def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
     return stream.getvalue()
 
 
-def save_picture(path: Path, x: Any, reference: Any = None, *, space: Space | None = None) -> None:
-    """Write a PNG of states of a space, R^d by default, on the scale of `reference` if given.
+def save_picture(path: Path, x: Any, *, space: Space, reference: Any = None) -> None:
+    """Write a PNG of states of a space, on the scale of `reference` if given.
 
-    >>> import tempfile, torch
+    >>> import tempfile
+    >>> from pushforward.spaces import Euclidean
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_picture(Path(folder) / "x.png", torch.zeros(4, 1, 8, 8))
+    ...     save_picture(Path(folder) / "x.png", torch.zeros(4, 1, 8, 8), space=Euclidean())
     ...     (Path(folder) / "x.png").read_bytes()[1:4]
     b'PNG'
     """
-    look = Look(space or Euclidean(), x if reference is None else reference)
+    look = Look(space, x if reference is None else reference)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(look.picture(x))
     os.replace(partial, path)

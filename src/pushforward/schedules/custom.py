@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
+from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.schedules.schedule import Coefficients, Schedule
 
@@ -24,12 +25,7 @@ _SMALLEST = 2.0**-44
 
 
 class _OfFunctions(Schedule):
-    """A schedule made of functions, which no configuration can hold."""
-
-    configuration_hint = (
-        "a function has no plain value. Write a subclass of schedules.Schedule instead, decorated "
-        "with pushforward.configurable, that computes (alpha, sigma) in `__call__`"
-    )
+    """A schedule made of functions, which a configuration holds by their names."""
 
     def _set_ends(self, t_min: float, t_max: float) -> None:
         self.t_min, self.t_max = (
@@ -40,11 +36,13 @@ class _OfFunctions(Schedule):
             raise InputError(f"need t_min < t_max, not {t_min} and {t_max}")
 
 
+@configurable
 class Custom(_OfFunctions):
     """Any two functions of time, `alpha` and `sigma`, written with torch operations.
 
-    A schedule that should be saved with a model is a `configurable` subclass of `Schedule` instead,
-    since a function cannot be written to a configuration.
+    A model saves it by the names of its functions if these stand at the top of a module of the
+    user's, which whoever loads the model has to trust; a `configurable` subclass of `Schedule` can
+    be saved too.
 
     Args:
         alpha: how much of the data is left, from one at 0; times `(B,)` to values `(B,)`.
@@ -80,6 +78,7 @@ class Custom(_OfFunctions):
         return self.alpha(t), self.sigma(t)
 
 
+@configurable
 class LinearSDE(_OfFunctions):
     r"""The schedule of `dx = drift(t) x dt + diffusion(t) dW`, solved by quadrature.
 

@@ -26,13 +26,13 @@ class Average:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        # Without their gradients, so that moving them needs no other mode.
         self._weights = _weights(self.model), _weights(model)
         self._buffers = list(self.model.buffers()), list(model.buffers())
         self._versions = [buffer._version for buffer in self._buffers[1]]
         self._kept: list[Tensor] = []
         self.keep()
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the weights after optimizer step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
@@ -60,4 +60,4 @@ class Average:
 
 
 def _weights(model: nn.Module) -> list[Tensor]:
-    return list(model.parameters())
+    return [parameter.detach() for parameter in model.parameters()]

@@ -36,6 +36,9 @@ class Engine:
         self._max_norm = settings.clip or math.inf
         self._parameters = [p for p in objective.parameters() if p.requires_grad]
         self._players = [group["params"] for group in optimizer.param_groups]
+        # Else torch looks through all parameters at every step whether it may.
+        fast = all(p.device.type in ("cpu", "cuda") for player in self._players for p in player)
+        self._foreach = fast or None
         alone = fabric.world_size == 1 and settings.precision == "32-true"
         # Nothing to train is nothing to wrap either.
         self._plain = alone or not self._parameters
@@ -82,7 +85,10 @@ class Engine:
         if not self._plain:
             self.fabric.strategy.precision.unscale_gradients(self.optimizer)
             self.objective.release_frozen()
-        norms = [nn.utils.clip_grad_norm_(player, self._max_norm) for player in self._players]
+        norms = [
+            nn.utils.clip_grad_norm_(player, self._max_norm, foreach=self._foreach)
+            for player in self._players
+        ]
         (self.optimizer if self._plain else self._stepper).step()
         self.optimizer.zero_grad()
         return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))

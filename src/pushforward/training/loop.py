@@ -58,10 +58,10 @@ class Loop:
         self.history: list[dict[str, Any]] = []
         self.good_step = position.step
         self.fault = ""
-        self._unread: list[Tensor] = []
+        self._unread: list[tuple[Tensor, Tensor]] = []
         # Reading a number makes a GPU wait, and processes meet: there, only every few steps.
-        alone = self.fabric.device.type == "cpu" and self.fabric.world_size == 1
-        self._stride = 1 if alone else 8
+        self._alone = self.fabric.device.type == "cpu" and self.fabric.world_size == 1
+        self._stride = 1 if self._alone else 8
 
     def run(
         self,
@@ -113,8 +113,8 @@ class Loop:
                     return "interrupted"
         return "finished"
 
-    def _optimize(self, step: int) -> Tensor:
-        """Optimizer step `step`; its loss and gradient norm, `(2,)`, not yet read."""
+    def _optimize(self, step: int) -> tuple[Tensor, Tensor]:
+        """Optimizer step `step`; its loss and gradient norm, not yet read."""
         s, fabric = self.settings, self.fabric
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
@@ -123,22 +123,27 @@ class Loop:
         loss = self.engine.gradients(self.pairing(step), seed)
         norm = self.engine.step(s.rate(step))
         self.average.update(step)
-        return torch.stack([loss, norm])
+        return loss, norm
 
     def _read(self, stop: bool) -> tuple[float, float, bool]:
         """Take in what the last steps gave: the last loss and norm, and whether to stop.
 
         All processes come to the same answer. Raises `Diverged`.
         """
-        numbers = torch.stack(self._unread)
         first = self.position.step - len(self._unread) + 1
+        if self._alone:
+            # To put two numbers into one tensor takes longer than to read them.
+            pairs = [(loss.item(), norm.item()) for loss, norm in self._unread]
+        else:
+            numbers = torch.stack([value for pair in self._unread for value in pair]).view(-1, 2)
+            if self.fabric.world_size > 1:
+                wish = numbers.new_full((1, 2), float(stop))
+                numbers = self.fabric.all_reduce(torch.cat([numbers, wish]), reduce_op="mean")
+                numbers, stop = numbers[:-1], bool(numbers[-1, 0] > 0)
+            pairs = numbers.tolist()
         self._unread.clear()
-        if self.fabric.world_size > 1:
-            wish = numbers.new_full((1, 2), float(stop))
-            numbers = self.fabric.all_reduce(torch.cat([numbers, wish]), reduce_op="mean")
-            numbers, stop = numbers[:-1], bool(numbers[-1, 0] > 0)
         loss = norm = math.nan
-        for k, (loss, norm) in enumerate(numbers.tolist()):
+        for k, (loss, norm) in enumerate(pairs):
             # Too large a loss scale gives infinite gradients; Fabric skips that step by itself.
             skipped = self.settings.precision == "16-mixed" and not math.isfinite(norm)
             if not math.isfinite(loss) or not (math.isfinite(norm) or skipped):
