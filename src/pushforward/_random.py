@@ -28,6 +28,7 @@ __all__ = [
     "normal",
     "normal_like",
     "resolve",
+    "start_noise",
     "uniform",
     "uniform_like",
 ]
@@ -87,6 +88,17 @@ def fresh_seed(seed: int | None = None, generator: torch.Generator | None = None
     if isinstance(generator, RowNoise):
         raise InputError("noise of rows has no seed to give away: pass it on, or its take(rows)")
     return int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
+
+
+def start_noise(seed: int, rows: slice, device: torch.device | str = "cpu") -> RowNoise:
+    """Noise for the states that rows start from, independent of that of their steps.
+
+    The steps draw from `RowNoise(seed, rows)`.
+
+    >>> len(start_noise(0, slice(0, 3)))
+    3
+    """
+    return RowNoise(derived_seed(seed, 1), rows, device)
 
 
 def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, resolve
+from pushforward._random import categories, normal_like, resolve
 from pushforward.transforms import Transform
 
 __all__ = ["DiagonalNormal", "FullNormal", "Mixture", "Reparametrized", "Transformed"]
@@ -234,6 +234,6 @@ class Mixture:
     ) -> Tensor:
         """`n` draws, `(n, d)`."""
         weights = self.log_weights.exp()
-        generator = resolve(seed, generator, weights.device)
-        k = torch.multinomial(weights, n, replacement=True, generator=generator)
+        generator = resolve(seed, generator, weights.device, rows=n)
+        k = categories(weights, n, generator)
         return self.components.take(k).sample(1, generator=generator)[0]

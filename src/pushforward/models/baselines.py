@@ -129,7 +129,8 @@ class _Baseline(GenerativeModel, Trainable):
         """Draw `n` states in data units, `(n, *event)`."""
         refuse_context(self, c)
         parts_of(n, batch_size, rows)
-        z = self.distribution.sample(n, generator=resolve(seed, generator, self.weights.device))
+        noise = resolve(seed, generator, self.weights.device, rows=n)
+        z = self.distribution.sample(n, generator=noise)
         if progress is not None:
             progress(1, 1)
         return self.outward(z.reshape(n, *self.event_shape)[rows])

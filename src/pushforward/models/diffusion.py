@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
-from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve
+from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve, start_noise
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
@@ -23,7 +23,7 @@ from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import simulate, start_noise, times_of
+from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization

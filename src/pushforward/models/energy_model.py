@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, mcmc, registry, state
-from pushforward._random import branch, generator_or_global, normal_like, resolve
+from pushforward._random import (
+    RowNoise,
+    fresh_seed,
+    generator_or_global,
+    normal_like,
+    resolve,
+    start_noise,
+)
 from pushforward._shapes import per_event_sum
 from pushforward.checks import positive
 from pushforward.condition import Condition
@@ -282,20 +289,23 @@ class EnergyModel(GenerativeModel, Trainable):
             step: the step size, of standardized data; by default a few chains find it first.
             seed: or a `generator` on the model's device.
             batch_size: chains at a time; all at once by default.
-            rows: draw this part of the `n` states only, as one of several processes does; the noise
-                of a part depends on its first row.
+            rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
         Warns of chains that diverge. Raises `InputError` for arguments that do not fit, and
         `CapabilityError` for labels that the network does not take or that are missing.
         """
-        units, generator = self.known_units(), resolve(seed, generator, self.device)
+        units, seed = self.known_units(), fresh_seed(seed, generator)
         way = approach(sampler)
         checks.whole("steps", steps)
         parts = parts_of(n, batch_size, rows)
         labels = self._labels(c, n)
-        like = torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype)
-        start, pilots = (self._scale * normal_like(like, generator)).split([n, _PILOTS])
+        base_draws = self._scale * normal_like(
+            torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype),
+            start_noise(seed, slice(0, n + _PILOTS), self.device),
+        )
+        # The pilots come first, so that the rows are the same whatever their number.
+        pilots, start = base_draws.split([_PILOTS, n])
         base = self._base_distribution().log_prob
         done, total = 0, len(parts) * steps
 
@@ -309,13 +319,15 @@ class EnergyModel(GenerativeModel, Trainable):
         with self.evaluating():
             if step is None:
                 few = None if labels is None else labels[torch.arange(_PILOTS) % n]
-                sizes = way.step_sizes(self._log_p(few), base, pilots, steps, generator)
+                sizes = way.step_sizes(
+                    self._log_p(few), base, pilots, steps, resolve(seed, None, self.device)
+                )
             else:
                 sizes = start.new_full((steps,), positive("step", step))
-            generator = branch(generator, rows.indices(n)[0])
             for part in parts:
                 log_p = self._log_p(None if labels is None else labels[part])
-                out.append(way.draw(log_p, base, start[part], sizes, generator, report))
+                noise = RowNoise(seed, part, self.device)
+                out.append(way.draw(log_p, base, start[part], sizes, noise, report))
         return units(finite(torch.cat(out)))
 
     # -- inside ---------------------------------------------------------------------------------

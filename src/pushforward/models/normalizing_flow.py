@@ -232,7 +232,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         `rows` draws a part of them only, as one of several processes does. Warns if states are not
         finite. Raises `InputError` for arguments that do not fit.
         """
-        z = self._noise(n, resolve(seed, generator, self.device))
+        z = self._noise(n, resolve(seed, generator, self.device, rows=n))
         context = self._told(c, n)
 
         def draw(part: slice) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, registry, score_matching
-from pushforward._random import branch, generator_or_global, normal_like, resolve
+from pushforward._random import RowNoise, fresh_seed, generator_or_global, normal_like, start_noise
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -149,8 +149,7 @@ class ScoreModel(GenerativeModel, Trainable):
                 `step / (4 v)` where the variance is `v`.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the network; all at once by default.
-            rows: draw this part of the `n` states only, as one of several processes does; the noise
-                of a part depends on its first row.
+            rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
@@ -162,12 +161,11 @@ class ScoreModel(GenerativeModel, Trainable):
         steps = (100 if sigmas else 1000) if steps is None else checks.whole("steps", steps)
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
-        generator = resolve(seed, generator, self.device)
+        seed = fresh_seed(seed, generator)
         parts = parts_of(n, batch_size, rows)
         like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
-        start = spread * normal_like(like, generator)
-        generator = branch(generator, rows.indices(n)[0])
+        start = spread * normal_like(like, start_noise(seed, slice(0, n), self.device))
         done, total = 0, len(parts) * steps * max(1, len(sigmas))
 
         def report() -> None:
@@ -180,6 +178,7 @@ class ScoreModel(GenerativeModel, Trainable):
         out = [start[:0]]
         with self.evaluating():
             for part in parts:
+                noise = RowNoise(seed, part, self.device)
                 if sigmas:
                     x = score_matching.annealed_langevin(
                         self.network,
@@ -187,12 +186,12 @@ class ScoreModel(GenerativeModel, Trainable):
                         sigmas,
                         step,
                         steps,
-                        generator=generator,
+                        generator=noise,
                         callback=report,
                     )
                 else:
                     x = score_matching.langevin(
-                        self.network, start[part], step, steps, generator=generator, callback=report
+                        self.network, start[part], step, steps, generator=noise, callback=report
                     )
                 out.append(x)
         return units(finite(torch.cat(out)))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from pushforward import grids, registry, samplers, state
-from pushforward._random import RowNoise, derived_seed
+from pushforward._random import RowNoise
 from pushforward.models.model import Progress
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
@@ -17,11 +15,8 @@ from pushforward.samplers.adaptive import Adaptive
 
 __all__ = [
     "simulate",
-    "start_noise",
     "times_of",
 ]
-
-_START = 1  # beside the noise of the steps
 
 
 def times_of(
@@ -95,8 +90,3 @@ def simulate(
             own = process.finish(flow.model(own, times[-1]), own, times[-1], noise)
         out.append(own)
     return state.concatenate(out)
-
-
-def start_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
-    """Noise for the states that the rows start from, independent of that of their steps."""
-    return RowNoise(derived_seed(seed, _START), rows, device)

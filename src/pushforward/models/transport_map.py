@@ -11,13 +11,13 @@ from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
 from pushforward._autograd import ProbeLaw
-from pushforward._random import derived_seed, fresh_seed, resolve
+from pushforward._random import derived_seed, fresh_seed, resolve, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.ode_likelihood import ode_log_prob
-from pushforward.models.simulation import simulate, start_noise, times_of
+from pushforward.models.simulation import simulate, times_of
 from pushforward.models.source import Source
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess

@@ -293,7 +293,7 @@ class VAE(GenerativeModel, Trainable):
         self.known_units()
         parts = parts_of(n, batch_size, rows)
         told = self._told(c, n)
-        generator = resolve(seed, generator, self.device)
+        generator = resolve(seed, generator, self.device, rows=n)
         out = []
         with self.evaluating():
             z = self.prior_distribution().sample(n, generator=generator)

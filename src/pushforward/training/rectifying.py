@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, samplers
-from pushforward._random import derived_seed, even_rows
+from pushforward._random import derived_seed, even_rows, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import FlowMatching
 from pushforward.models.model import parts_of
-from pushforward.models.simulation import start_noise
 from pushforward.training.fitting import fit
 from pushforward.training.objective import labels_for
 from pushforward.training.run import Run, Status
