@@ -414,7 +414,7 @@ def test_bad_input_is_named() -> None:
         model.loss(torch.zeros(2, 2), torch.zeros(2).long())
     with pytest.raises(InputError, match="did you mean 'hmc'"):
         model.sample(2, sampler="hcm")
-    with pytest.raises(InputError, match="whole number of steps"):
+    with pytest.raises(InputError, match="steps is a whole number"):
         model.sample(2, steps=0)
     with pytest.raises(InputError, match="step is a positive"):
         model.sample(2, steps=2, step=-1.0)
