@@ -106,7 +106,8 @@ class Checkpoints:
     ) -> Position | None:
         """Load the newest checkpoint that is whole; `None` if there is none yet.
 
-        A damaged one, or one of another run, is passed over with a warning. Raises `InputError` if all are damaged.
+        A damaged one, or one of another run, is passed over with a warning. Raises `InputError` if
+        all are.
         """
         folders = self._all()
         for folder in reversed(folders):
