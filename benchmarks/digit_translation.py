@@ -2,7 +2,7 @@
 
 The 8x8 digits are cut in two: one half is coarsened to 2x2 blocks and is the source, the other is
 the target, so that no coarse digit has its own fine one to learn from. The bridge is judged after
-every second half-iteration, beside plain bridge matching with as many steps in all: the transport
+every second outer iteration, beside plain bridge matching with as many steps in all: the transport
 cost, how far the answer is from the input once coarsened again, and how near the answers are to
 digits held out. Costs are mean squares per pixel of values from 0 to 16.
 
@@ -28,8 +28,8 @@ import record
 import timing
 from pushforward.metrics import Estimate, classifier_accuracy, energy_distance
 from pushforward.processes import Bridge
-from pushforward.report.pictures import image_grid
-from pushforward.schrodinger import Halves, Refresh
+from pushforward.report.painters import image_grid
+from pushforward.schrodinger import CouplingCache, OuterIterations
 
 SEEDS = (0, 1, 2)
 SIGMA = 3.0  # of the noise along the way, in gray levels
@@ -54,9 +54,9 @@ def laws(seed: int, smoke: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return coarse(first), second, coarse(third), fourth
 
 
-def network(channels: int = 1) -> nn.Module:
+def network(outputs: int = 1) -> nn.Module:
     """The U-Net of small pictures, the same for both methods."""
-    return pf.nn.UNet(channels, width=WIDTH, multipliers=(1, 2), blocks=1)
+    return pf.nn.UNet(1, width=WIDTH, multipliers=(1, 2), blocks=1, out_channels=outputs)
 
 
 def judged(model: Any, source: Tensor, target: Tensor, sampler: Any) -> dict[str, Estimate]:
@@ -109,8 +109,8 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
     note("bridge matching", 0, spent, judged(plain, asked, known, pf.samplers.Euler(churn=1.0)))
     torch.manual_seed(seed)
     bridge: Any = pf.SchrodingerBridge(
-        network(), network(), reference=Bridge(SIGMA), halves=Halves(count, length),
-        refresh=Refresh(rows=min(ROWS, len(target))), ema=0.99,
+        network(), network(), reference=Bridge(SIGMA), iterations=OuterIterations(count, length),
+        cache=CouplingCache(rows=min(ROWS, len(target))), ema=0.99,
     )  # fmt: skip
     spent = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -134,11 +134,11 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
 
 
 def text(results: list[dict[str, Any]]) -> str:
-    """A line for each method and half-iteration."""
+    """A line for each method and outer iteration."""
     rows = []
     for name, half in dict.fromkeys((r["method"], r["half"]) for r in results):
         own = [r for r in results if (r["method"], r["half"]) == (name, half)]
-        title = f"{name}, {half} half-iterations" if half else name
+        title = f"{name}, {half} outer iterations" if half else name
         seconds = statistics.fmean(r["seconds"] for r in own)
         rows.append([title, *(_cell([r[m] for r in own]) for m in MEASURES), f"{seconds:.0f}"])
     return record.table(["", *MEASURES, "training s"], rows)

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
-from pushforward.models import trajectories
+from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
-from pushforward.schrodinger import Halves, Refresh
+from pushforward.schrodinger import CouplingCache, OuterIterations
 
 OFFSET, SIGMA = 0.1, 1.0
 DIMS, SEEDS = (5, 20, 50), (1, 2, 3, 4, 5)
@@ -59,6 +59,18 @@ def network(d: int) -> nn.Module:
     return pf.nn.AffineSkip(pf.nn.MLP(d, width=WIDTH, depth=2))
 
 
+class TwoOutputs(nn.Module):
+    """One network for each of the two predictions along a noisy path."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(network(d) for _ in range(2))
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        """Both, one after the other."""
+        return torch.cat([net(x, t) for net in self.nets], 1)
+
+
 def bridge(method: str) -> Callable[[int, int, int], Any]:
     """A Schrödinger bridge by a method."""
 
@@ -68,8 +80,8 @@ def bridge(method: str) -> Callable[[int, int, int], Any]:
             network(d),
             reference=Bridge(SIGMA),
             method=method,
-            halves=Halves(HALVES, length),
-            refresh=Refresh(rows=points),
+            iterations=OuterIterations(HALVES, length),
+            cache=CouplingCache(rows=points),
             ema=0.99,
         )
 
@@ -81,7 +93,9 @@ METHODS: dict[str, tuple[Callable[[int, int, int], Any], str | None]] = {
     "DSBM-IPF": (bridge("dsbm-ipf"), None),
     "DSBM-IMF": (bridge("dsbm-imf"), None),
     "SB-CFM": (
-        lambda d, *_: pf.FlowMatching(network(2 * d), path=Bridge(SIGMA), coupling="sinkhorn"),
+        lambda d, *_: pf.FlowMatching(
+            TwoOutputs(d), path=Bridge(SIGMA), coupling=Sinkhorn.of_bridge(SIGMA)
+        ),
         "heun",
     ),
     "rectified flow": (lambda d, *_: pf.FlowMatching(network(d)), "heun"),
@@ -103,7 +117,8 @@ def divergences(states: Tensor, mean: float, variance: float) -> tuple[float, fl
 def judged(path: list[Tensor], times: list[float]) -> dict[str, float]:
     """Both divergences, averaged over the times of a path, and the correlation of its ends."""
     one, zero = torch.eye(1), torch.zeros(1)
-    truth = pf.ot.GaussianBridge(zero - OFFSET, one, zero + OFFSET, one, SIGMA)
+    # From the target, at t = 0, to the source.
+    truth = pf.ot.GaussianBridge(zero + OFFSET, one, zero - OFFSET, one, SIGMA)
     found = []
     for t, states in zip(times, path, strict=True):
         mean, variance = truth.marginal(t)
@@ -129,9 +144,9 @@ def cell(method: str, d: int, seed: int, length: int, points: int) -> dict[str, 
     torch.manual_seed(seed)
     model = make(d, length, points)
     pf.fit(model, b, source=a, steps=HALVES * length, seed=seed, **TRAINING)
-    path = trajectories(model, test, sampler=sampler, steps=TIMES - 1, seed=seed)
+    path = model.trajectory(test, sampler=sampler, steps=TIMES - 1, seed=seed)
     # A noisy path takes its steps closer to the ends.
-    found = judged(list(path), model._grid(TIMES - 1))
+    found = judged(list(path), model._times(TIMES - 1))
     facts = {"method": method, "dim": d, "seed": seed, "steps": HALVES * length}
     return facts | found | {"seconds": time.process_time() - start}
 
@@ -139,7 +154,7 @@ def cell(method: str, d: int, seed: int, length: int, points: int) -> dict[str, 
 def floor(d: int, seed: int, points: int) -> dict[str, Any]:
     """The same for exact states of the bridge."""
     generator = torch.Generator().manual_seed(1000 + seed)
-    world = pf.worlds.PairWorld.schroedinger(SIGMA, -OFFSET, OFFSET, d)
+    world = pf.worlds.PairWorld.schrodinger(SIGMA, OFFSET, -OFFSET, d)
     first, last = world.sample(points, generator=generator)
     path, times = [], [k / (TIMES - 1) for k in range(TIMES)]
     for t in times:

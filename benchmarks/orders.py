@@ -10,7 +10,7 @@ from typing import Any
 
 import record
 import timing
-from pushforward import metrics, samplers, schedules, theory
+from pushforward import metrics, registry, samplers, schedules, theory
 from pushforward.samplers import (
     Ancestral,
     EDMStochastic,
@@ -28,25 +28,28 @@ SCHEDULES = {
     "VE": schedules.VE(sigma_max=10.0),
     "OU": schedules.OU(),
 }
+TIMED = Multistep(3, predict="noise", clock="time")
+UNIPC = Multistep(2, integral="midpoint", corrector=True, published=True)
 # Name, sampler, order in theory, whether it draws noise.
 CASES: list[tuple[str, Rule, int, bool]] = [
     ("Euler, flow", Euler(), 1, False),
     ("DDIM", Ancestral(churn=0.0), 1, False),
     ("Heun", Heun(), 2, False),
     ("EDM without churn", EDMStochastic(churn=0.0), 2, False),
-    ("DPM-Solver++ 2M", Multistep(2, integral="midpoint"), 2, False),
-    ("DPM-Solver++ 3M, exact weights", Multistep(3), 3, False),
-    ("DEIS, order 2", Multistep(2, predict="noise", clock="time"), 2, False),
-    ("DEIS, order 3", Multistep(3, predict="noise", clock="time"), 3, False),
-    ("UniPC-2", Multistep(2, integral="midpoint", corrector=True), 3, False),
-    ("UniPC-3", Multistep(3, corrector=True), 4, False),
+    ("DPM-Solver++ 2M", registry.resolve("samplers", "dpm++2m"), 2, False),
+    ("exponential Adams, order 3", Multistep(3), 3, False),
+    ("DEIS", registry.resolve("samplers", "deis"), 2, False),
+    ("exponential Adams of the noise in t, order 3", TIMED, 3, False),
+    ("UniPC-2", registry.resolve("samplers", "unipc"), 2, False),
+    ("UniPC-2 without the lower order at the end", UNIPC, 3, False),
+    ("adams4", registry.resolve("samplers", "adams4"), 4, False),
     ("adams (default)", samplers.DEFAULT, 3, False),
     ("Euler-Maruyama", Euler(churn=1.0), 1, True),
     ("DDPM", Ancestral(), 1, True),
+    ("DDPM with variance beta", Ancestral(variance="beta"), 1, True),
     ("DDIM, eta² = 1/2", Ancestral(churn=0.5), 1, True),
     ("exponential integrator", Multistep(1, predict="noise", churn=1.0), 1, True),
-    ("DPM-Solver++ 2M, SDE", Multistep(2, churn=1.0, integral="midpoint"), 2, True),
-    ("DPM-Solver++ 3M, SDE", Multistep(3, churn=1.0), 2, True),
+    ("DPM-Solver++ 2M, SDE", registry.resolve("samplers", "dpm++2m-sde"), 2, True),
     ("EDM with churn 10", EDMStochastic(churn=10.0, inflate=1.0), 2, True),
 ]
 

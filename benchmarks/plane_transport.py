@@ -35,12 +35,13 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
 
 SEEDS = (0, 1, 2, 3, 4)
 POINTS, BATCH, STEPS, RATE, ODE_STEPS = 10_000, 256, 5_000, 1e-2, 100
 LONGER, WIDER, HALVES = 2, 4, 16
-"""Bridges take so many times the steps of flows and points per step, in so many halves."""
+"""Bridges take so many times the steps and points per step of flows, in so many iterations."""
 PAIRS = ("N-8gaussians", "moons-8gaussians", "N-moons", "N-scurve")
 SIGMA = {
     "[SF]2M": {"N-8gaussians": 1.0, "moons-8gaussians": 1.0, "N-moons": 0.5, "N-scurve": 0.5},
@@ -109,9 +110,9 @@ def laws(pair: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
 class Perceptron(nn.Module):
     """The published network: three layers of 64 with SELU, the time as one more input."""
 
-    def __init__(self, outputs: int = 2, inputs: int = 2) -> None:
+    def __init__(self, outputs: int = 2) -> None:
         super().__init__()
-        sizes = (inputs + 1, 64, 64, 64)
+        sizes = (3, 64, 64, 64)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.SELU()]
@@ -150,7 +151,7 @@ def matched(
 ) -> Any:
     """A trained `FlowMatching`; a noisy path has two outputs."""
     noisy = isinstance(options.get("path"), Bridge)
-    model = pf.FlowMatching(Perceptron(4, 4) if noisy else Perceptron(), **options)
+    model = pf.FlowMatching(Perceptron(4) if noisy else Perceptron(), **options)
     pf.fit(model, target, **settings(steps, seed, source))
     return model
 
@@ -172,7 +173,7 @@ def bridged(
         Perceptron(),
         reference=Bridge(SIGMA[method][pair]),
         method=method,
-        halves=pf.schrodinger.Halves(count=HALVES, length=length),
+        iterations=pf.schrodinger.OuterIterations(count=HALVES, steps=length),
     )
     pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
     return model
@@ -180,7 +181,8 @@ def bridged(
 
 def simulation_free(pair: str, *args: Any) -> Any:
     """[SF]2M: a Schrödinger bridge by entropic plans of batches."""
-    return matched(pair, *args, path=Bridge(SIGMA["[SF]2M"][pair]), coupling="sinkhorn")
+    sigma = SIGMA["[SF]2M"][pair]
+    return matched(pair, *args, path=Bridge(sigma), coupling=Sinkhorn.of_bridge(sigma))
 
 
 OURS: dict[str, Callable[..., Any]] = {

@@ -49,7 +49,7 @@ def clouds(n: int, d: int) -> tuple[Tensor, Tensor]:
 
 def ours(x: Tensor, y: Tensor, epsilon: float) -> Iterator[Run]:
     """The tolerance is the error."""
-    yield lambda: pf.ot.sinkhorn(x, y, epsilon, tolerance=ERROR).matrix()
+    yield lambda: pf.ot.sinkhorn(pf.ot.PointClouds(x, y), epsilon, tolerance=ERROR).matrix()
 
 
 def pot(x: Tensor, y: Tensor, epsilon: float, method: str = "sinkhorn") -> Iterator[Run]:
@@ -129,7 +129,7 @@ def measure(name: str, n: int, d: int, scale: float, results: Any) -> None:
     timing.one_thread()
     warnings.simplefilter("ignore")
     x, y = clouds(n, d)
-    epsilon = scale * pf.ot.mean_cost(x, y)
+    epsilon = scale * pf.ot.PointClouds(x, y).mean_cost()
     # What loads on first use is not counted.
     next(SOLVERS[name][0](*clouds(16, d), epsilon))()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -89,12 +89,12 @@ def ours(mean: Mean, fitted: Callable[[int, str], grids.Grid]) -> dict[str, Meth
         return run
 
     plain = {
-        f"ours {name}": method(name, lambda steps: grids.LogSNR())
-        for name in ("ddim", "heun", "dpm++2m", "dpm++3m", "deis", "unipc", "unipc3", "adams")
+        f"ours {name}": method(name, lambda steps: grids.LogSNRGrid())
+        for name in ("ddim", "heun", "dpm++2m", "deis", "unipc", "unipc3", "adams", "adams4")
     }
     best = {
         f"ours {name}, fitted grid": method(name, lambda steps, name=name: fitted(steps, name))
-        for name in ("adams", "unipc")
+        for name in ("adams", "adams4")
     }
     return plain | best
 
@@ -134,7 +134,7 @@ def diffusers(mean: Mean) -> dict[str, Method]:
         return run
 
     dpm, unipc = library.DPMSolverMultistepScheduler, library.UniPCMultistepScheduler
-    karras, log_snr = grids.Karras(), grids.LogSNR()
+    karras, log_snr = grids.KarrasGrid(), grids.LogSNRGrid()
     to_zero = {"final_sigmas_type": "zero"}
     return {
         "diffusers DPM++ 2M": method(dpm, None, **to_zero),
@@ -175,7 +175,7 @@ def azula(mean: Mean) -> dict[str, Method]:
 
         return run
 
-    own, better = grids.Uniform(), grids.LogSNR()
+    own, better = grids.UniformGrid(), grids.LogSNRGrid()
     return {
         "azula zAB": method(sample.zABSampler, own),
         "azula zEAB": method(sample.zEABSampler, own),
@@ -203,10 +203,10 @@ def k_diffusion(mean: Mean) -> dict[str, Method]:
         return run
 
     return {
-        "k-diffusion dpmpp_2m, Karras grid": method("sample_dpmpp_2m", grids.Karras()),
-        "k-diffusion dpmpp_2m, our grid": method("sample_dpmpp_2m", grids.LogSNR()),
-        "k-diffusion heun, Karras grid": method("sample_heun", grids.Karras()),
-        "k-diffusion lms, Karras grid": method("sample_lms", grids.Karras()),
+        "k-diffusion dpmpp_2m, Karras grid": method("sample_dpmpp_2m", grids.KarrasGrid()),
+        "k-diffusion dpmpp_2m, our grid": method("sample_dpmpp_2m", grids.LogSNRGrid()),
+        "k-diffusion heun, Karras grid": method("sample_heun", grids.KarrasGrid()),
+        "k-diffusion lms, Karras grid": method("sample_lms", grids.KarrasGrid()),
     }
 
 
@@ -259,7 +259,7 @@ def measure(world: pf.worlds.MixtureWorld, paths: int, draws: int, counts: Seque
     for build in INSTALLED:
         methods |= build(mean)
     accurate = samplers.Multistep(order=3, predict="noise", corrector=True)
-    fine = grids.LogSNR()(SCHEDULE, 400)
+    fine = grids.LogSNRGrid()(SCHEDULE, 400)
     transport = pf.Transport(world.model(PROCESS), PROCESS)
     exact = transport.model(
         samplers.run(accurate, transport, start[:paths].double(), fine), fine[-1]

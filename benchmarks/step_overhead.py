@@ -31,7 +31,7 @@ AIM = {
     "sde": FIRST,
     "heun": FIRST,
     "dpm++2m": MULTISTEP,
-    "dpm++3m": MULTISTEP,
+    "adams4": MULTISTEP,
     "dpm++2m-sde": MULTISTEP,
     "deis": MULTISTEP,
     "unipc": MULTISTEP,
@@ -108,7 +108,7 @@ def _ours(
         predict="velocity" if flow else "noise",
         event_shape=shape[1:],
     )
-    model.eval().standardize(torch.randn(100, *shape[1:]))
+    model.eval().fit_units(torch.randn(100, *shape[1:]))
     sampler = wrap(pf.registry.resolve("samplers", name.removeprefix("flow ")))
     return lambda: model.sample(shape[0], sampler=sampler, steps=steps, denoise=False, seed=0)
 

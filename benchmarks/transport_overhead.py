@@ -22,44 +22,48 @@ import record
 import step_overhead
 import timing
 from pushforward.processes import Bridge
-from pushforward.schrodinger import Halves
+from pushforward.schrodinger import OuterIterations
 
 AIM = step_overhead.FIRST
 PEER = "flow_matching"
 
-Make = Callable[[int], nn.Module]
-"""A network for as many channels as it is told, in and out."""
+Make = Callable[[int, int], nn.Module]
+"""A network for a number of channels, with so many outputs for each."""
 
 
 def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
-    """The networks that each way of carrying states asks, their channels, and a run of it."""
+    """The networks that each way of carrying states asks, their outputs for each channel, a run."""
     channels = shape[1]
     training: dict[str, Any] = {"steps": 2, "batch_size": 8, "holdout": 0.0, "progress": False}
     source, target = torch.randn(2, 16, *shape[1:])
     x = torch.randn(shape)
-    plain, noisy, way, back = (make(k * channels) for k in (1, 2, 1, 1))
+    plain, noisy, way, back = (make(channels, k) for k in (1, 2, 1, 1))
     models = {
         "flow": pf.FlowMatching(plain),
         "noisy flow": pf.FlowMatching(noisy, path=Bridge(1.0)),
-        "bridge": pf.SchrodingerBridge(way, back, reference=Bridge(1.0), halves=Halves(2, 1)),
+        "bridge": pf.SchrodingerBridge(
+            way, back, reference=Bridge(1.0), iterations=OuterIterations(2, 1)
+        ),
     }
     for model in models.values():
         pf.fit(model, target, source=source, **training)
+    # A bridge maps by copies with averaged weights.
+    directions = models["bridge"].loop.directions
+    way, back = (directions.averaged(forward).net for forward in (True, False))
     runs: dict[str, tuple[list[nn.Module], int, Any, Any]] = {
-        "flow, euler": ([plain], channels, models["flow"], "euler"),
-        "flow, heun": ([plain], channels, models["flow"], "heun"),
-        "noisy flow, SDE": (
-            [noisy],
-            2 * channels,
-            models["noisy flow"],
-            pf.samplers.Euler(churn=1.0),
-        ),
-        "Schrödinger bridge, random paths": ([way], channels, models["bridge"], None),
-        "Schrödinger bridge, its ODE": ([way, back], channels, models["bridge"], "euler"),
+        "flow, euler": ([plain], 1, models["flow"], "euler"),
+        "flow, heun": ([plain], 1, models["flow"], "heun"),
+        "noisy flow, SDE": ([noisy], 2, models["noisy flow"], pf.samplers.Euler(churn=1.0)),
+        "Schrödinger bridge, random paths": ([way], 1, models["bridge"], None),
+        "Schrödinger bridge, its ODE": ([way, back], 1, models["bridge"], "euler"),
     }
     return {
-        name: (nets, width, lambda m=model, s=sampler: m.forward(x, sampler=s, steps=steps, seed=0))
-        for name, (nets, width, model, sampler) in runs.items()
+        name: (
+            nets,
+            outputs,
+            lambda m=model, s=sampler: m.forward(x, sampler=s, steps=steps, seed=0),
+        )
+        for name, (nets, outputs, model, sampler) in runs.items()
     }
 
 
@@ -68,11 +72,11 @@ def measure(
 ) -> dict[str, Any]:
     """Ratios per network evaluation to the bare network of each run."""
     rows: dict[str, Any] = {}
-    for run, (nets, width, call) in ours(make, shape, steps).items():
-        given = make(width).eval().requires_grad_(False)
-        like = (shape[0], width, *shape[2:])
+    for run, (nets, outputs, call) in ours(make, shape, steps).items():
+        given = make(shape[1], outputs).eval().requires_grad_(False)
+        bare = given if outputs == 1 else lambda x, t, net=given: net(x, t)[:, : x.shape[1]]
         cases = {
-            "bare": timing.clocked(step_overhead.bare(given, like, steps)),
+            "bare": timing.clocked(step_overhead.bare(bare, shape, steps)),
             "ours": timing.clocked(call),
         }
         evaluations = {"ours": sum(step_overhead.count(net, call) for net in nets)}
@@ -103,6 +107,14 @@ def text(results: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def _perceptron(d: int, k: int) -> nn.Module:
+    return pf.nn.MLP(d, width=128, depth=2, out=k * d)
+
+
+def _unet(channels: int, k: int) -> nn.Module:
+    return pf.nn.default_network((channels, 8, 8), out_shape=(k * channels, 8, 8))
+
+
 def main() -> None:
     """Measure, print, and with `--write` record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -113,8 +125,16 @@ def main() -> None:
     torch.manual_seed(0)
     steps, turns = (2, 1) if options.smoke else (step_overhead.STEPS, 9)
     works: list[tuple[str, Make, tuple[int, ...]]] = [
-        ("MLP 2 x 128, batch 256", lambda d: pf.nn.MLP(d, width=128, depth=2), (256, 2)),
-        ("U-Net 8x8, batch 16", lambda d: pf.nn.default_network((d, 8, 8)), (16, 1, 8, 8)),
+        (
+            "MLP 2 x 128, batch 256",
+            lambda d, k: pf.nn.MLP(d, width=128, depth=2, out=k * d),
+            (256, 2),
+        ),
+        (
+            "U-Net 8x8, batch 16",
+            lambda d, k: pf.nn.default_network((d, 8, 8), out_shape=(k * d, 8, 8)),
+            (16, 1, 8, 8),
+        ),
     ]
     results = [measure(*work, steps, turns) for work in works[: 1 if options.smoke else 2]]
     print(text(results))

@@ -94,7 +94,7 @@ def _model(kind: str, encoder: nn.Module, decoder: nn.Module, x: Tensor) -> pf.V
     encoder = DiagonalEncoder(encoder, LATENT)
     model = pf.VAE(encoder, noise, prior, samples=samples, event_shape=SIZE)
     if kind.startswith("Bernoulli"):
-        model.standardize(x)
+        model.fit_units(x)
     model.prepare(x)
     return model
 
@@ -141,7 +141,7 @@ def pythae(kind: str, of: Task) -> Learner:
     quiet()
     inward, outward = _networks()
     binary = kind.startswith("Bernoulli")
-    units = _model(kind, inward, outward, of.train).standardizer
+    units = _model(kind, inward, outward, of.train).units
     assert units is not None
 
     class Encoder(BaseEncoder):

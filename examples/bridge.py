@@ -1,9 +1,7 @@
-"""From one data set to another: a Brownian bridge between two moons and eight Gaussians.
+"""From one data set to another and back: a Schrödinger bridge of two moons and eight Gaussians.
 
-No family trains bridges yet, so this is also what training is made of: one loss, one loop.
-
-    python examples/bridge.py            # a minute
-    python examples/bridge.py --smoke    # a few steps, to see that it runs
+python examples/bridge.py            # about a minute
+python examples/bridge.py --smoke    # a few steps, to see that it runs
 """
 
 from __future__ import annotations
@@ -11,57 +9,45 @@ from __future__ import annotations
 import sys
 
 import torch
-from torch import Tensor, nn
 
 import pushforward as pf
 
 SMOKE = "--smoke" in sys.argv
-STEPS = 10 if SMOKE else 4000
+ITERATIONS, STEPS = (2, 5) if SMOKE else (8, 500)
 SAMPLES = 200 if SMOKE else 4000
-BATCH = 512
 
-# Unpaired: any point of the first set may meet any point of the second.
-left = pf.data.load("two_moons", n=20_000).x
-right = pf.data.load("8gaussians", n=20_000).x
+# Unpaired: any point of the source may meet any point of the target.
+source = pf.data.load("two_moons", n=20_000).x
+target = pf.data.load("8gaussians", n=20_000).x
 
-
-class Ends(nn.Module):
-    """Where a point of the path comes from, and where it goes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start, self.end = pf.nn.MLP(2), pf.nn.MLP(2)
-
-    def forward(self, x: Tensor, t: float | Tensor, c: object = None) -> tuple[Tensor, Tensor]:
-        time = torch.as_tensor(t, dtype=x.dtype)
-        return self.start(x, time), self.end(x, time)
-
-
+# In each outer iteration one direction learns from random paths that the other has simulated. The
+# noise on the way is given in the units of the data: less of it keeps points nearer to where they
+# were, and is harder to learn.
 torch.manual_seed(0)
-process = pf.processes.Bridge(sigma=0.5)
-net = Ends()
-optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
-schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-for step in range(STEPS):
-    pair = tuple(x[torch.randint(len(x), (BATCH,))] for x in (left, right))
-    loss = pf.protocols.matching_loss(net, process, pair, torch.rand(BATCH)).mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    schedule.step()
-    if step % max(1, STEPS // 5) == 0:
-        print(f"step {step}: loss {loss:.4f}")
+outer = pf.schrodinger.OuterIterations(count=ITERATIONS, steps=STEPS)
+nets = [pf.nn.AffineSkip(pf.nn.MLP(2)) for _ in range(2)]
+model = pf.SchrodingerBridge(*nets, reference=pf.processes.Bridge(sigma=0.5), iterations=outer)
+pf.fit(model, target, source=source, steps=outer.total_steps, batch_size=256, lr=2e-3,
+       progress=not SMOKE)  # fmt: skip
 
-# The learned path can be walked both ways, as an ODE or as an SDE with the same marginals.
-transport = pf.Transport(net, process)
-times = torch.linspace(0.002, 0.998, 20 if SMOKE else 200).tolist()
-with torch.no_grad():
-    for name, source, target, grid in (
-        ("moons to Gaussians", left, right, times),
-        ("Gaussians to moons", right, left, times[::-1]),
-    ):
-        floor = pf.metrics.energy_distance(target[:SAMPLES], target[-SAMPLES:])
-        print(f"\n{name}: energy distance to the target; data against data: {floor}")
-        for churn in (0.0, 1.0):
-            x = pf.samplers.run(pf.samplers.Euler(churn), transport, source[:SAMPLES], grid, seed=0)
-            print(f"  churn {churn:g}: {pf.metrics.energy_distance(x, target[-SAMPLES:])}")
+for error in model.marginal_errors:
+    print(
+        f"outer iteration {error.iteration}: simulated paths end {error.value:.3f} from the "
+        f"{error.end}; two samples of it are {error.floor:.3f} apart"
+    )
+
+# The bridge goes both ways, by random paths or by the ODE with the same marginals.
+for name, start, end, carry in (
+    ("moons to Gaussians", source, target, model.forward),
+    ("Gaussians to moons", target, source, model.backward),
+):
+    floor = pf.metrics.energy_distance(end[:SAMPLES], end[-SAMPLES:])
+    print(f"\n{name}: energy distance to the data; data against data: {floor}")
+    for sampler in ("pinned", "heun"):
+        x = carry(start[:SAMPLES], sampler=sampler, steps=50, seed=0)
+        print(f"  {sampler}: {pf.metrics.energy_distance(x, end[-SAMPLES:])}")
+
+# Several draws for each point say what the noise leaves open, the energy what the way costs.
+draws = model.forward(source[:500], n=20, seed=0)
+print(f"\nspread of 20 draws from one point: {float(draws.std(0).mean()):.3f}")
+print(f"energy of the flow: {float(model.path_energy(source[:500]).mean()):.3f}")

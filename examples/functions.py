@@ -32,7 +32,7 @@ for points in (32, 128):
     world = pf.worlds.FunctionWorld.on_grid(points, variance=1.5, length=0.3)
     process = world.process(pf.schedules.Cosine())
     transport = pf.Transport(world.model(process), process)
-    times = pf.grids.LogSNR()(process.schedule, STEPS)
+    times = pf.grids.LogSNRGrid()(process.schedule, STEPS)
     exact = world.noised(process, times[-1]).covariance
 
     for name, sampler in SAMPLERS.items():

@@ -31,7 +31,7 @@ mean, std = world.points.mean.item(), world.points.covariance.item() ** 0.5
 print(f"{'exact':12}{'':>6}  {exact}  {mean:6.3f} {std:6.3f}")
 for name in ("tau-leap", "pinned"):
     for steps in BUDGETS:
-        times = pf.grids.Uniform()(process.thinning.schedule, steps, start=1.0)
+        times = pf.grids.UniformGrid()(process.thinning.schedule, steps, start=1.0)
         sets = pf.samplers.run(
             pf.registry.resolve("samplers", name), transport, empty, times, seed=0
         )

@@ -22,22 +22,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_names", "_shapes")),
-    ("F0", ("checks", "registry", "state")),
-    (
-        "F0",
-        (
-            "_extras",
-            "_files",
-            "_random",
-            "_autograd",
-            "condition",
-            "config",
-            "estimates",
-            "parallel",
-            "protocols",
-        ),
-    ),
+    ("F0", ("errors", "_lazy", "_names", "_shapes", "_roots")),
+    ("F0", ("checks", "registry", "state", "_row_noise")),
+    ("F0", ("_extras", "_files", "_random", "_autograd", "_beta", "condition", "config")),
+    ("F0", ("estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
@@ -104,6 +92,22 @@ WITHOUT_TORCH = (
     "pushforward.cli",
 )
 
+# No branch on the space: these units name no concrete space, but for the modules that are listed.
+SPACES = {"Euclidean", "Hilbert", "Torus", "Sphere", "Tokens", "PointCloud", "Points"}
+WITHOUT_SPACES = ("models", "training", "report", "cli", "metrics")
+MAY_NAME_A_SPACE = {
+    "pushforward.models.model": "states are vectors unless a model says otherwise",
+    "pushforward.models.normalizing_flow": "the base of angles is uniform on the torus",
+    "pushforward.report.pictures": "arrays of unknown origin are drawn as vectors",
+    "pushforward.report.comparison": "baselines alone are compared on vectors",
+}
+# Nothing but processes and their readers names the Gaussian process, but for these.
+MAY_NAME_GAUSSIAN = {
+    "pushforward.models.diffusion": "the default of a diffusion model",
+    "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
+    "pushforward.theory.orders": "orders of convergence are measured on it",
+}
+
 LONGEST_FILE = 400
 NAMELESS = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
@@ -124,7 +128,9 @@ class House:
     def __init__(self, source: Path) -> None:
         self.root = source.name
         self.files = {self._name(path, source): path for path in sorted(source.rglob("*.py"))}
-        self.lazy_names = self._homes(self.files[self.root])
+        self.lazy_names = {
+            module: homes for module, path in self.files.items() if (homes := self._homes(path))
+        }
         self.imports = {
             module: list(self._imports(module, ast.parse(path.read_text())))
             for module, path in self.files.items()
@@ -137,7 +143,7 @@ class House:
 
     @staticmethod
     def _homes(init: Path) -> dict[str, str]:
-        """The lazy names of the package and the modules they come from (`_HOMES`)."""
+        """The lazy names of a package and the modules they come from (`_HOMES`)."""
         for node in ast.parse(init.read_text()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
                 return ast.literal_eval(node.value)
@@ -156,8 +162,8 @@ class House:
 
     def _target(self, module: str, name: str) -> str:
         """`from module import name` asks for a submodule if there is one of that name."""
-        if module == self.root and name in self.lazy_names:
-            return f"{self.root}.{self.lazy_names[name]}"
+        if home := self.lazy_names.get(module, {}).get(name):
+            return f"{module}.{home}"
         return f"{module}.{name}" if f"{module}.{name}" in self.files else module
 
     def inside(self, module: str) -> list[Import]:
@@ -324,6 +330,39 @@ def test_files_are_short_and_have_names(house: House) -> None:
         assert not NAMELESS & set(module.split(".")), f"{module}: name the idea"
 
 
+def named(house: House, units: Container[str], names: set[str]) -> dict[str, list[str]]:
+    """Modules of some units that name one of some classes in their code, and where."""
+    found: dict[str, list[str]] = {}
+    for module, path in house.files.items():
+        if house.unit(module) in units:
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+                if isinstance(node, ast.Name | ast.Attribute) and name in names:
+                    found.setdefault(module, []).append(f"{module}:{node.lineno} names {name}")
+    return found
+
+
+def test_nothing_above_the_processes_names_a_space(house: House) -> None:
+    found = named(house, WITHOUT_SPACES, SPACES)
+    assert set(found) == set(MAY_NAME_A_SPACE), found
+
+
+def test_nothing_but_processes_names_the_gaussian_one(house: House) -> None:
+    others = {house.unit(module) for module in house.files} - {"processes", "worlds"}
+    found = named(house, others, {"Gaussian"})
+    assert set(found) == set(MAY_NAME_GAUSSIAN), found
+
+
+def test_a_space_that_is_named_is_seen(tmp_path: Path) -> None:
+    files = {
+        "models/one.py": "from pushforward.spaces import Torus\nx = Torus()",
+        "models/two.py": "# Torus\nx = 'Torus'",
+        "spaces.py": "class Torus: ...",
+    }
+    found = named(_house(tmp_path, files), WITHOUT_SPACES, SPACES)
+    assert found == {"pushforward.models.one": ["pushforward.models.one:2 names Torus"]}
+
+
 def test_loading_every_module_loads_nothing_heavy(house: House) -> None:
     """The reading above, confirmed by running: other packages may load things behind our back."""
     modules = [m for m in house.files if house.unit(m) not in ("cli", "__main__")]
@@ -411,3 +450,15 @@ def test_a_heavy_import_and_an_early_torch_are_seen(tmp_path: Path) -> None:
 
 def test_a_module_without_a_floor_is_seen(tmp_path: Path) -> None:
     assert unplaced(_house(tmp_path, {"attic.py": ""})) == ["pushforward.attic"]
+
+
+@pytest.mark.parametrize("unit", ["grids", "times"])
+def test_a_public_class_name_has_one_home(unit: str) -> None:
+    homes: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
+    here = {name for name, files in homes.items() if f"{unit}.py" in files}
+    # `ot.Grid` is a regular grid of points in space.
+    assert {name for name in here if len(homes[name]) > 1} <= {"Grid"}

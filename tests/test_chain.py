@@ -118,7 +118,7 @@ def test_the_ancestral_law_tends_to_that_of_the_sde_at_rate_one() -> None:
 
 
 def test_the_grid_of_the_chain_visits_every_step() -> None:
-    times = grids.Uniform()(CHAIN, STEPS, start=1.0, stop=0.0)
+    times = grids.UniformGrid()(CHAIN, STEPS, start=1.0, stop=0.0)
     assert times == pytest.approx([k / STEPS for k in range(STEPS, -1, -1)], abs=1e-12)
     transport = Transport(lambda x, t, c=None: 0 * x + 0.5, Gaussian(CHAIN))
     x = samplers.run(samplers.Ancestral(), transport, torch.zeros(3, 2), times, seed=0)
@@ -126,11 +126,11 @@ def test_the_grid_of_the_chain_visits_every_step() -> None:
     assert torch.allclose(x, torch.full((3, 2), 0.5))
 
 
-@pytest.mark.parametrize("name", ["adams", "deis", "unipc3", "dpm++3m"])
+@pytest.mark.parametrize("name", ["adams", "deis", "unipc3", "adams4"])
 @pytest.mark.parametrize("chain", [Chain.linear(1000), Chain.cosine(1000), Chain.cosine(50)])
 def test_multistep_weights_are_exact_where_the_rate_jumps(chain: Chain, name: str) -> None:
     # A constant prediction leaves DDIM's step, for any order, clock and number of betas in a step.
-    rule, times = registry.resolve("samplers", name), grids.LogSNR()(chain, 10)
+    rule, times = registry.resolve("samplers", name), grids.LogSNRGrid()(chain, 10)
     for row, (t, s) in zip(rule.plan(Gaussian(chain), times), pairwise(times), strict=True):
         now, then = chain.at(t), chain.at(s)
         if rule.predict == "noise":
@@ -151,7 +151,77 @@ def test_a_chain_is_written_down_and_read_back() -> None:
     assert build(describe(CHAIN)) == CHAIN
 
 
-@pytest.mark.parametrize("betas", [(0.1, 1.0), (0.0,), (-0.1,), (0.1, float("nan"))])
+def test_few_steps_are_the_skeleton_of_vp_and_a_single_one_samples() -> None:
+    # Euler's betas for the rates of VP reach one at 20 steps.
+    for steps in (1, 2, 20):
+        chain = Chain.linear(steps)
+        for k in range(1, steps + 1):
+            assert chain.values(k / steps) == pytest.approx(VP().values(k / steps), rel=1e-9)
+    with pytest.raises(InputError, match=r"beta_2 is 1\.015: take more steps or smaller"):
+        Chain.linear(5, first=0.02, last=4.0)
+    # Normal data through one step, exactly: the posterior mean, and the variance left around it.
+    chain, data = Chain.linear(1), 0.49
+    process = Gaussian(chain)
+    alpha, sigma = chain.values(1.0)
+
+    def mean(x: torch.Tensor, t: float, c: None = None) -> torch.Tensor:
+        a, s = chain.values(t)
+        return a * data / (a**2 * data + s**2) * x
+
+    x = torch.full((2, 1), 1.5, dtype=torch.float64)
+    end = samplers.run(samplers.Ancestral(), Transport(mean, process), x, [1.0, 0.0])
+    assert end == pytest.approx(1.5 * alpha * data / (alpha**2 * data + sigma**2))
+    times = grids.UniformGrid()(chain, 400)
+    assert (times[0], times[-1]) == (1.0, 1e-3)
+    end = samplers.run(samplers.Heun(), Transport(mean, process), x, grids.LogSNRGrid()(chain, 40))
+    a, s = chain.values(1e-3)
+    ratio = math.sqrt((a**2 * data + s**2) / (alpha**2 * data + sigma**2))
+    assert end == pytest.approx(1.5 * ratio, rel=1e-3)
+
+
+def test_zero_terminal_snr_is_the_rescaling_of_the_paper() -> None:
+    # Lin et al. (2023), algorithm 1, as printed there.
+    chain = Chain.scaled_linear(1000)
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    assert chain.betas == pytest.approx(betas.tolist(), rel=1e-12)
+    alphas_bar_sqrt = (1 - betas).cumprod(0).sqrt()
+    first, last = alphas_bar_sqrt[0].clone(), alphas_bar_sqrt[-1].clone()
+    alphas_bar_sqrt -= last
+    alphas_bar_sqrt *= first / (first - last)
+    alphas_bar = alphas_bar_sqrt**2
+    expected = 1 - torch.cat([alphas_bar[:1], alphas_bar[1:] / alphas_bar[:-1]])
+    rescaled = chain.zero_terminal_snr()
+    assert rescaled.betas == pytest.approx(expected.tolist(), rel=1e-9)
+    for k in (1, 500, 999, 1000):
+        level = float(alphas_bar[k - 1])
+        assert rescaled.values(k / 1000)[0] ** 2 == pytest.approx(level, rel=1e-9, abs=1e-15)
+    assert rescaled.at(1.0)[:2] == (0.0, 1.0)
+    assert rescaled.log_snr(1.0) == -math.inf
+    assert math.isinf(rescaled.at(1.0).g2)
+    assert build(describe(rescaled)) == rescaled == rescaled.zero_terminal_snr()
+    # Samplers that need some signal start a thousandth of a step earlier, inside the last step.
+    assert 0.999 < rescaled.t_max < 1
+    t = torch.tensor([0.3, 0.9985, 0.9995, rescaled.t_max], dtype=torch.float64)
+    assert torch.allclose(rescaled.time_at_log_snr(rescaled.log_snr(t)), t, atol=1e-12)
+    with pytest.raises(InputError, match="one step"):
+        Chain((0.5,)).zero_terminal_snr()
+
+
+def test_a_chain_without_signal_at_its_end_samples_from_there() -> None:
+    # Data N(2, 0.01): with the exact posterior mean, ddpm from pure noise has the right mean.
+    chain = Chain.linear(100).zero_terminal_snr()
+
+    def mean(x: torch.Tensor, t: float, c: None = None) -> torch.Tensor:
+        a, s = chain.values(t)
+        return 2 + a * 0.01 / (a**2 * 0.01 + s**2) * (x - 2 * a)
+
+    x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    times = grids.UniformGrid()(chain, 100, start=1.0, stop=0.0)
+    end = samplers.run(samplers.Ancestral(), Transport(mean, Gaussian(chain)), x, times, seed=1)
+    assert float(end.mean()) == pytest.approx(2.0, abs=4 * 0.1 / 4000**0.5)
+
+
+@pytest.mark.parametrize("betas", [(0.1, 1.5), (0.0,), (-0.1,), (0.1, float("nan"))])
 def test_betas_outside_the_unit_interval_are_refused(betas: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match=rf"inside \(0, 1\), but beta_{len(betas)} is"):
         Chain(betas)
@@ -159,7 +229,7 @@ def test_betas_outside_the_unit_interval_are_refused(betas: tuple[float, ...]) -
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5, True])
 def test_a_chain_has_a_whole_number_of_steps(steps) -> None:
-    with pytest.raises(InputError, match="whole number of steps"):
+    with pytest.raises(InputError, match="steps is a whole number of at least 1"):
         Chain.cosine(steps)
     with pytest.raises(InputError, match="at least one beta"):
         Chain(())
@@ -189,3 +259,23 @@ def test_a_linear_sde_that_is_refused() -> None:
         LinearSDE(lambda t: 1 / (t - 1), lambda t: 1 + t)
     with pytest.raises(InputError, match="must not vanish"):
         LinearSDE(lambda t: -t, lambda t: 0 * t)
+
+
+def test_a_linear_sde_whose_coefficients_jump() -> None:
+    # Two Ornstein-Uhlenbeck processes, one after the other, in closed form.
+    jump, slow, fast = 0.437, 2.0, 7.0
+    found = LinearSDE(
+        lambda t: -torch.where(t < jump, slow, fast),
+        lambda t: torch.where(t < jump, slow, 3.0),
+    )
+
+    def exact(t: float) -> tuple[float, float]:
+        first, second = min(t, jump), max(t - jump, 0.0)
+        alpha = math.exp(-slow * first - fast * second)
+        variance = slow**2 * -math.expm1(-2 * slow * first) / (2 * slow)
+        variance *= math.exp(-2 * fast * second)
+        variance += 9.0 * -math.expm1(-2 * fast * second) / (2 * fast)
+        return alpha, math.sqrt(variance)
+
+    for t in (1e-4, 0.3, 0.4369, 0.437, 0.43701, 0.4372, 0.6, 1.0):
+        assert found.values(t) == pytest.approx(exact(t), rel=1e-9)

@@ -15,11 +15,13 @@ from pushforward.errors import InputError
 
 
 def test_what_is_described_is_plain_and_comes_back() -> None:
-    model = pf.Diffusion(pf.nn.UNet(3, width=8), predict=pf.parametrizations.EDM(sigma_data=0.5))
+    model = pf.Diffusion(
+        pf.nn.UNet(3, width=8), predict=pf.parametrizations.EDMPreconditioning(sigma_data=0.5)
+    )
     spec = yaml.safe_load(yaml.safe_dump(describe(model)))
     again = build(spec)
     assert describe(again) == describe(model)
-    assert again.denoiser.table == model.denoiser.table
+    assert again.predictor.reading.table == model.predictor.reading.table
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_classes_of_the_user_need_trust(monkeypatch) -> None:
         ({"class": "schedules.VP", "arg": {}}, r"unknown keys \['arg'\]"),
         ({"class": "schedules.VQ"}, "VQ"),
         ({"class": "schedules.VP", "args": {"beta_max": -1.0}}, "beta_max"),
-        ({"class": "nn.MLP", "args": {"event": [2], "width": "wide"}}, "nn.MLP"),
+        ({"class": "nn.MLP", "args": {"event": [2], "width": "wide"}}, "width is a whole"),
     ],
 )
 def test_arguments_that_do_not_fit(spec, message: str) -> None:
@@ -89,11 +91,11 @@ def test_what_cannot_be_written_down() -> None:
     spec = describe(model, unnamed="net")
     with pytest.raises(InputError, match=r"pass it to pushforward\.load as net="):
         build(spec)
-    assert isinstance(build(spec, net=Own()).denoiser.net, Own)
+    assert isinstance(build(spec, net=Own()).predictor.net, Own)
     with pytest.raises(InputError, match="Own"):
         describe(model)
-    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: (1 - t, t)))
-    with pytest.raises(InputError, match="Custom"):
+    custom = pf.processes.Gaussian(pf.schedules.Custom(lambda t: 1 - t, lambda t: t))
+    with pytest.raises(InputError, match="define it at the top of a module"):
         describe(custom)
 
 

@@ -78,7 +78,7 @@ def test_sinkhorn_draws_from_the_law_of_once_used_points() -> None:
 def test_sinkhorn_has_the_cost_of_the_entropic_plan() -> None:
     n, epsilon = 200, 0.5
     source, target = _normal(n, 2), _normal(n, 2, seed=1) + 1
-    plan = ot.sinkhorn(target, source, epsilon)
+    plan = ot.sinkhorn(ot.PointClouds(target, source), epsilon)
     generator = resolve(2)
     costs = torch.stack([
         (source[Sinkhorn(epsilon)(source, target, generator=generator)] - target)

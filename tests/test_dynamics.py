@@ -117,7 +117,7 @@ def test_a_product_has_the_law_of_each_factor(churn: float) -> None:
         return tuple(m(part, t) for m, part in zip(models, x, strict=True))
 
     x = product.prior(((2,), (1,))).sample(20_000, seed=0)
-    times = grids.Uniform()(plane.schedule, 200)
+    times = grids.UniformGrid()(plane.schedule, 200)
     found = samplers.run(samplers.Euler(churn), Transport(model, product), x, times, seed=1)
     assert float(found[0].mean()) == pytest.approx(1.5, abs=0.03)
     assert float(found[0].std()) == pytest.approx(0.7, abs=0.03)

@@ -58,6 +58,24 @@ def test_public_names_are_sorted_and_none_is_forgotten() -> None:
     assert set(pf._HOMES) <= set(pf.__all__)
 
 
+@pytest.mark.parametrize("package", ["models", "nn", "transforms"])
+def test_a_package_imports_what_is_used_alone(package: str) -> None:
+    module = importlib.import_module(f"pushforward.{package}")
+    assert set(module._HOMES) == set(module.__all__) == set(dir(module))
+    loaded = _modules_after(f"import pushforward; pushforward.{package}.__all__")
+    assert "torch" not in loaded
+    with pytest.raises(AttributeError, match=f"'pushforward.{package}' has no attribute 'Own'"):
+        _ = module.Own
+
+
+def test_one_family_does_not_load_the_others() -> None:
+    loaded = _modules_after("import pushforward; pushforward.Diffusion")
+    families = {"vae", "gan", "energy_model", "normalizing_flow", "score_model", "baselines"}
+    assert "pushforward.models.diffusion" in loaded
+    assert not {f"pushforward.models.{name}" for name in families} & loaded
+    assert not {"pushforward.transforms.transform", "pushforward.nn.dit"} & loaded
+
+
 @pytest.mark.parametrize("name", sorted(pf._HOMES))
 def test_a_name_comes_from_where_its_home_exports_it(name: str) -> None:
     home = importlib.import_module(f"pushforward.{pf._HOMES[name]}")

@@ -24,7 +24,7 @@ from pushforward.errors import InputError
 from pushforward.models.parameter_vector import flattened
 from pushforward.training.trackers import read_history
 
-ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "unipc3")
+ODE_SAMPLERS = ("adams", "ddim", "dpm++2m", "euler", "heun", "adams4")
 
 
 def _points(seed: int = 0) -> torch.Tensor:
@@ -106,8 +106,8 @@ def _fit(case: str, out: Path | None, data: Any = None, **more: Any) -> Any:
 
 def _bridge() -> Any:
     nets = [pf.nn.MLP(2, width=8) for _ in range(2)]
-    rows = pf.schrodinger.Refresh(rows=40)
-    return pf.SchrodingerBridge(*nets, halves=pf.schrodinger.Halves(2, 2), refresh=rows, steps=2)
+    outer, cache = pf.schrodinger.OuterIterations(2, 2), pf.schrodinger.CouplingCache(rows=40)
+    return pf.SchrodingerBridge(*nets, iterations=outer, cache=cache, steps=2)
 
 
 def _fit_in_turns(out: Path) -> None:

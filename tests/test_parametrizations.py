@@ -8,7 +8,8 @@ import torch
 from pushforward import parametrizations, registry, schedules
 from pushforward._shapes import like
 from pushforward.errors import InputError
-from pushforward.models import Denoiser
+from pushforward.models.predictor import Predictor
+from pushforward.processes import Gaussian
 
 SCHEDULES = [
     schedules.VP(),
@@ -22,14 +23,14 @@ SCHEDULES = [
     schedules.Chain.linear(100),
     schedules.Chain.cosine(100),
     schedules.Chain.ornstein_uhlenbeck(100),
-    schedules.Custom(lambda t: (1 - t**2, t)),
+    schedules.Custom(lambda t: 1 - t**2, lambda t: t),
     schedules.LinearSDE(lambda t: -1 - t, lambda t: 1 + t),
 ]
 
 
 def _targets(name: str, schedule, t, x0, noise):
     """What each parametrization is defined to predict, from the data and the noise themselves."""
-    alpha, sigma, d_alpha, d_sigma = (like(k, x0) for k in schedule.at(t))
+    alpha, sigma, d_alpha, d_sigma = (like(k, x0) for k in schedule.at(t)[:4])
     return {
         "data": x0,
         "noise": noise,
@@ -90,13 +91,13 @@ def test_edm_has_unit_variance_in_and_out(schedule) -> None:
         noise = torch.randn(100_000, 1, generator=generator)
         alpha, sigma = schedule.values(t)
         x_t = alpha * x0 + sigma * noise
-        row = parametrizations.EDM(sigma_data=0.7)(schedule, t)
+        row = parametrizations.EDMPreconditioning(sigma_data=0.7)(schedule, t)
         assert float((row.scale_in * x_t).var()) == pytest.approx(1.0, abs=0.03)
         assert float(parametrizations.write(row, x0, x_t).var()) == pytest.approx(1.0, abs=0.03)
 
 
 def test_noise_where_no_signal_is_left_is_refused() -> None:
     net = torch.nn.Module()
-    denoiser = Denoiser(net, schedules.Rectified(), parametrizations.Noise())
+    denoiser = Predictor(net, Gaussian(schedules.Rectified()).reading("noise"))
     with pytest.raises(InputError, match=r"undefined at t = 1\.0"):
         denoiser(torch.zeros(1, 2), 1.0)

@@ -324,7 +324,7 @@ def test_annealed_langevin_follows_its_schedule() -> None:
     def score(x: Tensor, sigma: Tensor) -> Tensor:
         return -x / (v0 + sigma.unsqueeze(-1) ** 2)
 
-    end = sm.annealed(score, x, levels, step, steps, seed=1)
+    end = sm.annealed_langevin(score, x, levels, step, steps, seed=1)
     error = (2 / len(x)) ** 0.5
     assert float(end.var()) == pytest.approx(variance, rel=4 * error)
 
@@ -338,7 +338,7 @@ def test_annealed_langevin_finds_the_data() -> None:
         return law.noised(1.0, float(sigma[0])).score(x)
 
     x = 8 * torch.randn(4000, 1, generator=_seed(0))
-    end = sm.annealed(score, x, levels, 0.2 * 0.05**2, 100, seed=1)
+    end = sm.annealed_langevin(score, x, levels, 0.2 * 0.05**2, 100, seed=1)
     share = float((end > 0).float().mean())
     assert share == pytest.approx(0.7, abs=4 * (0.21 / len(x)) ** 0.5)
     # The noise of the last levels, and the finite number of steps.
@@ -375,10 +375,16 @@ def _score(x: Tensor, *told: Tensor) -> Tensor:
         (lambda: sm.denoising(_score, [1.0], 0.1), "not list"),
         (lambda: sm.denoising(_score, torch.zeros(3), 0.1), r"\(B, \*event\) with B > 0, not \(3,"),
         (lambda: sm.implicit(_score, torch.zeros(0, 2)), r"not \(0, 2\)"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), 0.0), "positive and finite, not 0.0"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), -1), "positive and finite, not -1"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), math.nan), "positive and finite, not nan"),
-        (lambda: sm.denoising(_score, torch.zeros(3, 2), "big"), "is a number, not 'big'"),
+        (lambda: sm.denoising(_score, torch.zeros(3, 2), 0.0), "positive finite number, not 0.0"),
+        (lambda: sm.denoising(_score, torch.zeros(3, 2), -1), "positive finite number, not -1"),
+        (
+            lambda: sm.denoising(_score, torch.zeros(3, 2), math.nan),
+            "finite number, not nan",
+        ),
+        (
+            lambda: sm.denoising(_score, torch.zeros(3, 2), "big"),
+            "finite number, not 'big'",
+        ),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), (1.0, 1.0)), "1.0 follows 1.0"),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), (1.0, 2.0)), "2.0 follows 1.0"),
         (lambda: sm.denoising_levels(_score, torch.zeros(3, 2), ()), "no noise levels"),
@@ -393,11 +399,14 @@ def _score(x: Tensor, *told: Tensor) -> Tensor:
         (lambda: sm.geometric(1.0, 2.0, 3), "largest > smallest, not 1.0 and 2.0"),
         (lambda: sm.geometric(1.0, 0.1, 1), "at least 2, not 1"),
         (lambda: sm.geometric(1.0, 0.0, 3), "not 0.0"),
-        (lambda: sm.langevin(_score, torch.zeros(3, 2), 0.0, 5), "positive and finite, not 0.0"),
+        (lambda: sm.langevin(_score, torch.zeros(3, 2), 0.0, 5), "positive finite number, not 0.0"),
         (lambda: sm.langevin(_score, torch.zeros(3, 2), 0.1, 2.5), "at least 1, not 2.5"),
         (lambda: sm.langevin(lambda x: x[0], torch.zeros(3, 2), 0.1, 2), r"returned \(2,\)"),
-        (lambda: sm.annealed(_score, torch.zeros(3, 2), (1.0, 0.1), 0.05, 5), "too large"),
-        (lambda: sm.annealed(_score, torch.zeros(3, 2), (0.1, 1.0), 0.01, 5), "1.0 follows 0.1"),
+        (lambda: sm.annealed_langevin(_score, torch.zeros(3, 2), (1.0, 0.1), 0.05, 5), "too large"),
+        (
+            lambda: sm.annealed_langevin(_score, torch.zeros(3, 2), (0.1, 1.0), 0.01, 5),
+            "1.0 follows 0.1",
+        ),
         (lambda: sm.Denoising(sigma=-0.1), "not -0.1"),
         (lambda: sm.Sliced(0), "not 0"),
         (lambda: sm.VarianceReduced(True), "not True"),

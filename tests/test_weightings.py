@@ -23,7 +23,7 @@ def _noise_error(schedule, t):
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_published_weights(schedule: schedules.Schedule) -> None:
-    data, ratio = parametrizations.Data(), _noise_error(schedule, T)
+    data, ratio = parametrizations.DataPrediction(), _noise_error(schedule, T)
     for name, exact in {
         "output": torch.ones_like(T),
         "simple": ratio,
@@ -34,7 +34,7 @@ def test_published_weights(schedule: schedules.Schedule) -> None:
         found = registry.resolve("weightings", name)(schedule, T, data)
         assert torch.allclose(torch.as_tensor(found, dtype=T.dtype).expand_as(T), exact), name
     # Of a network that predicts the noise, its own error is the simple loss.
-    found = weightings.Output()(schedule, T, parametrizations.Noise())
+    found = weightings.Output()(schedule, T, parametrizations.NoisePrediction())
     assert torch.allclose(found, ratio)
 
 
@@ -42,7 +42,7 @@ def test_published_weights(schedule: schedules.Schedule) -> None:
 def test_the_likelihood_weight_is_the_slope_of_the_ratio(schedule: schedules.Schedule) -> None:
     h = 1e-6
     slope = (_noise_error(schedule, T + h) - _noise_error(schedule, T - h)) / (2 * h)
-    found = weightings.Likelihood()(schedule, T, parametrizations.Data())
+    found = weightings.Likelihood()(schedule, T, parametrizations.DataPrediction())
     assert torch.allclose(found, -0.5 * slope, rtol=1e-5)
     # And half of g^2 times the squared error of the score (Song et al. 2021b).
     k = schedule.at(T)
@@ -61,7 +61,7 @@ def test_the_exact_model_is_the_minimum_under_every_weight(predict: str, weight:
     x = world.data.sample(40_000, seed=0).double()
     losses = []
     for shift in (-0.05, 0.05):
-        model.denoiser.net.shift = shift
+        model.predictor.net.shift = shift
         generator = torch.Generator().manual_seed(1)
         losses.append(model.loss(x, generator=generator))
     slope = (losses[1] - losses[0]) / 0.1
@@ -80,7 +80,7 @@ class _Exact(torch.nn.Module):
     def forward(self, x, t, c=None):
         # Told the time as the table says; its scale and time are undone.
         schedule = self.process.schedule
-        if isinstance(self.table, parametrizations.EDM):
+        if isinstance(self.table, parametrizations.EDMPreconditioning):
             t = schedule.time_at_log_snr(-8 * t)
         row = self.table(schedule, t)
         scale = row.scale_in if isinstance(row.scale_in, float) else row.scale_in[:, None]
@@ -99,7 +99,7 @@ def test_weights_are_written_down_and_read_back() -> None:
     ("make", "message"),
     [
         (lambda: weightings.SNR(least=2.0, most=1.0), "least < most"),
-        (lambda: weightings.EDM(sigma_data=0.0), "positive and finite"),
+        (lambda: weightings.EDMWeight(sigma_data=0.0), "positive and finite"),
         (lambda: pf.Diffusion(pf.nn.MLP(2), weight="min-snrr"), "did you mean 'min-snr'"),
     ],
 )

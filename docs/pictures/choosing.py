@@ -114,7 +114,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
     def end(name: str, x: Tensor, count: int) -> Tensor:
         sampler = registry.resolve("samplers", name.removesuffix(FITTED))
         steps = (count - 1) // sampler.evaluations
-        rule: grids.Grid = grids.LogSNR()
+        rule: grids.Grid = grids.LogSNRGrid()
         if name.endswith(FITTED):
             rule = samplers.fit_grid(TRANSPORT, start(64, seed=1), steps=steps, sampler=sampler)
         times = rule(schedule, steps)
@@ -124,7 +124,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
         "samplers of the flow: distance to the exact end", "the law of the samples: sliced W2"
     )
     x = start(draws)
-    fine = grids.LogSNR()(schedule, 50 if smoke else 400)
+    fine = grids.LogSNRGrid()(schedule, 50 if smoke else 400)
     accurate = samplers.Multistep(order=3, predict="noise", corrector=True)
     exact = TRANSPORT.model(samplers.run(accurate, TRANSPORT, x[:paths], fine), fine[-1])
     for name, (color, style) in FLOWS.items():
@@ -141,7 +141,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
         right.plot(counts, far, color=color, linestyle=style, marker=".", label=name)
     floors = [
         pf.metrics.sliced_wasserstein(RING.sample(draws, seed=seed), fresh, seed=0).value
-        for seed in range(20, 30)
+        for seed in range(20, 60)
     ]
     right.axhspan(min(floors), max(floors), color=EDGE, label="exact samples")
     shown = [n for n in (5, 7, 10, 15, 20, 30, 50, 100) if n <= counts[-1]]
@@ -169,7 +169,7 @@ def paths_of_samplers(smoke: bool) -> Figure:
     t = torch.linspace(schedule.t_min, 1, 200, dtype=torch.float64).tolist()
     law = torch.stack([world.noised(PROCESS, s).log_prob(x[:, None]).exp() for s in t], 1)
     starts = torch.linspace(-1.9, 1.9, count, dtype=torch.float64)[:, None]
-    times = grids.Uniform()(schedule, steps)
+    times = grids.UniformGrid()(schedule, steps)
     colors = [BLUE, ORANGE, GREEN, RED, PURPLE, GOLD, TEAL, SOFT, INK]
     shades = ["#f1f3f5", "#e7eaee", "#dadfe5", "#cbd2da", "#bac3cd", "#a6b1be"]
     for axes, name in zip(panels, ("adams", "sde"), strict=True):

@@ -1,37 +1,51 @@
-"""Randomness: one torch generator per call, never global state."""
+"""Randomness: one generator per call, never global state, and noise that belongs to rows.
+
+Two kinds of generators go through the library. A `torch.Generator` is a stream: what a batch draws
+depends on how many numbers were drawn before, and so on the size of the batch. `RowNoise` is a
+function of the seed, the row and the draw: a row gets the same noise in any batch. A call that is
+given `seed=` draws from `RowNoise`.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+import os
 
 import torch
 from torch import Tensor
 
+from pushforward._row_noise import RowNoise, derived_seed
 from pushforward.errors import InputError
 
 __all__ = [
     "RowNoise",
     "branch",
+    "categories",
     "derived_seed",
     "even_rows",
+    "fork",
+    "fresh_seed",
+    "generator_or_global",
+    "normal",
     "normal_like",
     "resolve",
+    "start_noise",
+    "uniform",
     "uniform_like",
 ]
-
-_MASK = (1 << 64) - 1
 
 
 def resolve(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
+    *,
+    rows: int | None = None,
 ) -> torch.Generator:
     """The generator that a call draws from: the one given, or a new one from `seed`.
 
-    Without either, the new generator is seeded from the operating system's entropy.
-    Raises `InputError` if both are given or the generator lives on another device type.
+    With the number of `rows` of the batch the new one is `RowNoise`. Without a seed it is seeded
+    from the operating system's entropy. Raises `InputError` if both are given, the generator lives
+    on another device type, or it is for another number of rows.
 
     >>> torch.rand(2, generator=resolve(seed=0))
     tensor([0.4963, 0.7682])
@@ -45,7 +59,11 @@ def resolve(
                 f"generator lives on {generator.device.type} but the state on {device.type}: "
                 f"make it with torch.Generator('{device.type}')"
             )
+        if rows is not None and isinstance(generator, RowNoise) and len(generator) != rows:
+            raise InputError(f"the noise is that of {len(generator)} rows, the batch has {rows}")
         return generator
+    if rows is not None:
+        return RowNoise(fresh_seed(seed), slice(0, rows), device)
     fresh = torch.Generator(device)
     if seed is None:
         fresh.seed()
@@ -54,19 +72,44 @@ def resolve(
     return fresh
 
 
-def derived_seed(seed: int, *keys: int) -> int:
-    """A seed for each key, well mixed (SplitMix64, Steele et al. 2014).
+def fresh_seed(seed: int | None = None, generator: torch.Generator | None = None) -> int:
+    """One seed for a whole call: the one given, one drawn from a generator, or a random one.
 
-    >>> derived_seed(0, 1) != derived_seed(1, 0)
-    True
+    What it seeds (`RowNoise`) then no longer depends on how the call divides its rows into batches.
+    Raises `InputError` if both are given.
+
+    >>> fresh_seed(3)
+    3
     """
-    state = 0
-    for key in (seed, *keys):
-        state = (state + 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
-    return state >> 1
+    if generator is None:
+        return int.from_bytes(os.urandom(7)) if seed is None else int(seed)
+    if seed is not None:
+        raise InputError(f"give seed= or generator=, not both (seed={seed})")
+    if isinstance(generator, RowNoise):
+        raise InputError("noise of rows has no seed to give away: pass it on, or its take(rows)")
+    return int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
+
+
+def start_noise(seed: int, rows: slice, device: torch.device | str = "cpu") -> RowNoise:
+    """Noise for the states that rows start from, independent of that of their steps.
+
+    The steps draw from `RowNoise(seed, rows)`.
+
+    >>> len(start_noise(0, slice(0, 3)))
+    3
+    """
+    return RowNoise(derived_seed(seed, 1), rows, device)
+
+
+def generator_or_global(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """The generator that a loss draws from: the one given, or one that follows torch's global one.
+
+    So a training loop of one's own is determined by `torch.manual_seed`.
+    """
+    if generator is not None:
+        return generator
+    seed = int(torch.randint(1 << 62, (), device=device))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def branch(generator: torch.Generator, key: int) -> torch.Generator:
@@ -85,79 +128,102 @@ def branch(generator: torch.Generator, key: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(derived_seed(int(drawn), key))
 
 
-_TOGETHER = 16  # rows with one generator: fewer draw more numbers for nothing, more cost time
-_AT_ONCE = 1024  # numbers of one generator: a call for fewer takes as long
+def normal(
+    shape: tuple[int, ...],
+    generator: torch.Generator | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Standard normal numbers, on the device of the generator unless told otherwise.
 
-
-class RowNoise(torch.Generator):
-    """Noise that belongs to the rows of a set, whatever batch they come in.
-
-    What row `k` gets at its next draw follows from the seed and `k` alone. `normal_like` and
-    `uniform_like` read it.
-
-    Args:
-        seed: of the set.
-        rows: which rows the batch holds, next to each other.
-        device: where the states are; the numbers are drawn on the CPU, the same for any device.
-
-    >>> x = torch.zeros(40, 2)
-    >>> part = slice(20, 23)
-    >>> whole = normal_like(x, RowNoise(7, slice(0, 40)))
-    >>> few = normal_like(x[part], RowNoise(7, part))
-    >>> torch.equal(whole[part], few)
-    True
+    >>> normal((2, 3), resolve(0, rows=2)).shape
+    torch.Size([2, 3])
     """
+    return _drawn(shape, True, generator, dtype, device)
 
-    def __new__(cls, seed: int, rows: slice, device: torch.device | str = "cpu") -> RowNoise:
-        return super().__new__(cls, device)  # type: ignore[call-arg]
 
-    def __init__(self, seed: int, rows: slice, device: torch.device | str = "cpu") -> None:
-        first, last = rows.start // _TOGETHER, -(-rows.stop // _TOGETHER)
-        self._blocks = [
-            torch.Generator().manual_seed(derived_seed(seed, block)) for block in range(first, last)
-        ]
-        self._inside = slice(rows.start - first * _TOGETHER, rows.stop - first * _TOGETHER)
-        # Kinds of draws come in turns where a state has parts.
-        self._ahead: dict[Any, list[Tensor]] = {}
+def uniform(
+    shape: tuple[int, ...],
+    generator: torch.Generator | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Uniform numbers on [0, 1), on the device of the generator unless told otherwise.
 
-    def draw(self, x: Tensor, kind: Literal["normal", "uniform"]) -> Tensor:
-        """Standard noise for the rows, shaped like `x`."""
-        key = (kind, x.dtype, x.shape)
-        ahead = self._ahead.get(key)
-        if not ahead:
-            ahead = self._ahead[key] = self._drawn(x, kind)
-        return ahead.pop().to(x.device)
-
-    def _drawn(self, x: Tensor, kind: Literal["normal", "uniform"]) -> list[Tensor]:
-        """Noise for this draw and, of small states, the next ones, the last one first."""
-        draws = max(1, _AT_ONCE // max(1, _TOGETHER * math.prod(x.shape[1:])))
-        noise = torch.empty(len(self._blocks), draws, _TOGETHER, *x.shape[1:], dtype=x.dtype)
-        for block, generator in zip(noise.unbind(), self._blocks, strict=True):
-            fill = block.normal_ if kind == "normal" else block.uniform_
-            fill(generator=generator)
-        return [draw.flatten(0, 1)[self._inside] for draw in noise.unbind(1)][::-1]
+    >>> uniform((2, 3), resolve(0, rows=2)).shape
+    torch.Size([2, 3])
+    """
+    return _drawn(shape, False, generator, dtype, device)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal noise with the shape, dtype and device of `x`.
+    """Standard normal noise with the shape, dtype, device and memory layout of `x`.
+
+    What is drawn depends on the values of the shape alone, not on the layout.
 
     >>> normal_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    if isinstance(generator, RowNoise):
-        return generator.draw(x, "normal")
-    return torch.empty_like(x).normal_(generator=generator)
+    noise = _drawn(x.shape, True, generator, x.dtype, x.device)
+    return noise if x.is_contiguous() else torch.empty_like(x).copy_(noise)
 
 
 def uniform_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform noise on [0, 1) with the shape, dtype and device of `x`.
+    """Uniform noise on [0, 1) with the shape, dtype, device and memory layout of `x`.
 
     >>> uniform_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
+    noise = _drawn(x.shape, False, generator, x.dtype, x.device)
+    return noise if x.is_contiguous() else torch.empty_like(x).copy_(noise)
+
+
+def _drawn(
+    shape: tuple[int, ...],
+    normal: bool,
+    generator: torch.Generator | None,
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+) -> Tensor:
     if isinstance(generator, RowNoise):
-        return generator.draw(x, "uniform")
-    return torch.empty_like(x).uniform_(generator=generator)
+        return generator.draw(shape, normal, dtype or torch.get_default_dtype())
+    if device is None and generator is not None:
+        device = generator.device
+    out = torch.empty(shape, dtype=dtype, device=device)
+    return out.normal_(generator=generator) if normal else out.uniform_(generator=generator)
+
+
+def categories(weights: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+    """`n` indices drawn with the chances of `weights` `(K,)`, which need not sum to one.
+
+    >>> categories(torch.tensor([0.0, 1.0]), 3, resolve(0, rows=3))
+    tensor([1, 1, 1])
+    """
+    edges = weights.double().cumsum(0)
+    u = uniform((n,), generator, dtype=torch.float64, device=weights.device)
+    found = torch.searchsorted(edges, u * edges[-1], right=True)
+    # Rounding may put the last number at the very end, behind a category of no weight.
+    return found.clamp_max(int(weights.nonzero().max()))
+
+
+def fork(
+    generator: torch.Generator | None, rows: slice | Tensor | None = None, copies: int = 1
+) -> torch.Generator | None:
+    """A generator for draws of which a row may need more than others, another one at each call.
+
+    It may be for some `rows` only. With `copies` it is for a batch in which each row stands so many
+    times, next to each other. A plain generator is its own fork.
+
+    >>> noise = resolve(0, rows=3)
+    >>> uniform((6,), fork(noise, copies=2)).shape
+    torch.Size([6])
+    """
+    if not isinstance(generator, RowNoise):
+        return generator
+    found = generator.fork(copies)
+    return found if rows is None else found.take(rows)
 
 
 def even_rows(n: int, kept: int, generator: torch.Generator) -> Tensor:

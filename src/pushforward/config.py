@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pushforward.errors import InputError, PushforwardError
 
@@ -29,6 +29,8 @@ __all__ = [
     "check_options",
     "configurable",
     "describe",
+    "find_class",
+    "is_configurable_class",
     "made",
     "understood",
 ]
@@ -78,7 +80,12 @@ def configurable(cls: C) -> C:
 
 def is_configurable(obj: Any) -> bool:
     """Whether `describe` can write this object down."""
-    return type(obj).__dict__.get(_MARK) is type(obj)
+    return is_configurable_class(type(obj))
+
+
+def is_configurable_class(cls: type) -> bool:
+    """Whether `build` can make objects of a class; not those that it only inherits from."""
+    return cls.__dict__.get(_MARK) is cls
 
 
 def arguments(obj: Any) -> dict[str, Any]:
@@ -170,7 +177,7 @@ def build(
     extra = set(spec) - {"class", "args"}
     if extra:
         raise InputError(f"unknown keys {sorted(extra)} beside 'class' and 'args' in {spec}")
-    cls = _find(str(spec["class"]), trust)
+    cls = find_class(str(spec["class"]), trust)
     written = {k: v for k, v in (spec.get("args") or {}).items() if k not in given}
     args = {key: build(value, trust, tensors) for key, value in written.items()} | given
     signature = inspect.signature(cls)
@@ -246,7 +253,8 @@ def _function_name(function: types.FunctionType) -> str:
     if found is not function or function.__module__ == "__main__":
         raise InputError(
             f"the function {function.__qualname__} cannot be written to a configuration: define it "
-            "at the top of a module of your own, and name that module with trust= (--trust)"
+            "at the top of a module of your own, and name that module with trust= (--trust), or "
+            "write a class decorated with pushforward.configurable"
         )
     return f"{function.__module__}:{function.__qualname__}"
 
@@ -278,7 +286,11 @@ def _public_name(cls: type) -> str:
     raise InputError(f"{cls.__module__}.{cls.__qualname__} is not reachable by name")
 
 
-def _find(name: str, trust: tuple[str, ...]) -> type:
+def find_class(name: str, trust: tuple[str, ...] = ()) -> type:
+    """The configurable class at a place: `schedules.VP`, or `module:Class` of a trusted module.
+
+    Raises `InputError` for what is none, or lies in a module that is not trusted.
+    """
     if ":" in name:
         module, _, attribute = name.partition(":")
         if module not in trust:
@@ -298,6 +310,6 @@ def _find(name: str, trust: tuple[str, ...]) -> type:
         if error.name is None or not module.startswith(error.name):
             raise
         found = None
-    if not isinstance(found, type) or found.__dict__.get(_MARK) is not found:
+    if not isinstance(found, type) or not is_configurable_class(found):
         raise InputError(f"{name!r} is not a configurable class of {module}")
-    return cast(type, found)
+    return found

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pushforward import ot, registry
 from pushforward._random import even_rows, resolve
+from pushforward.checks import number, positive, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
@@ -112,8 +113,9 @@ class Paired(Independent):
 class Exact(Coupling):
     """The least sum of squared distances, exactly (Pooladian et al. 2023; Tong et al. 2024).
 
-    Of a batch, not of the laws: the bias of minibatches falls with their size. It joins what is
-    near whatever the labels, and so breaks the law of the target given `c`: see `Conditional`.
+    Of a batch, not of the distributions: the bias of minibatches falls with their size. It joins
+    what is near whatever the labels, and so breaks the distribution of the target given `c`: see
+    `Conditional`.
     """
 
     def join(
@@ -130,13 +132,12 @@ class Sinkhorn(Coupling):
 
     The static Schrödinger bridge of two sets of points that are each used once (Harchaoui, Liu &
     Pal 2020), whose chance that `i` meets `j` tends to the entropic plan. Drawn row by row from the
-    plan by `ot.sinkhorn`, without those taken, and then brought nearer to its law by swaps
+    plan by `ot.sinkhorn`, without those taken, and then brought nearer to its distribution by swaps
     (Metropolis), since rows drawn late have little choice.
 
     Args:
-        epsilon: the strength of the entropy, in squared units of the states; `2 sigma^2` gives the
-            coupling of the Brownian bridge of diffusion `sigma`. By default 0.05 times the mean
-            cost.
+        epsilon: the strength of the entropy, in squared units of the states; 0.05 times the mean
+            cost by default, whatever the path. `Sinkhorn.of_bridge` has that of a bridge.
         sweeps: how often every row is offered a swap.
 
     Raises `InputError` for an epsilon that is not positive, or fewer than no sweeps.
@@ -150,23 +151,39 @@ class Sinkhorn(Coupling):
     sweeps: int = 50
 
     def __post_init__(self) -> None:
-        if self.epsilon is not None and not 0 < self.epsilon < math.inf:
-            raise InputError(f"epsilon is positive, not {self.epsilon}")
-        if isinstance(self.sweeps, bool) or not isinstance(self.sweeps, int) or self.sweeps < 0:
-            raise InputError(f"sweeps is a whole number, not {self.sweeps!r}")
+        if self.epsilon is not None:
+            positive("epsilon", self.epsilon)
+        whole("sweeps", self.sweeps, least=0)
+
+    @classmethod
+    def of_bridge(cls, sigma: float, span: float = 1.0, sweeps: int = 50) -> Sinkhorn:
+        """The coupling of a Schrödinger bridge, `epsilon = 2 sigma^2 span`.
+
+        The density of its reference between both ends has `x_0 x_1 / (sigma^2 span)` for the
+        exponent, beside what depends on one end alone.
+
+        Args:
+            sigma: the diffusion of the reference, in units of the states.
+            span: 1 for Brownian motion, `path.span(1.0)` for another path of `processes`.
+            sweeps: as for `Sinkhorn`.
+
+        >>> Sinkhorn.of_bridge(0.5)
+        Sinkhorn(epsilon=0.5, sweeps=50)
+        """
+        return cls(2 * positive("sigma", sigma) ** 2 * positive("span", span), sweeps)
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """A draw."""
-        epsilon = self.epsilon
+        clouds, epsilon = ot.PointClouds(target, source), self.epsilon
         if epsilon is None:
-            epsilon = _SHARPNESS * ot.mean_cost(target, source)
+            epsilon = _SHARPNESS * clouds.mean_cost()
             if epsilon == 0:
                 return torch.arange(len(target))
-        plan = ot.sinkhorn(target, source, epsilon, tolerance=1e-2)
+        plan = ot.sinkhorn(clouds, epsilon, tolerance=1e-2)
         # Potentials of a row or of a column change no ratio of two permutations' chances.
-        logs = plan.table.exponents(slice(None), plan.f, plan.g, epsilon).double()
+        logs = plan.geometry.exponents(slice(None), plan.f, plan.g, epsilon).double()
         order = _drawn(logs.exp().numpy(), generator)
         return torch.from_numpy(_swapped(order, logs.numpy(), self.sweeps, generator))
 
@@ -174,14 +191,14 @@ class Sinkhorn(Coupling):
 @configurable
 @dataclass(frozen=True)
 class Conditional(Coupling):
-    r"""Another coupling that leaves the law of the source the same under every `c`.
+    r"""Another coupling that leaves the distribution of the source the same under every `c`.
 
     A row of the source belongs to the `c` of the row that it comes with, which says nothing about
     it. Among equal labels rows are then exchanged freely. For contexts, vectors of numbers, their
     squared distance is added to the cost, `weight^2` times as large on average as the distance of
     states, so that rows meet others of nearly the same context (Kerrigan, Migliorini & Smyth 2024;
     Chemseddine et al. 2024). Without it what is joined with a label is what lies near it, and a
-    model started from the whole source gives a wrong law of the target given `c`.
+    model started from the whole source gives a wrong distribution of the target given `c`.
 
     Args:
         coupling: what joins the rows, a name or a coupling.
@@ -197,8 +214,7 @@ class Conditional(Coupling):
     weight: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise InputError(f"the weight of contexts is at least zero, not {self.weight}")
+        number("weight", self.weight, least=0)
         object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
         if isinstance(self.coupling, Conditional | Whole | Paired):
             raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
@@ -213,8 +229,9 @@ class Conditional(Coupling):
         c = c.cpu()
         if c.is_floating_point():
             contexts = c.flatten(1).to(target)
-            spread = ot.mean_cost(contexts, contexts)
-            factor = ot.mean_cost(target, source) / spread if spread > 0 else 0.0
+            spread = ot.PointClouds(contexts, contexts).mean_cost()
+            mean = ot.PointClouds(target, source).mean_cost()
+            factor = mean / spread if spread > 0 else 0.0
             told = self.weight * math.sqrt(factor) * contexts
             sides = torch.cat([source, told], 1), torch.cat([target, told], 1)
             return self.coupling.join(*sides, None, generator)
@@ -249,8 +266,7 @@ class Whole(Coupling):
         object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
         if isinstance(self.coupling, Whole | Paired):
             raise InputError("the coupling of whole sets is a coupling of batches, not another one")
-        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 2:
-            raise InputError(f"a block has at least two rows, not {self.block!r}")
+        whole("block", self.block, least=2)
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
@@ -304,7 +320,7 @@ def _drawn(plan: np.ndarray, generator: torch.Generator) -> np.ndarray:
 def _swapped(
     order: np.ndarray, logs: np.ndarray, sweeps: int, generator: torch.Generator
 ) -> np.ndarray:
-    """A permutation after Metropolis swaps of disjoint pairs of rows, whose law is `exp(logs)`."""
+    """A permutation of density `exp(logs)`: after Metropolis swaps of disjoint pairs of rows."""
     n = len(order)
     half = n // 2
     for _ in range(sweeps):

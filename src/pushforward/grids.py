@@ -1,8 +1,11 @@
 """Sampling grids: the times at which a sampler stops, from the prior to the data.
 
-A grid owns its end points: it runs from `start` (default: the schedule's `t_max`) to `stop`
+A grid owns its end points: it runs from `start` (default: the clock's `t_max`) to `stop`
 (default: its `t_min`), both included, as Python floats. `stop` is the early stopping time of the
 theory: a sampler on the grid ends with a sample of `p_stop`.
+
+The clock is the `Schedule` of any process. Grids that are placed by the log signal-to-noise ratio
+raise `CapabilityError` for a clock that has none.
 """
 
 from __future__ import annotations
@@ -18,19 +21,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward import checks, registry
+from pushforward._beta import beta_quantile
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.schedules import Schedule
+from pushforward.schedules import Schedule, shift_time
 
-__all__ = ["Grid", "Karras", "LogSNR", "Placed", "Quadratic", "Sine", "Uniform", "check"]
+__all__ = [
+    "BetaGrid",
+    "FittedGrid",
+    "Grid",
+    "KarrasGrid",
+    "LogSNRGrid",
+    "QuadraticGrid",
+    "ShiftedGrid",
+    "SineGrid",
+    "UniformGrid",
+    "check",
+]
 
 
 class Grid(ABC):
-    """A rule that places `steps + 1` times on a schedule's interval."""
+    """A rule that places `steps + 1` times on the interval of a clock."""
 
     def __call__(
         self,
-        schedule: Schedule,
+        clock: Schedule,
         steps: int,
         *,
         start: float | None = None,
@@ -38,38 +54,38 @@ class Grid(ABC):
     ) -> list[float]:
         """The `steps + 1` decreasing times.
 
-        Raises `InputError` unless `steps >= 1` and `0 <= stop < start <= 1`.
+        Raises `InputError` unless `steps >= 1` and `0 <= stop < start <= 1`, `CapabilityError` for
+        a clock that the rule does not fit.
 
         >>> from pushforward.schedules import Rectified
-        >>> Uniform()(Rectified(), 4, start=1.0, stop=0.0)
+        >>> UniformGrid()(Rectified(), 4, start=1.0, stop=0.0)
         [1.0, 0.75, 0.5, 0.25, 0.0]
         """
-        start = schedule.t_max if start is None else start
-        stop = schedule.t_min if stop is None else stop
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise InputError(f"a grid needs a whole number of steps, at least one, not {steps!r}")
+        start = clock.t_max if start is None else start
+        stop = clock.t_min if stop is None else stop
+        steps = checks.whole("steps", steps)
         if not 0 <= stop < start <= 1:
             raise InputError(
                 f"a grid runs from start to stop in [0, 1], not from {start} to {stop}"
             )
         try:
-            return list(_placed(self, schedule, steps, start, stop))
+            return list(_placed(self, clock, steps, start, stop))
         except TypeError:
-            # A schedule of the user's own may not be hashable, and then nothing is remembered.
-            return list(_placed.__wrapped__(self, schedule, steps, start, stop))
+            # A clock of the user's own may not be hashable, and then nothing is remembered.
+            return list(_placed.__wrapped__(self, clock, steps, start, stop))
 
     @abstractmethod
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
         """Times for the fractions `u` of the way, 0 at `start` and 1 at `stop`."""
 
 
 @lru_cache(maxsize=64)
 def _placed(
-    rule: Grid, schedule: Schedule, steps: int, start: float, stop: float
+    rule: Grid, clock: Schedule, steps: int, start: float, stop: float
 ) -> tuple[float, ...]:
     """The times of a grid, remembered: placing them costs more than a step of a small network."""
     fractions = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    times = rule.place(fractions, schedule, start, stop).tolist()
+    times = rule.place(fractions, clock, start, stop).tolist()
     # The rule may round; the end points are exact.
     times[0], times[-1] = start, stop
     return tuple(check(times))
@@ -77,52 +93,170 @@ def _placed(
 
 @configurable
 @dataclass(frozen=True)
-class Uniform(Grid):
+class UniformGrid(Grid):
     """Equal steps in time."""
 
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
         return start + (stop - start) * u
 
 
 @configurable
 @dataclass(frozen=True)
-class LogSNR(Grid):
+class LogSNRGrid(Grid):
     r"""Equal steps in the log signal-to-noise ratio (Lu et al. 2022), the natural clock of
     exponential integrators.
 
+    The levels `sigma / alpha` form a geometric sequence: the exponential sigmas of k-diffusion, and
+    the limit of `KarrasGrid(rho)` as `rho` grows.
+
     >>> from pushforward.schedules import VP
-    >>> grid = LogSNR()(VP(), 3)
+    >>> grid = LogSNRGrid()(VP(), 3)
     >>> [round(VP().log_snr(t), 3) for t in grid]
     [-10.05, -3.661, 2.727, 9.115]
     """
 
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
-        first, last = _log_snr(schedule, start), _log_snr(schedule, stop)
-        return schedule.time_at_log_snr(first + (last - first) * u)
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        first, last = clock.log_snr_range(start, stop)
+        return clock.time_at_log_snr(first + (last - first) * u)
 
 
 @configurable
 @dataclass(frozen=True)
-class Karras(Grid):
+class KarrasGrid(Grid):
     r"""Equal steps in `(sigma / alpha)^{1 / rho}` (Karras et al. 2022, eq. 5): more of them where
     the noise is small.
 
     >>> from pushforward.schedules import VP
-    >>> [round(t, 3) for t in Karras()(VP(), 4)]
+    >>> [round(t, 3) for t in KarrasGrid()(VP(), 4)]
     [1.0, 0.843, 0.592, 0.143, 0.001]
     """
 
     rho: float = 7.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.rho < math.inf:
-            raise InputError(f"rho must be positive and finite, not {self.rho}")
+        if self.rho == math.inf:
+            raise InputError("rho is finite: LogSNRGrid is its limit, the exponential sigmas")
+        checks.positive("rho", self.rho)
 
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
-        first = torch.exp(-0.5 * _log_snr(schedule, start) / self.rho)
-        last = torch.exp(-0.5 * _log_snr(schedule, stop) / self.rho)
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        first, last = (
+            math.exp(-0.5 * value / self.rho) for value in clock.log_snr_range(start, stop)
+        )
         root = first + (last - first) * u
-        return schedule.time_at_log_snr(-2 * self.rho * root.log())
+        return clock.time_at_log_snr(-2 * self.rho * root.log())
+
+
+@configurable
+@dataclass(frozen=True)
+class QuadraticGrid(Grid):
+    """Equal steps in the square root of time (Song, Meng & Ermon 2021): finer towards the data.
+
+    >>> from pushforward.schedules import VP
+    >>> [round(t, 3) for t in QuadraticGrid()(VP(), 2, start=1.0, stop=0.0)]
+    [1.0, 0.25, 0.0]
+    """
+
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        return (math.sqrt(start) + (math.sqrt(stop) - math.sqrt(start)) * u).square()
+
+
+@configurable
+@dataclass(frozen=True)
+class BetaGrid(Grid):
+    r"""Times at equal steps of the distribution function of Beta(alpha, beta) (Lee et al. 2024).
+
+    Below one, both numbers put more steps near the two ends, where images get their outlines and
+    their details. On the `Rectified` clock, times are the noise levels that diffusers places so.
+
+    >>> from pushforward.schedules import Rectified
+    >>> [round(t, 3) for t in BetaGrid()(Rectified(), 4, start=1.0, stop=0.0)]
+    [1.0, 0.824, 0.5, 0.176, 0.0]
+    """
+
+    alpha: float = 0.6
+    beta: float = 0.6
+
+    def __post_init__(self) -> None:
+        checks.positive("alpha", self.alpha)
+        checks.positive("beta", self.beta)
+
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        return stop + (start - stop) * beta_quantile(1 - u, self.alpha, self.beta)
+
+
+@configurable
+@dataclass(frozen=True)
+class ShiftedGrid(Grid):
+    r"""Another grid under the timestep shift `t -> shift t / (1 + (shift - 1) t)` (Esser et al.
+    2024): more of the steps where there is much noise, for large images.
+
+    Args:
+        shift: how much: 3 for Stable Diffusion 3, `exp(mu)` in the words of Flux; 1 changes
+            nothing.
+        grid: what is shifted, a grid or its short name.
+
+    >>> from pushforward.schedules import Rectified
+    >>> [round(t, 3) for t in ShiftedGrid(3.0)(Rectified(), 4, start=1.0, stop=0.0)]
+    [1.0, 0.9, 0.75, 0.5, 0.0]
+    """
+
+    shift: float = 3.0
+    grid: Grid | str = "uniform"
+
+    def __post_init__(self) -> None:
+        checks.positive("shift", self.shift)
+        object.__setattr__(self, "grid", registry.resolve("grids", self.grid))
+
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        # The ends are those of the shifted grid.
+        ends = shift_time(start, 1 / self.shift), shift_time(stop, 1 / self.shift)
+        assert isinstance(self.grid, Grid)
+        return shift_time(self.grid.place(u, clock, *ends), self.shift)
+
+
+@configurable
+@dataclass(frozen=True)
+class FittedGrid(Grid):
+    """Steps along a curve in the log signal-to-noise ratio: what `samplers.fit_grid` returns.
+
+    Args:
+        log_snrs: increasing values of the log signal-to-noise ratio, the knots of the curve.
+        fractions: the fraction of the steps that is done at each, from 0 to 1.
+
+    Raises `InputError` unless both increase and have the same length.
+
+    >>> from pushforward.schedules import Rectified
+    >>> half = FittedGrid((-4.0, 0.0, 4.0), (0.0, 0.5, 1.0))
+    >>> [round(t, 3) for t in half(Rectified(), 2, start=0.9, stop=0.1)]
+    [0.9, 0.5, 0.1]
+    """
+
+    log_snrs: tuple[float, ...]
+    fractions: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("log_snrs", "fractions"):
+            values = tuple(float(value) for value in getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) < 2 or any(not b > a for a, b in pairwise(values)):
+                raise InputError(f"{name} must increase, at least two of them, not {values}")
+        if len(self.log_snrs) != len(self.fractions):
+            raise InputError(
+                f"a curve has as many fractions as knots, not {len(self.fractions)} and "
+                f"{len(self.log_snrs)}"
+            )
+
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
+        first, last = clock.log_snr_range(start, stop)
+        # Beyond its ends the curve goes straight on.
+        knots = [min(first, self.log_snrs[0] - 1e-9), *self.log_snrs]
+        knots.append(max(last, self.log_snrs[-1] + 1e-9))
+        low = self.fractions[0] - (self.log_snrs[0] - knots[0]) / len(knots)
+        high = self.fractions[-1] + (knots[-1] - self.log_snrs[-1]) / len(knots)
+        done = [low, *self.fractions, high]
+        begin, end = np.interp([first, last], knots, done)
+        places = np.interp(begin + (end - begin) * u.numpy(), done, knots)
+        return clock.time_at_log_snr(torch.from_numpy(places))
 
 
 def check(times: Sequence[float]) -> list[float]:
@@ -150,84 +284,15 @@ def check(times: Sequence[float]) -> list[float]:
 
 @configurable
 @dataclass(frozen=True)
-class Quadratic(Grid):
-    """Equal steps in the square root of time (Song, Meng & Ermon 2021): finer towards the data.
-
-    >>> from pushforward.schedules import VP
-    >>> [round(t, 3) for t in Quadratic()(VP(), 2, start=1.0, stop=0.0)]
-    [1.0, 0.25, 0.0]
-    """
-
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
-        return (math.sqrt(start) + (math.sqrt(stop) - math.sqrt(start)) * u).square()
-
-
-@configurable
-@dataclass(frozen=True)
-class Placed(Grid):
-    """Steps along a curve in the log signal-to-noise ratio: what `samplers.fit_grid` returns.
-
-    Args:
-        log_snrs: increasing values of the log signal-to-noise ratio, the knots of the curve.
-        fractions: the fraction of the steps that is done at each, from 0 to 1.
-
-    Raises `InputError` unless both increase and have the same length.
-
-    >>> from pushforward.schedules import Rectified
-    >>> half = Placed((-4.0, 0.0, 4.0), (0.0, 0.5, 1.0))
-    >>> [round(t, 3) for t in half(Rectified(), 2, start=0.9, stop=0.1)]
-    [0.9, 0.5, 0.1]
-    """
-
-    log_snrs: tuple[float, ...]
-    fractions: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        for name in ("log_snrs", "fractions"):
-            values = tuple(float(value) for value in getattr(self, name))
-            object.__setattr__(self, name, values)
-            if len(values) < 2 or any(not b > a for a, b in pairwise(values)):
-                raise InputError(f"{name} must increase, at least two of them, not {values}")
-        if len(self.log_snrs) != len(self.fractions):
-            raise InputError(
-                f"a curve has as many fractions as knots, not {len(self.fractions)} and "
-                f"{len(self.log_snrs)}"
-            )
-
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
-        first, last = float(_log_snr(schedule, start)), float(_log_snr(schedule, stop))
-        # Beyond its ends the curve goes straight on.
-        knots = [min(first, self.log_snrs[0] - 1e-9), *self.log_snrs]
-        knots.append(max(last, self.log_snrs[-1] + 1e-9))
-        low = self.fractions[0] - (self.log_snrs[0] - knots[0]) / len(knots)
-        high = self.fractions[-1] + (knots[-1] - self.log_snrs[-1]) / len(knots)
-        done = [low, *self.fractions, high]
-        begin, end = np.interp([first, last], knots, done)
-        places = np.interp(begin + (end - begin) * u.numpy(), done, knots)
-        return schedule.time_at_log_snr(torch.from_numpy(places))
-
-
-def _log_snr(schedule: Schedule, t: float) -> Tensor:
-    value = torch.tensor(schedule.log_snr(t), dtype=torch.float64)
-    if not torch.isfinite(value):
-        raise InputError(
-            f"the signal-to-noise ratio is {'infinite' if value > 0 else 'zero'} at t = {t}: "
-            f"end the grid inside ({schedule.t_min}, {schedule.t_max})"
-        )
-    return value
-
-
-@configurable
-@dataclass(frozen=True)
-class Sine(Grid):
+class SineGrid(Grid):
     r"""Equal steps of the angle whose sine is the noise of a bridge: finer towards both ends.
 
     `t_k = stop + (start - stop) cos^2(pi k / (2 K))`, so that `sqrt(t (1 - t))` moves evenly.
 
     >>> from pushforward.schedules import Rectified
-    >>> [round(t, 3) for t in Sine()(Rectified(), 4, start=1.0, stop=0.0)]
+    >>> [round(t, 3) for t in SineGrid()(Rectified(), 4, start=1.0, stop=0.0)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
-    def place(self, u: Tensor, schedule: Schedule, start: float, stop: float) -> Tensor:
+    def place(self, u: Tensor, clock: Schedule, start: float, stop: float) -> Tensor:
         return stop + (start - stop) * torch.cos(0.5 * math.pi * u).square()

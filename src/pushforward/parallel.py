@@ -84,15 +84,16 @@ def sample(
     """
     if world_size() == 1:
         model.to(_device(device))
-        return model.sample(n, c, progress=progress, **options)
+        shown = {} if progress is None else {"progress": progress}
+        return model.sample(n, c, **shown, **options)
     fabric = launch(device)
     model.to(fabric.device)
     shares = [share(n, k, fabric.world_size) for k in range(fabric.world_size)]
-    shown = progress if fabric.is_global_zero else None
+    shown = {"progress": progress} if progress is not None and fabric.is_global_zero else {}
     mine = shares[fabric.global_rank]
     # Not every network takes batches of no rows: who has nothing to draw draws one and drops it.
     rows = slice(0, 1) if mine.start == mine.stop else mine
-    own = model.sample(n, c, rows=rows, progress=shown, **options)
+    own = model.sample(n, c, rows=rows, **shown, **options)
     return _union(state.take(own, slice(0, mine.stop - mine.start)), shares)
 
 

@@ -12,7 +12,7 @@ is a choice of one of the three. The protocols are structural: a class that has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,7 +21,10 @@ from pushforward import state
 
 __all__ = [
     "Bridged",
+    "Distribution",
     "Dynamics",
+    "GaussianKernels",
+    "LinearFlow",
     "Model",
     "Process",
     "Sampler",
@@ -33,6 +36,22 @@ __all__ = [
 
 Time = float | Tensor
 """A float, or a tensor `()` or `(B,)`, in [0, 1]: 0 is data, 1 is the prior."""
+
+
+class Distribution(Protocol):
+    """A distribution of states, or a batch of `B` of them.
+
+    A conditional one is a function of its condition that returns one, as the encoder and the
+    decoder of a `VAE` are.
+    """
+
+    def sample(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Any:
+        """`n` independent states, batch first; of a batch `(n, B, *event)`."""
+
+    def log_prob(self, x: Any) -> Tensor:
+        """The log-density of each state in nats, `(n,)`; of a batch `(n, B)`."""
 
 
 class Dynamics(Protocol):
@@ -52,8 +71,8 @@ class Dynamics(Protocol):
 class Process(Protocol):
     """Laws `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
 
-    def prior(self, shape: tuple[int, ...]) -> Any:
-        """The law at `t = 1` for events of a shape, a `Distribution`."""
+    def prior(self, shape: tuple[int, ...]) -> Distribution:
+        """The distribution at `t = 1` for events of a shape."""
 
     def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
         """`x_t ~ p_t(. | z)`."""
@@ -68,8 +87,13 @@ class Process(Protocol):
         """Compute once what the steps of a grid will look up."""
 
 
+@runtime_checkable
 class Bridged(Process, Protocol):
-    """A process whose steps towards the data are exact given the endpoint."""
+    """A process whose steps towards the data are exact given the endpoint.
+
+    Like the protocols below it is asked for by `isinstance`: a process declares what it can do by
+    having the methods.
+    """
 
     def bridge(
         self,
@@ -81,6 +105,45 @@ class Bridged(Process, Protocol):
         generator: torch.Generator | None = None,
     ) -> Any:
         """`x_s ~ p(x_s | x_t, z)` for `s < t`, with the prediction in the place of `z`."""
+
+
+@runtime_checkable
+class LinearFlow(Process, Protocol):
+    """A process whose flow is linear in state and prediction, with weights that depend on the time
+    alone: a sampler computes them before its loop.
+    """
+
+    def flow_weights(self, t: Time) -> Any:
+        """The weights at a time, `dynamics.FlowWeights`."""
+
+    def flow(self, pred: Any, x_t: Any, weights: Any) -> Any:
+        """The `dynamics` at the time of some weights."""
+
+
+@runtime_checkable
+class GaussianKernels(LinearFlow, Bridged, Protocol):
+    """`x_t = alpha_t x_0 + sigma_t noise`: all kernels are normal, with weights of the time alone.
+
+    The prediction is the posterior mean of `x_0`. Multistep integrators, correctors and bounds need
+    no more than the schedule, and a space that says what noise is.
+    """
+
+    @property
+    def schedule(self) -> Any:
+        """`alpha` and `sigma`."""
+
+    @property
+    def space(self) -> Any:
+        """A linear space."""
+
+    def transition(self, s: float, t: float) -> Any:
+        """The forward kernel from `s` to a later `t`."""
+
+    def pinned(self, t: float, s: float, churn: float = 1.0) -> Any:
+        """The kernel from `t` to `s` given the endpoint."""
+
+    def draw(self, kernel: Any, x: Any, pred: Any, generator: torch.Generator | None = None) -> Any:
+        """A draw of a kernel."""
 
 
 class Model(Protocol):

@@ -17,7 +17,7 @@ from pushforward.parametrizations import Parametrization
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 
-__all__ = ["EDM", "SNR", "Likelihood", "Output", "Weighting"]
+__all__ = ["EDMWeight", "SNR", "Likelihood", "Output", "Weighting"]
 
 
 class Weighting(Protocol):
@@ -79,8 +79,8 @@ class Likelihood:
     r"""The weight of the evidence bound, `-(1/2) d SNR / dt` (Kingma et al. 2021, eq. 17).
 
     With it, the loss over uniform times is the bound's rate of loss in nats per dimension. It grows
-    like `1 / t^2` towards the data: use `times.Importance(times.LogSNR())`, which leaves its
-    expectation and takes most of its variance away.
+    like `1 / t^2` towards the data: use `times.ImportanceTimes(times.LogSNRTimes())`, which leaves
+    its expectation and takes most of its variance away.
     """
 
     def __call__(self, schedule: Schedule, t: Time, table: Parametrization) -> Any:
@@ -91,11 +91,11 @@ class Likelihood:
 
 @configurable
 @dataclass(frozen=True)
-class EDM:
+class EDMWeight:
     r"""The weight of Karras et al. (2022), `(u^2 + s^2) / (u s)^2` at `u = sigma / alpha`.
 
     The training target of EDM's preconditioning has unit variance under it; use it with the law
-    `times.LogNormal()`.
+    `times.LogNormalTimes()`.
 
     Args:
         sigma_data: the standard deviation `s` of the data.

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
+from pushforward.cli.recipe import read
+
 
 def _table(path: Path, shift: float) -> Path:
     rows = np.random.default_rng(0).normal(size=(60, 2)) + shift
@@ -21,16 +23,15 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return _table(folder / "a.csv", 0.0), _table(folder / "b.csv", 5.0)
 
 
-SHORT = ("--halves", "2", "--steps", "4", "--batch-size", "8")
+SHORT = ("--iterations", "2", "--steps", "4", "--batch-size", "8")
 
 
 def test_two_files_become_a_map(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
     a, b = tables
     run = tmp_path / "run"
-    refresh = ("options.refresh.class=schrodinger.Refresh", "options.refresh.args={rows: 60}")
     done = call(
         "bridge", "--source", a, "--target", b, "--out", run, "--sigma", "0.5", "--rate", "1",
-        *SHORT, *refresh,
+        *SHORT, "model.cache.rows=60",
     )  # fmt: skip
     assert done.code == 0, done.err
     saved = yaml.safe_load((run / "config.yaml").read_text())["model"]["args"]
@@ -38,10 +39,9 @@ def test_two_files_become_a_map(call, tables: tuple[Path, Path], tmp_path: Path)
         "class": "processes.OUBridge",
         "args": {"sigma": 0.5, "rate": 1.0},
     }
-    assert saved["halves"]["args"]["length"] == 2
-    assert "Marginals over the half-iterations" in (run / "report.html").read_text()
-    again = call("bridge", "--source", a, "--target", b, "--out", run, "--sigma", "0.5", "--rate",
-                 "1", *SHORT, *refresh, "--resume")  # fmt: skip
+    assert saved["iterations"]["args"]["steps"] == 2
+    assert "outer iteration" in (run / "report.html").read_text()
+    again = call("bridge", "--resume", "--out", run)
     assert again.code == 0, again.err
 
     out = tmp_path / "there.csv"
@@ -63,10 +63,10 @@ def test_mistakes_take_one_line(
     for words, message in (
         (("--target", b), "--source is missing"),
         (("--source", a), "--target is missing"),
-        (("--source", a, "--target", b, "--sigma", "0"), "sigma > 0"),
+        (("--source", a, "--target", b, "--sigma", "0"), "sigma"),
         (("--source", a, "--target", b, "--rate", "1"), "needs a --sigma"),
         (("--source", a, "--target", b, "--method", "dsm"), "did you mean 'dsb'"),
-        (("--source", a, "--target", b, "--steps", "3"), "3 steps do not make 20"),
+        (("--source", a, "--target", b, "--steps", "3"), "3 steps do not make 20 outer iterations"),
     ):
         found = call("bridge", *words, "--out", tmp_path / "run")
         assert found.code == 2
@@ -79,24 +79,27 @@ def test_mistakes_take_one_line(
     assert "states go to .npz" in found.err
 
 
-def test_a_recipe_prints(call, tables: tuple[Path, Path]) -> None:
+def test_two_commands_make_one_bridge(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same recipe, with outer iterations that share the steps."""
+    a, b = tables
+    sides = ("--source", a, "--steps", "300", "--print-config")
+    found = call("bridge", "--target", b, *sides)
+    assert found.code == 0, found.err
+    assert found.out == call("train", b, "--model", "bridge", *sides).out
+    model = read(None, yaml.safe_load(found.out)).prepare().model
+    assert (model.iterations.count, model.iterations.steps) == (20, 15)
+
+
+def test_a_recipe_prints(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
     a, b = tables
     found = call("bridge", "--source", a, "--target", b, "--shared", "--print-config")
     recipe = yaml.safe_load(found.out)
-    assert recipe["family"] == "bridge"
-    assert recipe["options"]["shared"] is True
+    assert recipe["model"]["class"] == "bridge"
+    assert recipe["model"]["shared"] is True
     assert recipe["train"]["steps"] == 10_000
-
-
-def test_a_recipe_is_not_said_again(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
-    a, b = tables
-    printed = call("bridge", "--source", a, "--target", b, "--steps", "300", "--print-config")
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(printed.out)
-    again = call("bridge", "--recipe", recipe, "--print-config")
-    assert yaml.safe_load(again.out) == yaml.safe_load(printed.out)
-    found = call(
-        "bridge", "--recipe", recipe, "--sigma", "1", "--shared", "--out", tmp_path / "run"
-    )
-    assert found.code == 2
-    assert "--sigma, --shared would say it again" in found.err
+    path = tmp_path / "recipe.yaml"
+    path.write_text(found.out)
+    assert call("bridge", "--recipe", path, "--print-config").out == found.out
+    wider = call("bridge", "--recipe", path, "--sigma", "2", "--print-config")
+    model = {**recipe["model"], "reference": {"class": "bridge", "sigma": 2.0}}
+    assert yaml.safe_load(wider.out) == {**recipe, "model": model}

@@ -43,9 +43,10 @@ def test_a_folder_of_pictures_needs_no_recipe(call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv"])
-def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("label", [1, "tulip"])
+def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str, label) -> None:
     out = tmp_path / f"new{suffix}"
-    words = ["sample", trained, "-n", 5, "--seed", 3, "--steps", 4, "--class", 1, "--out", out]
+    words = ["sample", trained, "-n", 5, "--seed", 3, "--steps", 4, "--class", label, "--out", out]
     result = call(*words)
     assert result.code == 0
     assert result.out.strip() == str(out)
@@ -53,14 +54,15 @@ def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str) -
     if suffix == ".csv":
         with out.open() as file:
             header, *rows = csv.reader(file)
-        assert header == ["height", "width"]
+        assert header == ["height", "width", "c"]
+        assert {row.pop() for row in rows} == {"tulip"}
         found = torch.tensor([[float(cell) for cell in row] for row in rows])
     elif suffix == ".npy":
         found = torch.as_tensor(np.load(out))
     else:
         with np.load(out) as arrays:
             found = torch.as_tensor(arrays["x"])
-            assert arrays["c"].tolist() == [1] * 5
+            assert arrays["c"].tolist() == ["tulip"] * 5
     assert torch.allclose(found, exact, rtol=1e-5)
 
 
@@ -75,7 +77,7 @@ def test_the_end_of_the_path_is_reported(call, trained: Path, tmp_path: Path) ->
     assert torch.allclose(torch.as_tensor(np.load(out)), exact, rtol=1e-5)
 
 
-def test_a_family_without_densities(call, tmp_path: Path) -> None:
+def test_a_model_without_densities(call, tmp_path: Path) -> None:
     model = pf.ScoreModel(pf.nn.MLP(2, width=16), "denoising-levels")
     run = tmp_path / "run"
     pf.fit(model, pf.data.load("two_moons", n=400), out=run, steps=20, progress=False)
@@ -140,7 +142,7 @@ def test_code_lengths_of_quantized_data(call, tmp_path: Path) -> None:
     torch.manual_seed(0)
     digits = pf.data.load("digits")
     model = pf.Diffusion(pf.nn.UNet(1, width=8), event_shape=(1, 8, 8))
-    model.standardize(digits.x)
+    model.fit_units(digits.x)
     model.save(tmp_path / "model")
     asked = ("logprob", tmp_path / "model", "digits", "-n", 6, "--steps", 4, "--probes", 2)
     out = tmp_path / "densities.npz"
@@ -150,7 +152,7 @@ def test_code_lengths_of_quantized_data(call, tmp_path: Path) -> None:
     width = (digits.value_range[1] - digits.value_range[0]) / 16
     bits = -(found["mean"] + 64 * math.log(width)) / (64 * math.log(2))
     assert found["bits_per_dimension"]["value"] == pytest.approx(bits, rel=1e-5)
-    assert found["stop"] == 0.01
+    assert "at t = 0.01" in found["about"]
     bound = model.variational_bound(digits.x[:6], steps=5, level=width, stop=0.01, seed=0)
     assert found["bound"]["total"] == pytest.approx(bound.total.mean().item(), rel=1e-4)
     parts = found["bound"]
@@ -189,9 +191,7 @@ def test_the_doctor(call, tmp_path: Path, flowers: Path) -> None:
     result = call("doctor", tmp_path / "data.npy", "--json")
     found = json.loads(result.out)
     assert "Repeated rows" in [finding["title"] for finding in found]
-    short = call(
-        "doctor", tmp_path / "data.npy", "schedule={class: schedules.OU, args: {horizon: 1}}"
-    )
+    short = call("doctor", tmp_path / "data.npy", "model.process.schedule={class: ou, horizon: 1}")
     assert "The prior is not reached" in short.out
 
 
@@ -203,7 +203,7 @@ def test_a_recipe_goes_round(call, tmp_path: Path, flowers: Path) -> None:
         "species",
         "--steps",
         7,
-        "schedule=cosine",
+        "model.process.schedule=cosine",
         "train.lr=1e-2",
     ]
     first = call(*words, "--print-config")
@@ -216,9 +216,42 @@ def test_a_recipe_goes_round(call, tmp_path: Path, flowers: Path) -> None:
     assert changed.out == first.out.replace("steps: 7", "steps: 9", 1)
 
 
+def test_resuming_needs_the_folder_alone(call, flowers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", flowers, "--label", "species", "--out", out, "--model", "flow"]
+    options = ["model.width=8", "--steps", 4, "train.schedule=constant"]
+    assert call(*words, *options).code == 0
+    before = (out / "recipe.yaml").read_text()
+    again = call("train", "--resume", "--out", out)
+    assert again.code == 0, again.err
+    assert (out / "recipe.yaml").read_text() == before
+    more = call("train", "--resume", "--out", out, "--steps", 6)
+    assert more.code == 0, more.err
+    assert json.loads((out / "manifest.json").read_text())["step"] == 6
+    # What is refused leaves the recipe of the run that there is.
+    assert call("train", "--resume", "--out", out, "--lr", "0.5").code == 2
+    assert "lr: 0.001" in (out / "recipe.yaml").read_text()
+
+
+def test_the_recipe_is_there_before_the_training(call, tmp_path: Path, monkeypatch) -> None:
+    out, seen = tmp_path / "run", []
+
+    def stopped(*args, **options):
+        seen.append((out / "recipe.yaml").read_text())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pushforward.training.fit", stopped)
+    assert call("train", "two_moons", "--steps", 4, "--out", out).code == 130
+    assert "two_moons" in seen[0]
+    monkeypatch.undo()
+    again = call("train", "--resume", "--out", out)
+    assert again.code == 0, again.err
+    assert json.loads((out / "manifest.json").read_text())["step"] == 4
+
+
 def test_resuming(call, flowers: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ["train", flowers, "load.columns=[height, width]", "--out", out, "--resume"]
+    words = ["train", flowers, "data.columns=[height, width]", "--out", out, "--resume"]
     assert call(*words, "--steps", 4, "train.schedule=constant").code == 0
     assert call(*words, "--steps", 6, "train.schedule=constant").code == 0
     assert json.loads((out / "manifest.json").read_text())["step"] == 6

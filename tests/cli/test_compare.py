@@ -1,4 +1,4 @@
-"""`pushforward compare`, and training of families by name."""
+"""`pushforward compare`, and training of models by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pushforward as pf
 @pytest.fixture(scope="module")
 def runs(flowers: Path, tmp_path_factory) -> list[Path]:
     """A good model and one that is far too wide, of the same table."""
-    folder = tmp_path_factory.mktemp("families")
+    folder = tmp_path_factory.mktemp("models")
     for name, bandwidth in (("good", 0.3), ("wide", 5.0)):
         model = pf.models.KernelDensity(bandwidth)
         data = pf.data.load(str(flowers), label="species")
@@ -66,12 +66,11 @@ def test_runs_of_different_data_are_not_compared(call, runs, trained, tmp_path: 
     assert "not 'x.txt'" in call("compare", runs[0], "--out", "x.txt").err
 
 
-def test_a_family_is_trained_by_name(call, flowers: Path, tmp_path: Path) -> None:
+def test_a_model_is_trained_by_name(call, flowers: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ["train", flowers, "--label", "species", "--family", "mixture", "--out", out]
-    assert call(*words, "options.components=2").code == 0
+    words = ["train", flowers, "--label", "species", "--model", "mixture", "--out", out]
+    assert call(*words, "model.components=2").code == 0
     assert len(pf.load(out).weights) == 2
     assert call("logprob", out, flowers, "-n", 5).code == 0
-    assert "did you mean 'components'" in call(*words, "options.component=2").err
-    assert "diffusion model only" in call(*words, "network=mlp").err
-    assert "no model is called 'mixtur'" in call(*words, "family=mixtur").err
+    assert "did you mean 'components'" in call(*words, "model.component=2").err
+    assert "no model is called 'mixtur'" in call(*words, "model=mixtur").err

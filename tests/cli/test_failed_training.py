@@ -18,14 +18,14 @@ def test_a_collapsed_generator_is_no_success(call, tmp_path: Path) -> None:
     """A critic that learns a hundred times too slowly: all samples go where it is largest."""
     options = ["width=32", "depth=2", "regularizer=null", "critic_rate=0.01"]
     settings = ["--steps", 150, "--lr", 0.01, "--batch-size", 64, "--out", tmp_path / "run"]
-    words = ["-q", "train", "8gaussians", "--family", "gan", *settings, "labels=false"]
-    result = call(*words, *(f"options.{option}" for option in options))
+    words = ["-q", "train", "8gaussians", "--model", "gan", *settings]
+    result = call(*words, *(f"model.{option}" for option in options))
     assert result.code == 0
     assert "! The samples have 0% of the data's variance" in result.err
     page = _page(tmp_path / "run")
     assert '<span class="status bad">finished, with warnings</span>' in page
     assert "the generator has collapsed" in page
-    assert "A lower loss is no better model here" in page
+    assert "For this model the loss does not measure quality" in page
 
 
 def test_an_energy_that_has_run_away_is_no_success(tmp_path: Path) -> None:
@@ -39,12 +39,12 @@ def test_an_energy_that_has_run_away_is_no_success(tmp_path: Path) -> None:
     samples = torch.zeros(20, 2)
     text = write(run, model, data, samples=samples).read_text(encoding="utf-8")
     assert '<span class="status bad">finished, with warnings</span>' in text
-    assert "the model&#x27;s law is not that of the data" in text
+    assert "the model&#x27;s distribution is not that of the data" in text
 
 
 def test_a_loss_that_is_not_finite_ends_training(call, tmp_path: Path) -> None:
     settings = ["--steps", 50, "--lr", 1e30, "--out", tmp_path / "run", "train.clip=0"]
-    result = call("-q", "train", "two_moons", "--family", "flow", *settings, "options.width=8")
+    result = call("-q", "train", "two_moons", "--model", "flow", *settings, "model.width=8")
     assert result.code == 3
     page = _page(tmp_path / "run")
     assert '<span class="status bad">diverged</span>' in page
@@ -53,7 +53,7 @@ def test_a_loss_that_is_not_finite_ends_training(call, tmp_path: Path) -> None:
 
 def test_a_model_of_labels_is_shown_with_labels(call, flowers: Path, tmp_path: Path) -> None:
     """A VAE that was made for labels draws nothing without."""
-    settings = ["--steps", 3, "--out", tmp_path / "run", "options.width=8"]
-    words = ["-q", "train", flowers, "--label", "species", "--family", "vae", *settings]
+    settings = ["--steps", 3, "--out", tmp_path / "run", "model.width=8"]
+    words = ["-q", "train", flowers, "--label", "species", "--model", "vae", *settings]
     assert call(*words).code == 0
     assert "Samples beside data" in _page(tmp_path / "run")

@@ -1,22 +1,25 @@
-"""Every recipe that comes along makes its model and trains it; every family has one."""
+"""Every recipe that comes along makes its model and trains it; every model has one."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 import pushforward as pf
 from pushforward.cli.recipe import read
+from pushforward.cli.specs import made_options
 from pushforward.data import Data
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
-def test_every_family_has_a_recipe_of_its_name() -> None:
-    found = {path.stem: yaml.safe_load(path.read_text()).get("family") for path in RECIPES}
+def test_every_model_has_a_recipe_of_its_name() -> None:
+    found = {path.stem: read(path, {}).model["class"] for path in RECIPES}
     names = pf.registry.names("models")
     assert {name: found.get(name) for name in names} == {name: name for name in names}
 
@@ -25,23 +28,85 @@ def test_every_family_has_a_recipe_of_its_name() -> None:
 def test_a_recipe_loads_and_trains(path: Path, tmp_path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()
     assert any(f"--recipe recipes/{path.name}" in line for line in first)
-    recipe = read(path, {}, ["train.steps=2", "train.batch_size=8", "device=cpu"])
-    data = _few(recipe)
-    torch.manual_seed(0)
-    model = recipe.make_model(data)
-    source = recipe.load_source()
-    run = pf.fit(model, data, source=source, settings=recipe.train, out=tmp_path, progress=False)
+    recipe = read(path, {}, ["train.batch_size=8"])
+    model, data, source = recipe.prepare(data=_few(recipe))
+    recipe = read(path, {}, ["train.steps=2", "train.batch_size=8"])
+    run = pf.fit(
+        model, data, source=source, settings=recipe.train, out=tmp_path, device="cpu",
+        progress=False,
+    )  # fmt: skip
     # What is fitted as a whole makes one step.
     assert run.status == "finished"
     assert run.step == (1 if model.closed_form else 2)
-    assert type(model) is pf.registry.find("models", recipe.family)
+    assert type(model) is pf.registry.find("models", recipe.model["class"])
 
 
 def _few(recipe) -> Data:
     """The recipe's data, or pictures of its kind where it would have to be fetched."""
-    if recipe.data == "fashion-mnist":
+    if recipe.data["source"] == "fashion-mnist":
         generator = torch.Generator().manual_seed(0)
         x = torch.randint(0, 256, (400, 1, 28, 28), generator=generator) / 255
         return Data(x, c=torch.arange(400) % 10, kind="image")
-    data = recipe.load_data()
+    data = pf.data.load(**recipe.data)
     return data.take(torch.arange(min(400, len(data))))
+
+
+def test_a_network_is_told_the_sizes_of_the_data() -> None:
+    path = next(path for path in RECIPES if path.stem == "fashion-mnist")
+    recipe = read(path, {})
+    net = recipe.prepare(data=_few(recipe)).model.predictor.net
+    assert type(net) is pf.nn.UNet
+    assert net.num_classes == 10
+
+
+def test_overrides_reach_inside_of_names() -> None:
+    short = ["model.process=masking", "model.process.space.vocabulary=3"]
+    found = read(None, {"data": "x.csv"}, short).model
+    assert found == {
+        "class": "diffusion",
+        "process": {"class": "masking", "space": {"vocabulary": 3}},
+    }
+    long = ["model.process.class=masking", "model.process.space={class: tokens, vocabulary: 3}"]
+    made = [
+        made_options(pf.Diffusion, {"process": read(None, {"data": "x"}, words).model["process"]})
+        for words in (short, long)
+    ]
+    assert repr(made[0]) == repr(made[1])
+
+
+def test_another_class_drops_the_options_of_the_first() -> None:
+    path = next(path for path in RECIPES if path.stem == "diffusion")
+    assert read(path, {"model.class": "flow"}).model == {"class": "flow"}
+    assert read(path, {"model.class": "diffusion"}).model["predict"] == "v"
+
+
+def test_places_and_written_arguments_are_read_too() -> None:
+    spec = {"class": "processes.Gaussian", "args": {"schedule": {"class": "schedules.VP"}}}
+    made = made_options(pf.Diffusion, {"process": spec})["process"]
+    assert made == pf.processes.Gaussian(pf.schedules.VP())
+    spec = {"class": "gaussian", "schedule": {"class": "vp", "beta_max": 10.0}}
+    made = made_options(pf.Diffusion, {"process": spec})["process"]
+    assert made.schedule.beta_max == 10.0
+
+
+def _guide() -> list[tuple[str, list[str]]]:
+    """What the guide shows of recipes: whole ones, and words after `pushforward train`."""
+    text = GUIDE.read_text(encoding="utf-8")
+    shown = [(block, []) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    for line in re.findall(r"^pushforward train (.*)$", text, re.MULTILINE):
+        words = [word for word in shlex.split(line) if "=" in word]
+        name = re.search(r"--model (\S+)", line)
+        shown.append((f"data: x\nmodel: {name[1] if name else 'diffusion'}\n", words))
+    return shown
+
+
+def test_what_the_guide_shows_can_be_made(tmp_path: Path) -> None:
+    shown = _guide()
+    assert len(shown) > 6
+    for text, words in shown:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        recipe = read(path, {}, words)
+        cls = recipe.model_class()
+        options = {key: value for key, value in recipe.model.items() if key != "class"}
+        assert cls.space_for(made_options(cls, options)) is not None

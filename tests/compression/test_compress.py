@@ -75,15 +75,15 @@ def test_the_commands_restore_arrays_and_refuse_other_files(
     assert not (tmp_path / "no.npy").exists()
 
 
-def test_both_laws_and_all_estimates_have_their_options(run: Path, tmp_path: Path, capsys) -> None:
+def test_draws_and_all_estimates_have_their_options(run: Path, tmp_path: Path, capsys) -> None:
     draws = {}
-    for law in ("--implicit", "--noisy"):
-        out = tmp_path / f"{law}.npz"
-        assert _call("sample", run, "-n", 20, law, "--out", out) == 0
-        draws[law] = np.load(out)["x"]
+    for way in ("--seed=0", "--mean"):
+        out = tmp_path / f"{way}.npz"
+        assert _call("sample", run, "-n", 20, way, "--out", out) == 0
+        draws[way] = np.load(out)["x"]
     model = pf.load(run)
-    assert np.array_equal(draws["--noisy"], model.sample(20, noisy=True, seed=0).numpy())
-    assert np.array_equal(draws["--implicit"], model.sample(20, seed=0).numpy())
+    assert np.array_equal(draws["--seed=0"], model.sample(20, seed=0).numpy())
+    assert np.array_equal(draws["--mean"], model.sample(20, mean=True, seed=0).numpy())
     for method, kind in (
         ("bound", "bound"),
         ("importance", "estimated"),

@@ -1,4 +1,4 @@
-"""One contract for every family: awkward data is survived, or refused in words."""
+"""One contract for every model: awkward data is survived, or refused in words."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.cli.recipe import Recipe
+from pushforward.cli.recipe import read
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
 
 NAMES = pf.registry.names("models")
 
 SMALL: dict[str, dict[str, Any]] = {
-    "diffusion": {"network": {"class": "nn.MLP", "args": {"width": 8}}},
-    "vae": {"options": {"width": 8, "depth": 1}},
-    "flow": {"options": {"width": 8, "layers": 2}},
-    "gan": {"options": {"width": 8, "depth": 1}},
+    "diffusion": {"net": {"class": "mlp", "width": 8}},
+    "vae": {"width": 8, "depth": 1},
+    "flow": {"width": 8, "layers": 2},
+    "gan": {"width": 8, "depth": 1},
 }
-"""What makes the networks of a family tiny."""
+"""What makes the networks of a model tiny."""
 
 FEW: dict[str, dict[str, Any]] = {"energy": {"steps": 10}, "score": {"steps": 10}}
-"""What makes drawing short, for the families whose default takes long."""
+"""What makes drawing short, for the models whose default takes long."""
 
 
 def _rows(n: int, d: int, seed: int = 0) -> Tensor:
@@ -51,11 +51,8 @@ CASES: dict[str, tuple[Tensor, int]] = {
 
 def _made(name: str, data: Data) -> Any:
     """The model that the command line would make, tiny."""
-    asked = {**SMALL.get(name, {})}
-    if "network" in asked:
-        args = {**asked["network"]["args"], "event": data.x.shape[1]}
-        asked["network"] = {**asked["network"], "args": args}
-    return Recipe.model_validate({"data": "given", "family": name, **asked}).make_model(data)
+    recipe = read(None, {"data": "given", "model": {"class": name, **SMALL.get(name, {})}})
+    return recipe.prepare(data=data).model
 
 
 def _fitted(name: str, x: Tensor, batch: int, **settings: Any) -> Any:
@@ -119,3 +116,17 @@ def test_warnings_are_sentences(name: str) -> None:
     for text in _fitted(name, x, 8).warnings(x):
         assert text[0].isupper() or text[0].isdigit()
         assert text.endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_noise_of_a_state_belongs_to_its_row(name: str) -> None:
+    """A state is the same among more others, in other batches and in another process."""
+    model = _fitted(name, _rows(30, 2), 8).double()
+    more = FEW.get(name, {})
+    x = model.sample(6, seed=0, **more)
+    for other in (
+        model.sample(9, seed=0, **more)[:6],
+        model.sample(6, seed=0, batch_size=4, **more),
+        torch.cat([model.sample(6, seed=0, rows=part, **more) for part in (slice(5), slice(5, 6))]),
+    ):
+        torch.testing.assert_close(other, x)

@@ -1,4 +1,4 @@
-"""Every path between two laws: its ends, its slopes, its marginals, and what its dynamics carry."""
+"""Every path of pairs: its ends, its slopes, its marginals, and what its dynamics carry."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pushforward.processes import (
     Bridge,
     Interpolant,
     Linear,
-    Motion,
     OneSided,
     OUBridge,
     Path,
     Scheduled,
+    StochasticInterpolant,
     Trigonometric,
 )
 from pushforward.protocols import Transport
@@ -45,7 +45,7 @@ COVARIANCE = 0.3
 
 
 @pytest.mark.parametrize("name", [n for n in PATHS if n != "one-sided"])
-def test_a_path_starts_at_the_source_and_ends_at_the_target(name: str) -> None:
+def test_a_path_has_the_target_at_zero_and_the_source_at_one(name: str) -> None:
     world, n = PairWorld(-1.0, 2.0, COVARIANCE), 40_000
     x0, x1 = world.sample(n, seed=0)
     for t, end in ((0.0, x0), (1.0, x1)):
@@ -80,7 +80,7 @@ def test_marginals_are_those_of_the_pair(name: str) -> None:
 
 
 def _exact(path: Path, world: PairWorld):
-    """What `Motion` predicts for a pair of normal laws, from the predictions of the ends."""
+    """What a `StochasticInterpolant` predicts for normal pairs, from those of the ends."""
     ends = world.model(path)
 
     def model(x: Tensor, t: float, c=None) -> Tensor:
@@ -102,16 +102,16 @@ def test_exact_velocities_carry_one_end_to_the_other(
 ) -> None:
     path = PATHS[name]
     if churn and name not in NOISY:
-        process = Motion(path)
+        process = StochasticInterpolant(path)
         x = torch.zeros(1, 1)
         with pytest.raises(CapabilityError, match="no score"):
             process.dynamics(x, x, 0.5).advance(x, 0.1, churn)
         return
     n = 20_000
     world = PairWorld(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
-    transport = Transport(_exact(path, world), Motion(path))
+    transport = Transport(_exact(path, world), StochasticInterpolant(path))
     times = [math.sin(0.5 * math.pi * k / 128) ** 2 for k in range(129)]
-    times = times if forward else times[::-1]
+    times = times[::-1] if forward else times
     mean, variance = world.moments(path, times[0])
     start = mean + math.sqrt(variance) * torch.randn(n, 1, generator=resolve(5)).double()
     sampler = Heun() if churn == 0 else Euler(churn)
@@ -124,11 +124,11 @@ def test_exact_velocities_carry_one_end_to_the_other(
 
 def test_the_sde_of_a_bridge_reproduces_the_coupling() -> None:
     # The bridge of the entropic coupling is Markov: with churn = 1 both ends keep their covariance,
-    # which the ODE, a map of normal laws of one variance, cannot.
+    # which the ODE, a map of normal distributions of one variance, cannot.
     path, n = Bridge(1.0), 40_000
-    world = PairWorld.schroedinger(1.0)
-    transport = Transport(_exact(path, world), Motion(path))
-    times = [math.sin(0.5 * math.pi * k / 200) ** 2 for k in range(201)]
+    world = PairWorld.schrodinger(1.0)
+    transport = Transport(_exact(path, world), StochasticInterpolant(path))
+    times = [math.cos(0.5 * math.pi * k / 200) ** 2 for k in range(201)]
     start = torch.randn(n, 1, generator=resolve(0)).double()
     for sampler, covariance in ((Euler(1.0), world.covariance), (Heun(), 1.0)):
         end = run(sampler, transport, start, times, seed=1)
@@ -137,26 +137,71 @@ def test_the_sde_of_a_bridge_reproduces_the_coupling() -> None:
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_the_loss_of_a_motion_is_proper(name: str) -> None:
+def test_the_loss_is_proper(name: str) -> None:
     path, n = PATHS[name], 20_000
     world = PairWorld(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
-    process, model = Motion(path), _exact(path, world)
+    process, model = StochasticInterpolant(path), _exact(path, world)
     x0, x1 = (x.double() for x in world.sample(n, seed=0))
-    noise = torch.randn(n, 1, generator=resolve(1)).double()
-    z = (x0, x1, noise) if process.heads == 2 else (x0, x1)
+    z = (x0, x1)
     for t in (0.1, 0.7):
-        x_t = process.sample(z, t)
+        x_t = process.sample(z, t, resolve(1))
         right = model(x_t, t)
         losses = [float(process.loss(f * right, z, x_t, t).mean()) for f in (0.8, 1.0, 1.2)]
         assert losses[1] < min(losses[0], losses[2])
 
 
-def test_the_scale_divides_the_noise() -> None:
-    plain, scaled = Motion(Bridge(1.0)), Motion(Bridge(3.0), scale=3.0)
-    x, pred = torch.randn(5, 1, generator=resolve(0)), torch.ones(5, 2)
-    for field in ("velocity", "score", "g2"):
-        one, other = (getattr(m.dynamics(pred, x, 0.3), field) for m in (plain, scaled))
-        assert torch.allclose(torch.as_tensor(one), torch.as_tensor(other))
+@pytest.mark.parametrize("name", [n for n in PATHS if n != "one-sided"])
+def test_noise_in_the_units_of_the_data_is_divided_by_their_length(name: str) -> None:
+    # Pairs that are three times as long, and their points, divided by three.
+    process, n = StochasticInterpolant(PATHS[name]), 2000
+    pair = PairWorld(-1.0, 2.0, COVARIANCE).sample(n, seed=0)
+    long = tuple(3 * end for end in pair)
+    for t in (0.1, 0.6):
+        x = process.sample(long, t, resolve(1)) / 3
+        assert torch.allclose(process.in_units(3.0).sample(pair, t, resolve(1)), x, atol=1e-5)
+        # Its drift of any churn is that of the long path, divided.
+        if process.heads == 2:
+            pred = torch.randn(n, 2, generator=resolve(2))
+            own, whole = process.in_units(3.0).dynamics(pred, x, t), process.dynamics(pred, x, t)
+            assert whole.g2 == pytest.approx(9 * own.g2)
+            assert torch.allclose(3 * own.g2 * own.score, whole.g2 * whole.score, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "path", [Linear(), Trigonometric(), Scheduled(schedules.Rectified())], ids=str
+)
+def test_a_path_without_noise_has_a_velocity_at_any_time(path: Path) -> None:
+    pred = (torch.full((3, 2), 2.0), torch.full((3, 2), 5.0))
+    x = torch.randn(3, 2, generator=resolve(0))
+    for t in (0.0, 0.3, 1.0):
+        h = 1e-6 if t < 0.5 else -1e-6
+        (a, b), (later_a, later_b) = path.ends(t)[:2], path.ends(t + h)[:2]
+        expected = torch.full((3, 2), (2 * (later_a - a) + 5 * (later_b - b)) / h)
+        for time in (t, torch.tensor(t), torch.full((3,), t)):
+            flow = path.dynamics(pred, x, time)
+            assert torch.allclose(flow.velocity, expected, rtol=1e-3), (t, time)
+        with pytest.raises(CapabilityError, match="no score"):
+            _ = flow.score
+
+
+def test_a_noisy_path_has_no_score_at_its_ends() -> None:
+    x, pred = torch.zeros(2, 1), (torch.ones(2, 1), torch.ones(2, 1))
+    for t in (0.0, 1.0):
+        with pytest.raises(InputError, match=f"no noise at t = {t}: keep the grid inside"):
+            Bridge(0.5).dynamics(pred, x, t)
+        # Velocity and noise as the prediction are regular there.
+        flow = StochasticInterpolant(Bridge(0.5)).dynamics(torch.ones(2, 2), x, t)
+        assert bool(flow.velocity.isfinite().all())
+
+
+def test_churn_one_gives_the_drifts_of_both_directions() -> None:
+    # Of a bridge: towards the source (E[x_1] - x) / (1 - t), towards the target (E[x_0] - x) / t.
+    path, t, x = Bridge(0.8), 0.3, torch.tensor([[0.4]], dtype=torch.float64)
+    first, second = torch.tensor([[2.0]]).double(), torch.tensor([[-1.0]]).double()
+    flow = path.dynamics((first, second), x, t)
+    half = 0.5 * 0.8**2 * flow.score
+    assert torch.allclose(flow.velocity + half, (second - x) / (1 - t))
+    assert torch.allclose(-flow.velocity + half, (first - x) / t)
 
 
 def test_paths_are_checked_and_written_down() -> None:
@@ -167,5 +212,5 @@ def test_paths_are_checked_and_written_down() -> None:
         OneSided(-1.0)
     for path in (Linear(0.5), Trigonometric(), Scheduled(schedules.Cosine(), 0.1), OneSided(2.0)):
         assert build(describe(path)) == path
-    with pytest.raises(CapabilityError, match="start it from its source"):
-        Motion(Linear()).prior((2,))
+    with pytest.raises(CapabilityError, match="start it from samples of the source"):
+        Linear().prior((2,))

@@ -65,7 +65,8 @@ def _sphere_geodesic():
 def _tokens():
     world = TokenWorld.random(3, 3, seed=0)
     process = processes.Masking(spaces.Tokens(3))
-    return process, world.data.sample(4000, seed=0), world.model(process)
+    # The losses to compare differ by 0.01, with a standard error of 0.005 at 4000 draws.
+    return process, world.data.sample(40_000, seed=0), world.model(process)
 
 
 def _thinning():

@@ -209,9 +209,9 @@ def test_bad_input_is_named() -> None:
             et.PersistentContrastiveDivergence(size=wrong)
         with pytest.raises(InputError, match="ratio is a whole number"):
             et.NoiseContrastive(wrong)
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(InputError, match="restart is a finite number"):
         et.PersistentContrastiveDivergence(restart=1.5)
-    with pytest.raises(InputError, match="not negative"):
+    with pytest.raises(InputError, match="at least 0"):
         et.ContrastiveDivergence(regularization=-1.0)
     small = et.PersistentContrastiveDivergence(size=4)
     small.allocate((1,), None, 1.0)

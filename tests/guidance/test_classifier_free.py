@@ -10,7 +10,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
-from pushforward.guidance import ClassifierFree
+from pushforward.guidance import ClassifierFree, conditioned
 
 
 class Counting:
@@ -51,8 +51,8 @@ def test_a_model_of_contexts_is_guided() -> None:
         for parameter in model.parameters():
             parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
     context, x = torch.ones(4, 3), torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    guided = model._model(context, 2.0)(x, 0.5)
-    free, bound = model.denoiser(x, 0.5), model.denoiser(x, 0.5, context)
+    guided = conditioned(model.predictor, model.condition, context, 2.0)(x, 0.5)
+    free, bound = model.predictor(x, 0.5), model.predictor(x, 0.5, context)
     assert torch.allclose(guided, 2 * bound - free, atol=1e-5)
     assert not torch.allclose(bound, free, atol=1e-2)
     assert model.sample(4, context, guidance=2.0, steps=4, seed=0).isfinite().all()
@@ -120,7 +120,7 @@ def test_guiding_the_mean_is_guiding_the_score(predict: str) -> None:
     alpha, sigma = process.schedule.values(0.6)
     free = torch.tanh(alpha * x / sigma**2)
     bound = torch.tensor([[1.0], [-1.0]])
-    guided = ClassifierFree(model.denoiser, 3.0)(x, 0.6, c)
+    guided = ClassifierFree(model.predictor, 3.0)(x, 0.6, c)
     assert torch.allclose(guided, free + 3 * (bound - free), atol=1e-4)
     scores = [process.dynamics(mean, x, 0.6).score for mean in (free, bound, guided)]
     assert torch.allclose(scores[2], scores[0] + 3 * (scores[1] - scores[0]), atol=1e-3)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.errors import InputError
-from pushforward.latent import FullNormal, Normal, expectation_maximization
+from pushforward.latent import DiagonalNormal, FullNormal, expectation_maximization
 
 D, LATENT = 6, 2
 
@@ -49,10 +49,10 @@ def test_the_bound_is_the_likelihood_less_the_divergence_at_every_step() -> None
         exact = model.posterior(x)
         assert torch.allclose(model.elbo(x, exact).value, model.log_prob(x), atol=1e-11)
         for law in (
-            Normal(exact.mean + 0.1, torch.full_like(exact.mean, 0.3)),
+            DiagonalNormal(exact.mean + 0.1, torch.full_like(exact.mean, 0.3)),
             FullNormal(exact.mean, 1.5 * exact.factor),
         ):
-            factor = torch.diag_embed(law.std) if isinstance(law, Normal) else law.factor
+            factor = torch.diag_embed(law.std) if isinstance(law, DiagonalNormal) else law.factor
             p, q = (
                 torch.distributions.MultivariateNormal(each.mean, scale_tril=low)
                 for each, low in ((exact, exact.factor), (law, factor))

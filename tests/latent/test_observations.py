@@ -15,7 +15,7 @@ from pushforward.errors import InputError
 from pushforward.latent import (
     Bernoulli,
     BernoulliDecoder,
-    Gaussian,
+    DiagonalNormal,
     GaussianDecoder,
     Logistic,
     LogisticDecoder,
@@ -90,8 +90,8 @@ def test_a_gaussian_is_that_of_torch() -> None:
     mean, x = torch.randn(2, 4, 3, generator=resolve(0))
     sigma = torch.tensor([0.1, 1.0, 2.0])
     exact = distributions.Normal(mean, sigma).log_prob(x).sum(-1)
-    assert torch.allclose(Gaussian(mean, sigma).log_prob(x), exact)
-    assert torch.equal(Gaussian(mean, sigma).push(torch.zeros(4, 3)), mean)
+    assert torch.allclose(DiagonalNormal(mean, sigma).log_prob(x), exact)
+    assert torch.equal(DiagonalNormal(mean, sigma).push(torch.zeros(4, 3)), mean)
 
 
 @pytest.mark.parametrize("sigma", [0.3, "scalar", "dimension", "network"])
@@ -100,13 +100,13 @@ def test_deviations_of_a_decoder(sigma) -> None:
     decoder = GaussianDecoder(Perceptron(2, (3 * twice, 2)), sigma, event_shape=(3, 2))
     law = decoder(torch.randn(5, 2, generator=resolve(0)))
     assert law.mean.shape == (5, 3, 2)
-    assert (law.sigma > 0).all()
+    assert (law.std > 0).all()
     learned = [name for name, _ in decoder.scale.named_parameters()]
     assert bool(learned) == (sigma in ("scalar", "dimension"))
     if sigma == 0.3:
-        assert float(law.sigma) == pytest.approx(0.3)
+        assert float(law.std) == pytest.approx(0.3)
     if sigma == "network":
-        assert law.sigma.shape == (5, 3, 2)
+        assert law.std.shape == (5, 3, 2)
 
 
 def test_a_decoder_of_levels_in_data_units() -> None:

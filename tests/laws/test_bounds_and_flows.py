@@ -36,7 +36,7 @@ def test_the_bound_of_the_exact_model_is_tight_for_many_steps(schedule) -> None:
     exact = -WORLD.data.log_prob(x)
     gaps = []
     for steps in (100, 200):
-        times = grids.LogSNR()(schedule, steps)[::-1]
+        times = grids.LogSNRGrid()(schedule, steps)[::-1]
         bound = samplers.variational_bound(transport, x, times, seed=1)
         assert bound.steps.shape == (steps, len(x))
         assert bound.bits_per_dim == pytest.approx((bound.total / (2 * math.log(2))).numpy())
@@ -54,7 +54,7 @@ def test_the_gap_falls_at_rate_one_in_the_number_of_steps() -> None:
     process = Gaussian(schedule)
     gaps, steps = [], (16, 32, 64, 128)
     for n in steps:
-        times = grids.LogSNR()(schedule, n)[::-1]
+        times = grids.LogSNRGrid()(schedule, n)[::-1]
         last, first = schedule.at(times[-1]), schedule.at(times[0])
         total = 0.5 * v * (last.alpha / last.sigma) ** 2
         for s, t in pairwise(times):
@@ -71,7 +71,7 @@ def test_the_gap_falls_at_rate_one_in_the_number_of_steps() -> None:
     world = MixtureWorld(GaussianMixture(torch.zeros(1, 1, dtype=torch.float64), v))
     x = world.data.sample(20_000, seed=0)
     transport = Transport(world.model(process), process)
-    times = grids.LogSNR()(schedule, 16)[::-1]
+    times = grids.LogSNRGrid()(schedule, 16)[::-1]
     found = samplers.variational_bound(transport, x, times, seed=1).total
     expected = gaps[0] + 0.5 * math.log(2 * math.pi * math.e * v)
     assert float(found.mean()) == pytest.approx(expected, abs=4 * float(found.std()) / 20_000**0.5)
@@ -86,7 +86,7 @@ def test_many_steps_tend_to_the_continuous_bound() -> None:
     )
     gaps, steps = [], (64, 128, 256)
     for n in steps:
-        times = grids.LogSNR()(schedule, n)[::-1]
+        times = grids.LogSNRGrid()(schedule, n)[::-1]
         bound = samplers.variational_bound(transport, x, times, seed=3)
         gaps.append(float((bound.steps.sum(0) - limit).mean()))
     assert gaps[0] > gaps[1] > gaps[2]
@@ -101,13 +101,13 @@ def test_the_exact_variance_costs_least() -> None:
     schedule = schedules.VP()
     _, transport = _world(schedule)
     x = WORLD.data.sample(2000, seed=0)
-    times = grids.LogSNR()(schedule, 60)[::-1]
+    times = grids.LogSNRGrid()(schedule, 60)[::-1]
 
     def total(variance) -> torch.Tensor:
         return samplers.variational_bound(transport, x, times, variance=variance, seed=1).total
 
     exact = total(tweedie_variance(transport))
-    for name in ("posterior", "forward"):
+    for name in ("posterior", "beta"):
         worse = total(name) - exact
         assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5
 
@@ -120,7 +120,7 @@ def test_with_the_exact_variance_the_bound_of_normal_data_is_the_likelihood(step
     process = Gaussian(schedules.VP())
     transport = Transport(world.model(process), process)
     x = world.data.sample(4000, seed=0)
-    times = grids.LogSNR()(process.schedule, steps)[::-1]
+    times = grids.LogSNRGrid()(process.schedule, steps)[::-1]
     found = samplers.variational_bound(
         transport, x, times, variance=tweedie_variance(transport), seed=1
     ).total
@@ -141,7 +141,7 @@ def test_levels_have_probabilities() -> None:
     schedule = schedules.VP()
     process = Gaussian(schedule)
     transport = Transport(world.model(process), process)
-    times = grids.LogSNR()(schedule, 400)[::-1]
+    times = grids.LogSNRGrid()(schedule, 400)[::-1]
     many = x.repeat(500, 1)
     bound = samplers.variational_bound(transport, many, times, bin_width=1.0, seed=0)
     stderr = float(bound.total.std()) / len(many) ** 0.5
@@ -162,7 +162,7 @@ def test_a_bound_that_stops_far_below_the_levels_codes_the_noise_too(noise: floa
     x = (10 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))).round()
     cosine = Gaussian(schedules.Cosine())
     model = pf.Diffusion(_Silent(), cosine, predict="v", event_shape=(1,))
-    model.standardize(x)
+    model.fit_units(x)
     stop = 2 / math.pi * math.atan(noise / float(x.std()))
     few, many = (
         model.variational_bound(x, steps=steps, level=1.0, stop=stop, seed=0).total
@@ -239,12 +239,12 @@ def test_a_fitted_grid_is_nearer_and_comes_back_from_a_file(tmp_path) -> None:
     process, transport = _world(schedule)
     x = WORLD.noised(process, 1.0).sample(300, seed=5)
     few = WORLD.noised(process, 1.0).sample(48, seed=6)
-    fine = grids.LogSNR()(schedule, 300)
+    fine = grids.LogSNRGrid()(schedule, 300)
     exact = samplers.run(samplers.DEFAULT, transport, x, fine)
     fitted = samplers.fit_grid(transport, few, steps=9)
     ends = [
         samplers.run(samplers.DEFAULT, transport, x, rule(schedule, 9))
-        for rule in (grids.LogSNR(), fitted)
+        for rule in (grids.LogSNRGrid(), fitted)
     ]
     plain, better = ((end - exact).square().mean().sqrt() for end in ends)
     assert better < 0.8 * plain
@@ -264,18 +264,21 @@ def test_a_fitted_grid_is_nearer_and_comes_back_from_a_file(tmp_path) -> None:
         (lambda tr, x: samplers.variational_bound(tr, x, [0.9, 0.1]), "increasing times"),
         (lambda tr, x: samplers.variational_bound(tr, x, [0.0, 0.5]), "above 0"),
         (lambda tr, x: samplers.continuous_bound(tr, x, 0.1, 0.9), "0 < stop < start"),
-        (lambda tr, x: samplers.continuous_bound(tr, x, 0.9, 0.1, draws=1), "two draws"),
+        (lambda tr, x: samplers.continuous_bound(tr, x, 0.9, 0.1, draws=1), "at least 2, not 1"),
         (lambda tr, x: samplers.ProbabilityFlow(tr, 0.1, 0.9), "0 <= stop < start"),
-        (lambda tr, x: samplers.DormandPrince(rtol=0.0), "tolerances must be positive"),
-        (lambda tr, x: samplers.AdaptiveSDE(churn=0.0), "churn must be positive"),
-        (lambda tr, x: samplers.EDMStochastic(churn=-1.0), "churn must be finite"),
+        (lambda tr, x: samplers.DormandPrince(rtol=0.0), "rtol is a positive finite number, not 0"),
+        (lambda tr, x: samplers.AdaptiveSDE(churn=0.0), "churn is a positive finite number"),
+        (lambda tr, x: samplers.EDMStochastic(churn=-1.0), "churn is a finite number"),
         (lambda tr, x: samplers.PredictorCorrector(snr=1.5), r"snr lies in \(0, 1\)"),
         (lambda tr, x: samplers.AnnealedLangevin(moves=0), "moves is a whole number"),
-        (lambda tr, x: samplers.Multistep(order=5), "1, 2 or 3, not 5"),
+        (lambda tr, x: samplers.Multistep(order=5), "1 or 2 or 3, not 5"),
         (lambda tr, x: samplers.Multistep(predict="v"), "'data' or 'noise'"),
-        (lambda tr, x: samplers.fit_grid(tr, x, steps=2), "nothing to place"),
-        (lambda tr, x: grids.Placed((0.0, 0.0), (0.0, 1.0)), "log_snrs must increase"),
-        (lambda tr, x: grids.Placed((0.0, 1.0), (0.0, 0.5, 1.0)), "as many fractions"),
+        (
+            lambda tr, x: samplers.fit_grid(tr, x, steps=2),
+            "whole number of at least 3, not 2",
+        ),
+        (lambda tr, x: grids.FittedGrid((0.0, 0.0), (0.0, 1.0)), "log_snrs must increase"),
+        (lambda tr, x: grids.FittedGrid((0.0, 1.0), (0.0, 0.5, 1.0)), "as many fractions"),
     ],
 )
 def test_what_is_refused(call, message: str) -> None:

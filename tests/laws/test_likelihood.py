@@ -19,7 +19,7 @@ SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.Rectified(), schedule
 
 
 def _grid(schedule: schedules.Schedule, steps: int) -> list[float]:
-    return grids.LogSNR()(schedule, steps)[::-1]
+    return grids.LogSNRGrid()(schedule, steps)[::-1]
 
 
 def _mixture(dim: int = 2) -> MixtureWorld:
@@ -103,9 +103,9 @@ def test_the_family_counts_the_change_of_units() -> None:
     world = MixtureWorld.gaussian(0.0, 1.0, dim=4)
     model = pf.Diffusion(_Exact(world, schedule), Gaussian(schedule), predict="data")
     x = 3 + 2 * torch.randn(4000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    model.standardize(x)
+    model.fit_units(x)
     exact = (
-        torch.distributions.Normal(model.standardizer.shift, model.standardizer.scale)
+        torch.distributions.Normal(model.units.shift, model.units.scale)
         .log_prob(x[:20])
         .flatten(1)
         .sum(-1)
@@ -130,5 +130,5 @@ def test_bad_requests_are_refused() -> None:
             samplers.log_prob(transport, prior, x, odd)
     with pytest.raises(InputError, match="divergence is"):
         samplers.log_prob(transport, prior, x, even, divergence="approximate")
-    with pytest.raises(InputError, match="at least two probes"):
+    with pytest.raises(InputError, match="probes is a whole number of at least 2"):
         samplers.log_prob(transport, prior, x, even, divergence="hutchinson", probes=1)

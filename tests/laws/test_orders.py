@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pushforward import schedules, theory
+from pushforward import registry, schedules, theory
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
 from pushforward.samplers import (
@@ -17,7 +17,6 @@ from pushforward.samplers import (
     Multistep,
     PredictorCorrector,
     Rule,
-    resolve,
 )
 
 SCHEDULES = [
@@ -47,6 +46,9 @@ DETERMINISTIC: list[tuple[Rule, int]] = [
     (Multistep(3, predict="noise"), 3),
     (Multistep(2, predict="noise", clock="time"), 2),
     (Multistep(3, predict="noise", clock="time"), 3),
+    (registry.resolve("samplers", "dpm++2m"), 2),
+    (registry.resolve("samplers", "deis"), 2),
+    (Multistep(2, corrector=True, integral="midpoint", published=True), 3),
 ]
 
 # Weak order in the variance of normal data.
@@ -61,6 +63,9 @@ STOCHASTIC: list[tuple[Rule, int]] = [
     (Multistep(3, churn=1.0), 2),
     (Multistep(2, churn=1.0, corrector=True), 2),
     (Multistep(2, predict="noise", churn=1.0), 2),
+    (Multistep(2, churn=1.0, integral="midpoint"), 2),
+    (registry.resolve("samplers", "dpm++2m-sde"), 2),
+    (Ancestral(variance="beta"), 1),
     # A total churn spread over more and more steps; inflated noise would be a bias of its own.
     (EDMStochastic(churn=10.0, inflate=1.0), 2),
 ]
@@ -115,6 +120,24 @@ def test_langevin_moves_after_a_multistep_step_are_kept(name: str) -> None:
     # The moves are as large at any number of steps, and so their error: that of the stationary law,
     # and what is left of the predictor's.
     snr = 0.16
-    sampler = PredictorCorrector(resolve(name), snr=snr)
+    sampler = PredictorCorrector(registry.resolve("samplers", name), snr=snr)
     (error,) = theory.variance_errors(sampler, schedules.Cosine(), (160,))
     assert error < 1.1 * (1 / (1 - snr**2) - 1)
+
+
+@pytest.mark.parametrize("name", ["unipc", "unipc3"])
+def test_a_last_step_of_order_one_makes_the_whole_of_order_two(name: str) -> None:
+    steps = (128, 256)
+    errors = theory.path_errors(registry.resolve("samplers", name), schedules.VP(), steps, rows=50)
+    assert observed_order(steps, errors).value == pytest.approx(2, abs=0.25)
+
+
+def test_inflated_noise_leaves_a_floor() -> None:
+    # The stochastic sampler of EDM under its published settings. All noise of the end was added on
+    # the way, with a variance too large by inflate^2 - 1, however many the steps.
+    (error,) = theory.variance_errors(
+        registry.resolve("samplers", "edm-sde"), schedules.EDM(), (1024,)
+    )
+    assert error == pytest.approx(EDMStochastic().inflate ** 2 - 1, rel=0.03)
+    (exact,) = theory.variance_errors(EDMStochastic(inflate=1.0), schedules.EDM(), (1024,))
+    assert exact < error / 50

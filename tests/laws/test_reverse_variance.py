@@ -30,14 +30,14 @@ N = 100_000
 def _end(world: MixtureWorld, sampler, steps: int, schedule=None, n: int = N) -> torch.Tensor:
     process = Gaussian(schedule or schedules.VP())
     transport = Transport(world.model(process), process)
-    times = grids.LogSNR()(process.schedule, steps)
+    times = grids.LogSNRGrid()(process.schedule, steps)
     # From the law at the first time itself, so that only the steps err.
     x = world.noised(process, times[0]).sample(n, seed=0)
     return samplers.run(sampler(transport), transport, x, times, seed=1)
 
 
 def _matched(churn: float):
-    return lambda transport: samplers.MomentMatched(samplers.tweedie_variance(transport), churn)
+    return lambda transport: samplers.Ancestral(churn, samplers.tweedie_variance(transport))
 
 
 @pytest.mark.parametrize("churn", [0.0, 0.5, 1.0])
@@ -155,7 +155,7 @@ def test_the_exact_variance_raises_the_rate_of_the_bound_from_one_to_two() -> No
     counts, matched, fixed = (64, 128, 256), [], []
     for n in counts:
         sums = torch.zeros(2, dtype=torch.float64)
-        for s, t in pairwise(grids.LogSNR()(schedule, n)[::-1]):
+        for s, t in pairwise(grids.LogSNRGrid()(schedule, n)[::-1]):
             x, weights, _ = _quadrature(t, process)
             kernel = process.pinned(t, s)
             ratio = samplers.step_variance(kernel, known(x, t))[:, 0] / kernel.std**2
@@ -166,7 +166,7 @@ def test_the_exact_variance_raises_the_rate_of_the_bound_from_one_to_two() -> No
     assert observed_order(counts, fixed).value == pytest.approx(1.0, abs=0.25)
     # And the function finds the same number.
     x = LINE.data.sample(N, seed=0)
-    times = grids.LogSNR()(schedule, counts[0])[::-1]
+    times = grids.LogSNRGrid()(schedule, counts[0])[::-1]
     found = samplers.variational_bound(transport, x, times, variance=known, seed=1).steps.sum(0)
     error = float(found.std()) / N**0.5
     assert float(found.mean()) == pytest.approx(limit + matched[0], abs=4 * error)
@@ -189,7 +189,7 @@ def line() -> pf.PosteriorVariance:
 
     model = pf.Diffusion(Exact(), process, predict="data", event_shape=(1,))
     x = SHIFT + SCALE * LINE.data.sample(50_000, seed=0).float()
-    model.standardize(x)
+    model.fit_units(x)
     torch.manual_seed(0)
     variance = pf.PosteriorVariance(model, pf.nn.MLP(1, width=32, depth=2))
     pf.fit(variance, x, steps=1500, batch_size=256, lr=3e-3, holdout=0.0, progress=False, seed=0)
@@ -219,7 +219,7 @@ def test_the_bound_in_data_units_is_least_with_the_learned_variance_and_tends_to
         gap = found.total - nats
         # The law at the last time is not quite the prior.
         assert float(gap.mean()) > -4 * float(gap.std()) / len(x) ** 0.5 - 1e-3
-        for name in ("posterior", "forward"):
+        for name in ("posterior", "beta"):
             fixed = line.diffusion.variational_bound(x, steps=steps, variance=name, seed=0)
             worse = fixed.total - found.total
             assert float(worse.mean()) > 4 * float(worse.std()) / len(x) ** 0.5, (name, steps)
@@ -253,14 +253,14 @@ def test_bad_requests_are_refused() -> None:
         pf.PosteriorVariance(pf.nn.MLP(2), pf.nn.MLP(2))
     with pytest.raises(InputError, match=r"shape \(2,\), not \(3,\)"):
         variance.loss(torch.zeros(4, 3))
-    with pytest.raises(InputError, match="MomentMatched"):
+    with pytest.raises(InputError, match="ancestral"):
         variance.sample(3, sampler="ddpm")
     with pytest.raises(InputError, match="two draws, not 1"):
         variance.log_prob(torch.zeros(3, 2), draws=1)
-    with pytest.raises(InputError, match=r"churn in \[0, 1\], not 2"):
+    with pytest.raises(InputError, match="at most 1, not 2"):
         variance.sample(3, churn=2.0)
-    rule = samplers.MomentMatched(lambda x, t: torch.ones(()))
-    with pytest.raises(CapabilityError, match="on vectors"):
+    rule = samplers.Ancestral(variance=lambda x, t: torch.ones(()))
+    with pytest.raises(CapabilityError, match="no variance to choose"):
         rule.plan(pf.processes.Masking(pf.spaces.Tokens(3)), [1.0, 0.5])
 
 
@@ -283,7 +283,7 @@ def test_variances_that_are_none_are_refused(variance, message: str) -> None:
         samplers.variational_bound(transport, x, [0.1, 1.0], variance=variance, seed=0)
     if not callable(variance):
         with pytest.raises(InputError, match="a function"):
-            samplers.MomentMatched(variance)
+            samplers.Ancestral(variance=variance)
 
 
 def test_colored_noise_is_refused() -> None:

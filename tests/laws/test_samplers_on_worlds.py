@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pushforward import Transport, grids, registry, schedules
+from pushforward import Transport, grids, registry, samplers, schedules
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.processes import (
@@ -33,7 +33,7 @@ from pushforward.samplers import (
     PredictorCorrector,
     run,
 )
-from pushforward.spaces import Euclidean, Sphere, Tokens, Torus
+from pushforward.spaces import Sphere, Tokens, Torus
 from pushforward.worlds import (
     CircleWorld,
     CountWorld,
@@ -49,24 +49,13 @@ GAUSSIAN_SAMPLERS = [
     name for name in registry.names("samplers") if name not in {"tau-leap", "pinned", "langevin"}
 ]
 DETERMINISTIC = {
-    *(
-        "euler",
-        "ddim",
-        "heun",
-        "edm",
-        "adams",
-        "dpm++2m",
-        "dpm++3m",
-        "deis",
-        "unipc",
-        "unipc3",
-        "rk45",
-    )
+    *("euler", "ddim", "heun", "edm", "rk45"),
+    *("adams", "adams4", "dpm++2m", "deis", "unipc", "unipc3"),
 }
 # Of second order and above: fewer steps do.
 HIGHER_ORDER = {
-    *("heun", "edm", "dpm++2m", "dpm++3m", "dpm++2m-sde", "dpm++3m-sde"),
-    *("adams", "deis", "unipc", "unipc3"),
+    *("heun", "edm", "adams", "adams4"),
+    *("dpm++2m", "dpm++2m-sde", "deis", "unipc", "unipc3"),
 }
 
 
@@ -92,10 +81,12 @@ def test_mixture(name: str, schedule: str) -> None:
     data = GaussianMixture(means, 0.09, torch.tensor([0.7, 0.3]))
     world = MixtureWorld(data)
     process = Gaussian(SCHEDULES[schedule])
-    # Euler's error in the variance halves with the step; it is largest where the noise explodes
-    # (17 % at 200 steps), so there the grid is finer.
-    steps = 800 if (name, schedule) == ("euler", "ve") else _steps(name)
-    times = grids.LogSNR()(process.schedule, steps)
+    # Euler's error in the variance halves with the step. It is largest where the noise explodes
+    # (17 % at 200 steps; 6 % on OU, and the draws add 2 %), so there the grid is finer.
+    steps = _steps(name)
+    if name == "euler":
+        steps = {"ve": 800, "ou": 400}.get(schedule, steps)
+    times = grids.LogSNRGrid()(process.schedule, steps)
     x = world.noised(process, times[0]).sample(10_000, seed=0)
     y = run(
         registry.resolve("samplers", name),
@@ -123,7 +114,7 @@ def test_mixture_in_16_dimensions(name: str) -> None:
     data = GaussianMixture(means, factor @ factor.mT + 0.2 * torch.eye(16))
     world = MixtureWorld(data)
     process = Gaussian(schedules.VP())
-    times = grids.LogSNR()(process.schedule, _steps(name))
+    times = grids.LogSNRGrid()(process.schedule, _steps(name))
     x = world.noised(process, 1.0).sample(4000, seed=0)
     y = run(
         registry.resolve("samplers", name),
@@ -144,10 +135,8 @@ def test_mixture_in_16_dimensions(name: str) -> None:
 def test_functions_keep_their_law_on_any_grid(points: int, name: str) -> None:
     world = FunctionWorld.on_grid(points)
     process = world.process(schedules.VP())
-    times = grids.Uniform()(
-        process.schedule,
-        _steps(name) if registry.resolve("samplers", name).evaluations == 0 else 128,
-    )
+    adapts = registry.resolve("samplers", name).evaluations == 0
+    times = grids.UniformGrid()(process.schedule, _steps(name) if adapts else 128)
     x = world.noised(process, 1.0).sample(2000, seed=0).float()
     y = run(
         registry.resolve("samplers", name),
@@ -167,7 +156,7 @@ def test_brownian_on_the_circle(churn: float) -> None:
     world = CircleWorld(WrappedNormal(0.5, 0.4))
     process = Brownian(Torus())
     x = process.prior((1,)).sample(20_000, seed=0)
-    times = grids.LogSNR()(process.schedule, 128)
+    times = grids.LogSNRGrid()(process.schedule, 128)
     y = run(Euler(churn), Transport(world.model(process), process), x, times, seed=1)
     assert float((y - 0.5).cos().mean()) == pytest.approx(math.exp(-0.08), abs=0.005)
     assert float((y - 0.5).sin().mean()) == pytest.approx(0.0, abs=0.012)
@@ -177,7 +166,7 @@ def test_geodesic_on_the_circle() -> None:
     world = CircleWorld(WrappedNormal(0.5, 0.4))
     process = Geodesic(Torus())
     x = process.prior((1,)).sample(20_000, seed=0)
-    times = grids.Uniform()(process.schedule, 128, start=1.0, stop=0.0)
+    times = grids.UniformGrid()(process.schedule, 128, start=1.0, stop=0.0)
     y = run(Euler(), Transport(world.geodesic_model(process), process), x, times)
     assert float((y - 0.5).cos().mean()) == pytest.approx(math.exp(-0.08), abs=0.005)
     assert float((2 * (y - 0.5)).cos().mean()) == pytest.approx(math.exp(-0.32), abs=0.015)
@@ -189,7 +178,7 @@ def test_brownian_on_the_sphere(churn: float) -> None:
     world = SphereWorld(VonMisesFisher(mean, 4.0))
     process = Brownian(Sphere())
     x = process.prior((3,)).sample(20_000, seed=0)
-    times = grids.LogSNR()(process.schedule, 128)
+    times = grids.LogSNRGrid()(process.schedule, 128)
     y = run(Euler(churn), Transport(world.model(process), process), x, times, seed=1)
     assert float((y @ mean).mean()) == pytest.approx(world.data.mean_projection, abs=0.008)
     # E u^2 = 1 - 2 E u / kappa for von Mises-Fisher on the 2-sphere.
@@ -204,7 +193,7 @@ def test_geodesic_on_the_sphere() -> None:
     world = SphereWorld(VonMisesFisher(mean, 4.0))
     process = Geodesic(Sphere())
     x = process.prior((3,)).sample(2000, seed=0)
-    times = grids.Uniform()(process.schedule, 32, start=1.0, stop=0.0)
+    times = grids.UniformGrid()(process.schedule, 32, start=1.0, stop=0.0)
     y = run(Euler(), Transport(world.geodesic_model(process), process), x, times)
     assert float((y @ mean).mean()) == pytest.approx(world.data.mean_projection, abs=0.025)
 
@@ -221,7 +210,7 @@ def test_geodesic_on_the_sphere() -> None:
 def test_tokens(sampler, start: float, stop: float, tolerance: float) -> None:
     world = TokenWorld.random(3, 3, seed=0)
     process = Masking(Tokens(3))
-    times = grids.Uniform()(process.schedule, 128, start=start, stop=stop)
+    times = grids.UniformGrid()(process.schedule, 128, start=start, stop=stop)
     x = process.prior((3,)).sample(40_000)
     y = run(sampler, Transport(world.model(process), process), x, times, seed=1)
     shown = (y < 3).all(-1)
@@ -260,7 +249,7 @@ def test_counts(diffusing: bool, sampler) -> None:
         process = Thinning()
         model, schedule = world.thinning_model(process), process.schedule
     x = process.prior((6, 1)).sample(10_000)
-    times = grids.Uniform()(schedule, 256)
+    times = grids.UniformGrid()(schedule, 256)
     y = run(sampler, Transport(model, process), x, times, seed=1)
     found = torch.bincount(y.number, minlength=7) / len(y.mask)
     assert found == pytest.approx(world.sizes.numpy(), abs=0.03)
@@ -298,7 +287,7 @@ def test_markovian_fitting_reaches_the_schroedinger_bridge() -> None:
     # Iterated Markovian fitting with exact predictions: simulate the Markovian projection, couple
     # its ends, repeat. The covariance climbs to that of the Schroedinger bridge.
     process = Bridge(1.0)
-    target = PairWorld.schroedinger(sigma=1.0).covariance
+    target = PairWorld.schrodinger(sigma=1.0).covariance
     times = [1e-3, *(k / 100 for k in range(1, 100)), 1 - 1e-3]
     covariance, gaps = 0.0, []
     start = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
@@ -317,21 +306,18 @@ def test_markovian_fitting_reaches_the_schroedinger_bridge() -> None:
 def test_the_batch_never_changes_a_law(name: str) -> None:
     # A state among very different ones moves as it would alone, noise for noise.
     world = MixtureWorld.ring()
-    process = Gaussian(schedules.VP(), _SameNoise())
+    process = Gaussian(schedules.VP())
     transport = Transport(world.model(process), process)
-    times = grids.LogSNR()(process.schedule, 10)
+    times = grids.LogSNRGrid()(process.schedule, 10)
     one = torch.tensor([[0.3, -0.2]])
     crowd = torch.cat([one, 50 * torch.ones(7, 2)])
-    alone = run(registry.resolve("samplers", name), transport, one, times, seed=0)
-    together = run(registry.resolve("samplers", name), transport, crowd, times, seed=0)[:1]
+    rule = registry.resolve("samplers", name)
+    if name == "rk45":
+        # Its steps too, but there is one answer, which both come to within the tolerance.
+        rule = samplers.DormandPrince(1e-6, 1e-6)
+    alone = run(rule, transport, one, times, seed=0)
+    together = run(rule, transport, crowd, times, seed=0)[:1]
     assert torch.allclose(alone, together, atol=1e-5)
-
-
-class _SameNoise(Euclidean):
-    """The same noise for every state, so that batches of different sizes can be compared."""
-
-    def randn(self, x, generator=None):
-        return torch.randn(x.shape[1:], generator=generator).expand_as(x)
 
 
 def test_same_seed_same_sample() -> None:
@@ -357,7 +343,7 @@ def test_langevin_moves_have_the_right_variance(schedule: str) -> None:
     stop = float(process.schedule.time_at_log_snr(torch.tensor(math.log(4.0))))
     snr = 0.15
     world = MixtureWorld.gaussian(0.0, 0.7)
-    times = grids.LogSNR()(process.schedule, 4, start=1.2 * stop, stop=stop)
+    times = grids.LogSNRGrid()(process.schedule, 4, start=1.2 * stop, stop=stop)
     x = world.noised(process, times[0]).sample(40_000, seed=0)
     sigma = float(process.schedule.at(stop).sigma)
     v = float(world.noised(process, stop).covariance)

@@ -198,7 +198,7 @@ def test_bad_input_is_named() -> None:
     x = torch.zeros(2, 1)
     for make in (mcmc.ULA, mcmc.MALA, mcmc.HMC):
         for step in (0.0, -1.0, math.inf, True):
-            with pytest.raises(InputError, match="step size is positive"):
+            with pytest.raises(InputError, match="step is a positive finite number"):
                 make(step)
     with pytest.raises(InputError, match=r"jitter.*1\.5"):
         mcmc.HMC(jitter=1.5)
@@ -208,7 +208,7 @@ def test_bad_input_is_named() -> None:
         mcmc.run(mcmc.ULA(), lambda x: x, x, 1)
     with pytest.raises(InputError, match="no derivative"):
         mcmc.run(mcmc.ULA(), lambda x: x.detach().sum(-1), x, 1)
-    with pytest.raises(InputError, match="1 of 2 starting points are not finite"):
+    with pytest.raises(InputError, match="1 of 2 states are not finite"):
         mcmc.run(mcmc.ULA(), _normal, torch.tensor([[0.0], [math.nan]]), 1)
     with pytest.raises(InputError, match="floating-point"):
         mcmc.run(mcmc.ULA(), _normal, torch.zeros(2, 1).long(), 1)

@@ -16,11 +16,11 @@ def test_vectors_have_a_scale_per_feature() -> None:
     torch.testing.assert_close(scale, x.double().std(0))
 
 
-def test_images_have_one_scale() -> None:
+def test_pixels_have_one_scale() -> None:
     g = torch.Generator().manual_seed(0)
     x = torch.rand(200, 2, 4, 4, generator=g)
     x[:, :, 0, 0] = 0.3
-    shift, scale = training_units(x)
+    shift, scale = training_units(x, common_scale=True)
     assert (scale == scale[0]).all()
     spread = (x.flatten(1).double() - shift).square().sum() / (199 * 32)
     torch.testing.assert_close(scale[0], spread.sqrt())

@@ -43,6 +43,14 @@ def test_samples_have_the_density_that_is_claimed(family) -> None:
     assert abs(nats.value - entropy) < 4 * nats.stderr
 
 
+@pytest.mark.parametrize("family", ALL)
+def test_the_density_has_a_gradient_in_the_states(family) -> None:
+    """Standardized, against central differences."""
+    model = fitted(family(), TWO.sample(50, seed=0)).double()
+    x = TWO.sample(4, seed=1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: model.log_prob(x).value, x)
+
+
 def test_the_mixture_finds_a_mixture() -> None:
     model = fitted(GaussianMixtureModel(components=2), TWO.sample(4000, seed=0))
     test = TWO.sample(2000, seed=1)
@@ -120,9 +128,9 @@ def test_what_a_baseline_refuses(family) -> None:
 
 
 def test_arguments_out_of_range_are_named() -> None:
-    with pytest.raises(InputError, match="bandwidth is positive, not 0"):
+    with pytest.raises(InputError, match="bandwidth is a positive finite number, not 0"):
         KernelDensity(bandwidth=0.0)
-    with pytest.raises(InputError, match="at least one component, not 0"):
+    with pytest.raises(InputError, match="at least 1, not 0"):
         GaussianMixtureModel(components=0)
     with pytest.raises(InputError, match="has no 3 components"):
         fitted(ProbabilisticPCA(components=3), TWO.sample(50, seed=0))

@@ -12,7 +12,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
-from pushforward.parametrizations import EDM
+from pushforward.parametrizations import EDMPreconditioning
 from pushforward.processes import Gaussian
 from pushforward.schedules import Rectified
 
@@ -31,7 +31,7 @@ def _noisy(model: nn.Module) -> nn.Module:
 def test_the_contract_for_every_prediction(predict: str) -> None:
     model = pf.Diffusion(pf.nn.MLP(3, width=8), predict=predict)
     x = 5 + torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-    model.standardize(x)
+    model.fit_units(x)
     losses = model.loss(x, generator=torch.Generator().manual_seed(1))
     assert losses.shape == (50,)
     assert torch.isfinite(losses).all()
@@ -76,7 +76,7 @@ def test_any_module_with_the_signature_is_a_network() -> None:
             return self.layer(torch.cat([x, t[:, None]], -1))
 
     model = pf.Diffusion(Mine())
-    model.standardize(torch.randn(10, 2))
+    model.fit_units(torch.randn(10, 2))
     assert model.sample(3, steps=2, seed=0).shape == (3, 2)
 
 
@@ -93,13 +93,15 @@ class Plain(nn.Module):
 
 def test_saving_and_loading(tmp_path: Path) -> None:
     net = pf.nn.MLP(2, width=8, num_classes=3)
-    model = _noisy(pf.Diffusion(net, Gaussian(Rectified()), EDM(0.5), times="logit-normal"))
-    model.standardize(3 * torch.randn(20, 2) - 7)
+    model = _noisy(
+        pf.Diffusion(net, Gaussian(Rectified()), EDMPreconditioning(0.5), times="logit-normal")
+    )
+    model.fit_units(3 * torch.randn(20, 2) - 7)
     model.save(tmp_path / "model")
     loaded = pf.load(tmp_path / "model")
     assert loaded.describe() == model.describe()
     assert torch.equal(loaded.sample(5, 1, seed=0), model.sample(5, 1, seed=0))
-    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 2
     assert sorted(p.suffix for p in (tmp_path / "model").iterdir()) == [
         ".json",
         ".safetensors",
@@ -166,7 +168,7 @@ def test_guidance_pulls_towards_the_label() -> None:
 def test_film_strips() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8))
     x = 4 + 0.1 * torch.randn(100, 2)
-    model.standardize(x)
+    model.fit_units(x)
     times, states, denoised = model.trajectory(5, frames=4, steps=10, seed=0)
     assert len(times) == len(states) == len(denoised) == 4
     assert times == sorted(times, reverse=True)
@@ -180,7 +182,7 @@ def test_film_strips() -> None:
 
 def test_callbacks_see_each_step_and_its_denoised_states() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
-    model.standardize(5 + torch.randn(100, 2))
+    model.fit_units(5 + torch.randn(100, 2))
     seen: list[pf.models.Moment] = []
     x = model.sample(3, steps=5, seed=0, batch_size=2, callback=seen.append)
     assert [(m.step, m.rows.stop - m.rows.start) for m in seen] == [
@@ -218,13 +220,13 @@ def test_progress_is_reported() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.sample(0), InputError, "at least one, not 0"),
-        (lambda m: m.sample(2.5), InputError, "whole number of states"),
-        (lambda m: m.sample(2, steps=4.0), InputError, "whole number of steps"),
+        (lambda m: m.sample(0), InputError, "n is a whole number of at least 1, not 0"),
+        (lambda m: m.sample(2.5), InputError, "n is a whole number"),
+        (lambda m: m.sample(2, steps=4.0), InputError, "steps is a whole number of at least 2"),
         (lambda m: m.sample(2, steps=1), InputError, "at least 2, not 1"),
         (lambda m: m.sample(2, sampler="euller"), InputError, "did you mean 'euler'"),
         (lambda m: m.sample(2, grid="log"), InputError, "no grid is called"),
-        (lambda m: m.sample(2, 1), CapabilityError, "without labels"),
+        (lambda m: m.sample(2, 1), CapabilityError, "takes no labels"),
         (lambda m: m.sample(2, guidance=2.0), CapabilityError, "needs labels"),
         (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
         (lambda m: m.sample(2, stop=2.0), InputError, "start to stop"),
@@ -237,7 +239,7 @@ def test_progress_is_reported() -> None:
         (lambda m: m.trajectory(2, frames=1), InputError, "frames"),
         (lambda m: m.noised(torch.zeros(3, 2), [0.5, 1.5]), InputError, "time 1.5 lies outside"),
         (
-            lambda m: m.denoiser(torch.zeros(2, 2), torch.tensor([0.5, -0.1])),
+            lambda m: m.predictor(torch.zeros(2, 2), torch.tensor([0.5, -0.1])),
             InputError,
             r"time -0.1\d* lies outside",
         ),
@@ -247,9 +249,9 @@ def test_progress_is_reported() -> None:
             "time nan lies outside",
         ),
         (lambda m: m.variational_bound(torch.zeros(3, 2), level=-1.0), InputError, "not -1.0"),
-        (lambda m: m.variational_bound(torch.zeros(3, 2), steps=1), InputError, "at least one"),
+        (lambda m: m.variational_bound(torch.zeros(3, 2), steps=1), InputError, "of at least"),
         (lambda m: pf.Diffusion(torch.nn.Linear(2, 2)), InputError, r"net\(x, t, c\), but Linear"),
-        (lambda m: m.sample(3, [1.0, 2.0]), CapabilityError, "without labels"),
+        (lambda m: m.sample(3, [1.0, 2.0]), CapabilityError, "takes no labels"),
     ],
 )
 def test_bad_requests_are_refused(call, error, message: str) -> None:
@@ -274,7 +276,7 @@ def test_more_bad_requests() -> None:
         pf.Diffusion(Wrong(), event_shape=(2,)).sample(2)
     with pytest.raises(InputError, match="the network is an"):
         pf.Diffusion(pf.nn.MLP)
-    with pytest.raises(InputError, match="Gaussian process, not VP"):
+    with pytest.raises(InputError, match=r"one of pushforward\.processes, not VP"):
         pf.Diffusion(pf.nn.MLP(2), pf.schedules.VP())
     labelled = pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3), event_shape=(2,))
     with pytest.raises(InputError, match=r"labels lie in 0\.\.2"):
@@ -306,10 +308,10 @@ def test_labels_are_hidden_in_training_only() -> None:
     model = pf.Diffusion(Seen(), label_dropout=0.5, event_shape=(2,))
     x, c = torch.randn(2000, 2), torch.ones(2000, dtype=torch.long)
     model.loss(x, c)
-    share = (model.denoiser.net.labels == -1).float().mean()
+    share = (model.predictor.net.labels == -1).float().mean()
     assert abs(float(share) - 0.5) < 4 * 0.5 / 2000**0.5
     model.eval().loss(x, c)
-    assert (model.denoiser.net.labels == 1).all()
+    assert (model.predictor.net.labels == 1).all()
 
 
 def test_any_network_with_any_context() -> None:
@@ -363,7 +365,7 @@ def test_saving_into_a_checkpoint_replaces_its_averages(tmp_path: Path) -> None:
     folder = next((run.path / "checkpoints").glob("step-*"))
     new = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
     new.save(folder)
-    assert torch.equal(pf.load(folder).denoiser.net.last.bias, new.denoiser.net.last.bias)
+    assert torch.equal(pf.load(folder).predictor.net.last.bias, new.predictor.net.last.bias)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_the_gradients_of_both_players_do_not_mix(name: str) -> None:
     found = {n: p.grad.clone() for n, p in model.named_parameters()}
     model.zero_grad()
     z = torch.randn(8, model.latent, generator=torch.Generator().manual_seed(1))
-    fake, real = model.generator(z), model._inward(x)
+    fake, real = model.generator(z), model.inward(x)
     game = model.discrepancy
     critic = game.critic_loss(model.critic(real), model.critic(fake.detach())).mean()
     own = torch.autograd.grad(critic, list(model.critic.parameters()))
@@ -90,7 +90,7 @@ def test_a_normal_law_is_learned(options: dict, steps: int) -> None:
 
 def test_a_collapsed_generator_is_noticed() -> None:
     model = _gan()
-    model.standardize(DATA.x)
+    model.fit_units(DATA.x)
     with torch.no_grad():
         model.generator.last.weight.zero_()
     (spread, *_) = model.warnings(DATA.x)
@@ -116,7 +116,7 @@ def test_a_label_chooses_the_law() -> None:
         assert float(drawn.mean()) == pytest.approx(4 * label, abs=0.1)
         assert float(drawn.std()) == pytest.approx(0.5, abs=0.1)
     assert model.warnings(x) == []
-    with pytest.raises(InputError, match="give c="):
+    with pytest.raises(CapabilityError, match="give c="):
         model.sample(3)
 
 
@@ -185,7 +185,7 @@ def test_what_is_refused() -> None:
         _gan(discrepancy="wassertein")
     with pytest.raises(CapabilityError, match="has no density"):
         _gan().log_prob(DATA.x)
-    with pytest.raises(CapabilityError, match="without labels"):
+    with pytest.raises(CapabilityError, match="takes no labels"):
         _gan().sample(2, 0)
     with pytest.raises(InputError, match="critic_steps 0"):
         _gan(critic_steps=0)

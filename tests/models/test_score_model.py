@@ -51,7 +51,7 @@ def test_the_contract_for_every_method(matching: str, make, event) -> None:
     model = pf.ScoreModel(make(event, matching), matching)
     shape = (event,) if isinstance(event, int) else event
     x = 5 + torch.randn(50, *shape, generator=_seed(0))
-    model.standardize(x)
+    model.fit_units(x)
     assert model.event_shape == shape
     losses = model.loss(x, generator=_seed(1))
     assert losses.shape == (50,)
@@ -74,7 +74,7 @@ def test_the_contract_for_every_method(matching: str, make, event) -> None:
 @pytest.mark.parametrize("matching", NAMES)
 def test_saving_and_loading(matching: str, make, tmp_path: Path) -> None:
     model = pf.ScoreModel(make(2, matching), matching)
-    model.standardize(3 * torch.randn(20, 2, generator=_seed(0)) - 7)
+    model.fit_units(3 * torch.randn(20, 2, generator=_seed(0)) - 7)
     model.save(tmp_path)
     loaded = pf.load(tmp_path)
     assert loaded.describe() == model.describe()
@@ -97,7 +97,7 @@ def test_the_score_is_in_data_units() -> None:
     """The exact score of standardized data is that of the data; scales of 0.1 and 10."""
     x = torch.randn(500, 2, generator=_seed(0)) * torch.tensor([0.1, 10.0]) + 3
     model = pf.ScoreModel(Exact())
-    model.standardize(x)
+    model.fit_units(x)
     exact = -(x - x.mean(0)) / x.var(0)
     assert torch.allclose(model.score(x), exact, rtol=1e-3, atol=1e-3)
 
@@ -106,7 +106,7 @@ def test_the_score_is_in_data_units() -> None:
 def test_the_score_is_the_gradient_of_the_log_density(matching: str) -> None:
     model = pf.ScoreModel(_energy(2, matching), matching).double()
     x = torch.randn(20, 2, generator=_seed(0), dtype=torch.float64)
-    model.standardize(x * torch.tensor([0.5, 4.0]) + 1)
+    model.fit_units(x * torch.tensor([0.5, 4.0]) + 1)
     assert model.capabilities.log_prob == "unnormalized"
     score, step = model.score(x), 1e-6
     for k in range(2):
@@ -116,6 +116,9 @@ def test_the_score_is_the_gradient_of_the_log_density(matching: str) -> None:
         assert values[0].kind == "unnormalized"
         slope = (values[0].value - values[1].value) / (2 * step)
         assert torch.allclose(slope, score[:, k], rtol=1e-5, atol=1e-6)
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(model.log_prob(x).value.sum(), x)
+    assert torch.allclose(slope, score)
 
 
 def test_an_untrained_network_at_levels_has_the_score_of_a_standard_normal() -> None:
@@ -129,7 +132,7 @@ def test_langevin_has_the_variance_of_its_discretization() -> None:
     """In data units, 20,000 chains, 4 standard errors."""
     model = pf.ScoreModel(Exact(), "implicit")
     x = 3 * torch.randn(1000, 1, generator=_seed(0)) + 5
-    model.standardize(x)
+    model.fit_units(x)
     found = model.sample(20_000, step=1.0, steps=40, seed=0)
     exact = float(x.var()) / (1 - 1 / 4)
     assert float(found.var()) == pytest.approx(exact, rel=4 * (2 / len(found)) ** 0.5)
@@ -141,7 +144,7 @@ def test_annealed_langevin_has_the_variance_of_the_data() -> None:
     """The zero network at levels is exact for Gaussian data. Up to the step's bias, 2 percent."""
     model = pf.ScoreModel(pf.nn.MLP(2, width=8), "denoising-levels")
     x = torch.randn(2000, 2, generator=_seed(0)) * torch.tensor([0.2, 5.0]) - 1
-    model.standardize(x)
+    model.fit_units(x)
     found = model.sample(3000, seed=0)
     for k in range(2):
         error = 4 * (2 / len(found)) ** 0.5
@@ -236,7 +239,7 @@ def test_chains_that_diverge_are_told() -> None:
         (lambda m: m.sample(0), InputError, "at least one, not 0"),
         (lambda m: m.sample(2, steps=0), InputError, "at least 1, not 0"),
         (lambda m: m.sample(2, steps=2.5), InputError, "not 2.5"),
-        (lambda m: m.sample(2, step=-1.0), InputError, "positive and finite, not -1.0"),
+        (lambda m: m.sample(2, step=-1.0), InputError, "positive finite number, not -1.0"),
         (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
         (lambda m: m.sample(2, batch_size=0), InputError, "batch_size"),
         (lambda m: m.sample(2, 1), CapabilityError, "no labels or context: Diffusion"),
@@ -246,7 +249,7 @@ def test_chains_that_diverge_are_told() -> None:
         (lambda m: m.loss(torch.zeros(3, 2, dtype=torch.long)), InputError, "torch.int64"),
         (lambda m: m.loss(torch.full((3, 2), torch.inf)), InputError, "3 of 3 states"),
         (lambda m: m.score(torch.full((3, 2), torch.nan)), InputError, "3 of 3 states"),
-        (lambda m: m.standardize(torch.zeros(4, 3)), InputError, r"not \(3,\)"),
+        (lambda m: m.fit_units(torch.zeros(4, 3)), InputError, r"not \(3,\)"),
     ],
 )
 def test_bad_requests_are_refused(call, error, message: str) -> None:

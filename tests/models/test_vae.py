@@ -94,7 +94,7 @@ def test_at_the_optimum_the_bound_is_the_exact_likelihood() -> None:
         assert torch.allclose(found.value, exact[:50], atol=1e-10)
         assert (found.stderr < 1e-10).all()
     noise = torch.randn(200_000, 1, LATENT, generator=resolve(1), dtype=torch.float64)
-    z, _ = model.encode(x[:1]).push(noise)
+    z, _ = model.encode(x[:1]).push_and_log_prob(noise)
     each = model.decoder(z[:, 0]).log_prob(x[:1])
     mean = each.mean() - model.encode(x[:1]).divergence().sum()
     assert abs(float(mean - exact[0])) < 4 * float(each.std()) / math.sqrt(len(each))
@@ -110,7 +110,7 @@ def test_the_optimum_is_probabilistic_pca(full: bool) -> None:
 
     def bound() -> Tensor:
         posterior = model.encoder(x)
-        z, _ = posterior.push(noise)
+        z, _ = posterior.push_and_log_prob(noise)
         law = model.decoder(z.flatten(0, 1))
         seen = law.log_prob(x.expand(len(z), *x.shape).flatten(0, 1)).reshape(len(z), -1)
         return (seen.mean(0) - posterior.divergence().sum(-1)).mean()
@@ -189,7 +189,7 @@ def test_units_of_the_data_count() -> None:
         GaussianDecoder(Perceptron(1, 1, width=8), 0.5),
         event_shape=(1,),
     )
-    model.standardize(torch.tensor([[100.0], [108.0]]))
+    model.fit_units(torch.tensor([[100.0], [108.0]]))
     side = torch.linspace(60, 148, 400).unsqueeze(1)
     found = model.log_prob(side, samples=200, seed=0)
     step = float(side[1] - side[0])
@@ -200,20 +200,43 @@ def test_units_of_the_data_count() -> None:
     assert torch.allclose(model.reconstruct(side), z)
 
 
-def test_the_implicit_and_the_noisy_law() -> None:
+def test_samples_are_of_the_density_and_means_are_not() -> None:
     x = points()
     model, exact = solved(x), closed_form(x)
     n = 20_000
-    silent = model.sample(n, seed=0)
-    noisy = model.sample(n, noisy=True, seed=0)
+    drawn = model.sample(n, seed=0)
+    means = model.sample(n, mean=True, seed=0)
     implicit = exact.weight @ exact.weight.mT
-    for states, covariance in ((silent, implicit), (noisy, exact.law.covariance_matrix)):
+    for states, covariance in ((means, implicit), (drawn, exact.law.covariance_matrix)):
         # The variance of an entry of a sample covariance is (s_ii s_jj + s_ij^2) / n.
         diagonal = covariance.diagonal()
         error = ((diagonal.outer(diagonal) + covariance.square()) / n).sqrt()
         assert ((states.mT.cov() - covariance).abs() < 5 * error).all()
     # Decoded from the same latents.
-    assert float((noisy - silent).std()) == pytest.approx(float(exact.variance.sqrt()), rel=0.02)
+    assert float((drawn - means).std()) == pytest.approx(float(exact.variance.sqrt()), rel=0.02)
+
+
+def test_samples_of_correlated_vectors_keep_their_correlation() -> None:
+    """The decoder's means alone lie near a line."""
+    z = torch.randn(4000, 2, generator=resolve(0))
+    x = torch.stack([z[:, 0], 0.9 * z[:, 0] + math.sqrt(1 - 0.9**2) * z[:, 1]], 1)
+    torch.manual_seed(0)
+    model = pf.VAE(DiagonalEncoder(nn.Linear(2, 2), 1), GaussianDecoder(nn.Linear(1, 2)))
+    pf.fit(model, x, steps=600, lr=1e-2, holdout=0.0, progress=False)
+    n = 20_000
+    found = [float(model.sample(n, seed=0, mean=m).mT.corrcoef()[0, 1]) for m in (False, True)]
+    # The correlation of n pairs has a standard deviation of (1 - r^2) / sqrt(n): 0.003 of the data.
+    assert found[0] == pytest.approx(0.9, abs=0.015)
+    assert found[1] > 0.99
+
+
+def test_the_density_has_no_gradient_and_the_bound_has_one() -> None:
+    x = points()
+    model, probe = solved(x, widen=1.2), x[:3].clone().requires_grad_()
+    assert not model.log_prob(probe, samples=3, seed=0).value.requires_grad
+    assert torch.autograd.gradcheck(lambda z: model.elbo(z, seed=0).value, probe)
+    model.elbo(probe, seed=0).value.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 # -- the objective --------------------------------------------------------------------------------
@@ -293,10 +316,10 @@ def test_probabilities_of_all_states_sum_to_one(decoder: str) -> None:
     total = found.value.exp()
     error = float((total * found.stderr).square().sum().sqrt())
     assert abs(float(total.sum()) - 1) < 4 * error + 1e-4
-    assert set(model.sample(50, noisy=True, seed=0).unique().tolist()) <= {0.0, 1.0}
-    implicit = model.sample(50, seed=0)
-    assert (implicit >= 0).all()
-    assert (implicit <= 1).all()
+    assert set(model.sample(50, seed=0).unique().tolist()) <= {0.0, 1.0}
+    means = model.sample(50, mean=True, seed=0)
+    assert (means >= 0).all()
+    assert (means <= 1).all()
 
 
 def test_what_is_no_level_is_refused() -> None:
@@ -350,10 +373,10 @@ def test_a_saved_model_is_loaded_again(data, options, tmp_path) -> None:
 
 def test_batches_and_shares_change_no_sample() -> None:
     model = pf.VAE.for_data(pictures(), latent=3, width=4)
-    for noisy in (False, True):
-        whole = model.sample(9, noisy=noisy, seed=0)
-        part = model.sample(9, noisy=noisy, seed=0, batch_size=4)
-        share = model.sample(9, noisy=noisy, seed=0, rows=slice(3, 7))
+    for mean in (False, True):
+        whole = model.sample(9, mean=mean, seed=0)
+        part = model.sample(9, mean=mean, seed=0, batch_size=4)
+        share = model.sample(9, mean=mean, seed=0, rows=slice(3, 7))
         assert torch.allclose(whole, part, atol=1e-5)
         assert torch.allclose(whole[3:7], share, atol=1e-5)
 
@@ -364,12 +387,12 @@ def test_labels_are_learned() -> None:
     assert model.capabilities.conditional
     model = pf.fit(model, data, steps=300, progress=False).model
     for label, center in ((0, 0.0), (1, 6.0)):
-        x = model.sample(500, label, noisy=True, seed=0)
+        x = model.sample(500, label, seed=0)
         assert float(x.mean()) == pytest.approx(center, abs=1.0)
     own = model.log_prob(data.x, data.c, seed=0).value
     other = model.log_prob(data.x, 1 - data.c, seed=0).value
     assert (own > other).float().mean() > 0.9
-    with pytest.raises(InputError, match="give c="):
+    with pytest.raises(CapabilityError, match="give c="):
         model.sample(3)
     plain = pf.VAE.for_data(data, labels=False, width=8)
     with pytest.raises(CapabilityError, match="without labels"):
@@ -390,7 +413,7 @@ def test_one_data_point_is_refused() -> None:
     with pytest.raises(InputError, match="one data point shows no law"):
         pf.fit(model, torch.ones(1, 2), steps=1, holdout=0.0, standardize=False, progress=False)
     with pytest.raises(InputError, match="at least two data points"):
-        model.standardize(torch.ones(1, 2))
+        model.fit_units(torch.ones(1, 2))
 
 
 def test_a_collapsed_posterior_is_reported() -> None:
@@ -417,7 +440,7 @@ def test_what_a_vae_refuses() -> None:
         pf.VAE(encoder, decoder, StandardNormal(3))
     with pytest.raises(InputError, match="no beta and no free bits"):
         pf.VAE(encoder, decoder, beta=0.5, samples=2)
-    with pytest.raises(InputError, match="not negative, but -1"):
+    with pytest.raises(InputError, match="at least 0, not -1"):
         pf.VAE(encoder, decoder, beta=-1.0)
     model = pf.VAE(encoder, decoder, event_shape=2)
     with pytest.raises(InputError, match="importance, bound, annealed, not 'exact'"):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pushforward.models.family import Family
 
 import pushforward as pf
 from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
-from pushforward.models.family import Family
 
 X = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
 
@@ -31,11 +31,11 @@ FAMILIES = [
 @pytest.mark.parametrize("family", FAMILIES)
 def test_data_come_to_the_model(family: type[Family]) -> None:
     model = family.for_data(DATA)
-    model.standardize(X)
+    model.fit_units(X)
     model.to("meta")
     assert model.device.type == "meta"
-    assert model._inward(X.double()).device.type == "meta"
-    assert model._inward(X.double()).dtype == torch.float32
+    assert model.inward(X.double()).device.type == "meta"
+    assert model.inward(X.double()).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_data_come_to_the_model(family: type[Family]) -> None:
 )
 def test_a_model_is_prepared_by_data_elsewhere(family: type[Family], options: dict) -> None:
     model = family.for_data(DATA, **options)
-    model.standardize(X)
+    model.fit_units(X)
     model.to("meta").prepare(X, None)

@@ -58,5 +58,5 @@ def test_what_is_refused() -> None:
         ConvolutionalEncoder((1, 8), 2)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"images have shape \(1, 4, 4\), not \(1, 5, 4\)"):
         ConvolutionalEncoder((1, 4, 4), 2)(torch.zeros(1, 1, 5, 4))
-    with pytest.raises(InputError, match="width and levels are positive"):
+    with pytest.raises(InputError, match="width is a whole number"):
         ConvolutionalDecoder(2, (1, 4, 4), width=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward import config
 from pushforward.errors import InputError
 from pushforward.nn import MLP, UNet, default_network
 
@@ -35,3 +36,46 @@ def test_it_fits_the_data(shape: tuple[int, ...], kind: type, num_classes: int |
 def test_events_without_entries_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="no network"):
         default_network(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "out", "kind"),
+    [
+        ((2,), (5,), MLP),
+        ((2,), (3, 4), MLP),
+        ((5, 16), (7,), MLP),
+        ((2, 8, 8), (4, 8, 8), UNet),
+        ((1, 9, 17), (3, 9, 17), UNet),
+        ((1, 8, 8), (1, 4, 4), MLP),
+        ((1, 8, 8), (10,), MLP),
+        ((1, 8, 8), (8, 8), MLP),
+    ],
+)
+@pytest.mark.parametrize("context", [None, 3])
+def test_outputs_of_another_shape(shape, out, kind: type, context: int | None) -> None:
+    net = default_network(shape, context_size=context, out_shape=out)
+    assert type(net) is kind
+    assert net.context_size == context
+    x, c = torch.zeros(2, *shape), None if context is None else torch.zeros(2, context)
+    assert net(x, torch.rand(2), c).shape == (2, *out)
+    again = config.build(config.describe(net))
+    assert again(x, torch.rand(2), c).shape == (2, *out)
+
+
+def test_every_entry_of_an_output_of_another_shape_sees_the_state() -> None:
+    for shape, out in (((2,), (3, 4)), ((1, 8, 8), (3, 8, 8))):
+        net = default_network(shape, out_shape=out)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.normal_(0, 0.1, generator=generator)
+        x = torch.randn(1, *shape, generator=generator)
+        moved = net(x, torch.rand(1)) - net(x + 1, torch.rand(1))
+        assert bool((moved != 0).all())
+
+
+def test_labels_or_a_context() -> None:
+    with pytest.raises(InputError, match="not both"):
+        default_network((2,), num_classes=3, context_size=2)
+    with pytest.raises(InputError, match=r"no network for events of shape \(0,\)"):
+        default_network((2,), out_shape=(0,))

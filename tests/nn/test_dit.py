@@ -68,10 +68,10 @@ def test_it_learns_eight_pictures() -> None:
     ("make", "message"),
     [
         (lambda: DiT(width=30, heads=4), "multiple of 4 and of heads=4"),
-        (lambda: DiT(depth=0), "must be positive"),
+        (lambda: DiT(depth=0), "depth is a whole number"),
         (lambda: DiT(dropout=1.0), "fraction in"),
         (lambda: DiT(width=8, heads=2)(torch.zeros(1, 3, 8, 8), torch.rand(1)), "shape"),
-        (lambda: MLP(2, context=0), "context must be positive"),
+        (lambda: MLP(2, context=0), "context is a whole number"),
         (lambda: MLP(2, num_classes=3, context=2), "labels or a context, not both"),
     ],
 )
@@ -99,7 +99,7 @@ def test_contexts(make) -> None:
     mixed = net(x, t, part)
     assert torch.allclose(mixed[1], net(x, t)[1], atol=1e-5)
     assert torch.allclose(mixed[[0, 2, 3]], y[[0, 2, 3]], atol=1e-5)
-    for bad in (torch.zeros(4, 2), torch.zeros(4, 3, dtype=torch.long), torch.zeros(3)):
+    for bad in (torch.zeros(4, 2), torch.zeros(4, 3, dtype=torch.long), torch.zeros(3, 3)):
         with pytest.raises(InputError, match="a context is floating-point"):
             net(x, t, bad)
 

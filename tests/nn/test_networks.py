@@ -72,6 +72,17 @@ def test_rows_do_not_interact(case) -> None:
     torch.testing.assert_close(net(x, t, c), alone, atol=1e-5, rtol=1e-4)
 
 
+def test_one_label_or_context_for_all_is_that_for_each(case) -> None:
+    make, shape = case
+    x, t = _inputs(shape)
+    for told, c in (({"num_classes": 3}, torch.tensor(2)), ({"context": 3}, torch.randn(3))):
+        net = _awake(make(**told))
+        each = net(x, t, c.expand(5, *c.shape))
+        for one in (c, c[None]):
+            torch.testing.assert_close(net(x, t, one), each, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(each, net(x, t), atol=1e-3)
+
+
 def test_time_matters(case) -> None:
     make, shape = case
     net = _awake(make())
@@ -149,7 +160,7 @@ def test_times_of_another_shape_are_refused(case, shape: tuple[int, ...]) -> Non
         (torch.tensor([0, 1, 2, -2, 0]), r"labels lie in 0\.\.2 .* not in -2\.\.2"),
         (torch.tensor([0.0, 1, 2, 1, 0]), "labels are integers"),
         (torch.tensor([0, 1]), r"shape \(5,\), not torch.int64 of shape \(2,\)"),
-        (torch.tensor(1), r"shape \(5,\)"),
+        (torch.zeros(5, 1).long(), r"shape \(5,\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(case, c: Tensor, message: str) -> None:
@@ -162,5 +173,5 @@ def test_labels_are_refused_where_none_are_taken(case) -> None:
     make, event = case
     with pytest.raises(InputError, match="num_classes"):
         make()(*_inputs(event), torch.zeros(5, dtype=torch.long))
-    with pytest.raises(InputError, match="num_classes must be positive"):
+    with pytest.raises(InputError, match="num_classes is a whole number"):
         make(num_classes=0)

@@ -37,7 +37,7 @@ def test_on_a_grid_sinkhorn_finds_the_closed_form(epsilon) -> None:
     x = torch.linspace(-7, 7, 141, dtype=torch.float64)
     y = torch.linspace(-5, 7, 121, dtype=torch.float64)
     a, b = torch.exp(-(x**2) / 2), torch.exp(-((y - 1) ** 2) / 0.72)
-    found = ot.sinkhorn(x, y, epsilon, a / a.sum(), b / b.sum(), tolerance=1e-11)
+    found = ot.sinkhorn(ot.PointClouds(x, y), epsilon, a / a.sum(), b / b.sum(), tolerance=1e-11)
     one = torch.ones(1, 1, dtype=torch.float64)
     plan = ot.GaussianPlan(0 * one[0], one, one[0], 0.36 * one, epsilon)
     assert float(found.regularized_cost) == pytest.approx(plan.regularized_cost, abs=1e-7)
@@ -96,7 +96,7 @@ def test_fitting_a_normal_law_ends_at_the_bridge() -> None:
     fits = ot.ipf_gaussian(torch.cat([ZERO, ZERO]), reference, ((ZERO, A), (SHIFT, B)), 400)
     plan = ot.GaussianPlan(ZERO, A, SHIFT, B, 2 * sigma**2)
     mean, cov = plan.joint()
-    torch.testing.assert_close(fits.law, cov, atol=1e-8, rtol=0)
+    torch.testing.assert_close(fits.joint, cov, atol=1e-8, rtol=0)
     torch.testing.assert_close(fits.mean, mean, atol=1e-8, rtol=0)
 
 
@@ -117,8 +117,8 @@ def test_fitting_a_table_ends_at_the_entropic_plan() -> None:
     a, b = torch.softmax(3 * x, 0), torch.softmax(-(x**2), 0)
     costs = (x[:, None] - x).square()
     fits = ot.ipf(torch.exp(-costs / 0.1), a, b, 4000)
-    plan = ot.sinkhorn(x, x, 0.1, a, b, tolerance=1e-11)
-    torch.testing.assert_close(fits.law, plan.matrix(), atol=1e-9, rtol=0)
+    plan = ot.sinkhorn(ot.PointClouds(x, x), 0.1, a, b, tolerance=1e-11)
+    torch.testing.assert_close(fits.joint, plan.matrix(), atol=1e-9, rtol=0)
 
 
 def fitted(case: str) -> ot.Fits:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pushforward import ot
 from pushforward.errors import InputError
-from pushforward.ot.grid import Grid
 
 AXES = [
     torch.linspace(0, 1, 5, dtype=torch.float64),
@@ -55,8 +54,10 @@ def test_a_plan_is_that_of_the_table(cost, tau, epsilon) -> None:
     a[0, 0], b[:, 2] = 0, 0
     a, b = a / a.sum(), b / b.sum()
     options = {"tolerance": 1e-9, "tau": tau}
-    found = ot.sinkhorn_grid(AXES, epsilon, a, b, cost=cost, **options)
-    truth = ot.sinkhorn_cost(table(AXES, cost), epsilon, a.flatten(), b.flatten(), **options)
+    found = ot.sinkhorn(ot.CartesianGrid(AXES, cost), epsilon, a, b, **options)
+    truth = ot.sinkhorn(
+        ot.CostMatrix(table(AXES, cost)), epsilon, a.flatten(), b.flatten(), **options
+    )
     assert found.converged
     assert truth.converged
     torch.testing.assert_close(found.matrix(), truth.matrix(), atol=1e-9, rtol=0)
@@ -81,7 +82,7 @@ def test_both_ways_to_smooth_are_exercised() -> None:
 def test_single_precision_meets_its_marginals(epsilon) -> None:
     line = torch.linspace(0, 1, 30)
     a, b = (histogram(k, (30, 30)).float() for k in (0, 1))
-    plan = ot.sinkhorn_grid([line, line], epsilon, a / a.sum(), b / b.sum())
+    plan = ot.sinkhorn(ot.CartesianGrid([line, line]), epsilon, a / a.sum(), b / b.sum())
     assert plan.converged
     assert plan.f.dtype == torch.float32
     left, right = plan.matrix().double().sum(1), plan.matrix().double().sum(0)
@@ -101,8 +102,8 @@ def test_normal_laws_have_their_entropic_cost() -> None:
         weights = (logs[0][:, None] + logs[1]).exp()
         return weights / weights.sum()
 
-    plan = ot.sinkhorn_grid([line, line], 0.5, law(means[0], stds[0]), law(means[1], stds[1]),
-                            tolerance=1e-8)  # fmt: skip
+    a, b = (law(mean, std) for mean, std in zip(means, stds, strict=True))
+    plan = ot.sinkhorn(ot.CartesianGrid([line, line]), 0.5, a, b, tolerance=1e-8)
     covs = [torch.diag(std.double() ** 2) for std in stds]
     truth = ot.GaussianPlan(means[0].double(), covs[0], means[1].double(), covs[1], 0.5)
     assert float(plan.cost) == pytest.approx(float(truth.cost), rel=1e-6)
@@ -110,9 +111,9 @@ def test_normal_laws_have_their_entropic_cost() -> None:
 
 def test_the_gradient_is_that_of_the_table() -> None:
     a, b = histogram(2).requires_grad_(), histogram(3).requires_grad_()
-    ot.sinkhorn_grid(AXES, 0.3, a, b, tolerance=1e-10).regularized_cost.backward()
+    ot.sinkhorn(ot.CartesianGrid(AXES), 0.3, a, b, tolerance=1e-10).regularized_cost.backward()
     c, d = (w.detach().flatten().requires_grad_() for w in (a, b))
-    ot.sinkhorn_cost(table(AXES), 0.3, c, d, tolerance=1e-10).regularized_cost.backward()
+    ot.sinkhorn(ot.CostMatrix(table(AXES)), 0.3, c, d, tolerance=1e-10).regularized_cost.backward()
     for one, other in ((a, c), (b, d)):
         assert one.grad is not None
         assert other.grad is not None
@@ -124,19 +125,24 @@ def test_the_gradient_is_that_of_the_table() -> None:
 def test_newton_and_plain_scaling_agree() -> None:
     """Newton's systems are products with vectors of both signs."""
     a, b = histogram(4, spread=2.0), histogram(5, spread=2.0)
-    found = [ot.sinkhorn_grid(AXES, 0.02, a, b, tolerance=1e-9, newton=on) for on in (True, False)]
+    found = [
+        ot.sinkhorn(ot.CartesianGrid(AXES), 0.02, a, b, tolerance=1e-9, newton=on)
+        for on in (True, False)
+    ]
     assert found[0].iterations < found[1].iterations
     torch.testing.assert_close(found[0].matrix(), found[1].matrix(), atol=1e-8, rtol=0)
 
 
 def test_a_plan_can_start_from_another() -> None:
     a, b = histogram(4), histogram(5)
-    first = ot.sinkhorn_grid(AXES, 0.1, a, b, tolerance=1e-9)
-    assert ot.sinkhorn_grid(AXES, 0.1, a, b, tolerance=1e-8, init=first).iterations == 1
+    first = ot.sinkhorn(ot.CartesianGrid(AXES), 0.1, a, b, tolerance=1e-9)
+    assert (
+        ot.sinkhorn(ot.CartesianGrid(AXES), 0.1, a, b, tolerance=1e-8, init=first).iterations == 1
+    )
 
 
 def test_costs_of_single_rows() -> None:
-    grid = Grid([(axis[:, None] - axis).square() for axis in AXES])
+    grid = ot.CartesianGrid(AXES)
     every = table(AXES)
     torch.testing.assert_close(grid.costs(slice(None, None, 7)), every[::7])
     torch.testing.assert_close(grid.costs(slice(3, 5)), every[3:5])
@@ -157,4 +163,4 @@ def test_costs_of_single_rows() -> None:
 )  # fmt: skip
 def test_what_is_no_grid_is_refused(axes, a, message) -> None:
     with pytest.raises(InputError, match=message):
-        ot.sinkhorn_grid(axes, 0.1, a, histogram(1))
+        ot.sinkhorn(ot.CartesianGrid(axes), 0.1, a, histogram(1))

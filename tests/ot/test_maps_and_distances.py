@@ -95,7 +95,7 @@ def test_the_exact_gradient_moves_points_to_their_partners() -> None:
 
 def test_entropic_plans_tend_to_the_line() -> None:
     x, y = normal(40, 1, 0), normal(40, 1, 1) + 1
-    plan = ot.sinkhorn(x, y, 0.002, tolerance=1e-6)
+    plan = ot.sinkhorn(ot.PointClouds(x, y), 0.002, tolerance=1e-6)
     assert float(plan.cost) == pytest.approx(float(ot.wasserstein_1d(x[:, 0], y[:, 0])), abs=4e-3)
 
 
@@ -132,7 +132,7 @@ def test_wide_entropy_is_an_energy_distance_of_means() -> None:
 
 def test_the_entropic_map_is_the_plan_at_its_own_points() -> None:
     x, y = normal(30, 2, 0), normal(40, 2, 1) + 5
-    plan = ot.sinkhorn(x, y, 0.3, tolerance=1e-11)
+    plan = ot.sinkhorn(ot.PointClouds(x, y), 0.3, tolerance=1e-11)
     push = ot.EntropicMap(plan, y)
     torch.testing.assert_close(push.weights(x), plan.matrix() * 30, atol=1e-9, rtol=0)
     torch.testing.assert_close(push(x), 30 * plan.apply(y), atol=1e-8, rtol=0)
@@ -141,7 +141,7 @@ def test_the_entropic_map_is_the_plan_at_its_own_points() -> None:
 
 def test_the_entropic_map_is_the_gradient_of_its_potential() -> None:
     x, y = normal(30, 2, 0), normal(40, 2, 1) + 5
-    push = ot.EntropicMap(ot.sinkhorn(x, y, 0.3), y)
+    push = ot.EntropicMap(ot.sinkhorn(ot.PointClouds(x, y), 0.3), y)
     new = normal(7, 2, 2).requires_grad_()
     (slope,) = torch.autograd.grad(push.potential(new).sum(), new)
     torch.testing.assert_close(push(new), new - slope / 2)
@@ -149,7 +149,7 @@ def test_the_entropic_map_is_the_gradient_of_its_potential() -> None:
 
 def test_samples_of_the_map_have_its_mean() -> None:
     x, y = normal(30, 1, 0), normal(40, 1, 1) + 5
-    push = ot.EntropicMap(ot.sinkhorn(x, y, 0.5), y)
+    push = ot.EntropicMap(ot.sinkhorn(ot.PointClouds(x, y), 0.5), y)
     at = torch.zeros(4000, 1, dtype=torch.float64)
     drawn = push.sample(at, torch.Generator().manual_seed(0))
     error = float(drawn.std()) / math.sqrt(4000)
@@ -158,9 +158,10 @@ def test_samples_of_the_map_have_its_mean() -> None:
 
 def test_only_points_have_maps() -> None:
     x, y = normal(5, 2, 0), normal(6, 2, 1)
+    costs = torch.rand(5, 6, generator=torch.Generator())
     with pytest.raises(CapabilityError, match="points"):
-        ot.EntropicMap(ot.sinkhorn_cost(torch.rand(5, 6, generator=torch.Generator()), 0.3), y)
-    push = ot.EntropicMap(ot.sinkhorn(x, y, 1.0), y)
+        ot.EntropicMap(ot.sinkhorn(ot.CostMatrix(costs), 0.3), y)
+    push = ot.EntropicMap(ot.sinkhorn(ot.PointClouds(x, y), 1.0), y)
     with pytest.raises(InputError, match="events"):
         push(x[:, :1])
 

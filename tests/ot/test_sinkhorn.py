@@ -48,7 +48,7 @@ def primal(plan: ot.Plan, a: Tensor, b: Tensor, costs: Tensor) -> Tensor:
 @pytest.mark.parametrize("epsilon", [1.0, 0.03])
 def test_there_is_no_duality_gap(tau, epsilon) -> None:
     """The dual value at the potentials is the primal one of the plan: both are optimal."""
-    plan = ot.sinkhorn(X, Y, epsilon, A, B, tau=tau, tolerance=1e-10)
+    plan = ot.sinkhorn(ot.PointClouds(X, Y), epsilon, A, B, tau=tau, tolerance=1e-10)
     assert plan.converged
     assert float(primal(plan, A, B, C)) == pytest.approx(float(plan.regularized_cost), abs=1e-9)
     assert float((plan.matrix() * C).sum()) == pytest.approx(float(plan.cost), abs=1e-12)
@@ -66,7 +66,9 @@ def test_there_is_no_duality_gap(tau, epsilon) -> None:
 @settings(max_examples=40, deadline=None)
 def test_marginals_are_as_promised(n, m, d, spread, epsilon, seed) -> None:
     a, b = simplex(n, seed, spread), simplex(m, seed + 1, spread)
-    plan = ot.sinkhorn(normal(n, d, seed), normal(m, d, seed + 1), epsilon, a, b, tolerance=1e-7)
+    plan = ot.sinkhorn(
+        ot.PointClouds(normal(n, d, seed), normal(m, d, seed + 1)), epsilon, a, b, tolerance=1e-7
+    )
     entries = plan.matrix()
     error = float((entries.sum(1) - a).abs().sum() + (entries.sum(0) - b).abs().sum())
     assert plan.converged
@@ -75,7 +77,7 @@ def test_marginals_are_as_promised(n, m, d, spread, epsilon, seed) -> None:
 
 
 def test_single_precision_keeps_its_promise() -> None:
-    plan = ot.sinkhorn(X.float(), Y.float(), 0.05, tolerance=1e-4)
+    plan = ot.sinkhorn(ot.PointClouds(X.float(), Y.float()), 0.05, tolerance=1e-4)
     entries = plan.matrix().double()
     error = (entries.sum(1) - 1 / 40).abs().sum() + (entries.sum(0) - 1 / 60).abs().sum()
     assert plan.converged
@@ -97,7 +99,12 @@ def test_the_gradient_is_the_finite_difference(name, tau) -> None:
     def value(step: float) -> Tensor:
         moved = values | {name: (values[name] + step * direction).requires_grad_(step == 0)}
         plan = ot.sinkhorn(
-            moved["x"], moved["y"], 0.3, moved["a"], moved["b"], tau=tau, tolerance=1e-11
+            ot.PointClouds(moved["x"], moved["y"]),
+            0.3,
+            moved["a"],
+            moved["b"],
+            tau=tau,
+            tolerance=1e-11,
         )
         if step == 0:
             plan.regularized_cost.backward()
@@ -110,19 +117,21 @@ def test_the_gradient_is_the_finite_difference(name, tau) -> None:
 
 def test_the_gradient_in_a_cost_matrix_is_the_plan() -> None:
     costs = C.clone().requires_grad_()
-    plan = ot.sinkhorn_cost(costs, 0.3, A, B, tolerance=1e-10)
+    plan = ot.sinkhorn(ot.CostMatrix(costs), 0.3, A, B, tolerance=1e-10)
     plan.regularized_cost.backward()
     torch.testing.assert_close(costs.grad, plan.matrix())
-    same = ot.sinkhorn(X, Y, 0.3, A, B, tolerance=1e-10)
+    same = ot.sinkhorn(ot.PointClouds(X, Y), 0.3, A, B, tolerance=1e-10)
     torch.testing.assert_close(plan.matrix(), same.matrix(), atol=1e-10, rtol=0)
 
 
 def test_the_gradient_of_any_cost_is_the_finite_difference() -> None:
     x, step = X.clone().requires_grad_(), 1e-4 * normal(40, 3, 4)
     cost = ot.PowerNorm(p=1.5, power=1.5)
-    ot.sinkhorn(x, Y, 0.3, cost=cost, tolerance=1e-11, block_size=7).regularized_cost.backward()
+    ot.sinkhorn(
+        ot.PointClouds(x, Y, cost, block_size=7), 0.3, tolerance=1e-11
+    ).regularized_cost.backward()
     ends = [
-        ot.sinkhorn(X + s * step, Y, 0.3, cost=cost, tolerance=1e-11).regularized_cost
+        ot.sinkhorn(ot.PointClouds(X + s * step, Y, cost), 0.3, tolerance=1e-11).regularized_cost
         for s in (1, -1)
     ]
     assert float((x.grad * step).sum()) == pytest.approx(float(ends[0] - ends[1]) / 2, rel=1e-5)
@@ -130,8 +139,8 @@ def test_the_gradient_of_any_cost_is_the_finite_difference() -> None:
 
 @pytest.mark.parametrize("tau", [math.inf, 1.0])
 def test_blocks_equal_dense(tau) -> None:
-    dense = ot.sinkhorn(X, Y, 0.05, A, B, tau=tau)
-    blocks = ot.sinkhorn(X, Y, 0.05, A, B, tau=tau, block_size=7)
+    dense = ot.sinkhorn(ot.PointClouds(X, Y), 0.05, A, B, tau=tau)
+    blocks = ot.sinkhorn(ot.PointClouds(X, Y, block_size=7), 0.05, A, B, tau=tau)
     torch.testing.assert_close(blocks.f, dense.f, atol=1e-10, rtol=0)
     assert blocks.iterations == dense.iterations
     vectors = normal(60, 2, 5)
@@ -143,9 +152,14 @@ def test_blocks_equal_dense(tau) -> None:
 
 def test_strong_penalties_bind() -> None:
     """The unbalanced plan tends to the balanced one like `1 / tau`."""
-    balanced = ot.sinkhorn(X, Y, 0.2, A, B, tolerance=1e-11).matrix()
+    balanced = ot.sinkhorn(ot.PointClouds(X, Y), 0.2, A, B, tolerance=1e-11).matrix()
     gaps = [
-        float((ot.sinkhorn(X, Y, 0.2, A, B, tau=tau, tolerance=1e-11).matrix() - balanced).norm())
+        float(
+            (
+                ot.sinkhorn(ot.PointClouds(X, Y), 0.2, A, B, tau=tau, tolerance=1e-11).matrix()
+                - balanced
+            ).norm()
+        )
         for tau in (1e3, 1e4)
     ]
     assert gaps[0] / gaps[1] == pytest.approx(10, rel=0.05)
@@ -154,7 +168,8 @@ def test_strong_penalties_bind() -> None:
 def test_weak_penalties_transport_little() -> None:
     """As `tau` falls mass stays only where it costs nothing: with far clouds, nowhere."""
     masses = [
-        float(ot.sinkhorn(X, Y + 3, 0.1, A, B, tau=tau).matrix().sum()) for tau in (10, 1, 0.1)
+        float(ot.sinkhorn(ot.PointClouds(X, Y + 3), 0.1, A, B, tau=tau).matrix().sum())
+        for tau in (10, 1, 0.1)
     ]
     assert 1 > masses[0] > masses[1] > masses[2]
     assert masses[2] < 1e-8
@@ -166,7 +181,7 @@ def test_small_epsilon_is_an_assignment() -> None:
     exact = float(ot.exact(x, y).cost)
     gaps = []
     for epsilon in (0.1, 0.01, 0.001):
-        plan = ot.sinkhorn(x, y, epsilon, tolerance=1e-6)
+        plan = ot.sinkhorn(ot.PointClouds(x, y), epsilon, tolerance=1e-6)
         gaps.append(float(plan.cost) - exact)
         assert plan.converged
         assert -1e-4 < gaps[-1] < epsilon * math.log(50)
@@ -178,14 +193,19 @@ def test_small_epsilon_is_an_assignment() -> None:
 def test_plain_sinkhorn_contracts_geometrically() -> None:
     """At the rate of the second singular value of the scaled plan, squared (Knight 2008)."""
     x, y = normal(30, 1, 8), normal(30, 1, 9)
-    limit = ot.sinkhorn(x, y, 0.5, tolerance=1e-12).matrix() * 30
+    limit = ot.sinkhorn(ot.PointClouds(x, y), 0.5, tolerance=1e-12).matrix() * 30
     rate = float(torch.linalg.svdvals(limit)[1]) ** 2
     errors = []
     for sweeps in (80, 100):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             plan = ot.sinkhorn(
-                x, y, 0.5, tolerance=1e-14, anneal=False, newton=False, max_iterations=sweeps
+                ot.PointClouds(x, y),
+                0.5,
+                tolerance=1e-14,
+                anneal=False,
+                newton=False,
+                max_iterations=sweeps,
             )
         assert plan.iterations == sweeps
         errors.append(plan.marginal_error)
@@ -194,26 +214,28 @@ def test_plain_sinkhorn_contracts_geometrically() -> None:
 
 def test_newton_ends_sooner_at_the_same_plan() -> None:
     x, y = normal(200, 2, 10), normal(200, 2, 11)
-    fast = ot.sinkhorn(x, y, 0.02, tolerance=1e-8)
-    plain = ot.sinkhorn(x, y, 0.02, tolerance=1e-8, newton=False, max_iterations=100_000)
+    fast = ot.sinkhorn(ot.PointClouds(x, y), 0.02, tolerance=1e-8)
+    plain = ot.sinkhorn(
+        ot.PointClouds(x, y), 0.02, tolerance=1e-8, newton=False, max_iterations=100_000
+    )
     assert plain.converged
     assert fast.iterations < 0.2 * plain.iterations
     torch.testing.assert_close(fast.matrix(), plain.matrix(), atol=1e-7, rtol=0)
 
 
 def test_a_warm_start_takes_fewer_iterations() -> None:
-    cold = ot.sinkhorn(X, Y, 0.05, A, B)
+    cold = ot.sinkhorn(ot.PointClouds(X, Y), 0.05, A, B)
     moved = X + 0.01 * normal(40, 3, 12)
-    warm = ot.sinkhorn(moved, Y, 0.05, A, B, init=cold)
-    assert warm.iterations < 0.5 * ot.sinkhorn(moved, Y, 0.05, A, B).iterations
-    assert ot.sinkhorn(X, Y, 0.05, A, B, init=cold.g).iterations == 1
+    warm = ot.sinkhorn(ot.PointClouds(moved, Y), 0.05, A, B, init=cold)
+    assert warm.iterations < 0.5 * ot.sinkhorn(ot.PointClouds(moved, Y), 0.05, A, B).iterations
+    assert ot.sinkhorn(ot.PointClouds(X, Y), 0.05, A, B, init=cold.g).iterations == 1
 
 
 def test_points_without_mass_change_nothing() -> None:
     a, b = torch.cat([A, A.new_zeros(3)]), torch.cat([B.new_zeros(2), B])
     x, y = torch.cat([X, normal(3, 3, 13)]), torch.cat([normal(2, 3, 14), Y])
-    few = ot.sinkhorn(X, Y, 0.1, A, B, tolerance=1e-10)
-    many = ot.sinkhorn(x, y, 0.1, a, b, tolerance=1e-10)
+    few = ot.sinkhorn(ot.PointClouds(X, Y), 0.1, A, B, tolerance=1e-10)
+    many = ot.sinkhorn(ot.PointClouds(x, y), 0.1, a, b, tolerance=1e-10)
     torch.testing.assert_close(many.matrix()[:40, 2:], few.matrix(), atol=1e-10, rtol=0)
     extended = ot.EntropicMap(many, y).potential(x)
     torch.testing.assert_close(extended, many.f, atol=1e-8, rtol=0)
@@ -221,8 +243,8 @@ def test_points_without_mass_change_nothing() -> None:
 
 def test_a_common_shift_is_a_shift_of_potentials() -> None:
     """Far from zero, where squares of coordinates drown their differences in single precision."""
-    near = ot.sinkhorn(X.float(), Y.float(), 0.2)
-    far = ot.sinkhorn(X.float() + 2048, Y.float() + 2048, 0.2)
+    near = ot.sinkhorn(ot.PointClouds(X.float(), Y.float()), 0.2)
+    far = ot.sinkhorn(ot.PointClouds(X.float() + 2048, Y.float() + 2048), 0.2)
     # The points themselves are rounded to 2^-12.
     torch.testing.assert_close(far.cost, near.cost, rtol=1e-3, atol=0)
 
@@ -231,46 +253,53 @@ def test_clusters_far_apart_meet_their_marginals() -> None:
     """Without annealing the kernel underflows; only a step in the log domain brings it back."""
     x = torch.cat([X, X + 100])
     y = torch.cat([Y[:40], Y[:40] + 100])
-    plan = ot.sinkhorn(x, y, 0.5, anneal=False)
+    plan = ot.sinkhorn(ot.PointClouds(x, y), 0.5, anneal=False)
     assert plan.converged
-    one = ot.sinkhorn(X, Y[:40], 0.5)
+    one = ot.sinkhorn(ot.PointClouds(X, Y[:40]), 0.5)
     torch.testing.assert_close(plan.matrix()[:40, :40], 0.5 * one.matrix(), atol=1e-4, rtol=0)
 
 
 def test_not_converging_is_said() -> None:
     with pytest.warns(UserWarning, match="marginal error"):
-        plan = ot.sinkhorn(X, Y, 0.01, max_iterations=5, tolerance=1e-8)
+        plan = ot.sinkhorn(ot.PointClouds(X, Y), 0.01, max_iterations=5, tolerance=1e-8)
     assert not plan.converged
     assert plan.marginal_error > 1e-8
 
 
 def test_peers_agree() -> None:
     expected = peer.sinkhorn(A.numpy(), B.numpy(), C.numpy(), 0.3, stopThr=1e-12)
-    plan = ot.sinkhorn(X, Y, 0.3, A, B, tolerance=1e-11)
+    plan = ot.sinkhorn(ot.PointClouds(X, Y), 0.3, A, B, tolerance=1e-11)
     torch.testing.assert_close(plan.matrix(), torch.from_numpy(expected), atol=1e-10, rtol=0)
 
 
 BAD = {
-    "shapes": (lambda: ot.sinkhorn(X, Y[:, :2], 0.1), "same"),
-    "empty": (lambda: ot.sinkhorn(X[:0], Y, 0.1), "0 points"),
-    "single": (lambda: ot.sinkhorn(X, Y[:1], 0.1), "1 points"),
-    "epsilon": (lambda: ot.sinkhorn(X, Y, 0.0), "epsilon"),
-    "negative epsilon": (lambda: ot.sinkhorn(X, Y, -1.0), "epsilon"),
-    "weights": (lambda: ot.sinkhorn(X, Y, 0.1, a=A * 2), "sums to 2"),
-    "weights' shape": (lambda: ot.sinkhorn(X, Y, 0.1, a=B), "shape"),
-    "negative weights": (lambda: ot.sinkhorn(X, Y, 0.1, a=-A), "negative"),
-    "no mass": (lambda: ot.sinkhorn(X, Y, 0.1, a=0 * A, tau=1.0), "mass"),
-    "NaN": (lambda: ot.sinkhorn(X * math.nan, Y, 0.1), "NaN"),
-    "NaN weights": (lambda: ot.sinkhorn(X, Y, 0.1, b=B * math.nan), "NaN"),
-    "tau": (lambda: ot.sinkhorn(X, Y, 0.1, tau=0.0), "tau"),
-    "tolerance": (lambda: ot.sinkhorn(X, Y, 0.1, tolerance=0.0), "tolerance"),
-    "iterations": (lambda: ot.sinkhorn(X, Y, 0.1, max_iterations=0), "max_iterations"),
-    "blocks": (lambda: ot.sinkhorn(X, Y, 0.1, block_size=0), "block_size"),
-    "init": (lambda: ot.sinkhorn(X, Y, 0.1, init=A), "init"),
-    "cost": (lambda: ot.sinkhorn(X, Y, 0.1, cost=3), "cost"),
-    "cost's shape": (lambda: ot.sinkhorn(X, Y, 0.1, cost=lambda x, y: x), "cost returns"),
-    "matrix": (lambda: ot.sinkhorn_cost(C[0], 0.1), "matrix"),
-    "NaN matrix": (lambda: ot.sinkhorn_cost(C * math.nan, 0.1), "NaN"),
+    "shapes": (lambda: ot.sinkhorn(ot.PointClouds(X, Y[:, :2]), 0.1), "same"),
+    "empty": (lambda: ot.sinkhorn(ot.PointClouds(X[:0], Y), 0.1), "0 points"),
+    "single": (lambda: ot.sinkhorn(ot.PointClouds(X, Y[:1]), 0.1), "1 points"),
+    "epsilon": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.0), "epsilon"),
+    "negative epsilon": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), -1.0), "epsilon"),
+    "weights": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, a=A * 2), "sums to 2"),
+    "weights' shape": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, a=B), "shape"),
+    "negative weights": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, a=-A), "negative"),
+    "no mass": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, a=0 * A, tau=1.0), "mass"),
+    "NaN": (lambda: ot.sinkhorn(ot.PointClouds(X * math.nan, Y), 0.1), "NaN"),
+    "NaN weights": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, b=B * math.nan), "NaN"),
+    "tau": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, tau=0.0), "tau"),
+    "tolerance": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, tolerance=0.0), "tolerance"),
+    "iterations": (
+        lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, max_iterations=0),
+        "max_iterations",
+    ),
+    "blocks": (lambda: ot.PointClouds(X, Y, block_size=0), "block_size"),
+    "init": (lambda: ot.sinkhorn(ot.PointClouds(X, Y), 0.1, init=A), "init"),
+    "cost": (lambda: ot.PointClouds(X, Y, cost=3), "cost"),
+    "cost's shape": (
+        lambda: ot.sinkhorn(ot.PointClouds(X, Y, cost=lambda x, y: x), 0.1),
+        "cost returns",
+    ),
+    "matrix": (lambda: ot.sinkhorn(ot.CostMatrix(C[0]), 0.1), "matrix"),
+    "NaN matrix": (lambda: ot.sinkhorn(ot.CostMatrix(C * math.nan), 0.1), "NaN"),
+    "no geometry": (lambda: ot.sinkhorn(X, 0.1), "PointClouds"),
     "power": (lambda: ot.PowerNorm(p=0.5), "p=0.5"),
 }
 

@@ -73,7 +73,7 @@ def test_without_a_rate_it_is_the_brownian_bridge() -> None:
 def test_the_plan_of_a_reference_has_its_interaction(rate: float) -> None:
     # The off-diagonal of the inverse covariance is that of the reference, and only it: the
     # potentials of a plan depend on one end each.
-    world = PairWorld.schroedinger(0.8, rate=rate)
+    world = PairWorld.schrodinger(0.8, rate=rate)
     c = world.covariance
     reference = OUBridge(0.8, rate) if rate else Bridge(0.8)
     assert c / (1 - c**2) == pytest.approx(reference.decay(1.0) / reference.end_variance(1.0))

@@ -57,7 +57,7 @@ def test_a_learned_variance_is_compiled_too() -> None:
     torch.manual_seed(0)
     model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
     variance = pf.PosteriorVariance(model, pf.nn.MLP(2, width=8)).eval()
-    sampler = samplers.MomentMatched(variance.at())
+    sampler = samplers.Ancestral(variance=variance.at())
     plain = model.sample(5, sampler=sampler, steps=4, seed=0)
     compiled = samplers.Compiled(sampler, backend="eager")
     assert torch.allclose(model.sample(5, sampler=compiled, steps=4, seed=0), plain, atol=1e-5)

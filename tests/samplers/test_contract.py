@@ -33,7 +33,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
         return transport.model(x, t, c)
 
     sampler = registry.resolve("samplers", name)
-    times = grids.LogSNR()(process.schedule, 6)
+    times = grids.LogSNRGrid()(process.schedule, 6)
     samplers.run(sampler, Transport(model, process), _start(process), times, seed=0)
     # Zero stands for as many as it takes.
     assert len(calls) == 6 * sampler.evaluations or sampler.evaluations == 0
@@ -42,7 +42,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_the_last_frame_is_the_result(name: str) -> None:
     transport, process = _gaussian()
-    times = grids.LogSNR()(process.schedule, 5)
+    times = grids.LogSNRGrid()(process.schedule, 5)
     sampler, x = registry.resolve("samplers", name), _start(process)
     frames = samplers.trajectory(sampler, transport, x, times, seed=3)
     result = samplers.run(sampler, transport, x, times, seed=3)
@@ -118,7 +118,7 @@ def test_a_sampler_says_what_it_cannot_do(name: str, case, message: str) -> None
         samplers.run(registry.resolve("samplers", name), transport, x, [0.9, 0.5], seed=0)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "deis", "edm", "pc", "langevin"])
+@pytest.mark.parametrize("name", ["ddpm", "dpm++2m", "deis", "edm", "pc", "langevin"])
 def test_some_run_towards_the_data_only(name: str) -> None:
     transport, process = _gaussian()
     with pytest.raises(InputError, match="towards the data"):
@@ -130,9 +130,9 @@ def test_some_run_towards_the_data_only(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: samplers.Euler(-1.0), "churn must be finite"),
-        (lambda: samplers.Euler(float("inf")), "churn must be finite"),
-        (lambda: samplers.Ancestral(1.5), r"\[0, 1\], not 1.5"),
+        (lambda: samplers.Euler(-1.0), "churn is a finite number"),
+        (lambda: samplers.Euler(float("inf")), "churn is a finite number"),
+        (lambda: samplers.Ancestral(1.5), "at most 1, not 1.5"),
         (lambda: registry.resolve("samplers", "hein"), "did you mean 'heun'"),
         (lambda: registry.resolve("samplers", samplers.Heun), r"make one, Heun\(\)"),
     ],

@@ -1,4 +1,4 @@
-"""Rectified flow: straighter by the round, the same after a kill, and one step in the end."""
+"""Reflowed flow: straighter by the round, the same after a kill, and one step in the end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pushforward._random import resolve
 from pushforward.couplings import Exact, Paired
 from pushforward.data import Data
 from pushforward.errors import InputError
+from pushforward.protocols import Transport
 from pushforward.training import rectify, straightness
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
@@ -56,27 +57,26 @@ def test_rounds_are_straighter_and_cost_no_more() -> None:
         model, done.model, done.distilled)]  # fmt: skip
     assert max(apart[1:]) < 0.5
     assert apart[0] > 4 * max(apart[1:])
-    assert torch.equal(done.model.source, model.source)
+    assert torch.equal(done.model.source.x, model.source.x)
     assert "round 2: straightness" in str(done)
 
 
 def test_straightness_is_that_of_a_known_flow() -> None:
-    # From N(0, 1) to N(0, 4) by lines between independent pairs: Z_t = s_t Z_0 with
-    # s_t^2 = (1 - t)^2 + 4 t^2 in standardized units, and v = s' Z_0.
+    # From N(0, 1) to N(0, 4) by lines between independent pairs: Z_t = s_t Z_1 with
+    # s_t^2 = 4 (1 - t)^2 + t^2 in standardized units, and v = s' Z_1.
     class Known(pf.FlowMatching):
-        def _transport(self, context, towards):
-            transport = super()._transport(context, towards)
-
+        def _transport(self, context):
             def velocity(x: Tensor, t: float, c=None) -> Tensor:
-                return (4 * t - (1 - t)) / ((1 - t) ** 2 + 4 * t**2) * x
+                return (t - 4 * (1 - t)) / (4 * (1 - t) ** 2 + t**2) * x
 
-            return transport._replace(model=velocity)
+            return lambda rows: Transport(velocity, self.process_in_units())
 
     model = Known(pf.nn.MLP(1, width=8), event_shape=1)
     found, cost = straightness(model, 4000, steps=200)
     t = torch.linspace(0, 1, 2001).double()
-    slope = (4 * t - (1 - t)) / ((1 - t) ** 2 + 4 * t**2).sqrt()
-    exact = float(torch.trapezoid((1 - slope) ** 2, t))
+    slope = (t - 4 * (1 - t)) / (4 * (1 - t) ** 2 + t**2).sqrt()
+    # The line is Z_1 - Z_0 = (1 - 2) Z_1.
+    exact = float(torch.trapezoid((-1 - slope) ** 2, t))
     assert found.value == pytest.approx(exact, abs=4 * found.stderr)
     assert cost.value == pytest.approx(1.0, abs=4 * cost.stderr)
 
@@ -99,18 +99,18 @@ def test_the_first_cost_is_that_of_batches_in_the_units_of_training() -> None:
     x = torch.randn(1000, 2, generator=resolve(0)) * torch.tensor([100.0, 1.0])
     model = pf.FlowMatching(pf.nn.MLP(2, width=8), coupling="ot")
     done = rectify(model, x, rounds=1, steps=1, progress=False, batch_size=16, holdout=0.0)
-    units = model._units()
+    units = model.known_units()
     costs, generator = [], resolve(1)
     for rows in torch.randperm(1000, generator=generator).split(16)[:-1]:
-        z1, z0 = units.standardized(x[rows]), torch.randn(16, 2, generator=generator)
-        gaps = units(z0[Exact()(z0, z1)]) - x[rows]
+        z0, z1 = units.standardized(x[rows]), torch.randn(16, 2, generator=generator)
+        gaps = units(z1[Exact()(z1, z0)]) - x[rows]
         costs.append(gaps.square().sum(1).mean())
     exact = torch.stack(costs)
     error = (done.cost.stderr**2 + float(exact.var()) / len(exact)) ** 0.5
     assert done.cost.value == pytest.approx(float(exact.mean()), abs=4 * error)
     # What would be wrong lies far away.
-    z0 = units(torch.randn(16, 2, generator=generator))
-    assert float((z0[Exact()(z0, x[:16])] - x[:16]).square().sum(1).mean()) < 0.7 * float(
+    x1 = units(torch.randn(16, 2, generator=generator))
+    assert float((x1[Exact()(x1, x[:16])] - x[:16]).square().sum(1).mean()) < 0.7 * float(
         exact.mean()
     )
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_rectified_is_refused(tmp_path) -> None:
         rectify(pf.FlowMatching(net, "trigonometric"), x)
     with pytest.raises(InputError, match="path='linear'"):
         rectify(pf.Diffusion(net), x)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="rounds is a whole number, at least 1, not 0"):
+    with pytest.raises(InputError, match="rounds is a whole number of at least 1, not 0"):
         rectify(pf.FlowMatching(net), x, rounds=0)
     with pytest.raises(InputError, match="pairs"):
         rectify(pf.FlowMatching(net), x, pairs=1)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.cli import main
-from pushforward.errors import InputError
-from pushforward.estimates import Capabilities
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import GenerativeModel, Trainable
 
 TARGET = torch.arange(20.0)[:, None] + 100
@@ -29,28 +29,27 @@ class Witness(GenerativeModel, Trainable):
         self.weight = nn.Parameter(torch.zeros(1))
         self.seen: list[tuple[Tensor, Tensor]] = []
         self.threads: set[str] = set()
-        self.begun: list[int] = []
+        self.steps_seen: list[int] = []
         self._ready()
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(sample=False, log_prob="none", conditional=False)
 
-    def describe(self, tensors: Any = None) -> dict[str, Any]:
+    def describe(self, tensors: dict[str, Tensor] | None = None) -> dict[str, Any]:
         return {"class": "Witness"}
 
-    def sample(self, n: int, c: Any = None, *, seed: int | None = None) -> Any:
-        raise NotImplementedError
+    def sample(self, n: int, c: Any = None, *, seed: int | None = None, **options: Any) -> Any:
+        raise CapabilityError("a witness draws nothing")
 
-    def log_prob(self, x: Any, c: Any = None) -> Any:
-        raise NotImplementedError
+    def log_prob(self, x: Any, c: Any = None, **options: Any) -> LogProb:
+        raise CapabilityError("a witness has no density")
 
-    def keep_source(self, source: Tensor) -> None:
-        self.kept = source
+    def keep_source(self, source: Tensor) -> None: ...
 
     def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
         assert source is not None
-        self.begun.append(step)
+        self.steps_seen.append(step)
 
     def loss(
         self,
@@ -97,7 +96,7 @@ def test_every_row_of_both_sides_comes_once_per_pass() -> None:
     x, x0 = (torch.cat(side) for side in zip(*model.seen, strict=True))
     assert torch.equal(x.reshape(3, 20).sort().values, TARGET.T.expand(3, 20))
     assert torch.equal(x0.reshape(5, 12).sort().values, SOURCE.T.expand(5, 12))
-    assert model.begun == list(range(15))
+    assert model.steps_seen == list(range(15))
 
 
 def test_a_coupling_permutes_the_batch_in_another_thread() -> None:

@@ -15,7 +15,6 @@ from pushforward.transforms import (
     Affine,
     Autoregressive,
     Composed,
-    Condition,
     Continuous,
     CouplingLayer,
     Inverse,
@@ -25,6 +24,7 @@ from pushforward.transforms import (
     Radial,
     Residual,
     Transform,
+    TransformCondition,
 )
 from pushforward.transforms.residual import Contraction
 
@@ -136,7 +136,9 @@ def test_a_condition_at_every_scale_of_an_image() -> None:
 def test_parts_agree_on_what_they_take() -> None:
     with pytest.raises(InputError, match=r"not contexts of 2 numbers and contexts of 3 numbers"):
         Composed([_coupling(context=3), _coupling(context=2)])
-    assert Composed([_coupling(), _coupling(context=3)]).condition == Condition(context_size=3)
+    assert Composed([_coupling(), _coupling(context=3)]).condition == TransformCondition(
+        context_size=3
+    )
 
 
 def test_a_network_that_says_nothing_is_handed_what_is_given() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pushforward import __version__
-from pushforward.cli.bridge import bridge, translate
+from pushforward.cli.bridge import bridge
 from pushforward.cli.compare import compare
 from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
@@ -18,13 +18,14 @@ from pushforward.cli.listing import list_names
 from pushforward.cli.logprob import logprob
 from pushforward.cli.sample import sample
 from pushforward.cli.train import train
+from pushforward.cli.translate import translate
 from pushforward.errors import PushforwardError, TrainingError
 
 __all__ = ["app", "main"]
 
 _HELP = """Deep generative modelling as transport of measures.
 
-Train a model on samples, draw new ones, and see how far to trust them:
+Train a model on data, draw new samples, and measure how good they are:
 
   pushforward train digits --out runs/digits --steps 1500
 
@@ -66,10 +67,13 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _global(
-    debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
 ) -> None:
     pass

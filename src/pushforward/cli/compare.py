@@ -8,28 +8,35 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Seed, Trust, emit, is_quiet
+from pushforward.cli.options import Json, MovedData, Seed, Trust, emit, is_quiet
 
 __all__ = ["compare"]
 
 
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="Run folders.", metavar="RUN...")],
-    data: Annotated[str | None, typer.Option(help="The runs' data, if it has moved.")] = None,
+    runs: Annotated[list[str], typer.Argument(help="The run folders.", metavar="RUN...")],
+    data: MovedData = None,
     out: Annotated[
-        Path, typer.Option(help="The page with table and pictures.", metavar="FILE")
+        Path, typer.Option(help="The .html page to write, with table and pictures.", metavar="FILE")
     ] = Path("compare.html"),
-    n: Annotated[int, typer.Option("-n", "--n", help="Samples of each model.")] = 1000,
-    points: Annotated[int, typer.Option(help="Held-out points for the likelihood.")] = 256,
+    n: Annotated[
+        int, typer.Option("-n", "--n", help="Number of samples to draw from each model.")
+    ] = 1000,
+    points: Annotated[
+        int, typer.Option(help="Number of held-out points whose likelihood is computed.")
+    ] = 256,
     baselines: Annotated[
-        bool, typer.Option(help="Kernel density, Gaussian mixture and probabilistic PCA too.")
+        bool,
+        typer.Option(
+            help="Also fit a kernel density, a Gaussian mixture and probabilistic PCA, or not."
+        ),
     ] = True,
     seed: Seed = 0,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """Judge models of any families by the same held-out data: one table and one page.
+    """Compare models of any kind on the same held-out data: one table and one page.
 
     The runs must have been trained on the same data and have held out the same part of it.
     """
@@ -46,7 +53,8 @@ def compare(
     training: dict[str, float] = {}
     parts: Any = None
     for name, run in zip(_names(runs), runs, strict=True):
-        train, test = split_again(Path(run), data)
+        models[name] = load(run, trust=tuple(trust or ()))
+        train, test = split_again(Path(run), models[name].space, data)
         if parts is None:
             parts = train, test
         elif (train.fingerprint, test.fingerprint) != (
@@ -57,7 +65,6 @@ def compare(
                 f"{run} and {runs[0]} were trained on different data, or held out different parts "
                 "of it: train both with the same data, train.holdout and train.seed"
             )
-        models[name] = load(run, trust=tuple(trust or ()))
         seconds = _seconds(Path(run))
         if seconds is not None:
             training[name] = seconds

@@ -20,9 +20,13 @@ def compress(
     run: Model,
     files: Annotated[
         list[str],
-        typer.Argument(help="Pictures, one folder, or one data set or array.", metavar="FILES..."),
+        typer.Argument(
+            help="Picture files, one folder of them, or one data set.", metavar="FILES..."
+        ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The compressed file to write.", metavar="FILE")
+    ],
     trust: Trust = None,
 ) -> None:
     """Compress pictures without loss, by a variational autoencoder of their levels.
@@ -35,7 +39,7 @@ def compress(
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
-    x, names = _states(run, files)
+    x, names = _states(run, files, model.space)
     with Progress("compressing", 1, show=not is_quiet(context)) as progress:
         archive = pack(model, x, names, progress)
     data = archive.to_bytes()
@@ -50,14 +54,17 @@ def compress(
 def decompress(
     context: typer.Context,
     run: Model,
-    file: Annotated[Path, typer.Argument(help="What `compress` wrote.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="A file that `compress` has written.", metavar="FILE")
+    ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="A folder for pictures, or a .npz or .npy file.")
+        Path,
+        typer.Option("-o", "--out", help="A folder to write pictures to, or a .npz or .npy file."),
     ],
     trust: Trust = None,
 ) -> None:
     """Restore what `pushforward compress` wrote, exactly."""
-    from pushforward.cli.sample import write_samples
+    from pushforward.cli.writing import write_states
     from pushforward.compression import decompress as unpack
     from pushforward.compression import read
     from pushforward.errors import InputError
@@ -71,13 +78,13 @@ def decompress(
     with Progress("decompressing", 1, show=not is_quiet(context)) as progress:
         x, names = unpack(model, archive, progress)
     if out.suffix:
-        write_samples(out, x)
+        write_states(out, x, model.space, Path(run))
     else:
         _write_pictures(out, x, names or tuple(f"{k:05d}.png" for k in range(len(x))))
     typer.echo(str(out))
 
 
-def _states(run: str, files: list[str]) -> tuple[Any, tuple[str, ...]]:
+def _states(run: str, files: list[str], space: Any) -> tuple[Any, tuple[str, ...]]:
     """The states of pictures and their names, or those of one source of data."""
     import torch
 
@@ -95,7 +102,7 @@ def _states(run: str, files: list[str]) -> tuple[Any, tuple[str, ...]]:
     if not all(path.suffix.lower() in SUFFIXES for path in paths):
         if len(paths) > 1:
             raise InputError(f"several files must all be pictures: {', '.join(sorted(SUFFIXES))}")
-        return load_like(Path(run), files[0], None).x, ()
+        return load_like(Path(run), files[0], space).x, ()
     # What comes back is the pixels, as PNG.
     restored = tuple(str(PurePosixPath(name).with_suffix(".png")) for name in names)
     if len(set(restored)) < len(restored):

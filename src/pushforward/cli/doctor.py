@@ -15,14 +15,20 @@ __all__ = ["doctor"]
 def doctor(
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="DATA and overrides, as for train.", metavar="[DATA] [KEY=VALUE]..."),
+        typer.Argument(
+            help="DATA and changes of the recipe, as for `train`.", metavar="[DATA] [KEY=VALUE]..."
+        ),
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A YAML file.", metavar="FILE")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of the table that holds the labels.")
+    ] = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """Look at data and recipe, and warn of what will go wrong. Exit code 2 if something will."""
+    """Check data and recipe, and warn of what will go wrong. Exit code 2 if something will."""
     from pushforward.cli.recipe import read
     from pushforward.data import examine
 
@@ -30,45 +36,35 @@ def doctor(
     data = [w for w in values if "=" not in w or Path(w).exists()]
     given: dict[str, Any] = {"data": data[0]} if data else {}
     if label is not None:
-        given["load.label"] = label
+        given["data.label"] = label
     chosen = read(recipe, given, [w for w in values if w not in data])
-    loaded = chosen.load_data()
-    findings = (*examine(loaded), *_examine_recipe(chosen, loaded, tuple(trust or ())))
+    model, loaded, _ = chosen.prepare(tuple(trust or ()))
+    numbers = examine(loaded) if loaded.kind != "state" else ()
+    findings = (*numbers, *_examine_recipe(chosen.train, model, loaded))
     if as_json:
         emit([vars(finding) for finding in findings])
     else:
         typer.echo(str(loaded))
         for finding in findings:
             typer.echo(f"{finding.level}: {finding.title}")
-            typer.echo(f"    {finding.detail} {finding.advice}")
+            if finding.detail:
+                typer.echo(f"    {finding.detail} {finding.advice}")
         if not findings:
             typer.echo("nothing to worry about")
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(2)
 
 
-def _examine_recipe(recipe: Any, data: Any, trust: tuple[str, ...]) -> list[Any]:
+def _examine_recipe(settings: Any, model: Any, data: Any) -> list[Any]:
     """What the recipe would do to this data."""
+    from pushforward import state
     from pushforward.data import Finding
 
-    model = recipe.make_model(data, trust)
-    schedule, settings = model.process.schedule, recipe.train
     if settings.standardize:
-        model.standardize(data.x)
-    findings = []
-    z = data.x if not settings.standardize else model.standardizer.standardized(data.x)
-    alpha, sigma = schedule.values(schedule.t_max)
-    left = float(alpha) ** 2 * float(z.square().mean()) / float(sigma) ** 2
-    if left > 0.01:
-        findings.append(
-            Finding(
-                "warning",
-                "The prior is not reached",
-                f"At the end of {schedule} the signal still has {left:.1%} of the variance of "
-                "the noise, but sampling starts from noise alone.",
-                "Take a longer horizon, a larger beta_max or sigma_max, or standardize the data.",
-            )
-        )
+        model.fit_units(data.x)
+    findings = [Finding("warning", doubt, "", "") for doubt in model.doubts(data.x)]
+    if model.closed_form:
+        return findings
     if settings.batch_size > len(data):
         findings.append(
             Finding(
@@ -89,7 +85,7 @@ def _examine_recipe(recipe: Any, data: Any, trust: tuple[str, ...]) -> list[Any]
             )
         )
     try:
-        model.loss(data.x[: min(2, len(data))])
+        model.loss(state.take(data.x, slice(2)), **_labels(model, data))
     except Exception as error:
         findings.append(
             Finding(
@@ -100,3 +96,10 @@ def _examine_recipe(recipe: Any, data: Any, trust: tuple[str, ...]) -> list[Any]
             )
         )
     return findings
+
+
+def _labels(model: Any, data: Any) -> dict[str, Any]:
+    """Two labels, for a model that takes them."""
+    if not model.condition.conditional or data.c is None:
+        return {}
+    return {"c": data.c[:2]}

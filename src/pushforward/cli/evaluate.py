@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli.options import Json, Run, Sampler, Seed, Steps, Trust, accepted, emit, is_quiet
+from pushforward.cli.options import (
+    Json,
+    MovedData,
+    Run,
+    Sampler,
+    Seed,
+    Steps,
+    Trust,
+    accepted,
+    emit,
+    is_quiet,
+)
 
 __all__ = ["evaluate"]
 
@@ -17,12 +28,14 @@ __all__ = ["evaluate"]
 def evaluate(
     context: typer.Context,
     run: Run,
-    n: Annotated[int, typer.Option("-n", "--n", help="Samples to draw.")] = 1000,
+    n: Annotated[int, typer.Option("-n", "--n", help="Number of samples to draw.")] = 1000,
     sampler: Sampler = None,
     steps: Steps = None,
     seed: Seed = 0,
-    data: Annotated[str | None, typer.Option(help="The run's data, if it has moved.")] = None,
-    points: Annotated[int, typer.Option(help="Held-out points for the likelihood.")] = 128,
+    data: MovedData = None,
+    points: Annotated[
+        int, typer.Option(help="Number of held-out points whose likelihood is computed.")
+    ] = 128,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
@@ -31,47 +44,39 @@ def evaluate(
     Every metric stands beside its floor, the same metric of training data against held-out data.
     """
     from pushforward.cli.rundata import split_again
-    from pushforward.cli.sample import write_samples
+    from pushforward.cli.writing import write_states
     from pushforward.errors import InputError
-    from pushforward.metrics import evaluate as compare
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.models import load
     from pushforward.report import write
-    from pushforward.report.judging import held_out_likelihood, labels_like
+    from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
-    train, test = split_again(folder, data)
+    model = load(folder, trust=tuple(trust or ()))
+    train, test = split_again(folder, model.space, data)
     if min(n, len(test)) < FEWEST:
         raise InputError(
             f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "
             "give -n more, or train with a larger train.holdout"
         )
-    model = load(folder, trust=tuple(trust or ()))
     labels = labels_like(model, train, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
-        x = model.sample(n, labels, seed=seed, batch_size=512, progress=progress, **asked)
+        each = model.understood("sample", seed=seed, batch_size=512, progress=progress)
+        x = model.sample(n, labels, **each, **asked)
     with Progress("likelihood", 1, show=show) as progress:
         log_prob = held_out_likelihood(model, test, points, seed, progress)
     with Progress("metrics", 1, show=show) as progress:
-        evaluation = compare(
-            x,
-            test.x,
-            train.x,
-            seed=seed,
-            log_prob=log_prob,
-            levels=test.levels,
-            modes=train.modes,
-            value_range=test.value_range,
-            progress=progress,
+        evaluation = evaluated(
+            model.space, x, test, train, seed=seed, log_prob=log_prob, progress=progress
         )
     settings = {**asked, "n": n, "seed": seed}
     found = {"settings": settings, **evaluation.to_dict()}
     partial = folder / ".evaluation.json.partial"
     partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, folder / "evaluation.json")
-    write_samples(folder / "samples.npz", x)
+    write_states(folder / "samples.npz", x, model.space, folder)
     write(folder, model, train, evaluation=evaluation, samples=x)
     if as_json:
         emit(found)

@@ -13,12 +13,17 @@ from pushforward.cli.options import Json, emit
 
 __all__ = ["info"]
 
+_FEW = 16
+"""Columns whose means are listed."""
+
 
 def info(
-    what: Annotated[str, typer.Argument(help="A run, a saved model, or data.", metavar="WHAT")],
+    what: Annotated[
+        str, typer.Argument(help="A run folder, a saved model, or data.", metavar="WHAT")
+    ],
     as_json: Json = False,
 ) -> None:
-    """What a run folder, a saved model or a data set is."""
+    """Describe a run folder, a saved model or a data set."""
     path = Path(what)
     if (path / "config.yaml").is_file():
         found = _folder(path)
@@ -27,7 +32,7 @@ def info(
 
         data = load(what)
         found = {"data": data.describe()}
-        if data.kind == "vector" and len(data.event_shape) == 1 and data.event_shape[0] <= 16:
+        if data.kind == "vector" and len(data.event_shape) == 1 and data.event_shape[0] <= _FEW:
             found["mean"] = data.x.mean(0).tolist()
             found["std"] = data.x.std(0).tolist()
     if as_json:

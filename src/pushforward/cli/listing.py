@@ -16,14 +16,14 @@ def list_names(
     axis: Annotated[
         str | None,
         typer.Argument(
-            help=f"One of {', '.join(registry.axes())}.",
+            help=f"Which names to list: {', '.join(registry.axes())}.",
             autocompletion=lambda: list(registry.axes()),
         ),
     ] = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """The short names that other commands and recipes take."""
+    """List the short names that other commands and recipes take."""
     axes = registry.axes() if axis is None else (axis,)
     known = {name: list(registry.names(name)) for name in axes}
     if as_json:

@@ -15,47 +15,72 @@ __all__ = ["logprob"]
 def logprob(
     context: typer.Context,
     run: Run,
-    data: Annotated[str, typer.Argument(help="Data to evaluate.", metavar="DATA")],
-    out: Annotated[Path | None, typer.Option(help="A .csv or .npz file.", metavar="FILE")] = None,
+    data: Annotated[
+        str, typer.Argument(help="Data whose log-densities are computed.", metavar="DATA")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write them to this .csv or .npz file.", metavar="FILE")
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of the ODE, or of a bound; the family's default.")
+        int | None,
+        typer.Option(help="Number of steps of the ODE, or of a bound; the model's own by default."),
     ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Adaptive steps to this tolerance instead.")
+        float | None,
+        typer.Option(help="Choose the steps of the ODE so that its error stays near this."),
     ] = None,
     stop: Annotated[
-        float | None, typer.Option(help="The early stopping time; the schedule's own by default.")
+        float | None,
+        typer.Option(help="Time whose density is computed; where sampling stops by default."),
     ] = None,
-    divergence: Annotated[str | None, typer.Option(help="auto, exact or hutchinson.")] = None,
-    probes: Annotated[int | None, typer.Option(help="Hutchinson probes.")] = None,
+    divergence: Annotated[
+        str | None,
+        typer.Option(
+            help="Divergence of the ODE: exact, estimated by hutchinson, or auto, which is exact "
+            "in few dimensions."
+        ),
+    ] = None,
+    probes: Annotated[
+        int | None, typer.Option(help="Number of random probes of Hutchinson's estimator.")
+    ] = None,
     method: Annotated[
-        str | None, typer.Option(help="Of a VAE: importance, bound or annealed.")
+        str | None, typer.Option(help="For a VAE: importance, bound or annealed.")
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Of a VAE: latents or chains for each data point.")
+        int | None,
+        typer.Option(help="For a VAE: number of latents, or of chains, for each data point."),
     ] = None,
     bound: Annotated[
-        int | None, typer.Option(help="Also the variational bound of a chain of so many steps.")
+        int | None,
+        typer.Option(help="Also compute the variational bound of a chain of this many steps."),
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", help="Only so many, the first.")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", "--n", help="Take only this many rows, the first ones.")
+    ] = None,
     seed: Seed = 0,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of the table that holds the labels.")
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="States at a time; what fits into a GiB by default.")
+        int | None,
+        typer.Option(
+            help="Number of states that go through the network at a time; what fits into a GiB by "
+            "default."
+        ),
     ] = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
-    """Log-densities of data under a trained model, in nats per data point, with standard errors.
+    """Compute log-densities of data under a trained model, in nats, with standard errors.
 
     Values of quantized data (such as pictures) are spread uniformly over the cells of their levels
     first: then the mean also bounds the code length, given in bits per dimension.
     """
+    from pushforward import state
     from pushforward.cli.rundata import load_like
     from pushforward.errors import CapabilityError, InputError
     from pushforward.models import load
-    from pushforward.models.noising import Noising
-    from pushforward.report.judging import log_density
+    from pushforward.report.judging import log_density, told
     from pushforward.training.progress import Progress
 
     if out is not None and out.suffix not in (".csv", ".npz"):
@@ -68,6 +93,8 @@ def logprob(
             f"{type(model).__name__} has no normalized density: its log_prob in Python, if it has "
             "one, is up to a constant"
         )
+    if bound is not None and not model.capabilities.variational_bound:
+        raise InputError(f"--bound means nothing to a {type(model).__name__}: leave it out")
     asked = accepted(
         model.log_prob,
         divergence=divergence,
@@ -78,16 +105,14 @@ def logprob(
         method=method,
         samples=samples,
     )
-    loaded = load_like(Path(run), data, label)
-    x = loaded.x[:n]
-    labels = loaded.c[:n] if model.capabilities.conditional and loaded.c is not None else None
+    loaded = load_like(Path(run), data, model.space, label)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
         result = log_density(model, loaded, n, **each, **asked, progress=progress)
     chain = None
     if bound is not None:
-        if not hasattr(model, "variational_bound"):
-            raise InputError(f"--bound means nothing to a {type(model).__name__}: leave it out")
+        first = slice(n)
+        x, labels = state.take(loaded.x, first), told(model, loaded, first)
         with Progress("variational bound", 1, show=not is_quiet(context)) as progress:
             chain = model.variational_bound(
                 x,
@@ -100,16 +125,13 @@ def logprob(
             )
     if out is not None:
         _write(out, result, chain)
-    bits = _bits(result, loaded)
-    stopped = stop
-    if stop is None and isinstance(model, Noising):
-        stopped = model.process.schedule.t_min
+    bits, about = _bits(result, loaded), model.about_density(asked)
     if as_json:
-        emit(_summary(result, chain, bits) | {"stop": stopped})
+        emit(_summary(result, chain, bits) | {"about": about})
         return
     typer.echo(str(result))
-    if stopped is not None:
-        typer.echo(f"density of the model at t = {stopped:g}, where its path ends")
+    if about is not None:
+        typer.echo(about)
     if bits is not None:
         typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
     if chain is not None:
@@ -127,12 +149,13 @@ def _cell(loaded: Any) -> float | None:
 
 def _bits(result: Any, loaded: Any) -> Any:
     """Bits per dimension of quantized data."""
+    from pushforward import state
     from pushforward.metrics import bits_per_dimension
 
     if loaded.levels is None or len(result.value) < 2:
         return None
     kind = {"levels": loaded.levels, "value_range": loaded.value_range}
-    return bits_per_dimension(result, loaded.x[0].numel(), **kind)
+    return bits_per_dimension(result, state.numel(loaded.event_shape), **kind)
 
 
 def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:

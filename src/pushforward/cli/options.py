@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,14 @@ import typer
 from pushforward import registry
 
 __all__ = [
+    "BatchSize",
     "Device",
     "Json",
+    "Label",
+    "MovedData",
+    "Resume",
     "Run",
+    "RunFolder",
     "Sampler",
     "Seed",
     "Steps",
@@ -48,19 +54,44 @@ def _trusted(context: typer.Context, modules: list[str] | None) -> list[str] | N
     return modules
 
 
+BatchSize = Annotated[
+    int, typer.Option(help="Number of states that go through the network at a time.")
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or mps; auto takes a GPU if there is one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Label = Annotated[
+    str | None,
+    typer.Option("--class", help="Label of all states: its number, or the name of the class."),
+]
+MovedData = Annotated[
+    str | None, typer.Option(help="Where the data of the run are now, if they have been moved.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Continue the run in RUN from its newest checkpoint."),
+]
 Run = Annotated[str, typer.Argument(help="A run folder or a saved model.", metavar="RUN")]
-Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
-Steps = Annotated[int | None, typer.Option(help="Steps of the sampler; the family's default.")]
+RunFolder = Annotated[
+    Path | None, typer.Option(help="Folder that the run is written to.", metavar="RUN")
+]
 Sampler = Annotated[
     str | None,
-    typer.Option(help="See `pushforward list samplers`.", autocompletion=names_of("samplers")),
+    typer.Option(
+        help="Sampler, a name of `pushforward list samplers`; the model's own by default.",
+        autocompletion=names_of("samplers"),
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+Steps = Annotated[
+    int | None, typer.Option(help="Number of steps of the sampler; the model's own by default.")
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
-        help="A module to import: its classes and names may stand in a configuration.",
+        help="Import this module, which runs its code: the classes and short names that it defines "
+        "may then be used. Can be given several times.",
         metavar="MODULE",
         callback=_trusted,
     ),
@@ -80,7 +111,7 @@ def is_first() -> bool:
 
 
 def accepted(method: Callable[..., Any], /, **asked: Any) -> dict[str, Any]:
-    """The options that were given, those that are not `None`, for a method of some family.
+    """The options that were given, those that are not `None`, for a method of some model.
 
     Raises `InputError` for one that the method does not take.
     """

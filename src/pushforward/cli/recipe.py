@@ -6,110 +6,101 @@ import inspect
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushforward import config, registry
+from pushforward.cli.specs import class_named, made_options
 from pushforward.data import Data, load
 from pushforward.errors import InputError
-from pushforward.models import Diffusion, requests
-from pushforward.models.family import Family
-from pushforward.nn import DiT, UNet, default_network
-from pushforward.processes import Gaussian
+from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
 
-__all__ = ["Recipe", "read"]
+__all__ = ["Prepared", "Recipe", "read"]
+
+_NAMED = {"data": "source", "source": "source", "model": "class"}
+"""What a plain text stands for in the place of names and values."""
+
+
+class Prepared(NamedTuple):
+    """What a recipe comes to: an untrained model, its data, and the source that it starts from."""
+
+    model: Any
+    data: Data
+    source: Data | None
 
 
 class Recipe(BaseModel):
     """What to train on what, and how.
 
     Args:
-        data: a built-in name or a path.
-        family: what kind of model, a name of `pushforward list models`.
-        options: arguments of the family: of its `for_data`, or of `Diffusion` itself.
-        source: what a transport starts from in the place of noise: a built-in name or a path.
-        load: how to read it and the source, arguments of `pushforward.data.load` such as `label`.
-        network: of a diffusion model: `auto`, a short name, or a class with arguments.
-        schedule: of a diffusion model: a short name, or a class with arguments.
-        predict: of a diffusion model: a prediction's short name, or a class with arguments.
-        times: of a diffusion model: a law of training times.
-        labels: condition on the data's labels, if it has any.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        data: arguments of `pushforward.data.load`, such as `source` and `label`.
+        model: its `class`, a name of `pushforward list models` or a class of a trusted module, and
+            options of the `for_data` of the class.
         train: `pushforward.training.Settings`.
+        source: what a model between two data sets starts from, read like the data where it does not
+            say otherwise.
     """
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    data: str
-    source: str | None = None
-    load: dict[str, Any] = Field(default_factory=dict)
-    family: str = "diffusion"
-    options: dict[str, Any] = Field(default_factory=dict)
-    network: str | dict[str, Any] = "auto"
-    schedule: str | dict[str, Any] = "vp"
-    predict: str | dict[str, Any] = "v"
-    times: str | dict[str, Any] = "stratified"
-    labels: bool = True
-    device: str = "auto"
+    data: dict[str, Any]
+    source: dict[str, Any] | None = None
+    model: dict[str, Any] = Field(default_factory=lambda: {"class": "diffusion"})
     train: Settings = Field(default_factory=Settings)
 
-    def load_data(self) -> Data:
-        """The data that the recipe names."""
-        known = list(inspect.signature(load).parameters)[1:]
-        for option in self.load:
-            if option not in known:
-                close = get_close_matches(option, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-                raise InputError(f"unknown key 'load.{option}': {hint}")
-        return load(self.data, **self.load)
-
-    def load_source(self) -> Data | None:
-        """The source that the recipe names, if any, read like the data."""
-        return None if self.source is None else load(self.source, **self.load)
-
-    def make_model(self, data: Data, trust: tuple[str, ...] = ()) -> Family:
-        """The untrained model for data of this shape."""
+    def model_class(self, trust: tuple[str, ...] = ()) -> Any:
+        """The class of the model. Raises `InputError` unless it can be trained."""
         registry.trust(trust)
-        family: type[Family] = registry.find("models", self.family)
-        options = config.build(self.options, trust)
-        if family is not Diffusion:
-            self._refuse_diffusion()
-            return family.for_data(data, labels=self.labels, **options)
-        classes = data.num_classes if self.labels else None
-        network = self.network
-        if network == "auto":
-            net = default_network(data.event_shape, num_classes=classes)
-        elif isinstance(network, str):
-            make = registry.find("networks", network)
-            # Networks of images take any size of them, and are told the channels alone.
-            shape: Any = data.event_shape
-            net = make(shape[0] if make in (UNet, DiT) else shape, num_classes=classes)
-        else:
-            net = config.build(network, trust)
-        schedule = registry.resolve("schedules", config.build(self.schedule, trust))
-        return requests.made(
-            Diffusion,
-            options,
-            net=net,
-            process=Gaussian(schedule),
-            predict=config.build(self.predict, trust),
-            times=config.build(self.times, trust),
-        )
+        found = class_named(str(self.model["class"]), trust)
+        if not (isinstance(found, type) and issubclass(found, GenerativeModel)):
+            raise InputError(
+                f"{self.model['class']!r} is no class of models: it must be a GenerativeModel"
+            )
+        if not issubclass(found, Trainable):
+            raise InputError(f"a {found.__name__} is not trained: it is no models.Trainable")
+        return found
 
-    def _refuse_diffusion(self) -> None:
-        for name in ("network", "schedule", "predict", "times"):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise InputError(
-                    f"{name} = {getattr(self, name)!r} means something to a diffusion model only: "
-                    f"what a {self.family} takes is set by options.NAME=VALUE"
-                )
+    def prepare(self, trust: tuple[str, ...] = (), *, data: Data | None = None) -> Prepared:
+        """Make the model for the data, read as states of its space, or for other `data`.
+
+        The weights of networks follow from the seed of the training.
+        """
+        cls = self.model_class(trust)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.train.seed)
+            given = {key: value for key, value in self.model.items() if key != "class"}
+            options = made_options(cls, given, trust)
+            space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
+            if data is None:
+                data = _loaded("data", self.data, space)
+            source = None
+            if self.source is not None:
+                read_alike = {**self.data, **self.source}
+                source = _loaded("source", read_alike, space)
+            length = config.understood(cls.for_data, train_steps=self.train.steps)
+            model = cls.for_data(data, **{**length, **options})
+        return Prepared(model, data, source)
+
+    def resolved(self, trust: tuple[str, ...] = ()) -> Recipe:
+        """The recipe with the defaults that the class of the model declares written out."""
+        cls = self.model_class(trust)
+        known = inspect.signature(cls.for_data).parameters.values()
+        plain = (bool, int, float, str)
+        defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
+        model = {"class": "", **defaults, **cls.defaults, **self.model}
+        return self.model_copy(update={"model": model})
 
     def to_yaml(self) -> str:
-        """The recipe with every default written out; reading it gives the same recipe."""
-        values = self.model_dump(exclude={"train"}) | {"train": self.train.describe()}
+        """The recipe as a file; reading it gives the same recipe."""
+        values: dict[str, Any] = {"data": _short("data", self.data)}
+        if self.source is not None:
+            values["source"] = _short("source", self.source)
+        values["model"] = _short("model", self.model)
+        values["train"] = self.train.describe()
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
@@ -118,8 +109,8 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
 
     Raises `InputError` naming the key and the value that do not fit, with the nearest key.
 
-    >>> read(None, {"data": "digits"}, ["train.steps=10"]).train.steps
-    10
+    >>> read(None, {"data": "digits"}, ["train.steps=10", "model.process=masking"]).model
+    {'class': 'diffusion', 'process': 'masking'}
     """
     values = {} if path is None else _file(path)
     for key, value in given.items():
@@ -134,10 +125,34 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
             raise InputError(f"the value of {key} is not YAML: {error}") from None
     if "data" not in values:
         raise InputError("no data: pushforward train DATA, or `data:` in the recipe")
+    for key, name in _NAMED.items():
+        if isinstance(values.get(key), str):
+            values[key] = {name: values[key]}
+    if isinstance(values.get("model"), dict):
+        values["model"] = {"class": "diffusion", **values["model"]}
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise InputError(_explain(error)) from None
+
+
+def _loaded(key: str, options: dict[str, Any], space: Any) -> Data:
+    """Data read as a recipe says, as states of a space."""
+    known = [name for name in inspect.signature(load).parameters if name != "space"]
+    for option in options:
+        if option not in known:
+            close = get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise InputError(f"unknown key '{key}.{option}': {hint}")
+    if "source" not in options:
+        raise InputError(f"{key} does not say what to read: {key}.source=NAME or FILE")
+    return load(**options, space=space)
+
+
+def _short(key: str, values: dict[str, Any]) -> Any:
+    """A plain text for what has nothing but its name."""
+    name = _NAMED[key]
+    return values[name] if set(values) == {name} else values
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -153,13 +168,27 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a value at a dotted path, making what lies on the way."""
+    """Set a value at a dotted path, making what lies on the way.
+
+    A name on the way becomes what it names: after `process: masking`, `process.schedule=vp` sets
+    the schedule of masking.
+    """
     *way, last = key.split(".")
     here = values
-    for part in way:
-        here = here.setdefault(part, {})
-        if not isinstance(here, dict):
-            raise InputError(f"{key}: {part} is {here!r}, which has nothing inside to set")
+    for depth, part in enumerate(way):
+        inside = here.setdefault(part, {})
+        if isinstance(inside, str) and way[0] in _NAMED:
+            inside = here[part] = {_NAMED[way[0]] if depth == 0 else "class": inside}
+        if not isinstance(inside, dict):
+            raise InputError(f"{key}: {part} is {inside!r}, which has nothing inside to set")
+        here = inside
+    if key == "model.class" and here.get("class", "diffusion") != value:
+        # The options of another class mean nothing to this one.
+        here.clear()
+    known = here.get(key) if way == [] and key in ("data", "source") else None
+    if isinstance(known, dict) and isinstance(value, str):
+        # Another place, read in the same way.
+        value = {**known, "source": value}
     here[last] = value
 
 

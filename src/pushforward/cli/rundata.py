@@ -1,8 +1,10 @@
-"""The data that a run was trained on, found again and split as it was."""
+"""What a run folder says of its data and its recipe, found again and read as it was."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,52 @@ import yaml
 
 from pushforward.data import Data, load
 from pushforward.errors import InputError
+from pushforward.training.folder import RECIPE
 
-__all__ = ["column_names", "load_like", "split_again", "write_recipe"]
-
-
-def write_recipe(run: Path, recipe: Any) -> None:
-    """Keep the recipe in the run folder, with the place of its data from anywhere."""
-    for key in ("data", "source"):
-        place = getattr(recipe, key)
-        if place is not None and Path(place).exists():
-            recipe = recipe.model_copy(update={key: str(Path(place).resolve())})
-    partial = run / ".recipe.yaml.partial"
-    partial.write_text(recipe.to_yaml(), encoding="utf-8")
-    os.replace(partial, run / "recipe.yaml")
+__all__ = ["class_names", "column_names", "kept_recipe", "load_like", "recipe_of", "split_again"]
 
 
-def split_again(run: Path, source: str | None = None) -> tuple[Data, Data]:
-    """The run's training part and held-out part.
+def recipe_of(run: Path | None, recipe: Path | None, *, resume: bool) -> Path | None:
+    """The recipe to start from: the one given, or that of a run that goes on."""
+    if recipe is None and resume and run is not None and (run / RECIPE).is_file():
+        return run / RECIPE
+    return recipe
+
+
+@contextlib.contextmanager
+def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
+    """Keep the recipe in the run folder, with the place of its data from anywhere.
+
+    Written before the training, so that a run that was killed can go on; taken back if the training
+    refuses to begin. A folder with another run in it is left as it is.
+    """
+    if (run / "config.yaml").exists() and not resume:
+        yield
+        return
+    recipe = recipe.model_copy(
+        update={key: _placed(getattr(recipe, key)) for key in ("data", "source")}
+    )
+    path, made = run / RECIPE, not run.exists()
+    before = path.read_bytes() if path.is_file() else None
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        _replace(path, recipe.to_yaml().encode())
+    except OSError as error:
+        raise InputError(f"{run} cannot be written: {error.strerror}") from None
+    try:
+        yield
+    except InputError:
+        if before is not None:
+            _replace(path, before)
+        else:
+            path.unlink(missing_ok=True)
+        if made and not any(run.iterdir()):
+            run.rmdir()
+        raise
+
+
+def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data, Data]:
+    """The run's training part and held-out part, as states of the space of its model.
 
     Raises `InputError` if the data cannot be found or is not what the run was trained on, or if
     nothing was held out.
@@ -42,7 +73,7 @@ def split_again(run: Path, source: str | None = None) -> tuple[Data, Data]:
         raise InputError(
             f"{run} was trained on data in memory: save it to a file and give that with --data"
         )
-    data = load(**origin)
+    data = load(**origin, space=space)
     if data.fingerprint != saved["fingerprint"]:
         raise InputError(
             f"{origin['source']} is not what {run} was trained on: {saved['name']} with "
@@ -53,8 +84,11 @@ def split_again(run: Path, source: str | None = None) -> tuple[Data, Data]:
     return data.split(settings["holdout"], settings["seed"])
 
 
-def load_like(run: Path, source: str, label: str | None) -> Data:
-    """Other data for the model of a run; files of the same kind are read as the run's own was."""
+def load_like(run: Path, source: str, space: Any, label: str | None = None) -> Data:
+    """Other data for the model of a run; files of the same kind are read as the run's own was.
+
+    They may lack the column of labels, as samples do.
+    """
     config = _config(run)
     origin = dict(config["data"].get("origin") or {}) if config else {}
     path, before = Path(source), Path(origin.get("source", ""))
@@ -62,14 +96,34 @@ def load_like(run: Path, source: str, label: str | None) -> Data:
         origin = {}
     options = {k: v for k, v in origin.items() if k not in ("source", "name")}
     if label is not None:
-        options["label"] = label
-    return load(source, **options)
+        return load(source, **{**options, "label": label}, space=space)
+    try:
+        return load(source, **options, space=space)
+    except InputError:
+        if options.pop("label", None) is None:
+            raise
+        with contextlib.suppress(InputError):
+            return load(source, **options, space=space)
+        raise
 
 
 def column_names(run: Path) -> list[str] | None:
     """The names of the features that a run was trained on, if they have names."""
     config = _config(run)
     return config["data"]["columns"] if config else None
+
+
+def class_names(run: Path) -> tuple[str, ...]:
+    """The names of the classes that a run was trained on, if they have names."""
+    config = _config(run)
+    return tuple((config and config["data"].get("classes")) or ())
+
+
+def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Arguments of `load` with the whole path of a file."""
+    if options is None or not Path(str(options["source"])).exists():
+        return options
+    return {**options, "source": str(Path(options["source"]).resolve())}
 
 
 def _config(run: Path) -> dict[str, Any] | None:
@@ -79,3 +133,9 @@ def _config(run: Path) -> dict[str, Any] | None:
         return config if {"data", "training"} <= config.keys() else None
     except (OSError, AttributeError, yaml.YAMLError, UnicodeDecodeError):
         return None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Trust, is_first, is_quiet, names_of
+from pushforward.cli.options import (
+    Device,
+    Resume,
+    RunFolder,
+    Trust,
+    is_first,
+    is_quiet,
+    names_of,
+)
 
 __all__ = ["carry_out", "train"]
 
@@ -17,47 +26,67 @@ def train(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="DATA (a built-in name, a .npy, .npz, .csv, .parquet file, or a folder of images) "
-            "and key.path=value overrides of the recipe.",
+            help="DATA (a built-in name, a .npy, .npz, .csv or .parquet file, or a folder of "
+            "images) and changes of the recipe such as model.predict=noise.",
             metavar="[DATA] [KEY.PATH=VALUE]...",
             autocompletion=names_of("data"),
         ),
     ] = None,
-    family: Annotated[
+    model: Annotated[
         str | None,
-        typer.Option(help="See `pushforward list models`.", autocompletion=names_of("models")),
+        typer.Option(
+            help="Kind of model: a name of `pushforward list models`, or module:Class of a "
+            "trusted module. A diffusion model by default.",
+            autocompletion=names_of("models"),
+        ),
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="Data to start from in the place of noise, for a transport.",
+            help="Data to start from instead of noise, for a model between two data sets.",
             autocompletion=names_of("data"),
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.", metavar="RUN")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Data points per step.")] = None,
+    out: RunFolder = None,
+    steps: Annotated[int | None, typer.Option(help="Number of optimizer steps.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Number of data points in each step.")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where RUN stands.")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="A YAML file.", metavar="FILE")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed.")] = None,
-    standardize: Annotated[bool, typer.Option(help="Shift and scale inside the model.")] = True,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Event files too.")] = False,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Save a checkpoint every so many steps.")
+    ] = None,
+    resume: Resume = False,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of the table that holds the labels.")
+    ] = None,
+    device: Device = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the arithmetic: 32-true, bf16-mixed, or 16-mixed on older GPUs."),
+    ] = None,
+    standardize: Annotated[
+        bool, typer.Option(help="Shift and scale the data inside the model, or not.")
+    ] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard.")
+    ] = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the whole recipe and stop.")
+        bool, typer.Option("--print-config", help="Print the complete recipe and stop.")
     ] = False,
     trust: Trust = None,
 ) -> None:
     """Train a model on data, with or without a recipe.
 
     Leaves a run folder with checkpoints, metrics and a first report. Runs can be stopped with
-    Ctrl-C, or killed, and resumed exactly.
+    Ctrl-C, or killed, and resumed exactly: `pushforward train --resume --out RUN`.
     """
     from pushforward.cli.recipe import read
+    from pushforward.cli.rundata import recipe_of
     from pushforward.errors import InputError
 
     values = words or []
@@ -67,9 +96,8 @@ def train(
     given: dict[str, Any] = {
         "data": data[0] if data else None,
         "source": source,
-        "family": family,
-        "load.label": label,
-        "device": device,
+        "model.class": model,
+        "data.label": label,
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -79,75 +107,75 @@ def train(
         "train.standardize": None if standardize else False,
     }
     chosen = read(
-        recipe,
+        recipe_of(out, recipe, resume=resume),
         {key: value for key, value in given.items() if value is not None},
         [w for w in values if w not in data],
     )
     if print_config:
-        typer.echo(chosen.to_yaml(), nl=False)
+        typer.echo(chosen.resolved(tuple(trust or ())).to_yaml(), nl=False)
         return
-    carry_out(context, chosen, out, resume=resume, trust=trust, tensorboard=tensorboard)
+    carry_out(
+        context, chosen, out, resume=resume, trust=trust, device=device, tensorboard=tensorboard
+    )
 
 
 def carry_out(
     context: typer.Context,
-    chosen: Any,
+    recipe: Any,
     out: Path | None,
     *,
     resume: bool,
     trust: list[str] | None,
+    device: str,
     tensorboard: bool = False,
 ) -> None:
     """Train as a recipe says, and leave a report; the exit code tells an interrupted run."""
+    from pushforward.cli.rundata import kept_recipe
     from pushforward.errors import InputError, TrainingError
     from pushforward.training import TensorBoard, fit
 
     if out is None:
         raise InputError("no run folder: give one with --out runs/NAME")
-    loaded, start = chosen.load_data(), chosen.load_source()
-    trusted = tuple(trust or ())
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(chosen.train.seed)
-        model = chosen.make_model(loaded, trusted)
-    trackers = (TensorBoard(out / "tensorboard"),) if tensorboard else ()
-    quiet = is_quiet(context)
+    trusted, quiet = tuple(trust or ()), is_quiet(context)
+    recipe = recipe.resolved(trusted)
+    model, data, source = recipe.prepare(trusted)
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
+        sides = f"{data}" if source is None else f"{source} to {data}"
         kind = type(model).__name__
-        sides = f"{loaded}" if start is None else f"{start} to {loaded}"
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
+    keep = kept_recipe(out, recipe, resume=resume) if is_first() else contextlib.nullcontext()
     try:
-        run = fit(
-            model,
-            loaded,
-            source=start,
-            out=out,
-            resume=resume,
-            device=chosen.device,
-            trackers=trackers,
-            progress=not quiet,
-            settings=chosen.train,
-        )
+        with keep:
+            trackers = (TensorBoard(out / "tensorboard"),) if tensorboard else ()
+            run = fit(
+                model,
+                data,
+                source=source,
+                out=out,
+                resume=resume,
+                device=device,
+                trackers=trackers,
+                progress=not quiet,
+                settings=recipe.train,
+            )
     except TrainingError as error:
-        _finish(error.run, chosen, loaded, quiet)
+        _finish(error.run, data, quiet)
         raise
-    _finish(run, chosen, loaded, quiet)
+    _finish(run, data, quiet)
     if run.status == "interrupted":
         if is_first():
             typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
 
 
-def _finish(run: Any, recipe: Any, data: Any, quiet: bool) -> None:
-    """Leave the recipe and a first report beside the checkpoints, in the first process."""
+def _finish(run: Any, data: Any, quiet: bool) -> None:
+    """Leave a first report beside the checkpoints, in the first process."""
     if not is_first():
         return
-    from pushforward.cli.rundata import write_recipe
     from pushforward.report import write
 
-    write_recipe(run.path, recipe)
+    run.model.normalize()
     faults = run.model.warnings(data.x)
     write(run.path, run.model, data, faults=faults)
     for fault in faults:

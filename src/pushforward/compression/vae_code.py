@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -47,8 +48,8 @@ class VAECode:
         if model.capabilities.conditional:
             raise CapabilityError("the model wants labels, which a file of pictures lacks")
         self.model = copy.deepcopy(model).cpu().double().eval()
-        self.event_shape = model._units().event_shape
-        self.latent, self.size = model.latent, model._units().shift.expand(self.event_shape).numel()
+        self.event_shape: tuple[int, ...] = model.event_shape
+        self.latent, self.size = model.latent, math.prod(self.event_shape)
         decoder: Any = model.decoder
         self.levels: int = decoder.levels
         self.value_range: tuple[float, float] = decoder.value_range

@@ -2,7 +2,8 @@
 
 `pushforward list data` names the built-in data sets. Files of pictures, parquet tables and the
 digits need the extra `data`; arrays, `.npy`, `.npz`, text tables and the toy distributions need
-nothing. Fashion-MNIST is read from a Debian package, or downloaded once.
+nothing.
+Fashion-MNIST is read from a Debian package, or downloaded once.
 """
 
 from pushforward.data.dataset import Data

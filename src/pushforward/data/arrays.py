@@ -150,14 +150,14 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
             key = "x" if "x" in keys else rest[0] if len(rest) == 1 else None
         if key is None and len(keys) == 1:
             key = keys[0]
-        if key is not None:
-            named = {key: ()}
-        if not named:
+        if key is None and not named:
             raise InputError(
                 f"{path} holds the arrays {', '.join(keys)}: say which is the data with key=, "
                 "and which the labels with label="
             )
         x: Any = {}
+        if key is not None:
+            named = {key: ()}
         for name, place in named.items():
             array = numeric(_member(archive, name, path), f"{path}, array {name!r}")
             x = _put(x, place, array)
@@ -168,7 +168,7 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
             if labels.ndim == 0:
                 raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
             return Raw(x, labels, str(path))
-    return Raw(x, None, str(path)) if key is None else read_array(x, label, str(path))
+    return Raw(x, None, str(path)) if named else read_array(x, label, str(path))
 
 
 def _named(keys: list[str], parts: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -127,8 +127,8 @@ def load(
         _refuse(given | general, (), "states in memory")
         return from_memory(source, given_labels(label, "the states"), space, name or "states")
     else:
-        by_name = space is not None and isinstance(source, Mapping)
-        raw = read_named(source, label) if by_name else _read_object(source, label, given)
+        parts = space is not None and isinstance(source, Mapping)
+        raw = read_named(source, label) if parts else _read_object(source, label, given)
         return assemble(raw, name=name or _plain_name(raw.source), space=space, **general)
     named = {
         option: value for option, value in (("name", name), ("label", label)) if value is not None

@@ -1,4 +1,4 @@
-"""Discrepancies of laws estimated from samples, by critics mostly, and what keeps these smooth."""
+"""Discrepancies of distributions, estimated by critics from samples, and what smooths these."""
 
 from pushforward.discrepancies.discrepancy import Critic, Discrepancy
 from pushforward.discrepancies.f_divergence import (
@@ -19,7 +19,7 @@ from pushforward.discrepancies.regularizers import (
     SpectralNorm,
     WeightClipping,
 )
-from pushforward.discrepancies.transport import Sinkhorn
+from pushforward.discrepancies.transport import SinkhornDivergence
 
 __all__ = [
     "KL",
@@ -36,7 +36,7 @@ __all__ = [
     "Pearson",
     "Regularizer",
     "ReverseKL",
-    "Sinkhorn",
+    "SinkhornDivergence",
     "SpectralNorm",
     "SquaredHellinger",
     "TotalVariation",

@@ -17,7 +17,7 @@ class Critic(Protocol):
 
 
 class Discrepancy(Protocol):
-    """A distance of two laws from below: its best critic makes it large.
+    """A distance of two distributions from below: its best critic makes it large.
 
     The critic's loss is minus the estimate, and the generator's loss makes it small; both return
     one number per state, whose mean counts.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from pushforward.checks import one_of
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
@@ -51,8 +52,7 @@ class FDivergence(ABC):
     outputs = 1
 
     def __post_init__(self) -> None:
-        if self.generator not in ("non-saturating", "minimax"):
-            raise InputError(f"generator is non-saturating or minimax, not {self.generator!r}")
+        one_of("generator", self.generator, ("non-saturating", "minimax"))
 
     @abstractmethod
     def f(self, ratio: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import one_of
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
@@ -98,8 +99,7 @@ class MMD(_Kernel):
     outputs = 0
 
     def __post_init__(self) -> None:
-        if self.shape not in ("gaussian", "rational-quadratic"):
-            raise InputError(f"a kernel is gaussian or rational-quadratic, not {self.shape!r}")
+        one_of("shape", self.shape, ("gaussian", "rational-quadratic"))
         if not self.widths or min(self.widths) <= 0:
             raise InputError(f"the widths of kernels are positive, not {self.widths}")
 

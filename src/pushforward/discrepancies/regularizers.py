@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.discrepancies.discrepancy import Critic
-from pushforward.errors import InputError
 
 __all__ = ["R1", "GradientPenalty", "Regularizer", "SpectralNorm", "WeightClipping"]
 
@@ -51,13 +51,13 @@ class _Nothing:
 class R1(_Nothing):
     """`weight / 2 |grad D(x)|^2` at data (Mescheder, Geiger & Nowozin 2018).
 
-    The game then has a stable equilibrium even where both laws lie on manifolds.
+    The game then has a stable equilibrium even where both distributions lie on manifolds.
     """
 
     weight: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(self.weight)
+        positive("weight", self.weight)
 
     def penalty(
         self, critic: Critic, real: Tensor, fake: Tensor, c: Any, generator: torch.Generator | None
@@ -82,7 +82,7 @@ class GradientPenalty(_Nothing):
     flat: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.weight)
+        positive("weight", self.weight)
 
     def penalty(
         self, critic: Critic, real: Tensor, fake: Tensor, c: Any, generator: torch.Generator | None
@@ -102,7 +102,7 @@ class WeightClipping(_Nothing):
     largest: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(self.largest)
+        positive("largest", self.largest)
 
     @torch.no_grad()
     def project(self, critic: nn.Module) -> None:
@@ -134,8 +134,3 @@ def _slope(critic: Critic, x: Tensor, c: Any) -> Tensor:
         (gradient,) = torch.autograd.grad(critic(x, c).sum(), x, create_graph=True)
     # The slope of a norm is infinite at zero.
     return (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()
-
-
-def _check(value: float) -> None:
-    if not value > 0:
-        raise InputError(f"a regularizer has a positive weight, not {value}")

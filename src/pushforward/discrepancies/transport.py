@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.ot import sinkhorn_divergence
 
-__all__ = ["Sinkhorn"]
+__all__ = ["SinkhornDivergence"]
 
 
 @configurable
 @dataclass(frozen=True)
-class Sinkhorn:
+class SinkhornDivergence:
     """Entropic transport without its bias, between states (Genevay et al. 2018; Feydy et al. 2019).
 
     There is no critic: the plan between two batches plays its part. The estimate of a batch is
-    above that of the laws, the more so the larger the dimension.
+    above that of the distributions, the more so the larger the dimension.
 
     Args:
         epsilon: the strength of the entropy, per dimension and in units of standardized data, whose
@@ -30,7 +31,7 @@ class Sinkhorn:
 
     >>> import torch
     >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
-    >>> Sinkhorn().generator_loss(x, x + 1).mean()  # the squared shift, in both dimensions
+    >>> SinkhornDivergence().generator_loss(x, x + 1).mean()  # the squared shift
     tensor(2.0000)
     """
 
@@ -40,10 +41,8 @@ class Sinkhorn:
     outputs = 0
 
     def __post_init__(self) -> None:
-        if not self.epsilon > 0 or not self.tolerance > 0:
-            raise InputError(
-                f"epsilon {self.epsilon} and tolerance {self.tolerance} must be positive"
-            )
+        positive("epsilon", self.epsilon)
+        positive("tolerance", self.tolerance)
 
     def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The divergence of both batches, the same number in each row. At least two rows."""

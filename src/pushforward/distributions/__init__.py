@@ -1,17 +1,18 @@
-"""Laws to sample from and to evaluate: priors, exact targets, and maps of either.
+"""Distributions to sample from and to evaluate: priors, exact targets, and maps of either.
 
 Every distribution has `sample(n, seed=, generator=)` and, where a density exists, `log_prob(x)`
 in nats, shape `(B,)`.
 """
 
 from pushforward.distributions.circular import WrappedNormal
+from pushforward.distributions.constant import Constant
 from pushforward.distributions.discrete import Table
-from pushforward.distributions.distribution import Constant, Distribution
 from pushforward.distributions.mixture import GaussianMixture
 from pushforward.distributions.normal import ColoredNormal, Normal
 from pushforward.distributions.pushforward import Pushforward
 from pushforward.distributions.spherical import VonMisesFisher
-from pushforward.distributions.uniform import Uniform
+from pushforward.distributions.uniform import ManifoldUniform
+from pushforward.protocols import Distribution
 
 __all__ = [
     "ColoredNormal",
@@ -21,7 +22,7 @@ __all__ = [
     "Normal",
     "Pushforward",
     "Table",
-    "Uniform",
+    "ManifoldUniform",
     "VonMisesFisher",
     "WrappedNormal",
 ]

@@ -1,4 +1,4 @@
-"""The normal law on the circle."""
+"""The normal distribution on the circle."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
-from pushforward.errors import InputError
+from pushforward._random import normal, resolve
+from pushforward.checks import positive
 from pushforward.spaces.torus import windings, wrap
 
 __all__ = ["WrappedNormal"]
@@ -17,7 +17,7 @@ __all__ = ["WrappedNormal"]
 class WrappedNormal:
     """`N(mean, std^2)` wrapped to [-pi, pi), on events `(1,)`.
 
-    Brownian motion keeps the family: after variance `v` the law is wrapped normal with
+    Brownian motion keeps the family: after variance `v` the distribution is wrapped normal with
     `std^2 + v`. Its mean resultant is `exp(-std^2 / 2)`.
 
     >>> WrappedNormal(3.0, 0.5).sample(2, seed=0).shape
@@ -25,15 +25,13 @@ class WrappedNormal:
     """
 
     def __init__(self, mean: float, std: float) -> None:
-        if not std > 0:
-            raise InputError(f"the standard deviation must be positive, not {std}")
-        self.mean, self.std = mean, std
+        self.mean, self.std = mean, positive("std", std)
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, 1)`."""
-        noise = torch.randn(n, 1, generator=resolve(seed, generator))
+        noise = normal((n, 1), resolve(seed, generator, rows=n))
         return wrap(self.mean + self.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
-"""A law on finitely many sequences, given as a table."""
+"""A distribution on finitely many sequences, given as a table."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import categories, resolve
 from pushforward.errors import InputError
 
 __all__ = ["Table"]
 
 
 class Table:
-    """A joint law of `sites` symbols from one vocabulary.
+    """A joint distribution of `sites` symbols from one vocabulary.
 
     Args:
         probabilities: `(K, ..., K)`, one axis per site, non-negative and summing to one.
@@ -48,9 +48,9 @@ class Table:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, sites)`."""
-        generator = resolve(seed, generator, self.probabilities.device)
+        generator = resolve(seed, generator, self.probabilities.device, rows=n)
         flat = self.probabilities.flatten()
-        return self.states()[torch.multinomial(flat, n, replacement=True, generator=generator)]
+        return self.states()[categories(flat, n, generator)]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability of each sequence `(B, sites)`, shape `(B,)`.

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, resolve
+from pushforward._random import categories, normal_like, resolve
 from pushforward._shapes import Weight
 from pushforward.errors import InputError
 
@@ -91,7 +91,7 @@ class GaussianMixture:
         return torch.einsum("k,kij->ij", self.weights, within + between)
 
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
-        """The law of `alpha x + sigma noise`."""
+        """The distribution of `alpha x + sigma noise`."""
         law = object.__new__(GaussianMixture)
         law.weights, law.rotation, law._isotropic = self.weights, self.rotation, self._isotropic
         law.means, law.variances = alpha * self.means, alpha**2 * self.variances + sigma**2
@@ -101,8 +101,8 @@ class GaussianMixture:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, d)`."""
-        generator = resolve(seed, generator, self.means.device)
-        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        generator = resolve(seed, generator, self.means.device, rows=n)
+        k = categories(self.weights, n, generator)
         noise = normal_like(self.means[k], generator)
         noise = self.variances[k].sqrt() * noise
         if self.rotation is not None:

@@ -1,4 +1,4 @@
-"""Centered normal laws, white and colored."""
+"""Centered normal distributions, white and colored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
+from pushforward.checks import positive
 from pushforward.errors import InputError
 from pushforward.spaces import Euclidean, LinearSpace
 
@@ -30,9 +31,8 @@ class Normal:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        if not scale > 0:
-            raise InputError(f"the scale of a normal law must be positive, not {scale}")
-        self.shape, self.scale, self.space = tuple(shape), scale, space or Euclidean()
+        self.shape, self.scale = tuple(shape), positive("scale", scale)
+        self.space = space or Euclidean()
         self.dtype, self.device = dtype, device
 
     def sample(
@@ -41,7 +41,7 @@ class Normal:
         """`n` draws, `(n, *shape)`, on the generator's device if one is given."""
         device = self.device if generator is None else generator.device
         origin = torch.zeros(n, *self.shape, dtype=self.dtype, device=device)
-        return self.scale * self.space.randn(origin, resolve(seed, generator, device))
+        return self.scale * self.space.randn(origin, resolve(seed, generator, device, rows=n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(B,)`.
@@ -72,14 +72,8 @@ class ColoredNormal:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, d)`."""
-        generator = resolve(seed, generator, self.covariance.device)
-        noise = torch.randn(
-            n,
-            len(self.mean),
-            generator=generator,
-            dtype=self.covariance.dtype,
-            device=self.covariance.device,
-        )
+        generator = resolve(seed, generator, self.covariance.device, rows=n)
+        noise = normal((n, len(self.mean)), generator, dtype=self.covariance.dtype)
         return self.mean + noise @ self._law.scale_tril.mT
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
-"""The law of `f(z)` for a base law of `z` and a bijection `f`."""
+"""The distribution of `f(z)` for a base distribution of `z` and a bijection `f`."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from pushforward.distributions.distribution import Distribution
+from pushforward.protocols import Distribution
 from pushforward.transforms import Bijection
 
 __all__ = ["Pushforward"]
 
 
 class Pushforward:
-    r"""The base law `q` pushed forward: `log p(x) = log q(f^{-1} x) + log |det df^{-1}|`.
+    r"""The base distribution `q` pushed forward: `log p(x) = log q(f^{-1} x) + log |det df^{-1}|`.
 
     >>> from pushforward.distributions import Normal
     >>> from pushforward.spaces import Standardize

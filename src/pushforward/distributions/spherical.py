@@ -1,4 +1,4 @@
-"""The von Mises-Fisher law on the 2-sphere."""
+"""The von Mises-Fisher distribution on the 2-sphere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve, uniform
+from pushforward.checks import positive
 from pushforward.errors import InputError
 
 __all__ = ["VonMisesFisher"]
@@ -27,9 +28,7 @@ class VonMisesFisher:
     def __init__(self, mean: Tensor, concentration: float) -> None:
         if mean.shape != (3,) or abs(float(mean.norm()) - 1) > 1e-5:
             raise InputError(f"the mean direction is a unit vector of R^3, not {mean.tolist()}")
-        if not concentration > 0:
-            raise InputError(f"the concentration must be positive, not {concentration}")
-        self.mean, self.concentration = mean, concentration
+        self.mean, self.concentration = mean, positive("concentration", concentration)
 
     @property
     def mean_projection(self) -> float:
@@ -40,11 +39,11 @@ class VonMisesFisher:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, 3)`: the height by inversion, the direction around it uniform."""
-        generator = resolve(seed, generator, self.mean.device)
+        generator = resolve(seed, generator, self.mean.device, rows=n)
         kappa, mean = self.concentration, self.mean
-        u = torch.rand(n, 1, generator=generator, device=mean.device, dtype=torch.float64)
+        u = uniform((n, 1), generator, dtype=torch.float64)
         height = 1 + torch.log(u + (1 - u) * math.exp(-2 * kappa)) / kappa
-        noise = torch.randn(n, 3, generator=generator, device=mean.device, dtype=torch.float64)
+        noise = normal((n, 3), generator, dtype=torch.float64)
         axis = mean.double()
         around = noise - (noise @ axis)[:, None] * axis
         around = around / around.norm(dim=-1, keepdim=True)

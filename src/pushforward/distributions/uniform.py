@@ -1,4 +1,4 @@
-"""The uniform law on a compact manifold."""
+"""The uniform distribution on a compact manifold."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from pushforward._random import resolve
 from pushforward.spaces import Manifold
 
-__all__ = ["Uniform"]
+__all__ = ["ManifoldUniform"]
 
 
-class Uniform:
+class ManifoldUniform:
     """Uniform on a manifold, the prior to which Brownian motion on it converges.
 
     >>> from pushforward.spaces import Torus
-    >>> Uniform(Torus(), (2,)).sample(3, seed=0).shape
+    >>> ManifoldUniform(Torus(), (2,)).sample(3, seed=0).shape
     torch.Size([3, 2])
     """
 
@@ -28,7 +28,7 @@ class Uniform:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """`n` draws, `(n, *shape)`."""
-        return self.space.uniform(n, self.shape, resolve(seed, generator, self.device))
+        return self.space.uniform(n, self.shape, resolve(seed, generator, self.device, rows=n))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Minus the logarithm of the volume, the same at every point, `(B,)`."""

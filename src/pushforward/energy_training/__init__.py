@@ -6,11 +6,11 @@ from pushforward.energy_training.divergence import (
 )
 from pushforward.energy_training.matching import ScoreMatching
 from pushforward.energy_training.noise_contrastive import NoiseContrastive
-from pushforward.energy_training.training import Energy, Training
+from pushforward.energy_training.training import EnergyFunction, Training
 
 __all__ = [
     "ContrastiveDivergence",
-    "Energy",
+    "EnergyFunction",
     "NoiseContrastive",
     "PersistentContrastiveDivergence",
     "ScoreMatching",

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from pushforward import registry
 from pushforward._random import normal_like, uniform_like
+from pushforward.checks import number, whole
 from pushforward.config import configurable
-from pushforward.energy_training.training import Energy, Training
+from pushforward.energy_training.training import EnergyFunction, Training
 from pushforward.errors import InputError
-from pushforward.mcmc import MALA, Kernel, adapted, evaluate
+from pushforward.mcmc import MALA, MarkovKernel, adapted, evaluate
 
 __all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
 
@@ -41,20 +42,21 @@ class _ShortChains(Training):
     step: Tensor
     diverged: Tensor
 
-    def __init__(self, steps: int, kernel: str | Kernel | None, regularization: float) -> None:
+    def __init__(
+        self, steps: int, kernel: str | MarkovKernel | None, regularization: float
+    ) -> None:
         super().__init__()
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise InputError(f"steps is a whole number, at least 1, not {steps!r}")
-        if not regularization >= 0:
-            raise InputError(f"the regularization is not negative, but {regularization!r} is")
-        self.steps, self.regularization = steps, regularization
-        self.kernel: Kernel = MALA() if kernel is None else registry.resolve("kernels", kernel)
+        self.steps = whole("steps", steps)
+        self.regularization = number("regularization", regularization, least=0)
+        self.kernel: MarkovKernel = (
+            MALA() if kernel is None else registry.resolve("kernels", kernel)
+        )
         self.register_buffer("step", torch.tensor(float(self.kernel.step)))
         self.register_buffer("diverged", torch.zeros(()))
 
     @torch.no_grad()
     def _walk(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         def log_p(x: Tensor) -> Tensor:
             return -energy(x, c)
@@ -72,7 +74,7 @@ class _ShortChains(Training):
         return state.x
 
     def _loss(
-        self, energy: Energy, x: Tensor, c: Tensor | None, found: Tensor, d: Tensor | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, found: Tensor, d: Tensor | None
     ) -> Tensor:
         here, there = energy(x, c), energy(found, d)
         loss = here - there
@@ -112,12 +114,12 @@ class ContrastiveDivergence(_ShortChains):
     """
 
     def __init__(
-        self, steps: int = 10, kernel: str | Kernel | None = None, regularization: float = 0.0
+        self, steps: int = 10, kernel: str | MarkovKernel | None = None, regularization: float = 0.0
     ) -> None:
         super().__init__(steps, kernel, regularization)
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The energy of data minus that of the ends of their chains, `(B,)`."""
         return self._loss(energy, x, c, self._walk(energy, x, c, generator), c)
@@ -155,15 +157,12 @@ class PersistentContrastiveDivergence(_ShortChains):
         steps: int = 10,
         size: int = 1024,
         restart: float = 0.01,
-        kernel: str | Kernel | None = None,
+        kernel: str | MarkovKernel | None = None,
         regularization: float = 0.0,
     ) -> None:
         super().__init__(steps, kernel, regularization)
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InputError(f"size is a whole number of chains, at least 1, not {size!r}")
-        if not 0 <= restart <= 1:
-            raise InputError(f"restart is a share in [0, 1], not {restart!r}")
-        self.size, self.restart, self.scale = size, restart, 1.0
+        self.size, self.scale = whole("size", size), 1.0
+        self.restart = number("restart", restart, least=0, most=1)
 
     def allocate(self, event_shape: tuple[int, ...], classes: int | None, scale: float) -> None:
         """A buffer of chains, `(size, *event)`, with a label each if there are classes."""
@@ -182,7 +181,7 @@ class PersistentContrastiveDivergence(_ShortChains):
             )
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The energy of data minus that of chains, `(B,)`.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward import registry
 from pushforward.config import configurable
-from pushforward.energy_training.training import Energy, Training
+from pushforward.energy_training.training import EnergyFunction, Training
 from pushforward.errors import InputError
 from pushforward.score_matching import Matching, score_of
 
@@ -42,7 +42,7 @@ class ScoreMatching(Training):
             )
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The score matching loss of data, `(B,)`."""
         score = score_of(lambda x: energy(x, c))

@@ -10,9 +10,9 @@ from torch.nn.functional import softplus
 
 from pushforward._random import normal_like
 from pushforward._shapes import flatten
+from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.energy_training.training import Energy, Training
-from pushforward.errors import InputError
+from pushforward.energy_training.training import EnergyFunction, Training
 
 __all__ = ["NoiseContrastive"]
 
@@ -48,9 +48,7 @@ class NoiseContrastive(Training):
 
     def __init__(self, ratio: int = 1) -> None:
         super().__init__()
-        if not isinstance(ratio, int) or isinstance(ratio, bool) or ratio < 1:
-            raise InputError(f"ratio is a whole number, at least 1, not {ratio!r}")
-        self.ratio = ratio
+        self.ratio = whole("ratio", ratio)
 
     def allocate(self, event_shape: tuple[int, ...], classes: int | None, scale: float) -> None:
         """Mean `(d,)` and Cholesky factor `(d, d)` of the noise, and a `log Z` of each class."""
@@ -73,7 +71,7 @@ class NoiseContrastive(Training):
         self.factor.copy_(torch.linalg.cholesky(covariance))
 
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The logistic loss of data and their share of noise, `(B,)`."""
         n = len(x)
@@ -83,7 +81,7 @@ class NoiseContrastive(Training):
         odds = self._log_odds(energy, torch.cat([x, noise]), told)
         return softplus(-odds[:n]) + softplus(odds[n:]).reshape(self.ratio, n).sum(0)
 
-    def _log_odds(self, energy: Energy, x: Tensor, c: Tensor | None) -> Tensor:
+    def _log_odds(self, energy: EnergyFunction, x: Tensor, c: Tensor | None) -> Tensor:
         white = torch.linalg.solve_triangular(self.factor, (flatten(x) - self.mean).mT, upper=False)
         volume = self.factor.diagonal().log().sum() + len(self.mean) / 2 * math.log(2 * math.pi)
         log_q = -white.square().sum(0) / 2 - volume

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Energy", "Training"]
+__all__ = ["EnergyFunction", "Training"]
 
-Energy = Callable[[Tensor, Tensor | None], Tensor]
+EnergyFunction = Callable[[Tensor, Tensor | None], Tensor]
 """`E(x, c)` of states `(B, *event)` and labels `(B,)`, or `None`; `(B,)`."""
 
 
@@ -37,7 +37,7 @@ class Training(nn.Module):
 
     @abstractmethod
     def forward(
-        self, energy: Energy, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """The loss of standardized data `(B, *event)` with labels `(B,)` or `None`; `(B,)`.
 

@@ -3,5 +3,13 @@
 from pushforward.guidance.classifier_free import ClassifierFree
 from pushforward.guidance.conditioned import conditioned
 from pushforward.guidance.given import Given, given
+from pushforward.guidance.thresholding import DynamicThreshold, StaticThreshold
 
-__all__ = ["ClassifierFree", "Given", "conditioned", "given"]
+__all__ = [
+    "ClassifierFree",
+    "DynamicThreshold",
+    "Given",
+    "StaticThreshold",
+    "conditioned",
+    "given",
+]

@@ -1,11 +1,18 @@
-"""What latent variable models are made of: encoders, decoders, priors, and the laws they give."""
+"""What latent variable models are made of: encoders, decoders, priors, and what they return."""
 
-from pushforward.latent.annealing import annealed_log_weights, log_mean, mean
+from pushforward.latent.annealing import annealed_log_weights
 from pushforward.latent.decoders import (
     BernoulliDecoder,
     Decoder,
     GaussianDecoder,
     LogisticDecoder,
+)
+from pushforward.latent.distributions import (
+    DiagonalNormal,
+    FullNormal,
+    Mixture,
+    Reparametrized,
+    Transformed,
 )
 from pushforward.latent.encoders import (
     DiagonalEncoder,
@@ -14,13 +21,12 @@ from pushforward.latent.encoders import (
     FullCovarianceEncoder,
 )
 from pushforward.latent.evidence import Elbo, Evidence
-from pushforward.latent.laws import FullNormal, Law, Mixture, Normal, Transformed
 from pushforward.latent.linear_gaussian import (
     LinearGaussian,
     LinearGaussianFit,
     expectation_maximization,
 )
-from pushforward.latent.observations import Bernoulli, Gaussian, Levels, Logistic, Observation
+from pushforward.latent.observations import Bernoulli, Levels, Logistic
 from pushforward.latent.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
 
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "BernoulliDecoder",
     "Decoder",
     "DiagonalEncoder",
+    "DiagonalNormal",
     "Elbo",
     "Encoder",
     "Evidence",
@@ -35,9 +42,7 @@ __all__ = [
     "FlowPrior",
     "FullCovarianceEncoder",
     "FullNormal",
-    "Gaussian",
     "GaussianDecoder",
-    "Law",
     "Levels",
     "LinearGaussian",
     "LinearGaussianFit",
@@ -45,14 +50,11 @@ __all__ = [
     "LogisticDecoder",
     "Mixture",
     "MixturePrior",
-    "Normal",
-    "Observation",
     "Prior",
+    "Reparametrized",
     "StandardNormal",
     "Transformed",
     "VampPrior",
     "annealed_log_weights",
     "expectation_maximization",
-    "log_mean",
-    "mean",
 ]

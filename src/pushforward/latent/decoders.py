@@ -9,18 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward._random import normal_like, uniform_like
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.latent.distributions import DiagonalNormal, Reparametrized
 from pushforward.latent.networks import check_network
-from pushforward.latent.observations import (
-    Bernoulli,
-    Gaussian,
-    Levels,
-    Logistic,
-    Observation,
-    check_levels,
-)
+from pushforward.latent.observations import Bernoulli, Levels, Logistic, check_levels
 
 __all__ = ["BernoulliDecoder", "Decoder", "GaussianDecoder", "LogisticDecoder"]
 
@@ -29,22 +22,20 @@ LEAST = 1e-3
 
 
 class Decoder(nn.Module):
-    """A law of states `(B, *event)` for latents `(B, latent)`.
+    """`p(x | z, c)`: a function of latents `(B, latent)` that returns distributions of states.
 
-    A density is one of standardized states; a law of levels, with `discrete`, one of data as they
-    are.
+    A density is one of standardized states; probabilities of levels, with `discrete`, are of data
+    as they are.
     """
 
     discrete: bool
     net: nn.Module
+    family: type[Reparametrized]
+    """What it returns."""
 
     @abstractmethod
-    def forward(self, z: Tensor, c: Tensor | None = None) -> Observation:
-        """The laws given latents, told labels or contexts if the network takes them."""
-
-    @abstractmethod
-    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """What a law's `push` takes, shaped like some states."""
+    def forward(self, z: Tensor, c: Tensor | None = None) -> DiagonalNormal | Levels:
+        """A batch of `B`, told labels or contexts if the network takes them."""
 
     def check(self, x: Tensor) -> None:
         """Raise `InputError` for states, in data units, to which the decoder gives no probability.
@@ -68,7 +59,7 @@ steps have one size: from 0.2 to 1 would be 1,600 steps of 1e-3.
 
 
 class Scale(nn.Module):
-    """The deviation of a decoder's law, in its own units.
+    """The deviation of a decoder's distributions, in its own units.
 
     Args:
         choice: a number; or `scalar`, one for all, `dimension`, one for each entry, both learned;
@@ -141,6 +132,7 @@ class GaussianDecoder(Decoder):
     """
 
     discrete = False
+    family = DiagonalNormal
 
     def __init__(
         self,
@@ -153,13 +145,10 @@ class GaussianDecoder(Decoder):
         # From the deviation of the data themselves, the latents are easily never found useful.
         self.scale = Scale(sigma, event_shape, start=0.2)
 
-    def forward(self, z: Tensor, c: Tensor | None = None) -> Gaussian:
+    def forward(self, z: Tensor, c: Tensor | None = None) -> DiagonalNormal:
         """Gaussians with independent entries."""
-        return Gaussian(*self.scale(self._put_out(z, c)))
-
-    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Standard normal."""
-        return normal_like(like, generator)
+        mean, std = self.scale(self._put_out(z, c))
+        return DiagonalNormal(mean, std, mean.ndim - 1)
 
     def narrowest(self) -> float | None:
         """The floor, if what was learned is below."""
@@ -169,6 +158,7 @@ class GaussianDecoder(Decoder):
 
 class _LevelDecoder(Decoder):
     discrete = True
+    family = Levels
     levels: int
     value_range: tuple[float, float]
 
@@ -178,11 +168,7 @@ class _LevelDecoder(Decoder):
 
     @abstractmethod
     def forward(self, z: Tensor, c: Tensor | None = None) -> Levels:
-        """Laws of levels."""
-
-    def noise(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Uniform."""
-        return uniform_like(like, generator)
+        """Distributions of levels."""
 
 
 @configurable
@@ -204,13 +190,13 @@ class BernoulliDecoder(_LevelDecoder):
         self.value_range = _range(2, value_range)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Bernoulli:
-        """Laws of two values."""
+        """Distributions of two values."""
         return Bernoulli(self._put_out(z, c), self.value_range)
 
 
 @configurable
 class LogisticDecoder(_LevelDecoder):
-    """Independent entries with rounded logistic laws, in data units: `observations.Logistic`.
+    """Independent entries that are `observations.Logistic`, in data units.
 
     The network's locations -1 and 1 are the ends of the range.
 
@@ -244,7 +230,7 @@ class LogisticDecoder(_LevelDecoder):
         self.scale = Scale(scale, event_shape, start=0.2)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Logistic:
-        """Rounded logistic laws."""
+        """Rounded logistic distributions."""
         low, high = self.value_range
         half = (high - low) / 2
         location, scale = self.scale(self._put_out(z, c))

@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.latent.laws import FullNormal, Law, Normal, Transformed
+from pushforward.latent.distributions import (
+    DiagonalNormal,
+    FullNormal,
+    Transformed,
+)
 from pushforward.latent.networks import check_network, evaluate
-from pushforward.mcmc.kernel import check_count
 from pushforward.transforms import Transform
 
 __all__ = ["DiagonalEncoder", "Encoder", "FlowEncoder", "FullCovarianceEncoder"]
@@ -22,19 +26,21 @@ _LEAST = 1e-4
 
 
 class Encoder(nn.Module):
-    """A law of latents `(B, latent)` for standardized states `(B, *event)`."""
+    """`q(z | x, c)`: a function of standardized states `(B, *event)` that returns distributions."""
 
     latent: int
 
     @abstractmethod
-    def forward(self, x: Tensor, c: Tensor | None = None) -> Law:
-        """The laws of the latents of states, told labels or contexts if the network takes them."""
+    def forward(
+        self, x: Tensor, c: Tensor | None = None
+    ) -> DiagonalNormal | FullNormal | Transformed:
+        """A batch of `B` on the latents, told labels or contexts if the network takes them."""
 
 
 class _Gaussian(Encoder):
     def __init__(self, net: nn.Module, latent: int) -> None:
         super().__init__()
-        self.net, self.latent = check_network(net), check_count(latent, "latent")
+        self.net, self.latent = check_network(net), whole("latent", latent)
 
 
 @configurable
@@ -50,10 +56,10 @@ class DiagonalEncoder(_Gaussian):
     torch.Size([5, 2])
     """
 
-    def forward(self, x: Tensor, c: Tensor | None = None) -> Normal:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> DiagonalNormal:
         """Gaussians with independent dimensions."""
         mean, raw = evaluate(self.net, x, c, (2 * self.latent,)).chunk(2, -1)
-        return Normal(mean, _LEAST + softplus(raw))
+        return DiagonalNormal(mean, _LEAST + softplus(raw))
 
 
 @configurable

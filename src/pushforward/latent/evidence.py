@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pushforward.latent.decoders import Decoder
-from pushforward.latent.laws import Law, Mixture
+from pushforward.latent.distributions import Reparametrized
+from pushforward.protocols import Distribution
 
 __all__ = ["Elbo", "Evidence"]
 
@@ -50,15 +51,15 @@ class Evidence:
     """
 
     decoder: Decoder
-    posterior: Law
-    prior: Law | Mixture
+    posterior: Reparametrized
+    prior: Distribution
     target: Tensor
     told: Tensor | None
     constant: Tensor
 
     def __call__(self, noise: Tensor) -> Tensor:
         """The log-weights of noise `(K, B, d)`, `(K, B)`."""
-        z, log_q = self.posterior.push(noise)
+        z, log_q = self.posterior.push_and_log_prob(noise)
         return self.log_likelihood(z) + self.prior.log_prob(z) - log_q
 
     def like(self, count: int) -> Tensor:

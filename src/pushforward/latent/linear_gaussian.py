@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
 from pushforward._random import resolve
+from pushforward.checks import whole
 from pushforward.errors import InputError
+from pushforward.latent.distributions import DiagonalNormal, FullNormal
 from pushforward.latent.evidence import Elbo
-from pushforward.latent.laws import FullNormal, Normal
-from pushforward.mcmc.kernel import check_count
 
 __all__ = ["LinearGaussian", "LinearGaussianFit", "expectation_maximization"]
 
@@ -53,7 +53,7 @@ class LinearGaussian:
         return found
 
     def posterior(self, x: Tensor) -> FullNormal:
-        """The exact law of the latents of states `(B, d)`: one covariance, a mean for each."""
+        """The exact `p(z | x)` of states `(B, d)`: one covariance, a mean for each."""
         precision = self._inner() / self.variance
         precision = precision + torch.eye(len(precision)).to(precision)
         covariance = torch.linalg.inv(precision)
@@ -61,12 +61,12 @@ class LinearGaussian:
         factor = torch.linalg.cholesky(covariance)
         return FullNormal(mean, factor.expand(len(x), *factor.shape))
 
-    def elbo(self, x: Tensor, posterior: Normal | FullNormal) -> Elbo:
+    def elbo(self, x: Tensor, posterior: DiagonalNormal | FullNormal) -> Elbo:
         """The evidence lower bound of states `(B, d)`, with no sampling.
 
         It is the log-density less the divergence of the posterior from the exact one.
         """
-        if isinstance(posterior, Normal):
+        if isinstance(posterior, DiagonalNormal):
             posterior = FullNormal(posterior.mean, torch.diag_embed(posterior.std))
         squares = (x - self.mean - posterior.mean @ self.weight.mT).square().sum(-1)
         spread = (self.weight @ posterior.factor).square().sum((-2, -1))
@@ -140,7 +140,7 @@ def expectation_maximization(
     if x.ndim != 2 or not x.is_floating_point() or not x.isfinite().all():
         raise InputError(f"EM takes finite vectors (N, d), not {tuple(x.shape)} of {x.dtype}")
     d = x.shape[1]
-    if not check_count(latent, "latent") < d or len(x) < 2:
+    if not whole("latent", latent) < d or len(x) < 2:
         raise InputError(
             f"{latent} latents need at least two data points of dimension above {latent}, not "
             f"{len(x)} of dimension {d}"

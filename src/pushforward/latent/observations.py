@@ -1,66 +1,26 @@
-"""Laws of a data point given its latents, with independent entries."""
+"""Distributions of data whose entries take some levels, each on its own."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from pushforward._random import uniform_like
 from pushforward.errors import InputError
+from pushforward.latent.distributions import Reparametrized
 
-__all__ = ["Bernoulli", "Gaussian", "Levels", "Logistic", "Observation", "check_levels"]
-
-
-class Observation(ABC):
-    """Laws of `B` data points `(B, *event)`."""
-
-    @property
-    @abstractmethod
-    def mean(self) -> Tensor:
-        """What the decoder maps the latents to, `(B, *event)`."""
-
-    @abstractmethod
-    def log_prob(self, x: Tensor) -> Tensor:
-        """The log-density or log-probability of states `(B, *event)`, `(B,)`."""
-
-    @abstractmethod
-    def push(self, noise: Tensor) -> Tensor:
-        """States made of noise `(B, *event)`: standard normal for a density, uniform for levels."""
+__all__ = ["Bernoulli", "Levels", "Logistic", "check_levels"]
 
 
-class Gaussian(Observation):
-    """`N(mean, sigma^2)`.
+class Levels(Reparametrized):
+    """A batch `(B, *event)` with independent entries of equally spaced values, of uniform noise.
 
-    Args:
-        mean: `(B, *event)`.
-        sigma: positive, anything that broadcasts to the mean.
-    """
-
-    def __init__(self, mean: Tensor, sigma: Tensor) -> None:
-        self._mean, self.sigma = mean, sigma
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean."""
-        return self._mean
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """The log-density."""
-        noise = ((x - self._mean) / self.sigma).flatten(1)
-        normalizer = (self.sigma.log() + 0.5 * math.log(2 * math.pi)).expand_as(self._mean)
-        return -0.5 * noise.square().sum(-1) - normalizer.flatten(1).sum(-1)
-
-    def push(self, noise: Tensor) -> Tensor:
-        """`mean + sigma noise`."""
-        return self._mean + self.sigma * noise
-
-
-class Levels(Observation):
-    """Laws of states whose entries take equally spaced values, both ends of a range included.
+    Both ends of the range are among the values.
 
     Args:
         levels: how many values.
@@ -70,6 +30,20 @@ class Levels(Observation):
     def __init__(self, levels: int, value_range: tuple[float, float]) -> None:
         self.levels, self.value_range = levels, value_range
         self.width = (value_range[1] - value_range[0]) / (levels - 1)
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """The mean of each entry, `(B, *event)`."""
+
+    @staticmethod
+    def noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Uniform."""
+        return uniform_like(like, generator)
+
+    def _total(self, each: Tensor) -> Tensor:
+        """The sum over the entries of an event, for any number of batch axes before it."""
+        return each.sum(tuple(range(1 - self.location.ndim, 0)))
 
     def index(self, x: Tensor) -> Tensor:
         """The number of the level nearest to each entry, 0 to `levels - 1`, as floats."""
@@ -106,6 +80,11 @@ class Bernoulli(Levels):
         self.logits = logits
 
     @property
+    def location(self) -> Tensor:
+        """The log-odds."""
+        return self.logits
+
+    @property
     def mean(self) -> Tensor:
         """The mean."""
         return self.values(self.logits.sigmoid())
@@ -113,7 +92,7 @@ class Bernoulli(Levels):
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability of the states."""
         # The logarithm of a sigmoid itself takes many times as long on a processor.
-        return -softplus((1 - 2 * self.index(x)) * self.logits).flatten(1).sum(-1)
+        return self._total(-softplus((1 - 2 * self.index(x)) * self.logits))
 
     def cdf(self, index: Tensor) -> Tensor:
         """That of the lower level, and one."""
@@ -125,7 +104,7 @@ class Bernoulli(Levels):
 
 
 class Logistic(Levels):
-    r"""A logistic law rounded to the nearest level (Kingma et al. 2016, Salimans et al. 2017).
+    r"""A rounded logistic distribution (Kingma et al. 2016, Salimans et al. 2017).
 
     The probability of a level `v` is `F(v + w/2) - F(v - w/2)`, with `F` the logistic distribution
     function and `w` the distance of levels; the outermost levels take all that lies beyond.
@@ -136,8 +115,8 @@ class Logistic(Levels):
         levels: how many values.
         value_range: the smallest and the largest.
 
-    >>> law = Logistic(torch.zeros(1, 1), torch.ones(()), 3, (-1.0, 1.0))
-    >>> law.probabilities().sum(-1)
+    >>> rounded = Logistic(torch.zeros(1, 1), torch.ones(()), 3, (-1.0, 1.0))
+    >>> rounded.probabilities().sum(-1)
     tensor([[1.]])
     """
 
@@ -145,11 +124,16 @@ class Logistic(Levels):
         self, location: Tensor, scale: Tensor, levels: int, value_range: tuple[float, float]
     ) -> None:
         super().__init__(levels, value_range)
-        self.location, self.scale = location, scale
+        self._location, self.scale = location, scale
+
+    @property
+    def location(self) -> Tensor:
+        """That of each logistic distribution."""
+        return self._location
 
     @property
     def mean(self) -> Tensor:
-        """The mean of the logistic law kept in the range, at most `w/2` from that of levels."""
+        """The mean of what is rounded, kept in the range: at most `w/2` from that of the levels."""
         low, high = self.value_range
         below = softplus((self.location - low) / self.scale)
         above = softplus((self.location - high) / self.scale)
@@ -167,7 +151,7 @@ class Logistic(Levels):
         below = torch.where(k < self.levels - 1, logsigmoid(upper), 0.0)
         above = torch.where(k > 0, logsigmoid(-lower), 0.0)
         inside = torch.where((k > 0) & (k < self.levels - 1), gap, 0.0)
-        return (below + above + inside).flatten(1).sum(-1)
+        return self._total(below + above + inside)
 
     def cdf(self, index: Tensor) -> Tensor:
         """`F` at the upper end of a level's cell, one at the last level."""
@@ -176,7 +160,7 @@ class Logistic(Levels):
         return torch.where(index < self.levels - 1, inner, torch.ones_like(inner))
 
     def push(self, noise: Tensor) -> Tensor:
-        """A logistic law's quantile at uniform noise, rounded to a level."""
+        """A logistic distribution's quantile at uniform noise, rounded to a level."""
         tiny = torch.finfo(noise.dtype).tiny
         x = self.location + self.scale * noise.clamp(min=tiny).logit()
         return self.values(self.index(x))

@@ -8,26 +8,27 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.latent.distributions import DiagonalNormal, Mixture, Reparametrized, Transformed
 from pushforward.latent.encoders import Encoder
-from pushforward.latent.laws import Law, Mixture, Normal, Transformed
-from pushforward.mcmc.kernel import check_count
+from pushforward.protocols import Distribution
 from pushforward.transforms import Transform
 
 __all__ = ["FlowPrior", "MixturePrior", "Prior", "StandardNormal", "VampPrior"]
 
 
 class Prior(nn.Module):
-    """A law of latents that may know the encoder."""
+    """A distribution of latents that may know the encoder."""
 
     latent: int | None = None
 
     @abstractmethod
-    def law(self, encoder: Encoder) -> Law | Mixture:
-        """The law as it is now."""
+    def forward(self, encoder: Encoder) -> Distribution:
+        """The distribution as it is now."""
 
-    def divergence(self, posterior: Law) -> Tensor | None:
+    def divergence(self, posterior: Reparametrized) -> Tensor | None:
         """`KL(q || p)` in closed form, `(B, groups)`, or `None`."""
         return None
 
@@ -47,14 +48,14 @@ class StandardNormal(Prior):
 
     def __init__(self, latent: int) -> None:
         super().__init__()
-        self.latent = check_count(latent, "latent")
-        self.register_buffer("origin", torch.zeros(1, latent), persistent=False)
+        self.latent = whole("latent", latent)
+        self.register_buffer("origin", torch.zeros(latent), persistent=False)
 
-    def law(self, encoder: Encoder) -> Normal:
-        """The Gaussian, a batch of one."""
-        return Normal(self.origin, torch.ones_like(self.origin))
+    def forward(self, encoder: Encoder) -> DiagonalNormal:
+        """The Gaussian."""
+        return DiagonalNormal(self.origin, torch.ones_like(self.origin))
 
-    def divergence(self, posterior: Law) -> Tensor | None:
+    def divergence(self, posterior: Reparametrized) -> Tensor | None:
         """What the posterior knows of its divergence."""
         return posterior.divergence()
 
@@ -72,14 +73,14 @@ class MixturePrior(Prior):
 
     def __init__(self, latent: int, components: int = 10) -> None:
         super().__init__()
-        self.latent = check_count(latent, "latent")
-        self.means = nn.Parameter(torch.randn(check_count(components, "components"), latent))
+        self.latent = whole("latent", latent)
+        self.means = nn.Parameter(torch.randn(whole("components", components), latent))
         self.log_stds = nn.Parameter(torch.zeros(components, latent))
         self.logits = nn.Parameter(torch.zeros(components))
 
-    def law(self, encoder: Encoder) -> Mixture:
+    def forward(self, encoder: Encoder) -> Mixture:
         """The mixture."""
-        return Mixture(Normal(self.means, self.log_stds.exp()), self.logits.log_softmax(0))
+        return Mixture(DiagonalNormal(self.means, self.log_stds.exp()), self.logits.log_softmax(0))
 
 
 @configurable
@@ -101,10 +102,10 @@ class VampPrior(Prior):
     def __init__(self, event_shape: int | tuple[int, ...], components: int = 50) -> None:
         super().__init__()
         shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-        self.inputs = nn.Parameter(torch.randn(check_count(components, "components"), *shape))
+        self.inputs = nn.Parameter(torch.randn(whole("components", components), *shape))
 
-    def law(self, encoder: Encoder) -> Mixture:
-        """The mixture of the encoder's laws."""
+    def forward(self, encoder: Encoder) -> Mixture:
+        """The mixture of the encoder's distributions."""
         count = len(self.inputs)
         return Mixture(encoder(self.inputs), self.inputs.new_full((count,), -math.log(count)))
 
@@ -122,7 +123,7 @@ class VampPrior(Prior):
 
 @configurable
 class FlowPrior(Prior):
-    """A standard normal law seen through a learned bijection.
+    """A standard normal distribution seen through a learned bijection.
 
     Args:
         transform: any `Transform` of vectors; training needs its `inverse`, sampling its `push`.
@@ -138,6 +139,6 @@ class FlowPrior(Prior):
         self.transform, self.latent = transform, latent
         self.base = StandardNormal(latent)
 
-    def law(self, encoder: Encoder) -> Transformed:
+    def forward(self, encoder: Encoder) -> Transformed:
         """The Gaussian, transformed."""
-        return Transformed(self.base.law(encoder), self.transform)
+        return Transformed(self.base(encoder), self.transform)

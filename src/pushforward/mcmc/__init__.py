@@ -7,18 +7,17 @@ annealed importance sampling finds the constant.
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.annealed import (
     Annealed,
-    Base,
-    Path,
+    AnnealedPath,
     anneal,
     annealed_importance_sampling,
     temperatures,
 )
 from pushforward.mcmc.diagnostics import effective_sample_size, r_hat
 from pushforward.mcmc.hmc import HMC, leapfrog
-from pushforward.mcmc.kernel import Kernel, Move, check_step
+from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
 from pushforward.mcmc.running import Chains, run, warn_of_divergence
-from pushforward.mcmc.target import LogDensity, State, evaluate
+from pushforward.mcmc.target import ChainState, LogDensity, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
 
 __all__ = [
@@ -26,17 +25,16 @@ __all__ = [
     "MALA",
     "ULA",
     "Annealed",
-    "Base",
+    "AnnealedPath",
     "Chains",
-    "Kernel",
+    "MarkovKernel",
     "LogDensity",
     "Move",
-    "Path",
-    "State",
+    "ChainState",
     "adapted",
     "anneal",
     "annealed_importance_sampling",
-    "check_step",
+    "check_states",
     "effective_sample_size",
     "evaluate",
     "langevin_step",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pushforward.mcmc.kernel import Kernel
+from pushforward.mcmc.kernel import MarkovKernel
 
 __all__ = ["adapted"]
 
 
-def adapted(kernel: Kernel, step: Tensor, acceptance: Tensor, gain: float) -> Tensor:
+def adapted(kernel: MarkovKernel, step: Tensor, acceptance: Tensor, gain: float) -> Tensor:
     """The next step size, by stochastic approximation of its logarithm (Robbins & Monro 1951).
 
     `log h + gain (a - target)` for the mean acceptance `a` of the chains. A chain is only

@@ -1,6 +1,6 @@
-r"""Annealing: from a law that is known to one that is known up to a constant.
+r"""Annealing: from a distribution that is known to one that is known up to a constant.
 
-The geometric path `log p_b = (1 - b) log p_0 + b log p_1` leads from a normalized law `p_0` at
+The geometric path `log p_b = (1 - b) log p_0 + b log p_1` leads from a normalized one `p_0` at
 `b = 0` to an unnormalized density `p_1` at `b = 1`.
 """
 
@@ -10,36 +10,29 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import whole
 from pushforward.errors import InputError
+from pushforward.estimates import log_mean
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.hmc import HMC
-from pushforward.mcmc.kernel import Kernel, check_count
+from pushforward.mcmc.kernel import MarkovKernel
 from pushforward.mcmc.running import warn_of_divergence
 from pushforward.mcmc.target import LogDensity, evaluate
+from pushforward.protocols import Distribution
 
-__all__ = ["Annealed", "Base", "Path", "anneal", "annealed_importance_sampling", "temperatures"]
+__all__ = ["Annealed", "AnnealedPath", "anneal", "annealed_importance_sampling", "temperatures"]
 
 _PILOTS = 64
 """Chains that find the step sizes: those of the estimate may not depend on their own states."""
 
 
-class Base(Protocol):
-    """A normalized law that can be sampled, such as those of `pushforward.distributions`."""
-
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """`n` independent states, `(n, *event)`."""
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """The log-density in nats, `(B,)`."""
-
-
-class Path(NamedTuple):
+class AnnealedPath(NamedTuple):
     """Where an annealed run ends.
 
     Args:
@@ -86,42 +79,52 @@ def temperatures(count: int) -> tuple[float, ...]:
     >>> temperatures(2)
     (0.0, 0.25, 1.0)
     """
-    check_count(count, "temperatures")
+    whole("temperatures", count)
     return tuple((k / count) ** 2 for k in range(count + 1))
 
 
 @torch.no_grad()
 def anneal(
-    kernel: Kernel,
+    kernel: MarkovKernel,
     log_p: LogDensity,
     base: LogDensity,
     x: Tensor,
-    betas: Sequence[float],
+    betas: Sequence[float] | int,
     *,
     moves: int = 1,
     steps: Tensor | None = None,
+    pilots: Tensor | None = None,
     generator: torch.Generator | None = None,
     callback: Callable[[], None] | None = None,
-) -> Path:
-    """Take states of the base law along the geometric path, with some moves at each temperature.
+) -> AnnealedPath:
+    """Take states of the base along the geometric path, with some moves at each temperature.
 
     Args:
         kernel: `ULA`, `MALA` or `HMC`.
         log_p: the target's log-density up to a constant, `(B, *event) -> (B,)`.
         base: the base's log-density.
         x: states drawn from the base, `(B, *event)`.
-        betas: increasing from 0 to 1.
+        betas: inverse temperatures, increasing from 0 to 1, or how many.
         moves: steps of the kernel at each temperature.
         steps: the step size at each temperature but the first; by default they adapt to the
             chains, which biases the weights, if little.
+        pilots: other states of the base, which go first and find the step sizes, so that the
+            weights stay unbiased.
         generator: for the noise.
         callback: called at each temperature.
+
+    Raises `InputError` for temperatures or moves out of range.
     """
+    whole("moves", moves)
+    ladder = temperatures(betas) if isinstance(betas, int) else _check_betas(betas)
+    if pilots is not None:
+        found = anneal(kernel, log_p, base, pilots, ladder, moves=moves, generator=generator)
+        steps = found.steps
     log_weights = torch.zeros_like(x.flatten(1)[:, 0])
     diverged = torch.zeros_like(log_weights).bool()
     step = torch.tensor(float(kernel.step), dtype=x.dtype, device=x.device)
     used, rates = [], []
-    for k, (before, beta) in enumerate(pairwise(betas)):
+    for k, (before, beta) in enumerate(pairwise(ladder)):
         log_weights += (beta - before) * (log_p(x) - base(x))
 
         def at_temperature(x: Tensor, beta: float = beta) -> Tensor:
@@ -139,16 +142,16 @@ def anneal(
         rates.append(move.acceptance.mean())
         if callback is not None:
             callback()
-    return Path(x, log_weights, diverged, torch.stack(rates), torch.stack(used))
+    return AnnealedPath(x, log_weights, diverged, torch.stack(rates), torch.stack(used))
 
 
 @torch.no_grad()
 def annealed_importance_sampling(
     log_p: LogDensity,
-    base: Base,
+    base: Distribution,
     n: int = 512,
     *,
-    kernel: Kernel | None = None,
+    kernel: MarkovKernel | None = None,
     betas: Sequence[float] | int = 100,
     moves: int = 1,
     seed: int | None = None,
@@ -163,7 +166,7 @@ def annealed_importance_sampling(
 
     Args:
         log_p: the log-density up to a constant, differentiable, `(B, *event) -> (B,)`.
-        base: a normalized law that reaches wherever the target does.
+        base: a normalized distribution that reaches wherever the target does.
         n: how many chains.
         kernel: `HMC()` with 5 leapfrog steps by default.
         betas: inverse temperatures, increasing from 0 to 1, or how many.
@@ -180,35 +183,22 @@ def annealed_importance_sampling(
     >>> abs(found.log_z - 0.9189) < 4 * found.stderr
     True
     """
-    check_count(n, "n", least=2)
-    check_count(moves, "moves")
+    whole("n", n, least=2)
     kernel = HMC(leapfrogs=5) if kernel is None else kernel
-    ladder = temperatures(betas) if isinstance(betas, int) else _check_betas(betas)
     generator = generator if seed is None and generator is not None else resolve(seed, generator)
-    start = base.sample(_PILOTS, generator=generator)
-    pilot = anneal(kernel, log_p, base.log_prob, start, ladder, moves=moves, generator=generator)
-    x = base.sample(n, generator=generator)
+    pilots, start = (base.sample(k, generator=generator) for k in (_PILOTS, n))
     path = anneal(
-        kernel,
-        log_p,
-        base.log_prob,
-        x,
-        ladder,
-        moves=moves,
-        steps=pilot.steps,
-        generator=generator,
-        callback=callback,
-    )
+        kernel, log_p, base.log_prob, start, betas,
+        moves=moves, pilots=pilots, generator=generator, callback=callback,
+    )  # fmt: skip
     warn_of_divergence(path.diverged, float(path.steps[-1]))
-    evaluations = (len(ladder) - 1) * (moves * kernel.evaluations + 1)
-    return _estimate(path, evaluations)
+    return _estimate(path, len(path.steps) * (moves * kernel.evaluations + 1))
 
 
-def _estimate(path: Path, evaluations: int) -> Annealed:
+def _estimate(path: AnnealedPath, evaluations: int) -> Annealed:
     log_weights = path.log_weights.cpu().double()
-    n = len(log_weights)
-    log_z = float(log_weights.logsumexp(0)) - float(torch.tensor(float(n)).log())
-    weights = log_weights.softmax(0)
+    n, weights = len(log_weights), log_weights.softmax(0)
+    log_z, stderr = (float(found) for found in log_mean(log_weights))
     ess = 1 / float(weights.square().sum())
     if not ess >= max(10, 0.05 * n):
         warnings.warn(
@@ -216,7 +206,6 @@ def _estimate(path: Path, evaluations: int) -> Annealed:
             "error are not to be trusted; take more temperatures or moves, or a wider base",
             stacklevel=3,
         )
-    stderr = float((n * weights).std()) / n**0.5
     return Annealed(log_z, stderr, ess, path.x, weights.to(path.x), path.diverged, evaluations)
 
 

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from pushforward._random import normal_like, uniform_like
 from pushforward._shapes import accumulate, per_event_sum
+from pushforward.checks import fraction, positive, whole
 from pushforward.config import configurable
-from pushforward.errors import InputError
-from pushforward.mcmc.kernel import DIVERGENT, Move, check_count, check_step
-from pushforward.mcmc.target import LogDensity, State, evaluate, finite, select
+from pushforward.mcmc.kernel import DIVERGENT, Move
+from pushforward.mcmc.target import ChainState, LogDensity, evaluate, finite, select
 
 __all__ = ["HMC", "hamiltonian_move", "leapfrog"]
 
 
 def leapfrog(
-    log_p: LogDensity, state: State, momentum: Tensor, step: float | Tensor, count: int = 1
-) -> tuple[State, Tensor]:
+    log_p: LogDensity, state: ChainState, momentum: Tensor, step: float | Tensor, count: int = 1
+) -> tuple[ChainState, Tensor]:
     """Where `count` leapfrog steps lead, and with which momentum.
 
     A step is half a kick `p + (e / 2) grad log p(x)`, a drift `x + e p`, and half a kick; its size
@@ -45,7 +45,7 @@ def leapfrog(
 
 def hamiltonian_move(
     log_p: LogDensity,
-    state: State,
+    state: ChainState,
     step: float | Tensor,
     count: int,
     generator: torch.Generator | None = None,
@@ -86,10 +86,9 @@ class HMC:
     target = 0.8
 
     def __post_init__(self) -> None:
-        check_step(self.step)
-        check_count(self.leapfrogs, "leapfrogs")
-        if not 0 <= self.jitter < 1:
-            raise InputError(f"jitter lies in [0, 1), not {self.jitter!r}")
+        positive("step", self.step)
+        whole("leapfrogs", self.leapfrogs)
+        fraction("jitter", self.jitter)
 
     @property
     def evaluations(self) -> int:
@@ -99,11 +98,11 @@ class HMC:
     def move(
         self,
         log_p: LogDensity,
-        state: State,
+        state: ChainState,
         step: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Move:
-        """One trajectory of all chains; see `Kernel`."""
+        """One trajectory of all chains; see `MarkovKernel`."""
         step = self.step if step is None else step
         spread = 1 + self.jitter * (2 * uniform_like(state.log_p, generator) - 1)
         return hamiltonian_move(log_p, state, step * spread, self.leapfrogs, generator)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from pushforward.errors import InputError
-from pushforward.mcmc.target import LogDensity, State
+from pushforward.mcmc.target import ChainState, LogDensity
 
-__all__ = ["DIVERGENT", "Kernel", "Move", "check_count", "check_step"]
+__all__ = ["DIVERGENT", "MarkovKernel", "Move"]
 
 DIVERGENT = 1000.0
 """The energy error of a step, in nats, from which a chain is said to diverge, as in Stan: a step
@@ -27,12 +25,12 @@ class Move(NamedTuple):
         diverged: chains whose proposal was not finite or had an energy error above `DIVERGENT`.
     """
 
-    state: State
+    state: ChainState
     acceptance: Tensor
     diverged: Tensor
 
 
-class Kernel(Protocol):
+class MarkovKernel(Protocol):
     """A Markov kernel; a step is a pure function of its explicit state."""
 
     @property
@@ -50,21 +48,8 @@ class Kernel(Protocol):
     def move(
         self,
         log_p: LogDensity,
-        state: State,
+        state: ChainState,
         step: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Move:
         """One step of all chains, of a size that a number or a tensor `()` can overrule."""
-
-
-def check_step(step: Any) -> None:
-    """Raise `InputError` for a step size that is not positive and finite."""
-    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step < math.inf:
-        raise InputError(f"a step size is positive and finite, not {step!r}")
-
-
-def check_count(value: Any, what: str, least: int = 1) -> int:
-    """A whole number of something. Raises `InputError` for anything else, or too few."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{what} is a whole number, at least {least}, not {value!r}")
-    return value

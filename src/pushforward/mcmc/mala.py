@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.mcmc.hmc import hamiltonian_move
-from pushforward.mcmc.kernel import Move, check_step
-from pushforward.mcmc.target import LogDensity, State
+from pushforward.mcmc.kernel import Move
+from pushforward.mcmc.target import ChainState, LogDensity
 
 __all__ = ["MALA"]
 
@@ -40,15 +41,15 @@ class MALA:
     evaluations = 1
 
     def __post_init__(self) -> None:
-        check_step(self.step)
+        positive("step", self.step)
 
     def move(
         self,
         log_p: LogDensity,
-        state: State,
+        state: ChainState,
         step: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Move:
-        """One step of all chains; see `Kernel`."""
+        """One step of all chains; see `MarkovKernel`."""
         step = self.step if step is None else step
         return hamiltonian_move(log_p, state, step**0.5, 1, generator)

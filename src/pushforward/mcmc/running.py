@@ -5,19 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward._random import resolve
-from pushforward._shapes import not_finite
-from pushforward.errors import InputError
+from pushforward.checks import positive, whole
 from pushforward.mcmc.adaptation import adapted
-from pushforward.mcmc.kernel import Kernel, check_count, check_step
-from pushforward.mcmc.target import LogDensity, evaluate
+from pushforward.mcmc.kernel import MarkovKernel
+from pushforward.mcmc.target import LogDensity, check_states, evaluate
 
-__all__ = ["Chains", "check_start", "run", "warn_of_divergence"]
+__all__ = ["Chains", "run", "warn_of_divergence"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Chains:
 
 @torch.no_grad()
 def run(
-    kernel: Kernel,
+    kernel: MarkovKernel,
     log_p: LogDensity,
     x: Tensor,
     steps: int,
@@ -79,13 +77,13 @@ def run(
     >>> abs(float(chains.x.var()) - 1) < 0.1
     True
     """
-    check_start(x)
-    check_count(steps, "steps")
-    check_count(warmup, "warmup", least=0)
-    generator = resolve(seed, generator, x.device)
+    check_states(x)
+    whole("steps", steps)
+    whole("warmup", warmup, least=0)
+    generator = resolve(seed, generator, x.device, rows=len(x))
     state = evaluate(log_p, x)
     if step is not None:
-        check_step(step)
+        positive("step", step)
     size = torch.tensor(float(step or kernel.step), dtype=x.dtype, device=x.device)
     acceptance, diverged = torch.zeros_like(state.log_p), torch.zeros_like(state.log_p).bool()
     kept = []
@@ -111,18 +109,6 @@ def run(
         1 + (warmup + steps) * kernel.evaluations,
         torch.stack(kept) if trace else None,
     )
-
-
-def check_start(x: Any) -> None:
-    """Raise `InputError` unless `x` are finite floating-point states `(B, *event)`."""
-    if not (isinstance(x, Tensor) and x.is_floating_point()):
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"states are a floating-point tensor, not {kind}: use x.float()")
-    if x.ndim < 2 or not len(x):
-        raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
-    bad = not_finite(x)
-    if bad:
-        raise InputError(f"{bad} of {len(x)} starting points are not finite")
 
 
 def warn_of_divergence(diverged: Tensor, step: float) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward._shapes import flatten
+from pushforward._shapes import flatten, not_finite
 from pushforward.errors import InputError
 
-__all__ = ["LogDensity", "State", "evaluate", "finite", "select"]
+__all__ = ["LogDensity", "ChainState", "check_states", "evaluate", "finite", "select"]
 
 LogDensity = Callable[[Tensor], Tensor]
 """A differentiable function of states `(B, *event)` that returns `(B,)`; rows do not interact."""
 
 
-class State(NamedTuple):
+class ChainState(NamedTuple):
     """Chains at one time, with what the next step needs to know of the target.
 
     Args:
@@ -31,7 +31,22 @@ class State(NamedTuple):
     gradient: Tensor
 
 
-def evaluate(log_p: LogDensity, x: Tensor) -> State:
+def check_states(x: Any) -> Tensor:
+    """Floating-point states `(B, *event)`, finite; raises `InputError` for anything else."""
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"states are a floating-point tensor, not {kind}: use x.float()")
+    if x.ndim < 2 or not x.shape[0]:
+        raise InputError(f"states have shape (B, *event) with B > 0, not {tuple(x.shape)}")
+    # On a GPU a look at the values would make every training step wait.
+    if x.device.type == "cpu" or not torch.is_grad_enabled():
+        bad = not_finite(x)
+        if bad:
+            raise InputError(f"{bad} of {len(x)} states are not finite")
+    return x
+
+
+def evaluate(log_p: LogDensity, x: Tensor) -> ChainState:
     """Chains at `x`, with one evaluation of the log-density and its gradient.
 
     Raises `InputError` if the log-density is not one number per state, or has no derivative.
@@ -53,18 +68,18 @@ def evaluate(log_p: LogDensity, x: Tensor) -> State:
                 "operations, without detach() or no_grad()"
             )
         (gradient,) = torch.autograd.grad(value.sum(), x, materialize_grads=True)
-    return State(x.detach(), value.detach(), gradient)
+    return ChainState(x.detach(), value.detach(), gradient)
 
 
-def finite(state: State) -> Tensor:
+def finite(state: ChainState) -> Tensor:
     """Which chains have a finite log-density and gradient, `(B,)`."""
     return state.log_p.isfinite() & flatten(state.gradient).sum(-1).isfinite()
 
 
-def select(chosen: Tensor, new: State, old: State) -> State:
+def select(chosen: Tensor, new: ChainState, old: ChainState) -> ChainState:
     """The new state of the chains that are chosen, `(B,)`, and the old one of the others."""
     rows = chosen.view(-1, *(1,) * (new.x.ndim - 1))
-    return State(
+    return ChainState(
         torch.where(rows, new.x, old.x),
         torch.where(chosen, new.log_p, old.log_p),
         torch.where(rows, new.gradient, old.gradient),

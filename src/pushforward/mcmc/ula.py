@@ -13,9 +13,10 @@ from torch import Tensor
 
 from pushforward._random import normal_like
 from pushforward._shapes import accumulate
+from pushforward.checks import positive
 from pushforward.config import configurable
-from pushforward.mcmc.kernel import DIVERGENT, Move, check_step
-from pushforward.mcmc.target import LogDensity, State, evaluate, finite, select
+from pushforward.mcmc.kernel import DIVERGENT, Move
+from pushforward.mcmc.target import ChainState, LogDensity, evaluate, finite, select
 
 __all__ = ["ULA", "langevin_step"]
 
@@ -48,16 +49,16 @@ class ULA:
     evaluations = 1
 
     def __post_init__(self) -> None:
-        check_step(self.step)
+        positive("step", self.step)
 
     def move(
         self,
         log_p: LogDensity,
-        state: State,
+        state: ChainState,
         step: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Move:
-        """One step of all chains; see `Kernel`."""
+        """One step of all chains; see `MarkovKernel`."""
         step = self.step if step is None else step
         new = evaluate(log_p, langevin_step(state.x, state.gradient, step, generator))
         taken = finite(new) & (state.log_p - new.log_p < DIVERGENT)

@@ -1,9 +1,10 @@
 """Metrics: judges that see samples only, each with its standard error.
 
 Every two-sample metric is called alike, `metric(x, y, seed=0)` with `x` to be judged by `y`, and
-gives an `Estimate`. `evaluate` calls those that take any data and puts beside each what real data
-reach. Pictures are also judged by a classifier of the real ones, from `train_features`: the Fréchet
-distance of its features, and the share of conditional samples that show the class asked for.
+gives an `Estimate`. `evaluate` calls those that take the features of any state and puts beside each
+what real data reach. Pictures are also judged by a classifier of the real ones, from
+`train_features`: the Fréchet distance of its features, and the share of conditional samples that
+show the class asked for.
 """
 
 from pushforward.metrics.classifier import classifier_accuracy
@@ -20,6 +21,7 @@ from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
+from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "precision",
     "recall",
     "sliced_wasserstein",
+    "total_variation",
     "train_features",
     "training_units",
 ]

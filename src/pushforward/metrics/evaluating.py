@@ -1,17 +1,22 @@
-"""`evaluate`: all metrics at once, beside the same metrics of real data, with warnings."""
+"""`evaluate`: all metrics at once, beside the same metrics of real data, with warnings.
+
+States of any kind are judged by their features, numbers in which distances mean something, and by
+the frequencies of what is one of a few kinds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import resolve
 from pushforward.errors import InputError
 from pushforward.estimates import LogProb
-from pushforward.metrics._points import checked, subsample
+from pushforward.metrics._points import checked
 from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.energy_distance import energy_distance
 from pushforward.metrics.estimate import Estimate
@@ -26,15 +31,19 @@ from pushforward.metrics.mmd import mmd
 from pushforward.metrics.mode_coverage import mode_coverage
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
+from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
 from pushforward.metrics.warnings import warnings_of
 
-__all__ = ["FEWEST", "evaluate"]
+__all__ = ["FEWEST", "FREQUENCIES", "evaluate"]
 
 Progress = Callable[[int, int], None]
 
 FEWEST = 20
 """The least number of points of each kind."""
+
+FREQUENCIES = "total variation distance of the frequencies"
+"""The note of the rows of categories."""
 
 _FEWEST_FOR_COPIES = 100  # held-out points for a quantile at one in a hundred
 
@@ -50,24 +59,31 @@ class _Comparison(NamedTuple):
 _COMPARISONS = (
     _Comparison("sliced W2", sliced_wasserstein, "lower", "how far mass has to move", "std"),
     _Comparison("MMD²", mmd, "lower", "0: no difference seen by a kernel"),
-    _Comparison("energy distance", energy_distance, "lower", "0: the same law", "std"),
+    _Comparison("energy distance", energy_distance, "lower", "0: the same distribution", "std"),
     _Comparison("classifier accuracy", classifier_accuracy, "lower", "0.5: cannot be told apart"),
     _Comparison("precision", precision, "higher", "share of samples that look real"),
     _Comparison("recall", recall, "higher", "share of real data that is covered"),
 )
+_KINDS = _Comparison("", total_variation, "lower", FREQUENCIES)
 _COPYING = _Comparison(
     "memorization", memorization, "floor", "0.5: as far from the training data as held-out data"
 )
 _COPIES = _Comparison(
-    "near copies", near_copies, "lower", "share of samples at a training point, 0.01 expected"
+    "near copies",
+    near_copies,
+    "lower",
+    "share nearer to a training point than 99% of held-out data",
 )
 
 
 def evaluate(
-    samples: Tensor,
-    test: Tensor,
-    train: Tensor,
+    samples: Any,
+    test: Any,
+    train: Any,
     *,
+    features: Callable[[Any], Tensor] | None = None,
+    categories: Callable[[Any], Mapping[str, Tensor]] | None = None,
+    common_scale: bool = False,
     seed: int = 0,
     max_points: int = 2000,
     log_prob: LogProb | None = None,
@@ -80,12 +96,20 @@ def evaluate(
 
     The floor of each metric is the same statistic at the same size, of points of the training data
     in the place of the samples: no model can be expected to do better. Lengths are measured in
-    standard deviations of the training data (`training_units`).
+    standard deviations of the features of the training data (`training_units`).
 
     Args:
-        samples: `(N, *event)`, in the units of the data.
-        test: held-out data, `(M, *event)`, disjoint from the training data.
-        train: the training data, `(K, *event)`.
+        samples: a batch of states, in the units of the data: a tensor `(N, *event)`, or a tuple of
+            batches.
+        test: held-out data, disjoint from the training data.
+        train: the training data.
+        features: the numbers `(N, k)` of a batch that distances are taken between, such as
+            `model.space.features`; by default the entries of a tensor.
+        categories: what of a batch is one of a few kinds, such as `model.space.categories`:
+            integers `(N,)` by name, or several for each state one after the other. Each has a row
+            with the total variation distance of the frequencies.
+        common_scale: all features share a unit and are scaled alike, as pixels are; by default each
+            has its own scale. A space says which (`model.space.common_scale`).
         seed: of the subsamples, directions and classifiers.
         max_points: the largest number of points on each side, drawn by `seed` from larger sets.
             Memorization is always looked for in all of the training data.
@@ -107,25 +131,22 @@ def evaluate(
     >>> result["sliced W2"].value > 1 > result["sliced W2"].floor
     True
     """
-    size = _size(samples, test, train, max_points)
-    _check_likelihood(log_prob, len(test), levels, value_range)
-    shift, scale = training_units(train)
+    seen = _Seen(samples, test, train, features or _entries, common_scale)
+    size = _size(seen, max_points)
+    _check_likelihood(log_prob, state.rows(test), levels, value_range)
     generator = resolve(seed)
-
-    def scaled(x: Tensor) -> Tensor:
-        # In single precision for all sets: copies stay copies, and train may be large.
-        return (x.detach().flatten(1).cpu().float() - shift.float()) / scale.float()
-
-    drawn = subsample(samples.cpu(), size, generator)
-    few = scaled(_rounded(drawn, levels, value_range))
-    held_out = scaled(subsample(test.cpu(), size, generator))
-    order = torch.randperm(len(train), generator=generator)
-    known = train[order[:size].to(train.device)]
-    real = scaled(known)
+    drawn = state.to(_some(samples, size, generator), "cpu")
+    if levels is not None and value_range is not None:
+        drawn = _rounded(drawn, levels, value_range)
+    held_out = state.to(_some(test, size, generator), "cpu")
+    order = torch.randperm(state.rows(train), generator=generator)
+    known = state.to(state.take(train, order[:size]), "cpu")
+    few, few_held_out, real = (seen.scaled(x) for x in (drawn, held_out, known))
     # Real data in the place of samples must not be among the training data that they may copy.
-    half = min(size, len(train) // 2)
+    half = min(size, len(order) // 2)
     copying = (_COPYING, _COPIES) if size >= _FEWEST_FOR_COPIES else (_COPYING,)
-    total = 2 * (len(_COMPARISONS) + len(copying))
+    kinds = [{} if categories is None else categories(x) for x in (drawn, known, held_out)]
+    total = 2 * (len(_COMPARISONS) + len(copying) + len(kinds[0]))
     done = 0
 
     def measured(metric: Callable[..., Estimate], *sets: Tensor) -> Estimate:
@@ -138,34 +159,102 @@ def evaluate(
 
     rows = []
     for comparison in _COMPARISONS:
-        value = measured(comparison.metric, few, held_out)
-        floor = measured(comparison.metric, real, held_out)
+        value = measured(comparison.metric, few, few_held_out)
+        floor = measured(comparison.metric, real, few_held_out)
         rows.append(_row(comparison, value, floor))
-    all_known = scaled(train)
-    rest_known = all_known[order[half:]]
+    for name in kinds[0]:
+        value, floor = (
+            measured(total_variation, _each(x[name], size), _each(kinds[2][name], size))
+            for x in kinds[:2]
+        )
+        rows.append(_row(_KINDS._replace(name=name), value, floor))
+    all_known = seen.scaled_train
     for comparison in copying:
-        value = measured(comparison.metric, few, held_out, all_known)
-        floor = measured(comparison.metric, real[:half], held_out, rest_known)
+        value = measured(comparison.metric, few, few_held_out, all_known)
+        floor = measured(comparison.metric, real[:half], few_held_out, all_known[order[half:]])
         rows.append(_row(comparison, value, floor))
     if modes is not None:
-        rows += _mode_rows(drawn, known.cpu(), *modes)
+        rows += _mode_rows(drawn, known, *modes)
     if log_prob is not None:
-        rows += _likelihood_rows(log_prob, test[0].numel(), levels, value_range)
+        numbers = state.numel(state.event_shape(test))
+        rows += _likelihood_rows(log_prob, numbers, levels, value_range)
+    sets = seen.scaled(samples), seen.scaled(test), all_known
+    discrete = not any(leaf.is_floating_point() for leaf in state.leaves(train))
+    about = {"values": samples, "value_range": value_range} if value_range is not None else {}
     return Evaluation(
         tuple(rows),
-        warnings_of(rows, samples, test, train, size, log_prob, value_range),
+        warnings_of(rows, *sets, size, log_prob, discrete=discrete, **about),
         size,
-        len(samples),
-        len(test),
-        len(train),
+        len(sets[0]),
+        len(sets[1]),
+        len(sets[2]),
         seed,
     )
 
 
-def _rounded(x: Tensor, levels: int | None, value_range: tuple[float, float] | None) -> Tensor:
-    """The nearest level of quantized data: the gaps between levels alone would tell samples."""
-    if levels is None or value_range is None:
+class _Seen:
+    """Three sets of states as judges see them: features, in units of the training data."""
+
+    def __init__(
+        self,
+        samples: Any,
+        test: Any,
+        train: Any,
+        features: Callable[[Any], Tensor],
+        common_scale: bool,
+    ) -> None:
+        named = {"samples": samples, "test": test, "train": train}
+        for name, x in named.items():
+            if isinstance(x, Tensor):
+                checked(x, name, FEWEST)
+        shapes = {name: state.event_shape(x) for name, x in named.items()}
+        if len(set(shapes.values())) > 1:
+            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise InputError(f"events must have one shape, but are {listed}")
+        self.features = features
+        for name, x in named.items():
+            checked(self._numbers(x), name, FEWEST)
+        known = self._numbers(train)
+        self.shift, self.scale = training_units(known, common_scale=common_scale)
+        self.scaled_train = self._in_units(known)
+        self.sizes = [state.rows(x) for x in named.values()]
+
+    def scaled(self, x: Any) -> Tensor:
+        """The features of some states, `(n, k)`, on the CPU."""
+        return self._in_units(self._numbers(x))
+
+    def _numbers(self, x: Any) -> Tensor:
+        return self.features(state.map_leaves(Tensor.detach, x)).cpu()
+
+    def _in_units(self, numbers: Tensor) -> Tensor:
+        # In single precision for all sets: copies stay copies, and train may be large.
+        return (numbers.float() - self.shift.float()) / self.scale.float()
+
+
+def _entries(x: Tensor) -> Tensor:
+    """The numbers of a tensor, row by row."""
+    if not isinstance(x, Tensor):
+        raise InputError(
+            f"states are {type(x).__name__}: say what to measure of them, as in "
+            "features=model.space.features"
+        )
+    return x.flatten(1) if x.ndim > 1 else x[:, None]
+
+
+def _some(x: Any, n: int, generator: torch.Generator) -> Any:
+    """`n` states drawn without replacement; all of them if there are no more."""
+    if state.rows(x) <= n:
         return x
+    return state.take(x, torch.randperm(state.rows(x), generator=generator)[:n])
+
+
+def _each(kinds: Tensor, n: int) -> Tensor:
+    """Kinds with a row for each of `n` states."""
+    return kinds.reshape(n, -1)
+
+
+def _rounded(x: Tensor, levels: int, value_range: tuple[float, float]) -> Tensor:
+    """The nearest level of quantized data: the gaps between levels alone would tell samples."""
     low, _ = value_range
     width = level_width(levels, value_range)
     return ((x - low) / width).round().clamp(0, levels - 1) * width + low
@@ -212,18 +301,11 @@ def _likelihood_rows(
     return rows
 
 
-def _size(samples: Tensor, test: Tensor, train: Tensor, max_points: int) -> int:
-    """How many points to compare, after all checks of the three sets."""
-    named = {"samples": samples, "test": test, "train": train}
-    for name, x in named.items():
-        checked(x, name, FEWEST)
-    shapes = {name: tuple(x.shape[1:]) for name, x in named.items()}
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"events must have one shape, but are {listed}")
+def _size(seen: _Seen, max_points: int) -> int:
+    """How many points to compare."""
     if max_points < FEWEST:
         raise InputError(f"max_points={max_points}: at least {FEWEST} are needed")
-    return min(len(samples), len(test), len(train), max_points)
+    return min(*seen.sizes, max_points)
 
 
 def _check_likelihood(

@@ -282,7 +282,7 @@ def train_features(
         # The layers of torch and their dropout know no generator but the global one.
         torch.manual_seed(seed)
         judge = FeatureClassifier(tuple(x.shape[1:]), classes, width)
-        shift, scale = training_units(x)
+        shift, scale = training_units(x, common_scale=True)
         judge.shift.copy_(shift.reshape(judge.event_shape))
         judge.scale.copy_(scale[0])
         judge.to(device).train()

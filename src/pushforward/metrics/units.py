@@ -10,12 +10,13 @@ from pushforward.metrics._points import checked
 __all__ = ["training_units"]
 
 
-def training_units(train: Tensor) -> tuple[Tensor, Tensor]:
+def training_units(train: Tensor, *, common_scale: bool = False) -> tuple[Tensor, Tensor]:
     """Shift and scale, each `(d,)`, that give the training data zero mean and unit spread.
 
-    Vectors have a scale per feature, so that a distance does not depend on the units of each;
-    images `(C, H, W)` have one for all of their pixels, as pixels share a unit and a pixel that
-    hardly varies should hardly count. A feature that never varies keeps its own unit.
+    Features have a scale each, so that a distance does not depend on their units. With
+    `common_scale` all have one: pixels, values of a function or coordinates of a unit vector share
+    a unit, and one that hardly varies should hardly count. A feature that never varies keeps its
+    own unit.
 
     >>> shift, scale = training_units(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     >>> shift.tolist(), [round(s, 3) for s in scale.tolist()]
@@ -25,7 +26,7 @@ def training_units(train: Tensor) -> tuple[Tensor, Tensor]:
     # In double precision, yet without a copy of all of the data in it.
     shift = sum_of(flat, torch.zeros(flat.shape[1], dtype=torch.float64), 1) / len(flat)
     variance = sum_of(flat, shift, 2) / (len(flat) - 1)
-    if train.ndim == 4:
+    if common_scale:
         variance = variance.mean().expand_as(variance)
     # What is left of a constant in floating point is no spread.
     scale = variance.sqrt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from pushforward.estimates import LogProb
 from pushforward.metrics.evaluation import Row
-from pushforward.metrics.units import training_units
 
 __all__ = ["warnings_of"]
 
@@ -18,6 +18,8 @@ _FEW = 500
 _REPEATED = 0.01
 _OUTSIDE = 0.001
 _FAR = 3.0
+_FEW_COPIES = 3
+_KIND = 0.01
 
 
 def warnings_of(
@@ -27,9 +29,16 @@ def warnings_of(
     train: Tensor,
     points: int,
     log_prob: LogProb | None = None,
+    *,
+    values: Tensor | None = None,
     value_range: tuple[float, float] | None = None,
+    discrete: bool = False,
 ) -> tuple[str, ...]:
     """The warnings of an evaluation, the gravest first; none if nothing stands out.
+
+    The sets are features `(N, k)` in units of the training data; `points` of each were compared.
+    `values` are the samples in the units of the data, which have a `value_range`. Of `discrete`
+    states many are equal by nature.
 
     >>> x = torch.arange(600.0)[:, None]
     >>> warnings_of([], x[:1].expand(600, 1), x, x + 0.5, 600)
@@ -38,9 +47,9 @@ def warnings_of(
     table = {row.name: row for row in rows}
     return (
         *_of_copies(table),
-        *_of_the_sets(samples, test, train),
+        *_of_the_sets(samples, test, train, discrete),
         *_of_quality(table),
-        *_of_range(samples, value_range),
+        *_of_range(values, value_range),
         *_of_the_far(samples, train),
         *_of_likelihood(table, log_prob),
         *_of_sizes(points),
@@ -62,7 +71,7 @@ def _of_copies(table: dict[str, Row]) -> Iterator[str]:
         )
 
 
-def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor) -> Iterator[str]:
+def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor, discrete: bool) -> Iterator[str]:
     repeated = _repeated(samples)
     if repeated > _REPEATED * len(samples) and repeated / len(samples) > 2 * _repeated(train) / len(
         train
@@ -71,7 +80,7 @@ def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor) -> Iterator[str]:
             f"{repeated} of {len(samples)} samples are exact copies of another sample: the model "
             "has collapsed there."
         )
-    leaked = _shared(test, train)
+    leaked = 0 if discrete else _shared(test, train)
     if leaked:
         yield (
             f"{leaked} of {len(test)} held-out rows are exact copies of training rows: copying by "
@@ -106,12 +115,12 @@ def _of_quality(table: dict[str, Row]) -> Iterator[str]:
         )
 
 
-def _of_range(samples: Tensor, value_range: tuple[float, float] | None) -> Iterator[str]:
-    if value_range is None:
+def _of_range(values: Tensor | None, value_range: tuple[float, float] | None) -> Iterator[str]:
+    if values is None or value_range is None:
         return
     low, high = value_range
     slack = 0.05 * (high - low)
-    outside = float(((samples < low - slack) | (samples > high + slack)).double().mean())
+    outside = float(((values < low - slack) | (values > high + slack)).double().mean())
     if outside > _OUTSIDE:
         yield (
             f"{outside:.1%} of the sampled values lie more than 5% outside {low:g}..{high:g}, "
@@ -121,11 +130,7 @@ def _of_range(samples: Tensor, value_range: tuple[float, float] | None) -> Itera
 
 def _of_the_far(samples: Tensor, train: Tensor) -> Iterator[str]:
     """Samples that no data come near: they also spoil averages and the k-NN metrics."""
-    shift, scale = training_units(train)
-    sizes = [
-        ((x.detach().flatten(1).cpu().double() - shift) / scale).abs().amax(-1)
-        for x in (samples, train)
-    ]
+    sizes = [x.abs().amax(-1) for x in (samples, train)]
     far = int((sizes[0] > _FAR * sizes[1].max().clamp_min(1)).sum())
     if far:
         yield (
@@ -159,11 +164,15 @@ def _worse(row: Row) -> bool:
 
 def _repeated(x: Tensor) -> int:
     """How many rows equal another row."""
-    count = torch.unique(x.flatten(1), dim=0, return_counts=True)[1]
+    count = torch.unique(x, dim=0, return_counts=True)[1]
     return int(count[count > 1].sum())
 
 
 def _shared(test: Tensor, train: Tensor) -> int:
-    """How many rows of `test` are among those of `train`."""
-    known = {row.tobytes() for row in train.detach().cpu().flatten(1).float().numpy()}
-    return sum(row.tobytes() in known for row in test.detach().cpu().flatten(1).float().numpy())
+    """How many rows of `test` are among those of `train`.
+
+    A row that makes up much of the data, such as an empty set, is a kind and no copy.
+    """
+    known = Counter(row.tobytes() for row in train.numpy())
+    many = max(_FEW_COPIES, _KIND * len(train))
+    return sum(0 < known[row.tobytes()] <= many for row in test.numpy())

@@ -1,26 +1,34 @@
-"""Families: models that share one contract.
+"""Models that share one contract.
 
-`loss`, `sample`, `log_prob`, `capabilities`, `save`; and `load` for what any of them saved.
+`loss`, `sample`, `log_prob`, `capabilities`, `save`; and `load` for what any of them saved. Each is
+imported when it is first used: a program with one of them does not load the others.
 """
 
-from pushforward.models.baselines import (
-    GaussianMixtureModel,
-    KernelDensity,
-    ProbabilisticPCA,
-)
-from pushforward.models.diffusion import Diffusion
-from pushforward.models.energy_model import EnergyModel
-from pushforward.models.flow_matching import FlowMatching
-from pushforward.models.gan import GAN
-from pushforward.models.model import GenerativeModel
-from pushforward.models.normalizing_flow import NormalizingFlow
-from pushforward.models.posterior_variance import PosteriorVariance
-from pushforward.models.saving import load
-from pushforward.models.score_model import ScoreModel
-from pushforward.models.trainable import Trainable
-from pushforward.models.trajectory import Moment, Trajectory
-from pushforward.models.transport_map import TransportMap
-from pushforward.models.vae import VAE
+from typing import TYPE_CHECKING
+
+from pushforward._lazy import attach
+
+_HOMES = {
+    "Diffusion": "diffusion",
+    "EnergyModel": "energy_model",
+    "FlowMatching": "flow_matching",
+    "GAN": "gan",
+    "GaussianMixtureModel": "baselines",
+    "GenerativeModel": "model",
+    "KernelDensity": "baselines",
+    "MarginalError": "marginal_errors",
+    "Moment": "trajectory",
+    "NormalizingFlow": "normalizing_flow",
+    "PosteriorVariance": "posterior_variance",
+    "ProbabilisticPCA": "baselines",
+    "SchrodingerBridge": "schrodinger_bridge",
+    "ScoreModel": "score_model",
+    "Trainable": "trainable",
+    "Trajectory": "trajectory",
+    "TransportMap": "transport_map",
+    "VAE": "vae",
+    "load": "saving",
+}
 
 __all__ = [
     "Diffusion",
@@ -30,14 +38,40 @@ __all__ = [
     "GaussianMixtureModel",
     "GenerativeModel",
     "KernelDensity",
+    "MarginalError",
     "Moment",
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
+    "SchrodingerBridge",
     "ScoreModel",
-    "Trajectory",
     "Trainable",
+    "Trajectory",
     "TransportMap",
     "VAE",
     "load",
 ]
+
+if TYPE_CHECKING:
+    from pushforward.models.baselines import (
+        GaussianMixtureModel,
+        KernelDensity,
+        ProbabilisticPCA,
+    )
+    from pushforward.models.diffusion import Diffusion
+    from pushforward.models.energy_model import EnergyModel
+    from pushforward.models.flow_matching import FlowMatching
+    from pushforward.models.gan import GAN
+    from pushforward.models.marginal_errors import MarginalError
+    from pushforward.models.model import GenerativeModel
+    from pushforward.models.normalizing_flow import NormalizingFlow
+    from pushforward.models.posterior_variance import PosteriorVariance
+    from pushforward.models.saving import load
+    from pushforward.models.schrodinger_bridge import SchrodingerBridge
+    from pushforward.models.score_model import ScoreModel
+    from pushforward.models.trainable import Trainable
+    from pushforward.models.trajectory import Moment, Trajectory
+    from pushforward.models.transport_map import TransportMap
+    from pushforward.models.vae import VAE
+
+__getattr__, __dir__ = attach(__name__, _HOMES)

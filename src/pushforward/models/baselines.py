@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import config
 from pushforward._extras import require
 from pushforward._random import resolve
+from pushforward.checks import positive, whole
 from pushforward.config import configurable, made
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
@@ -91,7 +92,7 @@ class _Baseline(GenerativeModel, Trainable):
         config.amend(self, shapes=[list(part.shape) for part in fit])
 
     @property
-    def law(self) -> GaussianMixture:
+    def distribution(self) -> GaussianMixture:
         """The mixture, of standardized and flattened states. Raises `InputError` before a fit."""
         if not len(self.weights):
             raise InputError(f"this {type(self).__name__} has not been fitted: pushforward.fit")
@@ -101,14 +102,13 @@ class _Baseline(GenerativeModel, Trainable):
         """The negative log-likelihood of data `(B, *event)` in nats, `(B,)`."""
         return -self.log_prob(x, c).value
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Exact log-densities of states `(B, *event)` in nats, in data units.
 
-        Raises `InputError` for states that are not finite.
+        With a gradient in `x`. Raises `InputError` for states that are not finite.
         """
         refuse_context(self, c)
-        z, law = with_density(self.inward(x)).flatten(1), self.law
+        z, law = with_density(self.inward(x)).flatten(1), self.distribution
         size = max(1, _TERMS // len(law.weights))
         value = torch.cat([law.log_prob(part) for part in z.split(size)])
         value = value + self.known_units().log_det_inverse()
@@ -129,7 +129,8 @@ class _Baseline(GenerativeModel, Trainable):
         """Draw `n` states in data units, `(n, *event)`."""
         refuse_context(self, c)
         parts_of(n, batch_size, rows)
-        z = self.law.sample(n, generator=resolve(seed, generator, self.weights.device))
+        noise = resolve(seed, generator, self.weights.device, rows=n)
+        z = self.distribution.sample(n, generator=noise)
         if progress is not None:
             progress(1, 1)
         return self.outward(z.reshape(n, *self.event_shape)[rows])
@@ -163,8 +164,8 @@ class KernelDensity(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if bandwidth is not None and not bandwidth > 0:
-            raise InputError(f"the bandwidth is positive, not {bandwidth}")
+        if bandwidth is not None:
+            positive("bandwidth", bandwidth)
         self.bandwidth = bandwidth
         super().__init__(shapes, event_shape)
 
@@ -202,10 +203,9 @@ class GaussianMixtureModel(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if components is not None and components < 1:
-            raise InputError(f"a mixture has at least one component, not {components}")
-        if not regularization > 0:
-            raise InputError(f"the regularization is positive, not {regularization}")
+        if components is not None:
+            whole("components", components)
+        positive("regularization", regularization)
         self.components, self.regularization, self.seed = components, regularization, seed
         super().__init__(shapes, event_shape)
 
@@ -268,8 +268,8 @@ class ProbabilisticPCA(_Baseline):
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
-        if components is not None and components < 0:
-            raise InputError(f"the number of components is not negative, but {components} is")
+        if components is not None:
+            whole("components", components, least=0)
         self.components = components
         super().__init__(shapes, event_shape)
 
@@ -314,7 +314,7 @@ def _best_bandwidth(z: Tensor) -> float:
     fold = torch.arange(len(few)) % folds
     rate = 1 / (z.shape[1] + 4)
     fitted = max(1, len(few) - len(few) // folds)
-    # Silverman's rule for a normal law is an upper end; clusters want much less.
+    # Silverman's rule for a normal distribution is an upper end; clusters want much less.
     widest = 1.5 * (4 / ((z.shape[1] + 2) * fitted)) ** rate
     best, chosen = -torch.inf, widest
     for k in range(24):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +11,24 @@ from torch import Tensor, nn
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
 from pushforward._autograd import ProbeLaw
-from pushforward._random import resolve
+from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve, start_noise
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
+from pushforward.models.chain_bound import chain_bound
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
-from pushforward.models.ode_likelihood import ode_log_prob, rows_for_derivatives
+from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
-from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import Trainable
-from pushforward.models.trajectory import Moment, Trajectory
+from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
 from pushforward.protocols import Sampler, Transport, matching_loss
-from pushforward.spaces import Space
 from pushforward.weightings import Weighting
 
 __all__ = ["Diffusion"]
@@ -41,25 +40,20 @@ class Diffusion(GenerativeModel, Trainable):
 
     Args:
         net: any module `net(x, t, c)` with states `x`, times `t` `(B,)` and `c` labels `(B,)`,
-            contexts `(B, context)` or `None`; without an attribute `num_classes`, any `c`
-            `(B, ...)`. It returns what the process reads: the shape of `x` for vectors, points of a
-            manifold and functions, logits for tokens, tuples for products and point sets
-            (`model.predictor.reading.output_shape`). `Diffusion.for_data` makes one.
+            contexts `(B, context)` or `None`. It returns what the process reads: the shape of `x`
+            for vectors, functions and manifolds, logits for tokens, tuples for products and point
+            sets (`model.predictor.reading.output_shape`). `Diffusion.for_data` makes one.
         process: how data are lost; Gaussian noise, variance preserving, by default.
         predict: what the network puts out, where there is a choice: for Gaussian processes `noise`,
             `data`, `v` (the default), `score`, `velocity`, `edm`, or a parametrization.
         times: the distribution of training times; stratified uniform by default.
         weight: how errors at different times count (`weightings`); by default each as the error of
             the network's own output.
-        label_dropout: the fraction of labels hidden in training (label -1), which
-            classifier-free guidance needs; of contexts likewise (a row of NaN). Only for networks
-            with `num_classes` or `context_size`.
+        label_dropout: the fraction of labels or contexts hidden in training, which classifier-free
+            guidance needs (`pushforward.condition`).
         grid: where samplers step unless told otherwise, by default that of the process; `fit_grid`
             fits it to the trained model.
-        event_shape: the shape of one data point, if known before training.
-
-    States cross this class in data units; the map to the units of the process that `fit_units`
-    fits is kept and saved inside.
+        event_shape: the shape of one data point, if known.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -69,12 +63,14 @@ class Diffusion(GenerativeModel, Trainable):
 
     cuts_batches = True
 
+    defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
+
     def __init__(
         self,
         net: nn.Module,
         process: GenerativeProcess | None = None,
         predict: str | Parametrization | None = None,
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         weight: str | Weighting = "output",
         label_dropout: float = 0.1,
         grid: str | grids.Grid | None = None,
@@ -84,7 +80,7 @@ class Diffusion(GenerativeModel, Trainable):
         self.process: GenerativeProcess = Gaussian() if process is None else process
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
-        self.space: Space = self.process.space
+        self.space = self.process.space
         self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
         self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))
@@ -105,10 +101,9 @@ class Diffusion(GenerativeModel, Trainable):
         return made(cls, options, net=net)
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> Space:
+    def space_for(cls, options: dict[str, Any]) -> Any:
         """That of the process."""
-        space: Space = (options.get("process") or Gaussian()).space
-        return space
+        return (options.get("process") or Gaussian()).space
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -122,16 +117,26 @@ class Diffusion(GenerativeModel, Trainable):
             conditional=self.condition.conditional,
             guidance="guidance" in supports and self.condition.conditional,
             trajectory=True,
+            variational_bound="denoised" in supports,
         )
 
     def about_sampling(self, options: dict[str, Any]) -> str | None:
         """Where the path of the samples ends."""
-        stop = options.get("stop")
-        end = self.process.interval[1] if stop is None else stop
-        left = " with the noise that is left there" if options.get("denoise") is False else ""
+        end = options.get("stop") or self.process.interval[1]
         if end <= 0:
             return None
-        return f"the path of the samples was followed to t = {end:g}{left or ', then denoised'}"
+        kept = options.get("denoise") is False
+        left = " with the noise that is left there" if kept else ", then denoised"
+        return f"the path of the samples was followed to t = {end:g}{left}"
+
+    def about_density(self, options: dict[str, Any]) -> str | None:
+        """The time that the density is of."""
+        end = options.get("stop") or self.process.interval[1]
+        return f"density of the model at t = {end:g}, where its path ends"
+
+    def doubts(self, x: Any) -> list[str]:
+        """What the process says of the data."""
+        return self.process.doubts(self.inward(x))
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -148,9 +153,8 @@ class Diffusion(GenerativeModel, Trainable):
         For a Gaussian process `w(t) |E[x_0 | x_t] - x_0|^2`, per dimension, with the weight of
         `weight` and of the distribution of `times`; see the `loss` of other processes.
 
-        `rows` asks for a part of the batch only. Times and noise are drawn for the whole batch all
-        the same, so that the loss of a batch does not depend on how it is cut over processes and
-        micro-batches. Without a generator, torch's global one is read.
+        `rows` asks for a part of the batch only, as if it had been cut out of the loss of the
+        whole. Without a generator, torch's global one is read.
         """
         z = self.inward(x)
         n, device, clock = state.rows(z), state.device(z), self.process.clock
@@ -159,7 +163,7 @@ class Diffusion(GenerativeModel, Trainable):
         if self.training:
             c = self.condition.hidden(c, generator)
         if self.process.paired:
-            z = (z, self._prior(n, resolve(None, generator, device)))
+            z = (z, self._prior(n, generator_or_global(generator, device)))
         model, process = weighted(self.predictor, self.process, self.weight)
         loss = matching_loss(model, process, z, t, c, generator, rows)
         more = self.times.weights(t[rows], clock)
@@ -198,16 +202,15 @@ class Diffusion(GenerativeModel, Trainable):
             grid: where the steps are; by default the model's own.
             start: the first time, where the prior is drawn; that of the process by default.
             stop: the early stopping time; that of the process by default.
-            denoise: take away at once what is left at `stop`: for Gaussian noise, replace the state
-                by its posterior mean (one more evaluation).
+            denoise: take away at once what is left at `stop`: Gaussian noise leaves the posterior
+                mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             seed: or a `generator` on the model's device. What happens to row `k` depends on the
                 seed and on `k` alone, not on `n`, `batch_size` or `rows`.
             batch_size: states per evaluation of the network; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
-            callback: called with a `Moment` at the prior and after each step of the sampler: the
-                states, and their denoised values for those who ask.
+            callback: called with a `Moment` at the prior and after each step of the sampler.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
@@ -217,11 +220,11 @@ class Diffusion(GenerativeModel, Trainable):
         # At the very end no noise is left to remove.
         finish = denoise and last > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
-        times = self._times(grid, steps - finish, start, stop)
+        times = times_of(self.process, grid or self.grid, steps - finish, start, stop)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
         parts = parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
-        seed = one_seed(resolve(seed, generator, self.device))
+        seed = fresh_seed(seed, generator)
         with self.evaluating():
             x = simulate(
                 rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
@@ -240,7 +243,7 @@ class Diffusion(GenerativeModel, Trainable):
         n: int = 64,
         guidance: float = 1.0,
         seed: int | None = 0,
-    ) -> grids.Grid:
+    ) -> grids.FittedGrid:
         """Fit the sampling grid to this model, keep it in `grid`, and save it with the model.
 
         Takes some 130 evaluations of `n` states, for a sampler without noise at a number of
@@ -248,47 +251,23 @@ class Diffusion(GenerativeModel, Trainable):
         """
         context = self.condition.required(c, n, self.device)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
-        seed = one_seed(resolve(seed, None, self.device))
-        prior = self._start(n, self.process.interval[0], seed)
+        prior = self._start(n, self.process.interval[0], fresh_seed(seed))
         with self.evaluating():
             transport = self._transport(context, guidance)(slice(0, n))
             self.grid = samplers.fit_grid(transport, prior, steps=steps, sampler=rule)
         config.amend(self, grid=self.grid)
         return self.grid
 
-    @torch.no_grad()
     def trajectory(
-        self,
-        n: int,
-        c: Any = None,
-        *,
-        frames: int = 8,
-        sampler: str | Sampler | None = None,
-        steps: int = 40,
-        guidance: float = 1.0,
-        seed: int | None = None,
+        self, n: int, c: Any = None, *, frames: int = 8, steps: int = 40, **options: Any
     ) -> Trajectory:
         """The reverse process as a film strip: times, states, and what the model makes of them.
 
-        From the prior to the last state, equally spaced along the sampler's grid, in data units.
-        Raises `InputError` for fewer than two frames or fewer steps than frames.
+        Equally spaced along the sampler's grid, in data units; `options` are those of `sample`.
+        Raises `InputError` unless `2 <= frames <= steps`.
         """
-        if not 2 <= frames <= steps:
-            raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
-        chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
         denoises = "denoised" in self.process.supports
-        strip: list[tuple[float, Any, Any]] = []
-
-        def keep(moment: Moment) -> None:
-            if moment.step in chosen:
-                mean = moment.denoised() if denoises else None
-                strip.append((moment.time, moment.x, mean))
-
-        asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
-        self.sample(n, c, **asked, denoise=False, seed=seed, callback=keep)
-        times, states, means = zip(*strip, strict=True)
-        denoised = state.stack(means) if denoises else None
-        return Trajectory(list(times), state.stack(states), denoised)
+        return filmed(self.sample, n, c, frames, steps, denoises, **options)
 
     @torch.no_grad()
     def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
@@ -297,11 +276,10 @@ class Diffusion(GenerativeModel, Trainable):
         The states of all times on a new first axis, in data units.
         """
         z = self.inward(x)
-        n, seed = state.rows(z), one_seed(resolve(seed, None, self.device))
+        n, device, seed = state.rows(z), state.device(z), fresh_seed(seed)
         if self.process.paired:
             z = (z, self._start(n, 1.0, seed))
-        noise = [row_noise(seed, slice(0, n), state.device(z)) for _ in times]
-        strip = [self.process.sample(z, t, own) for t, own in zip(times, noise, strict=True)]
+        strip = [self.process.sample(z, t, RowNoise(seed, slice(0, n), device)) for t in times]
         return state.stack([self.outward(x_t) for x_t in strip])
 
     # -- density --------------------------------------------------------------------------------
@@ -325,14 +303,11 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> LogProb:
         """Log-densities of data `(B, *event)` in nats per state, in data units, without gradients.
 
-        By the probability-flow ODE from `stop` (the process's own by default) to the prior:
+        By the probability-flow ODE from `stop`, whose distribution the density is of, to the prior:
         see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
-        error that comes back. The density is that of the model's distribution at `stop`, whose
-        noise is `sigma_stop`. States go through the network by `batch_size`, by default as many as
-        keep a GiB for their derivatives.
-
-        Raises `CapabilityError` for a process without densities, `InputError` for states that are
-        not finite, or arguments that do not fit.
+        error that comes back. States go through the network by `batch_size`, by default as many as
+        keep a GiB for their derivatives. Raises `CapabilityError` for a process without densities,
+        `InputError` for states that are not finite.
         """
         self._needs("density", "log-densities")
         z = with_density(self.inward(x))
@@ -354,7 +329,7 @@ class Diffusion(GenerativeModel, Trainable):
         c: Any = None,
         *,
         steps: int = 100,
-        variance: Literal["posterior", "forward"] | samplers.Variance = "posterior",
+        variance: Literal["posterior", "beta"] | samplers.Variance = "posterior",
         level: float | None = None,
         stop: float | None = None,
         seed: int | None = None,
@@ -364,52 +339,30 @@ class Diffusion(GenerativeModel, Trainable):
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` by a chain of `steps`, term by term, in data units and nats.
 
-        The times are equal in the log signal-to-noise ratio; on a `schedules.Chain` they are those
-        of the chain. `level` is the distance between the levels of quantized data: the bound is
-        then one of the probability of the levels; without it, of the density. See
-        `samplers.variational_bound`.
-
-        `stop` is the time of the last step, to the data (the process's own by default). At any it
-        is a bound, but noise far below a `level` is coded for nothing: with a standard deviation of
-        `s` levels, at `-log(4.13 s)` nats a number. Stop where the noise is about half a level.
+        Times are equal in the log signal-to-noise ratio, or those of a `schedules.Chain`. `level`
+        is the distance between the levels of quantized data, whose probability is then bounded in
+        the place of the density. `stop` is the time of the last step: noise of `s` levels, far
+        below one, costs `-log(4.13 s)` nats a number, so stop where it is about half a level.
         """
-        self._needs("denoised", "a variational bound")
-        if level is not None and not level > 0:
-            raise InputError(f"the distance of two levels is positive, not {level}")
-        z, units = with_density(self.inward(x)), self.known_units()
+        self._needs("denoised", "variational bound")
+        z = with_density(self.inward(x))
         times = self.process.clock.chain_times(stop)
         if times is None:
             times = times_of(self.process, self.process.grid, steps - 1, None, stop)[::-1]
-        width = None if level is None else self._width(level)
-        context = self.condition.required(c, len(z), self.device)
-        transport = self._transport(context, 1.0)
-        generator = resolve(seed, generator, self.device)
-        parts = []
+        transport = self._transport(self.condition.required(c, len(z), self.device), 1.0)
         with self.evaluating():
-            rows = parts_of(len(z), batch_size or rows_for_derivatives(transport, z))
-            for k, part in enumerate(rows, start=1):
-                parts.append(
-                    samplers.variational_bound(
-                        transport(part), z[part], times, variance=variance, bin_width=width,
-                        generator=generator,
-                    )
-                )  # fmt: skip
-                if progress is not None:
-                    progress(k, len(rows))
-        bound = samplers.VariationalBound.concatenated(parts)
-        if level is None:
-            cost = bound.reconstruction - units.log_det_inverse().double()
-            bound = replace(bound, reconstruction=cost)
-        return bound
+            return chain_bound(
+                self, transport, z, times, variance=variance, level=level,
+                generator=resolve(seed, generator, self.device), batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
 
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
     ) -> samplers.ProbabilityFlow:
-        """The probability flow as a map from noise to states of the process and back; see there.
-
-        A `Bijection` of states in the units of the process, for `n` states if there is a context.
-        """
-        self._needs("density", "an invertible flow")
+        """The probability flow as a `Bijection` of noise and states, in the units of the process,
+        for `n` states if there is a context."""
+        self._needs("density", "invertible flow")
         self.known_units()
         context = self.condition.required(c, n, self.device)
         transport = self._transport(context, 1.0)(slice(0, n))
@@ -419,11 +372,6 @@ class Diffusion(GenerativeModel, Trainable):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _times(
-        self, grid: str | grids.Grid | None, steps: int, start: float | None, stop: float | None
-    ) -> list[float]:
-        return times_of(self.process, grid or self.grid, steps, start, stop)
-
     def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
         """The predictor in the context of some rows, guided, with its process."""
         if guidance != 1.0:
@@ -431,33 +379,22 @@ class Diffusion(GenerativeModel, Trainable):
 
         def of(rows: slice) -> Transport:
             own = None if context is None else state.take(context, rows)
-            return Transport(
-                conditioned(self.predictor, self.condition, own, guidance), self.process
-            )
+            model = conditioned(self.predictor, self.condition, own, guidance)
+            return Transport(model, self.process)
 
         return of
 
     def _needs(self, what: str, wish: str) -> None:
         """Raise `CapabilityError` for what the process does not support."""
         if what not in self.process.supports:
-            raise CapabilityError(
-                f"a model of {type(self.process).__name__} has no {wish.removeprefix('a ')}: its "
-                "predictions do not say it; Gaussian processes have all that there is"
-            )
+            kind = type(self.process).__name__
+            raise CapabilityError(f"a model of {kind} has no {wish}: Gaussian processes have it")
 
     def _start(self, n: int, t: float, seed: int) -> Any:
-        """`n` draws of the prior whose row `k` follows from the seed and `k`."""
-        return self._prior(n, row_noise(seed, slice(0, n), self.device), t)
+        # Row `k` follows from the seed and `k`.
+        return self._prior(n, start_noise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
         self.known_units()
         prior = self.process.prior(self.event_shape, t)
         return state.to(prior.sample(n, generator=generator), self.device, self.dtype)
-
-    def _width(self, level: float) -> Tensor:
-        """The distance of two levels in the units of the process, shaped like a state."""
-        one = torch.zeros(2, *self.event_shape, device=self.device, dtype=self.dtype)
-        one[1] = level
-        low, high = self.known_units().standardized(one)
-        width: Tensor = high - low
-        return width

@@ -12,8 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, mcmc, registry, state
-from pushforward._random import branch, normal_like, resolve
+from pushforward._random import (
+    RowNoise,
+    fresh_seed,
+    generator_or_global,
+    normal_like,
+    resolve,
+    start_noise,
+)
 from pushforward._shapes import per_event_sum
+from pushforward.checks import positive
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.distributions import Normal
@@ -63,8 +71,10 @@ class EnergyModel(GenerativeModel, Trainable):
             at most linearly; `None` for the network alone.
         event_shape: the shape of one data point, if known before training.
 
-    With labels it is one energy for each, and without a label the mixture of their laws by the
-    labels' frequencies in the data. Raises `InputError` for a network that cannot be called so.
+    With labels it is one energy for each, and there is none without a label. The normalizing
+    constants are not known until `estimate_log_z` has found them, which keeps them.
+
+    Raises `InputError` for a network that cannot be called so.
 
     >>> import pushforward as pf
     >>> model = EnergyModel(pf.nn.Perceptron(2, 1, width=16), event_shape=2)
@@ -89,17 +99,16 @@ class EnergyModel(GenerativeModel, Trainable):
         self.network = Energy(net)
         if getattr(net, "context_size", None) is not None:
             raise InputError("an energy model takes labels, not contexts: give num_classes=")
-        if base is not None and not 0 < base < math.inf:
-            raise InputError(f"the scale of the base is positive and finite, not {base!r}")
+        base = None if base is None else positive("base", base)
         self.condition = Condition.of(net)
         _check_call(net, self.num_classes)
         self.base = base
         self.learning: Training = registry.resolve("energy-training", training)
         self.loss_measures_quality = self.learning.comparable
-        laws = self.num_classes or 1
+        count = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):
-            self.register_buffer(name, torch.full((laws,), math.nan))
-        self.register_buffer("frequencies", torch.full((laws,), 1 / laws))
+            self.register_buffer(name, torch.full((count,), math.nan))
+        self.register_buffer("frequencies", torch.full((count,), 1 / count))
         self._ready()
 
     @classmethod
@@ -121,18 +130,16 @@ class EnergyModel(GenerativeModel, Trainable):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Samples, and densities whose constant is estimated."""
+        """Samples, and densities whose constant `estimate_log_z` has to find first."""
         return Capabilities(True, "estimated", self.condition.conditional)
 
     def energy(self, x: Tensor, c: Any = None) -> Tensor:
         """The energy of states `(B, *event)` in data units, `(B,)`: `-log p` up to a constant.
 
-        Differentiable. Raises `InputError` if the model has labels and `c` is not given.
+        Differentiable, in `x` and in the parameters. Raises `CapabilityError` if the model has
+        labels and `c` is not given.
         """
-        labels = self._labels(c, len(x))
-        if self.num_classes is not None and labels is None:
-            raise InputError("an energy with labels needs one for each state, or one for all")
-        z = self.inward(x)
+        labels, z = self._labels(c, len(x)), self.inward(x)
         with self.evaluating():
             return self._energy(z, labels)
 
@@ -143,15 +150,12 @@ class EnergyModel(GenerativeModel, Trainable):
 
         That of contrastive divergence is a difference of energies: its gradient means something,
         its value does not. In training mode chains are kept, and a known `log Z` is forgotten.
-        Raises `CapabilityError` for labels that the network does not take.
+        Raises `CapabilityError` for labels that the network does not take, or that are missing.
         """
-        labels = self._labels(c, len(x))
-        if self.num_classes is not None and labels is None:
-            raise InputError("an energy with labels learns from data with labels")
-        z = self.inward(x)
+        labels, z = self._labels(c, len(x)), self.inward(x)
         if self.training:
             self.log_z.fill_(math.nan)
-        return self.learning(self._energy, z, labels, resolve(generator=generator, device=z.device))
+        return self.learning(self._energy, z, labels, generator_or_global(generator, z.device))
 
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Take the labels' frequencies and what the training needs from data `(N, *event)`."""
@@ -174,15 +178,22 @@ class EnergyModel(GenerativeModel, Trainable):
     def warnings(self, x: Tensor) -> list[str]:
         """Chains that diverge, samples unlike the data in energy, and a `log Z` that is uncertain.
 
-        Draws 256 samples.
+        Draws 256 samples. A `log Z` that is not known is estimated for the purpose, not kept.
         """
         found = self.learning.warnings()
         with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
-            drawn = self.sample(256, steps=200, seed=0)
+            generator = resolve(0, None, self.device)
+            labels = None
+            if self.num_classes is not None:
+                labels = torch.multinomial(self.frequencies, 256, True, generator=generator)
+            drawn = self.sample(256, labels, steps=200, generator=generator)
             drawn = drawn[drawn.flatten(1).isfinite().all(1)]
             rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
-            here, there = (-self.log_prob(part).value for part in (rows, drawn))
+            log_z = LogZ(self.log_z, self.log_z_stderr, self.log_z_ess)
+            if not self._normalized:
+                log_z = self._estimated(512, 200, generator)
+            here, there = (self._surprise(part, log_z.value) for part in (rows, drawn))
         texts = {str(warning.message) for warning in raised}
         found += [f"{text[0].upper()}{text[1:]}." for text in sorted(texts)]
         spread = max(float(here.std()) if len(here) > 1 else 0.0, 0.1)
@@ -191,12 +202,12 @@ class EnergyModel(GenerativeModel, Trainable):
             way = "higher" if gap > 0 else "lower"
             found.append(
                 f"The energy of samples is {abs(gap):.3g} nats {way} than that of the data, which "
-                f"varies by {spread:.3g}: the model's law is not that of the data; training has "
-                "not converged, or has diverged."
+                f"varies by {spread:.3g}: the model's distribution is not that of the data; "
+                "training has not converged, or has diverged."
             )
-        if float(self.log_z_stderr.nan_to_num().max()) > 0.1:
+        if float(log_z.stderr.max()) > 0.1:
             found.append(
-                f"log Z has a standard error of {float(self.log_z_stderr.max()):.2g} nats: call "
+                f"log Z has a standard error of {float(log_z.stderr.max()):.2g} nats: call "
                 "estimate_log_z with more chains or temperatures."
             )
         return found
@@ -213,41 +224,41 @@ class EnergyModel(GenerativeModel, Trainable):
     ) -> LogZ:
         """Estimate `log Z` by annealed importance sampling, and keep it with the model.
 
-        The path leads from the Gaussian base to the model. Warns if the weights degenerate or
-        chains diverge: see `mcmc.annealed_importance_sampling`.
+        The path leads from the Gaussian base to the model. Training forgets it. Warns if the
+        weights degenerate or chains diverge: see `mcmc.annealed_importance_sampling`.
         """
-        generator = resolve(seed, generator, self.device)
-        base = self._base_law()
-        with self.evaluating():
-            for k in self._laws:
-                label = torch.tensor([k], device=self.device)
+        found = self._estimated(chains, temperatures, resolve(seed, generator, self.device))
+        for name, value in zip(("log_z", "log_z_stderr", "log_z_ess"), found, strict=True):
+            getattr(self, name).copy_(value)
+        return found
 
-                def log_p(z: Tensor, label: Tensor = label) -> Tensor:
-                    return -self._energy(z, label.expand(len(z)))
-
-                found = mcmc.annealed_importance_sampling(
-                    log_p, base, chains, betas=temperatures, generator=generator
-                )
-                self.log_z[k], self.log_z_stderr[k] = found.log_z, found.stderr
-                self.log_z_ess[k] = found.ess
-        return LogZ(self.log_z.clone(), self.log_z_stderr.clone(), self.log_z_ess.clone())
+    def normalize(self, *, seed: int = 0) -> None:
+        """Estimate `log Z`, with the defaults, unless it is known."""
+        if not self._normalized:
+            self.estimate_log_z(seed=seed)
 
     @torch.no_grad()
-    def log_prob(self, x: Tensor, c: Any = None, *, seed: int | None = 0) -> LogProb:
+    def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Log-densities of states `(B, *event)` in nats, in data units.
 
-        If `log Z` is not known yet, it is estimated first, with this seed, and kept. Its error is
-        the same for all states. Raises `CapabilityError` for labels that the network does not take,
-        `InputError` for states that are not finite.
+        With the constant that `estimate_log_z` found, whose error is the same for all states.
+        Without gradient: that in `x` is minus the gradient of `energy`.
+
+        Raises `CapabilityError` before `estimate_log_z`, and for labels that the network does not
+        take or that are missing; `InputError` for states that are not finite.
         """
         labels, z = self._labels(c, len(x)), with_density(self.inward(x))
-        if bool(self.log_z.isnan().any()):
-            self.estimate_log_z(seed=seed)
+        if not self._normalized:
+            raise CapabilityError(
+                "the normalizing constant of this energy is not known: call estimate_log_z() "
+                "first, or take -energy(x), the log-density up to a constant"
+            )
+        which = torch.zeros(len(x), dtype=torch.long, device=z.device) if labels is None else labels
         with self.evaluating():
-            value = self._densities(z, labels) + self.known_units().log_det_inverse()
-        stderr = self.log_z_stderr.max() if labels is None else self.log_z_stderr[labels]
-        laws = len(self.log_z) if labels is None else 1
-        return LogProb(value, stderr.expand(len(x)).clone(), "estimated", nfe=laws)
+            value = (
+                self.known_units().log_det_inverse() - self._energy(z, labels) - self.log_z[which]
+            )
+        return LogProb(value, self.log_z_stderr[which], "estimated", nfe=1)
 
     # -- sampling -------------------------------------------------------------------------------
 
@@ -257,7 +268,7 @@ class EnergyModel(GenerativeModel, Trainable):
         n: int,
         c: Any = None,
         *,
-        sampler: str | mcmc.Kernel = "annealed",
+        sampler: str | mcmc.MarkovKernel = "annealed",
         steps: int = 500,
         step: float | None = None,
         seed: int | None = None,
@@ -270,7 +281,7 @@ class EnergyModel(GenerativeModel, Trainable):
 
         Args:
             n: how many.
-            c: labels, one for all or one per state; drawn like those of the data by default.
+            c: labels, one for all or one per state.
             sampler: `annealed`, Langevin steps with acceptance along the geometric path from the
                 base, which brings modes that lie far apart close to their weights, the closer the
                 more steps; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
@@ -278,22 +289,24 @@ class EnergyModel(GenerativeModel, Trainable):
             step: the step size, of standardized data; by default a few chains find it first.
             seed: or a `generator` on the model's device.
             batch_size: chains at a time; all at once by default.
-            rows: draw this part of the `n` states only, as one of several processes does; the noise
-                of a part depends on its first row.
+            rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
-        Warns of chains that diverge. Raises `InputError` for arguments that do not fit.
+        Warns of chains that diverge. Raises `InputError` for arguments that do not fit, and
+        `CapabilityError` for labels that the network does not take or that are missing.
         """
-        units, generator = self.known_units(), resolve(seed, generator, self.device)
+        units, seed = self.known_units(), fresh_seed(seed, generator)
         way = approach(sampler)
         checks.whole("steps", steps)
         parts = parts_of(n, batch_size, rows)
         labels = self._labels(c, n)
-        if self.num_classes is not None and labels is None:
-            labels = torch.multinomial(self.frequencies, n, True, generator=generator)
-        like = torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype)
-        start, pilots = (self._scale * normal_like(like, generator)).split([n, _PILOTS])
-        base = self._base_law().log_prob
+        base_draws = self._scale * normal_like(
+            torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype),
+            start_noise(seed, slice(0, n + _PILOTS), self.device),
+        )
+        # The pilots come first, so that the rows are the same whatever their number.
+        pilots, start = base_draws.split([_PILOTS, n])
+        base = self._base_distribution().log_prob
         done, total = 0, len(parts) * steps
 
         def report() -> None:
@@ -306,24 +319,25 @@ class EnergyModel(GenerativeModel, Trainable):
         with self.evaluating():
             if step is None:
                 few = None if labels is None else labels[torch.arange(_PILOTS) % n]
-                sizes = way.tune(self._log_p(few), base, pilots, steps, generator)
+                sizes = way.step_sizes(
+                    self._log_p(few), base, pilots, steps, resolve(seed, None, self.device)
+                )
             else:
-                mcmc.check_step(step)
-                sizes = way.fixed(step, steps, start)
-            generator = branch(generator, rows.indices(n)[0])
+                sizes = start.new_full((steps,), positive("step", step))
             for part in parts:
                 log_p = self._log_p(None if labels is None else labels[part])
-                out.append(way.draw(log_p, base, start[part], steps, sizes, generator, report))
+                noise = RowNoise(seed, part, self.device)
+                out.append(way.draw(log_p, base, start[part], sizes, noise, report))
         return units(finite(torch.cat(out)))
 
     # -- inside ---------------------------------------------------------------------------------
 
     @property
     def _scale(self) -> float:
-        """The scale of the law from which chains start."""
+        """The scale of the distribution from which chains start."""
         return 1.0 if self.base is None else self.base
 
-    def _base_law(self) -> Normal:
+    def _base_distribution(self) -> Normal:
         self.known_units()
         return Normal(self.event_shape, self._scale, dtype=self.dtype, device=self.device)
 
@@ -338,30 +352,35 @@ class EnergyModel(GenerativeModel, Trainable):
     def _log_p(self, labels: Tensor | None) -> mcmc.LogDensity:
         return lambda z: -self._energy(z, labels)
 
-    def _densities(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Log-densities of standardized states with the known `log Z`, `(B,)`."""
-        if self.num_classes is None:
-            return -self._energy(z, None) - self.log_z
-        if labels is not None:
-            return -self._energy(z, labels) - self.log_z[labels]
-        each = [-self._energy(z, torch.full_like(z.flatten(1)[:, 0], k).long()) for k in self._laws]
-        joint = torch.stack(each, -1) - self.log_z + self.frequencies.log()
-        return joint.logsumexp(-1)
-
     @property
-    def _laws(self) -> range:
-        return range(self.num_classes or 1)
+    def _normalized(self) -> bool:
+        return not bool(self.log_z.isnan().any())
+
+    def _estimated(self, chains: int, temperatures: int, generator: torch.Generator) -> LogZ:
+        """The constants of the energies of all labels."""
+        found = []
+        with self.evaluating():
+            for label in torch.arange(len(self.log_z), device=self.device):
+
+                def log_p(z: Tensor, label: Tensor = label) -> Tensor:
+                    return -self._energy(z, label.expand(len(z)))
+
+                base = self._base_distribution()
+                estimate = mcmc.annealed_importance_sampling(
+                    log_p, base, chains, betas=temperatures, generator=generator
+                )
+                found.append((estimate.log_z, estimate.stderr, estimate.ess))
+        return LogZ(*torch.tensor(found).to(self.log_z).unbind(-1))
+
+    def _surprise(self, x: Tensor, log_z: Tensor) -> Tensor:
+        """Minus the log-densities of states, whatever their label, up to a constant, `(B,)`."""
+        z, each = self.inward(x), torch.arange(len(log_z), device=self.device)
+        with self.evaluating():
+            energies = [self._energy(z, label.expand(len(z))) for label in each]
+        return -(self.frequencies.log() - torch.stack(energies, -1) - log_z).logsumexp(-1)
 
     def _labels(self, c: Any, n: int) -> Tensor | None:
-        if c is None:
-            return None
-        if self.num_classes is None:
-            raise CapabilityError("this energy model takes no labels: give its network num_classes")
-        labels: Tensor = self.condition.rows(c, n, self.device)
-        # As for the other labels, training on a GPU does not wait for a look at them.
-        seen = labels.device.type == "cpu" or not torch.is_grad_enabled()
-        if seen and n and int(labels.min()) < 0:
-            raise InputError("an energy model has no label -1: leave c out for the law of all")
+        labels: Tensor | None = self.condition.required(c, n, self.device)
         return labels
 
     def _set_event_shape(self, shape: state.EventShape) -> Units:

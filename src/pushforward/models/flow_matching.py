@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from pushforward import config, registry, state
 from pushforward import times as time_laws
+from pushforward._random import generator_or_global
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
-from pushforward.couplings import Coupling, Independent
+from pushforward.couplings import Coupling, Independent, Paired
 from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
@@ -20,9 +22,10 @@ from pushforward.models.predictor import Predictor
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap
-from pushforward.processes import GenerativeProcess
+from pushforward.processes import GenerativeProcess, Linear
 from pushforward.protocols import Transport, matching_loss
 from pushforward.spaces import Space
+from pushforward.times import StepTimes
 
 __all__ = ["FlowMatching"]
 
@@ -74,7 +77,7 @@ class FlowMatching(TransportMap, Trainable):
         net: nn.Module,
         path: str | GenerativeProcess = "linear",
         coupling: str | Coupling = "independent",
-        times: str | time_laws.TimeLaw = "stratified",
+        times: str | time_laws.TimeDistribution = "stratified",
         label_dropout: float = 0.1,
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
@@ -85,8 +88,8 @@ class FlowMatching(TransportMap, Trainable):
         self.coupling = registry.resolve("couplings", coupling)
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
-        self.times: time_laws.TimeLaw = registry.resolve("times", times)
-        self.predictor = Predictor(net, self.path.matched().reading())
+        self.times: time_laws.TimeDistribution = registry.resolve("times", times)
+        self.predictor = Predictor(net, self.path.for_flow_matching().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
         self._ready()
@@ -97,7 +100,7 @@ class FlowMatching(TransportMap, Trainable):
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         """
-        process = _path(options.get("path", "linear")).matched()
+        process = _path(options.get("path", "linear")).for_flow_matching()
         net = network_for(net, process.space, process.reading(), data, labels=labels)
         return made(cls, options, net=net)
 
@@ -106,6 +109,25 @@ class FlowMatching(TransportMap, Trainable):
         """That of the path."""
         space: Space = _path(options.get("path", "linear")).space
         return space
+
+    # -- rectified flow -------------------------------------------------------------------------
+
+    @property
+    def reflows(self) -> bool:
+        """Along straight lines without noise."""
+        return self.path == Linear()
+
+    def reflow(self, *, distill: bool = False) -> Self:
+        """A copy that learns from the pairs that this flow makes (Liu, Gong & Liu 2023).
+
+        It keeps the source and its units. With `distill` it learns the map of one step: velocities
+        at the source only.
+        """
+        pupil = copy.deepcopy(self)
+        pupil.keeps_source, pupil.coupling = True, Paired()
+        pupil.times = StepTimes(1) if distill else pupil.times
+        config.amend(pupil, coupling=pupil.coupling, times=pupil.times)
+        return pupil
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -119,17 +141,7 @@ class FlowMatching(TransportMap, Trainable):
             raise InputError("a one-sided path starts from noise: take path='linear' for a source")
         if self.keeps_source:
             return
-        self.known_units(source)
-        self.source.keep(source, next(self.parameters(), torch.empty(0)))
-        config.amend(self, source_rows=len(self.source))
-
-    def fit_units(self, x: Any, source: Any = None) -> None:
-        """Fit shift and scale to the target and, if there is one, the source.
-
-        The rows that are kept stand for the source, also for a model that trains on pairs of its
-        own.
-        """
-        self.known_units(x).fit(x, self.source.x if self.has_source else None)
+        super().keep_source(source)
 
     def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:
         """The order of the source that the coupling says, for a batch."""
@@ -166,11 +178,11 @@ class FlowMatching(TransportMap, Trainable):
         z0 = self.inward(x)
         n, device, process = state.rows(z0), state.device(z0), self.process_in_units()
         t = self.times.sample(n, process.clock, generator=generator, device=device).to(self.dtype)
-        told = self.condition.rows(c, n, device)
-        z1 = self._joined(z0, told, generator) if source is None else self.inward(source)
+        context = self.condition.rows(c, n, device)
+        z1 = self._joined(z0, context, generator) if source is None else self.inward(source)
         if self.training:
-            told = self.condition.hidden(told, generator)
-        loss = matching_loss(self.predictor, process, (z0, z1), t, told, generator, rows)
+            context = self.condition.hidden(context, generator)
+        loss = matching_loss(self.predictor, process, (z0, z1), t, context, generator, rows)
         more = self.times.weights(t[rows], process.clock)
         return loss if more is None else loss * more
 
@@ -178,7 +190,7 @@ class FlowMatching(TransportMap, Trainable):
 
     def process_in_units(self) -> GenerativeProcess:
         """The path with velocity and noise as its prediction, in the units of the model."""
-        process = self.path.matched()
+        process = self.path.for_flow_matching()
         return process.in_units(self.scale) if self.has_source else process
 
     def _joined(self, z0: Any, c: Any, generator: torch.Generator | None) -> Any:
@@ -187,7 +199,7 @@ class FlowMatching(TransportMap, Trainable):
             raise InputError("this model starts from data: loss takes states of it as source=")
         n, device = state.rows(z0), state.device(z0)
         prior = self.process_in_units().prior(self.event_shape)
-        drawn = prior.sample(n, generator=_own(generator, device))
+        drawn = prior.sample(n, generator=generator_or_global(generator, device))
         z1 = state.to(drawn, device, self.dtype)
         if isinstance(self.coupling, Independent) or n < 2:
             return z1
@@ -213,11 +225,3 @@ def _path(path: str | GenerativeProcess) -> GenerativeProcess:
             f"a path is a process between pairs, such as processes.Linear(), not {path!r}"
         )
     return found
-
-
-def _own(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
-    """The generator, or one that goes on where torch's global one stands."""
-    if generator is not None:
-        return generator
-    seed = int(torch.randint(1 << 62, (), device=device))
-    return torch.Generator(device).manual_seed(seed)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import discrepancies, registry
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.discrepancies import Discrepancy, Regularizer
@@ -223,7 +223,7 @@ class GAN(GenerativeModel, Trainable):
         `rows` draws a part of them only, as one of several processes does. Warns if states are not
         finite. Raises `InputError` for arguments that do not fit.
         """
-        z = self._noise(n, resolve(seed, generator, self.device))
+        z = self._noise(n, resolve(seed, generator, self.device, rows=n))
         context = self.condition.required(c, n, self.device)
 
         def draw(part: slice) -> Tensor:
@@ -282,9 +282,7 @@ class GAN(GenerativeModel, Trainable):
 
     def _noise(self, n: int, generator: torch.Generator | None) -> Tensor:
         self.known_units()
-        return torch.randn(
-            n, self.latent, generator=generator, device=self.device, dtype=self.dtype
-        )
+        return normal((n, self.latent), generator, device=self.device, dtype=self.dtype)
 
     def _made(self, z: Tensor, context: Tensor | None) -> Tensor:
         out: Tensor = self.generator(z) if context is None else self.generator(z, context)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,9 @@ class GenerativeModel(nn.Module, ABC):
     discrete: bool = False
     """Whether `log_prob` is that of the levels of quantized data, a probability, not a density."""
 
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Options of `for_data` whose default a recipe should show, as a recipe writes them."""
+
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""
 
@@ -98,12 +101,15 @@ class GenerativeModel(nn.Module, ABC):
         """What the model can do."""
 
     @abstractmethod
-    def sample(self, n: int, c: Any = None, *, seed: int | None = None, **options: Any) -> Any:
-        """Draw `n` states in data units."""
+    def sample(self, *args: Any, **options: Any) -> Any:
+        """`sample(n, c=None, *, seed=None, ...)`: draw `n` states in data units.
+
+        The options are the model's own; `understood` picks those that it takes.
+        """
 
     @abstractmethod
-    def log_prob(self, x: Any, c: Any = None, **options: Any) -> LogProb:
-        """Log-densities of states in nats, in data units.
+    def log_prob(self, *args: Any, **options: Any) -> LogProb:
+        """`log_prob(x, c=None, ...)`: log-densities of states in nats, in data units.
 
         Raises `CapabilityError` for a model without densities.
         """
@@ -126,6 +132,12 @@ class GenerativeModel(nn.Module, ABC):
         """What is wrong with the trained model, in sentences, seen on some data."""
         return []
 
+    def normalize(self, *, seed: int = 0) -> None:
+        """Find, and keep, a constant that `log_prob` needs and training leaves open; mostly none.
+
+        Called before a model is judged by its densities.
+        """
+
     def curves(self) -> list[Curve]:
         """What the model has noted during training beside its loss; often nothing."""
         return []
@@ -133,6 +145,14 @@ class GenerativeModel(nn.Module, ABC):
     def about_sampling(self, options: dict[str, Any]) -> str | None:
         """What whoever draws with some options should know, in a line; often nothing."""
         return None
+
+    def about_density(self, options: dict[str, Any]) -> str | None:
+        """What whoever asks for log-densities with some options should know; often nothing."""
+        return None
+
+    def doubts(self, x: Any) -> list[str]:
+        """What will go wrong with a model that is made for some data, in sentences."""
+        return []
 
     def understood(self, method: str, **options: Any) -> dict[str, Any]:
         """Those options that a method of the model takes: an exact density needs no seed."""
@@ -253,27 +273,6 @@ class GenerativeModel(nn.Module, ABC):
         return self.outward(finite(state.concatenate(out)))
 
 
-def _first(model: nn.Module) -> Tensor | None:
-    """The first floating-point parameter, or else buffer.
-
-    Asked for at every step of training, where `parameters()` would take longer than a small layer.
-    """
-
-    def within(module: nn.Module, kind: str) -> Tensor | None:
-        for tensor in module.__dict__[kind].values():
-            if tensor is not None and tensor.is_floating_point():
-                own: Tensor = tensor
-                return own
-        for child in module.__dict__["_modules"].values():
-            found = None if child is None else within(child, kind)
-            if found is not None:
-                return found
-        return None
-
-    found = within(model, "_parameters")
-    return within(model, "_buffers") if found is None else found
-
-
 def parts_of(n: int, batch_size: int | None, rows: slice = slice(None)) -> list[slice]:
     """Slices of at most `batch_size` rows that cover some of `n` rows; one of all without a size.
 
@@ -326,3 +325,24 @@ def refuse_context(model: GenerativeModel, c: Any) -> None:
 def _tuples(shape: Any) -> state.EventShape:
     """A shape as tuples, which a configuration has as lists."""
     return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)
+
+
+def _first(model: nn.Module) -> Tensor | None:
+    """The first floating-point parameter, or else buffer.
+
+    Asked for at every step of training, where `parameters()` would take longer than a small layer.
+    """
+
+    def within(module: nn.Module, kind: str) -> Tensor | None:
+        for tensor in module.__dict__[kind].values():
+            if tensor is not None and tensor.is_floating_point():
+                own: Tensor = tensor
+                return own
+        for child in module.__dict__["_modules"].values():
+            found = None if child is None else within(child, kind)
+            if found is not None:
+                return found
+        return None
+
+    found = within(model, "_parameters")
+    return within(model, "_buffers") if found is None else found

@@ -48,8 +48,9 @@ def network_for(
 ) -> nn.Module:
     """A network for some data, a `pushforward.data.Data`, on a space, as a process reads it.
 
-    `net` is `auto`, the short name of a network, or a network, which is taken as it is. Labels and
-    contexts of the data become those of the network if `labels` says so.
+    `net` is `auto`, the short name of a network, a class of networks or a partial one, which is
+    told the sizes, or a network, which is taken as it is. Labels and contexts of the data become
+    those of the network if `labels` says so.
     """
     if isinstance(net, nn.Module):
         return net
@@ -72,12 +73,13 @@ def _plain(
     """A network from tensors to tensors."""
     if net == "auto":
         return nets.default_network(shape, **told, out_shape=out)
-    kind = registry.find("networks", net)
+    kind = net if callable(net) else registry.find("networks", net)
     options = {"num_classes": told["num_classes"], "context": told["context_size"]}
     if out is not None:
         options["out"] = out
     # Networks of pictures are made for their channels.
-    made: nn.Module = kind(shape if kind is nets.MLP else shape[0], **options)
+    of_vectors = nets.MLP in (kind, getattr(kind, "func", None))
+    made: nn.Module = kind(shape if of_vectors else shape[0], **options)
     return made
 
 

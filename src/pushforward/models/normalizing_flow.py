@@ -1,4 +1,4 @@
-"""Normalizing flows: a bijection of a simple law, with exact densities."""
+"""Normalizing flows: a bijection of a simple distribution, with exact densities."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import generator_or_global, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable
-from pushforward.distributions import Distribution, Normal, Uniform
+from pushforward.distributions import Distribution, ManifoldUniform, Normal
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import flow_architectures
@@ -46,12 +46,12 @@ class _Given:
 
 @configurable
 class NormalizingFlow(GenerativeModel, Trainable):
-    r"""`x = f(z)` for `z` of a simple law, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}|`.
+    r"""`x = f(z)`, `z ~ q` simple, with `log p(x) = log q(f^{-1}(x)) + log |det df^{-1}(x)|`.
 
     Args:
         transform: the bijection, base to data (Papamakarios et al. 2021): one of `transforms`, or
             several in `transforms.Composed`. Labels and contexts go to the networks inside; a flow
-            of networks that take them is one law for each, and has none without.
+            of networks that take them is one distribution for each, and has none without.
         base: `normal` for R^d; `angles` for data in `[-pi, pi)^d`, uniform on the torus, which is
             not standardized.
         event_shape: the shape of one data point, if known before training.
@@ -164,7 +164,6 @@ class NormalizingFlow(GenerativeModel, Trainable):
 
     # -- density and samples --------------------------------------------------------------------
 
-    @torch.no_grad()
     def log_prob(
         self,
         x: Tensor,
@@ -177,7 +176,8 @@ class NormalizingFlow(GenerativeModel, Trainable):
         """Log-densities of data `(B, *event)` in nats per state, in data units.
 
         Exact, but for transforms that estimate their log-determinants: then the mean over `probes`
-        from `seed`, with its standard error.
+        from `seed`, with its standard error. With gradients in `x` and in the parameters, at the
+        price of a graph; `torch.no_grad()` around the call saves it.
 
         Raises `InputError` for states that are not finite or of another shape.
         """
@@ -211,7 +211,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     ) -> tuple[Tensor, Tensor]:
         """`n` samples in data units with their log-densities, differentiable in the parameters."""
         units, base = self.known_units(), self._law()
-        z = self._noise(n, resolve(None, generator, self.device))
+        z = self._noise(n, generator_or_global(generator, self.device))
         x, log_det = self.transform.push(z, self._told(c, n))
         return units(x), base.log_prob(z) - log_det + units.log_det_inverse()
 
@@ -232,7 +232,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         `rows` draws a part of them only, as one of several processes does. Warns if states are not
         finite. Raises `InputError` for arguments that do not fit.
         """
-        z = self._noise(n, resolve(seed, generator, self.device))
+        z = self._noise(n, resolve(seed, generator, self.device, rows=n))
         context = self._told(c, n)
 
         def draw(part: slice) -> Tensor:
@@ -250,7 +250,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     def _law(self) -> Distribution:
         self.known_units()
         shape = self.event_shape
-        return Normal(shape) if self.base == "normal" else Uniform(Torus(), shape)
+        return Normal(shape) if self.base == "normal" else ManifoldUniform(Torus(), shape)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         parts_of(n, None)

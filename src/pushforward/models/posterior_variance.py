@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import config, samplers
-from pushforward._random import resolve
+from pushforward._random import fresh_seed, resolve
 from pushforward._shapes import like, per_event_mean
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -86,7 +86,9 @@ class PosteriorVariance(GenerativeModel, Trainable):
     @property
     def capabilities(self) -> Capabilities:
         """Samples, the variational bound, labels if the diffusion model takes them."""
-        return Capabilities(True, "bound", self.diffusion.capabilities.conditional)
+        return Capabilities(
+            True, "bound", self.diffusion.capabilities.conditional, variational_bound=True
+        )
 
     def train(self, mode: bool = True) -> PosteriorVariance:
         """Training mode for the variance alone."""
@@ -149,22 +151,21 @@ class PosteriorVariance(GenerativeModel, Trainable):
     ) -> Tensor:
         """Draw `n` states `(n, *event)` by ancestral steps of the right variance.
 
-        `churn` is that of `samplers.MomentMatched`; other options are those of `Diffusion.sample`.
+        `churn` is that of `samplers.Ancestral`; other options are those of `Diffusion.sample`.
         """
         if "sampler" in options:
-            raise InputError("the sampler is MomentMatched: others take no variance")
-        generator = resolve(seed, generator, self.device)
+            raise InputError("the sampler is the ancestral one: others take no variance")
+        # One seed for all parts, whose rows then have the noise that they would have together.
+        seed = fresh_seed(seed, generator)
         labels = self.condition.required(c, n, self.device)
         parts = parts_of(n, batch_size, rows)
         out = []
         with self.evaluating():
             for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
-                sampler = samplers.MomentMatched(self.at(context, part.stop - part.start), churn)
+                sampler = samplers.Ancestral(churn, self.at(context, part.stop - part.start))
                 asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
-                out.append(
-                    self.diffusion.sample(n, labels, generator=generator, **asked, **options)
-                )
+                out.append(self.diffusion.sample(n, labels, seed=seed, **asked, **options))
                 if progress is not None:
                     progress(k, len(parts))
         return torch.cat(out)

@@ -1,70 +1,70 @@
-"""Schrödinger bridges: the likeliest random way from one law of data to another."""
+"""Schrödinger bridges: the likeliest random way from one distribution of data to another."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from pushforward import checks, registry, state
 from pushforward import nn as nets
-from pushforward import registry
-from pushforward._random import resolve
+from pushforward._random import even_rows, fresh_seed, generator_or_global
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
-from pushforward.models.half_iterations import AT_ONCE, HalfIterated
+from pushforward.models.directions import NUMBERS_AT_ONCE, Directions
+from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
-from pushforward.models.parameter_vector import flattened, put_back
-from pushforward.models.two_ended import End, TwoEnded
-from pushforward.processes import Reference
+from pushforward.models.outer_loop import BridgeData, ExactStates, OuterLoop
+from pushforward.models.predictor import check_network
+from pushforward.models.source import Source
+from pushforward.models.trainable import Trainable
+from pushforward.models.transport_map import TransportMap
+from pushforward.processes import Bridge, Reference
 from pushforward.protocols import Transport
-from pushforward.schrodinger import DSBM, Halves, Method, Pinned, Refresh
+from pushforward.schrodinger import (
+    DSBM,
+    ControlledDiffusion,
+    Controls,
+    CouplingCache,
+    Method,
+    OuterIterations,
+)
+from pushforward.schrodinger.controlled import drift_gain
 
-__all__ = ["MarginalError", "SchrodingerBridge"]
-
-
-class MarginalError(NamedTuple):
-    """How far the ends of simulated paths are from the law that they should have.
-
-    Args:
-        half: the half-iteration that learned from these ends.
-        end: `target` if the paths ran forward.
-        value: the sliced Wasserstein distance, in units of the model.
-        floor: that of as many states of the law itself, twice.
-    """
-
-    half: int
-    end: End
-    value: float
-    floor: float
+__all__ = ["SchrodingerBridge"]
 
 
 @configurable
-class SchrodingerBridge(HalfIterated):
-    r"""The law of random paths from a source to a target nearest to a reference motion.
+class SchrodingerBridge(TransportMap, Trainable):
+    r"""The random paths from a source to a target that are nearest to a reference motion.
 
-    Iterated on its own simulations: in each half-iteration one direction is learned against paths
-    that the other has simulated, so that exact states of both laws enter in turns. Networks say
-    where the end ahead differs from where the reference would lead (`schrodinger.Steered`).
+    Iterated on its own simulations (DSBM, Shi et al. 2023; DSB, De Bortoli et al. 2021): in each
+    outer iteration one direction is learned against paths that the other has simulated, so that
+    exact states of both distributions enter in turns. Networks predict where the end ahead differs
+    from where the reference would lead (`schrodinger.ControlledDiffusion`).
 
     Args:
-        net: the network of the way forward, `net(x, t, c)`, which sees the elapsed time in [0, 1].
+        net: the network of the way forward, `net(x, t, c)`, with `t` from 1 at the source to 0 at
+            the target.
         backward: that of the way back; without one, `net` serves both and is told the direction as
             a label, 0 forward and 1 backward.
         reference: `processes.Bridge(sigma)` or `processes.OUBridge(sigma, rate)`, with `sigma` in
-            data units; by default Brownian motion that goes as far as the laws are wide. An
-            Ornstein-Uhlenbeck reference is drawn to the center of both laws.
+            data units; by default Brownian motion that goes as far as the distributions are wide.
+            An Ornstein-Uhlenbeck reference is drawn to the center of both.
         method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
-        halves: the schedule of half-iterations.
-        refresh: when cached couplings are drawn anew.
+        iterations: the outer iterations, `schrodinger.OuterIterations`.
+        cache: when simulated couplings are drawn anew, and how many: `schrodinger.CouplingCache`.
         steps: of a simulated path in training.
         ema: the decay of the averaged weights that simulate, and that map states afterwards.
         event_shape: the shape of one data point, if known before training.
         source_rows: rows of the source that are kept, known after training.
         start_rows: couplings that are kept from a warm start.
 
-    `fit(model, target, source=source, steps=model.halves.steps)` trains all half-iterations.
-    Couplings are a function of the saved state, so that a resumed run is the one never stopped.
+    `fit(model, target, source=source, steps=model.iterations.total_steps)` trains all outer
+    iterations. Couplings are a function of the saved state, so that a resumed run is the one never
+    stopped. Without a source the bridge starts from a standard normal distribution.
 
     >>> import pushforward as pf
     >>> model = pf.SchrodingerBridge(pf.nn.MLP(2, width=8, num_classes=2), event_shape=2)
@@ -72,8 +72,7 @@ class SchrodingerBridge(HalfIterated):
     torch.Size([4, 3, 2])
     """
 
-    default_sampler = Pinned()
-
+    takes_source = True
     loss_measures_quality = False
 
     def __init__(
@@ -82,114 +81,108 @@ class SchrodingerBridge(HalfIterated):
         backward: nn.Module | None = None,
         reference: Reference | None = None,
         method: str | Method = "dsbm-imf",
-        halves: Halves | None = None,
-        refresh: Refresh | None = None,
+        iterations: OuterIterations | None = None,
+        cache: CouplingCache | None = None,
         steps: int = 20,
         ema: float = 0.999,
         event_shape: int | tuple[int, ...] | None = None,
         source_rows: int = 0,
         start_rows: int = 0,
     ) -> None:
-        network.check(net)
-        if backward is None:
-            if getattr(net, "num_classes", 2) != 2:
-                raise InputError(
-                    "one network for both directions is told the direction as a label: make it "
-                    "with num_classes=2, or give a second network as backward="
-                )
-        else:
-            network.check(backward)
+        super().__init__(event_shape)
+        check_network(net)
+        if backward is None and getattr(net, "num_classes", 2) != 2:
+            raise InputError(
+                "one network for both directions is told the direction as a label: make it with "
+                "num_classes=2, or give a second network as backward="
+            )
         if reference is not None and not isinstance(reference, Reference):
             raise InputError(
                 f"the reference is processes.Bridge(sigma) or processes.OUBridge(sigma, rate), not "
                 f"{reference!r}"
             )
-        if not 0 <= ema < 1:
-            raise InputError(f"ema must lie in [0, 1), not {ema}")
-        super().__init__(
-            [net] if backward is None else [net, backward],
-            reference,
+        self.reference: Reference | None = reference
+        networks = [net] if backward is None else [net, backward]
+        self.source = Source(source_rows, self._given_shape)
+        self.loop = OuterLoop(
+            Directions(networks, checks.fraction("ema", ema)),
             registry.resolve("bridges", method),
-            halves or Halves(),
-            refresh or Refresh(),
+            iterations or OuterIterations(),
+            cache or CouplingCache(),
             checks.whole("steps", steps),
-            ema,
-            event_shape,
-            source_rows,
-            start_rows,
         )
+        # Pairs of target and source, of a warm start.
+        self.initial_couplings = Source(start_rows, self._given_shape and (self._given_shape,) * 2)
         self._ready()
 
     @classmethod
     def for_data(
-        cls, data: Any, *, labels: bool = True, shared: bool = False, **options: Any
+        cls,
+        data: Any,
+        *,
+        labels: bool = True,
+        shared: bool = False,
+        iterations: int | OuterIterations = 20,
+        train_steps: int | None = None,
+        **options: Any,
     ) -> Self:
-        """Two networks that fit the data, or one `shared`; `options` are the constructor's."""
+        """Two networks that fit the data, or one `shared`; `options` are the constructor's.
+
+        A number of `iterations` share the `train_steps` of the training, where these are known.
+        Raises `InputError` for fewer steps than iterations.
+        """
+        if not isinstance(iterations, OuterIterations):
+            iterations = _shared_steps(checks.whole("iterations", iterations), train_steps)
         if not shared:
             options.setdefault("backward", _default_network(data.event_shape))
         net = _default_network(data.event_shape, 2 if shared else None)
-        return made(cls, options, net=net)
+        return made(cls, {**options, "iterations": iterations}, net=net)
 
-    @torch.no_grad()
-    def warm_start(self, other: TwoEnded) -> None:
-        """Go on from another model between two laws; call it before `fit`.
+    # -- what it is -----------------------------------------------------------------------------
 
-        From a bridge with the same networks, of other laws, noise or method: both directions count
-        as learned, and the first couplings are simulated. From any other model, such as a
-        `FlowMatching`: the first couplings are its own, of the rows of its source, and are saved
-        inside; this needs a method that learns from couplings.
+    @property
+    def iterations(self) -> OuterIterations:
+        """The outer iterations of its training."""
+        return self.loop.iterations
 
-        Raises `InputError` for networks that differ, and for what does not start from data.
+    def process_in_units(self) -> ControlledDiffusion:
+        """The controlled reference, with the variances of ends that were measured."""
+        return self.loop.process(self._reference())
 
-        >>> import pushforward as pf
-        >>> nets = [pf.nn.MLP(2, width=8, num_classes=2) for _ in range(2)]
-        >>> first, second = (pf.SchrodingerBridge(net, event_shape=2) for net in nets)
-        >>> second.warm_start(first)
-        >>> torch.equal(nets[0].first.weight, nets[1].first.weight)
-        True
-        """
-        if not isinstance(other, TwoEnded):
-            raise InputError(
-                f"a warm start is a model between two laws, not a {type(other).__name__}"
+    def _reference(self) -> Reference:
+        return Bridge(1.0) if self.reference is None else self.reference.in_units(self.scale)
+
+    def _transport(self, context: Any) -> Callable[[slice], Transport]:
+        directions = self.loop.directions
+        controls = Controls(directions.control(True), directions.control(False))
+        transport = Transport(controls, self.process_in_units())
+        return lambda rows: transport
+
+    @property
+    def marginal_errors(self) -> list[MarginalError]:
+        """How far simulated ends were from their distribution, for each outer iteration."""
+        return self.loop.marginals.found()
+
+    def curves(self) -> list[Curve]:
+        """The marginal errors over the outer iterations, by their floors."""
+        return self.loop.marginals.curves()
+
+    def warnings(self, x: Any) -> list[str]:
+        """What the simulated ends say about the last outer iterations."""
+        advice = "Train longer outer iterations with larger batches, or take more steps per path."
+        method = self.loop.method
+        if method.starts_from_reference:
+            advice += (
+                f" {method} begins with paths of the reference: the less of the target these "
+                "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
             )
-        if not isinstance(other, SchrodingerBridge):
-            self._start_from_pairs(other)
-            return
-        mine, theirs = ([*m.nets.parameters(), *m.nets.buffers()] for m in (self, other))
-        if len(self.nets) != len(other.nets) or [t.shape for t in mine] != [
-            t.shape for t in theirs
-        ]:
-            raise InputError("the other bridge has other networks: make them with the same sizes")
-        for ours, buffer in zip(self.nets.buffers(), other.nets.buffers(), strict=True):
-            ours.copy_(buffer)
-        # The way back last: a shared network learns it first.
-        for k, forward in enumerate((True, False)):
-            known = bool(other.begun[k])
-            vector = other._average(forward) if known else flattened(other._net(forward))
-            self._average(forward).copy_(vector)
-            put_back(self._net(forward), self._average(forward))
-        self.begun.fill_(True)
-        self.trained.fill_(True)
-        if self.method.measures_spread:
-            self.spread.copy_(other.spread)
-
-    def _start_from_pairs(self, other: TwoEnded) -> None:
-        """Keep the couplings of another model."""
-        if not other.has_source:
-            raise InputError(f"this {type(other).__name__} starts from noise: it couples no data")
-        if not isinstance(self.method, DSBM):
-            raise InputError(
-                f"{self.method} learns from whole paths: a warm start from a "
-                f"{type(other).__name__} needs dsbm-imf or dsbm-ipf"
+        found = self.loop.marginals.warnings(advice)
+        if not bool(self.loop.trained.any()):
+            found.append(
+                "Only one direction has learned: training ended within the first outer iteration. "
+                f"All of them take {self.iterations.total_steps} steps."
             )
-        a = other.source
-        self.known_units(a)
-        size = max(1, AT_ONCE // a[0].numel())
-        b = other.forward(a, seed=0, batch_size=size)
-        self.start_pairs = torch.stack([a, b]).to(self.known_units().shift)
-        amend(self, start_rows=len(a))
-
-    # -- what it says about itself ----------------------------------------------------------------
+        return found
 
     @torch.no_grad()
     def path_energy(
@@ -211,63 +204,154 @@ class SchrodingerBridge(HalfIterated):
         """
         if not random:
             return super().path_energy(a, c, steps=steps, batch_size=batch_size)
-        heading, reference = self._heading(True), self._reference()
+        control, reference = self.loop.directions.control(True), self._reference()
 
-        def steering(transport: Transport, x: Tensor, t: float) -> Tensor:
-            remaining = 1 - t
-            return heading(x, t) * (remaining / reference.span(remaining) if remaining else 1.0)
+        def drift(transport: Transport, x: Tensor, t: float) -> Tensor:
+            return control(x, t) * drift_gain(reference, t)
 
-        drawn = resolve(seed, generator, self.device)
-        return self._energy(a, c, self.default_sampler, steering, steps, batch_size, drawn)
+        drawn = fresh_seed(seed, generator)
+        return self._energy(a, c, self._rule(None), drift, steps, batch_size, drawn)
 
-    @property
-    def marginal_errors(self) -> list[MarginalError]:
-        """How far simulated ends were from their law, one for each half-iteration that has any."""
-        found = []
-        for half, (value, floor) in enumerate(self.marginals.tolist()):
-            if value >= 0:
-                # What learns the way back has simulated forward.
-                end: End = "source" if half % 2 else "target"
-                found.append(MarginalError(half, end, value, floor))
-        return found
+    # -- learning -------------------------------------------------------------------------------
 
-    def curves(self) -> list[Curve]:
-        """The marginal errors over the half-iterations, by their floors."""
-        errors = self.marginal_errors
-        series: dict[str, list[tuple[float, float]]] = {}
-        for e in errors:
-            series.setdefault(f"at the {e.end}", []).append((e.half, e.value / max(e.floor, 1e-12)))
-        if errors:
-            series["floor"] = [(e.half, 1.0) for e in errors]
-        note = (
-            "How far the ends of simulated paths are from the law that they should have, in sliced "
-            "Wasserstein distance: so many times as far as two samples of that law are from each "
-            "other."
+    @torch.no_grad()
+    def warm_start(self, other: TransportMap) -> None:
+        """Go on from another model between two distributions; call it before `fit`.
+
+        From a bridge with the same networks, of other data, noise or method: both directions count
+        as learned, and the first couplings are simulated. From any other model, such as a
+        `FlowMatching`: the first couplings are its own, of the rows of its source, and are saved
+        inside; this needs a method that learns from couplings.
+
+        Raises `InputError` for networks that differ, and for what does not start from data.
+
+        >>> import pushforward as pf
+        >>> nets = [pf.nn.MLP(2, width=8, num_classes=2) for _ in range(2)]
+        >>> first, second = (pf.SchrodingerBridge(net, event_shape=2) for net in nets)
+        >>> second.warm_start(first)
+        >>> torch.equal(nets[0].first.weight, nets[1].first.weight)
+        True
+        """
+        if not isinstance(other, TransportMap):
+            raise InputError(
+                f"a warm start is a model between two distributions, not a {type(other).__name__}"
+            )
+        if isinstance(other, SchrodingerBridge):
+            self.loop.go_on_from(other.loop)
+            return
+        if not other.has_source:
+            raise InputError(f"this {type(other).__name__} starts from noise: it couples no data")
+        if not isinstance(self.loop.method, DSBM):
+            raise InputError(
+                f"{self.loop.method} learns from whole paths: a warm start from a "
+                f"{type(other).__name__} needs dsbm-imf or dsbm-ipf"
+            )
+        a = other.source.x
+        self.known_units(a)
+        size = max(1, NUMBERS_AT_ONCE // a[0].numel())
+        b = other.forward(a, seed=0, batch_size=size)
+        # In the units of the data, which this model does not know yet.
+        self.initial_couplings.keep((b, a), next(self.parameters()))
+        amend(self, start_rows=len(a))
+
+    def prepare(self, x: Tensor, c: Any = None, *, generator: torch.Generator) -> None:
+        """Draw the seed of all simulations; forget other trainings.
+
+        Raises `InputError` for data that are not finite.
+        """
+        bad = int((~state.finite_rows(x)).sum())
+        if bad:
+            raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
+        drawn = torch.randint(1 << 62, (), generator=generator, device=generator.device)
+        self.loop.restart(int(drawn))
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        """The network of the direction that is not being learned."""
+        learning = self.loop.learning
+        if self.loop.directions.shared or not self.training or learning is None:
+            return []
+        return list(self.loop.directions.network(not learning.forward).parameters())
+
+    @torch.no_grad()
+    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
+        """Average weights, turn to the other direction, draw couplings: what is due at a step."""
+        initial = self._initial if len(self.initial_couplings) else None
+        data = BridgeData(
+            self._reference(),
+            self._states(source),
+            self._states(target),
+            state.numel(self.event_shape),
+            initial,
         )
-        return [Curve("Marginals over the half-iterations", series, "half-iteration", note)]
+        self.loop.on_step(step, data)
 
-    def warnings(self, x: Tensor) -> list[str]:
-        """What the simulated ends say about the last half-iterations."""
-        found = []
-        advice = "Train longer half-iterations with larger batches, or take more steps per path."
-        if self.method.starts_from_reference:
-            advice += (
-                f" {self.method} begins with paths of the reference: the less of the target these "
-                "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
-            )
-        for e in self.marginal_errors[-2:]:
-            if e.value > 3 * e.floor:
-                found.append(
-                    f"Simulated paths miss the {e.end}: their ends are {e.value:.3g} from it in "
-                    f"half-iteration {e.half}, and two samples of it {e.floor:.3g} from each other."
-                    f" {advice}"
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        source: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The loss of the direction that is being learned, `(B,)`.
+
+        In training, on rows of the cached couplings, which stand in for the batch; otherwise on
+        paths simulated from the batch, the sum of both directions. Without a generator, torch's
+        global one is read.
+        """
+        self.condition.rows(c, len(x), self.device)
+        generator = generator_or_global(generator, self.device)
+        if self.training and self.loop.simulated is not None:
+            return self.loop.loss(len(x), generator)
+        process, method, target = self.process_in_units(), self.loop.method, self.inward(x)
+        start = self._noise(len(x), generator) if source is None else self.inward(source)
+        # Gradients are asked of the weights that learn, and averages have none.
+        learning = torch.is_grad_enabled()
+        losses = []
+        for forward, near, far in ((False, start, target), (True, target, start)):
+            with torch.no_grad():
+                simulation = self.loop.simulation(process.reference, near, far, forward)
+                couplings = method.collect(simulation, generator)
+            control = self.loop.directions.control(forward, learning=learning)
+            losses.append(
+                method.loss(
+                    control, process, couplings, forward=forward, steps=simulation.steps,
+                    generator=generator,
                 )
-        if not bool(self.trained.any()):
-            found.append(
-                "Only one direction has learned: training ended within the first half-iteration. "
-                f"All of them take {self.halves.steps} steps."
-            )
-        return found
+            )  # fmt: skip
+        return losses[0] + losses[1]
+
+    def _initial(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Couplings of a warm start in the units of the model, each as often as any other."""
+        b, a = self.initial_couplings.draw(n, generator)
+        return self.inward(b), self.inward(a)
+
+    def _states(self, data: Tensor | None) -> ExactStates:
+        """The rows of one side in the units of the model, or the prior where there is no source."""
+        if data is None:
+            return ExactStates(self._noise)
+
+        def draw(n: int, generator: torch.Generator) -> Tensor:
+            # A small set starts several paths from each row; no path from some would bend the
+            # distribution.
+            z: Tensor = self.inward(state.take(data, even_rows(n, len(data), generator)))
+            return z
+
+        return ExactStates(draw, len(data))
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """States of the prior."""
+        drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
+        return drawn.to(self.device, self.dtype)
+
+
+def _shared_steps(count: int, steps: int | None) -> OuterIterations:
+    """Outer iterations that share the steps of a training."""
+    if steps is None:
+        return OuterIterations(count)
+    if steps < count:
+        raise InputError(f"{steps} steps do not make {count} outer iterations of a step or more")
+    return OuterIterations(count, steps // count)
 
 
 def _default_network(event_shape: tuple[int, ...], num_classes: int | None = None) -> nn.Module:

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, registry, score_matching
-from pushforward._random import branch, normal_like, resolve
+from pushforward._random import RowNoise, fresh_seed, generator_or_global, normal_like, start_noise
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
+from pushforward.mcmc import check_states
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.models.trainable import Trainable
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
-from pushforward.score_matching.checks import check_states, evaluate
+from pushforward.score_matching.checks import evaluate
 from pushforward.spaces import Units
 
 __all__ = ["ScoreModel"]
@@ -87,7 +88,9 @@ class ScoreModel(GenerativeModel, Trainable):
         for a context.
         """
         refuse_context(self, c)
-        return self.matching(self.network, self.inward(x), generator)
+        return self.matching(
+            self.network, self.inward(x), generator_or_global(generator, self.device)
+        )
 
     # -- score and density ----------------------------------------------------------------------
 
@@ -97,15 +100,16 @@ class ScoreModel(GenerativeModel, Trainable):
         Differentiable in the weights where gradients are enabled. Raises `InputError` for states
         that are not finite or of another shape.
         """
-        units, z = self.known_units(x), self.inward(x)
+        units: Any = self.known_units(x)
+        z = self.inward(x)
         with self.evaluating():
             return evaluate(self.network, z, *self.matching.sigmas[-1:]) / units.scale
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Log-densities of states `(B, *event)` in nats, in data units, up to one constant.
 
-        Only differences between states mean something. Raises `CapabilityError` unless the network
+        Only differences between states mean something. With a gradient in `x`, the score, and in
+        the parameters, at the price of a graph. Raises `CapabilityError` unless the network
         is an energy, `InputError` for states that are not finite or of another shape.
         """
         refuse_context(self, c)
@@ -133,9 +137,9 @@ class ScoreModel(GenerativeModel, Trainable):
     ) -> Tensor:
         """Draw `n` states in data units, `(n, *event)`, by Langevin dynamics.
 
-        Chains start from a normal law with the variance of the data and the largest noise. With
-        many levels they are annealed, `score_matching.annealed`; else they only find what can be
-        reached from there, and modes far apart get wrong weights.
+        Chains start from a normal distribution with the variance of the data and the largest noise.
+        With many levels they are annealed, `score_matching.annealed_langevin`; else they only find
+        what can be reached from there, and modes far apart get wrong weights.
 
         Args:
             n: how many.
@@ -145,8 +149,7 @@ class ScoreModel(GenerativeModel, Trainable):
                 `step / (4 v)` where the variance is `v`.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the network; all at once by default.
-            rows: draw this part of the `n` states only, as one of several processes does; the noise
-                of a part depends on its first row.
+            rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit,
@@ -158,12 +161,11 @@ class ScoreModel(GenerativeModel, Trainable):
         steps = (100 if sigmas else 1000) if steps is None else checks.whole("steps", steps)
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
-        generator = resolve(seed, generator, self.device)
+        seed = fresh_seed(seed, generator)
         parts = parts_of(n, batch_size, rows)
         like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
-        start = spread * normal_like(like, generator)
-        generator = branch(generator, rows.indices(n)[0])
+        start = spread * normal_like(like, start_noise(seed, slice(0, n), self.device))
         done, total = 0, len(parts) * steps * max(1, len(sigmas))
 
         def report() -> None:
@@ -176,19 +178,20 @@ class ScoreModel(GenerativeModel, Trainable):
         out = [start[:0]]
         with self.evaluating():
             for part in parts:
+                noise = RowNoise(seed, part, self.device)
                 if sigmas:
-                    x = score_matching.annealed(
+                    x = score_matching.annealed_langevin(
                         self.network,
                         start[part],
                         sigmas,
                         step,
                         steps,
-                        generator=generator,
+                        generator=noise,
                         callback=report,
                     )
                 else:
                     x = score_matching.langevin(
-                        self.network, start[part], step, steps, generator=generator, callback=report
+                        self.network, start[part], step, steps, generator=noise, callback=report
                     )
                 out.append(x)
         return units(finite(torch.cat(out)))

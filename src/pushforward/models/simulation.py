@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from pushforward import grids, registry, samplers, state
-from pushforward._random import RowNoise, derived_seed
+from pushforward._random import RowNoise
 from pushforward.models.model import Progress
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.adaptive import Adaptive
 
-__all__ = ["one_seed", "row_noise", "simulate", "times_of"]
+__all__ = [
+    "simulate",
+    "times_of",
+]
 
 
 def times_of(
@@ -71,7 +72,7 @@ def simulate(
     done, total = 0, len(parts) * (len(times) - 1)
     out = []
     for part in parts:
-        flow, noise = transport(part), row_noise(seed, part, state.device(x))
+        flow, noise = transport(part), RowNoise(seed, part, state.device(x))
 
         def report(k: int, t: float, now: State, part: slice = part, flow: Any = flow) -> None:
             nonlocal done
@@ -89,15 +90,3 @@ def simulate(
             own = process.finish(flow.model(own, times[-1]), own, times[-1], noise)
         out.append(own)
     return state.concatenate(out)
-
-
-def one_seed(generator: torch.Generator) -> int:
-    """A seed from where a generator stands."""
-    return int(torch.randint(1 << 31, (), generator=generator, device=generator.device))
-
-
-def row_noise(seed: int, rows: slice, device: torch.device) -> torch.Generator:
-    """Noise that belongs to rows."""
-    noise = RowNoise(seed, rows, device)
-    noise.manual_seed(derived_seed(seed, rows.start))
-    return noise

@@ -31,6 +31,11 @@ class Trainable(ABC):
     loss_measures_quality: bool = True
     """Whether a lower loss means a better model: that of an adversary does not."""
 
+    @property
+    def reflows(self) -> bool:
+        """A flow along straight lines that can learn again from its own pairs: see `rectify`."""
+        return False
+
     @abstractmethod
     def loss(self, x: Any, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
         """What training minimizes, `(B,)`, for a batch of data in data units."""

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pushforward import state
+from pushforward.errors import InputError
 from pushforward.protocols import Transport
 
-__all__ = ["Moment", "Trajectory"]
+__all__ = ["Moment", "Trajectory", "filmed"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,30 @@ class Trajectory(NamedTuple):
     times: list[float]
     states: Any
     denoised: Any
+
+
+def filmed(
+    sample: Callable[..., Any],
+    n: int,
+    c: Any,
+    frames: int,
+    steps: int,
+    denoises: bool,
+    **options: Any,
+) -> Trajectory:
+    """The states that a model's `sample` passes, at `frames` of its steps.
+
+    Raises `InputError` for fewer than two frames or fewer steps than frames.
+    """
+    if not 2 <= frames <= steps:
+        raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
+    chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
+    strip: list[tuple[float, Any, Any]] = []
+
+    def keep(moment: Moment) -> None:
+        if moment.step in chosen:
+            strip.append((moment.time, moment.x, moment.denoised() if denoises else None))
+
+    sample(n, c, steps=steps, denoise=False, callback=keep, **options)
+    times, states, means = zip(*strip, strict=True)
+    return Trajectory(list(times), state.stack(states), state.stack(means) if denoises else None)

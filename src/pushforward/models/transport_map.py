@@ -9,16 +9,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import checks, registry, samplers, state
+from pushforward import checks, config, registry, samplers, state
 from pushforward._autograd import ProbeLaw
-from pushforward._random import resolve
+from pushforward._random import derived_seed, fresh_seed, resolve, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.ode_likelihood import ode_log_prob
-from pushforward.models.simulation import one_seed, row_noise, simulate, times_of
+from pushforward.models.simulation import simulate, times_of
 from pushforward.models.source import Source
+from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
@@ -40,9 +41,6 @@ class TransportMap(GenerativeModel):
     maps_distributions = True
 
     source: Source
-
-    default_sampler: str | Sampler | None = None
-    """What maps are computed with unless told otherwise; `None` for that of the process."""
 
     @abstractmethod
     def process_in_units(self) -> GenerativeProcess:
@@ -72,6 +70,31 @@ class TransportMap(GenerativeModel):
         Noise along the path is given in data units, if there is a source, and divided by this.
         """
         return self.known_units().length if self.has_source else 1.0
+
+    @property
+    def default_sampler(self) -> str:
+        """The short name of what maps are computed with unless told otherwise."""
+        return self.process_in_units().sampler
+
+    # -- units and source -----------------------------------------------------------------------
+
+    def keep_source(self, source: Any) -> None:
+        """Keep up to 5,000 rows of the source, drawn once, and save them inside.
+
+        Raises `InputError` for fewer than two rows, values that are not finite, or states of
+        another shape than those known.
+        """
+        self.known_units(source)
+        self.source.keep(source, next(self.parameters(), torch.empty(0)))
+        config.amend(self, source_rows=len(self.source))
+
+    def fit_units(self, x: Any, source: Any = None) -> None:
+        """Fit shift and scale to the target and, if there is one, the source.
+
+        The rows that are kept stand for the source, also for a model that trains on pairs of its
+        own.
+        """
+        self.known_units(x).fit(x, self.source.x if self.has_source else None)
 
     # -- the maps -------------------------------------------------------------------------------
 
@@ -106,8 +129,7 @@ class TransportMap(GenerativeModel):
         Warns if results are not finite. Raises `InputError` for states that do not fit.
         """
         return self._mapped(
-            a, c, "target", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
-            progress,
+            a, c, "target", n, sampler, steps, fresh_seed(seed, generator), batch_size, progress,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -126,8 +148,7 @@ class TransportMap(GenerativeModel):
     ) -> Any:
         """Where states of the target come from; the rest as for `forward`."""
         return self._mapped(
-            b, c, "source", n, sampler, steps, resolve(seed, generator, self.device), batch_size,
-            progress,
+            b, c, "source", n, sampler, steps, fresh_seed(seed, generator), batch_size, progress,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -163,8 +184,8 @@ class TransportMap(GenerativeModel):
         Warns if states are not finite. Raises `InputError` for arguments that do not fit.
         """
         parts = parts_of(n, batch_size, rows)
-        seed = one_seed(resolve(seed, generator, self.device))
-        start = self._starts(n, row_noise(seed, slice(0, n), self.device), seed)
+        seed = fresh_seed(seed, generator)
+        start = self._starts(n, start_noise(seed, slice(0, n), self.device), seed)
         context = self.condition.required(c, n, self.device)
         x = self._carried(start, parts, context, "target", sampler, steps, seed, progress)
         return self.outward(finite(x))
@@ -190,7 +211,7 @@ class TransportMap(GenerativeModel):
         z = self._entered(a)
         n = state.rows(z)
         context = self.condition.required(c, n, self.device)
-        drawn = one_seed(resolve(seed, None, self.device))
+        drawn = fresh_seed(seed)
         strip: list[Any] = []
         with self.evaluating():
             simulate(
@@ -273,8 +294,7 @@ class TransportMap(GenerativeModel):
         return times_of(process, process.grid, steps)
 
     def _rule(self, sampler: str | Sampler | None) -> Sampler:
-        chosen = sampler or self.default_sampler or self.process_in_units().sampler
-        return registry.resolve("samplers", chosen)
+        return registry.resolve("samplers", sampler or self.default_sampler)
 
     def _entered(self, a: Any) -> Any:
         """States of the source in the units of the model. Raises unless they are finite."""
@@ -304,19 +324,20 @@ class TransportMap(GenerativeModel):
     ) -> Tensor:
         """The integral of the squared rate along paths from the source, in squared data units."""
         z, times = self._entered(a), self._times(steps)
-        context = self.condition.required(c, len(z), self.device)
-        transport, found = self._transport(context), []
+        transport = self._transport(self.condition.required(c, len(z), self.device))
+        at = torch.tensor(times, dtype=z.dtype, device=z.device)
+
+        def energy(part: slice) -> Tensor:
+            flow, powers = transport(part), list[Tensor]()
+
+            def note(moment: Moment) -> None:
+                powers.append(per_event_sum(rate(flow, moment.state, moment.time).square()))
+
+            simulate(rule, lambda rows: flow, z, times, parts=[part], seed=seed, callback=note)
+            return torch.trapezoid(torch.stack(powers), -at, dim=0)
+
         with self.evaluating():
-            for part in parts_of(len(z), batch_size):
-                flow, powers = transport(part), []
-                simulate(
-                    rule, lambda rows, flow=flow: flow, z, times, parts=[part], seed=seed,
-                    callback=lambda moment, flow=flow, powers=powers: powers.append(
-                        per_event_sum(rate(flow, moment.state, moment.time).square())
-                    ),
-                )  # fmt: skip
-                at = torch.tensor(times, dtype=z.dtype, device=z.device)
-                found.append(torch.trapezoid(torch.stack(powers), at.flip(0), dim=0))
+            found = [energy(part) for part in parts_of(len(z), batch_size)]
         return torch.cat(found) * self.scale**2
 
     def _mapped(
@@ -327,7 +348,7 @@ class TransportMap(GenerativeModel):
         n: int | None,
         sampler: str | Sampler | None,
         steps: int | None,
-        generator: torch.Generator,
+        seed: int,
         batch_size: int | None,
         progress: Progress | None,
     ) -> Any:
@@ -335,12 +356,11 @@ class TransportMap(GenerativeModel):
         z = self._entered(x) if towards == "target" else with_density(self.inward(x))
         parts = parts_of(state.rows(z), batch_size)
         context = self.condition.required(c, state.rows(z), self.device)
-        first, found = one_seed(generator), []
+        found = []
         for draw in range(draws):
             each = None if progress is None else _part_of(progress, draw, draws)
-            found.append(
-                self._carried(z, parts, context, towards, sampler, steps, first + draw, each)
-            )
+            own = derived_seed(seed, draw) if draw else seed
+            found.append(self._carried(z, parts, context, towards, sampler, steps, own, each))
         ends = [finite(end) for end in found]
         if towards == "target" or self.has_source:
             ends = [self.outward(end) for end in ends]

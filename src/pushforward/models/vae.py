@@ -10,28 +10,25 @@ import torch
 from torch import Tensor
 
 from pushforward._random import branch, normal_like, resolve
+from pushforward.checks import number, whole
 from pushforward.condition import Condition
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.estimates import Capabilities, LogProb
+from pushforward.estimates import Capabilities, LogProb, log_mean, mean
 from pushforward.latent import (
     Decoder,
     Elbo,
     Encoder,
     Evidence,
-    Law,
-    Mixture,
-    Observation,
     Prior,
+    Reparametrized,
     StandardNormal,
     annealed_log_weights,
-    log_mean,
-    mean,
 )
-from pushforward.mcmc.kernel import check_count
 from pushforward.models.model import GenerativeModel, finite, parts_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.vae_parts import vae_parts
+from pushforward.protocols import Distribution
 
 __all__ = ["VAE"]
 
@@ -102,9 +99,8 @@ class VAE(GenerativeModel, Trainable):
             raise InputError(
                 f"the prior has {self.prior.latent} latents, but the encoder {encoder.latent}"
             )
-        if not 0 <= beta < math.inf or not 0 <= free_bits < math.inf:
-            raise InputError(f"beta and free_bits are not negative, but {beta} and {free_bits}")
-        if check_count(samples, "samples") > 1 and (beta != 1 or free_bits):
+        beta, free_bits = number("beta", beta, least=0), number("free_bits", free_bits, least=0)
+        if whole("samples", samples) > 1 and (beta != 1 or free_bits):
             raise InputError(
                 f"the importance-weighted bound of samples={samples} has no beta and no free bits: "
                 "leave them out, or take samples=1"
@@ -142,9 +138,10 @@ class VAE(GenerativeModel, Trainable):
         """The dimension of the latents."""
         return self.encoder.latent
 
-    def prior_law(self) -> Law | Mixture:
-        """The law of the latents as it is now: `sample(n, generator)` and `log_prob(z)`."""
-        return self.prior.law(self.encoder)
+    def prior_distribution(self) -> Distribution:
+        """The distribution of the latents as it is now."""
+        found: Distribution = self.prior(self.encoder)
+        return found
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -179,11 +176,11 @@ class VAE(GenerativeModel, Trainable):
 
         The divergence is exact between Gaussians, and otherwise estimated by the same latents.
         """
-        check_count(samples, "samples")
+        whole("samples", samples)
         generator = resolve(seed, generator, self.device)
         evidence = self._evidence(x, c)
         noise = normal_like(evidence.like(samples), generator)
-        z, log_q = evidence.posterior.push(noise)
+        z, log_q = evidence.posterior.push_and_log_prob(noise)
         kl = self.prior.divergence(evidence.posterior)
         if kl is None:
             kl = (log_q - evidence.prior.log_prob(z)).mean(0).unsqueeze(-1)
@@ -206,9 +203,10 @@ class VAE(GenerativeModel, Trainable):
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> LogProb:
-        """Log-densities of states `(B, *event)` in nats, in data units, of the law with noise.
+        """Log-densities of states `(B, *event)` in nats, in data units, with the decoder's noise.
 
-        With a decoder of levels they are log-probabilities.
+        With a decoder of levels they are log-probabilities. Without gradient: train on `loss`, or
+        take `elbo`, which has one in the parameters and in the states.
 
         Args:
             x: the states.
@@ -218,7 +216,7 @@ class VAE(GenerativeModel, Trainable):
                 by chains that start at the posterior and move to the truth (Neal 2001, Wu et al.
                 2017): the reference, `steps leapfrogs` times as dear.
             samples: latents or chains for each state; 100, or 16 chains.
-            steps: laws on the way of a chain.
+            steps: distributions on the way of a chain.
             leapfrogs: gradients at each of them.
             seed: or a `generator` on the model's device.
             batch_size: states at a time.
@@ -226,14 +224,15 @@ class VAE(GenerativeModel, Trainable):
 
         Standard errors are those of a mean, by the delta method for its logarithm.
 
-        Raises `InputError` for another method, values that are not finite, or no levels.
+        Raises `InputError` for another method, values that are not finite, or no levels, and
+        `CapabilityError` for labels that are missing or not taken.
         """
         methods = {"importance": 100, "bound": 100, "annealed": 16}
         if method not in methods:
             raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
-        samples = check_count(methods[method] if samples is None else samples, "samples")
-        check_count(steps, "steps")
-        check_count(leapfrogs, "leapfrogs")
+        samples = whole("samples", methods[method] if samples is None else samples)
+        whole("steps", steps)
+        whole("leapfrogs", leapfrogs)
         self.known_units(x)
         if not x.isfinite().all():
             raise InputError("states that are not finite have no density")
@@ -269,7 +268,7 @@ class VAE(GenerativeModel, Trainable):
         n: int,
         c: Any = None,
         *,
-        noisy: bool = False,
+        mean: bool = False,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
@@ -281,8 +280,9 @@ class VAE(GenerativeModel, Trainable):
         Args:
             n: how many.
             c: labels or contexts, one for all or one per state.
-            noisy: draw from `p(x | z)`, the law that `log_prob` is of; by default the decoder's
-                mean `g(z)`, the implicit law, without its noise.
+            mean: give the decoder's mean `g(z)` in the place of a draw of `p(x | z)`. Pictures
+                look smoother, but it is another distribution than the one that `log_prob` is of:
+                too narrow, and too correlated.
             seed: or a `generator` on the model's device.
             batch_size: states per evaluation of the decoder; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
@@ -293,38 +293,37 @@ class VAE(GenerativeModel, Trainable):
         self.known_units()
         parts = parts_of(n, batch_size, rows)
         told = self._told(c, n)
-        generator = resolve(seed, generator, self.device)
+        generator = resolve(seed, generator, self.device, rows=n)
         out = []
         with self.evaluating():
-            z = self.prior_law().sample(n, generator)
+            z = self.prior_distribution().sample(n, generator=generator)
             like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
-            noise = self.decoder.noise(like, generator) if noisy else like
+            noise = like if mean else self.decoder.family.noise(like, generator)
             for done, part in enumerate(parts):
-                law = self.decoder(z[part], None if told is None else told[part])
-                out.append(law.push(noise[part]) if noisy else law.mean)
+                found = self.decoder(z[part], None if told is None else told[part])
+                out.append(found.mean if mean else found.push(noise[part]))
                 if progress is not None:
                     progress(done + 1, len(parts))
         # Nothing to draw is a share too, if there are more processes than states.
         x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
         return finite(self.outward(x))
 
-    def encode(self, x: Tensor, c: Any = None) -> Law:
-        """The posterior of the latents of states `(B, *event)` in data units, a law."""
-        posterior: Law = self.encoder(self.inward(x), self._told(c, len(x)))
+    def encode(self, x: Tensor, c: Any = None) -> Reparametrized:
+        """The posteriors `q(z | x)` of the latents of states `(B, *event)` in data units."""
+        posterior: Reparametrized = self.encoder(self.inward(x), self._told(c, len(x)))
         return posterior
 
     def decode(self, z: Tensor, c: Any = None) -> Tensor:
         """The mean `g(z)` of latents `(B, latent)`, `(B, *event)` in data units."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise InputError(f"latents have shape (B, {self.latent}), not {tuple(z.shape)}")
-        law: Observation = self.decoder(z, self._told(c, len(z)))
-        return self.outward(law.mean)
+        return self.outward(self.decoder(z, self._told(c, len(z))).mean)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
         """States through encoder and decoder, at the middle of the posterior."""
         with self.evaluating():
-            return self.decode(self.encode(x, c).middle, c)
+            return self.decode(_middle(self.encode(x, c)), c)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -336,7 +335,7 @@ class VAE(GenerativeModel, Trainable):
         labels.
         """
         with self.evaluating():
-            middle = self.encoder(self.inward(x), None).middle
+            middle = _middle(self.encoder(self.inward(x), None))
         return middle.var(0, correction=0) > _ACTIVE
 
     def warnings(self, x: Tensor) -> list[str]:
@@ -372,7 +371,7 @@ class VAE(GenerativeModel, Trainable):
             constant = self.known_units().log_det_inverse()
         target = x.to(z) if self.discrete else z
         posterior = self.encoder(z, told)
-        return Evidence(self.decoder, posterior, self.prior_law(), target, told, constant)
+        return Evidence(self.decoder, posterior, self.prior_distribution(), target, told, constant)
 
     def outward(self, z: Tensor) -> Tensor:
         """States in data units; those of a decoder of levels are in them already."""
@@ -381,3 +380,8 @@ class VAE(GenerativeModel, Trainable):
     def _told(self, c: Any, n: int) -> Tensor | None:
         told: Tensor | None = self.condition.required(c, n, self.device)
         return told
+
+
+def _middle(posterior: Reparametrized) -> Tensor:
+    """Where the noise is zero, `(B, latent)`."""
+    return posterior.push(torch.zeros_like(posterior.location))

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from pushforward import registry
+from pushforward.checks import whole
 from pushforward.config import check_options
 from pushforward.errors import InputError
 from pushforward.latent import (
@@ -26,7 +27,6 @@ from pushforward.latent import (
     StandardNormal,
     VampPrior,
 )
-from pushforward.mcmc.kernel import check_count
 from pushforward.models import flow_architectures
 from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
 from pushforward.transforms import Transform
@@ -46,7 +46,7 @@ def vae_parts(
 
     Args:
         data: a `pushforward.data.Data`.
-        labels: make a model of the labels' laws, if the data has labels or contexts.
+        labels: make a model of the labels' distributions, if the data has labels or contexts.
         names: further options that a caller takes, for the message about an unknown one.
         options: any of
             `latent` (2 to 8 for as many features, 16, or 32 beyond 256 numbers),
@@ -66,7 +66,7 @@ def vae_parts(
     """
     check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
-    latent = check_count(options.get("latent", _latent(shape)), "latent")
+    latent = whole("latent", options.get("latent", _latent(shape)))
     nets = Networks(data, latent, labels, options)
     return {
         "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
@@ -83,8 +83,8 @@ class Networks:
         self.told: dict[str, Any] = flow_architectures.condition(data, labels)
         self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
-        self.width = check_count(options.get("width", usual), "width")
-        self.depth = check_count(options.get("depth", 2 if self.image else 3), "depth")
+        self.width = whole("width", options.get("width", usual))
+        self.depth = whole("depth", options.get("depth", 2 if self.image else 3))
 
     def inward(self, outputs: int) -> nn.Module:
         """From states to vectors."""

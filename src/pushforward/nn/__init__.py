@@ -1,18 +1,26 @@
-"""Networks `net(x, t, c)` that return the shape of `x`. Any module with that signature will do.
+"""Networks `net(x, t, c)` that return the shape of `x`, or the one they were made for. Any module
+with that signature will do.
 
 `t` has shape `(B,)` or `()`; `c` holds integer labels `(B,)`, with -1 (or `None` for all) for the
 learned "no label" of classifier-free guidance, or vectors `(B, context)`, with a row of NaN (or
 `None`) for none.
 """
 
-from pushforward.nn.affine_skip import AffineSkip
-from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from pushforward.nn.default import default_network
-from pushforward.nn.dit import DiT
-from pushforward.nn.masked import MaskedPerceptron
-from pushforward.nn.mlp import MLP
-from pushforward.nn.perceptron import Perceptron
-from pushforward.nn.unet import UNet
+from typing import TYPE_CHECKING
+
+from pushforward._lazy import attach
+
+_HOMES = {
+    "MLP": "mlp",
+    "AffineSkip": "affine_skip",
+    "ConvolutionalDecoder": "convolutional",
+    "ConvolutionalEncoder": "convolutional",
+    "DiT": "dit",
+    "MaskedPerceptron": "masked",
+    "Perceptron": "perceptron",
+    "UNet": "unet",
+    "default_network": "default",
+}
 
 __all__ = [
     "MLP",
@@ -25,3 +33,15 @@ __all__ = [
     "UNet",
     "default_network",
 ]
+
+if TYPE_CHECKING:
+    from pushforward.nn.affine_skip import AffineSkip
+    from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+    from pushforward.nn.default import default_network
+    from pushforward.nn.dit import DiT
+    from pushforward.nn.masked import MaskedPerceptron
+    from pushforward.nn.mlp import MLP
+    from pushforward.nn.perceptron import Perceptron
+    from pushforward.nn.unet import UNet
+
+__getattr__, __dir__ = attach(__name__, _HOMES)

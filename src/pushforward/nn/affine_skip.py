@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from pushforward.config import configurable
+from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
 
 __all__ = ["AffineSkip"]
@@ -24,6 +25,8 @@ class AffineSkip(nn.Module):
         net: a network with an `event_shape`, such as `nn.MLP`.
         width: features of the time that the coefficients depend on.
 
+    Raises `InputError` for a network whose output has another shape than the state.
+
     >>> import torch
     >>> from pushforward.nn import MLP
     >>> AffineSkip(MLP(2))(torch.zeros(5, 2), torch.rand(5)).shape
@@ -36,6 +39,8 @@ class AffineSkip(nn.Module):
         super().__init__()
         self.net = net
         self.event_shape: tuple[int, ...] = tuple(net.event_shape)  # type: ignore[arg-type]
+        if (out := getattr(net, "out_shape", self.event_shape)) != self.event_shape:
+            raise InputError(f"an affine map of states {self.event_shape} is none to {out}")
         self.num_classes: int | None = getattr(net, "num_classes", None)
         self.context_size: int | None = getattr(net, "context_size", None)
         self.conditioning = Conditioning(width, self.num_classes, self.context_size)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pushforward.checks import whole
 from pushforward.errors import InputError
 
 __all__ = ["Conditioning"]
@@ -51,8 +52,8 @@ class Conditioning(nn.Module):
                 f"context={context}): put the label into the context"
             )
         for name, value in (("num_classes", num_classes), ("context", context)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be positive, or None, not {value}")
+            if value is not None:
+                whole(name, value)
         turns = torch.logspace(math.log10(0.5), math.log10(highest), frequencies)
         self.register_buffer("frequencies", 2 * math.pi * turns, persistent=False)
         self.time = nn.Sequential(nn.Linear(2 * frequencies, width), nn.SiLU())
@@ -63,9 +64,10 @@ class Conditioning(nn.Module):
 
     def forward(self, t: Tensor, c: Tensor | None, batch: int) -> Tensor:
         """Features for times `(B,)` or `()` and labels `(B,)` in -1..num_classes-1, or contexts
-        `(B, context)`, a row of NaN for none, or `None` for all.
+        `(B, context)`, a row of NaN for none, or `None` for all; one label `()` or one context
+        `(context,)` is that of all states.
 
-        One row of features, `(1, width)`, if all states share their time and have no label. Raises
+        One row of features, `(1, width)`, if all states share their time and their label. Raises
         `InputError` for other shapes, for labels out of range or where none are taken.
         """
         if t.shape not in ((), (batch,)):
@@ -86,12 +88,12 @@ class Conditioning(nn.Module):
         """The learned vectors of labels; the first row of the table stands for no label."""
         if c is None:
             return table.weight[:1]
-        if c.shape != (batch,) or c.is_floating_point():
+        if c.shape not in ((batch,), (1,), ()) or c.is_floating_point():
             raise InputError(
                 f"labels are integers of shape ({batch},), not {c.dtype} of shape {tuple(c.shape)}"
             )
         try:
-            return table(c + 1)
+            return table(c.reshape(-1) + 1)
         # On a GPU a check would have to wait for the device; there the lookup itself fails.
         except IndexError:
             highest, found = table.num_embeddings - 2, f"{int(c.min())}..{int(c.max())}"
@@ -112,7 +114,8 @@ class _Context(nn.Module):
     def forward(self, c: Tensor | None, batch: int) -> Tensor:
         if c is None:
             return self.nothing
-        if c.shape != (batch, self.numbers) or not c.is_floating_point():
+        c = c.unsqueeze(0) if c.ndim == 1 else c
+        if c.shape not in ((batch, self.numbers), (1, self.numbers)) or not c.is_floating_point():
             raise InputError(
                 f"a context is floating-point of shape ({batch}, {self.numbers}), not {c.dtype} of "
                 f"shape {tuple(c.shape)}"

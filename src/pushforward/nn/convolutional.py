@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.perceptron import Perceptron
@@ -140,11 +141,10 @@ class ConvolutionalDecoder(nn.Module):
 
 def _pyramid(shape: tuple[int, ...], width: int, levels: int) -> list[tuple[int, int]]:
     """The sides of an image at each level. Raises `InputError` if it is none."""
-    if len(shape) != 3 or min(shape) < 1 or width < 1 or levels < 0:
-        raise InputError(
-            f"an image of shape (C, H, W), width and levels are positive, not {shape}, {width} and "
-            f"{levels}"
-        )
+    if len(shape) != 3 or min(shape) < 1:
+        raise InputError(f"an image has a shape (C, H, W) of positive sizes, not {shape}")
+    whole("width", width)
+    whole("levels", levels, least=0)
     sizes = [(shape[1], shape[2])]
     for _ in range(levels):
         rows, columns = sizes[-1]

@@ -21,18 +21,43 @@ def default_network(
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
-    Larger images get more levels, longer vectors more hidden units. Raises `InputError` for an
-    event without entries.
+    Larger images get more levels, longer vectors more hidden units.
+
+    Args:
+        event_shape: the shape of one state.
+        num_classes: the number of labels for conditional models.
+        context_size: the length of a context vector in their place.
+        out_shape: the shape of one output; that of a state by default. An image of the same sides
+            comes from a U-Net, everything else from a perceptron on the flattened state.
+
+    Raises `InputError` for an event or an output without entries.
 
     >>> type(default_network((1, 8, 8))).__name__, type(default_network((2,))).__name__
     ('UNet', 'MLP')
+    >>> default_network((3, 8, 8), out_shape=(6, 8, 8)).out_channels
+    6
     """
-    if not event_shape or math.prod(event_shape) < 1:
-        raise InputError(f"there is no network for events of shape {event_shape}")
-    if out_shape is None and len(event_shape) == 3 and min(event_shape[1:]) >= 4:
+    out = tuple(event_shape) if out_shape is None else tuple(out_shape)
+    for shape in (tuple(event_shape), out):
+        if not shape or math.prod(shape) < 1:
+            raise InputError(f"there is no network for events of shape {shape}")
+    if len(event_shape) == 3 and min(event_shape[1:]) >= 4 and out[1:] == tuple(event_shape[1:]):
         channels, *sides = event_shape
         levels = 2 if max(sides) <= 16 else 3 if max(sides) <= 48 else 4
-        multipliers = (1, 2, 2, 4)[:levels]
-        return UNet(channels, multipliers=multipliers, blocks=1, num_classes=num_classes)
+        return UNet(
+            channels,
+            multipliers=(1, 2, 2, 4)[:levels],
+            blocks=1,
+            num_classes=num_classes,
+            context=context_size,
+            out_channels=None if out[0] == channels else out[0],
+        )
     width = min(1024, max(128, 4 * math.prod(event_shape)))
-    return MLP(event_shape, width, 4, num_classes, context_size, out_shape)
+    return MLP(
+        tuple(event_shape),
+        width=width,
+        depth=4,
+        num_classes=num_classes,
+        context=context_size,
+        out=None if out == tuple(event_shape) else out,
+    )

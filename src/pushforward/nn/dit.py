@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.checks import fraction, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -62,6 +63,7 @@ class DiT(nn.Module):
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
         dropout: inside the perceptrons.
+        out_channels: of the output; those of the image by default.
 
     Positions are sines and cosines of the patch's place, so that images of another size than those
     of training go through too; sides that are no multiple of the patch are padded and cropped
@@ -85,24 +87,24 @@ class DiT(nn.Module):
         num_classes: int | None = None,
         context: int | None = None,
         dropout: float = 0.0,
+        out_channels: int | None = None,
     ) -> None:
         super().__init__()
-        if min(channels, width, depth, heads, patch) < 1:
-            raise InputError(
-                f"channels {channels}, width {width}, depth {depth}, heads {heads} and patch "
-                f"{patch} must be positive"
-            )
+        channels, width = whole("channels", channels), whole("width", width)
+        depth, heads, patch = whole("depth", depth), whole("heads", heads), whole("patch", patch)
         if width % heads or width % 4:
             raise InputError(f"width {width} must be a multiple of 4 and of heads={heads}")
-        if not 0 <= dropout < 1:
-            raise InputError(f"dropout is a fraction in [0, 1), not {dropout}")
+        dropout = fraction("dropout", dropout)
         self.channels, self.patch, self.num_classes = channels, patch, num_classes
         self.context_size = context
+        self.out_channels = (
+            channels if out_channels is None else whole("out_channels", out_channels)
+        )
         self.conditioning = Conditioning(width, num_classes, context)
         self.first = nn.Conv2d(channels, width, patch, stride=patch)
         self.layers = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(depth))
         self.modulate = nn.Linear(width, 2 * width)
-        self.last = nn.Linear(width, channels * patch**2)
+        self.last = nn.Linear(width, self.out_channels * patch**2)
         # Zero at first: an untrained model predicts the mean, and early gradients are calm.
         for layer in (self.modulate, self.last):
             nn.init.zeros_(layer.weight)

@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -19,11 +20,11 @@ class MLP(nn.Module):
 
     Args:
         event: the dimension of a state, or its shape.
+        out: the shape of the output, or its dimension; that of a state by default.
         width: hidden units per layer.
         depth: hidden layers.
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
-        out: the shape of the output, by default that of a state.
 
     Raises `InputError` for sizes below one, or states of another shape.
 
@@ -46,24 +47,25 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.event_shape = (event,) if isinstance(event, int) else tuple(event)
-        out = event if out is None else out
+        out = self.event_shape if out is None else out
         self.out_shape = (out,) if isinstance(out, int) else tuple(out)
-        dim = math.prod(self.event_shape)
-        if dim < 1 or width < 1 or depth < 1:
-            raise InputError(f"event {event}, width {width} and depth {depth} must be positive")
+        before, after = math.prod(self.event_shape), math.prod(self.out_shape)
+        if before < 1 or after < 1:
+            raise InputError(f"event {event} and out {out} must have an entry")
+        width, depth = whole("width", width), whole("depth", depth)
         self.num_classes = num_classes
         self.context_size = context
         self.conditioning = Conditioning(width, num_classes, context)
-        self.first = nn.Linear(dim, width)
+        self.first = nn.Linear(before, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.last = nn.Linear(width, math.prod(self.out_shape))
+        self.last = nn.Linear(width, after)
         # Zero at first: an untrained model predicts the mean, and early gradients are calm.
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
-        """The output at states `(B, *event)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
+        """The output `(B, *out)` at states `(B, *event)`, times `(B,)` or `()`, labels or none."""
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(f"states have shape {self.event_shape}, not {tuple(x.shape[1:])}")
         told = self.conditioning(t, c, len(x))

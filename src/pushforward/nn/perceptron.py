@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from pushforward.checks import one_of
+from pushforward._shapes import for_each_row
+from pushforward.checks import one_of, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
@@ -55,11 +56,9 @@ class Perceptron(nn.Module):
         self.num_classes, self.context_size = num_classes, context
         more = num_classes or context or 0
         before, after = math.prod(self.inputs), math.prod(self.outputs)
-        if before + more < 1 or after < 1 or width < 1 or depth < 1:
-            raise InputError(
-                f"inputs {inputs}, outputs {outputs}, width {width} and depth {depth} must be "
-                "positive"
-            )
+        width, depth = whole("width", width), whole("depth", depth)
+        if before + more < 1 or after < 1:
+            raise InputError(f"inputs {inputs} and outputs {outputs} must have an entry")
         self.first = nn.Linear(before + more, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, after)
@@ -70,7 +69,8 @@ class Perceptron(nn.Module):
         self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts.
+        """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts
+        `(B, context)`; one `()` or `(context,)` is that of all states.
 
         The label -1, and no context at all, are a context of zeros.
         """
@@ -89,15 +89,21 @@ def told(
 ) -> Tensor | None:
     """Labels as indicators, or contexts, `(B, size)`; zeros for none, and `None` if none are known.
 
-    Raises `InputError` for contexts of another shape.
+    One label `()`, or one context `(size,)` or `(1, size)`, is that of all states. Raises
+    `InputError` for another shape.
     """
     if num_classes is None and size is None:
         return None
     if c is None:
         return like.new_zeros(len(like), num_classes or size or 0)
+    c = for_each_row(c, len(like), 0 if size is None else 1)
     if num_classes is None:
         if tuple(c.shape) != (len(like), size):
             raise InputError(f"contexts have shape (B, {size}), not {tuple(c.shape)}")
         return c.to(like)
+    if tuple(c.shape) != (len(like),) or c.is_floating_point():
+        raise InputError(
+            f"labels are integers of shape ({len(like)},), not {c.dtype} of shape {tuple(c.shape)}"
+        )
     # One more class, dropped again, for the label -1.
     return one_hot(c + 1, num_classes + 1)[:, 1:].to(like)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.checks import fraction, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -65,6 +66,7 @@ class UNet(nn.Module):
         num_classes: the number of labels for conditional models.
         dropout: inside the blocks.
         context: the length of a context vector in the place of labels.
+        out_channels: of the output; those of the image by default.
 
     Images whose sides are no multiple of the total reduction are padded and cropped inside.
     Raises `InputError` for sizes below one or images of other channels.
@@ -85,17 +87,22 @@ class UNet(nn.Module):
         num_classes: int | None = None,
         dropout: float = 0.0,
         context: int | None = None,
+        out_channels: int | None = None,
     ) -> None:
         super().__init__()
         multipliers = tuple(multipliers)
-        if min(channels, width, blocks, len(multipliers), *multipliers) < 1:
-            raise InputError(
-                f"channels {channels}, width {width}, multipliers {multipliers} and blocks "
-                f"{blocks} must be positive"
-            )
-        if not 0 <= dropout < 1:
-            raise InputError(f"dropout is a fraction in [0, 1), not {dropout}")
+        channels, width, blocks = (
+            whole(name, value)
+            for name, value in (("channels", channels), ("width", width), ("blocks", blocks))
+        )
+        if not multipliers:
+            raise InputError("a U-Net has at least one level: multipliers is empty")
+        multipliers = tuple(whole("a multiplier", multiplier) for multiplier in multipliers)
+        dropout = fraction("dropout", dropout)
         self.channels, self.num_classes = channels, num_classes
+        self.out_channels = (
+            channels if out_channels is None else whole("out_channels", out_channels)
+        )
         features = 4 * width
         self.context_size = context
         self.conditioning = Conditioning(features, num_classes, context)
@@ -126,7 +133,7 @@ class UNet(nn.Module):
             if level:
                 self.up.append(nn.Conv2d(here, here, 3, padding=1))
         self.norm = nn.GroupNorm(_groups(here), here)
-        self.last = _quiet(nn.Conv2d(here, channels, 3, padding=1))
+        self.last = _quiet(nn.Conv2d(here, self.out_channels, 3, padding=1))
         self.reduction = 2 ** (len(multipliers) - 1)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:

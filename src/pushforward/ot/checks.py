@@ -1,15 +1,13 @@
-"""What optimal transport asks of its points, weights and numbers."""
+"""What optimal transport asks of its points and weights."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["finite", "pair", "points", "positive", "weights"]
+__all__ = ["finite", "pair", "points", "weights"]
 
 
 def finite(value: Tensor, name: str) -> Tensor:
@@ -81,18 +79,3 @@ def weights(a: Tensor | None, n: int, like: Tensor, name: str, *, any_mass: bool
     if not any_mass and abs(total - 1) > 1e-4:
         raise InputError(f"{name} sums to {total:.6g}, not 1: divide it by its sum")
     return a
-
-
-def positive(value: float, name: str, *, infinite: bool = False) -> float:
-    """A positive number. Raises `InputError` otherwise.
-
-    >>> positive(2, "epsilon")
-    2.0
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is a number, not {value!r}") from None
-    if not number > 0 or (math.isinf(number) and not infinite):
-        raise InputError(f"{name}={value}: it must be positive" + ("" if infinite else ", finite"))
-    return number

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["Cost", "CostLike", "Given", "PowerNorm", "SquaredEuclidean", "resolve"]
+__all__ = ["Cost", "CostLike", "FunctionCost", "PowerNorm", "SquaredEuclidean", "resolve"]
 
 
 class Cost(ABC):
@@ -103,7 +103,7 @@ class PowerNorm(Cost):
         return distances if self.power == 1 else distances.pow(self.power)
 
 
-class Given(Cost):
+class FunctionCost(Cost):
     """Any function of `(n, d)` and `(m, d)` that returns `(n, m)`, differentiable if need be."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -132,7 +132,7 @@ def resolve(cost: CostLike) -> Cost:
     if isinstance(cost, Cost):
         return cost
     if callable(cost) and not isinstance(cost, type):
-        return Given(cost)
+        return FunctionCost(cost)
     raise InputError(
         f"cost is a Cost such as SquaredEuclidean() or PowerNorm(p=1), or a function of (n, d) "
         f"and (m, d), not {cost!r}"

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.ot.costs import CostLike
+from pushforward.ot.geometry import PointClouds
 from pushforward.ot.sinkhorn import sinkhorn
 
 __all__ = ["sinkhorn_divergence"]
@@ -17,17 +19,21 @@ def sinkhorn_divergence(
     epsilon: float,
     a: Tensor | None = None,
     b: Tensor | None = None,
+    *,
+    cost: CostLike | None = None,
+    block_size: int | None = None,
     **options: Any,
 ) -> Tensor:
     """`OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2` with entropic costs (Feydy et al. 2019).
 
-    It is positive between different laws, zero between equal ones, and convex in each; it tends to
-    the transport cost as `epsilon` falls and to a maximum mean discrepancy as it rises. With
-    unbalanced marginals, half of `epsilon` times the squared difference of the masses is added
+    It is positive between different distributions, zero between equal ones, and convex in each; it
+    tends to the transport cost as `epsilon` falls and to a maximum mean discrepancy as it rises.
+    With unbalanced marginals, half of `epsilon` times the squared difference of the masses is added
     (Séjourné et al. 2019).
 
     Args:
-        x, y, epsilon, a, b: as for `sinkhorn`.
+        x, y, cost, block_size: as for `PointClouds`.
+        epsilon, a, b: as for `sinkhorn`.
         options: further options of `sinkhorn`, for each of the three problems.
 
     Returns a number, differentiable in points and weights. Raises `InputError` as `sinkhorn` does.
@@ -39,9 +45,10 @@ def sinkhorn_divergence(
     >>> round(float(moved), 2)
     2.0
     """
-    cross = sinkhorn(x, y, epsilon, a, b, **options)
-    left = sinkhorn(x, x, epsilon, a, a, **options)
-    right = sinkhorn(y, y, epsilon, b, b, **options)
+    cross, left, right = (
+        sinkhorn(PointClouds(*points, cost, block_size), epsilon, *weights, **options)
+        for points, weights in (((x, y), (a, b)), ((x, x), (a, a)), ((y, y), (b, b)))
+    )
     half = 0.5 * (left.regularized_cost + right.regularized_cost)
     if min(cross.tau) == float("inf"):
         return cross.regularized_cost - half

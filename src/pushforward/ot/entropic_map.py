@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.errors import CapabilityError, InputError
 from pushforward.ot import checks
-from pushforward.ot.kernels import Cloud
+from pushforward.ot.geometry import Cloud
 from pushforward.ot.plan import Plan
 
 __all__ = ["EntropicMap"]
@@ -20,37 +20,37 @@ class EntropicMap:
 
         f(x) = -epsilon log sum_j b_j exp((g_j - c(x, y_j)) / epsilon),
 
-    divided by `1 + epsilon / tau` if the first marginal is not binding. The conditional law
-    `p_j(x)` is proportional to `b_j exp((g_j - c(x, y_j)) / epsilon)`. For squared distances and
-    marginals that bind, `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian &
-    Niles-Weed 2021).
+    divided by `1 + epsilon / tau` if the first marginal is not binding. The conditional
+    distribution `p_j(x)` is proportional to `b_j exp((g_j - c(x, y_j)) / epsilon)`. For squared
+    distances and marginals that bind, `T(x) = x - grad f(x) / 2` estimates the Monge map (Pooladian
+    & Niles-Weed 2021).
 
     Args:
-        plan: of `sinkhorn` on points.
+        plan: of `sinkhorn` on `PointClouds`.
         y: the second set of points `(m, *event)` that it was found on.
 
     Raises `CapabilityError` for the plan of a cost matrix or a grid, which has no points.
 
-    >>> from pushforward.ot.sinkhorn import sinkhorn
+    >>> from pushforward.ot import PointClouds, sinkhorn
     >>> g = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(500, 1, generator=g), torch.randn(500, 1, generator=g) + 5
-    >>> push = EntropicMap(sinkhorn(x, y, epsilon=0.1), y)
+    >>> push = EntropicMap(sinkhorn(PointClouds(x, y), epsilon=0.1), y)
     >>> bool((push(torch.zeros(1, 1)) - 5).abs() < 0.2)
     True
     """
 
     def __init__(self, plan: Plan, y: Tensor) -> None:
-        if not isinstance(plan.table, Cloud):
+        if not isinstance(plan.geometry, Cloud):
             raise CapabilityError(
-                "a plan of costs or of a grid has no points: take the plan of sinkhorn(x, y, ...)"
+                "a plan of costs or of a grid has no points: take one of PointClouds(x, y)"
             )
-        flat = checks.points(y, "y").to(plan.table.y)
-        if flat.shape != plan.table.y.shape:
+        flat = checks.points(y, "y").to(plan.geometry.y)
+        if flat.shape != plan.geometry.y.shape:
             raise InputError(f"y has shape {tuple(y.shape)}; the plan ends in {len(plan.g)} others")
         self.plan, self.y = plan, y
         self._flat = flat.detach()
         # The plan may keep its points moved by a common vector.
-        self._shift = plan.table.y[0] - self._flat[0]
+        self._shift = plan.geometry.y[0] - self._flat[0]
 
     def potential(self, x: Tensor) -> Tensor:
         """`f(x)` of states `(k, *event)`, `(k,)`; differentiable."""
@@ -58,7 +58,7 @@ class EntropicMap:
         return -self.plan.epsilon / shrink * self._logs(x).logsumexp(1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """The conditional law of `y` given each state, `(k, m)`."""
+        """The conditional distribution of `y` given each state, `(k, m)`."""
         return self._logs(x).softmax(1)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class EntropicMap:
         return means.reshape(len(x), *self.y.shape[1:]).to(x.dtype)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One point of `y` for each state, drawn from its conditional law, `(k, *event)`."""
+        """One point of `y` for each state, drawn with its `weights`, `(k, *event)`."""
         drawn = self.weights(x.detach()).multinomial(1, generator=generator)[:, 0]
         return self.y[drawn]
 
@@ -78,7 +78,7 @@ class EntropicMap:
                 f"x has events of shape {tuple(x.shape[1:])}, those of the plan have "
                 f"{tuple(self.y.shape[1:])}"
             )
-        table = self.plan.table
+        table = self.plan.geometry
         assert isinstance(table, Cloud)
         moved = x.reshape(len(x), -1).to(table.y) + self._shift
         zero = moved.new_zeros(len(x))

@@ -13,7 +13,8 @@ from pushforward._extras import require
 from pushforward.errors import InputError, SamplingError
 from pushforward.ot import checks
 from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
-from pushforward.ot.kernels import Dense, Tabled
+from pushforward.ot.geometry import CostMatrix
+from pushforward.ot.kernels import Dense
 
 __all__ = ["ExactPlan", "assignment", "exact"]
 
@@ -130,7 +131,7 @@ def _reduced(costs: Tensor) -> Tensor:
     mean, n = float(costs.mean()), len(costs)
     if not mean > 0:
         return costs
-    kernel = Dense(Tabled(costs))
+    kernel = Dense(CostMatrix(costs))
     g = torch.zeros_like(costs[0])
     falls = math.ceil(math.log(n * _TOP / _SHARP) / math.log(_FALL))
     for k in range(falls + 1):

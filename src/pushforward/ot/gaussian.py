@@ -1,4 +1,4 @@
-r"""Optimal transport between normal laws, in closed form: an exact world for every estimator."""
+r"""Optimal transport between normal distributions, in closed form: a test of any estimator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import positive
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -15,8 +16,8 @@ __all__ = ["GaussianBridge", "GaussianPlan"]
 class GaussianPlan:
     r"""The plan between `N(m, A)` and `N(l, B)` for squared distances, with or without entropy.
 
-    With `s = epsilon / 2` and `D = (4 A^{1/2} B A^{1/2} + s^2)^{1/2}` it is the normal law with
-    cross-covariance `2 A^{1/2} (D + s)^{-1} A^{1/2} B`, and the regularized cost is
+    With `s = epsilon / 2` and `D = (4 A^{1/2} B A^{1/2} + s^2)^{1/2}` it is the normal distribution
+    with cross-covariance `2 A^{1/2} (D + s)^{-1} A^{1/2} B`, and the regularized cost is
 
         |m - l|^2 + tr(A + B - D + s) + s log det((D + s) / 2 s)
 
@@ -39,15 +40,17 @@ class GaussianPlan:
     def __init__(
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, epsilon: float = 0.0
     ) -> None:
-        self.epsilon = 0.0 if epsilon == 0 else checks.positive(epsilon, "epsilon")
+        self.epsilon = 0.0 if epsilon == 0 else positive("epsilon", epsilon)
         self.mean_x, self.cov_x = _moments(mean_x, cov_x, "x")
         self.mean_y, self.cov_y = _moments(mean_y, cov_y, "y")
         if len(self.mean_x) != len(self.mean_y):
-            raise InputError(f"laws of {len(self.mean_x)} and of {len(self.mean_y)} dimensions")
+            raise InputError(
+                f"distributions of {len(self.mean_x)} and of {len(self.mean_y)} dimensions"
+            )
         s = 0.5 * self.epsilon
         values, vectors = torch.linalg.eigh(self.cov_x)
         if self.epsilon == 0 and not float(values[0]) > 1e-12 * float(values[-1]):
-            raise InputError("cov_x is singular: take epsilon > 0, or exchange the laws")
+            raise InputError("cov_x is singular: take epsilon > 0, or exchange the distributions")
         root = (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
         middle, axes = torch.linalg.eigh(root @ self.cov_y @ root)
         roots = (4 * middle.clamp(min=0) + s**2).sqrt()
@@ -88,11 +91,12 @@ class GaussianPlan:
 
 
 class GaussianBridge:
-    r"""The Schrödinger bridge between two normal laws, over Brownian motion of scale `sigma`.
+    r"""The Schrödinger bridge between normal distributions, over Brownian motion of scale `sigma`.
 
-    The law of paths on `[0, 1]` nearest in Kullback-Leibler divergence to `sigma` times Brownian
-    motion among those with the two laws at their ends. Its ends are the entropic plan at
-    `epsilon = 2 sigma^2`, and given them its paths are Brownian bridges (Bunne et al. 2023).
+    The distribution of paths on `[0, 1]` nearest in Kullback-Leibler divergence to `sigma` times
+    Brownian motion among those with the two distributions at their ends. Its ends are the entropic
+    plan at `epsilon = 2 sigma^2`, and given them its paths are Brownian bridges (Bunne et al.
+    2023).
 
     >>> eye = torch.eye(1)
     >>> bridge = GaussianBridge(torch.zeros(1), eye, torch.zeros(1), eye, sigma=1.0)
@@ -105,7 +109,7 @@ class GaussianBridge:
     def __init__(
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, sigma: float
     ) -> None:
-        self.sigma = checks.positive(sigma, "sigma")
+        self.sigma = positive("sigma", sigma)
         self.plan = GaussianPlan(mean_x, cov_x, mean_y, cov_y, 2 * self.sigma**2)
 
     def marginal(self, t: float) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward.ot.kernels import Kernel, Sums, Table, Through, picked
+from pushforward.errors import InputError
+from pushforward.ot import checks
+from pushforward.ot.costs import CostLike, SquaredEuclidean, resolve
+from pushforward.ot.geometry import Geometry, Sums, picked
+from pushforward.ot.kernels import GibbsKernel, Through
 
-__all__ = ["Grid", "Separable"]
+__all__ = ["CartesianGrid", "Separable"]
 
 _MARGIN = 27.0
 """Logarithms that are left below the largest cost before numbers get too small for a type."""
@@ -24,18 +28,46 @@ _BLOCK = 1 << 22
 """Entries that a step in the log domain makes at a time."""
 
 
-class Grid(Table):
-    """Costs of all pairs of `N` cells, numbered with the last axis running fastest.
+class CartesianGrid(Geometry):
+    """The cells of one grid, whose costs add up over its axes: no matrix is made of them.
+
+    A sweep over `N = n_1 n_2 ...` cells takes `N (n_1 + n_2 + ...)` operations. Weights have the
+    shape of the grid; potentials and entries of a plan number the cells with the last axis running
+    fastest, as `flatten` does.
 
     Args:
-        axes: a table `(n_k, n_k)` of costs for each axis, which are added up.
+        axes: the coordinates `(n_k,)` along each axis, at least 2, in whose precision plans are
+            found.
+        cost: of one axis, a `Cost` or a function of `(n_k, 1)` and `(n_k, 1)`; squares by default,
+            which add up to squared distances.
+
+    Raises `InputError` for what is no grid.
+
+    >>> line = torch.linspace(0, 1, 20)
+    >>> CartesianGrid([line, line]).shape
+    (400, 400)
     """
 
-    def __init__(self, axes: Sequence[Tensor]) -> None:
-        self.axes = tuple(axes)
-        self.sizes = tuple(len(costs) for costs in axes)
+    def __init__(self, axes: Sequence[Tensor], cost: CostLike | None = None) -> None:
+        lines = [checks.points(line, f"axes[{k}]") for k, line in enumerate(axes)]
+        if not lines or any(line.shape[1] != 1 for line in lines):
+            raise InputError("axes holds one tensor (n_k,) of coordinates for each axis of a grid")
+        ground = SquaredEuclidean() if cost is None else resolve(cost)
+        lines = [line.detach().to(lines[0]) for line in lines]
+        self.axes = tuple(ground(*ground.centered(line, line, line.mean(0))) for line in lines)
+        self.sizes = tuple(len(line) for line in lines)
         cells = math.prod(self.sizes)
-        super().__init__((cells, cells), axes[0])
+        super().__init__((cells, cells), self.axes[0])
+
+    def kernel(self, rows: Tensor | None, columns: Tensor | None) -> GibbsKernel:
+        """Axis by axis."""
+        return Separable(self, rows, columns)
+
+    def weights(self, w: Tensor | None, side: int, name: str, *, any_mass: bool) -> Tensor:
+        """Those of the cells, `(N,)`, from the shape of the grid."""
+        if w is not None and tuple(w.shape) != self.sizes:
+            raise InputError(f"{name} has shape {tuple(w.shape)}; the grid has {self.sizes}")
+        return super().weights(None if w is None else w.flatten(), side, name, any_mass=any_mass)
 
     def costs(self, rows: slice) -> Tensor:
         """The costs of some rows, made anew."""
@@ -87,7 +119,7 @@ class Grid(Table):
         return Sums(left, right, cost)
 
 
-class Separable(Kernel):
+class Separable(GibbsKernel):
     """The kernel of a grid between some of its cells.
 
     Args:
@@ -95,7 +127,7 @@ class Separable(Kernel):
         rows, columns: numbers of cells, `(n,)` and `(m,)`; `None` for all.
     """
 
-    def __init__(self, grid: Grid, rows: Tensor | None, columns: Tensor | None) -> None:
+    def __init__(self, grid: CartesianGrid, rows: Tensor | None, columns: Tensor | None) -> None:
         self.grid, self.rows, self.columns = grid, rows, columns
         n, m = grid.shape
         self.shape = (n if rows is None else len(rows), m if columns is None else len(columns))

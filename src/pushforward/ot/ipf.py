@@ -1,11 +1,11 @@
 r"""Iterative proportional fitting, watched: how far each fit moves, and what the marginals lack.
 
-From a reference law of pairs `pi^0`, odd fits give it the second marginal and even fits the first,
-keeping conditionals (Deming & Stephan 1940): each is the projection in Kullback-Leibler divergence
-onto the laws with that marginal. What a fit moves is what the marginal lacked, which is why the
-records need marginals only. If the reference has the first marginal, `KL(pi^{n+1} | pi^n)` and
-`KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals' divergences tends to zero
-(De Bortoli et al. 2021, Proposition 4).
+From a reference distribution of pairs `pi^0`, odd fits give it the second marginal and even fits
+the first, keeping conditionals (Deming & Stephan 1940): each is the projection in Kullback-Leibler
+divergence onto the distributions with that marginal. What a fit moves is what the marginal lacked,
+which is why the records need marginals only. If the reference has the first marginal,
+`KL(pi^{n+1} | pi^n)` and `KL(pi^n | pi^{n+1})` decrease, and `n` times the sum of both marginals'
+divergences tends to zero (De Bortoli et al. 2021, Proposition 4).
 Entropic transport is the case `pi^0 = a b' exp(-c / epsilon)`; `sinkhorn` computes its limit fast.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.checks import whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -24,20 +25,20 @@ __all__ = ["Fits", "ipf", "ipf_gaussian"]
 
 @dataclass(frozen=True)
 class Fits:
-    """What each of `k` fits did, in nats, all `(k,)`, and the law after the last.
+    """What each of `k` fits did, in nats, all `(k,)`, and the distribution after the last.
 
     Args:
         forward: `KL(pi^{n+1} | pi^n)`, for `n` from 0.
         backward: `KL(pi^n | pi^{n+1})`.
         marginals: the divergences of both marginals of `pi^{n+1}` from their targets, added up.
-        law: the table `(n, m)`, or the covariance `(2 d, 2 d)` of the pair.
-        mean: the mean `(2 d,)` of a normal law.
+        joint: the table `(n, m)`, or the covariance `(2 d, 2 d)` of the pair.
+        mean: the mean `(2 d,)` of a normal distribution.
     """
 
     forward: Tensor
     backward: Tensor
     marginals: Tensor
-    law: Tensor
+    joint: Tensor
     mean: Tensor | None = None
 
 
@@ -48,7 +49,7 @@ def ipf(reference: Tensor, a: Tensor, b: Tensor, fits: int) -> Fits:
     for entries or weights that are not positive, and for weights that do not sum to one.
 
     >>> record = ipf(torch.tensor([[4.0, 1.0], [1.0, 4.0]]), *torch.tensor([[0.3, 0.7]] * 2), 50)
-    >>> record.law.sum(1)
+    >>> record.joint.sum(1)
     tensor([0.3000, 0.7000], dtype=torch.float64)
     >>> bool((record.forward.diff() <= 1e-15).all())
     True
@@ -64,7 +65,7 @@ def ipf(reference: Tensor, a: Tensor, b: Tensor, fits: int) -> Fits:
     targets = [target / target.sum() for target in targets]
     table = table / table.sum()
     records = []
-    for k in range(_count(fits)):
+    for k in range(whole("fits", fits)):
         side = (k + 1) % 2
         target, found = targets[side], table.sum(1 - side)
         ratio = target / found
@@ -77,35 +78,37 @@ def ipf(reference: Tensor, a: Tensor, b: Tensor, fits: int) -> Fits:
 def ipf_gaussian(
     mean: Tensor,
     cov: Tensor,
-    laws: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ends: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
     fits: int,
 ) -> Fits:
-    """Iterative proportional fitting of a normal law of pairs to two normal marginals.
+    """Iterative proportional fitting of a normal distribution of pairs to two normal marginals.
 
     Args:
         mean, cov: the reference, `(2 d,)` and `(2 d, 2 d)`, with a covariance that is regular.
-        laws: mean `(d,)` and covariance `(d, d)` of each marginal.
+        ends: mean `(d,)` and covariance `(d, d)` of each marginal.
         fits: how many, at least 1.
 
     Raises `InputError` for shapes that do not fit.
 
     >>> eye = torch.eye(1)
     >>> reference = torch.tensor([[1.0, 1.0], [1.0, 2.0]])       # x and x + noise
-    >>> laws = ((torch.zeros(1), eye), (torch.zeros(1), eye))
-    >>> ipf_gaussian(torch.zeros(2), reference, laws, 60).law    # (sqrt(5) - 1) / 2
+    >>> ends = ((torch.zeros(1), eye), (torch.zeros(1), eye))
+    >>> ipf_gaussian(torch.zeros(2), reference, ends, 60).joint    # (sqrt(5) - 1) / 2
     tensor([[1.0000, 0.6180],
             [0.6180, 1.0000]], dtype=torch.float64)
     """
     mean = checks.finite(mean, "mean").detach().double()
     cov = checks.finite(cov, "cov").detach().double()
     d = len(mean) // 2 if mean.ndim == 1 else 0
-    targets = [(m.detach().double(), c.detach().double()) for m, c in laws]
+    targets = [(m.detach().double(), c.detach().double()) for m, c in ends]
     shapes = [tuple(m.shape) + tuple(c.shape) for m, c in targets]
     if d == 0 or mean.shape != (2 * d,) or cov.shape != (2 * d, 2 * d) or shapes != [(d, d, d)] * 2:
-        raise InputError("a law of pairs is (2 d,) and (2 d, 2 d), its marginals (d,) and (d, d)")
+        raise InputError(
+            "a distribution of pairs is (2 d,) and (2 d, 2 d), its marginals (d,) and (d, d)"
+        )
     parts = slice(0, d), slice(d, 2 * d)
     records = []
-    for k in range(_count(fits)):
+    for k in range(whole("fits", fits)):
         side = (k + 1) % 2
         part = parts[side]
         target, found = targets[side], (mean[part], cov[part, part])
@@ -125,12 +128,6 @@ def _columns(records: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tens
     return forward, backward, marginals
 
 
-def _count(fits: int) -> int:
-    if not isinstance(fits, int) or fits < 1:
-        raise InputError(f"fits={fits!r}: a whole number, at least 1")
-    return fits
-
-
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
     """`KL(p | q)`, by a sum of positive terms, which keeps its digits near zero."""
     t = (q - p) / p
@@ -138,7 +135,7 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _normal_divergence(p: tuple[Tensor, Tensor], q: tuple[Tensor, Tensor]) -> Tensor:
-    """`KL(p | q)` of normal laws, by the eigenvalues of one covariance over the other."""
+    """`KL(p | q)` of normal distributions, by the eigenvalues of one covariance over the other."""
     factor = torch.linalg.cholesky(q[1])
     half = torch.linalg.solve_triangular(factor, p[1] - q[1], upper=False)
     excess = torch.linalg.solve_triangular(factor, half.mT, upper=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pushforward.ot.kernels import Table
+from pushforward.ot.geometry import Geometry
 
 __all__ = ["Plan"]
 
@@ -30,6 +30,7 @@ class Plan:
         iterations: sweeps of the kernel, each two products with it.
         converged: whether `marginal_error` is within the tolerance asked for.
         tau: the weights of the penalties on the two marginals; infinity binds.
+        geometry: the costs.
     """
 
     regularized_cost: Tensor
@@ -43,11 +44,11 @@ class Plan:
     iterations: int
     converged: bool
     tau: tuple[float, float]
-    table: Table = field(repr=False)
+    geometry: Geometry = field(repr=False)
 
     def blocks(self, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive rows of the plan: a slice and its entries `(rows, m)`."""
-        for rows in self.table.blocks(size):
+        for rows in self.geometry.blocks(size):
             yield rows, self._rows(rows)
 
     def matrix(self) -> Tensor:
@@ -60,16 +61,16 @@ class Plan:
 
     def apply_transposed(self, v: Tensor) -> Tensor:
         """`P' v` for `(n,)` or `(n, k)`, in memory `O(n)`."""
-        out = v.new_zeros(self.table.shape[1], *v.shape[1:])
+        out = v.new_zeros(self.geometry.shape[1], *v.shape[1:])
         for rows, block in self.blocks():
             out += block.mT @ v[rows]
         return out
 
     def marginals(self) -> tuple[Tensor, Tensor]:
         """The row and the column sums, `(n,)` and `(m,)`."""
-        found = self.table.sums(self.f, self.g, self.a, self.b, self.epsilon)
+        found = self.geometry.sums(self.f, self.g, self.a, self.b, self.epsilon)
         return found.left, found.right
 
     def _rows(self, rows: slice) -> Tensor:
-        logs = self.table.exponents(rows, self.f, self.g, self.epsilon)
+        logs = self.geometry.exponents(rows, self.f, self.g, self.epsilon)
         return logs.exp_().mul_(self.a[rows, None]).mul_(self.b)

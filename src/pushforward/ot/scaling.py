@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pushforward.ot.kernels import Kernel
+from pushforward.ot.kernels import GibbsKernel
 
 __all__ = ["Marginals", "Outcome", "solve"]
 
@@ -86,7 +86,9 @@ class _State:
 class _Problem:
     """Scaling at one `epsilon`."""
 
-    def __init__(self, kernel: Kernel, marginals: Marginals, epsilon: float, g: Tensor) -> None:
+    def __init__(
+        self, kernel: GibbsKernel, marginals: Marginals, epsilon: float, g: Tensor
+    ) -> None:
         self.kernel, self.marginals, self.epsilon = kernel, marginals, epsilon
         self.shrink_a = 1 / (1 + epsilon / marginals.tau_a)
         self.shrink_b = 1 / (1 + epsilon / marginals.tau_b)
@@ -175,7 +177,7 @@ class _Problem:
 
 
 def solve(
-    kernel: Kernel,
+    kernel: GibbsKernel,
     marginals: Marginals,
     levels: Iterable[float],
     g: Tensor,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -143,8 +144,7 @@ def _ascent(x: Tensor, y: Tensor, units: Tensor, p: float) -> tuple[Tensor, Tens
 
 
 def _units(like: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    if not isinstance(count, int) or count < 1:
-        raise InputError(f"{count!r} directions: a whole number, at least 1")
+    whole("directions", count)
     normal = torch.randn(
         like.shape[1], count, generator=generator, dtype=like.dtype, device=like.device
     )

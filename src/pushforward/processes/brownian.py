@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
 from pushforward.schedules import VE, Schedule
@@ -51,7 +51,7 @@ class Brownian(GenerativeProcess):
                 f"{self.schedule}: use schedules.VE"
             )
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+    supports = frozenset({"guidance"})
 
     @property
     def clock(self) -> Schedule:
@@ -69,9 +69,9 @@ class Brownian(GenerativeProcess):
         """Along the score by the variance that is left, as Tweedie's formula has it in R^d."""
         return self.space.retract(x_t, like(self._variance(x_t, t), x_t) * pred)
 
-    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform law."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """Brownian motion from `z`, exactly."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,13 +16,17 @@ from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support
+from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Coefficients, Schedule
 from pushforward.spaces import Euclidean, LinearSpace
 
 __all__ = ["Gaussian", "Kernel"]
+
+
+_REACHED = 0.01
+"""The largest variance of the signal at the prior, over that of the noise."""
 
 
 class Kernel(NamedTuple):
@@ -57,10 +61,10 @@ class Gaussian(GenerativeProcess):
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"density", "guidance", "denoised"})
-    sampler: ClassVar[str] = "adams"
-    grid: ClassVar[str] = "log-snr"
-    steps: ClassVar[int] = 20
+    supports = frozenset({"density", "guidance", "denoised"})
+    sampler = "adams"
+    grid = "log-snr"
+    steps = 20
 
     @property
     def clock(self) -> Schedule:
@@ -71,6 +75,18 @@ class Gaussian(GenerativeProcess):
         """By an affine table of `pushforward.parametrizations`, `v` by default."""
         table = registry.resolve("predictions", "v" if predict is None else predict)
         return AffineReading(self.schedule, table)
+
+    def doubts(self, x: Tensor) -> list[str]:
+        """Whether the prior is far from what the process makes of data."""
+        alpha, sigma = self.schedule.values(self.schedule.t_max)
+        left = float(alpha) ** 2 * float(x.square().mean()) / float(sigma) ** 2
+        if left <= _REACHED:
+            return []
+        return [
+            f"The prior is not reached: at the end of {self.schedule} the signal still has "
+            f"{left:.1%} of the variance of the noise, but sampling starts from noise alone. Take "
+            "a longer horizon, a larger beta_max or sigma_max, or standardize the data."
+        ]
 
     def finish(
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
@@ -143,13 +159,17 @@ class Gaussian(GenerativeProcess):
             x_s = alpha_s x_0 + sqrt(sigma_s^2 - churn v) (x_t - alpha_t x_0) / sigma_t
                   + sqrt(churn v) noise
 
-        (Song, Meng & Ermon 2021, eq. 12, with `eta^2 = churn`; Ho et al. 2020). Raises
-        `InputError` unless `s < t` and `churn` lies in [0, 1].
+        (Song, Meng & Ermon 2021, eq. 12, with `eta^2 = churn`; Ho et al. 2020). Without churn it
+        also goes towards the noise, `s > t`: DDIM inversion. Raises `InputError` unless `churn`
+        lies in [0, 1], or for churn on the way to the noise.
         """
-        if not s < t:
-            raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
         if not 0 <= churn <= 1:
             raise InputError(f"a pinned step takes churn in [0, 1], not {churn}")
+        if s == t or (s > t and churn):
+            raise InputError(
+                f"a pinned step runs towards the data, not from {t} to {s}: without churn (DDIM) "
+                "it runs towards the noise too"
+            )
         now, then = self._noisy(t), self.schedule.at(s)
         decay = now.alpha * then.sigma / (then.alpha * now.sigma)
         variance = churn * then.sigma**2 * max(1 - decay**2, 0.0)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import Uniform
+from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
@@ -38,8 +38,8 @@ class Geodesic(GenerativeProcess):
     space: Manifold
     schedule: Schedule = field(default_factory=Rectified)
 
-    paired: ClassVar[bool] = True
-    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
+    paired = True
+    supports = frozenset({"guidance"})
 
     @property
     def clock(self) -> Schedule:
@@ -65,9 +65,9 @@ class Geodesic(GenerativeProcess):
             raise InputError(f"the clock {self.schedule} stands still at t = {t}")
         return self.space.retract(x_t, (1 - k.alpha) / k.d_alpha * pred)
 
-    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Uniform:
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform law, for use with an independent coupling."""
-        return Uniform(self.space, shape)
+        return ManifoldUniform(self.space, shape)
 
     def sample(
         self, z: tuple[Tensor, Tensor], t: Time, generator: torch.Generator | None = None

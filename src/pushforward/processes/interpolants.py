@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -143,7 +143,7 @@ class OneSided(Path):
 
     epsilon: float = 1.0
 
-    takes_source: ClassVar[bool] = False
+    takes_source = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon < math.inf:
@@ -155,6 +155,7 @@ class OneSided(Path):
         return Ends(1 - t, one * 0.0, t, -one, one * 0.0, one, 2 * self.epsilon * t)
 
 
+@configurable
 class Interpolant(Path):
     """A stochastic interpolant with any three functions of time.
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Flow, Split
 from pushforward.errors import CapabilityError
-from pushforward.parametrizations import V
+from pushforward.parametrizations import VPrediction
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.point_law import PointLaw
 from pushforward.processes.process import GenerativeProcess, one_prediction
@@ -53,10 +53,10 @@ class JumpDiffusion(GenerativeProcess):
     diffusion: Gaussian = field(default_factory=Gaussian)
     thinning: Thinning = field(default_factory=Thinning)
 
-    sampler: ClassVar[str] = "pinned"
+    sampler = "pinned"
 
     @property
-    def space(self) -> PointCloud:  # type: ignore[override]
+    def space(self) -> PointCloud:
         """Point sets."""
         return self.thinning.space
 
@@ -76,7 +76,7 @@ class JumpDiffusion(GenerativeProcess):
     def reading(self, predict: Any = None) -> Reading:
         """Two outputs: the missing points, and `v` for the means of the present ones."""
         one_prediction("a jump diffusion", predict, "points")
-        return _PointReading(AffineReading(self.diffusion.schedule, V()))
+        return _PointReading(AffineReading(self.diffusion.schedule, VPrediction()))
 
     def finish(
         self, pred: PointPrediction, x_t: Points, t: float, generator: torch.Generator | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from pushforward.processes._clock import (
     restoration_chance,
     restoration_rate,
 )
-from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import LogitsReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
@@ -51,8 +51,8 @@ class Masking(GenerativeProcess):
     def __post_init__(self) -> None:
         check_clock(self.schedule)
 
-    supports: ClassVar[frozenset[Support]] = frozenset({"guidance"})
-    sampler: ClassVar[str] = "pinned"
+    supports = frozenset({"guidance"})
+    sampler = "pinned"
 
     @property
     def clock(self) -> Schedule:

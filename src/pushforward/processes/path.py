@@ -15,7 +15,7 @@ from pushforward._shapes import combine, per_event_mean
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes.process import GenerativeProcess, Support, one_prediction
+from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import PlainReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
@@ -67,7 +67,7 @@ class Path(GenerativeProcess):
 
     paired = True
     space = Euclidean()
-    supports: frozenset[Support] = frozenset({"guidance"})
+    supports = frozenset({"guidance"})
 
     @property
     def noisy(self) -> bool:
@@ -86,7 +86,7 @@ class Path(GenerativeProcess):
             "the target (t = 0)"
         )
 
-    def matched(self) -> GenerativeProcess:
+    def for_flow_matching(self) -> GenerativeProcess:
         """The same path with velocity and noise as its prediction."""
         return StochasticInterpolant(self)
 
@@ -148,7 +148,7 @@ class StochasticInterpolant(GenerativeProcess):
     space = Euclidean()
     sampler = "heun"
     steps = 20
-    supports: frozenset[Support] = frozenset({"density", "guidance"})
+    supports = frozenset({"density", "guidance"})
 
     @property
     def heads(self) -> int:

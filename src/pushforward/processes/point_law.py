@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, uniform_like
+from pushforward._random import fork, normal_like, uniform_like
 from pushforward.distributions import Distribution
 
 __all__ = ["MixtureLaw", "PointLaw", "SharedLaw", "mixture_law", "mixture_size"]
@@ -40,7 +40,8 @@ class SharedLaw:
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
         """Independent points, `(B, slots, d)`."""
-        return self.law.sample(shape[0] * shape[1], generator=generator).reshape(*shape, -1)
+        noise = fork(generator, copies=shape[1])
+        return self.law.sample(shape[0] * shape[1], generator=noise).reshape(*shape, -1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density of each point, `(B, slots)`."""

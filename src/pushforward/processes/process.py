@@ -104,6 +104,10 @@ class GenerativeProcess(ABC):
             f"{type(self).__name__} has no last step to the data: draw with denoise=False"
         )
 
+    def doubts(self, x: Any) -> list[str]:
+        """What will go wrong with states of some data, in sentences; often nothing."""
+        return []
+
     def in_units(self, length: float) -> GenerativeProcess:
         """The same process for states measured in another unit, `length` of the old ones.
 
@@ -111,7 +115,7 @@ class GenerativeProcess(ABC):
         """
         return self
 
-    def matched(self) -> GenerativeProcess:
+    def for_flow_matching(self) -> GenerativeProcess:
         """The process whose prediction flow matching learns: often the process itself."""
         return self
 

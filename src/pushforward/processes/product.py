@@ -52,7 +52,7 @@ class ProductProcess(GenerativeProcess):
             )
 
     @cached_property
-    def space(self) -> spaces.Product:  # type: ignore[override]
+    def space(self) -> spaces.Product:
         """The product of the factors' spaces."""
         return spaces.Product(*(process.space for process in self.factors))
 
@@ -98,8 +98,8 @@ class ProductProcess(GenerativeProcess):
     ) -> tuple[Any, ...]:
         """Each factor by itself."""
         return tuple(
-            p.finish(*parts, t, generator)
-            for p, *parts in zip(self.factors, pred, x_t, strict=True)
+            p.finish(own, x, t, generator)
+            for p, own, x in zip(self.factors, pred, x_t, strict=True)
         )
 
     def prior(self, shape: state.EventShape, t: float = 1.0) -> Any:
@@ -122,14 +122,15 @@ class ProductProcess(GenerativeProcess):
         """The sum of the factors' losses, `(B,)`."""
         ends = self._endpoints(z)
         losses = [
-            p.loss(*parts, t) for p, *parts in zip(self.factors, pred, ends, x_t, strict=True)
+            p.loss(own, end, x, t)
+            for p, own, end, x in zip(self.factors, pred, ends, x_t, strict=True)
         ]
         return torch.stack(losses).sum(0)
 
     def dynamics(self, pred: tuple[Any, ...], x_t: tuple[Any, ...], t: Time) -> Parallel:
         """The factors' dynamics side by side."""
         return Parallel(
-            tuple(p.dynamics(*parts, t) for p, *parts in zip(self.factors, pred, x_t, strict=True))
+            tuple(p.dynamics(own, x, t) for p, own, x in zip(self.factors, pred, x_t, strict=True))
         )
 
     def tabulate(self, grid: Sequence[float]) -> None:
@@ -184,7 +185,7 @@ class _Independent:
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> tuple[Any, ...]:
-        generator = resolve(seed, generator)
+        generator = resolve(seed, generator, rows=n)
         return tuple(law.sample(n, generator=generator) for law in self.factors)
 
     def log_prob(self, x: tuple[Any, ...]) -> Tensor:

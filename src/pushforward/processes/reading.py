@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.errors import InputError
-from pushforward.parametrizations import Affine, Parametrization, read, write
+from pushforward.parametrizations import AffineRow, Parametrization, read, write
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 from pushforward.spaces import ContinuousSpace
@@ -82,12 +82,12 @@ class AffineReading(Reading):
     table: Parametrization
     _latest: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def at(self, t: Time) -> Affine:
+    def at(self, t: Time) -> AffineRow:
         """The table's row."""
         if isinstance(t, Tensor):
             # The prediction and the loss ask for one and the same row.
             if self._latest and self._latest[0] is t and self._latest[1] == _version(t):
-                known: Affine = self._latest[2]
+                known: AffineRow = self._latest[2]
                 return known
             found = self._row(t)
             if _version(t) is not None:
@@ -95,11 +95,11 @@ class AffineReading(Reading):
             return found
         return self._row(t)
 
-    def time(self, row: Affine) -> Time:
+    def time(self, row: AffineRow) -> Time:
         """The time, or a function of the noise level."""
         return row.time
 
-    def seen(self, row: Affine, x_t: Tensor) -> Tensor:
+    def seen(self, row: AffineRow, x_t: Tensor) -> Tensor:
         """The state, scaled by some tables."""
         # Most tables leave the input as it is; one pass over the state saved per step.
         if isinstance(row.scale_in, float) and row.scale_in == 1.0:
@@ -110,7 +110,7 @@ class AffineReading(Reading):
         """That of the state."""
         return event_shape
 
-    def read(self, row: Affine, output: Tensor, x_t: Tensor) -> Tensor:
+    def read(self, row: AffineRow, output: Tensor, x_t: Tensor) -> Tensor:
         """The posterior mean."""
         return read(row, output, x_t)
 
@@ -118,7 +118,7 @@ class AffineReading(Reading):
         """The output that would have been right for data `z`."""
         return write(self.at(t), z, x_t)
 
-    def _row(self, t: Time) -> Affine:
+    def _row(self, t: Time) -> AffineRow:
         try:
             row = self.table(self.schedule, t)
         except ZeroDivisionError:

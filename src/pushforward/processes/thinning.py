@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ class Thinning(GenerativeProcess):
     def __post_init__(self) -> None:
         check_clock(self.schedule)
 
-    sampler: ClassVar[str] = "pinned"
+    sampler = "pinned"
 
     @property
     def clock(self) -> Schedule:

@@ -1,4 +1,4 @@
-"""Models of any families beside each other, judged by the same held-out data."""
+"""Models of any kinds beside each other, judged by the same held-out data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import Tensor
-
 from pushforward.data import Data
 from pushforward.errors import InputError
-from pushforward.metrics import evaluate
 from pushforward.metrics.estimate import Estimate
+from pushforward.metrics.evaluating import FREQUENCIES
 from pushforward.metrics.evaluation import Evaluation, Row
-from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
-from pushforward.report.judging import held_out_likelihood, labels_like
+from pushforward.models import (
+    GaussianMixtureModel,
+    GenerativeModel,
+    KernelDensity,
+    ProbabilisticPCA,
+)
+from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
+from pushforward.spaces import Space
 from pushforward.training import fit
 
 __all__ = ["Comparison", "Entry", "baselines", "compare"]
@@ -44,7 +48,7 @@ class Entry:
 
     Args:
         name: what it is called.
-        family: its class.
+        model: its class.
         parameters: how many numbers were fitted.
         evaluation: what was measured.
         kind: of its log-densities.
@@ -56,7 +60,7 @@ class Entry:
     """
 
     name: str
-    family: str
+    model: str
     parameters: int
     evaluation: Evaluation
     kind: str
@@ -79,11 +83,13 @@ class Comparison:
         data: the name of the data.
         entries: the models, in the order given, baselines last.
         samples: of each model, by name.
+        space: where all of them are.
     """
 
     data: str
     entries: tuple[Entry, ...]
-    samples: Mapping[str, Tensor]
+    samples: Mapping[str, Any]
+    space: Space
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -92,8 +98,10 @@ class Comparison:
 
     @property
     def columns(self) -> list[str]:
-        """The measurements that at least one model has."""
-        return [name for name in SHOWN if any(entry.row(name) for entry in self.entries)]
+        """The measurements that at least one model has, frequencies of kinds last."""
+        found = {row.name: row for entry in self.entries for row in entry.evaluation.rows}
+        kinds = [name for name, row in found.items() if row.note == FREQUENCIES]
+        return [name for name in SHOWN if name in found] + kinds
 
     def cells(self) -> list[list[str]]:
         """The table as text: a header, a line per model, and real data in the place of samples."""
@@ -129,7 +137,7 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, Any],
+    models: Mapping[str, GenerativeModel],
     train: Data,
     test: Data,
     *,
@@ -140,7 +148,10 @@ def compare(
     beside: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Judge models of any families by the same held-out data, beside baselines.
+    """Judge models of any kinds by the same held-out data, beside baselines.
+
+    States are compared in the space of the first model. On R^d a kernel density, a mixture and
+    probabilistic PCA stand beside: their densities are in the same units there.
 
     Args:
         models: trained models by name.
@@ -150,7 +161,7 @@ def compare(
         points: held-out points for the likelihood.
         seed: of all draws.
         training: seconds of training by name, if known.
-        beside: also fit a kernel density, a mixture and probabilistic PCA to `train`.
+        beside: also fit the baselines to `train`.
         progress: called with the number of finished models and of all.
 
     Raises `InputError` for no model, or one of other events.
@@ -161,7 +172,7 @@ def compare(
     >>> [entry.name for entry in found.entries]
     ['kernel density', 'Gaussian mixture', 'probabilistic PCA']
     """
-    everything = dict(models)
+    everything: dict[str, GenerativeModel] = dict(models)
     for name, model in models.items():
         if model.event_shape not in (None, train.event_shape):
             raise InputError(
@@ -169,7 +180,8 @@ def compare(
                 f"{train.event_shape}"
             )
     taken: dict[str, float] = {}
-    fitted = baselines(train, taken) if beside else {}
+    space = next((model.space for model in models.values()), GenerativeModel.space)
+    fitted = baselines(train, taken) if beside and space.linear else {}
     fitted = {name: model for name, model in fitted.items() if name not in models}
     known = taken | dict(training or {})
     everything |= fitted
@@ -177,12 +189,12 @@ def compare(
         raise InputError("nothing to compare: give at least one model")
     entries, samples = [], {}
     for k, (name, model) in enumerate(everything.items(), start=1):
-        entry, samples[name] = _judged(name, model, train, test, n, points, seed)
+        entry, samples[name] = _judged(name, model, space, train, test, n, points, seed)
         about = {"training": known.get(name), "baseline": name in fitted}
         entries.append(Entry(**{**entry, **about}))
         if progress is not None:
             progress(k, len(everything))
-    return Comparison(train.name, tuple(entries), samples)
+    return Comparison(train.name, tuple(entries), samples, space)
 
 
 def baselines(train: Data, seconds: dict[str, float]) -> dict[str, Any]:
@@ -200,32 +212,31 @@ def baselines(train: Data, seconds: dict[str, float]) -> dict[str, Any]:
 
 
 def _judged(
-    name: str, model: Any, train: Data, test: Data, n: int, points: int, seed: int
-) -> tuple[dict[str, Any], Tensor]:
+    name: str,
+    model: Any,
+    space: Space,
+    train: Data,
+    test: Data,
+    n: int,
+    points: int,
+    seed: int,
+) -> tuple[dict[str, Any], Any]:
     labels = labels_like(model, train, n, seed)
+    options = model.understood("sample", seed=seed, batch_size=512)
     # The first call of all may have to load or compile what it needs.
-    model.sample(2, None if labels is None else labels[:2], seed=seed)
+    model.sample(2, None if labels is None else labels[:2], **options)
     start = time.perf_counter()
-    x = model.sample(n, labels, seed=seed, batch_size=512)
+    x = model.sample(n, labels, **options)
     seconds = (time.perf_counter() - start) * 1000 / n
-    evaluation = evaluate(
-        x,
-        test.x,
-        train.x,
-        seed=seed,
-        log_prob=held_out_likelihood(model, test, points, seed),
-        levels=test.levels,
-        value_range=test.value_range,
-        modes=train.modes,
-    )
+    likelihood = held_out_likelihood(model, test, points, seed)
     numbers = [p.numel() for p in model.parameters()]
     if model.closed_form:
         numbers = [b.numel() for b in model.buffers()]
     about = {
         "name": name,
-        "family": type(model).__name__,
+        "model": type(model).__name__,
         "parameters": sum(numbers),
-        "evaluation": evaluation,
+        "evaluation": evaluated(space, x, test, train, seed=seed, log_prob=likelihood),
         "kind": model.capabilities.log_prob,
         "labels": labels is not None,
         "seconds": seconds,
@@ -255,7 +266,7 @@ def _beside(entry: Entry, baselines: list[Entry]) -> Iterator[str]:
         lost = [name for name, (mine, theirs) in pairs.items() if _beaten(mine, theirs)]
         if lost:
             yield f"is worse than the {rival.name} in {', '.join(lost)}"
-        elif entry.family != rival.family and not any(
+        elif entry.model != rival.model and not any(
             _beaten(theirs, mine) for mine, theirs in pairs.values()
         ):
             yield f"does not beat the {rival.name}"

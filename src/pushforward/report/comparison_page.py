@@ -6,25 +6,27 @@ import html
 import os
 from pathlib import Path
 
+from pushforward import state
 from pushforward.data import Data
 from pushforward.report.comparison import Comparison
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri, side_by_side
+from pushforward.report.pictures import Look, data_uri, side_by_side, spread
 
 __all__ = ["write_comparison"]
 
-_SHOWN, _WIDTH = 36, 1640
+_WIDTH = 1640
 
 
 def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     """Write the page of a comparison to a file, and its pictures alone to a PNG beside it."""
     head, *body = comparison.cells()
     rows = [[html.escape(cell) for cell in line] for line in body]
-    look = Look(data.x)
-    named = {"data": data.x, **comparison.samples}
-    drawn = {name: look.picture(x, _SHOWN) for name, x in named.items()}
+    look = Look(comparison.space, data.x)
+    most = max(map(state.rows, comparison.samples.values()))
+    named = {"data": spread(data.x, most), **comparison.samples}
+    drawn = {name: look.picture(x) for name, x in named.items()}
     pictures = "".join(
-        figure(data_uri(png), name, smooth=not look.images) for name, png in drawn.items()
+        figure(data_uri(png), name, smooth=not look.sharp) for name, png in drawn.items()
     )
     title = f"Models of {comparison.data}"
     content = [
@@ -37,7 +39,7 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
             "samples: what a perfect model would reach. NLL is in nats per data point; for a bound "
             "it is at most that.",
         ),
-        section("Samples", f'<div class="pair">{pictures}</div>'),
+        section("Samples", f'<div class="{look.layout}">{pictures}</div>'),
     ]
     _replace(path.with_suffix(".png"), side_by_side(drawn))
     _replace(path, page(f"{title} · pushforward", content, _WIDTH).encode())

@@ -1,4 +1,4 @@
-"""How any family is judged by held-out data: labels for its samples, and its likelihood."""
+"""How any model is judged by held-out data: labels for its samples, metrics, and its likelihood."""
 
 from __future__ import annotations
 
@@ -8,42 +8,64 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from pushforward import state
 from pushforward._random import resolve
 from pushforward.data import Data
 from pushforward.estimates import LogProb
-from pushforward.metrics import dequantized
+from pushforward.metrics import Evaluation, dequantized, evaluate
 from pushforward.metrics.likelihood import level_width
-from pushforward.models import requests
-from pushforward.models.noising import Noising
-from pushforward.models.two_ended import TwoEnded
+from pushforward.models import GenerativeModel
+from pushforward.spaces import Space
 
-__all__ = ["held_out_likelihood", "labels_like", "log_density"]
+__all__ = ["evaluated", "held_out_likelihood", "labels_like", "log_density", "told"]
 
 Progress = Callable[[int, int], None]
 
 
-def labels_like(model: Any, data: Data, n: int, seed: int) -> Tensor | None:
-    """`n` labels as frequent as in the data, for a model that takes them; `None` otherwise."""
-    if not model.capabilities.conditional or data.c is None:
+def told(model: GenerativeModel, data: Data, rows: Any) -> Any:
+    """The labels or contexts of some rows, for a model that takes them; `None` otherwise."""
+    if not model.condition.conditional or data.c is None:
         return None
-    return data.c[torch.randint(0, len(data), (n,), generator=resolve(seed))]
+    return data.c[rows]
+
+
+def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:
+    """`n` labels as frequent as in the data, for a model that takes them; `None` otherwise."""
+    return told(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
+
+
+def evaluated(space: Space, samples: Any, test: Data, train: Data, **options: Any) -> Evaluation:
+    """Samples of a space beside held-out data: `metrics.evaluate` with what space and data say."""
+    return evaluate(
+        samples,
+        test.x,
+        train.x,
+        features=space.features,
+        categories=space.categories,
+        common_scale=space.common_scale(state.event_shape(train.x)),
+        levels=test.levels,
+        value_range=test.value_range,
+        modes=train.modes,
+        **options,
+    )
 
 
 def held_out_likelihood(
-    model: Any, data: Data, points: int, seed: int, progress: Progress | None = None
+    model: GenerativeModel, data: Data, points: int, seed: int, progress: Progress | None = None
 ) -> LogProb | None:
     """Log-densities of the first held-out points; `None` for a model without normalized ones."""
-    if model.capabilities.log_prob in ("unnormalized", "none"):
+    kind = model.capabilities.log_prob
+    if kind in ("unnormalized", "none"):
         return None
     # Enough for a report; `logprob` takes its time.
-    asked = {"steps": 32, "probes": 4} if isinstance(model, Noising | TwoEnded) else {}
+    asked = {"steps": 32, "probes": 4} if kind == "ode" else {}
     return log_density(model, data, points, seed=seed, progress=progress, **asked)
 
 
+@torch.no_grad()
 def log_density(
-    model: Any, data: Data, points: int | None = None, *, seed: int, **options: Any
+    model: GenerativeModel, data: Data, points: int | None = None, *, seed: int, **options: Any
 ) -> LogProb:
     """Log-densities of the first points of some data, quantized or not, in nats.
 
@@ -53,12 +75,16 @@ def log_density(
 
     Of the `options`, those count that the model's `log_prob` takes.
     """
-    x = data.x[:points]
-    labels = data.c[:points] if model.capabilities.conditional and data.c is not None else None
-    options = requests.understood(model.log_prob, seed=seed, **options)
+    model.normalize(seed=seed)
+    first = slice(points)
+    x, labels = state.take(data.x, first), told(model, data, first)
+    options = model.understood("log_prob", seed=seed, **options)
+    if data.levels is None or data.value_range is None:
+        return model.log_prob(x, labels, **options)
     if model.discrete:
-        found: LogProb = model.log_prob(x, labels, **options)
-        volume = x[0].numel() * math.log(level_width(data.levels, data.value_range))
+        found = model.log_prob(x, labels, **options)
+        numbers = state.numel(state.event_shape(x))
+        volume = numbers * math.log(level_width(data.levels, data.value_range))
         return dataclasses.replace(found, value=found.value - volume)
     x = dequantized(x, data.levels, data.value_range, seed=seed)
     return model.log_prob(x, labels, **options)

@@ -27,6 +27,7 @@ section { background: var(--card); border: 1px solid var(--edge); border-radius:
 .facts { display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin: .8rem 0 0; padding: 0; }
 .facts div { font-size: .92rem; } .facts b { font-weight: 600; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 1.2rem; }
+.pair.wide { grid-template-columns: repeat(auto-fit, minmax(min(560px, 100%), 1fr)); }
 .strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: .6rem; }
 figure { margin: 0; } figcaption { font-size: .85rem; margin-top: .3rem; text-align: center; }
 figure img { width: 100%; display: block; border-radius: 4px; image-rendering: pixelated;

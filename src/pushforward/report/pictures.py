@@ -1,4 +1,4 @@
-"""Pictures of states: grids of images, clouds of points, as PNG bytes."""
+"""Pictures of states as PNG bytes, by what their space says there is to see of them."""
 
 from __future__ import annotations
 
@@ -10,123 +10,89 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from pushforward import state
 from pushforward._extras import require
-from pushforward.errors import InputError
+from pushforward.report.painters import painter_of, sheet
+from pushforward.spaces import Space
 
-__all__ = ["Look", "data_uri", "image_grid", "save_picture", "scatter", "side_by_side"]
+__all__ = ["Look", "data_uri", "save_picture", "side_by_side", "spread"]
+
+_ENOUGH = 20_000
+"""Reference states that a scale is fitted to."""
 
 
 class Look:
-    """How states of one kind are shown, learned from data so that all pictures share a scale.
+    """How states of a space are shown, on a scale fitted to reference data for all pictures.
 
-    Images show their value range, vectors of more than two entries their two leading principal
-    components.
+    Each of the views of the space is drawn beside the other.
     """
 
-    def __init__(self, reference: Tensor) -> None:
-        self.images = _is_image(reference)
-        flat = reference.flatten(1).double()
-        if self.images:
-            # Rare extremes would wash all pictures out.
-            self.low, self.high = (float(q) for q in _quantiles(flat, (0.001, 0.999)))
-            self.high = max(self.high, self.low + 1e-6)
-            return
-        self.mean = flat.mean(0)
-        dim = flat.shape[1]
-        self.axes = torch.eye(dim, 2, dtype=torch.float64)
-        self.names = ("x0", "x1") if dim == 2 else ("x0", "")
-        if dim > 2:
-            _, _, vectors = torch.linalg.svd(flat[:5000] - self.mean, full_matrices=False)
-            self.axes = vectors[:2].mT
-            self.names = ("first principal component", "second principal component")
-        shown = self.project(reference)
-        low, high = _quantiles(shown, (0.002, 0.998), dim=0)
-        margin = 0.15 * (high - low).clamp_min(1e-6)
-        self.window = (low - margin).tolist(), (high + margin).tolist()
+    def __init__(self, space: Space, reference: Any) -> None:
+        self.space = space
+        self._painters = [painter_of(view) for view in space.views(spread(reference, _ENOUGH))]
+        self.layout = "pair wide" if len(self._painters) > 1 else "pair"
+        self.sharp = all(painter.sharp for painter in self._painters)
+        self.many = max(painter.many for painter in self._painters)
+        self.few = max(painter.few for painter in self._painters)
 
-    def project(self, x: Tensor) -> Tensor:
-        """The plane in which vectors are shown, `(B, 2)`."""
-        return (x.flatten(1).double().cpu() - self.mean.cpu()) @ self.axes + self.mean @ self.axes
+    def picture(self, x: Any, count: int | None = None) -> bytes:
+        """A PNG of states, of as many as can be told apart, or of at most `count`."""
+        return self._png(x, count, small=False)
 
-    def picture(self, x: Tensor, count: int = 64, columns: int | None = None) -> bytes:
-        """A PNG of up to `count` images, or of up to 3000 points."""
-        if self.images:
-            return image_grid(x[:count], self.low, self.high, columns)
-        return scatter(self.project(x[:3000]), self.window, self.names)
+    def frame(self, x: Any) -> bytes:
+        """A PNG of states for a strip of many small pictures."""
+        return self._png(x, None, small=True)
+
+    def _png(self, x: Any, count: int | None, *, small: bool) -> bytes:
+        views = self.space.views(state.take(x, slice(self.few if small else self.many)))
+        drawn = []
+        for painter, view in zip(self._painters, views, strict=True):
+            most = painter.few if small else painter.many
+            drawn.append(painter.draw(view, min(most, count or most), small=small))
+        return _png(sheet(drawn, upright=small))
 
 
-def image_grid(x: Tensor, low: float, high: float, columns: int | None = None) -> bytes:
-    """A PNG of images `(n, C, H, W)` side by side, magnified with sharp pixels.
-
-    Gray images are drawn dark on light. Raises `InputError` unless there are 1 or 3 channels.
-    """
-    image = require("PIL.Image", extra="plots", purpose="draw pictures")
-    n, channels, height, width = x.shape
-    if channels not in (1, 3):
-        raise InputError(f"pictures have 1 or 3 channels, not {channels}")
-    columns = columns or math.ceil(math.sqrt(n))
-    rows, gap = math.ceil(n / columns), max(1, height // 8)
-    levels = ((x.detach().cpu().float() - low) / (high - low)).nan_to_num(0.5).clamp(0, 1)
-    if channels == 1:
-        levels = 1 - levels
-    sheet = torch.ones(channels, rows * (height + gap) + gap, columns * (width + gap) + gap)
-    for k in range(n):
-        top, left = (k // columns) * (height + gap) + gap, (k % columns) * (width + gap) + gap
-        sheet[:, top : top + height, left : left + width] = levels[k]
-    pixels = (255 * sheet).round().byte().permute(1, 2, 0).squeeze(-1).numpy()
-    picture = image.fromarray(pixels)
-    scale = max(1, round(720 / max(picture.size)))
-    picture = picture.resize([s * scale for s in picture.size], image.Resampling.NEAREST)
-    return _png(picture)
-
-
-def scatter(
-    points: Tensor, window: tuple[list[float], list[float]], names: tuple[str, str] = ("", "")
-) -> bytes:
-    """A PNG of points `(n, 2)` in a window given by its lower and upper corner."""
-    figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
-    canvas = figure.Figure(figsize=(4.2, 4.2), dpi=130, layout="constrained")
-    axes = canvas.subplots()
-    axes.scatter(*points.mT.tolist(), s=4, alpha=0.35, linewidths=0, color="#2a5caa")
-    (left, bottom), (right, top) = window
-    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=names[0], ylabel=names[1])
-    axes.spines[["top", "right"]].set_visible(False)
-    stream = io.BytesIO()
-    canvas.savefig(stream, format="png")
-    return stream.getvalue()
+def spread(x: Any, n: int) -> Any:
+    """At most `n` states from all over a batch, which may be sorted."""
+    rows = state.rows(x)
+    return x if rows <= n else state.take(x, torch.linspace(0, rows - 1, n).long())
 
 
 def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
     """One PNG of several, each under its name."""
     figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
-    columns = min(columns, len(pictures))
+    opened = {name: image.open(io.BytesIO(png)).convert("RGB") for name, png in pictures.items()}
+    # As wide as its pictures are: a space may be seen in several views.
+    shape = max((picture.width / picture.height for picture in opened.values()), default=1.0)
+    columns = max(1, min(columns, len(pictures), round(columns / shape)))
     rows = math.ceil(len(pictures) / columns)
-    canvas = figure.Figure(figsize=(3 * columns, 3.2 * rows), dpi=150, layout="constrained")
+    canvas = figure.Figure(figsize=(3 * shape * columns, 3.2 * rows), dpi=150, layout="constrained")
     panels = canvas.subplots(rows, columns, squeeze=False).flatten()
     for panel in panels:
         panel.set_axis_off()
-    for panel, (name, png) in zip(panels, pictures.items(), strict=False):
+    for panel, (name, picture) in zip(panels, opened.items(), strict=False):
         panel.set_title(name, fontsize=10)
-        panel.imshow(image.open(io.BytesIO(png)).convert("RGB"), interpolation="antialiased")
+        panel.imshow(picture, interpolation="antialiased")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")
     return stream.getvalue()
 
 
-def save_picture(path: Path, x: Tensor, reference: Tensor | None = None) -> None:
-    """Write a PNG of states `(n, *event)`, on the scale of `reference` if given.
+def save_picture(path: Path, x: Any, *, space: Space, reference: Any = None) -> None:
+    """Write a PNG of states of a space, on the scale of `reference` if given.
 
     >>> import tempfile
+    >>> from pushforward.spaces import Euclidean
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_picture(Path(folder) / "x.png", torch.zeros(4, 1, 8, 8))
+    ...     save_picture(Path(folder) / "x.png", torch.zeros(4, 1, 8, 8), space=Euclidean())
     ...     (Path(folder) / "x.png").read_bytes()[1:4]
     b'PNG'
     """
+    look = Look(space, x if reference is None else reference)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(Look(x if reference is None else reference).picture(x))
+    partial.write_bytes(look.picture(x))
     os.replace(partial, path)
 
 
@@ -139,13 +105,3 @@ def _png(picture: Any) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
-
-
-def _is_image(x: Tensor) -> bool:
-    return x.ndim == 4 and x.shape[1] in (1, 3)
-
-
-def _quantiles(x: Tensor, q: tuple[float, ...], dim: int | None = None) -> Tensor:
-    # torch.quantile refuses more than 16 million values.
-    values = x if dim is not None else x.flatten()[:: max(1, x.numel() // 1_000_000)]
-    return torch.quantile(values, torch.tensor(q, dtype=values.dtype), dim=dim)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from torch import Tensor
 
-from pushforward._shapes import not_finite
+from pushforward import state
 from pushforward.data import Data
+from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
-from pushforward.models.family import Family
+from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.judging import labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri
+from pushforward.report.pictures import Look, data_uri, spread
 from pushforward.training.trackers import read_history
 
 __all__ = ["write"]
 
-_FRAMES = 7
-_SHOWN = 64
+_FRAMES, _STEPS = 7, 42
+_DRAWN = 1000
 
 
 def write(
@@ -33,35 +33,36 @@ def write(
     model: Any,
     data: Data,
     *,
-    evaluation: Any = None,
-    samples: Tensor | None = None,
+    evaluation: Evaluation | None = None,
+    samples: Any = None,
     faults: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of a run folder, and `samples.png` beside it.
 
     Args:
         run: a folder made by `pushforward.fit`.
-        model: the trained model.
+        model: the trained model, a `GenerativeModel` that is `Trainable`.
         data: the data it was trained on.
         evaluation: metrics, if there are any yet.
-        samples: samples `(n, *event)`; a few are drawn if there are none, with labels as frequent
-            as in the data for a model that takes them.
+        samples: states drawn from the model; some are drawn if there are none, with labels as
+            frequent as in the data for a model that takes them.
         faults: what the model says of itself, `model.warnings(data.x)`, if known already.
     """
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     history = read_history(run / "metrics.jsonl")
+    look = Look(model.space, data.x)
     if samples is None:
-        n = _SHOWN if data.kind == "image" else 1000
-        samples = model.sample(n, labels_like(model, data, n, seed=0), seed=0)
+        n = min(look.many, _DRAWN)
+        options = model.understood("sample", seed=0)
+        samples = model.sample(n, labels_like(model, data, n, seed=0), **options)
     if faults is None:
         faults = model.warnings(data.x)
-    faults = [*_of_samples(samples), *faults]
-    look = Look(data.x)
-    picture = look.picture(samples, _SHOWN)
+    faults = [*_of_samples(model, samples, data), *faults]
+    picture = look.picture(samples)
     _replace(run / "samples.png", picture)
     body = [
-        _header(run, config, manifest, bool(faults)),
+        _header(run, model, config, manifest, bool(faults)),
         warnings_box(
             [
                 *_of_training(manifest, history, model),
@@ -69,9 +70,9 @@ def write(
                 *_of_evaluation(evaluation),
             ]
         ),
-        _samples(look, picture, samples, data),
+        _samples(look, picture, spread(data.x, state.rows(samples))),
         _metrics(evaluation),
-        _curves(history, model.comparable),
+        _curves(history, model.loss_measures_quality),
         *_notes(model),
         _strips(look, model, data),
         _origins(config, manifest),
@@ -80,7 +81,13 @@ def write(
     return run / "report.html"
 
 
-def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any], faulty: bool) -> str:
+def _header(
+    run: Path,
+    model: GenerativeModel,
+    config: dict[str, Any],
+    manifest: dict[str, Any],
+    faulty: bool,
+) -> str:
     status = manifest["status"]
     kind = "status" if status == "finished" and not faulty else "status bad"
     if faulty and status == "finished":
@@ -88,8 +95,8 @@ def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any], faulty:
         status = "finished, with warnings"
     data = config["data"]
     facts = {
-        "data": f"{data['name']}, {data['n']:,} points of shape {tuple(data['event_shape'])}",
-        "model": config["model"]["class"].rpartition(".")[2],
+        "data": f"{data['name']}, {data['n']:,} {model.space.describe_states(model.event_shape)}",
+        "model": type(model).__name__,
         "parameters": f"{manifest.get('parameters', 0):,}",
         "steps": f"{manifest.get('step', 0):,} of {config['training']['steps']:,}",
         "training time": f"{manifest.get('seconds', 0.0):.0f} s",
@@ -104,7 +111,7 @@ def _header(run: Path, config: dict[str, Any], manifest: dict[str, Any], faulty:
 
 
 def _of_training(
-    manifest: dict[str, Any], history: list[dict[str, Any]], model: Any
+    manifest: dict[str, Any], history: list[dict[str, Any]], model: Trainable
 ) -> Iterator[str]:
     """How training ended, and whether it went on for too long."""
     if manifest["status"] == "diverged":
@@ -115,39 +122,44 @@ def _of_training(
     if manifest["status"] == "interrupted":
         yield f"Training was stopped at step {manifest['step']}; go on with --resume."
     checked = [line["val_loss"] for line in history if line.get("val_loss") is not None]
-    if model.comparable and len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
+    if model.loss_measures_quality and len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
         yield (
             f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
-            "begins to learn its training data by heart. Train for fewer steps, on more data, or "
+            "has begun to overfit its training data. Train for fewer steps, on more data, or "
             "load the best checkpoint with checkpoint='best'."
         )
 
 
-def _of_samples(samples: Tensor) -> Iterator[str]:
-    """What can be seen of samples without looking at data."""
-    bad = not_finite(samples)
-    if bad:
-        yield f"{bad} of {len(samples)} samples are not finite."
-    elif len(samples) > 1 and float(samples.flatten(1).std(0).mean()) < 1e-3:
-        yield "All samples are nearly the same: the model has collapsed."
+def _of_samples(model: GenerativeModel, samples: Any, data: Data) -> Iterator[str]:
+    """What can be seen of samples at a glance."""
+    fine = state.finite_rows(samples)
+    if not bool(fine.all()):
+        yield f"{int((~fine).sum())} of {len(fine)} samples are not finite."
+    elif len(fine) > 1:
+        some = state.take(data.x, slice(_DRAWN))
+        spread, known = (
+            float(model.space.features(x).double().std(0).mean()) for x in (samples, some)
+        )
+        if spread < 1e-3 * known:
+            yield "All samples are nearly the same: the model has collapsed."
 
 
-def _of_evaluation(evaluation: Any) -> Iterator[str]:
+def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
     if evaluation is None:
         yield "Nothing has been measured yet: run `pushforward evaluate` on this folder."
     else:
         yield from evaluation.warnings
 
 
-def _samples(look: Look, picture: bytes, samples: Tensor, data: Data) -> str:
+def _samples(look: Look, picture: bytes, known: Any) -> str:
     pair = [
-        figure(data_uri(picture), "samples of the model", smooth=not look.images),
-        figure(data_uri(look.picture(data.x, _SHOWN)), "training data", smooth=not look.images),
+        figure(data_uri(picture), "samples of the model", smooth=not look.sharp),
+        figure(data_uri(look.picture(known)), "training data", smooth=not look.sharp),
     ]
-    return section("Samples beside data", f'<div class="pair">{"".join(pair)}</div>')
+    return section("Samples beside data", f'<div class="{look.layout}">{"".join(pair)}</div>')
 
 
-def _metrics(evaluation: Any) -> str:
+def _metrics(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return ""
     rows = []
@@ -179,7 +191,7 @@ def _number(value: float | None, error: float | None) -> str:
     return "–" if value is None else str(Estimate(value, error or 0.0, 0))
 
 
-def _curves(history: list[dict[str, Any]], comparable: bool) -> str:
+def _curves(history: list[dict[str, Any]], measures_quality: bool) -> str:
     series = {
         name: [(h["step"], h[key]) for h in history if h.get(key) is not None]
         for name, key in (("training loss", "loss"), ("validation loss", "val_loss"))
@@ -189,54 +201,48 @@ def _curves(history: list[dict[str, Any]], comparable: bool) -> str:
         "Both include noise that no model can predict, so they do not go to zero. The validation "
         "loss is that of the averaged weights on held-out data, with the same noise every time."
     )
-    if not comparable:
-        note = (
-            "A lower loss is no better model here: it is that of two players, of two directions "
-            "that learn in turns, or a difference of energies whose gradient alone means "
-            "something. Judge by samples."
-        )
+    if not measures_quality:
+        note = "For this model the loss does not measure quality; judge by the samples."
     return section("Training", line_chart(series, "step", "loss"), note)
 
 
-def _notes(model: Any) -> list[str]:
+def _notes(model: GenerativeModel) -> list[str]:
     """What the model has noted during training, a section each."""
-    curves = model.curves() if isinstance(model, Family) else []
     return [
         section(curve.title, line_chart(curve.series, curve.across, ""), curve.note)
-        for curve in curves
+        for curve in model.curves()
         if curve.series
     ]
 
 
 def _strips(look: Look, model: Any, data: Data) -> str:
-    """The forward process of data and the reverse process from noise, for families with both."""
-    if not hasattr(model, "trajectory"):
+    """The forward process of data and the reverse process from the prior, where there are both."""
+    if not model.capabilities.trajectory:
         return ""
-    count, columns = (9, 3) if look.images else (1500, None)
-    schedule = model.process.schedule
-    stop, start = schedule.t_min, schedule.t_max
-    times = [stop + (start - stop) * (k / (_FRAMES - 1)) ** 1.5 for k in range(_FRAMES)]
-    forward = model.noised(data.x[:count], times, seed=0)
-    backward = model.trajectory(count, frames=_FRAMES, steps=42, seed=0)
+    n = min(look.few, len(data))
+    labels = labels_like(model, data, n, seed=0)
+    backward = model.trajectory(n, labels, frames=_FRAMES, steps=_STEPS, seed=0)
+    times = backward.times[::-1]
+    forward = model.noised(state.take(data.x, slice(n)), times, seed=0)
 
     def strip(frames: Any, at: list[float]) -> str:
         cells = "".join(
-            figure(
-                data_uri(look.picture(x, count, columns)), f"t = {t:.3g}", smooth=not look.images
-            )
-            for x, t in zip(frames, at, strict=True)
-        )
+            figure(data_uri(look.frame(state.take(frames, k))), f"t = {t:.3g}",
+                   smooth=not look.sharp)
+            for k, t in enumerate(at)
+        )  # fmt: skip
         return f'<div class="strip">{cells}</div>'
 
+    back = strip(backward.states, backward.times)
+    note = "The reverse process: the same path, gone back by the model."
+    if backward.denoised is not None:
+        back += strip(backward.denoised, backward.times)
+        note += " Below, what the model expects the data to be, given each state."
+    if times[0] > 0:
+        note += f" The path ends at the earliest time that is solved, t = {times[0]:.3g}."
     return section(
         "From data to noise", strip(forward, times), "The forward process on training data."
-    ) + section(
-        "From noise to samples",
-        strip(backward.states, backward.times) + strip(backward.denoised, backward.times),
-        "The reverse process: the same path, gone back by the model. Below, what the model expects "
-        "the data to be, given each state. The path ends at the earliest time that is solved, "
-        f"t = {backward.times[-1]:.3g}, and samples are denoised from there.",
-    )
+    ) + section("From noise to samples", back, note)
 
 
 def _origins(config: dict[str, Any], manifest: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pushforward.samplers.adaptive import DormandPrince
 from pushforward.samplers.adaptive_sde import AdaptiveSDE
+from pushforward.samplers.analytic_dpm import Variance, step_variance, tweedie_variance
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
@@ -18,12 +19,6 @@ from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, log_prob
 from pushforward.samplers.loop import run, trajectory
-from pushforward.samplers.matched import (
-    MomentMatched,
-    Variance,
-    step_variance,
-    tweedie_variance,
-)
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.variational import (
@@ -43,7 +38,6 @@ __all__ = [
     "EDMStochastic",
     "Euler",
     "Heun",
-    "MomentMatched",
     "Multistep",
     "PredictorCorrector",
     "ProbabilityFlow",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._shapes import accumulate, flatten
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError, SamplingError
+from pushforward.errors import SamplingError
 from pushforward.protocols import State, Transport
+from pushforward.samplers.ode import flow_ode
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Adaptive", "DormandPrince", "Solution", "solve"]
@@ -72,7 +74,7 @@ def solve(
     direction = 1.0 if s > t else -1.0
     step = min(abs(h) if h else 0.05 * abs(s - t), abs(s - t))
     prepare((t,))
-    first, evaluations, before = rate(x, t), 1, 1.0
+    first, evaluations, before, least = rate(x, t), 1, 1.0, 1e-10
     for _ in range(MOST_STEPS):
         left = abs(s - t)
         if left <= 1e-14:
@@ -95,8 +97,10 @@ def solve(
         if ratio <= 1.0:
             t, x, first = times[-1], end, slopes[-1]
             # A proportional-integral controller: smoother than the last error alone.
-            factor = 0.9 * max(ratio, 1e-10) ** -0.14 * before**0.08
-            before = max(ratio, 1e-4)
+            # One that is far below the last is a zero of the estimate more often than of the error.
+            ratio = max(ratio, least)
+            factor = 0.9 * ratio**-0.14 * before**0.08
+            before, least = max(ratio, 1e-4), max(0.1 * ratio, 1e-10)
             step *= min(5.0, max(0.2, factor))
         else:
             step *= max(0.2, 0.9 * ratio**-0.2) if math.isfinite(ratio) else 0.2
@@ -117,7 +121,7 @@ def worst_row(error: Tensor, scale: Tensor) -> float:
 class Adaptive(Rule):
     """What samplers that choose their own steps share: tolerances, and what a state remembers.
 
-    Raises `InputError` for tolerances that are not positive.
+    Raises `InputError` for tolerances that are not positive, or a relative one of 1 and more.
     """
 
     rtol: float = 1e-4
@@ -129,8 +133,8 @@ class Adaptive(Rule):
         return 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rtol < 1 and 0 < self.atol < math.inf):
-            raise InputError(f"tolerances must be positive, not {self.rtol} and {self.atol}")
+        checks.fraction("rtol", checks.positive("rtol", self.rtol))
+        checks.positive("atol", self.atol)
 
     def init(self, x: Tensor) -> State:
         """The state, no step size yet, and no evaluations."""
@@ -143,8 +147,11 @@ class DormandPrince(Adaptive):
     """The probability flow to a tolerance, by an embedded Runge-Kutta pair of orders 5 and 4.
 
     The number of evaluations follows from the tolerance, not from the grid: two times are enough.
-    The times between may be of use for a trajectory. `State.memory` holds the next step to try and
-    the evaluations so far.
+    The times between may be of use for a trajectory. A Gaussian process is integrated in the share
+    of its noise (`samplers.ode`), where schedules with jumps in their rate are as smooth as others.
+    The tolerance is that of a step; the error of a whole flow was below it for normal data, and
+    below ten times as much for eight narrow modes, on every schedule.
+    `State.memory` holds the next step to try, in those units, and the evaluations so far.
 
     Args:
         rtol: the allowed error of a step relative to the state.
@@ -162,24 +169,17 @@ class DormandPrince(Adaptive):
         generator: torch.Generator | None = None,
     ) -> State:
         """The state at the end of the interval."""
-
-        def velocity(x: Tensor, t: float) -> Tensor:
-            flow: Any = transport.dynamics(x, t)
-            if not getattr(getattr(flow, "space", None), "linear", False):
-                raise CapabilityError(
-                    "an adaptive solver needs a flow on a linear space, not "
-                    f"{type(transport.process).__name__}: use the euler sampler"
-                )
-            return flow.velocity
-
+        t, s = row
+        ode = flow_ode(transport, row)
         h, evaluations = state.memory
         found = solve(
-            velocity,
-            state.x,
-            *row,
+            ode.velocity,
+            ode.enter(state.x, t),
+            ode.clock(t),
+            ode.clock(s),
             rtol=self.rtol,
             atol=self.atol,
             h=h,
-            prepare=transport.process.tabulate,
+            prepare=ode.prepare,
         )
-        return State(found.x, (found.h, evaluations + found.evaluations))
+        return State(ode.leave(found.x, s), (found.h, evaluations + found.evaluations))

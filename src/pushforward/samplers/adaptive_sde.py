@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._shapes import accumulate
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError, SamplingError
+from pushforward.processes import GenerativeProcess
 from pushforward.protocols import State, Transport
 from pushforward.samplers.adaptive import MOST_STEPS, Adaptive, worst_row
+from pushforward.spaces import LinearSpace
 
 __all__ = ["AdaptiveSDE"]
 
@@ -22,8 +25,8 @@ class _Path:
     """Increments of a Brownian motion, drawn as they are asked for and never forgotten.
 
     A rejected step must not draw its noise anew: steps are rejected more often where the noise was
-    large, and forgetting it would bias the law (Gaines & Lyons 1997). What was drawn is split by a
-    Brownian bridge (Rackauckas & Nie 2017).
+    large, and forgetting it would bias the distribution (Gaines & Lyons 1997). What was drawn is
+    split by a Brownian bridge (Rackauckas & Nie 2017).
     """
 
     def __init__(self, space: Any, x: Tensor, generator: torch.Generator | None) -> None:
@@ -62,7 +65,8 @@ class AdaptiveSDE(Adaptive):
 
     Both take the same noise; their difference is the error, and the better of the two goes on
     (Jolicoeur-Martineau et al. 2021). The noise of a rejected step is kept and divided by a
-    Brownian bridge, without which rejections would bias the law. The worst row decides on the step.
+    Brownian bridge, without which rejections would bias the distribution. The
+    worst row decides on the step.
     `State.memory` holds the next step to try and the evaluations so far.
 
     Args:
@@ -80,8 +84,7 @@ class AdaptiveSDE(Adaptive):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.churn < math.inf:
-            raise InputError(f"churn must be positive and finite, not {self.churn}")
+        checks.positive("churn", self.churn)
 
     def step(
         self,
@@ -148,8 +151,8 @@ class AdaptiveSDE(Adaptive):
         return drift, math.sqrt(g2)
 
     def _space(self, process: Any) -> Any:
-        space = getattr(process, "space", None)
-        if not getattr(space, "linear", False):
+        space = process.space if isinstance(process, GenerativeProcess) else None
+        if not isinstance(space, LinearSpace):
             raise CapabilityError(
                 "an adaptive solver needs a linear space and a score, not "
                 f"{type(process).__name__}: use the euler or sde sampler"

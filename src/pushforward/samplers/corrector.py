@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._shapes import Weight, combine
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -64,10 +65,9 @@ def _moved(
 
 def _check(snr: float, moves: int) -> None:
     # Beyond 2 snr^2 = 2 a move would overshoot even a normal law, and diverge.
-    if not 0 < snr < 1:
+    if not checks.positive("snr", snr) < 1:
         raise InputError(f"snr lies in (0, 1), not {snr}")
-    if isinstance(moves, bool) or not isinstance(moves, int) or moves < 1:
-        raise InputError(f"moves is a whole number, at least one, not {moves!r}")
+    checks.whole("moves", moves)
 
 
 @configurable

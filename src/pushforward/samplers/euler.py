@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,13 +9,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pushforward import checks
 from pushforward.config import configurable
 from pushforward.dynamics import FlowWeights
-from pushforward.errors import InputError
-from pushforward.protocols import State, Transport
+from pushforward.protocols import LinearFlow, State, Transport
 from pushforward.samplers.rule import Rule
 
-__all__ = ["Euler", "Stage", "stage_dynamics", "stages"]
+__all__ = ["Euler", "Stage", "flow_weights", "stage_dynamics", "stages"]
 
 
 class Stage(NamedTuple):
@@ -29,8 +28,16 @@ class Stage(NamedTuple):
 
 def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
     """One stage per step of a grid."""
-    weights = getattr(process, "flow_weights", lambda t: None)
-    return [Stage(t, s - t, weights(t)) for t, s in pairwise(grid)]
+    found = flow_weights(process, grid[:-1])
+    return [Stage(t, s - t, weights) for (t, s), weights in zip(pairwise(grid), found, strict=True)]
+
+
+def flow_weights(process: Any, times: Sequence[float]) -> list[FlowWeights | None]:
+    """The weights of the flow at each time, where they do not depend on the state."""
+    # Asked once: a protocol takes as long as a small layer.
+    if not isinstance(process, LinearFlow):
+        return [None] * len(times)
+    return [process.flow_weights(t) for t in times]
 
 
 def stage_dynamics(transport: Transport, x: Any, t: float, weights: FlowWeights | None) -> Any:
@@ -54,8 +61,7 @@ class Euler(Rule):
     churn: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.churn >= 0 and math.isfinite(self.churn)):
-            raise InputError(f"churn must be finite and non-negative, not {self.churn}")
+        checks.number("churn", self.churn, least=0)
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[Stage]:
         """The times, and the weights of the flow at each."""

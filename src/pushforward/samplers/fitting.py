@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.errors import InputError
-from pushforward.grids import LogSNR, Placed
+from pushforward import checks
+from pushforward.grids import FittedGrid, LogSNRGrid
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.loop import run
 from pushforward.samplers.multistep import Multistep
@@ -38,7 +38,7 @@ def fit_grid(
     sampler: Sampler | None = None,
     start: float | None = None,
     stop: float | None = None,
-) -> Placed:
+) -> FittedGrid:
     """The grid with which a sampler of the flow ends nearest to an accurate solution.
 
     It takes 60 evaluations of the model on the batch for the accurate solution and seven runs of
@@ -55,10 +55,10 @@ def fit_grid(
     Raises `InputError` for fewer than three steps, `CapabilityError` for a process that is not
     Gaussian.
     """
-    if steps < 3:
-        raise InputError(f"a grid of {steps} steps has nothing to place: take at least 3")
+    # Fewer have nothing to place.
+    checks.whole("steps", steps, least=3)
     model, process = transport
-    ends = LogSNR()(process.schedule, 1, start=start, stop=stop)
+    ends = LogSNRGrid()(process.schedule, 1, start=start, stop=stop)
     schedule = gaussian_schedule(process, ends, "a fitted grid")
     rule = _ACCURATE if sampler is None else sampler
     noises: list[Tensor] = []
@@ -69,14 +69,14 @@ def fit_grid(
         noises.append((x_t - alpha * pred) / sigma)
         return pred
 
-    fine = LogSNR()(schedule, _REFERENCE_STEPS, start=ends[0], stop=ends[1])
+    fine = LogSNRGrid()(schedule, _REFERENCE_STEPS, start=ends[0], stop=ends[1])
     exact = model(run(_ACCURATE, Transport(watched, process), x, fine), ends[1])
     levels = np.array([0.5 * float(schedule.log_snr(t)) for t in fine])
     density = _density(torch.stack(noises), levels)
-    found: tuple[float, Placed] | None = None
+    found: tuple[float, FittedGrid] | None = None
     for share in _MIXTURES:
         curve = np.concatenate([[0.0], np.cumsum(share * density + (1 - share))])
-        grid = Placed(tuple((2 * levels).tolist()), tuple((curve / curve[-1]).tolist()))
+        grid = FittedGrid(tuple((2 * levels).tolist()), tuple((curve / curve[-1]).tolist()))
         times = grid(schedule, steps, start=ends[0], stop=ends[1])
         end = model(run(rule, transport, x, times, seed=0), ends[1])
         error = float((end - exact).square().mean())

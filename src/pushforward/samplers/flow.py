@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from pushforward._shapes import flatten
 from pushforward.errors import InputError
 from pushforward.protocols import Transport
 from pushforward.samplers.adaptive import DormandPrince, solve
+from pushforward.samplers.ode import flow_ode
 
 __all__ = ["ProbabilityFlow"]
 
@@ -63,25 +66,25 @@ class ProbabilityFlow:
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The latent states of data and `log |det dz/dx|`, `(B,)`."""
 
-        def rate(joint: Tensor, t: float) -> Tensor:
-            # The logarithm of the volume travels as one more coordinate.
-            def velocity(x: Tensor) -> Tensor:
-                return self.transport.dynamics(x, t).velocity
+        ode = flow_ode(self.transport, (self.stop, self.start))
 
-            v, div = divergence(velocity, joint[:, :-1].reshape(x.shape))
+        def rate(joint: Tensor, w: float) -> Tensor:
+            # The logarithm of the volume travels as one more coordinate.
+            v, div = divergence(partial(ode.velocity, w=w), joint[:, :-1].reshape(x.shape))
             return torch.cat([flatten(v), div[:, None]], 1)
 
-        joint = torch.cat([flatten(x), x.new_zeros(len(x), 1)], 1)
+        joint = torch.cat([flatten(ode.enter(x, self.stop)), x.new_zeros(len(x), 1)], 1)
         end = solve(
             rate,
             joint,
-            self.stop,
-            self.start,
+            ode.clock(self.stop),
+            ode.clock(self.start),
             rtol=self.solver.rtol,
             atol=self.solver.atol,
-            prepare=self.transport.process.tabulate,
+            prepare=ode.prepare,
         ).x
-        return end[:, :-1].reshape(x.shape), end[:, -1]
+        volume = math.prod(x.shape[1:]) * math.log(ode.scale(self.start) / ode.scale(self.stop))
+        return ode.leave(end[:, :-1].reshape(x.shape), self.start), end[:, -1] + volume
 
     def _carried(self, x: Tensor, t: float, s: float) -> Tensor:
         return self.solver.step(self.transport, self.solver.init(x), (t, s)).x

@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from pushforward._shapes import combine
 from pushforward.config import configurable
+from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError
-from pushforward.protocols import State, Transport
-from pushforward.samplers.euler import Stage, stage_dynamics
+from pushforward.protocols import GaussianKernels, State, Transport
+from pushforward.samplers.euler import Stage, flow_weights, stage_dynamics
+from pushforward.samplers.ode import noise_share
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Heun"]
+
+
+class Straight(NamedTuple):
+    """A step of a Gaussian process from `t` to `s`: weights of states and predictions.
+
+    Those of `(x_t, prediction)` for the state ahead, and those of `(x_t, prediction, state ahead,
+    prediction there)` for the end of the step.
+    """
+
+    t: float
+    s: float
+    ahead: tuple[float, float]
+    end: tuple[float, float, float, float]
 
 
 @configurable
@@ -23,8 +39,10 @@ __all__ = ["Heun"]
 class Heun(Rule):
     """An Euler step, corrected by the mean of the velocities at both ends: order 2.
 
-    Two evaluations per step (Karras et al. 2022 without churn). Needs a linear space: raises
-    `CapabilityError` for dynamics that are not a flow on one.
+    Two evaluations per step. A Gaussian process is integrated in the share of its noise
+    (`samplers.ode`), where schedules with jumps in their rate are as smooth as others; for
+    `Rectified` that is its time. Needs a linear space: raises `CapabilityError` for dynamics that
+    are not a flow on one.
     """
 
     @property
@@ -32,10 +50,13 @@ class Heun(Rule):
         """Two per step."""
         return 2
 
-    def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Stage, Stage]]:
-        """The weights of the flow at both ends of each step."""
-        weights = getattr(process, "flow_weights", lambda t: None)
-        found = [weights(t) for t in grid]
+    def plan(
+        self, process: Any, grid: Sequence[float]
+    ) -> list[Straight] | list[tuple[Stage, Stage]]:
+        """The weights of each step, or those of the flow at both its ends."""
+        if isinstance(process, GaussianKernels):
+            return [_straight(process, t, s) for t, s in pairwise(grid)]
+        found = flow_weights(process, grid)
         return [
             (Stage(t, s - t, here), Stage(s, s - t, there))
             for (t, here), (s, there) in pairwise(zip(grid, found, strict=True))
@@ -45,13 +66,18 @@ class Heun(Rule):
         self,
         transport: Transport,
         state: State,
-        row: tuple[Stage, Stage],
+        row: Straight | tuple[Stage, Stage],
         generator: torch.Generator | None = None,
     ) -> State:
-        """`x_s = x_t + (s - t) (v_t + v_s) / 2`."""
+        """`x_s = x_t + (s - t) (v_t + v_s) / 2`, in the coordinates of the step."""
+        if isinstance(row, Straight):
+            x, model = state.x, transport.model
+            pred = model(x, row.t)
+            ahead = combine(row.ahead, (x, pred))
+            return State(combine(row.end, (x, pred, ahead, model(ahead, row.s))))
         (t, h, at_t), (s, _, at_s) = row
         here = stage_dynamics(transport, state.x, t, at_t)
-        if not getattr(getattr(here, "space", None), "linear", False):
+        if not (isinstance(here, Flow) and here.space.linear):
             raise CapabilityError(
                 f"Heun averages velocities, which needs a flow on a linear space, not "
                 f"{type(transport.process).__name__}: use the euler sampler"
@@ -60,3 +86,16 @@ class Heun(Rule):
         there = stage_dynamics(transport, ahead, s, at_s)
         # Half of each Euler step, the second one from the same point.
         return State(there.advance(here.advance(state.x, 0.5 * h), 0.5 * h))
+
+
+def _straight(process: GaussianKernels, t: float, s: float) -> Straight:
+    """Heun's step on `dz/dw = (z - prediction) / w`, written for `x = scale z`."""
+    w, w_s = (noise_share(process.schedule, time) for time in (t, s))
+    scale, scale_s = (float(sum(process.schedule.values(time))) for time in (t, s))
+    here, there, grown = (w_s - w) / w, (w_s - w) / w_s, scale_s / scale
+    return Straight(
+        t,
+        s,
+        ahead=(grown * (1 + here), -scale_s * here),
+        end=(grown * (1 + 0.5 * here), -0.5 * scale_s * here, 0.5 * there, -0.5 * scale_s * there),
+    )

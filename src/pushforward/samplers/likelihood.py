@@ -4,20 +4,23 @@ Along `dx/dt = v(x, t)` the log-density changes by minus the divergence, so
 
     log p(x) = log p_1(x(1)) + int_0^1 div v(x(t), t) dt
 
-(Chen et al. 2018; Song et al. 2021). The integral starts at the grid's first time instead of 0.
+(Chen et al. 2018; Song et al. 2021). The integral starts at the grid's first time instead of 0. The
+flow of a Gaussian process is integrated in the share of its noise, in which it is smooth for every
+schedule (`samplers.ode`); there the scale of the state changes too, and the log-density with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from pushforward import grids
+from pushforward import checks, grids
 from pushforward._autograd import ProbeLaw, hutchinson, probe_like
 from pushforward._autograd import divergence as exact_divergence
 from pushforward._random import resolve
@@ -27,6 +30,7 @@ from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.protocols import Transport
 from pushforward.samplers.adaptive import solve
+from pushforward.samplers.ode import FlowODE, flow_ode
 
 __all__ = ["DivergenceMethod", "log_prob"]
 
@@ -86,27 +90,35 @@ def log_prob(
             f"the error of a likelihood is estimated from an even number of steps, at least 4, "
             f"not {len(times) - 1}"
         )
-    if divergence not in ("auto", "exact", "hutchinson"):
-        raise InputError(f"divergence is 'auto', 'exact' or 'hutchinson', not {divergence!r}")
+    checks.one_of("divergence", divergence, get_args(DivergenceMethod))
+    checks.one_of("probe_law", probe_law, get_args(ProbeLaw))
     dim = math.prod(x.shape[1:])
     exact = divergence == "exact" or (divergence == "auto" and dim <= _EXACT_UP_TO)
-    if probe_law not in ("rademacher", "gaussian"):
-        raise InputError(f"probe_law is 'rademacher' or 'gaussian', not {probe_law!r}")
     if tolerance is not None and not 0 < tolerance < 0.1:
         raise InputError(f"a tolerance lies in (0, 0.1), not {tolerance}")
-    if not exact and probes < 2:
-        raise InputError(f"a standard error needs at least two probes, not {probes}")
-    transport.process.tabulate(times)
+    if not exact:
+        # One alone has no standard error.
+        checks.whole("probes", probes, least=2)
+    ode = flow_ode(transport, times)
+    clock = [ode.clock(t) for t in times]
+    ode.prepare(clock)
     noise = None
     if not exact:
         noise = probe_like(x, probes, resolve(seed, generator, x.device), probe_law)
-    rate = _rate(transport, noise)
+    rate, z = _rate(ode, noise), ode.enter(x, times[0])
     if tolerance is None:
-        paths = [_integrate(rate, x, part) for part in (times, times[::2])]
+        paths = [_integrate(rate, z, part) for part in (clock, clock[::2])]
     else:
-        prepare, rows = transport.process.tabulate, 1 if noise is None else probes
-        paths = [_adapt(rate, rows, x, times, tol, prepare) for tol in (tolerance, 10 * tolerance)]
-    ends = [prior.log_prob(path.x).double() + path.gain for path in paths]
+        rows = 1 if noise is None else probes
+        ends_of_clock = clock[0], clock[-1]
+        paths = [
+            _adapt(rate, rows, z, ends_of_clock, tol, ode.prepare)
+            for tol in (tolerance, 10 * tolerance)
+        ]
+    volume = dim * math.log(ode.scale(times[-1]) / ode.scale(times[0]))
+    ends = [
+        prior.log_prob(ode.leave(path.z, times[-1])).double() + path.gain + volume for path in paths
+    ]
     error = ends[0] - ends[1]
     value = ends[0]
     if tolerance is None:
@@ -131,58 +143,54 @@ Rate = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 class _Path(NamedTuple):
     """The end of the flow, the integral of the divergence `(P, B)`, and the evaluations taken."""
 
-    x: Tensor
+    z: Tensor
     gain: Tensor
     evaluations: int
 
 
-def _rate(transport: Transport, noise: Tensor | None) -> Rate:
+def _rate(ode: FlowODE, noise: Tensor | None) -> Rate:
     """Velocity and divergence `(P, B)`: a row per probe, a single one if it is exact."""
 
-    def rate(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-        def velocity(x: Tensor) -> Tensor:
-            return transport.dynamics(x, t).velocity
-
+    def rate(z: Tensor, w: float) -> tuple[Tensor, Tensor]:
+        velocity = partial(ode.velocity, w=w)
         if noise is None:
-            v, div = exact_divergence(velocity, x)
+            v, div = exact_divergence(velocity, z)
             return v, div.unsqueeze(0)
-        return hutchinson(velocity, x, noise)
+        return hutchinson(velocity, z, noise)
 
     return rate
 
 
-def _integrate(rate: Rate, x: Tensor, times: Sequence[float]) -> _Path:
+def _integrate(rate: Rate, z: Tensor, clock: Sequence[float]) -> _Path:
     """Heun's method along a grid."""
-    gain = torch.zeros((), dtype=torch.float64, device=x.device)
-    for t, s in pairwise(times):
+    gain = torch.zeros((), dtype=torch.float64, device=z.device)
+    for t, s in pairwise(clock):
         h = s - t
-        v, div = rate(x, t)
-        v_next, div_next = rate(torch.add(x, v, alpha=h), s)
-        x = torch.add(x, v + v_next, alpha=0.5 * h)
+        v, div = rate(z, t)
+        v_next, div_next = rate(torch.add(z, v, alpha=h), s)
+        z = torch.add(z, v + v_next, alpha=0.5 * h)
         # Sums over many steps: double precision costs nothing for (P, B) numbers.
         gain = gain + 0.5 * h * (div + div_next).double()
-    return _Path(x, gain, 2 * (len(times) - 1))
+    return _Path(z, gain, 2 * (len(clock) - 1))
 
 
 def _adapt(
     rate: Rate,
     rows: int,
-    x: Tensor,
-    times: Sequence[float],
+    z: Tensor,
+    ends: tuple[float, float],
     tolerance: float,
     prepare: Callable[[Sequence[float]], None],
 ) -> _Path:
-    """Adaptive steps between the ends of a grid; `rows` is the number of divergences."""
-    shape, width = x.shape, math.prod(x.shape[1:])
+    """Adaptive steps between two ends; `rows` is the number of divergences."""
+    shape, width = z.shape, math.prod(z.shape[1:])
 
-    def joint_rate(joint: Tensor, t: float) -> Tensor:
+    def joint_rate(joint: Tensor, w: float) -> Tensor:
         # The divergences travel as further coordinates, held to the tolerance like the others.
-        v, div = rate(joint[:, :width].reshape(shape), t)
+        v, div = rate(joint[:, :width].reshape(shape), w)
         return torch.cat([flatten(v), div.mT], 1)
 
-    joint = torch.cat([flatten(x), x.new_zeros(len(x), rows)], 1)
-    found = solve(
-        joint_rate, joint, times[0], times[-1], rtol=tolerance, atol=tolerance, prepare=prepare
-    )
+    joint = torch.cat([flatten(z), z.new_zeros(len(z), rows)], 1)
+    found = solve(joint_rate, joint, *ends, rtol=tolerance, atol=tolerance, prepare=prepare)
     end = found.x
     return _Path(end[:, :width].reshape(shape), end[:, width:].mT.double(), found.evaluations)

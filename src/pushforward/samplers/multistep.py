@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._shapes import Weight, accumulate, combine
 from pushforward.config import configurable
-from pushforward.errors import InputError
 from pushforward.protocols import State, Transport
 from pushforward.samplers.rule import Rule, gaussian_schedule
 from pushforward.schedules import Coefficients, Schedule
@@ -38,6 +38,7 @@ from pushforward.schedules import Coefficients, Schedule
 __all__ = ["Multistep"]
 
 Clock = Literal["log-snr", "time"]
+Final = Literal["same", "lower", "lower-if-short"]
 Integral = Literal["exact", "midpoint"]
 Quantity = Literal["data", "noise"]
 
@@ -75,13 +76,19 @@ class Multistep(Rule):
         clock: the variable of the polynomial.
         integral: `exact`, or the `midpoint` value of the polynomial times the integral of the rest:
             of order 2 at most, but it extrapolates less, which helps when steps are few and long.
+        final: whether the last steps keep the order (`same`) or have a lower one, 2 and then 1
+            (`lower`), or only in runs of fewer than 15 steps (`lower-if-short`). A last step of
+            order 1 makes the whole of order 2.
+        published: step as the authors' code and diffusers do, digit by digit: the first steps are
+            corrected with the `corrector` only, and short runs are no exception. Only lines have a
+            midpoint, in the corrector too, and parabolas are integrated exactly.
 
     Members of the family under their published names: DDIM is order 1, and the exponential
     integrator of the reverse SDE order 1 with churn; DPM-Solver++(2M) and its SDE form are `data`
-    of order 2 by the midpoint (Lu et al. 2022b); (3M) is order 3, here with the exact integral,
-    without which it is of order 2; DEIS (tAB; Zhang & Chen 2023) is `noise` in the clock `time`;
-    UniPC-2 (Zhao et al. 2023) is the midpoint with the corrector, UniPC-3 order 3 with it;
-    SA-Solver (Xue et al. 2023) is the corrector with churn.
+    of order 2 by the midpoint (Lu et al. 2022b); DEIS (Zhang & Chen 2023) is `noise`, `rho-AB` in
+    the clock `log-snr` and `tAB` in the clock `time`; UniPC (Zhao et al. 2023) is `data` by the
+    midpoint with the corrector and a lower order at the end; all of them `published`. SA-Solver
+    (Xue et al. 2023) is the corrector with churn.
 
     Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
 
@@ -98,18 +105,18 @@ class Multistep(Rule):
     corrector: bool = False
     clock: Clock = "log-snr"
     integral: Integral = "exact"
+    final: Final = "same"
+    published: bool = False
 
     def __post_init__(self) -> None:
-        if self.order not in (1, 2, 3):
-            raise InputError(f"the order of a multistep sampler is 1, 2 or 3, not {self.order}")
-        if self.predict not in ("data", "noise"):
-            raise InputError(f"predict is 'data' or 'noise', not {self.predict!r}")
-        if not 0 <= self.churn < math.inf:
-            raise InputError(f"churn must be finite and non-negative, not {self.churn}")
-        if self.integral not in ("exact", "midpoint"):
-            raise InputError(f"integral is 'exact' or 'midpoint', not {self.integral!r}")
-        if self.clock not in ("log-snr", "time"):
-            raise InputError(f"clock is 'log-snr' or 'time', not {self.clock!r}")
+        checks.one_of("order", self.order, (1, 2, 3))
+        checks.one_of("predict", self.predict, ("data", "noise"))
+        checks.number("churn", self.churn, least=0)
+        checks.flag("corrector", self.corrector)
+        checks.one_of("clock", self.clock, ("log-snr", "time"))
+        checks.one_of("integral", self.integral, ("exact", "midpoint"))
+        checks.one_of("final", self.final, ("same", "lower", "lower-if-short"))
+        checks.flag("published", self.published)
 
     def plan(self, process: object, grid: Sequence[float]) -> list[_Row]:
         """The weights of each step, by quadrature in double precision."""
@@ -146,19 +153,30 @@ class Multistep(Rule):
         return State(end, predictions)
 
 
-_FEW_STEPS = 7
+_SHORT = 7
+"""Runs of fewer steps extrapolate less, unless they are to be as published."""
+
+_FINAL_SHORT = 15
+"""Runs of fewer steps are short to diffusers, and end with lower orders."""
+
+
+def _orders(rule: Multistep, steps: int) -> list[int]:
+    """How many predictions each step takes."""
+    most = rule.order if rule.published or steps >= _SHORT else min(rule.order, 2)
+    lower = rule.final == "lower" or (rule.final == "lower-if-short" and steps < _FINAL_SHORT)
+    # Before the first step of order two there is one prediction, and so on.
+    return [min(most, k + 1, steps - k if lower else most) for k in range(steps)]
 
 
 @lru_cache(maxsize=64)
 def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple[_Row, ...]:
-    few = len(grid) <= _FEW_STEPS
-    order = min(rule.order, 2) if few else rule.order
+    steps, middle = len(grid) - 1, rule.integral == "midpoint"
+    orders, stretches = _orders(rule, steps), _stretches(rule, schedule, grid)
     rows: list[_Row] = []
     correct: tuple[Weight, ...] = ()
     for k, (t, s) in enumerate(pairwise(grid)):
         now, then = schedule.at(t), schedule.at(s)
-        # Before the first step of order two there is one prediction, and so on.
-        past = grid[max(0, k + 1 - order) : k + 1][::-1]
+        past = grid[k + 1 - orders[k] : k + 1][::-1]
         end = then.sigma == 0.0
         keep: Weight
         gains: tuple[Weight, ...]
@@ -167,22 +185,29 @@ def _plan(rule: Multistep, schedule: Schedule, grid: tuple[float, ...]) -> tuple
             if rule.predict == "noise":
                 keep, gains = 1 / now.alpha, (-now.sigma / now.alpha,)
         else:
-            h = _half_log_snr(schedule, s) - _half_log_snr(schedule, t)
-            keep, std = _linear(rule, now, then, h)
-            middle = rule.integral == "midpoint"
-            gains = _gains(rule, schedule, t, s, past, middle)
+            here = stretches[k]
+            keep, std = _linear(rule, now, then, here.last - here.first)
+            lines = len(past) <= 2 or not rule.published
+            gains = _gains(rule, schedule, here, past, middle and lines)
         read = None
         if rule.predict == "noise":
             read = (1 / now.sigma, -now.alpha / now.sigma)
         rows.append(_Row(t, read, correct, keep, gains, std))
-        # The first steps are of low order; without correction they would spoil that of the whole.
-        corrected = (rule.corrector or k + 1 < order) and not (few or end)
         correct = ()
-        if corrected:
-            latest, *others = _gains(rule, schedule, t, s, (s, *past))
+        if _corrects(rule, k, steps) and not end:
+            line = rule.published and len(past) == 1
+            latest, *others = _gains(rule, schedule, here, (s, *past), middle and line)
             # What the step has taken already is taken back.
             correct = (latest, *(b - a for a, b in zip(gains, others, strict=True)))
     return tuple(rows)
+
+
+def _corrects(rule: Multistep, k: int, steps: int) -> bool:
+    """Whether step `k` is corrected by the prediction at its end."""
+    if rule.published:
+        return rule.corrector
+    # The first steps are of low order; without correction they would spoil that of the whole.
+    return steps >= _SHORT and (rule.corrector or k + 1 < rule.order)
 
 
 def _linear(
@@ -199,27 +224,52 @@ def _linear(
     return keep, math.sqrt(variance) if c else None
 
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
-_LONGEST = 2.0
-"""Steps longer than this in `lambda` are integrated in pieces."""
+class _Stretch(NamedTuple):
+    """A step from `t` to `s`: its ends in `lambda`, quadrature between them, the clock there."""
+
+    t: float
+    s: float
+    first: float
+    last: float
+    lam: np.ndarray
+    du: np.ndarray
+    clock: np.ndarray
+
+
+def _stretches(rule: Multistep, schedule: Schedule, grid: Sequence[float]) -> list[_Stretch]:
+    """Every step of a grid that has noise at its end."""
+    ends = [t for t in grid if schedule.at(t).sigma > 0]
+    places = [_half_log_snr(schedule, t) for t in ends]
+    # In lambda, whatever the clock: there the weight is smooth even where the rate of noise jumps.
+    nodes = [
+        _quadrature(np.linspace(a, b, 1 + max(1, math.ceil(abs(b - a) / _LONGEST))))
+        for a, b in pairwise(places)
+    ]
+    clocks = [lam for lam, _ in nodes]
+    if rule.clock == "time" and clocks:
+        # All at once: finding times takes as long for one as for all.
+        at = schedule.time_at_log_snr(torch.from_numpy(2 * np.concatenate(clocks))).numpy()
+        clocks = np.split(at, np.cumsum([len(lam) for lam in clocks])[:-1])
+    return [
+        _Stretch(*times, *levels, *quadrature, clock)
+        for times, levels, quadrature, clock in zip(
+            pairwise(ends), pairwise(places), nodes, clocks, strict=True
+        )
+    ]
 
 
 def _gains(
     rule: Multistep,
     schedule: Schedule,
-    t: float,
-    s: float,
+    step: _Stretch,
     nodes: tuple[float, ...],
     middle: bool = False,
 ) -> tuple[float, ...]:
-    """The weight of the prediction at each node in the step from `t` to `s`.
+    """The weight of the prediction at each node in a step.
 
     In the `middle`, the polynomial is taken for constant at its value half way along the clock.
     """
-    first, last = _half_log_snr(schedule, t), _half_log_snr(schedule, s)
-    pieces = max(1, math.ceil(abs(last - first) / _LONGEST))
-    # In lambda, whatever the clock: there the weight is smooth even where the rate of noise jumps.
-    lam, du = _quadrature(np.linspace(first, last, pieces + 1))
+    t, s, first, last, lam, du, clock = step
     alpha, sigma = schedule.values(s)
     if rule.predict == "data":
         weight = (1 + rule.churn) * alpha * np.exp((1 + rule.churn) * (lam - last)) * du
@@ -229,16 +279,17 @@ def _gains(
     places = list(nodes) if timed else [_half_log_snr(schedule, node) for node in nodes]
     if middle:
         clock = np.full_like(lam, ((t + s) if timed else (first + last)) / 2)
-    elif timed:
-        clock = schedule.time_at_log_snr(torch.from_numpy(2 * lam)).numpy()
-    else:
-        clock = lam
     return tuple(float(weight @ _basis(j, places, clock)) for j in range(len(places)))
 
 
 def _half_log_snr(schedule: Schedule, t: float) -> float:
     """`lambda = log(alpha / sigma)`."""
     return 0.5 * float(schedule.log_snr(t))
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_LONGEST = 2.0
+"""Steps longer than this in `lambda` are integrated in pieces."""
 
 
 def _quadrature(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Gaussian
-from pushforward.protocols import State, Transport
+from pushforward.protocols import GaussianKernels, State, Transport
 from pushforward.schedules import Schedule
 
 __all__ = ["Rule", "gaussian_schedule"]
@@ -57,7 +56,7 @@ def gaussian_schedule(process: Any, grid: Sequence[float], name: str) -> Schedul
     Raises `CapabilityError` for another process, `InputError` for a grid towards the noise or one
     that starts where no signal is left.
     """
-    if not isinstance(process, Gaussian):
+    if not isinstance(process, GaussianKernels):
         raise CapabilityError(
             f"{name} integrates Gaussian processes, not {type(process).__name__}: "
             "use euler, sde or a pinned sampler"
@@ -68,4 +67,5 @@ def gaussian_schedule(process: Any, grid: Sequence[float], name: str) -> Schedul
         )
     if process.schedule.at(grid[0]).alpha == 0:
         raise InputError(f"no signal at t = {grid[0]}: start the grid at {process.schedule.t_max}")
-    return process.schedule
+    schedule: Schedule = process.schedule
+    return schedule

@@ -21,15 +21,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward import grids
+from pushforward import checks, grids
 from pushforward._random import resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Gaussian
-from pushforward.protocols import Transport
-from pushforward.samplers.matched import Variance, step_variance
+from pushforward.protocols import GaussianKernels, Transport
+from pushforward.samplers.analytic_dpm import Variance, step_variance
 from pushforward.schedules import Schedule
-from pushforward.times import LogSNR, Stratified
+from pushforward.times import LogSNRTimes, StratifiedTimes
 
 __all__ = ["VariationalBound", "continuous_bound", "variational_bound"]
 
@@ -89,7 +88,7 @@ def variational_bound(
     x: Tensor,
     grid: Sequence[float],
     *,
-    variance: Literal["posterior", "forward"] | Variance = "posterior",
+    variance: Literal["posterior", "beta"] | Variance = "posterior",
     bin_width: Tensor | float | None = None,
     seed: int | None = None,
     generator: torch.Generator | None = None,
@@ -102,7 +101,7 @@ def variational_bound(
         grid: increasing times `t_1 < ... < t_K`, of which the first has noise; all steps of a
             `schedules.Chain` are `[k / K for k in 1..K]`.
         variance: that of the model's steps: of the pinned kernel (`posterior`), of the forward
-            transition (`forward`), or `Var[x_0 | x_t]` as a function, exact or learned, from which
+            transition (`beta`), or `Var[x_0 | x_t]` as a function, exact or learned, from which
             that of every step follows (`step_variance`).
         bin_width: the distance of the levels of quantized data, `(*event)` or one number: the last
             step then gives the probability of a level (Ho et al. 2020, eq. 13, with open ends left
@@ -112,9 +111,9 @@ def variational_bound(
     Raises `InputError` for a grid that does not increase or starts without noise, or for variances
     that are no positive numbers; `CapabilityError` for colored noise.
     """
-    if not callable(variance) and variance not in ("posterior", "forward"):
+    if not callable(variance) and variance not in ("posterior", "beta"):
         raise InputError(
-            f"the variance is 'posterior', 'forward' or a function (x_t, t), not {variance!r}"
+            f"the variance is 'posterior', 'beta' or a function (x_t, t), not {variance!r}"
         )
     process = transport.process
     schedule = _schedule(process)
@@ -122,7 +121,7 @@ def variational_bound(
     if times[0] > times[-1] or schedule.at(times[0]).sigma == 0:
         raise InputError(f"a bound needs increasing times above 0, not {times[0]} to {times[-1]}")
     process.tabulate(times)
-    generator = resolve(seed, generator, x.device)
+    generator = resolve(seed, generator, x.device, rows=len(x))
     last, dim = schedule.at(times[-1]), math.prod(x.shape[1:])
     prior = 0.5 * per_event_sum(x.double().square()) * (last.alpha / last.sigma) ** 2
     steps = []
@@ -169,18 +168,17 @@ def continuous_bound(
 
     Raises `InputError` for fewer than two draws or times in the wrong order.
     """
-    if draws < 2:
-        raise InputError(f"a standard error needs at least two draws, not {draws}")
+    checks.whole("draws", draws, least=2)
     process = transport.process
     schedule = _Between(_schedule(process), stop, start)
     generator = resolve(seed, generator, x.device)
-    law, values = Stratified(LogSNR()), []
+    levels, values = StratifiedTimes(LogSNRTimes()), []
     for _ in range(draws):
         # In double precision: the ratio of signal to noise is large near the data.
-        t = law.sample(len(x), schedule, generator=generator, device=x.device).double()
+        t = levels.sample(len(x), schedule, generator=generator, device=x.device).double()
         x_t = process.sample(x, t.to(x.dtype), generator)
         wrong = (x - transport.model(x_t, t.to(x.dtype))).double().square()
-        rate = _rate(schedule.inner, t) / law.density(t, schedule)
+        rate = _rate(schedule.inner, t) / levels.density(t, schedule)
         values.append(rate * per_event_sum(wrong))
     value = torch.stack(values)
     return value.mean(0), value.std(0) / draws**0.5
@@ -197,6 +195,9 @@ class _Between(Schedule):
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return self.inner(t)
 
+    def time_at_log_snr(self, log_snr: Tensor) -> Tensor:
+        return self.inner.time_at_log_snr(log_snr)
+
 
 def _rate(schedule: Schedule, t: Tensor) -> Tensor:
     """`-(1/2) d SNR / dt`."""
@@ -205,7 +206,7 @@ def _rate(schedule: Schedule, t: Tensor) -> Tensor:
 
 
 def _schedule(process: Any) -> Any:
-    if not isinstance(process, Gaussian):
+    if not isinstance(process, GaussianKernels):
         raise InputError(f"the variational bound is that of a Gaussian process, not {process!r}")
     if not process.space.white:
         raise CapabilityError(

@@ -8,6 +8,7 @@ and point sets `alpha_t` is the chance that a token is still unmasked or a point
 from pushforward.schedules.chain import Chain
 from pushforward.schedules.custom import Custom, LinearSDE
 from pushforward.schedules.schedule import Coefficients, Schedule
+from pushforward.schedules.shift import shift_time
 from pushforward.schedules.standard import EDM, OU, VE, VP, Cosine, Rectified, SubVP
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Rectified",
     "Schedule",
     "SubVP",
+    "shift_time",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -15,9 +16,39 @@ from pushforward.schedules.schedule import Schedule
 __all__ = ["EDM", "OU", "VE", "VP", "Cosine", "Rectified", "SubVP"]
 
 
+class _Formula(Schedule):
+    """A schedule that numbers alone determine."""
+
+    _remembers = True
+
+
+@dataclass(frozen=True)
+class _Linear(_Formula):
+    """A rate `beta_t` that grows linearly from `beta_min` to `beta_max`."""
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        low, high = self.beta_min, self.beta_max
+        if not 0 <= low <= high < math.inf or high == 0:
+            raise InputError(
+                f"{type(self).__name__} needs 0 <= beta_min <= beta_max, not {low} and {high}"
+            )
+
+    def _total(self, t: Tensor) -> Tensor:
+        """`B_t`, the integral of the rate."""
+        return t * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * t)
+
+    def _time(self, total: Tensor) -> Tensor:
+        """The time by which the rate has come to a total."""
+        slope = self.beta_max - self.beta_min
+        return 2 * total / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * total))
+
+
 @configurable
 @dataclass(frozen=True)
-class VP(Schedule):
+class VP(_Linear):
     r"""Variance preserving with a linear rate (Song et al. 2021, eq. 32; Ho et al. 2020).
 
     `dx = -beta_t x / 2 dt + sqrt(beta_t) dW` with `beta_t` from `beta_min` to `beta_max`:
@@ -27,21 +58,19 @@ class VP(Schedule):
     True
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
     preserves_variance = True
 
-    def __post_init__(self) -> None:
-        _check_rates("VP", self.beta_min, self.beta_max)
-
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        total = t * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * t)
+        total = self._total(t)
         return torch.exp(-0.5 * total), torch.sqrt(-torch.expm1(-total))
+
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return self._time(-logsigmoid(log_snr))
 
 
 @configurable
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class Cosine(_Formula):
     r"""Variance preserving along a quarter turn: `alpha = cos(pi t / 2)`, `sigma = sin(pi t / 2)`.
 
     The form of Nichol & Dhariwal (2021) without their offset, as in Salimans & Ho (2022).
@@ -57,10 +86,13 @@ class Cosine(Schedule):
         # The sine of the remaining angle is exactly zero at t = 1, the cosine is not.
         return torch.sin(0.5 * math.pi * (1 - t)), torch.sin(0.5 * math.pi * t)
 
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return torch.atan(_level(log_snr)) / (0.5 * math.pi)
+
 
 @configurable
 @dataclass(frozen=True)
-class VE(Schedule):
+class VE(_Formula):
     r"""Variance exploding, geometric (Song et al. 2021, eq. 30): `alpha = 1` and
     `sigma_t^2 = sigma_min^2 ((sigma_max / sigma_min)^{2t} - 1)`.
 
@@ -81,13 +113,19 @@ class VE(Schedule):
             )
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        growth = 2 * math.log(self.sigma_max / self.sigma_min)
-        return torch.ones_like(t), self.sigma_min * torch.sqrt(torch.expm1(growth * t))
+        return torch.ones_like(t), self.sigma_min * torch.sqrt(torch.expm1(self._growth * t))
+
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return torch.log1p((_level(log_snr) / self.sigma_min).square()) / self._growth
+
+    @property
+    def _growth(self) -> float:
+        return 2 * math.log(self.sigma_max / self.sigma_min)
 
 
 @configurable
 @dataclass(frozen=True)
-class Rectified(Schedule):
+class Rectified(_Formula):
     r"""Straight lines from data to noise: `alpha = 1 - t`, `sigma = t` (Liu et al. 2022; Lipman et
     al. 2023). Its `alpha` is also the linear clock of masking and thinning.
 
@@ -100,10 +138,13 @@ class Rectified(Schedule):
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t, 1 * t
 
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return torch.sigmoid(-0.5 * log_snr)
+
 
 @configurable
 @dataclass(frozen=True)
-class OU(Schedule):
+class OU(_Formula):
     r"""The Ornstein-Uhlenbeck process `dx = -rate x ds + sqrt(2 rate) dW` up to `s = horizon`.
 
     `alpha_t = exp(-rate horizon t)`, `sigma_t^2 = 1 - alpha_t^2`. The clock of the convergence
@@ -127,10 +168,13 @@ class OU(Schedule):
         decay = self.rate * self.horizon * t
         return torch.exp(-decay), torch.sqrt(-torch.expm1(-2 * decay))
 
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return -logsigmoid(log_snr) / (2 * self.rate * self.horizon)
+
 
 @configurable
 @dataclass(frozen=True)
-class SubVP(Schedule):
+class SubVP(_Linear):
     r"""The sub-VP process of Song et al. (2021, eq. 13): less noise than `VP` at every time.
 
     `dx = -beta_t x / 2 dt + sqrt(beta_t (1 - exp(-2 B_t))) dW`, so that `alpha_t = exp(-B_t / 2)`
@@ -140,20 +184,18 @@ class SubVP(Schedule):
     True
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-
-    def __post_init__(self) -> None:
-        _check_rates("SubVP", self.beta_min, self.beta_max)
-
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        total = t * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * t)
+        total = self._total(t)
         return torch.exp(-0.5 * total), -torch.expm1(-total)
+
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        # sigma / alpha = 2 sinh(B / 2).
+        return self._time(2 * torch.asinh(0.5 * _level(log_snr)))
 
 
 @configurable
 @dataclass(frozen=True)
-class EDM(Schedule):
+class EDM(_Formula):
     r"""The noise level itself as time (Karras et al. 2022): `alpha = 1`, `sigma_t = sigma_max t`.
 
     Made for data of unit scale. `t_min` is where `sigma = sigma_min`; with the `Karras` grid and
@@ -176,7 +218,10 @@ class EDM(Schedule):
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), self.sigma_max * t
 
+    def _invert(self, log_snr: Tensor) -> Tensor:
+        return _level(log_snr) / self.sigma_max
 
-def _check_rates(name: str, low: float, high: float) -> None:
-    if not 0 <= low <= high < math.inf or high == 0:
-        raise InputError(f"{name} needs 0 <= beta_min <= beta_max, not {low} and {high}")
+
+def _level(log_snr: Tensor) -> Tensor:
+    """The noise level `sigma / alpha`."""
+    return torch.exp(-0.5 * log_snr)

@@ -1,50 +1,46 @@
-"""Schrödinger bridges: the likeliest way from one law to another, given how things move by chance.
+"""Schrödinger bridges: the likeliest way from one distribution to another, given how things move by
+chance.
 
 The pieces of the algorithms, without networks or training: the Markovian and the reciprocal
-projection, proportional fitting on steps, random paths, schedules of half-iterations, and both
-iterations in closed form where all laws are normal.
+projection, iterative proportional fitting on steps, controlled diffusions and their random paths,
+outer iterations, and iterative Markovian fitting in closed form where everything is normal.
 """
 
-from pushforward.schrodinger.halves import Half, Halves, Refresh
-from pushforward.schrodinger.methods import (
-    DSB,
-    DSBM,
-    Iteration,
-    Method,
+from pushforward.schrodinger.controlled import (
+    Control,
+    ControlledDiffusion,
+    Controls,
+    Step,
+    expected_end,
+    zero_control,
 )
+from pushforward.schrodinger.iterations import CouplingCache, HalfBridge, OuterIterations
+from pushforward.schrodinger.methods import DSB, DSBM, Method, Simulation
 from pushforward.schrodinger.normal import markovian_fitting_gaussian
 from pushforward.schrodinger.projections import markovian_projection, reciprocal_projection
 from pushforward.schrodinger.proportional_fitting import drift_matching, mean_matching
-from pushforward.schrodinger.steering import (
-    Heading,
-    Headings,
-    Steered,
-    expected_end,
-    reference_heading,
-)
-from pushforward.schrodinger.stepping import Path, Pinned, Step, follow, simulate
+from pushforward.schrodinger.simulation import SimulatedPaths, simulate_ends, simulate_paths
 
 __all__ = [
     "DSB",
     "DSBM",
-    "Half",
-    "Halves",
-    "Heading",
-    "Headings",
-    "Iteration",
+    "Control",
+    "ControlledDiffusion",
+    "Controls",
+    "CouplingCache",
+    "HalfBridge",
     "Method",
-    "Path",
-    "Pinned",
-    "Refresh",
-    "Steered",
+    "OuterIterations",
+    "SimulatedPaths",
+    "Simulation",
     "Step",
     "drift_matching",
     "expected_end",
-    "follow",
     "markovian_fitting_gaussian",
     "markovian_projection",
     "mean_matching",
     "reciprocal_projection",
-    "reference_heading",
-    "simulate",
+    "simulate_ends",
+    "simulate_paths",
+    "zero_control",
 ]

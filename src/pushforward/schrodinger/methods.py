@@ -1,4 +1,4 @@
-"""The iterations: what is simulated in a half-iteration, and what is learned from it."""
+"""The methods: what is simulated in an outer iteration, and what is learned from it."""
 
 from __future__ import annotations
 
@@ -9,35 +9,47 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward.config import configurable
-from pushforward.errors import InputError
 from pushforward.processes import Reference
+from pushforward.schrodinger.controlled import (
+    Control,
+    ControlledDiffusion,
+    Step,
+    time_left,
+    zero_control,
+)
 from pushforward.schrodinger.projections import markovian_projection
 from pushforward.schrodinger.proportional_fitting import drift_matching, mean_matching
-from pushforward.schrodinger.steering import Heading, Steered, reference_heading
-from pushforward.schrodinger.stepping import Step, follow, simulate, steps_of
+from pushforward.schrodinger.simulation import (
+    equal_times,
+    simulate_ends,
+    simulate_paths,
+    steps_of,
+)
 
-__all__ = ["DSB", "DSBM", "Iteration", "Method"]
+__all__ = ["DSB", "DSBM", "Method", "Simulation"]
 
-Cache = tuple[Tensor, ...]
+Couplings = tuple[Tensor, ...]
+"""What is learned from: tensors `(rows, ...)`, the simulated ends first."""
 
 
-class Iteration(NamedTuple):
-    """What a half-iteration starts from.
+class Simulation(NamedTuple):
+    """What fills the cache of an outer iteration: paths against the direction that it learns.
 
     Args:
-        process: the reference, with the spread of ends that was measured last.
-        heading: the direction learned before, which runs against the one to learn; `None` in the
-            first half-iteration.
-        start: states that the simulation starts from, `(rows, *event)`: of the source to learn the
+        process: the controlled reference, with the variances of ends that were measured last.
+        control: of the direction learned before, against the one to learn; `None` in the first
+            outer iteration.
+        start: exact states that the paths start from, `(rows, *event)`: of the source to learn the
             way back, of the target to learn the way forward.
-        other: as many states of the other law, independent of these.
+        other: as many states of the other distribution, independent of these.
         steps: of a simulated path.
         forward: the direction to learn.
     """
 
-    process: Steered
-    heading: Heading | None
+    process: ControlledDiffusion
+    control: Control | None
     start: Tensor
     other: Tensor
     steps: int
@@ -47,25 +59,26 @@ class Iteration(NamedTuple):
 class Method(ABC):
     """One way to iterate towards the Schrödinger bridge."""
 
-    measures_spread: bool
-    """Whether the least value of the loss at a time is the spread of the end ahead."""
+    measures_end_variance: bool
+    """Whether the least value of the loss at a time is the variance ratio of the end ahead."""
 
     @property
     @abstractmethod
     def starts_from_reference(self) -> bool:
         """Whether the first simulated paths are those of the reference."""
 
-    def spread(
+    def variance_ratios(
         self,
-        heading: Heading,
+        control: Control,
         reference: Reference,
-        rows: Cache,
+        couplings: Couplings,
         nodes: int,
         *,
         forward: bool,
         generator: torch.Generator,
     ) -> Tensor:
-        """The spread of the end ahead at equal steps of the remaining time, `(nodes,)`; ones."""
+        """The variance of the end ahead given the state over that of the reference, at equal steps
+        of the remaining time, `(nodes,)`; ones where it is not measured."""
         return torch.ones(nodes)
 
     @abstractmethod
@@ -73,21 +86,21 @@ class Method(ABC):
         """How many states a coupling keeps, from paths of so many steps."""
 
     @abstractmethod
-    def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
-        """What is learned from, drawn anew: tensors `(rows, ...)`, the simulated ends first."""
+    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
+        """What is learned from, drawn anew."""
 
     @abstractmethod
     def loss(
         self,
-        heading: Heading,
-        process: Steered,
-        rows: Cache,
+        control: Control,
+        process: ControlledDiffusion,
+        couplings: Couplings,
         *,
         forward: bool,
         steps: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> Tensor:
-        """The loss of the heading to learn on rows of a cache, `(B,)`."""
+        """The loss of the control to learn on rows of a cache, `(B,)`."""
 
 
 @configurable
@@ -95,90 +108,90 @@ class Method(ABC):
 class DSBM(Method):
     """Diffusion Schrödinger bridge matching: reciprocal and Markovian projections in turns.
 
-    Each half-iteration couples exact states of one law with the ends of simulated paths from them,
-    joins the two by bridges of the reference, and learns the drift against the simulation (Shi et
-    al. 2023, Algorithm 1).
+    Each outer iteration couples exact states of one distribution with the ends of simulated paths
+    from them, joins the two by bridges of the reference, and learns the drift against the
+    simulation (Shi et al. 2023, Algorithm 1).
 
     Args:
-        start: the first coupling: `independent` begins iterated Markovian fitting (IMF),
-            `reference`, source and source with noise, follows proportional fitting (IPF).
+        initial_coupling: `independent` begins iterative Markovian fitting (DSBM-IMF), `reference`,
+            source and source with noise, follows iterative proportional fitting (DSBM-IPF).
 
-    Raises `InputError` for another start.
+    Raises `InputError` for another initial coupling.
     """
 
-    start: Literal["independent", "reference"] = "independent"
+    initial_coupling: Literal["independent", "reference"] = "independent"
 
-    measures_spread = True
+    measures_end_variance = True
 
     def __post_init__(self) -> None:
-        if self.start not in ("independent", "reference"):
-            raise InputError(f"the first coupling is independent or reference, not {self.start!r}")
+        checks.one_of("initial_coupling", self.initial_coupling, ("independent", "reference"))
 
     @property
     def starts_from_reference(self) -> bool:
-        """Unless the first coupling is independent."""
-        return self.start == "reference"
+        """Unless the initial coupling is independent."""
+        return self.initial_coupling == "reference"
 
     def states(self, steps: int) -> int:
         """The two ends."""
         return 2
 
-    def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
-        """Simulated or independent ends, and the states that they are coupled with."""
-        if iteration.heading is None and not self.starts_from_reference:
-            return iteration.other, iteration.start
-        ends = simulate(
-            iteration.process,
-            iteration.heading or reference_heading,
-            iteration.start,
-            iteration.steps,
-            forward=not iteration.forward,
+    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
+        """Simulated or independent ends, and the exact states that they are coupled with."""
+        if simulation.control is None and not self.starts_from_reference:
+            return simulation.other, simulation.start
+        ends = simulate_ends(
+            simulation.process,
+            simulation.control or zero_control,
+            simulation.start,
+            simulation.steps,
+            forward=not simulation.forward,
             generator=generator,
         )
-        return ends, iteration.start
+        return ends, simulation.start
 
     def loss(
         self,
-        heading: Heading,
-        process: Steered,
-        rows: Cache,
+        control: Control,
+        process: ControlledDiffusion,
+        couplings: Couplings,
         *,
         forward: bool,
         steps: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """The Markovian projection of the reciprocal one, at stratified times."""
-        simulated, exact = rows
-        pair = (simulated, exact) if forward else (exact, simulated)
+        exact = couplings[1]
         n = len(exact)
         jitter = torch.rand(n, generator=generator, device=exact.device, dtype=exact.dtype)
         # Inside (0, 1), where bridges have noise; rows are in random order already.
         place = (torch.arange(n, device=exact.device) + jitter) / n
         t = _EDGE + (1 - 2 * _EDGE) * place
+        pair = _pair(couplings, forward)
         return markovian_projection(
-            heading, process.reference, pair, t, forward=forward, generator=generator
+            control, process.reference, pair, t, forward=forward, generator=generator
         )
 
-    def spread(
+    def variance_ratios(
         self,
-        heading: Heading,
+        control: Control,
         reference: Reference,
-        rows: Cache,
+        couplings: Couplings,
         nodes: int,
         *,
         forward: bool,
         generator: torch.Generator,
     ) -> Tensor:
         """The mean loss at each time: the variance of the end given the state, measured."""
-        simulated, exact = rows
-        pair = (simulated, exact) if forward else (exact, simulated)
+        exact = couplings[1]
         found = []
         for k in range(nodes):
             remaining = min(max(k / (nodes - 1), _EDGE), 1 - _EDGE)
-            t = exact.new_full((len(exact),), 1 - remaining if forward else remaining)
+            t = time_left(exact.new_full((len(exact),), remaining), forward)
+            assert isinstance(t, Tensor)
             loss = markovian_projection(
-                heading, reference, pair, t, forward=forward, generator=generator
-            )
+                control, reference, _pair(couplings, forward), t, forward=forward,
+                generator=generator,
+            )  # fmt: skip
             found.append(loss.mean())
         return torch.stack(found)
 
@@ -186,12 +199,18 @@ class DSBM(Method):
 _EDGE = 1e-4
 
 
+def _pair(couplings: Couplings, forward: bool) -> tuple[Tensor, Tensor]:
+    """Target and source; what learns the way forward was simulated from exact targets."""
+    simulated, exact = couplings
+    return (exact, simulated) if forward else (simulated, exact)
+
+
 @configurable
 @dataclass(frozen=True)
 class DSB(Method):
-    """Diffusion Schrödinger bridges: proportional fitting of chains, step by step.
+    """Diffusion Schrödinger bridges: iterative proportional fitting of chains, step by step.
 
-    Each half-iteration simulates whole paths and learns to reverse their steps (De Bortoli et al.
+    Each outer iteration simulates whole paths and learns to reverse their steps (De Bortoli et al.
     2021). It keeps the errors of all iterations before, since nothing ties it to the reference.
 
     Args:
@@ -202,11 +221,10 @@ class DSB(Method):
 
     matching: Literal["mean", "drift"] = "mean"
 
-    measures_spread = False
+    measures_end_variance = False
 
     def __post_init__(self) -> None:
-        if self.matching not in _FITS:
-            raise InputError(f"a step is matched by its mean or its drift, not {self.matching!r}")
+        checks.one_of("matching", self.matching, tuple(_FITS))
 
     @property
     def starts_from_reference(self) -> bool:
@@ -217,41 +235,40 @@ class DSB(Method):
         """An end, and a state and a mean for every step."""
         return 1 + 2 * steps
 
-    def collect(self, iteration: Iteration, generator: torch.Generator) -> Cache:
+    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
         """Ends, states after every step, and means of the reversed steps."""
-        path = follow(
-            iteration.process,
-            iteration.heading or reference_heading,
-            iteration.start,
-            iteration.steps,
-            forward=not iteration.forward,
+        paths = simulate_paths(
+            simulation.process,
+            simulation.control or zero_control,
+            simulation.start,
+            simulation.steps,
+            forward=not simulation.forward,
             generator=generator,
         )
-        return path.states[:, -1], path.states, path.means
+        return paths.states[:, -1], paths.states, paths.reversed_means
 
     def loss(
         self,
-        heading: Heading,
-        process: Steered,
-        rows: Cache,
+        control: Control,
+        process: ControlledDiffusion,
+        couplings: Couplings,
         *,
         forward: bool,
         steps: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """The error of one reversed step per path, all steps in equal parts."""
-        _, states, means = rows
+        _, states, means = couplings
         n = len(states)
         turn = torch.randint(steps, (), generator=generator, device=states.device)
         which = (torch.arange(n, device=states.device) + turn) % steps
         here = torch.arange(n, device=states.device)
         x, mean = states[here, which], means[here, which]
-        times = [k / steps for k in range(steps + 1)]
         # In the order in which the simulation met their starts.
-        plan = steps_of(process, times if forward else times[::-1])[::-1]
+        plan = steps_of(process, equal_times(steps, forward))[::-1]
         step = Step(*(x.new_tensor(column)[which] for column in zip(*plan, strict=True)))
         fit = _FITS[self.matching]
-        return fit(process.reference, step, x, heading(x, step.t), mean, forward=forward)
+        return fit(process.reference, step, x, control(x, step.t), mean, forward=forward)
 
 
 _FITS = {"mean": mean_matching, "drift": drift_matching}

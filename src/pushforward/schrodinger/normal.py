@@ -1,8 +1,9 @@
-r"""Iterated Markovian fitting of normal laws, in closed form up to one matrix integral.
+r"""Iterative Markovian fitting of normal distributions, in closed form up to one matrix integral.
 
 A mixture of bridges between jointly normal ends is normal, its Markovian projection is a linear
 diffusion `dx = A_t x dt + sigma dW`, and the ends of that are coupled by the solution `Phi` of
-`Phi' = A_t Phi`: the covariance of the ends is `Cov(x_0) Phi_1'`. The counterpart for proportional
+`Phi' = A_t Phi`: the covariance of the ends is `Cov(x_0) Phi_1'`. It is computed from `x_0` to
+`x_1`; the other direction of time has the same coupling. The counterpart for proportional
 fitting is `ot.ipf_gaussian`.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward.errors import InputError
 from pushforward.processes import Reference
 
@@ -39,8 +41,7 @@ def markovian_fitting_gaussian(reference: Reference, cov: Tensor, iterations: in
     d = len(cov) // 2
     if d == 0 or cov.shape != (2 * d, 2 * d):
         raise InputError(f"a covariance of two ends is (2 d, 2 d), not {tuple(cov.shape)}")
-    if not isinstance(iterations, int) or iterations < 1:
-        raise InputError(f"iterations is a whole number of at least one, not {iterations!r}")
+    checks.whole("iterations", iterations)
     for part in (cov[:d, :d], cov[d:, d:]):
         if float(torch.linalg.eigvalsh(part)[0]) <= 0:
             raise InputError("the covariance of an end is singular")

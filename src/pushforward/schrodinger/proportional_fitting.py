@@ -1,7 +1,7 @@
-r"""The regressions of iterative proportional fitting on steps: diffusion Schrödinger bridges.
+r"""The regressions of iterative proportional fitting (IPF) on steps: diffusion Schrödinger bridges.
 
-One half-iteration reverses a chain of random steps: the reversed step from `x_{k+1}` to `x_k` is
-fitted to the paths of the chain (De Bortoli et al. 2021). Either the mean of the step is matched or
+One outer iteration reverses a chain of random steps: the reversed step from `x_{k+1}` to `x_k` is
+fitted to the paths of the chain (De Bortoli et al. 2021). Either the mean of the step is fitted or
 its drift; over Brownian motion and on equal steps both are the same function of the network, and
 over another reference they weight the steps differently.
 """
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pushforward._shapes import combine, like, per_event_mean
+from pushforward._shapes import like, per_event_mean
 from pushforward.processes import Reference
-from pushforward.schrodinger.steering import expected_end
-from pushforward.schrodinger.stepping import Step
+from pushforward.schrodinger.controlled import Step, time_left
 
 __all__ = ["drift_matching", "mean_matching"]
 
@@ -24,26 +23,25 @@ def mean_matching(
     """The squared error of the mean of a step, per dimension and in units of its noise, `(B,)`.
 
     Args:
-        reference: what the heading steers.
+        reference: what is controlled.
         step: the reversed step, from the states to those before, one for all or a tensor for each.
         x: states after a step of the chain, `(B, *event)`.
-        u: what the network says there.
-        mean: draws of the mean of the reversed step, from `follow`.
-        forward: whether the reversed step runs forward in time.
+        u: the control of the reversed step there.
+        mean: draws of the mean of the reversed step, from `simulate_paths`.
+        forward: whether the reversed step runs forward, towards the target.
     """
-    end = expected_end(reference, x, u, 1 - step.t if forward else step.t)
-    error = combine((step.keep, step.gain), (x, end)) - mean
+    error = step.mean(reference, x, u, forward) - mean
     return per_event_mean(error.square()) / step.std**2
 
 
 def drift_matching(
     reference: Reference, step: Step, x: Tensor, u: Tensor, mean: Tensor, *, forward: bool
 ) -> Tensor:
-    """The squared error of the heading, the drift beyond the reference's, `(B,)`.
+    """The squared error of the control, the drift beyond the reference's, `(B,)`.
 
     Per dimension, times the length of the step over `sigma^2`. Takes the same as `mean_matching`.
     """
-    remaining = 1 - step.t if forward else step.t
+    remaining = time_left(step.t, forward)
     straight = step.keep + step.gain * reference.decay(remaining)
     target = (mean - like(straight, x) * x) / like(step.gain * remaining, x)
     return per_event_mean((u - target).square()) * abs(step.s - step.t) / reference.sigma**2

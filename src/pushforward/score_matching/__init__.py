@@ -5,7 +5,7 @@ Every loss is one number per example whose expectation is the Fisher divergence
 """
 
 from pushforward.score_matching.energies import Energy, Reconstruction, score_of
-from pushforward.score_matching.langevin import annealed, langevin
+from pushforward.score_matching.langevin import annealed_langevin, langevin
 from pushforward.score_matching.levels import geometric
 from pushforward.score_matching.losses import (
     denoising,
@@ -34,7 +34,7 @@ __all__ = [
     "Sliced",
     "Untimed",
     "VarianceReduced",
-    "annealed",
+    "annealed_langevin",
     "denoising",
     "denoising_levels",
     "geometric",

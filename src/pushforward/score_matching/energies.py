@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from pushforward._shapes import per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.score_matching.checks import Score
+from pushforward.score_matching.checks import ScoreFunction
 
 __all__ = ["Energy", "Reconstruction", "score_of"]
 
 
-def score_of(energy: Callable[..., Tensor]) -> Score:
+def score_of(energy: Callable[..., Tensor]) -> ScoreFunction:
     """The score `s(x) = -grad E(x)` of an energy, for the density `exp(-E) / Z`.
 
     Args:

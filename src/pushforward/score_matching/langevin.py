@@ -6,26 +6,26 @@ One step is `x + (h / 2) s(x) + sqrt(h) n` with `n ~ N(0, I)`, in the convention
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.checks import positive, whole
 from pushforward.errors import InputError
-from pushforward.mcmc import langevin_step
-from pushforward.score_matching.checks import Score, check_states, evaluate, positive_count
+from pushforward.mcmc import check_states, langevin_step
+from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
 
-__all__ = ["annealed", "langevin"]
+__all__ = ["annealed_langevin", "langevin"]
 
 Callback = Callable[[], None]
 
 
 @torch.no_grad()
 def langevin(
-    score: Score,
+    score: ScoreFunction,
     x: Tensor,
     step: float,
     steps: int,
@@ -52,14 +52,14 @@ def langevin(
     True
     """
     check_states(x)
-    size = _step_size(step)
-    positive_count(steps, "steps")
+    size = positive("step", step)
+    whole("steps", steps)
     return _chain(score, x, size, steps, resolve(seed, generator, x.device), callback)
 
 
 @torch.no_grad()
-def annealed(
-    score: Score,
+def annealed_langevin(
+    score: ScoreFunction,
     x: Tensor,
     sigmas: Sequence[float],
     step: float,
@@ -86,18 +86,18 @@ def annealed(
     Raises `InputError` as `langevin`, and for levels that do not decrease or too large a step.
 
     >>> score = lambda x, sigma: -x / (1 + sigma[:, None] ** 2)  # of N(0, 1) with noise
-    >>> annealed(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
+    >>> annealed_langevin(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
     torch.Size([5, 1])
     """
     check_states(x)
     levels = check_levels(sigmas)
-    size = _step_size(step)
+    size = positive("step", step)
     if size >= 4 * levels[-1] ** 2:
         raise InputError(
             f"step {size} is too large for the last level {levels[-1]}: keep it below "
             f"{4 * levels[-1] ** 2:g}, better near {0.2 * levels[-1] ** 2:g}"
         )
-    positive_count(steps, "steps")
+    whole("steps", steps)
     generator = resolve(seed, generator, x.device)
     for sigma in levels:
         told = torch.full(x.shape[:1], sigma, dtype=x.dtype, device=x.device)
@@ -111,7 +111,7 @@ def annealed(
 
 
 def _chain(
-    score: Score,
+    score: ScoreFunction,
     x: Tensor,
     size: float,
     steps: int,
@@ -124,9 +124,3 @@ def _chain(
         if callback is not None:
             callback()
     return x
-
-
-def _step_size(step: float) -> float:
-    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step < math.inf:
-        raise InputError(f"a step size is positive and finite, not {step!r}")
-    return float(step)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from pushforward.checks import positive, whole
 from pushforward.errors import InputError
 
-__all__ = ["check_level", "check_levels", "geometric"]
+__all__ = ["check_levels", "geometric"]
 
 
 def geometric(largest: float, smallest: float, count: int) -> tuple[float, ...]:
@@ -19,30 +19,14 @@ def geometric(largest: float, smallest: float, count: int) -> tuple[float, ...]:
     >>> geometric(4.0, 1.0, 3)
     (4.0, 2.0, 1.0)
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 2:
-        raise InputError(f"count is a whole number of levels, at least 2, not {count!r}")
-    check_level(smallest)
-    check_level(largest)
+    whole("count", count, least=2)
+    positive("smallest", smallest)
+    positive("largest", largest)
     if not largest > smallest:
         raise InputError(f"levels decrease: need largest > smallest, not {largest} and {smallest}")
     ratio = (smallest / largest) ** (1 / (count - 1))
     inner = (largest * ratio**k for k in range(1, count - 1))
     return (float(largest), *inner, float(smallest))
-
-
-def check_level(sigma: float) -> float:
-    """One noise level. Raises `InputError` unless it is positive and finite.
-
-    >>> check_level(1)
-    1.0
-    """
-    try:
-        value = float(sigma)
-    except (TypeError, ValueError):
-        raise InputError(f"a noise level sigma is a number, not {sigma!r}") from None
-    if not 0 < value < math.inf:
-        raise InputError(f"a noise level sigma is positive and finite, not {value}")
-    return value
 
 
 def check_levels(sigmas: Sequence[float]) -> tuple[float, ...]:
@@ -51,7 +35,7 @@ def check_levels(sigmas: Sequence[float]) -> tuple[float, ...]:
     >>> check_levels([2, 1])
     (2.0, 1.0)
     """
-    levels = tuple(check_level(sigma) for sigma in sigmas)
+    levels = tuple(positive("sigma", sigma) for sigma in sigmas)
     if not levels:
         raise InputError("there are no noise levels: give at least one")
     for before, after in pairwise(levels):

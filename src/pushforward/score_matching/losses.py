@@ -5,9 +5,10 @@ All have the factor 1/2 and the sign that is minimized: for data `x ~ p` and a s
     E loss = E |s - grad log p|^2 / 2 + constant.
 
 The constant is `-E |grad log p|^2 / 2` for the implicit and the sliced losses, which need second
-derivatives of an energy but no noise. Denoising learns the law `p_sigma` of `x + sigma noise`, has
-the factor `sigma^2` and the constant `E |noise|^2 / 2 - sigma^2 E |grad log p_sigma|^2 / 2`. Losses
-are differentiable in the network's weights, not in `x`.
+derivatives of an energy but no noise. Denoising learns the distribution `p_sigma` of `x + sigma
+noise`, has the factor `sigma^2` and the constant
+`E |noise|^2 / 2 - sigma^2 E |grad log p_sigma|^2 / 2`. Losses are differentiable in the network's
+weights, not in `x`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from torch import Tensor
 from pushforward._autograd import probe_like, quadratic_forms
 from pushforward._random import normal_like, resolve
 from pushforward._shapes import like, per_event_sum
+from pushforward.checks import positive, whole
 from pushforward.errors import InputError
-from pushforward.score_matching.checks import Score, check_states, evaluate, positive_count
-from pushforward.score_matching.levels import check_level, check_levels
+from pushforward.mcmc import check_states
+from pushforward.score_matching.checks import ScoreFunction, evaluate
+from pushforward.score_matching.levels import check_levels
 
 __all__ = ["denoising", "denoising_levels", "implicit", "sliced", "sliced_variance_reduced"]
 
 
-def implicit(score: Score, x: Tensor) -> Tensor:
+def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
     r"""`tr grad s + |s|^2 / 2` (Hyvärinen 2005), with the exact trace.
 
     Costs one backward pass per coordinate of the event. Rows must not interact in the network, and
@@ -51,7 +54,11 @@ def implicit(score: Score, x: Tensor) -> Tensor:
 
 
 def sliced(
-    score: Score, x: Tensor, projections: int = 1, *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    projections: int = 1,
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + (v^T s)^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 7).
 
@@ -76,7 +83,11 @@ def sliced(
 
 
 def sliced_variance_reduced(
-    score: Score, x: Tensor, projections: int = 1, *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    projections: int = 1,
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + |s|^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 8).
 
@@ -90,7 +101,7 @@ def sliced_variance_reduced(
 
 
 def denoising(
-    score: Score, x: Tensor, sigma: float, *, generator: torch.Generator | None = None
+    score: ScoreFunction, x: Tensor, sigma: float, *, generator: torch.Generator | None = None
 ) -> Tensor:
     r"""`sigma^2 |s(x + sigma n) + n / sigma|^2 / 2` with `n ~ N(0, I)` (Vincent 2011).
 
@@ -111,14 +122,18 @@ def denoising(
     1.0
     """
     check_states(x)
-    level = check_level(sigma)
+    level = positive("sigma", sigma)
     noise = normal_like(x, resolve(generator=generator, device=x.device))
     value = evaluate(score, x + level * noise)
     return per_event_sum((level * value + noise).square()) / 2
 
 
 def denoising_levels(
-    score: Score, x: Tensor, sigmas: Sequence[float], *, generator: torch.Generator | None = None
+    score: ScoreFunction,
+    x: Tensor,
+    sigmas: Sequence[float],
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     r"""`sigma^2 |s(x + sigma n, sigma) + n / sigma|^2 / 2` at random levels (Song & Ermon 2019).
 
@@ -149,11 +164,11 @@ def denoising_levels(
 
 def _probes(x: Tensor, projections: int, generator: torch.Generator | None) -> Tensor:
     check_states(x)
-    positive_count(projections, "projections")
+    whole("projections", projections)
     return probe_like(x, projections, resolve(generator=generator, device=x.device))
 
 
-def _forms(score: Score, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+def _forms(score: ScoreFunction, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
     """The score `(B, *event)` and `e^T grad s e` of each probe `(P, B)`, with graphs in training.
 
     Validation runs without gradients; the derivative in `x` is taken all the same.

@@ -8,10 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.checks import positive, whole
 from pushforward.config import configurable
 from pushforward.score_matching import losses
-from pushforward.score_matching.checks import Score, positive_count
-from pushforward.score_matching.levels import check_level, geometric
+from pushforward.score_matching.checks import ScoreFunction
+from pushforward.score_matching.levels import geometric
 
 __all__ = [
     "Denoising",
@@ -30,7 +31,9 @@ class Matching(Protocol):
     def sigmas(self) -> tuple[float, ...]:
         """The noise levels that the network is told, largest first; empty if it is told none."""
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
 
 
@@ -44,7 +47,9 @@ class Implicit:
         """None are told."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`; nothing is random."""
         return losses.implicit(score, x)
 
@@ -57,14 +62,16 @@ class Sliced:
     projections: int = 1
 
     def __post_init__(self) -> None:
-        positive_count(self.projections, "projections")
+        whole("projections", self.projections)
 
     @property
     def sigmas(self) -> tuple[float, ...]:
         """None are told."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.sliced(score, x, self.projections, generator=generator)
 
@@ -74,7 +81,9 @@ class Sliced:
 class VarianceReduced(Sliced):
     """`sliced_variance_reduced`, with a number of projections per example."""
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.sliced_variance_reduced(score, x, self.projections, generator=generator)
 
@@ -82,20 +91,22 @@ class VarianceReduced(Sliced):
 @configurable
 @dataclass(frozen=True)
 class Denoising:
-    """`denoising` at one level, in the units of what it is given: the law learned is that of
-    `x + sigma noise`."""
+    """`denoising` at one level, in the units of what it is given: the distribution learned is that
+    of `x + sigma noise`."""
 
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
-        check_level(self.sigma)
+        positive("sigma", self.sigma)
 
     @property
     def sigmas(self) -> tuple[float, ...]:
         """None are told: there is only one."""
         return ()
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.denoising(score, x, self.sigma, generator=generator)
 
@@ -124,6 +135,8 @@ class DenoisingLevels:
         """The levels, largest first."""
         return geometric(self.largest, self.smallest, self.count)
 
-    def __call__(self, score: Score, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`, for a network `s(x, sigma)`."""
         return losses.denoising_levels(score, x, self.sigmas, generator=generator)

@@ -16,6 +16,8 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward._random import fork, uniform
+
 __all__ = ["SMALL", "legendre", "log_kernel_slope", "sample_angle"]
 
 # Below this variance the expansion replaces the series; there the kernel beyond 12 standard
@@ -63,10 +65,11 @@ def sample_angle(variance: Tensor, generator: torch.Generator | None = None) -> 
     """Angles from the start after `variance`, both `(N,)`."""
     angle = torch.empty_like(variance, dtype=torch.float64)
     small = variance < SMALL
+    first, second = fork(generator, small), fork(generator, ~small)
     if small.any():
-        angle[small] = _reject(variance[small].double(), generator)
+        angle[small] = _reject(variance[small].double(), first)
     if not small.all():
-        angle[~small] = _invert(variance[~small].double(), generator)
+        angle[~small] = _invert(variance[~small].double(), second)
     return angle.to(variance.dtype)
 
 
@@ -75,9 +78,10 @@ def _reject(tau: Tensor, generator: torch.Generator | None) -> Tensor:
     angle = torch.full_like(tau, math.pi)
     waiting = torch.arange(len(tau), device=tau.device)
     while len(waiting):
-        u, accept = torch.rand(
-            2, len(waiting), generator=generator, dtype=tau.dtype, device=tau.device
-        )
+        # A row that waits draws as often as it has to, whatever the others do.
+        u, accept = uniform(
+            (len(waiting), 2), fork(generator, waiting), dtype=tau.dtype, device=tau.device
+        ).unbind(-1)
         proposal = torch.sqrt(-2 * tau[waiting] * torch.log1p(-u))
         chance = torch.sinc(proposal / math.pi).clamp_min(0).sqrt()
         kept = (accept < chance) & (proposal < math.pi)
@@ -95,7 +99,7 @@ def _invert(tau: Tensor, generator: torch.Generator | None) -> Tensor:
     integrals = torch.cat(
         [(1 - p[:, 1])[:, None], (p[:, :-2] - p[:, 2:]) / (2 * degree + 1)], dim=-1
     )
-    u = torch.rand(len(tau), 1, generator=generator, dtype=tau.dtype, device=tau.device)
+    u = uniform((len(tau), 1), generator, dtype=tau.dtype, device=tau.device)
     out = []
     for rows, v in zip(tau.split(1024), u.split(1024), strict=True):
         cdf = (_modes(rows, _TERMS) @ integrals.mT / 2).cummax(-1).values.contiguous()

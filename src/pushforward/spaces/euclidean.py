@@ -62,6 +62,10 @@ class Euclidean(LinearSpace):
         """The entries."""
         return flatten(x)
 
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """Pixels share a unit; the entries of a vector may have one each."""
+        return len(event_shape) == 3
+
     def embed(self, x: Tensor) -> Tensor:
         """The state itself."""
         return x

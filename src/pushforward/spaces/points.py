@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
+from pushforward._random import uniform
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces.space import JumpSpace
@@ -37,7 +38,7 @@ class Points(NamedTuple):
 
     def scatter(self, generator: torch.Generator | None = None) -> Points:
         """The same sets with their slots in random order, row by row."""
-        keys = torch.rand(self.mask.shape, generator=generator, device=self.mask.device)
+        keys = uniform(self.mask.shape, generator, device=self.mask.device)
         order = keys.argsort(-1)
         x = self.x.gather(1, order.unsqueeze(-1).expand_as(self.x))
         return Points(x, self.mask.gather(1, order))
@@ -109,6 +110,10 @@ class PointCloud(JumpSpace):
         mean = (x.x * present).sum(1) / count
         spread = (((x.x - mean.unsqueeze(1)) * present).square().sum(1) / count).sqrt()
         return torch.cat([x.number.to(x.x.dtype).unsqueeze(1), mean, spread], 1)
+
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """A number of points and coordinates have units of their own."""
+        return False
 
     def embed(self, x: Points) -> Tensor:
         """Coordinates and mask, slot by slot."""

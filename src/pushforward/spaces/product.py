@@ -55,6 +55,10 @@ class Product(Space):
         pairs = zip(self.factors, x, strict=True)
         return torch.cat([factor.features(part) for factor, part in pairs], 1)
 
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """The factors have units of their own."""
+        return False
+
     def embed(self, x: tuple[Any, ...]) -> Tensor:
         """All that there is to the parts, one after the other."""
         pairs = zip(self.factors, x, strict=True)

@@ -54,11 +54,16 @@ class Space(ABC):
         return self.features(x)
 
     def categories(self, x: Any) -> Mapping[str, Tensor]:
-        """What of a state is one of a few kinds, by name, `(N,)` integers each: often nothing.
+        """What of a state is one of a few kinds, by name: often nothing.
 
-        Judges compare the frequencies of the kinds.
+        Integers `(N,)`, or several for each state one after the other, of which judges compare the
+        frequencies.
         """
         return {}
+
+    def common_scale(self, event_shape: state.EventShape) -> bool:
+        """Whether the features of states of a shape share a unit, so that one scale serves all."""
+        return True
 
     def from_arrays(self, arrays: Any) -> Any:
         """States from what a file holds: a tensor `(N, ...)`, or tensors by name.
@@ -85,7 +90,7 @@ class Space(ABC):
         return None
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """In words, as in "vectors of 2"."""
+        """In words, of many, as in "vectors of 2"."""
         return f"states of {' x '.join(map(str, event_shape))}"
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like
+from pushforward._random import fork, normal, normal_like
 from pushforward._shapes import flatten, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -85,7 +85,7 @@ class Sphere(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
-        x = torch.randn(n, *shape, generator=generator, device=generator.device)
+        x = normal((n, *shape), generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
@@ -101,7 +101,8 @@ class Sphere(Manifold):
         self._check(x)
         check_unit(x)
         rows = _per_point(variance, x)
-        angle = _sphere_heat.sample_angle(rows.flatten(), generator).reshape(rows.shape)
+        inner = fork(generator, copies=math.prod(rows.shape[1:]))
+        angle = _sphere_heat.sample_angle(rows.flatten(), inner).reshape(rows.shape)
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
         return self.retract(x, angle.unsqueeze(-1) * direction)
@@ -143,7 +144,8 @@ class Sphere(Manifold):
     def describe_states(self, event_shape: state.EventShape) -> str:
         """Points, or so many of them."""
         points = math.prod(event_shape[:-1])
-        return f"{points if points > 1 else 'single'} points on the {event_shape[-1] - 1}-sphere"
+        many = f"states of {points} " if points > 1 else ""
+        return f"{many}points on the {event_shape[-1] - 1}-sphere"
 
 
 def check_unit(x: Tensor) -> None:

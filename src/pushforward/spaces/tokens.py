@@ -109,5 +109,6 @@ class Tokens(JumpSpace):
         return flat, tuple(f"token{k}" for k in range(flat.shape[1]))
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """So many tokens of so many symbols."""
-        return f"{' x '.join(map(str, event_shape))} tokens of {self.vocabulary} symbols"
+        """Sequences of so many tokens out of so many symbols."""
+        sites = " x ".join(map(str, event_shape))
+        return f"sequences of {sites} tokens out of {self.vocabulary} symbols"

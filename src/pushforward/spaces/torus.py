@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like
+from pushforward._random import normal_like, uniform
 from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -84,8 +84,7 @@ class Torus(Manifold):
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of independent uniform angles."""
-        u = torch.rand(n, *shape, generator=generator, device=generator.device)
-        return 2 * math.pi * u - math.pi
+        return 2 * math.pi * uniform((n, *shape), generator) - math.pi
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
         """`log 2 pi` per angle."""
@@ -132,5 +131,6 @@ class Torus(Manifold):
         return flat, tuple(f"angle{k}" for k in range(flat.shape[1]))
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """So many angles."""
-        return f"{math.prod(event_shape)} angles"
+        """Angles, or so many of them."""
+        angles = math.prod(event_shape)
+        return "angles" if angles == 1 else f"states of {angles} angles"

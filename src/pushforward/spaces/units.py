@@ -56,7 +56,6 @@ class NoUnits(Units):
 
     def __init__(self) -> None:
         super().__init__()
-        # Where the model is, and in which precision.
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     zero: Tensor

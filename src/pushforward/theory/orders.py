@@ -50,7 +50,7 @@ def path_errors(
     x = world.noised(process, schedule.t_max).sample(rows, seed=seed).double()
 
     def end(rule: Sampler, n: int) -> Tensor:
-        return run(rule, transport, x, grids.LogSNR()(schedule, n, stop=stop))
+        return run(rule, transport, x, grids.LogSNRGrid()(schedule, n, stop=stop))
 
     exact = end(Multistep(order=3, corrector=True), 16 * max(steps))
     return [float((end(sampler, n) - exact).square().mean().sqrt()) for n in steps]
@@ -83,7 +83,7 @@ def variance_errors(
     world = MixtureWorld(GaussianMixture(torch.zeros(1, dim, dtype=torch.float64), covariance))
     errors = []
     for n in steps:
-        times = grids.LogSNR()(schedule, n, stop=stop)
+        times = grids.LogSNRGrid()(schedule, n, stop=stop)
         process = Gaussian(schedule, _UnitDraws())
         # A step draws at most as often as it evaluates the model.
         x = torch.zeros(1 + n * max(1, sampler.evaluations), dim, dtype=torch.float64)

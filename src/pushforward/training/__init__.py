@@ -1,14 +1,14 @@
 """Training: one loop for every family, and checkpoints that resume exactly."""
 
 from pushforward.training.fitting import fit
-from pushforward.training.rectifying import Rectified, Round, rectify, straightness
+from pushforward.training.rectifying import Rectification, Round, rectify, straightness
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, TensorBoard, Tracker
 
 __all__ = [
     "JsonLines",
-    "Rectified",
+    "Rectification",
     "Round",
     "Run",
     "Settings",

@@ -107,7 +107,7 @@ class Checkpoints:
         """Load the newest checkpoint that is whole; `None` if there is none yet.
 
         A damaged one, or one of another run, is passed over with a warning. Raises `InputError` if
-        all are.
+        all are damaged.
         """
         folders = self._all()
         for folder in reversed(folders):

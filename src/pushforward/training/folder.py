@@ -18,6 +18,10 @@ from pushforward.training.trackers import read_history
 __all__ = ["RunFolder"]
 
 
+RECIPE = "recipe.yaml"
+"""What the command line keeps beside the run, written before it begins."""
+
+
 class RunFolder:
     """`config.yaml`, `manifest.json` and `metrics.jsonl` of one run."""
 
@@ -89,10 +93,11 @@ class RunFolder:
         write_text(self.path / "manifest.json", text)
 
     def _in_use(self) -> bool:
-        """Whether anything lies here but what an early kill left half written."""
+        """Whether anything lies here but a recipe and what an early kill left half written."""
         if not self.path.exists():
             return False
-        return any(not entry.name.endswith(".partial") for entry in self.path.iterdir())
+        names = (entry.name for entry in self.path.iterdir())
+        return any(name != RECIPE and not name.endswith(".partial") for name in names)
 
     def _read_config(self) -> dict[str, Any]:
         try:

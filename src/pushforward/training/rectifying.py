@@ -15,23 +15,20 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pushforward import config, samplers
-from pushforward._random import derived_seed, even_rows, resolve
-from pushforward._shapes import flatten
-from pushforward.couplings import Paired
+from pushforward import checks, samplers
+from pushforward._random import derived_seed, even_rows, start_noise
+from pushforward._shapes import per_event_sum
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import FlowMatching
 from pushforward.models.model import parts_of
-from pushforward.processes import Linear
-from pushforward.times import Steps
 from pushforward.training.fitting import fit
 from pushforward.training.objective import labels_for
 from pushforward.training.run import Run, Status
 from pushforward.training.settings import Settings
 
-__all__ = ["Rectified", "Round", "rectify", "straightness"]
+__all__ = ["Rectification", "Round", "rectify", "straightness"]
 
 _PAIRS, _JUDGED = range(2)
 
@@ -58,7 +55,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Rectified:
+class Rectification:
     """The result of `rectify`.
 
     Args:
@@ -103,11 +100,11 @@ def rectify(
     resume: bool = False,
     seed: int = 0,
     **options: Any,
-) -> Rectified:
+) -> Rectification:
     r"""Train a flow, and train it again on the pairs that it makes, `rounds` times in all.
 
-    A flow along straight lines between pairs moves the laws the same way at no larger convex cost,
-    and its own pairs cross less. With exact flows the straightness
+    A flow along straight lines between pairs moves the distributions the same way at no larger
+    convex cost, and its own pairs cross less. With exact flows the straightness
     `S = int E |(Z_1 - Z_0) - v(Z_t, t)|^2 dt` of the best of `K` rounds is at most
     `E |X_1 - X_0|^2 / K` (Liu, Gong & Liu 2023, theorem 3.7). A straight flow is solved in one
     step; `distill` teaches the last one's pairs to a map of one step.
@@ -135,20 +132,18 @@ def rectify(
     >>> len(done.rounds), done.rounds[1].run.step
     (2, 3)
     """
-    if not isinstance(model, FlowMatching) or model.path != Linear():
+    if not model.reflows:
         raise InputError("what is rectified is a FlowMatching model with path='linear'")
-    for name, value, least in (("rounds", rounds, 1), ("pairs", pairs, 2)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(f"{name} is a whole number, at least {least}, not {value!r}")
+    rounds, pairs = checks.whole("rounds", rounds), checks.whole("pairs", pairs, 2)
     folder = None if out is None else Path(out)
     target = load(data)
     start = None if source is None else load(source)
     options = {"seed": seed, **options}
     options.pop("resume", None)
 
-    def trained(flow: FlowMatching, name: str, x: Data, x0: Any, **more: Any) -> Run:
+    def trained(flow: FlowMatching, name: str, x0: Data, x1: Any, **more: Any) -> Run:
         place = None if folder is None else folder / name
-        return fit(flow, x, source=x0, out=place, resume=resume, **{**options, **more})
+        return fit(flow, x0, source=x1, out=place, resume=resume, **{**options, **more})
 
     run = trained(model, "round-1", target, start)
     size = options.get("batch_size") or (options.get("settings") or Settings()).batch_size
@@ -162,14 +157,8 @@ def rectify(
         file = None if folder is None else folder / f"pairs-{k}.safetensors"
         own = derived_seed(seed, _PAIRS, k)
         x0, x1 = _cached(flow, target, start, pairs, solver_steps, own, file)
-        pupil = copy.deepcopy(flow)
-        pupil.keeps_source, pupil.coupling = True, Paired()
-        config.amend(pupil, coupling=pupil.coupling)
-        if name == "distilled":
-            # The law of one time: that of the source.
-            pupil.times = Steps(1)
-            config.amend(pupil, times=pupil.times)
-        return pupil, trained(pupil, name, x1, x0, **again)
+        pupil = flow.reflow(distill=name == "distilled")
+        return pupil, trained(pupil, name, x0, x1, **again)
 
     for k in range(2, rounds + 1):
         if stopped:
@@ -181,7 +170,9 @@ def rectify(
     if distill and not stopped:
         distilled, run = learned(last, rounds + 1, "distilled")
         stopped = run.status != "finished"
-    result = Rectified(last, tuple(done), cost, distilled, "interrupted" if stopped else "finished")
+    result = Rectification(
+        last, tuple(done), cost, distilled, "interrupted" if stopped else "finished"
+    )
     if folder is not None:
         _write(folder, result)
     return result
@@ -201,23 +192,24 @@ def straightness(
     >>> [estimate.value for estimate in straightness(still, 10, steps=4)]
     [0.0, 0.0]
     """
-    generator = resolve(seed, None, model.device)
-    start = model._starts(n, generator)
-    context, scale = model._context(c, n), model._units().scale
-    times = [k / steps for k in range(steps + 1)]
+    start = model._starts(n, start_noise(seed, slice(0, n), model.device), seed)
+    units: Any = model.known_units()
+    context = model.condition.required(c, n, model.device)
+    transport = model._transport(context)
+    times = [1 - k / steps for k in range(steps + 1)]
     size = max(1, _AT_ONCE // (start[0].numel() * len(times)))
     found: list[tuple[Tensor, Tensor]] = []
-    with model._evaluating():
+    with model.evaluating():
         for part in parts_of(n, size):
-            transport = model._transport(None if context is None else context[part], "target")
-            path = samplers.trajectory(samplers.Heun(), transport, start[part], times)
-            line = path[-1] - path[0]
+            flow = transport(part)
+            path = samplers.trajectory(samplers.Heun(), flow, start[part], times)
+            line = path[0] - path[-1]
             gaps = torch.stack([
-                flatten((line - transport.dynamics(x, t).velocity) * scale).square().sum(1)
+                per_event_sum(((line - flow.dynamics(x, t).velocity) * units.scale).square())
                 for x, t in zip(path, times, strict=True)
             ])  # fmt: skip
             bent = torch.trapezoid(gaps, dx=1 / steps, dim=0)
-            found.append((bent, flatten(line * scale).square().sum(1)))
+            found.append((bent, per_event_sum((line * units.scale).square())))
     bends, costs = (torch.cat(column) for column in zip(*found, strict=True))
     return _mean(bends), _mean(costs)
 
@@ -251,33 +243,33 @@ def _first_cost(
     generator = torch.Generator().manual_seed(derived_seed(seed, _JUDGED))
     rows = torch.randperm(len(data), generator=generator)[:_PATHS]
     told = labels_for(model, data)
-    x, c = data.x[rows], None if told is None else told[rows]
+    x0, c = data.x[rows], None if told is None else told[rows]
     if start is None:
-        units = copy.deepcopy(model._units()).cpu()
-        z0 = torch.randn(x.shape, generator=generator)
-        x0 = units(z0[_joined(model, units.standardized(x), c, z0, size, generator)])
+        units = copy.deepcopy(model.known_units()).cpu()
+        z1 = torch.randn(x0.shape, generator=generator)
+        x1 = units(z1[_joined(model, units.standardized(x0), c, z1, size, generator)])
     else:
         partners = model.pair(data.x, told, start.x)
         if partners is None:
-            x0 = start.x[even_rows(len(x), len(start), generator)]
-            x0 = x0[_joined(model, x, c, x0, size, generator)]
+            x1 = start.x[even_rows(len(x0), len(start), generator)]
+            x1 = x1[_joined(model, x0, c, x1, size, generator)]
         else:
-            x0 = start.x[partners[rows]]
-    return _mean(flatten(x - x0).square().sum(1))
+            x1 = start.x[partners[rows]]
+    return _mean(per_event_sum((x0 - x1).square()))
 
 
 def _joined(
     model: FlowMatching,
-    x: Tensor,
-    c: Tensor | None,
     x0: Tensor,
+    c: Tensor | None,
+    x1: Tensor,
     size: int,
     generator: torch.Generator,
 ) -> Tensor:
     """The order in which the coupling joins a source, batch by batch."""
-    order = torch.arange(len(x))
-    for part in torch.arange(len(x)).split(size):
-        found = model.couple(x[part], None if c is None else c[part], x0[part], generator)
+    order = torch.arange(len(x0))
+    for part in torch.arange(len(x0)).split(size):
+        found = model.couple(x0[part], None if c is None else c[part], x1[part], generator)
         if found is not None:
             order[part] = part[found]
     return order
@@ -292,7 +284,7 @@ def _cached(
     seed: int,
     file: Path | None,
 ) -> tuple[Data, Data]:
-    """The pairs of a flow in data units, from their file if it holds them."""
+    """The pairs of a flow in data units, target and source, from their file if it holds them."""
     about = {"flow": _digest(flow), "n": str(n), "steps": str(steps), "seed": str(seed)}
     if file is not None and file.is_file():
         try:
@@ -304,12 +296,12 @@ def _cached(
             pass  # made again below, the same
     generator = torch.Generator().manual_seed(seed)
     if start is None:
-        z0 = torch.randn(n, *data.event_shape, generator=generator)
-        x0 = copy.deepcopy(flow._units()).cpu()(z0)
+        z1 = torch.randn(n, *data.event_shape, generator=generator)
+        x1 = copy.deepcopy(flow.known_units()).cpu()(z1)
     else:
-        z0 = x0 = start.x[even_rows(n, len(start), generator)]
+        z1 = x1 = start.x[even_rows(n, len(start), generator)]
     c = _labels(flow, data, n, generator)
-    x1 = flow.forward(z0.to(flow.device), c, steps=steps, batch_size=2048).cpu()
+    x0 = flow.forward(z1.to(flow.device), c, steps=steps, batch_size=2048).cpu()
     tensors = {"x0": x0, "x1": x1}
     if c is not None:
         tensors["c"] = c
@@ -335,11 +327,11 @@ def _as_data(tensors: dict[str, Tensor], like: Data) -> tuple[Data, Data]:
     plain = replace(like, x=like.x[:0].new_zeros(1, *like.event_shape), c=None, classes=(),
                     levels=None, dropped=0, origin=None, source="pairs of a flow")  # fmt: skip
     classes = like.classes if "c" in tensors else ()
-    target = replace(plain, x=tensors["x1"], c=tensors.get("c"), classes=classes)
-    return replace(plain, x=tensors["x0"]), target
+    target = replace(plain, x=tensors["x0"], c=tensors.get("c"), classes=classes)
+    return target, replace(plain, x=tensors["x1"])
 
 
-def _write(folder: Path, result: Rectified) -> None:
+def _write(folder: Path, result: Rectification) -> None:
     """`rectified.json`: what was measured after each round."""
     found = {
         "status": result.status,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pushforward.checks import number
 from pushforward.config import configurable
 from pushforward.errors import SamplingError
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.transform import Transform
 
@@ -60,7 +60,7 @@ class Autoregressive(Transform):
         super().__init__()
         self.net, self.elementwise = net, elementwise
         self.tolerance = number("tolerance", tolerance, least=0)
-        self.condition = Condition.of(net)
+        self.condition = TransformCondition.of(net)
 
     def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """From data to base, in one evaluation."""

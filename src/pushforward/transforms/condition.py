@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from pushforward._shapes import for_each_row
 from pushforward.errors import InputError
 
-__all__ = ["Condition"]
+__all__ = ["TransformCondition"]
 
 
-class Condition(NamedTuple):
+class TransformCondition(NamedTuple):
     """What a transform takes as `c`, decided when it is made.
 
     Args:
@@ -22,9 +22,9 @@ class Condition(NamedTuple):
             and `context_size` does not say: it is handed whatever is given.
 
     >>> import torch
-    >>> Condition(context_size=2).checked(torch.tensor([1.0, 2.0]), 3).shape
+    >>> TransformCondition(context_size=2).checked(torch.tensor([1.0, 2.0]), 3).shape
     torch.Size([3, 2])
-    >>> Condition(context_size=2).checked(None, 3)
+    >>> TransformCondition(context_size=2).checked(None, 3)
     Traceback (most recent call last):
     ...
     pushforward.errors.InputError: this transform was made for contexts of 2 numbers: give c=
@@ -35,7 +35,7 @@ class Condition(NamedTuple):
     declared: bool = True
 
     @classmethod
-    def of(cls, *parts: nn.Module) -> Condition:
+    def of(cls, *parts: nn.Module) -> TransformCondition:
         """That of networks or transforms together.
 
         Raises `InputError` for parts that take different ones.
@@ -90,11 +90,11 @@ class Condition(NamedTuple):
         return c if self.taken or not self.declared else None
 
 
-def _said_by(part: Any) -> Condition:
+def _said_by(part: Any) -> TransformCondition:
     """The condition of a transform, or that of a network by its attributes."""
-    if isinstance(found := getattr(part, "condition", None), Condition):
+    if isinstance(found := getattr(part, "condition", None), TransformCondition):
         return found
     declared = hasattr(part, "num_classes") or hasattr(part, "context_size")
-    return Condition(
+    return TransformCondition(
         getattr(part, "num_classes", None), getattr(part, "context_size", None), declared
     )

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Continuous"]
@@ -46,7 +46,7 @@ class Continuous(Transform):
         super().__init__()
         self.net, self.steps = net, whole("steps", steps)
         self.exact = whole("exact", exact, least=0)
-        self.condition = Condition.of(net)
+        self.condition = TransformCondition.of(net)
 
     def is_estimate(self, features: int) -> bool:
         """Beyond `exact` features."""

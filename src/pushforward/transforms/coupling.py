@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.transform import Transform
 
@@ -50,7 +50,7 @@ class CouplingLayer(Transform):
                 "a coupling keeps some entries and moves others: the mask has one kind"
             )
         self.net, self.elementwise = net, elementwise
-        self.condition = Condition.of(net)
+        self.condition = TransformCondition.of(net)
         stay, move = mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]
         self.register_buffer("_stay", stay, persistent=False)
         self.register_buffer("_move", move, persistent=False)

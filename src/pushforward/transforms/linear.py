@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["ActNorm", "LULinear"]
@@ -32,7 +32,7 @@ class LULinear(Transform):
     True
     """
 
-    condition = Condition()
+    condition = TransformCondition()
 
     permutation: Tensor
     signs: Tensor
@@ -93,7 +93,7 @@ class ActNorm(Transform):
     tensor([-1.,  1.])
     """
 
-    condition = Condition()
+    condition = TransformCondition()
 
     def __init__(self, features: int) -> None:
         super().__init__()

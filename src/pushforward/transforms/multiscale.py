@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Multiscale"]
@@ -50,7 +50,7 @@ class Multiscale(Transform):
             raise InputError(f"{height} x {width} pixels cannot be halved {len(levels)} times")
         self.shape = tuple(shape)
         self.levels = nn.ModuleList(levels)
-        self.condition = Condition.of(*levels)
+        self.condition = TransformCondition.of(*levels)
 
     def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._inward(x, lambda level, x: level.inverse(x, level.condition.passed(c)))

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from pushforward.checks import whole
 from pushforward.config import configurable
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Planar", "Radial"]
@@ -37,7 +37,7 @@ class Planar(Transform):
     True
     """
 
-    condition = Condition()
+    condition = TransformCondition()
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Radial(Transform):
     True
     """
 
-    condition = Condition()
+    condition = TransformCondition()
 
     def __init__(self, features: int) -> None:
         super().__init__()

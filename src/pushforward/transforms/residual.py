@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pushforward.checks import fraction, positive, whole
 from pushforward.config import configurable
 from pushforward.errors import SamplingError
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Contraction", "FixedPoint", "Residual"]
@@ -101,7 +101,7 @@ class Residual(Transform):
     True
     """
 
-    condition = Condition()
+    condition = TransformCondition()
 
     def __init__(
         self, net: nn.Module, exact: int = 8, tolerance: float = 1e-6, iterations: int = 1000

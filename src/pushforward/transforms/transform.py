@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pushforward.config import configurable
-from pushforward.transforms.condition import Condition
+from pushforward.transforms.condition import TransformCondition
 
 __all__ = ["Composed", "Inverse", "Transform"]
 
@@ -25,7 +25,7 @@ class Transform(nn.Module):
     states. They raise `InputError` for a condition that is missing, or not taken.
     """
 
-    condition = Condition(declared=False)
+    condition = TransformCondition(declared=False)
 
     @abstractmethod
     def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ class Composed(Transform):
     def __init__(self, parts: Sequence[Transform]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self.condition = Condition.of(*parts)
+        self.condition = TransformCondition.of(*parts)
 
     def _push(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._through("push", z, c)

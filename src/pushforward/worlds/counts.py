@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import categories, fork, resolve
 from pushforward.distributions import GaussianMixture
 from pushforward.processes import JumpDiffusion, Missing, PointPrediction, SharedLaw, Thinning
 from pushforward.protocols import Model, Time
@@ -51,10 +51,11 @@ class CountWorld:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Points:
         """`n` sets, spread over their slots at random."""
-        generator = resolve(seed, generator)
-        number = torch.multinomial(self.sizes, n, replacement=True, generator=generator)
+        generator = resolve(seed, generator, rows=n)
+        number = categories(self.sizes, n, generator)
         mask = torch.arange(self.slots) < number.unsqueeze(-1)
-        x = self.points.sample(n * self.slots, generator=generator).reshape(n, self.slots, -1)
+        noise = fork(generator, copies=self.slots)
+        x = self.points.sample(n * self.slots, generator=noise).reshape(n, self.slots, -1)
         return Points(x * mask.unsqueeze(-1), mask).scatter(generator)
 
     def missing(self, process: Thinning, x_t: Points, t: Time) -> Missing:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward._random import resolve
+from pushforward._random import normal, resolve
 from pushforward._shapes import like
 from pushforward.processes import Bridge, Interpolant, OUBridge, Reference
 from pushforward.protocols import Model, Time
@@ -28,7 +28,7 @@ class PairWorld:
     whose end keeps the part `d` of its start and has the variance `v`, it is the root `c` of
     `c / (1 - c^2) = d / v`, since a plan has the interaction of its reference.
 
-    >>> round(PairWorld.schroedinger(sigma=1.0).covariance, 4)
+    >>> round(PairWorld.schrodinger(sigma=1.0).covariance, 4)
     0.618
     """
 
@@ -38,7 +38,7 @@ class PairWorld:
     dim: int = 1
 
     @classmethod
-    def schroedinger(
+    def schrodinger(
         cls,
         sigma: float,
         mean_0: float = 0.0,
@@ -57,8 +57,8 @@ class PairWorld:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """`n` pairs, each end `(n, dim)`."""
-        generator = resolve(seed, generator)
-        first, second = torch.randn(2, n, self.dim, generator=generator)
+        generator = resolve(seed, generator, rows=n)
+        first, second = normal((n, 2, self.dim), generator).unbind(1)
         rest = math.sqrt(1 - self.covariance**2)
         return self.mean_0 + first, self.mean_1 + self.covariance * first + rest * second
 

@@ -1,27 +1,15 @@
-"""What a distribution is, and the simplest one: a state that is certain."""
+"""The simplest distribution: a state that is certain."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.errors import CapabilityError
 
-__all__ = ["Constant", "Distribution"]
-
-
-class Distribution(Protocol):
-    """A law of states."""
-
-    def sample(
-        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
-    ) -> Any:
-        """`n` independent states, batch first."""
-
-    def log_prob(self, x: Any) -> Tensor:
-        """The log-density of each state in nats, `(B,)`."""
+__all__ = ["Constant"]
 
 
 class Constant:

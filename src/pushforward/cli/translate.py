@@ -1,0 +1,81 @@
+"""`pushforward translate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pushforward.cli.options import (
+    BatchSize,
+    Device,
+    Label,
+    Run,
+    Sampler,
+    Seed,
+    Steps,
+    Trust,
+    accepted,
+    is_quiet,
+)
+
+__all__ = ["translate"]
+
+
+def translate(
+    context: typer.Context,
+    run: Run,
+    file: Annotated[
+        str, typer.Argument(help="States to carry over: data as for `train`.", metavar="DATA")
+    ],
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Carry states of the target back to the source.")
+    ] = False,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--n", help="Draw the result for each state this many times."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="File to write: .npz, .npy, .csv or .png.", metavar="FILE")
+    ] = Path("translated.npz"),
+    sampler: Sampler = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    label: Label = None,
+    batch_size: BatchSize = 512,
+    device: Device = "auto",
+    trust: Trust = None,
+) -> None:
+    """Carry states from one distribution to the other with a trained model.
+
+    Writes one state for each in DATA, in their order; with `-n` an array `(n, states, ...)`, or in
+    a table the draws one after the other. Random, unless `--sampler heun` follows the ODE.
+    """
+    from pushforward import state
+    from pushforward.cli.rundata import load_like
+    from pushforward.cli.writing import checked, label_of, write_states
+    from pushforward.errors import InputError
+    from pushforward.models import load
+    from pushforward.parallel import launch
+    from pushforward.training.progress import Progress
+
+    checked(out)
+    model = load(run, trust=tuple(trust or ()))
+    if not model.maps_distributions:
+        raise InputError(
+            f"a {type(model).__name__} maps noise to data: translate takes a model between two "
+            "data sets, from `pushforward bridge` or `train --source`"
+        )
+    x = load_like(Path(run), file, model.space).x
+    where = launch(device).device
+    model.to(where)
+    carry = model.backward if backward else model.forward
+    asked = accepted(carry, sampler=sampler, steps=steps, n=n)
+    told = label_of(Path(run), label)
+    with Progress("translating", 1, show=not is_quiet(context)) as progress:
+        y = carry(
+            state.to(x, where), told, seed=seed, batch_size=batch_size, progress=progress, **asked
+        )
+    write_states(out, y, model.space, Path(run), draws=n)
+    typer.echo(str(out))

@@ -1,0 +1,69 @@
+"""States to files: what `pushforward.data` reads again, or a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import InputError
+
+__all__ = ["checked", "label_of", "write_states"]
+
+_PICTURE = ".png"
+
+
+def checked(path: Path) -> None:
+    """Raise `InputError` for a file that states cannot be written to, before they are made."""
+    from pushforward.data.writing import WRITERS
+
+    known = (*WRITERS, _PICTURE)
+    if path.suffix not in known:
+        raise InputError(f"states go to {', '.join(known)} files, not {path.name!r}")
+
+
+def label_of(run: Path, label: str | None) -> int | None:
+    """The number of a label that was given as a number or as the name of a class.
+
+    Raises `InputError` for anything else.
+    """
+    from pushforward.cli.rundata import class_names
+
+    names = class_names(run)
+    if label is None:
+        return None
+    if label in names:
+        return names.index(label)
+    try:
+        return int(label)
+    except ValueError:
+        known = f", one of {', '.join(names)}" if names else ""
+        raise InputError(f"--class is the number of a label{known}, not {label!r}") from None
+
+
+def write_states(
+    path: Path,
+    x: Any,
+    space: Any,
+    run: Path,
+    *,
+    label: int | None = None,
+    draws: int | None = None,
+) -> None:
+    """Write states of a space as the data of a run came, or draw them.
+
+    `label` is that of all of them. Of `draws` of each state, on a first axis, a table and a picture
+    have one after the other.
+    """
+    from pushforward import state
+    from pushforward.cli.rundata import class_names, column_names
+    from pushforward.data.writing import write
+
+    if draws is not None and path.suffix in (".csv", ".tsv", _PICTURE):
+        x = state.map_leaves(lambda a: a.flatten(0, 1), x)
+    if path.suffix == _PICTURE:
+        from pushforward.report import save_picture
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(path, x, space=space)
+        return
+    write(path, x, space=space, columns=column_names(run), labels=label, classes=class_names(run))

@@ -1,0 +1,98 @@
+"""How far the ends of simulated paths are from the distribution that they should have."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import metrics
+from pushforward.models.model import Curve
+from pushforward.models.transport_map import End
+from pushforward.schrodinger import HalfBridge
+
+__all__ = ["MarginalError", "MarginalErrors"]
+
+_ROWS = 2000
+"""Rows of each side that an error is measured with."""
+
+
+class MarginalError(NamedTuple):
+    """How far the ends of simulated paths are from the distribution that they should have.
+
+    Args:
+        iteration: the outer iteration that learned from these ends.
+        end: `target` if the paths ran forward.
+        value: the sliced Wasserstein distance, in units of the model.
+        floor: that of as many states of the distribution itself, twice.
+    """
+
+    iteration: int
+    end: End
+    value: float
+    floor: float
+
+
+class MarginalErrors(nn.Module):
+    """The errors of some outer iterations, saved with a model.
+
+    Args:
+        iterations: how many there are.
+    """
+
+    measured: Tensor
+
+    def __init__(self, iterations: int) -> None:
+        super().__init__()
+        self.register_buffer("measured", torch.full((iterations, 2), -1.0))
+
+    def forget(self) -> None:
+        """Start anew."""
+        self.measured.fill_(-1)
+
+    def measure(self, at: HalfBridge, ends: Tensor, exact: Tensor, count: int | None) -> None:
+        """Compare simulated ends with as many exact states, rows of data if a `count` is given."""
+        # The first pass over the data: later ones are the same rows again, at no distance.
+        m = min(_ROWS, len(exact) // 2, (len(exact) if count is None else count) // 2)
+        if m >= 4:
+            found = [
+                metrics.sliced_wasserstein(y, exact[:m]).value for y in (ends[:m], exact[m : 2 * m])
+            ]
+            self.measured[at.number] = torch.tensor(found)
+
+    def found(self) -> list[MarginalError]:
+        """One for each outer iteration that has any."""
+        rows = enumerate(self.measured.tolist())
+        # What learns the way back, in even iterations, has simulated forward.
+        return [
+            MarginalError(k, "source" if k % 2 else "target", value, floor)
+            for k, (value, floor) in rows
+            if value >= 0
+        ]
+
+    def curves(self) -> list[Curve]:
+        """The errors over the outer iterations, in units of their floors."""
+        errors = self.found()
+        series: dict[str, list[tuple[float, float]]] = {}
+        for e in errors:
+            point = e.iteration, e.value / max(e.floor, 1e-12)
+            series.setdefault(f"at the {e.end}", []).append(point)
+        if errors:
+            series["floor"] = [(e.iteration, 1.0) for e in errors]
+        note = (
+            "How far the ends of simulated paths are from the distribution that they should have, "
+            "in sliced Wasserstein distance: so many times as far as two samples of that "
+            "distribution are from each other."
+        )
+        return [Curve("Marginals over the outer iterations", series, "outer iteration", note)]
+
+    def warnings(self, advice: str) -> list[str]:
+        """What the last outer iterations miss, and what to do about it."""
+        return [
+            f"Simulated paths miss the {e.end}: their ends are {e.value:.3g} from it in outer "
+            f"iteration {e.iteration}, and two samples of it {e.floor:.3g} from each other. "
+            f"{advice}"
+            for e in self.found()[-2:]
+            if e.value > 3 * e.floor
+        ]

@@ -1,0 +1,206 @@
+"""The outer iterations of a bridge in training: each direction learns from the other's paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pushforward._random import derived_seed
+from pushforward.models.directions import Directions
+from pushforward.models.marginal_errors import MarginalErrors
+from pushforward.processes import Reference
+from pushforward.schrodinger import (
+    ControlledDiffusion,
+    CouplingCache,
+    HalfBridge,
+    Method,
+    OuterIterations,
+    Simulation,
+)
+from pushforward.schrodinger.methods import Couplings
+
+__all__ = ["BridgeData", "ExactStates", "OuterLoop"]
+
+_NODES = 33
+"""Where the variance of the ends is measured: at equal steps of the remaining time."""
+
+_MEASURED = 2000
+"""Couplings that the variance of the ends is measured with."""
+
+_COUPLINGS, _VARIANCES = range(2)
+
+
+class ExactStates(NamedTuple):
+    """One of the two distributions that a bridge joins, in the units of the model.
+
+    Args:
+        draw: `n` states in random order, with a generator of the CPU: rows of data, each as often
+            as any other, or draws of a prior.
+        rows: how many rows there are; `None` if there are always more.
+    """
+
+    draw: Callable[[int, torch.Generator], Tensor]
+    rows: int | None = None
+
+
+class BridgeData(NamedTuple):
+    """What a bridge is trained on, in the units of the model.
+
+    Args:
+        reference: the bridges of the reference.
+        source: the states at `t = 1`.
+        target: the states at `t = 0`.
+        numel: how many numbers a state has.
+        initial: draws couplings `(target, source)` to begin with, if there are some in the place of
+            the method's own.
+    """
+
+    reference: Reference
+    source: ExactStates
+    target: ExactStates
+    numel: int
+    initial: Callable[[int, torch.Generator], tuple[Tensor, Tensor]] | None = None
+
+
+class _Simulated(NamedTuple):
+    """The couplings that are learned from, what they were simulated with, and for which step."""
+
+    couplings: Couplings
+    process: ControlledDiffusion
+    iteration: int
+    step: int
+
+
+class OuterLoop(nn.Module):
+    """Two directions that learn in turns, with all that a resumed run needs in saved buffers.
+
+    Couplings are a function of the averaged weights, the seed and the step.
+
+    Args:
+        directions: the networks.
+        method: what is simulated and learned.
+        iterations: which direction learns when.
+        cache: when couplings are simulated anew, and how many.
+        steps: of a simulated path.
+    """
+
+    noise_seed: Tensor
+    trained: Tensor
+    variance_ratios: Tensor
+
+    def __init__(
+        self,
+        directions: Directions,
+        method: Method,
+        iterations: OuterIterations,
+        cache: CouplingCache,
+        steps: int,
+    ) -> None:
+        super().__init__()
+        self.directions = directions
+        self.method, self.iterations, self.cache, self.steps = method, iterations, cache, steps
+        self.marginals = MarginalErrors(iterations.count)
+        self.register_buffer("noise_seed", torch.zeros((), dtype=torch.int64))
+        # Of either direction, forward first: whether an outer iteration of it has ended, and the
+        # variance of its end that was then measured.
+        self.register_buffer("trained", torch.zeros(2, dtype=torch.bool))
+        self.register_buffer("variance_ratios", torch.ones(2, _NODES))
+        self.learning: HalfBridge | None = None
+        self.simulated: _Simulated | None = None
+
+    def restart(self, seed: int) -> None:
+        """Begin a training whose simulations follow from a seed; forget other ones."""
+        self.noise_seed.fill_(seed)
+        self.marginals.forget()
+        self.learning = self.simulated = None
+
+    @torch.no_grad()
+    def go_on_from(self, other: OuterLoop) -> None:
+        """Take both directions of another loop as learned; the first couplings are simulated.
+
+        Raises `InputError` for networks that differ.
+        """
+        self.directions.copy(other.directions)
+        self.trained.fill_(True)
+        if self.method.measures_end_variance:
+            self.variance_ratios.copy_(other.variance_ratios)
+
+    def process(self, reference: Reference) -> ControlledDiffusion:
+        """The controlled reference, with the variances of ends that were measured."""
+        return ControlledDiffusion(reference, self.variance_ratios.tolist())
+
+    def on_step(self, step: int, data: BridgeData) -> None:
+        """Average weights, turn to the other direction, draw couplings: what is due at a step."""
+        now = self.iterations.at(step)
+        if step > 0:
+            before = self.iterations.at(step - 1)
+            self.directions.update_average(before.forward, step - before.start)
+            if now.number > before.number:
+                self._simulate(before, step - 1, data)
+                self._finish(before, data.reference)
+        self.learning = now
+        if step == now.start:
+            self.directions.start_average(now.forward)
+        self._simulate(now, step, data)
+
+    def loss(self, n: int, generator: torch.Generator) -> Tensor:
+        """The loss of the direction that learns, on `n` rows of the cached couplings, `(n,)`."""
+        assert self.learning is not None
+        assert self.simulated is not None
+        couplings, process = self.simulated[:2]
+        device = couplings[0].device
+        rows = torch.randint(len(couplings[0]), (n,), generator=generator, device=device)
+        drawn = tuple(part.index_select(0, rows) for part in couplings)
+        return self.method.loss(
+            self.directions.control(self.learning.forward, learning=True), process, drawn,
+            forward=self.learning.forward, steps=self.steps, generator=generator,
+        )  # fmt: skip
+
+    def simulation(
+        self, reference: Reference, near: Tensor, far: Tensor, forward: bool
+    ) -> Simulation:
+        """What simulates from `near`, to learn the way there."""
+        known = bool(self.trained[int(forward)])
+        control = self.directions.control(not forward) if known else None
+        return Simulation(self.process(reference), control, near, far, self.steps, forward)
+
+    def _simulate(self, at: HalfBridge, step: int, data: BridgeData) -> None:
+        """The couplings of a step, if they are not at hand: a function of saved state and step."""
+        last = self.cache.last_refresh(step - at.start)
+        if self.simulated is not None and self.simulated[2:] == (at.number, last):
+            return
+        seed = derived_seed(int(self.noise_seed), _COUPLINGS, at.number, last)
+        order = torch.Generator().manual_seed(seed)
+        size = self.cache.size(data.numel * self.method.states(self.steps))
+        a, b = data.source.draw(size, order), data.target.draw(size, order)
+        near, far = (b, a) if at.forward else (a, b)
+        simulation = self.simulation(data.reference, near, far, at.forward)
+        couplings: Couplings
+        if simulation.control is None and data.initial is not None:
+            b, a = data.initial(size, order)
+            couplings = (a, b) if at.forward else (b, a)
+        else:
+            generator = torch.Generator(near.device).manual_seed(derived_seed(seed, 0))
+            couplings = self.method.collect(simulation, generator)
+        self.simulated = _Simulated(couplings, simulation.process, at.number, last)
+        if last == 0 and simulation.control is not None:
+            rows = (data.target if at.forward else data.source).rows
+            self.marginals.measure(at, couplings[0], far, rows)
+
+    def _finish(self, at: HalfBridge, reference: Reference) -> None:
+        """End an outer iteration: its average simulates from now on, and what its control leaves
+        open of the end is measured."""
+        direction = int(not at.forward)
+        self.trained[direction] = True
+        if not self.method.measures_end_variance or self.simulated is None:
+            return
+        couplings = tuple(part[:_MEASURED] for part in self.simulated.couplings)
+        seed = derived_seed(int(self.noise_seed), _VARIANCES, at.number)
+        generator = torch.Generator(couplings[0].device).manual_seed(seed)
+        self.variance_ratios[direction] = self.method.variance_ratios(
+            self.directions.control(at.forward), reference, couplings, _NODES,
+            forward=at.forward, generator=generator,
+        )  # fmt: skip

@@ -1,0 +1,274 @@
+"""How each kind of view is drawn: one class a kind, fitted to reference data and used for all.
+
+What is fitted, such as a window, axes and bins, is the same for all pictures, so that they compare.
+A painter knows the views of `pushforward.spaces.views`, and no space.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward._extras import require
+from pushforward.errors import InputError
+from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
+
+__all__ = ["Painter", "image_grid", "painter_of", "sheet"]
+
+_BLUE = "#2a5caa"
+_BINS = 48
+_INCHES, _DOTS = 4.2, 130
+
+
+class Painter(ABC):
+    """Draws views of one kind on the scale of the reference.
+
+    `many` states are looked at on a page, `few` in a frame of a strip.
+    """
+
+    many: ClassVar[int] = 3000
+    few: ClassVar[int] = 1500
+
+    sharp: ClassVar[bool] = False
+    """Made of pixels or cells whose edges must not be smoothed."""
+
+    @abstractmethod
+    def draw(self, view: Any, count: int, *, small: bool = False) -> Any:
+        """A picture (`PIL.Image`) of up to `count` states."""
+
+
+class _Cloud(Painter):
+    """Points of a plane: the two coordinates, or the leading principal axes of the reference."""
+
+    def __init__(self, view: Scatter) -> None:
+        points = _numbers(view.points)
+        dim = points.shape[1]
+        self.mean, self.axes = points.mean(0), torch.eye(dim, 2, dtype=torch.float64)
+        self.names = tuple(view.names) if len(view.names) == 2 else ("x0", "x1")
+        if dim > 2:
+            _, _, vectors = torch.linalg.svd(points[:5000] - self.mean, full_matrices=False)
+            self.axes = vectors[:2].mT
+            self.names = ("first principal component", "second principal component")
+        if view.window is not None and dim == 2:
+            low, high = (torch.tensor(corner, dtype=torch.float64) for corner in view.window)
+            margin = 0.02 * (high - low)
+        else:
+            low, high = _quantiles(self._plane(points), (0.002, 0.998), dim=0)
+            margin = 0.15 * (high - low).clamp_min(1e-6)
+        self.low, self.high = (low - margin).tolist(), (high + margin).tolist()
+
+    def _plane(self, points: Tensor) -> Tensor:
+        return (points - self.mean) @ self.axes + self.mean @ self.axes
+
+    def draw(self, view: Scatter, count: int, *, small: bool = False) -> Any:
+        """A dot for each point."""
+        canvas, axes = _canvas(small)
+        x, y = self._plane(_numbers(view.points[:count])).mT.tolist()
+        axes.scatter(x, y, s=2 if small else 4, alpha=0.35, linewidths=0, color=_BLUE)
+        (left, bottom), (right, top) = self.low, self.high
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+        axes.set(xlabel=self.names[0], ylabel=self.names[1])
+        return _picture(canvas, small)
+
+
+class _Bars(Painter):
+    """Numbers counted in bins of the reference, or one bar for each whole number."""
+
+    def __init__(self, view: Histogram) -> None:
+        values = _numbers(view.values)
+        self.name, self.whole = view.name or "x", view.whole
+        if view.whole:
+            # Room for a number on each side that data do not have; counts have none below zero.
+            low, high = float(values.min()) - 1.5, float(values.max()) + 1.5
+            low = -0.5 if low == -1.5 else low
+            self.edges = torch.arange(low, high + 0.5, dtype=torch.float64)
+        else:
+            low, high = view.window or _quantiles(values, (0.002, 0.998)).tolist()
+            margin = 0.0 if view.window else 0.15 * max(high - low, 1e-6)
+            self.edges = torch.linspace(low - margin, high + margin, _BINS + 1, dtype=torch.float64)
+        self.top = 1.35 * float(self._heights(values).max())
+
+    def _heights(self, values: Tensor) -> Tensor:
+        """The density in each bin; the share of each whole number."""
+        counts = torch.histogram(values, self.edges).hist
+        return counts / len(values) / self.edges.diff()
+
+    def draw(self, view: Histogram, count: int, *, small: bool = False) -> Any:
+        """Bars; those that leave the picture are cut."""
+        values = _numbers(view.values)
+        canvas, axes = _canvas(small)
+        heights = self._heights(values)
+        if self.whole:
+            axes.bar((self.edges[:-1] + 0.5).tolist(), heights.tolist(), 0.8, color=_BLUE)
+        else:
+            axes.stairs(heights.numpy(), self.edges.numpy(), fill=True, color=_BLUE)
+        axes.set(xlim=(float(self.edges[0]), float(self.edges[-1])), ylim=(0, self.top))
+        axes.set(xlabel=self.name, ylabel="share" if self.whole else "density")
+        if self.whole:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        return _picture(canvas, small)
+
+
+class _Lines(Painter):
+    """Functions over their grid."""
+
+    many, few = 60, 20
+
+    def __init__(self, view: Curves) -> None:
+        low, high = _quantiles(_numbers(view.values), (0.002, 0.998)).tolist()
+        margin = 0.15 * max(high - low, 1e-6)
+        self.low, self.high, self.name = low - margin, high + margin, view.name
+
+    def draw(self, view: Curves, count: int, *, small: bool = False) -> Any:
+        """A line for each function."""
+        canvas, axes = _canvas(small)
+        lines = _numbers(view.values[:count])
+        axes.plot(lines.mT.numpy(), color=_BLUE, alpha=0.35, linewidth=0.6 if small else 1)
+        axes.set(xlim=(0, lines.shape[1] - 1), ylim=(self.low, self.high))
+        axes.set(xlabel="grid point", ylabel=self.name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        return _picture(canvas, small)
+
+
+class _Cells(Painter):
+    """Rows of symbols, a color each; what is no symbol, such as a mask, is left gray."""
+
+    many, few = 32, 16
+
+    def __init__(self, view: Sequences) -> None:
+        self.symbols = view.symbols
+
+    def draw(self, view: Sequences, count: int, *, small: bool = False) -> Any:
+        """A row for each state."""
+        colors = require("matplotlib.colors", extra="plots", purpose="draw pictures")
+        cmaps = require("matplotlib", extra="plots", purpose="draw pictures").colormaps
+        found = [colors.to_rgba("#d8dbe0")]
+        # Neighbors are told apart up to ten; more are a scale.
+        map_ = cmaps["tab10"] if self.symbols <= 10 else cmaps["viridis"]
+        steps = range(self.symbols)
+        found += [map_(k if self.symbols <= 10 else k / max(self.symbols - 1, 1)) for k in steps]
+        codes = view.codes[:count].cpu()
+        known = (codes >= 0) & (codes < self.symbols)
+        codes = torch.where(known, codes, -1)
+        canvas, axes = _canvas(small)
+        table = colors.ListedColormap(found)
+        rows, sites = codes.shape
+        edges = [k - 0.5 for k in range(sites + 1)], list(range(rows + 1))
+        drawn = axes.pcolormesh(
+            *edges, codes.flip(0).numpy(), cmap=table, vmin=-1.5, vmax=self.symbols - 0.5,
+            edgecolors="white", linewidth=0.4 if sites <= 64 else 0.0,
+        )  # fmt: skip
+        axes.set(xlabel="site", yticks=[])
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if self.symbols <= 20 and not small:
+            bar = canvas.colorbar(drawn, ax=axes, ticks=list(steps), fraction=0.05)
+            bar.ax.set_ylim(-0.5, self.symbols - 0.5)
+            bar.ax.set_title("symbol", fontsize=8)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        return _picture(canvas, small)
+
+
+class _Grid(Painter):
+    """Images on one scale of gray or color."""
+
+    many, few = 64, 9
+    sharp = True
+
+    def __init__(self, view: Images) -> None:
+        # Rare extremes would wash all pictures out.
+        low, high = _quantiles(_numbers(view.pixels), (0.001, 0.999)).tolist()
+        self.low, self.high = low, max(high, low + 1e-6)
+
+    def draw(self, view: Images, count: int, *, small: bool = False) -> Any:
+        """A grid of them."""
+        return image_grid(view.pixels[:count], self.low, self.high, 3 if small else None)
+
+
+_PAINTERS: dict[type, Any] = {
+    Scatter: _Cloud,
+    Histogram: _Bars,
+    Curves: _Lines,
+    Sequences: _Cells,
+    Images: _Grid,
+}
+
+
+def painter_of(view: View) -> Painter:
+    """What draws views of this kind, on the scale of this one."""
+    found: Painter = _PAINTERS[type(view)](view)
+    return found
+
+
+def image_grid(x: Tensor, low: float, high: float, columns: int | None = None) -> Any:
+    """Images `(n, C, H, W)` side by side, magnified with sharp pixels, as a `PIL.Image`.
+
+    Gray images are drawn dark on light. Raises `InputError` unless there are 1 or 3 channels.
+    """
+    image = require("PIL.Image", extra="plots", purpose="draw pictures")
+    n, channels, height, width = x.shape
+    if channels not in (1, 3):
+        raise InputError(f"pictures have 1 or 3 channels, not {channels}")
+    columns = columns or math.ceil(math.sqrt(n))
+    rows, gap = math.ceil(n / columns), max(1, height // 8)
+    levels = ((x.detach().cpu().float() - low) / (high - low)).nan_to_num(0.5).clamp(0, 1)
+    if channels == 1:
+        levels = 1 - levels
+    canvas = torch.ones(channels, rows * (height + gap) + gap, columns * (width + gap) + gap)
+    for k in range(n):
+        top, left = (k // columns) * (height + gap) + gap, (k % columns) * (width + gap) + gap
+        canvas[:, top : top + height, left : left + width] = levels[k]
+    pixels = (255 * canvas).round().byte().permute(1, 2, 0).squeeze(-1).numpy()
+    picture = image.fromarray(pixels)
+    scale = max(1, round(720 / max(picture.size)))
+    return picture.resize([s * scale for s in picture.size], image.Resampling.NEAREST)
+
+
+def sheet(pictures: list[Any], *, upright: bool = False) -> Any:
+    """Pictures from left to right, or from top to bottom, each in the middle."""
+    if len(pictures) == 1:
+        return pictures[0]
+    image = require("PIL.Image", extra="plots", purpose="draw pictures")
+    sides = [(p.height, p.width) if upright else (p.width, p.height) for p in pictures]
+    along, across = sum(length for length, _ in sides), max(breadth for _, breadth in sides)
+    found, start = image.new("RGB", (across, along) if upright else (along, across), "white"), 0
+    for picture, (length, breadth) in zip(pictures, sides, strict=True):
+        middle = (across - breadth) // 2
+        found.paste(picture.convert("RGB"), (middle, start) if upright else (start, middle))
+        start += length
+    return found
+
+
+def _canvas(small: bool) -> tuple[Any, Any]:
+    """An empty figure; a frame of a strip is small, and its axes go without saying."""
+    figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
+    if small:
+        canvas = figure.Figure(figsize=(_INCHES / 2, _INCHES / 2), dpi=_DOTS)
+        return canvas, canvas.add_axes((0.02, 0.02, 0.96, 0.96))
+    canvas = figure.Figure(figsize=(_INCHES, _INCHES), dpi=_DOTS, layout="constrained")
+    axes = canvas.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return canvas, axes
+
+
+def _picture(canvas: Any, small: bool) -> Any:
+    if small:
+        canvas.axes[0].set(xticks=[], yticks=[], xlabel="", ylabel="")
+    image = require("PIL.Image", extra="plots", purpose="draw pictures")
+    stream = io.BytesIO()
+    canvas.savefig(stream, format="png")
+    return image.open(stream).convert("RGB")
+
+
+def _numbers(x: Tensor) -> Tensor:
+    return x.detach().cpu().double()
+
+
+def _quantiles(x: Tensor, q: tuple[float, ...], dim: int | None = None) -> Tensor:
+    # torch.quantile refuses more than 16 million values.
+    values = x if dim is not None else x.flatten()[:: max(1, x.numel() // 1_000_000)]
+    return torch.quantile(values, torch.tensor(q, dtype=values.dtype), dim=dim)
