@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pushforward.models.family import Family
 
 import pushforward as pf
-from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA
+from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, Trainable
 
 X = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
 
 
 DATA = pf.data.Data(X)
-FAMILIES = [
+MODELS = [
     pf.Diffusion,
     pf.EnergyModel,
     pf.GAN,
@@ -28,9 +27,9 @@ FAMILIES = [
 ]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_data_come_to_the_model(family: type[Family]) -> None:
-    model = family.for_data(DATA)
+@pytest.mark.parametrize("kind", MODELS)
+def test_data_come_to_the_model(kind: type[Trainable]) -> None:
+    model = kind.for_data(DATA)
     model.fit_units(X)
     model.to("meta")
     assert model.device.type == "meta"
@@ -39,14 +38,14 @@ def test_data_come_to_the_model(family: type[Family]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "options"),
+    ("kind", "options"),
     [
         (pf.VAE, {"prior": "vamp", "components": 5}),
         (pf.EnergyModel, {"training": "pcd"}),
         (pf.NormalizingFlow, {"kind": "affine-coupling"}),
     ],
 )
-def test_a_model_is_prepared_by_data_elsewhere(family: type[Family], options: dict) -> None:
-    model = family.for_data(DATA, **options)
+def test_a_model_is_prepared_by_data_elsewhere(kind: type[Trainable], options: dict) -> None:
+    model = kind.for_data(DATA, **options)
     model.fit_units(X)
-    model.to("meta").prepare(X, None)
+    model.to("meta").prepare(X, None, generator=torch.Generator())
