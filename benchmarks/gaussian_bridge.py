@@ -51,7 +51,7 @@ PUBLISHED_FULL = {
     "DSBM-IPF": ("–", "50 ± 2", "221 ± 4"),
     "SB-CFM": ("–", "86 ± 3", "447 ± 3"),
 }
-"""Tong et al. 2024, table 3, in the same units."""
+"""Tong et al. 2024b, table 3, in the same units."""
 
 
 def network(d: int) -> nn.Module:

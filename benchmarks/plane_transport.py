@@ -1,6 +1,6 @@
 """Maps between laws of the plane: distance to the target and energy of the way, as published.
 
-Four pairs at the scales of the published tables (Tong et al. 2024; Shi et al. 2023), 10,000 points
+Four pairs at the scales of the published tables (Tong et al. 2024b; Shi et al. 2023), 10,000 points
 to learn from and as many others to judge by, one network for all: three layers of 64 with SELU.
 `W2` is the exact distance between mapped and held-out points; the normalized path energy is
 `|E - W2^2| / W2^2`, with the energy `E` of the ODE and the exact `W2` of the two laws. What has
@@ -75,7 +75,7 @@ PUBLISHED: dict[str, dict[str, tuple[str, ...]]] = {
         "DSB": ("–", "–", "–", "–"),
     },
 }
-"""Tong et al. 2024, Table 2 (100 steps), in the order of `PAIRS`."""
+"""Tong et al. 2024b, Table 2 (100 steps), in the order of `PAIRS`."""
 
 
 def moons(n: int, seed: int, noise: float) -> Tensor:

@@ -44,7 +44,7 @@ def test_the_likelihood_weight_is_the_slope_of_the_ratio(schedule: schedules.Sch
     slope = (_noise_error(schedule, T + h) - _noise_error(schedule, T - h)) / (2 * h)
     found = weightings.Likelihood()(schedule, T, parametrizations.DataPrediction())
     assert torch.allclose(found, -0.5 * slope, rtol=1e-5)
-    # And half of g^2 times the squared error of the score (Song et al. 2021b).
+    # And half of g^2 times the squared error of the score (Song, Durkan, Murray & Ermon 2021).
     k = schedule.at(T)
     assert torch.allclose(found, 0.5 * k.g2 * k.alpha**2 / k.sigma**4, rtol=1e-9)
 

@@ -111,7 +111,7 @@ class Paired(Independent):
 @configurable
 @dataclass(frozen=True)
 class Exact(Coupling):
-    """The least sum of squared distances, exactly (Pooladian et al. 2023; Tong et al. 2024).
+    """The least sum of squared distances, exactly (Pooladian et al. 2023; Tong et al. 2024a).
 
     Of a batch, not of the distributions: the bias of minibatches falls with their size. It joins
     what is near whatever the labels, and so breaks the distribution of the target given `c`: see

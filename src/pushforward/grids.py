@@ -103,7 +103,7 @@ class UniformGrid(Grid):
 @configurable
 @dataclass(frozen=True)
 class LogSNRGrid(Grid):
-    r"""Equal steps in the log signal-to-noise ratio (Lu et al. 2022), the natural clock of
+    r"""Equal steps in the log signal-to-noise ratio (Lu et al. 2022a), the natural clock of
     exponential integrators.
 
     The levels `sigma / alpha` form a geometric sequence: the exponential sigmas of k-diffusion, and

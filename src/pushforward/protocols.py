@@ -62,14 +62,14 @@ class Dynamics(Protocol):
     ) -> Any:
         """One first-order step of signed size `h`; `h < 0` runs towards the data.
 
-        The part that transports the law is signed by `h`; `churn` adds an equilibrium part that
-        leaves the law at time `t` invariant: 0 is the least random dynamics with these marginals,
-        1 the exact time reversal (Anderson 1982).
+        The part that transports the distribution is signed by `h`; `churn` adds an equilibrium part
+        that leaves the distribution at time `t` invariant: 0 is the least random dynamics with
+        these marginals, 1 the exact time reversal (Anderson 1982).
         """
 
 
 class Process(Protocol):
-    """Laws `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
+    """Distributions `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
 
     def prior(self, shape: tuple[int, ...]) -> Distribution:
         """The distribution at `t = 1` for events of a shape."""

@@ -208,8 +208,8 @@ class ImportanceTimes(TimeDistribution):
     r"""Times of another distribution, their loss divided by its density.
 
     The expected loss is then that of uniform times, but its variance is another one: least where
-    the density follows the size of the loss (Song et al. 2021b, section 5.1). Any other
-    distribution of times changes what is minimized; this one does not.
+    the density follows the size of the loss (Song, Durkan, Murray & Ermon 2021, section 5.1).
+    Any other distribution of times changes what is minimized; this one does not.
     """
 
     distribution: TimeDistribution = StratifiedTimes(LogSNRTimes())

@@ -94,8 +94,8 @@ class Likelihood:
 class EDMWeight:
     r"""The weight of Karras et al. (2022), `(u^2 + s^2) / (u s)^2` at `u = sigma / alpha`.
 
-    The training target of EDM's preconditioning has unit variance under it; use it with the law
-    `times.LogNormalTimes()`.
+    The training target of EDM's preconditioning has unit variance under it; use it with the
+    distribution `times.LogNormalTimes()`.
 
     Args:
         sigma_data: the standard deviation `s` of the data.

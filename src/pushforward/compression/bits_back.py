@@ -146,7 +146,7 @@ def _prior(ans: Any) -> Any:
 
 
 def _cells(ans: Any, code: LatentCode, state: Tensor) -> list[Any]:
-    """The law of the cell of each latent given a state."""
+    """The distribution of the cell of each latent given a state."""
     mean, std = code.posterior(state.unsqueeze(0))
     reach = _REACH * _CELLS
     # Rounded, so that the last digits of two machines' arithmetic matter less.
@@ -159,7 +159,7 @@ def _cells(ans: Any, code: LatentCode, state: Tensor) -> list[Any]:
 
 
 def _levels(ans: Any, code: LatentCode, z: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    """The law of the levels given the cells of the latents."""
+    """The distribution of the levels given the cells of the latents."""
     latents = torch.from_numpy(z / _CELLS).unsqueeze(0)
     p = code.probabilities(latents).double().cpu().numpy()
     return ans.model.Categorical(perfect=False), np.ascontiguousarray(p)

@@ -36,8 +36,8 @@ class VAECode:
         if not isinstance(model, VAE) or not model.discrete:
             raise CapabilityError(
                 f"this {type(model).__name__} has no code for its data: train a VAE with a decoder "
-                "of levels, `pushforward train DATA --family vae options.decoder=logistic "
-                "labels=false`"
+                "of levels, `pushforward train DATA --model vae model.decoder=logistic "
+                "model.labels=false`"
             )
         encoder, prior = type(model.encoder), type(model.prior)
         if encoder is not DiagonalEncoder or prior is not StandardNormal:

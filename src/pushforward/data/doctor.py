@@ -56,7 +56,7 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
             "error",
             "Every row is the same",
             f"All {len(rows)} rows are equal.",
-            "Check how the data was written: there is no law to learn.",
+            "Check how the data was written: there is no distribution to learn.",
         )
         return
     yield from row_checks.few_rows(data, len(rows), holdout)

@@ -45,12 +45,12 @@ def dropped(data: Data) -> Iterator[Finding]:
             "warning" if share > 0.05 else "info",
             "Rows were left out",
             f"{data.dropped} of {total} rows ({share:.1%}) had missing or non-finite values.",
-            "If values are missing for a reason, what is left is another law than the whole.",
+            "If values are missing for a reason, the remaining rows have another distribution.",
         )
 
 
 def few_rows(data: Data, n: int, holdout: float) -> Iterator[Finding]:
-    """Fewer rows than a law of this dimension, or a judgment of it, needs."""
+    """Fewer rows than a distribution of this dimension, or a judgment of it, needs."""
     numbers = int(np.prod(data.event_shape))
     if n < ROWS_PER_NUMBER * numbers:
         yield Finding(

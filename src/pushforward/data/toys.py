@@ -1,7 +1,7 @@
-"""Toy laws on the plane, with the formulas and scales of the literature.
+"""Toy distributions on the plane, with the formulas and scales of the literature.
 
-Each function draws `n` independent points `(n, 2)` and, where the law has parts, the part that
-each point came from, `(n,)`. The scales are those of FFJORD (Grathwohl et al. 2019,
+Each function draws `n` independent points `(n, 2)` and, where the distribution has parts, the part
+that each point came from, `(n,)`. The scales are those of FFJORD (Grathwohl et al. 2019,
 https://arxiv.org/abs/1810.01367) and, for `gaussians_25`, PacGAN (Lin et al. 2018,
 https://arxiv.org/abs/1712.04086).
 """
@@ -117,9 +117,9 @@ def swiss_roll(n: int, generator: torch.Generator | None = None) -> tuple[Tensor
 def pinwheel(n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """Five bent blades around the origin.
 
-    With `r` of law N(1, 0.3^2) and `s` of law N(0, 0.1^2), the point is `2 R(a) (r, s)`: `R` turns
-    counter-clockwise by `a = 2 pi k / 5 + exp(r) / 4` for part `k`. The bend keeps the distance to
-    the origin, so `E |x|^2 = 4 (1 + 0.09 + 0.01) = 4.4`.
+    With `r ~ N(1, 0.3^2)` and `s ~ N(0, 0.1^2)` the point is `2 R(a) (r, s)`: `R` turns
+    counter-clockwise by `a = 2 pi k / 5 + exp(r) / 4` for part `k`. The bend
+    keeps the distance to the origin, so `E |x|^2 = 4 (1 + 0.09 + 0.01) = 4.4`.
 
     >>> x, part = pinwheel(500, torch.Generator().manual_seed(0))
     >>> part.unique().tolist()
@@ -147,7 +147,7 @@ class Modes(NamedTuple):
 
 
 def modes(name: str) -> Modes | None:
-    """The modes of a toy law that is a mixture of Gaussians; `None` for any other.
+    """The modes of a toy distribution that is a mixture of Gaussians; `None` for any other.
 
     >>> len(modes("25gaussians").centers), modes("two_moons")
     (25, None)

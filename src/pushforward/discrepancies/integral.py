@@ -82,7 +82,7 @@ class MMD(_Kernel):
 
     Args:
         shape: `gaussian`, `exp(-d^2 / 2 w^2)`, or `rational-quadratic`,
-            `(1 + d^2 / (2 a w^2))^-a` for `a` of 0.2, 0.5, 1, 2 and 5 (Binkowski et al. 2018).
+            `(1 + d^2 / (2 a w^2))^-a` for `a` of 0.2, 0.5, 1, 2 and 5 (Bińkowski et al. 2018).
         widths: lengths `w` of a mixture of kernels, in standard deviations of the data.
 
     There is no critic: the states themselves are compared. `LearnedMMD` compares features.
@@ -122,7 +122,7 @@ class LearnedMMD(MMD):
     """MMD of a critic's features, which is what a kernel is learned by (Li et al. 2017).
 
     With rational quadratic kernels and the slope of the witness bounded it is the MMD-GAN of
-    Binkowski et al. (2018); a `GAN` made by `for_data` bounds it so.
+    Bińkowski et al. (2018); a `GAN` made by `for_data` bounds it so.
 
     Args:
         shape, widths: of the kernel of features, as for `MMD`.
@@ -147,7 +147,7 @@ class LearnedMMD(MMD):
 @configurable
 @dataclass(frozen=True)
 class EnergyDistance(_Kernel):
-    """`2 E |x - y| - E |x - x'| - E |y - y'|` (Szekely & Rizzo 2013).
+    """`2 E |x - y| - E |x - x'| - E |y - y'|` (Székely & Rizzo 2013).
 
     Args:
         outputs: features of the critic, or 0 for the states themselves.

@@ -37,9 +37,9 @@ class ClassifierFree:
 
     `strength = 0` ignores the context, 1 is the conditional model, more exaggerates it (the
     guidance weight `w` of the paper is `strength - 1`). For any strength but 0 and 1 the result
-    is no longer a posterior mean, and what is sampled is not the tilted law. Each row is guided by
-    itself: its strength does not depend on the batch. The label -1 stands for no label, a row of
-    NaN for no context.
+    is no longer a posterior mean, and what is sampled is not the tilted distribution. Each row is
+    guided by itself: its strength does not depend on the batch. The label -1 stands for no label, a
+    row of NaN for no context.
 
     Raises `InputError` for a negative strength, or a call without integer labels `(B,)` or
     floating-point contexts `(B, ...)`.

@@ -15,15 +15,15 @@ __all__ = ["energy_distance"]
 def energy_distance(x: Tensor, y: Tensor, *, seed: int = 0) -> Estimate:
     r"""`2 E|X - Y| - E|X - X'| - E|Y - Y'|`, estimated without bias (Székely & Rizzo 2013).
 
-    Zero exactly if both laws are the same, otherwise positive; in the units of the data. The
-    estimate of a zero falls on either side of it. Nothing is drawn: `seed` is there so that all
+    Zero exactly if both distributions are the same, otherwise positive; in the units of the data.
+    The estimate of a zero falls on either side of it. Nothing is drawn: `seed` is there so that all
     metrics are called alike.
 
     Args:
         x, y: states `(N, *event)` and `(M, *event)`, at least 4 of each.
 
     Returns the estimate with the standard error of its U-statistic, somewhat too large at
-    equal laws.
+    equal distributions.
     Raises `InputError` for different events, too few points, NaN or infinity.
 
     >>> g = torch.Generator().manual_seed(0)

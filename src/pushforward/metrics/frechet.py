@@ -1,6 +1,6 @@
 r"""The Fréchet distance of features: how far apart two sets are, each seen as one Gaussian.
 
-For normal laws with means `m_1, m_2` and covariances `C_1, C_2` it is
+For normal distributions with means `m_1, m_2` and covariances `C_1, C_2` it is
 
     |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^{1/2})
 
@@ -28,7 +28,7 @@ _PARTS = (1, 2, 3, 4)
 
 
 def frechet_of_moments(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor) -> float:
-    """The Fréchet distance of two normal laws, from means `(d,)` and covariances `(d, d)`.
+    """The Fréchet distance of two normal distributions, from means `(d,)` and covariances `(d, d)`.
 
     In double precision. `tr (C_1 C_2)^{1/2}` is the sum of the singular values of `A' B` with
     `C_1 = A A'` and `C_2 = B B'` from their eigenvectors: taken so, and not as roots of the
@@ -51,12 +51,12 @@ def frechet_of_moments(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Ten
     left, right = (_root(cov, name) for cov, name in zip(covs, ("cov_x", "cov_y"), strict=True))
     common = torch.linalg.svdvals(left.mT @ right).sum()
     value = (means[0] - means[1]).square().sum() + covs[0].trace() + covs[1].trace() - 2 * common
-    # Equal laws leave a rounding error of either sign.
+    # Equal distributions leave a rounding error of either sign.
     return max(float(value), 0.0)
 
 
 def frechet_distance(x: Tensor, y: Tensor, *, seed: int = 0) -> Estimate:
-    """The Fréchet distance of the normal laws fitted to two sets of features: the FID.
+    """The Fréchet distance of the normal distributions fitted to two sets of features: the FID.
 
     Finite sets make it too large, by an amount that falls like `1 / n` and differs from model to
     model: compare it at equal sizes only, and beside that of real data, or take
@@ -68,7 +68,7 @@ def frechet_distance(x: Tensor, y: Tensor, *, seed: int = 0) -> Estimate:
 
     Returns the distance, with `n - 1` in the denominator of covariances, and its standard error by
     a jackknife that leaves out one of 12 random groups of both sets at a time. That measures
-    chance, not the bias of finite sets, and at equal laws is up to twice too large.
+    chance, not the bias of finite sets, and at equal distributions is up to twice too large.
     Raises `InputError` for different events, too few points, NaN or infinity.
 
     >>> g = torch.Generator().manual_seed(0)
@@ -93,8 +93,8 @@ def frechet_infinity(x: Tensor, y: Tensor, *, seed: int = 0) -> Estimate:
             singular and the bias no line.
         seed: of the parts.
 
-    Returns the estimate, near zero, of either sign, at equal laws, with its standard error by the
-    jackknife of `frechet_distance`.
+    Returns the estimate, near zero, of either sign, at equal distributions, with its standard error
+    by the jackknife of `frechet_distance`.
     Raises `InputError` for different events, too few points, NaN or infinity.
 
     >>> g = torch.Generator().manual_seed(0)

@@ -25,8 +25,9 @@ def mmd(
 ) -> Estimate:
     r"""The squared MMD, `E k(X, X') + E k(Y, Y') - 2 E k(X, Y)`, unbiased (Gretton et al. 2012).
 
-    `k(u, v) = mean_b exp(-|u - v|^2 / (2 b^2))` over the bandwidths `b`. Zero exactly if both laws
-    are the same, and never above 2; the estimate of a zero falls on either side of it.
+    `k(u, v) = mean_b exp(-|u - v|^2 / (2 b^2))` over the bandwidths `b`. Zero exactly if both
+    distributions are the same, and never above 2; the estimate of a zero falls on either side of
+    it.
 
     Args:
         x: states to judge, `(N, *event)`, at least 4.
@@ -35,7 +36,7 @@ def mmd(
             distance between reference points, of 1000 of them drawn by `seed` if there are more.
 
     Returns the estimate with the standard error of its U-statistic, somewhat too large at
-    equal laws.
+    equal distributions.
     Raises `InputError` for different events, too few points, NaN or infinity, and bandwidths that
     are not positive.
 

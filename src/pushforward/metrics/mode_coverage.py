@@ -1,4 +1,4 @@
-"""How many modes of a known law samples have found, and how many samples are near any."""
+"""How many modes of a known distribution samples have found, and how many samples are near any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ModeCoverage", "mode_coverage"]
 
 
 class ModeCoverage(NamedTuple):
-    """What samples of a law with known modes cover.
+    """What samples of a distribution with known modes cover.
 
     Args:
         modes: how many modes have at least one sample of high quality.

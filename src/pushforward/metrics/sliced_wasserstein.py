@@ -19,8 +19,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int = 128, seed: int
     r"""`SW_2 = sqrt(mean over unit vectors u of W_2(u.X, u.Y)^2)` (Rabin et al. 2012).
 
     On a line, `W_2^2` is the mean squared distance of the quantile functions, taken here exactly
-    for any two sizes. In the units of the data. Between finite sets of one law the distance is
-    positive, of order `n^-1/2`: read it against the distance of two sets of real data.
+    for any two sizes. In the units of the data. Between finite sets of one distribution the
+    distance is positive, of order `n^-1/2`: read it against the distance of two sets of real data.
 
     Args:
         x, y: states `(N, *event)` and `(M, *event)`, at least 2 of each.
@@ -29,7 +29,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int = 128, seed: int
     Returns the estimate with its standard error by the delta method: the derivative of `W_2^2` in
     each point is the Kantorovich potential there (del Barrio & Loubes 2019), and the spread over
     directions adds its share. It measures chance, not the bias of finite sets, and is
-    somewhat too large at equal laws, where the potentials vanish.
+    somewhat too large at equal distributions, where the potentials vanish.
     Raises `InputError` for different events, too few points, NaN or infinity.
 
     >>> g = torch.Generator().manual_seed(0)

@@ -388,7 +388,7 @@ class EnergyModel(GenerativeModel, Trainable):
 
 
 def _check_call(net: nn.Module, classes: int | None) -> None:
-    """Raise `InputError` for a network that cannot be called as this family calls it."""
+    """Raise `InputError` for a network that cannot be called as this model calls it."""
     told = ("z",) if classes is None else ("z", "c")
     try:
         inspect.signature(net.forward).bind(*told)

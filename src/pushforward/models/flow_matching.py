@@ -35,10 +35,10 @@ class FlowMatching(TransportMap, Trainable):
     r"""A flow from a source to a target that follows a path between coupled pairs.
 
     On R^d the network learns `E[a' x_0 + b' x_1 | x_t]`, and `E[noise | x_t]` too where the path is
-    noisy (`processes.StochasticInterpolant`): Lipman et al. 2023; Liu et al. 2023; Albergo, Boffi &
-    Vanden-Eijnden 2023. Without noise the flow is an ODE; with noise it is also an SDE of any
-    diffusion level, the `churn` of the sampler. On a manifold it learns the velocity of geodesics
-    (`processes.Geodesic`; Chen & Lipman 2024), on a product a tuple of these.
+    noisy (`processes.StochasticInterpolant`): Lipman et al. 2023; Liu, Gong & Liu 2023; Albergo,
+    Boffi & Vanden-Eijnden 2023. Without noise the flow is an ODE; with noise it is also an SDE of
+    any diffusion level, the `churn` of the sampler. On a manifold it learns the velocity of
+    geodesics (`processes.Geodesic`; Chen & Lipman 2024), on a product a tuple of these.
 
     Args:
         net: a module `net(x, t, c)`, with `t` from 1 at the source to 0 at the target, that returns

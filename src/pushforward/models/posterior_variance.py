@@ -27,8 +27,8 @@ __all__ = ["PosteriorVariance"]
 Progress = Callable[[int, int], None]
 
 _WIDEST = 12.0
-"""The largest logarithm of the ratio to a normal law's variance: constant features have no least
-one, and their likelihood no bound."""
+"""The largest logarithm of the ratio to a normal distribution's variance: constant features have no
+least one, and their likelihood no bound."""
 
 
 @configurable

@@ -17,9 +17,9 @@ __all__ = ["AffineSkip"]
 class AffineSkip(nn.Module):
     """`net(x, t, c) + scale(t, c) x + shift(t, c)`, feature by feature.
 
-    Between laws that are nearly normal the drift is nearly affine: what is learned exactly by a few
-    numbers is not left to a perceptron, whose errors add up over many iterations. Around the zero
-    function at first, and it knows labels and contexts if the network does.
+    Between distributions that are nearly normal the drift is nearly affine: what is learned exactly
+    by a few numbers is not left to a perceptron, whose errors add up over many iterations. Around
+    the zero function at first, and it knows labels and contexts if the network does.
 
     Args:
         net: a network with an `event_shape`, such as `nn.MLP`.

@@ -1,4 +1,4 @@
-"""Brownian motion on a manifold, from data to the uniform law."""
+"""Brownian motion on a manifold, from data to the uniform distribution."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Brownian(GenerativeProcess):
         return self.space.retract(x_t, like(self._variance(x_t, t), x_t) * pred)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
-        """The uniform law."""
+        """The uniform distribution."""
         return ManifoldUniform(self.space, shape)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:

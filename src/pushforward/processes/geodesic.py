@@ -66,7 +66,7 @@ class Geodesic(GenerativeProcess):
         return self.space.retract(x_t, (1 - k.alpha) / k.d_alpha * pred)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
-        """The uniform law, for use with an independent coupling."""
+        """The uniform distribution, for use with an independent coupling."""
         return ManifoldUniform(self.space, shape)
 
     def sample(

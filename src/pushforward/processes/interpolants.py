@@ -43,7 +43,7 @@ def _noise(t: Time, sigma: float) -> tuple[Any, Any]:
 @configurable
 @dataclass(frozen=True)
 class Linear(Path):
-    r"""`x_t = (1 - t) x_0 + t x_1`: straight lines (Liu et al. 2023; Lipman et al. 2023).
+    r"""`x_t = (1 - t) x_0 + t x_1`: straight lines (Liu, Gong & Liu 2023; Lipman et al. 2023).
 
     With `sigma` it is the Brownian bridge.
 

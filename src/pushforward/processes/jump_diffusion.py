@@ -43,7 +43,7 @@ class JumpDiffusion(GenerativeProcess):
     """Thinning and a Gaussian process side by side, each on its own schedule.
 
     A point of the data is noised like any vector for as long as it lives. Reversed, present points
-    flow and new ones are born as noised draws of the law of a missing data point.
+    flow and new ones are born as noised draws of the distribution of a missing data point.
 
     >>> process = JumpDiffusion()
     >>> process.prior((4, 2)).sample(3).number
@@ -152,7 +152,7 @@ class _PointReading(Reading):
 
 
 class _Noised(NamedTuple):
-    """The law of a missing point as it would stand at time `t`."""
+    """The distribution of a missing point as it would stand at time `t`."""
 
     law: PointLaw
     diffusion: Gaussian
@@ -162,7 +162,7 @@ class _Noised(NamedTuple):
         return self.diffusion.sample(self.law.draw(shape, generator), self.t, generator)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        raise CapabilityError("the noised law of a missing point has no density in closed form")
+        raise CapabilityError("a missing point, noised, has no density in closed form")
 
 
 class _OnPoints(NamedTuple):

@@ -18,7 +18,7 @@ _COMPONENTS = 8
 
 
 class PointLaw(Protocol):
-    """The law of one missing point, given each set of the batch."""
+    """The distribution of one missing point, given each set of the batch."""
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
         """Points for `(B, slots)`, shape `(B, slots, d)`."""

@@ -33,7 +33,7 @@ __all__ = ["Missing", "MissingReading", "Thinning"]
 
 
 class Missing(NamedTuple):
-    """What was deleted: the expected number of missing points `(B,)`, and the law of one."""
+    """What was deleted: the expected number `(B,)` of missing points, the distribution of one."""
 
     number: Tensor
     law: PointLaw

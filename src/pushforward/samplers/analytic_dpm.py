@@ -1,4 +1,4 @@
-"""The variance that ancestral steps lack, from `Var[x_0 | x_t]` (Analytic-DPM; Bao et al. 2022a).
+"""The right variance of ancestral steps, from `Var[x_0 | x_t]` (Analytic-DPM; Bao et al. 2022a).
 
 The pinned kernel `N(keep x_t + gain x_0, std^2)` averaged over `x_0` given `x_t` has the mean that
 a step takes, but more variance than `std^2`. The difference matters when steps are few; on normal

@@ -1,10 +1,11 @@
-r"""Langevin moves that leave the law at one time as it is: correctors, and annealed Langevin.
+r"""Langevin moves that leave the distribution at a time invariant: correctors, annealed Langevin.
 
-A move `x + step score + sqrt(2 step) noise` has `p_t` as its law up to the order of the step. The
-step is measured against the noise of the state (Song et al. 2021, algorithms 4 and 5): with
-`step = 2 snr^2 sigma_t^2` the ratio of the score's part of a move to its noise is `snr`, since the
-score of a noisy law has the norm `sqrt(d) / sigma_t`. Their norms of the score, averaged over the
-batch, would let the other rows of a batch change a sample's law; here nothing does.
+A move `x + step score + sqrt(2 step) noise` has `p_t` as its distribution up to the order of the
+step. The step is measured against the noise of the state (Song et al. 2021, algorithms 4 and 5):
+with `step = 2 snr^2 sigma_t^2` the ratio of the score's part of a move to its noise is `snr`, since
+the score of a noisy distribution has the norm `sqrt(d) / sigma_t`. Their norms of the score,
+averaged over the batch, would let the other rows of a batch change a sample's distribution; here
+nothing does.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _moved(
 
 
 def _check(snr: float, moves: int) -> None:
-    # Beyond 2 snr^2 = 2 a move would overshoot even a normal law, and diverge.
+    # Beyond 2 snr^2 = 2 a move would overshoot even a normal distribution, and diverge.
     if not checks.positive("snr", snr) < 1:
         raise InputError(f"snr lies in (0, 1), not {snr}")
     checks.whole("moves", moves)
@@ -77,8 +78,8 @@ class PredictorCorrector(Rule):
 
     Args:
         predictor: any sampler; the reverse SDE by default.
-        snr: the signal-to-noise ratio of a move, see above. The stationary law of the moves has
-            up to `1 / (1 - snr^2)` times the right variance.
+        snr: the signal-to-noise ratio of a move, see above. The stationary distribution of the
+            moves has up to `1 / (1 - snr^2)` times the right variance.
         moves: Langevin moves per step.
 
     Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
@@ -124,8 +125,8 @@ class PredictorCorrector(Rule):
 class AnnealedLangevin(Rule):
     """Langevin moves alone, at lower and lower noise (Song & Ermon 2019).
 
-    The state follows each law to the next by its scale `alpha` only; the moves do the rest. It
-    needs many moves, and is here for teaching and comparison.
+    The state follows each distribution to the next by its scale `alpha` only; the moves do the
+    rest. It needs many moves, and is here for teaching and comparison.
 
     Args:
         snr: the signal-to-noise ratio of a move, see `PredictorCorrector`.

@@ -6,10 +6,10 @@ only: with the noise share `w = sigma / (alpha + sigma)` and `z = x / (alpha + s
 
     dz/dw = (z - E[x_0 | x_t]) / w
 
-for each of them: the flow of straight lines from data to noise, `z = (1 - w) x_0 + w noise` (Liu et
-al. 2022; on the invariance to the schedule see Kingma et al. 2021, section 5.1). It is smooth
-wherever the posterior mean is a smooth function of the state and the noise level, also where no
-signal is left (`w = 1`), and conditional paths stay straight.
+for each of them: the flow of straight lines from data to noise, `z = (1 - w) x_0 + w noise` (Liu,
+Gong & Liu 2023; on the invariance to the schedule see Kingma et al. 2021, section 5.1). It is
+smooth wherever the posterior mean is a smooth function of the state and the noise level, also where
+no signal is left (`w = 1`), and conditional paths stay straight.
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ def variational_bound(
             that of every step follows (`step_variance`).
         bin_width: the distance of the levels of quantized data, `(*event)` or one number: the last
             step then gives the probability of a level (Ho et al. 2020, eq. 13, with open ends left
-            out). Without it, `L_0` is a density. Either is that of a normal law of variance
-            `sigma^2 / alpha^2`, or of the `variance` that is given.
+            out). Without it, `L_0` is a density. Either is that of a normal distribution of
+            variance `sigma^2 / alpha^2`, or of the `variance` that is given.
 
     Raises `InputError` for a grid that does not increase or starts without noise, or for variances
     that are no positive numbers; `CapabilityError` for colored noise.

@@ -126,8 +126,8 @@ class VE(_Formula):
 @configurable
 @dataclass(frozen=True)
 class Rectified(_Formula):
-    r"""Straight lines from data to noise: `alpha = 1 - t`, `sigma = t` (Liu et al. 2022; Lipman et
-    al. 2023). Its `alpha` is also the linear clock of masking and thinning.
+    r"""Straight lines from data to noise: `alpha = 1 - t`, `sigma = t` (Liu, Gong & Liu 2023;
+    Lipman et al. 2023). Its `alpha` is also the linear clock of masking and thinning.
 
     >>> Rectified().values(0.25)
     (0.75, 0.25)

@@ -31,7 +31,7 @@ def wrap(angle: Tensor) -> Tensor:
 
 
 def windings(std: float) -> Tensor:
-    """The multiples of a full turn that matter to a normal law of standard deviation `std`."""
+    """The multiples of a full turn that matter to a normal of standard deviation `std`."""
     reach = math.ceil(8 * std / (2 * math.pi)) + 1
     return 2 * math.pi * torch.arange(-reach, reach + 1, dtype=torch.float64)
 
@@ -93,7 +93,7 @@ class Torus(Manifold):
     def diffuse(
         self, x: Tensor, variance: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """The wrapped normal law around `x`."""
+        """The wrapped normal distribution around `x`."""
         return wrap(x + like(variance.sqrt(), x) * normal_like(x, generator))
 
     def heat_score(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training: one loop for every family, and checkpoints that resume exactly."""
+"""Training: one loop for every model, and checkpoints that resume exactly."""
 
 from pushforward.training.fitting import fit
 from pushforward.training.rectifying import Rectification, Round, rectify, straightness

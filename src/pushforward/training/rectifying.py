@@ -1,4 +1,7 @@
-"""`rectify`: flows trained again on their own pairs, until they are straight (Liu et al. 2023)."""
+"""`rectify`: flows trained again on their own pairs until they are straight.
+
+Liu, Gong & Liu 2023.
+"""
 
 from __future__ import annotations
 

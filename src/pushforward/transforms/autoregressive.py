@@ -45,7 +45,8 @@ class Autoregressive(Transform):
 
     The other direction is the fixed point of `x <- f(z; net(x))`. Each pass settles at least one
     more entry, so that as many passes as entries are exact; all entries are iterated at once, and
-    mostly a few passes are enough (Song et al. 2021). Gradients are those of the fixed point.
+    mostly a few passes are enough (Song, Meng, Liao & Ermon 2021). Gradients are those of the fixed
+    point.
 
     Args:
         net: a network `net(x, c)` from `(B, d)` to `(B, d * elementwise.parameters)`, masked:

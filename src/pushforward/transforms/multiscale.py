@@ -26,7 +26,7 @@ class Multiscale(Transform):
 
     On the way from data to base, a level trades `2 x 2` pixels for channels, transforms them, and
     factors out half of the channels. The base is one vector of all that was given, in the shape of
-    an event, so that a normal law fits it.
+    an event, so that a normal distribution fits it.
 
     Args:
         shape: of an image, `(C, H, W)`.
