@@ -51,9 +51,9 @@ class SNR:
 
     Raises `InputError` unless `0 <= least < most`.
 
-    >>> from pushforward.parametrizations import Data
+    >>> from pushforward.parametrizations import DataPrediction
     >>> from pushforward.schedules import Rectified
-    >>> SNR(most=5.0)(Rectified(), 0.25, Data())
+    >>> SNR(most=5.0)(Rectified(), 0.25, DataPrediction())
     5.0
     """
 
