@@ -25,7 +25,7 @@ import record
 import timing
 from pushforward import metrics
 from pushforward.data import Data
-from pushforward.report.pictures import image_grid
+from pushforward.report.painters import image_grid
 
 PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "pictures" / "fashion-samples.png"
 COLUMNS = 12

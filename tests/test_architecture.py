@@ -98,8 +98,6 @@ WITHOUT_SPACES = ("models", "training", "report", "cli", "metrics")
 MAY_NAME_A_SPACE = {
     "pushforward.models.model": "states are vectors unless a model says otherwise",
     "pushforward.models.normalizing_flow": "the base of angles is uniform on the torus",
-    "pushforward.report.pictures": "arrays of unknown origin are drawn as vectors",
-    "pushforward.report.comparison": "baselines alone are compared on vectors",
 }
 # Nothing but processes and their readers names the Gaussian process, but for these.
 MAY_NAME_GAUSSIAN = {

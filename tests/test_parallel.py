@@ -235,10 +235,12 @@ def test_networks_that_wait_their_turn_do_not_stop_the_others(folders) -> None:
             manifest = json.loads((run / "turns" / game / "manifest.json").read_text())
             assert manifest["status"] == "finished"
         # Both directions have learned.
-        bridge = pf.load(run / "turns" / "bridge")
-        assert bool(bridge.begun.all())
-        assert not any(torch.equal(flattened(net), flattened(_new(_bridge).nets[k]))
-                       for k, net in enumerate(bridge.nets))  # fmt: skip
+        now, before = (
+            bridge.loop.directions for bridge in (pf.load(run / "turns" / "bridge"), _new(_bridge))
+        )
+        assert bool(now.has_average.all())
+        for learned, start in zip(now.predictors, before.predictors, strict=True):
+            assert not torch.equal(flattened(learned), flattened(start))
 
 
 @pytest.mark.slow

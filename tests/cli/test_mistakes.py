@@ -20,7 +20,10 @@ MISTAKES = {
     "two sources": (["train", "digits", "two_moons", "--out", "OUT"], "one data source, not 2"),
     "unknown key": (["train", "digits", "train.stepz=3", "--out", "OUT"], "did you mean 'steps'"),
     "unknown load": (["train", "digits", "data.lable=x", "--out", "OUT"], "did you mean 'label'"),
-    "value": (["train", "digits", "--lr=-1", "--out", "OUT"], "lr must be positive, not -1.0"),
+    "value": (
+        ["train", "digits", "--lr=-1", "--out", "OUT"],
+        "lr is a positive finite number, not -1.0",
+    ),
     "schedule": (
         ["train", "two_moons", "model.process.schedule=cosin", "--out", "OUT"],
         "mean 'cosine'",

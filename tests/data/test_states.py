@@ -92,7 +92,8 @@ def test_what_is_no_batch_is_refused(x: Any, message: str) -> None:
 def test_numbers_become_states() -> None:
     tokens = pf.data.load(np.array([[0, 2], [1, 1]], dtype=np.uint8), space=Tokens(3))
     assert tokens.x.dtype == torch.int64
-    assert (tokens.levels, tokens.kind, tokens.states) == (None, "state", "2 tokens of 3 symbols")
+    assert (tokens.levels, tokens.kind) == (None, "state")
+    assert tokens.states == Tokens(3).describe_states((2,))
     turned = pf.data.load([[4.0], [1.0]], space=Torus())
     assert turned.x[:, 0].tolist() == pytest.approx([4.0 - 2 * np.pi, 1.0])
     parts = pf.data.load(torch.tensor([[0.5, 7.0, 2.0], [1.5, 0.0, 1.0]]),
@@ -129,7 +130,8 @@ def test_states_of_several_parts_come_in_from_memory_and_files(tmp_path: Path) -
     # A mask beside pictures is no part of them, for a space whose states are one array.
     assert pf.data.load(tmp_path / "sets.npz", space=Euclidean()).event_shape == (4, 2)
     pair = pf.data.load(_pair(), space=Product(Euclidean(2), Tokens(3)), name="pair")
-    assert str(pair) == "pair: 20 vectors of 2 with 1 tokens of 3 symbols"
+    words = Product(Euclidean(2), Tokens(3)).describe_states(((2,), (1,)))
+    assert str(pair) == f"pair: 20 {words}"
 
 
 def test_rows_that_are_not_finite_are_left_out_of_all_parts(tmp_path: Path) -> None:

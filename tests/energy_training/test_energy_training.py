@@ -34,7 +34,7 @@ def _learn(training, x, steps: int, lr: float):
     """The mean of the parameters over the second half of training."""
     energy = Quadratic()
     training.allocate(tuple(x.shape[1:]), None, 2.0)
-    training.prepare(x, None)
+    training.prepare(x, None, torch.Generator().manual_seed(0))
     parameters = [*energy.parameters(), *training.parameters()]
     optimizer = torch.optim.Adam(parameters, lr)
     generator = _seed(1)
@@ -90,7 +90,7 @@ def test_the_gradient_has_the_sign_of_the_likelihoods(kind, spread: float, sign:
     x = spread * torch.randn(1000, 1, generator=_seed())
     training = kind(20, HMC) if kind is et.ContrastiveDivergence else kind(20, 2000, kernel=HMC)
     training.allocate((1,), None, 1.0)
-    training.prepare(x, None)
+    training.prepare(x, None, torch.Generator().manual_seed(0))
     energy = Quadratic()
     training(energy, x, None, _seed(1)).mean().backward()
     assert energy.a.grad is not None
@@ -115,7 +115,7 @@ def test_the_noise_is_the_gaussian_of_the_data() -> None:
     x = torch.randn(5000, 2, generator=_seed()) @ torch.tensor([[1.0, 0.5], [0.0, 0.3]]) + 1
     training = et.NoiseContrastive()
     training.allocate((2,), None, 1.0)
-    training.prepare(x, None)
+    training.prepare(x, None, torch.Generator().manual_seed(0))
     assert torch.allclose(training.mean, x.mean(0), atol=1e-5)
     assert torch.allclose(training.factor @ training.factor.T, x.T.cov(correction=0), atol=1e-5)
 
@@ -140,7 +140,7 @@ def test_chains_are_kept_in_training_only_and_resume_exactly() -> None:
     energy, x = Quadratic(), DATA[:64]
     first, second = make(), make()
     torch.manual_seed(5)
-    first.prepare(x, None)
+    first.prepare(x, None, torch.Generator().manual_seed(0))
     first(energy, x, None, _seed(1))
     second.load_state_dict(first.state_dict())
     before = {name: value.clone() for name, value in first.state_dict().items()}
@@ -164,7 +164,7 @@ def test_chains_have_the_labels_of_the_data() -> None:
     def energy(x, c):
         return (x[:, 0] - means[c]).square() / 2
 
-    training.prepare(torch.zeros(500, 1), c)
+    training.prepare(torch.zeros(500, 1), c, torch.Generator().manual_seed(0))
     assert abs(float(training.labels.float().mean()) - 0.2) < 4 * 0.4 / 2000**0.5
     for k in range(20):
         training(energy, torch.zeros(500, 1), c, _seed(k))

@@ -129,7 +129,7 @@ def test_priors_integrate_to_one_and_are_sampled(which: int) -> None:
 def test_a_vamp_prior_is_the_mean_of_posteriors_and_starts_at_data() -> None:
     data = torch.randn(6, 3, generator=resolve(0))
     prior = VampPrior((3,), components=4)
-    prior.prepare(data)
+    prior.prepare(data, resolve(0))
     assert all(any(torch.equal(u, x) for x in data) for u in prior.inputs)
     encoder = FullCovarianceEncoder(Perceptron(3, 5, width=8), latent=2)
     z = torch.randn(7, 2, generator=resolve(1))

@@ -122,7 +122,7 @@ def test_what_a_baseline_refuses(family) -> None:
     with pytest.raises(InputError, match="not been fitted"):
         family(event_shape=(2,)).sample(3)
     with pytest.raises(InputError, match="two data points"):
-        family().prepare(torch.ones(1, 2))
+        family().prepare(torch.ones(1, 2), generator=torch.Generator())
     with pytest.raises(CapabilityError, match="no labels"):
         fitted(family(), TWO.sample(50, seed=0)).sample(2, 0)
 

@@ -101,7 +101,7 @@ def test_saving_and_loading(tmp_path: Path) -> None:
     loaded = pf.load(tmp_path / "model")
     assert loaded.describe() == model.describe()
     assert torch.equal(loaded.sample(5, 1, seed=0), model.sample(5, 1, seed=0))
-    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 3
     assert sorted(p.suffix for p in (tmp_path / "model").iterdir()) == [
         ".json",
         ".safetensors",

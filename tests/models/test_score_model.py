@@ -236,13 +236,13 @@ def test_chains_that_diverge_are_told() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.sample(0), InputError, "at least one, not 0"),
+        (lambda m: m.sample(0), InputError, "at least 1, not 0"),
         (lambda m: m.sample(2, steps=0), InputError, "at least 1, not 0"),
         (lambda m: m.sample(2, steps=2.5), InputError, "not 2.5"),
         (lambda m: m.sample(2, step=-1.0), InputError, "positive finite number, not -1.0"),
         (lambda m: m.sample(2, seed=1, generator=torch.Generator()), InputError, "not both"),
         (lambda m: m.sample(2, batch_size=0), InputError, "batch_size"),
-        (lambda m: m.sample(2, 1), CapabilityError, "no labels or context: Diffusion"),
+        (lambda m: m.sample(2, 1), CapabilityError, "no labels or contexts"),
         (lambda m: m.loss(torch.zeros(3, 2), torch.zeros(3)), CapabilityError, "no labels"),
         (lambda m: m.log_prob(torch.zeros(3, 2)), CapabilityError, r"Exact .*Energy\(net\)"),
         (lambda m: m.loss(torch.zeros(3, 4)), InputError, r"shape \(2,\), not \(4,\)"),

@@ -395,7 +395,7 @@ def test_labels_are_learned() -> None:
     with pytest.raises(CapabilityError, match="give c="):
         model.sample(3)
     plain = pf.VAE.for_data(data, labels=False, width=8)
-    with pytest.raises(CapabilityError, match="without labels"):
+    with pytest.raises(CapabilityError, match="takes no labels"):
         plain.sample(3, 0)
 
 
@@ -410,7 +410,7 @@ def test_contexts_are_learned() -> None:
 
 def test_one_data_point_is_refused() -> None:
     model = pf.VAE.for_data(Data(torch.ones(1, 2)), width=8)
-    with pytest.raises(InputError, match="one data point shows no law"):
+    with pytest.raises(InputError, match="one data point shows no distribution"):
         pf.fit(model, torch.ones(1, 2), steps=1, holdout=0.0, standardize=False, progress=False)
     with pytest.raises(InputError, match="at least two data points"):
         model.fit_units(torch.ones(1, 2))

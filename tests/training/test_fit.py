@@ -262,12 +262,16 @@ def test_a_finished_run_resumes_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"lr": float("nan")}, "lr is a finite number"),
-        ({"lr": -1.0}, "lr must be positive"),
+        ({"steps": 0}, "steps is a whole number of at least 1, not 0"),
+        ({"steps": 2.5}, "steps is a whole number of at least 1, not 2.5"),
+        ({"standardize": 1}, "standardize is true or false, not 1"),
+        ({"seed": -1}, "seed is a whole number of at least 0"),
+        ({"lr": float("nan")}, "lr is a positive finite number, not nan"),
+        ({"lr": "fast"}, "lr is a positive finite number, not 'fast'"),
+        ({"lr": -1.0}, "lr is a positive finite number, not -1.0"),
         ({"ema": 1.0}, "ema"),
         ({"holdout": 1.0}, "holdout"),
-        ({"schedule": "linear"}, "cosine or constant"),
+        ({"schedule": "linear"}, "'cosine' or 'constant'"),
         ({"precision": "fp8"}, "precision"),
         ({"batch_size": 10, "accumulate": 3}, "multiple of accumulate=3"),
         ({"learning_rate": 1.0}, "no setting 'learning_rate'"),
@@ -279,6 +283,66 @@ def test_settings_out_of_range(changes: dict, message: str, tmp_path: Path) -> N
     with pytest.raises(InputError, match=message):
         _fit(_model(), tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
+
+
+def test_numbers_may_be_text() -> None:
+    settings = Settings(steps="1e3", lr="1e-3", batch_size=64.0, seed="7")
+    assert (settings.steps, settings.lr, settings.batch_size, settings.seed) == (1000, 1e-3, 64, 7)
+    assert isinstance(settings.batch_size, int)
+
+
+class _Half(GenerativeModel):
+    """A model that nobody said how to train."""
+
+    capabilities = Capabilities(True, "none", False)
+
+    def sample(self, n, c=None, *, seed=None):
+        raise NotImplementedError
+
+    def log_prob(self, x, c=None):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (pf.nn.MLP(2, width=8), "MLP is not a models.GenerativeModel: .*wrap the network"),
+        (_Half(2), "_Half is not models.Trainable"),
+        ("diffusion", "str is not a models.GenerativeModel"),
+    ],
+)
+def test_only_models_are_trained(model, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pf.fit(model, DATA)
+
+
+def test_data_that_are_no_states_of_the_model_are_refused(tmp_path: Path) -> None:
+    model = pf.Diffusion(pf.nn.MLP(3, width=8), pf.processes.Brownian(pf.spaces.Sphere()))
+    file = tmp_path / "places.csv"
+    file.write_text("x,y,z\n0,0,1\n3,0,4\n")
+    with pytest.raises(InputError, match=r"places\.csv: .*length"):
+        pf.fit(model, file, out=tmp_path / "run")
+    tokens = pf.processes.Masking(pf.spaces.Tokens(2))
+    with pytest.raises(InputError, match=r"places\.csv: tokens lie in 0\.\.1"):
+        pf.fit(pf.Diffusion(pf.nn.MLP(3, width=8), tokens), file, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_says_what_its_states_are(tmp_path: Path) -> None:
+    process = pf.processes.Thinning()
+    mask = torch.rand(20, 3, generator=torch.Generator().manual_seed(0)) < 0.5
+    pf.data.write(
+        tmp_path / "sets.npz",
+        pf.spaces.Points(torch.ones(20, 3, 1) * mask.unsqueeze(-1), mask),
+        space=process.space,
+    )
+    data = pf.data.load(tmp_path / "sets.npz", space=process.space)
+    model = pf.Diffusion.for_data(data, process=process)
+    run = pf.fit(model, tmp_path / "sets.npz", steps=2, out=tmp_path / "run", progress=False)
+    about = json.loads((run.path / "manifest.json").read_text())["data"]
+    assert about["states"] == process.space.describe_states(((3, 1), (3,)))
+    assert about["fingerprint"] == data.fingerprint
+    assert about["event_shape"] == [[3, 1], [3]]
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:

@@ -127,7 +127,7 @@ def in_space(data: Data, space: Any) -> Data:
 
     >>> from pushforward.spaces import Tokens
     >>> print(in_space(Data(torch.tensor([[0.0, 2.0], [1.0, 1.0]]), name="words"), Tokens(3)))
-    words: 2 2 tokens of 3 symbols
+    words: 2 sequences of 2 tokens out of 3 symbols
     """
     x = data.x
     try:

@@ -236,4 +236,5 @@ class Mixture:
         weights = self.log_weights.exp()
         generator = resolve(seed, generator, weights.device, rows=n)
         k = categories(weights, n, generator)
-        return self.components.take(k).sample(1, generator=generator)[0]
+        drawn = self.components.take(k)
+        return drawn.push(drawn.noise(drawn.location, generator))

@@ -16,7 +16,6 @@ from pushforward._random import (
     RowNoise,
     fresh_seed,
     generator_or_global,
-    normal_like,
     resolve,
     start_noise,
 )
@@ -300,12 +299,10 @@ class EnergyModel(GenerativeModel, Trainable):
         checks.whole("steps", steps)
         parts = parts_of(n, batch_size, rows)
         labels = self._labels(c, n)
-        base_draws = self._scale * normal_like(
-            torch.empty(n + _PILOTS, *self.event_shape, device=self.device, dtype=self.dtype),
-            start_noise(seed, slice(0, n + _PILOTS), self.device),
-        )
         # The pilots come first, so that the rows are the same whatever their number.
-        pilots, start = base_draws.split([_PILOTS, n])
+        noise = start_noise(seed, slice(0, _PILOTS + n), self.device)
+        drawn = self._base_distribution().sample(_PILOTS + n, generator=noise)
+        pilots, start = drawn.split([_PILOTS, n])
         base = self._base_distribution().log_prob
         done, total = 0, len(parts) * steps
 

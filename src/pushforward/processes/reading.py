@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pushforward._shapes import like
@@ -84,7 +85,7 @@ class AffineReading(Reading):
 
     def at(self, t: Time) -> AffineRow:
         """The table's row."""
-        if isinstance(t, Tensor):
+        if isinstance(t, Tensor) and not torch.compiler.is_compiling():
             # The prediction and the loss ask for one and the same row.
             if self._latest and self._latest[0] is t and self._latest[1] == _version(t):
                 known: AffineRow = self._latest[2]

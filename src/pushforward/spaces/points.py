@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pushforward import state
 from pushforward._random import uniform
@@ -116,8 +117,13 @@ class PointCloud(JumpSpace):
         return False
 
     def embed(self, x: Points) -> Tensor:
-        """Coordinates and mask, slot by slot."""
-        return torch.cat([x.x * x.mask.unsqueeze(-1), x.mask.unsqueeze(-1).to(x.x)], -1).flatten(1)
+        """Coordinates and mask, slot by slot, and the number of points, one-hot.
+
+        The mask says how many there are, but a network is slow to learn to count.
+        """
+        present = x.mask.unsqueeze(-1).to(x.x)
+        number = functional.one_hot(x.number, x.mask.shape[1] + 1).to(x.x)
+        return torch.cat([torch.cat([x.x * present, present], -1).flatten(1), number], 1)
 
     def views(self, x: Points) -> tuple[View, ...]:
         """How many points there are, and where."""

@@ -109,6 +109,6 @@ class Tokens(JumpSpace):
         return flat, tuple(f"token{k}" for k in range(flat.shape[1]))
 
     def describe_states(self, event_shape: state.EventShape) -> str:
-        """Sequences of so many tokens out of so many symbols."""
-        sites = " x ".join(map(str, event_shape))
-        return f"sequences of {sites} tokens out of {self.vocabulary} symbols"
+        """Tokens, or sequences of so many, out of so many symbols."""
+        many = f"sequences of {' x '.join(map(str, event_shape))} " if event_shape != (1,) else ""
+        return f"{many}tokens out of {self.vocabulary} symbols"

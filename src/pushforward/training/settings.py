@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex
+from functools import partial
+from typing import Any, Literal
 
+from pushforward import checks
 from pushforward.errors import InputError
 
 __all__ = ["Settings"]
@@ -48,7 +50,7 @@ class Settings:
     >>> Settings(lr=-1.0)
     Traceback (most recent call last):
     ...
-    pushforward.errors.InputError: lr must be positive, not -1.0
+    pushforward.errors.InputError: lr is a positive finite number, not -1.0
     """
 
     steps: int = 10_000
@@ -70,33 +72,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            plain = _PLAIN.get(str(field.type))
-            if plain is not None:
-                value = plain(field.name, getattr(self, field.name))
-                object.__setattr__(self, field.name, value)
-        for name in ("steps", "batch_size", "accumulate"):
-            self._check(name, getattr(self, name) >= 1, "must be at least 1")
-        self._check("lr", self.lr > 0, "must be positive")
-        for name in ("warmup", "weight_decay", "clip"):
-            self._check(name, getattr(self, name) >= 0, "must not be negative")
-        self._check("ema", 0 <= self.ema < 1, "must lie in [0, 1)")
-        self._check("holdout", 0 <= self.holdout < 1, "must lie in [0, 1)")
-        self._check("schedule", self.schedule in ("cosine", "constant"), "is cosine or constant")
-        self._check(
-            "precision",
-            self.precision in ("32-true", "bf16-mixed", "16-mixed"),
-            "is 32-true, bf16-mixed or 16-mixed",
-        )
-        self._check(
-            "batch_size",
-            self.batch_size % self.accumulate == 0,
-            f"must be a multiple of accumulate={self.accumulate}",
-        )
+            check = _CHECKS[field.name]
+            value = check(field.name, _plain(getattr(self, field.name), field.type == "int"))
+            object.__setattr__(self, field.name, value)
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"batch_size is a multiple of accumulate={self.accumulate}, not {self.batch_size}"
+            )
         # Rates that follow from the length of the run.
         for name, parts in (("validate_every", 20), ("checkpoint_every", 10), ("log_every", 200)):
-            value = getattr(self, name)
-            self._check(name, value >= 0, "must not be negative")
-            if value == 0:
+            if getattr(self, name) == 0:
                 object.__setattr__(self, name, max(1, self.steps // parts))
 
     def describe(self) -> dict[str, Any]:
@@ -123,36 +108,33 @@ class Settings:
             return self.lr * rise
         return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
-    def _check(self, name: str, good: bool, rule: str) -> None:
-        if not good:
-            raise InputError(f"{name} {rule}, not {getattr(self, name)}")
+
+def _plain(value: Any, whole: bool) -> Any:
+    """Text as the number that it spells, and whole floats as integers: YAML reads 1e3 as text."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
 
 
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        return operator.index(value)
-    number = _number(name, value)
-    if number != int(number):
-        raise InputError(f"{name} is a whole number, not {value!r}")
-    return int(number)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is a number, not {value!r}") from None
-    if not math.isfinite(number):
-        raise InputError(f"{name} is a finite number, not {value!r}")
-    return number
-
-
-def _truth(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InputError(f"{name} is true or false, not {value!r}")
-    return value
-
-
-_PLAIN = {"int": _whole, "float": _number, "bool": _truth}
+_COUNT = partial(checks.whole, least=0)
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "steps": checks.whole,
+    "batch_size": checks.whole,
+    "lr": checks.positive,
+    "schedule": partial(checks.one_of, choices=("cosine", "constant")),
+    "warmup": _COUNT,
+    "weight_decay": partial(checks.number, least=0),
+    "ema": checks.fraction,
+    "clip": partial(checks.number, least=0),
+    "accumulate": checks.whole,
+    "precision": partial(checks.one_of, choices=("32-true", "bf16-mixed", "16-mixed")),
+    "holdout": checks.fraction,
+    "validate_every": _COUNT,
+    "checkpoint_every": _COUNT,
+    "log_every": _COUNT,
+    "standardize": checks.flag,
+    "seed": _COUNT,
+}
