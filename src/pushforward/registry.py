@@ -68,7 +68,7 @@ def resolve(axis: str, choice: Any) -> Any:
     object of another kind; and for a name of what cannot be made without arguments.
 
     >>> resolve("samplers", "ddim")
-    Ancestral(churn=0.0)
+    Ancestral(churn=0.0, variance='posterior')
     >>> from pushforward.schedules import VP
     >>> resolve("schedules", VP(beta_max=10.0))
     VP(beta_min=0.1, beta_max=10.0)

@@ -104,8 +104,8 @@ def test_pictures_come_back_with_their_names(tmp_path: Path) -> None:
     for k in range(12):
         Image.fromarray(pixels[k]).save(folder / f"p{k}.png")
     run = tmp_path / "run"
-    options = ["options.decoder=logistic", "options.latent=2", "options.width=8"]
-    words = ["--family", "vae", "--steps", 3, "--batch-size", 4, "--out", run, *options]
+    options = ["model.decoder=logistic", "model.latent=2", "model.width=8"]
+    words = ["--model", "vae", "--steps", 3, "--batch-size", 4, "--out", run, *options]
     assert _call("train", folder, *words) == 0
     files = sorted(folder.glob("*.png"))[:5]
     assert _call("compress", run, *files, "-o", tmp_path / "x.pf") == 0

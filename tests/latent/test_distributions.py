@@ -136,7 +136,7 @@ def test_a_vamp_prior_is_the_mean_of_posteriors_and_starts_at_data() -> None:
     each = torch.stack([encoder(u.unsqueeze(0)).log_prob(z) for u in prior.inputs])
     assert torch.allclose(prior(encoder).log_prob(z), log_mean(each)[0], atol=1e-5)
     with pytest.raises(InputError, match="made for events of shape"):
-        prior.prepare(torch.zeros(5, 2))
+        prior.prepare(torch.zeros(5, 2), resolve(0))
 
 
 def test_a_vamp_prior_of_flow_posteriors() -> None:

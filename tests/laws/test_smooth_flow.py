@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,11 +10,13 @@ from torch import Tensor
 
 from pushforward import Transport, grids, samplers, schedules
 from pushforward.distributions import GaussianMixture
+from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
 from pushforward.protocols import Time
 from pushforward.samplers.ode import RectifiedODE, TimeODE, flow_ode
+from pushforward.spaces import ContinuousSpace, Euclidean, Torus
 from pushforward.worlds import MixtureWorld
 
 MEAN, STD = 0.3, 0.7
@@ -175,21 +176,21 @@ def test_other_processes_keep_their_time() -> None:
     class Decay:
         """`dx/dt = -x`."""
 
-        def __init__(self, linear: bool) -> None:
-            self.linear = linear
+        def __init__(self, space: ContinuousSpace) -> None:
+            self.space = space
 
         def tabulate(self, grid) -> None:
             pass
 
         def dynamics(self, pred, x, t):
-            return SimpleNamespace(space=self, velocity=-x)
+            return Flow(self.space, (x,), (-1.0,), None, 0.0)
 
-    transport = Transport(lambda x, t, c=None: x, Decay(True))
+    transport = Transport(lambda x, t, c=None: x, Decay(Euclidean()))
     assert isinstance(flow_ode(transport, [1.0]), TimeODE)
     x = torch.ones(2, 1, dtype=torch.float64)
     end = samplers.run(samplers.DormandPrince(1e-8, 1e-8), transport, x, [0.0, 1.0])
     assert end == pytest.approx(math.exp(-1), rel=1e-7)
-    curved = Transport(lambda x, t, c=None: x, Decay(False))
+    curved = Transport(lambda x, t, c=None: x, Decay(Torus()))
     with pytest.raises(CapabilityError, match="linear space"):
         samplers.run(samplers.DormandPrince(), curved, x, [0.0, 1.0])
 

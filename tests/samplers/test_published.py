@@ -64,7 +64,7 @@ def test_full_loops_of_diffusers(name: str, predict: str, mean: float) -> None:
 def test_full_loop_of_ddim(predict: str, total: float) -> None:
     times = [*((100 * k + 1) / 1000 for k in range(9, -1, -1)), 0.0]
     transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
-    y = samplers.run(samplers.resolve("ddim"), transport, start(), times)
+    y = samplers.run(registry.resolve("samplers", "ddim"), transport, start(), times)
     assert float(y.abs().sum()) == pytest.approx(total, abs=1e-3)
 
 
@@ -74,7 +74,9 @@ def test_full_loop_of_ddpm(predict: str, total: float) -> None:
     times = [k / 1000 for k in range(1000, -1, -1)]
     transport = Transport(StaticThreshold(dummy(predict)), CHAIN)
     generator = torch.Generator().manual_seed(0)
-    y = samplers.run(samplers.resolve("ddpm"), transport, start(), times, generator=generator)
+    y = samplers.run(
+        registry.resolve("samplers", "ddpm"), transport, start(), times, generator=generator
+    )
     assert float(y.abs().sum()) == pytest.approx(total, abs=5e-3)
 
 

@@ -154,7 +154,7 @@ class GenerativeModel(nn.Module, ABC):
         """What will go wrong with a model that is made for some data, in sentences."""
         return []
 
-    def understood(self, method: str, **options: Any) -> dict[str, Any]:
+    def understood(self, method: str, /, **options: Any) -> dict[str, Any]:
         """Those options that a method of the model takes: an exact density needs no seed."""
         return config.understood(getattr(self, method), **options)
 

@@ -1,4 +1,4 @@
-r"""Iterative proportional fitting, watched: how far each fit moves, the errors of the marginals.
+r"""Iterative proportional fitting, watched: the change of each fit, and the error of the marginals.
 
 From a reference distribution of pairs `pi^0`, odd fits give it the second marginal and even fits
 the first, keeping conditionals (Deming & Stephan 1940): each is the projection in Kullback-Leibler
