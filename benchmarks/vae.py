@@ -95,7 +95,7 @@ def _model(kind: str, encoder: nn.Module, decoder: nn.Module, x: Tensor) -> pf.V
     model = pf.VAE(encoder, noise, prior, samples=samples, event_shape=SIZE)
     if kind.startswith("Bernoulli"):
         model.fit_units(x)
-    model.prepare(x)
+    model.prepare(x, generator=torch.Generator().manual_seed(0))
     return model
 
 
