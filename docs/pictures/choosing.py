@@ -80,7 +80,7 @@ def chart(*titles: str, height: float = 3.3, width: float = 9.0, **shape: Any) -
 
 
 def start(count: int, seed: int = 0) -> Tensor:
-    """States of the exact law at the beginning."""
+    """States of the exact distribution at the beginning."""
     return WORLD.noised(PROCESS, PROCESS.schedule.t_max).sample(count, seed=seed).double()
 
 
@@ -155,7 +155,7 @@ def errors_of_samplers(smoke: bool) -> Figure:
 
 
 def paths_of_samplers(smoke: bool) -> Figure:
-    """Paths from the same states, with and without noise, over the law of the states."""
+    """Paths from the same states, with and without noise, over the density of the states."""
     steps, count = (10, 4) if smoke else (400, 9)
     schedule = PROCESS.schedule
     means = torch.tensor([[-1.3], [0.1], [1.2]], dtype=torch.float64)

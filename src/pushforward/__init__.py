@@ -1,4 +1,4 @@
-"""Deep generative modelling as transport of measures.
+"""Deep generative modeling as transport of measures.
 
 Names resolve on first use (PEP 562): `import pushforward` does not import torch.
 """

@@ -23,7 +23,7 @@ from pushforward.errors import PushforwardError, TrainingError
 
 __all__ = ["app", "main"]
 
-_HELP = """Deep generative modelling as transport of measures.
+_HELP = """Deep generative modeling as transport of measures.
 
 Train a model on data, draw new samples, and measure how good they are:
 

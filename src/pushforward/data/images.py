@@ -30,7 +30,7 @@ def read_folder(
 ) -> Raw:
     """The pictures of a folder as 8-bit `(N, C, H, W)`, values 0 to 255 in 256 levels.
 
-    Pictures in subfolders are labelled by the name of the subfolder, unless `label=False`. The
+    Pictures in subfolders are labeled by the name of the subfolder, unless `label=False`. The
     result is gray if all pictures are, else RGB; `channels` (1 or 3) decides, and puts transparent
     pictures on white. `size` (a number, or height and width) crops the middle and resizes.
 

@@ -1,4 +1,4 @@
-"""Checks of the rows of a data set: how many, how often repeated, how labelled."""
+"""Checks of the rows of a data set: how many, how often repeated, how labeled."""
 
 from __future__ import annotations
 
