@@ -154,8 +154,8 @@ def cell(method: str, d: int, seed: int, length: int, points: int) -> dict[str, 
 def floor(d: int, seed: int, points: int) -> dict[str, Any]:
     """The same for exact states of the bridge."""
     generator = torch.Generator().manual_seed(1000 + seed)
-    world = pf.worlds.PairWorld.schrodinger(SIGMA, OFFSET, -OFFSET, d)
-    first, last = world.sample(points, generator=generator)
+    problem = pf.analytic.AnalyticPair.schrodinger(SIGMA, OFFSET, -OFFSET, d)
+    first, last = problem.sample(points, generator=generator)
     path, times = [], [k / (TIMES - 1) for k in range(TIMES)]
     for t in times:
         noise = torch.randn(points, d, generator=generator)

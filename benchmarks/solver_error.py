@@ -1,4 +1,4 @@
-"""The error of samplers against network evaluations, on exact worlds, ours and other libraries'.
+"""The error of samplers against network evaluations, on analytic models, ours and other libraries'.
 
 Every sampler starts from the same states and gets the exact posterior mean, so that what differs is
 the sampler alone. The last evaluation always denoises the end of the path.
@@ -34,13 +34,13 @@ PEERS = ("diffusers", "azula", "k-diffusion", "scikit-learn")
 
 # From states at the schedule's `t_max` to denoised states, in a number of evaluations.
 Method = Callable[[Tensor, int], Tensor]
-# The posterior mean at a state and its coefficients: all that a library needs to know of a world.
+# The posterior mean at a state and its coefficients: all that a library needs to know of a problem.
 Mean = Callable[[Tensor, Tensor | float, Tensor | float], Tensor]
 
 
-def worlds() -> dict[str, tuple[pf.worlds.MixtureWorld, int, int]]:
-    """Exact worlds of unit variance, with how many paths and how many samples are judged."""
-    ring = pf.worlds.MixtureWorld.ring().data.means.double()
+def problems() -> dict[str, tuple[pf.analytic.AnalyticMixture, int, int]]:
+    """Analytic models of unit variance, with how many paths and how many samples are judged."""
+    ring = pf.analytic.AnalyticMixture.ring().data.means.double()
     generator = torch.Generator().manual_seed(3)
     means = torch.randn(4, 16, generator=generator).double()
     factor = torch.randn(4, 16, 16, generator=generator).double() / 8
@@ -51,13 +51,13 @@ def worlds() -> dict[str, tuple[pf.worlds.MixtureWorld, int, int]]:
     digits = (digits - digits.mean()) / digits.std()
     return {
         "8 Gaussians in 2-d": (
-            pf.worlds.MixtureWorld(pf.distributions.GaussianMixture(ring / 1.43, 0.14**2)),
+            pf.analytic.AnalyticMixture(pf.distributions.GaussianMixture(ring / 1.43, 0.14**2)),
             500,
             4000,
         ),
-        "4 Gaussians in 16-d": (pf.worlds.MixtureWorld(wide), 500, 4000),
+        "4 Gaussians in 16-d": (pf.analytic.AnalyticMixture(wide), 500, 4000),
         "mixture on 1,797 digits, 64-d": (
-            pf.worlds.MixtureWorld(pf.distributions.GaussianMixture(digits, 0.1**2)),
+            pf.analytic.AnalyticMixture(pf.distributions.GaussianMixture(digits, 0.1**2)),
             100,
             600,
         ),
@@ -71,7 +71,7 @@ def levels(rule: grids.Grid, count: int) -> Tensor:
 
 
 def ours(mean: Mean, fitted: Callable[[int, str], grids.Grid]) -> dict[str, Method]:
-    """Our samplers on the default grid, and the recommended ones on a grid fitted to the world."""
+    """Our samplers on the default grid, and recommended ones on a grid fitted to the problem."""
 
     def model(x: Tensor, t: Any, c: Any = None) -> Tensor:
         return mean(x, *SCHEDULE.values(t))
@@ -237,20 +237,22 @@ INSTALLED = [
 ]
 
 
-def measure(world: pf.worlds.MixtureWorld, paths: int, draws: int, counts: Sequence[int]) -> Any:
+def measure(
+    problem: pf.analytic.AnalyticMixture, paths: int, draws: int, counts: Sequence[int]
+) -> Any:
     """The two errors of every method at every number of evaluations, and the sampling floor."""
 
     def mean(x: Tensor, alpha: Any, sigma: Any) -> Tensor:
-        return world.data.posterior_mean(x.double(), float(alpha), float(sigma)).to(x.dtype)
+        return problem.data.posterior_mean(x.double(), float(alpha), float(sigma)).to(x.dtype)
 
-    start = world.noised(PROCESS, SCHEDULE.t_max).sample(draws, seed=0).float()
+    start = problem.noised(PROCESS, SCHEDULE.t_max).sample(draws, seed=0).float()
     grid_cache: dict[tuple[int, str], grids.Grid] = {}
 
     def fitted(steps: int, name: str) -> grids.Grid:
         key = (steps, name)
         if key not in grid_cache:
-            few = world.noised(PROCESS, SCHEDULE.t_max).sample(64, seed=1)
-            transport = pf.Transport(world.model(PROCESS), PROCESS)
+            few = problem.noised(PROCESS, SCHEDULE.t_max).sample(64, seed=1)
+            transport = pf.Transport(problem.model(PROCESS), PROCESS)
             rule = registry.resolve("samplers", name)
             grid_cache[key] = samplers.fit_grid(transport, few, steps=max(3, steps), sampler=rule)
         return grid_cache[key]
@@ -260,11 +262,11 @@ def measure(world: pf.worlds.MixtureWorld, paths: int, draws: int, counts: Seque
         methods |= build(mean)
     accurate = samplers.Multistep(order=3, predict="noise", corrector=True)
     fine = grids.LogSNRGrid()(SCHEDULE, 400)
-    transport = pf.Transport(world.model(PROCESS), PROCESS)
+    transport = pf.Transport(problem.model(PROCESS), PROCESS)
     exact = transport.model(
         samplers.run(accurate, transport, start[:paths].double(), fine), fine[-1]
     )
-    reference, other = (world.data.sample(draws, seed=seed).float() for seed in (10, 11))
+    reference, other = (problem.data.sample(draws, seed=seed).float() for seed in (10, 11))
     floor = pf.metrics.sliced_wasserstein(other, reference, seed=0)
     rows = {}
     for name, run in methods.items():
@@ -279,7 +281,7 @@ def measure(world: pf.worlds.MixtureWorld, paths: int, draws: int, counts: Seque
 
 
 def text(results: dict[str, Any], counts: Sequence[int]) -> str:
-    """Two tables per world."""
+    """Two tables per problem."""
     parts = []
     for name, result in results.items():
         for key, title in (
@@ -308,16 +310,16 @@ def text(results: dict[str, Any], counts: Sequence[int]) -> str:
 def main() -> None:
     """Measure, print, and with `--write` record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="one world, few states")
+    parser.add_argument("--smoke", action="store_true", help="one problem, few states")
     parser.add_argument("--write", action="store_true", help="record the results")
     options = parser.parse_args()
     timing.one_thread()
     counts = (5,) if options.smoke else NFE
     results = {}
-    for name, (world, paths, draws) in worlds().items():
+    for name, (problem, paths, draws) in problems().items():
         if options.smoke:
             paths, draws = 20, 60
-        results[name] = measure(world, paths, draws, counts)
+        results[name] = measure(problem, paths, draws, counts)
         if options.smoke:
             break
     print(text(results, counts))

@@ -29,11 +29,11 @@ SAMPLERS = {
 print(f"{'':26}{'grid':>6}{'variance':>12}{'exact':>8}{'roughness':>12}{'exact':>8}")
 for points in (32, 128):
     # Smooth functions of variance 1.5, noised with rough ones.
-    world = pf.worlds.FunctionWorld.on_grid(points, variance=1.5, length=0.3)
-    process = world.process(pf.schedules.Cosine())
-    transport = pf.Transport(world.model(process), process)
+    problem = pf.analytic.AnalyticFunctions.on_grid(points, variance=1.5, length=0.3)
+    process = problem.process(pf.schedules.Cosine())
+    transport = pf.Transport(problem.model(process), process)
     times = pf.grids.LogSNRGrid()(process.schedule, STEPS)
-    exact = world.noised(process, times[-1]).covariance
+    exact = problem.noised(process, times[-1]).covariance
 
     for name, sampler in SAMPLERS.items():
         # Smooth covariances are nearly singular: the closed form needs double precision.

@@ -20,14 +20,14 @@ SMOKE = "--smoke" in sys.argv
 SETS = 500 if SMOKE else 20_000
 BUDGETS = (4, 16) if SMOKE else (4, 16, 64, 256)
 
-world = pf.worlds.CountWorld.example()
+problem = pf.analytic.AnalyticCounts.example()
 process = pf.processes.JumpDiffusion()
-transport = pf.Transport(world.model(process), process)
-empty = process.prior((world.slots, 1)).sample(SETS)
+transport = pf.Transport(problem.model(process), process)
+empty = process.prior((problem.slots, 1)).sample(SETS)
 
-print(f"{'':12}{'steps':>6}  chance of each size 0..{world.slots}".ljust(62), "mean    std")
-exact = " ".join(f"{chance:6.3f}" for chance in world.sizes)
-mean, std = world.points.mean.item(), world.points.covariance.item() ** 0.5
+print(f"{'':12}{'steps':>6}  chance of each size 0..{problem.slots}".ljust(62), "mean    std")
+exact = " ".join(f"{chance:6.3f}" for chance in problem.sizes)
+mean, std = problem.points.mean.item(), problem.points.covariance.item() ** 0.5
 print(f"{'exact':12}{'':>6}  {exact}  {mean:6.3f} {std:6.3f}")
 for name in ("tau-leap", "pinned"):
     for steps in BUDGETS:
@@ -35,7 +35,7 @@ for name in ("tau-leap", "pinned"):
         sets = pf.samplers.run(
             pf.registry.resolve("samplers", name), transport, empty, times, seed=0
         )
-        sizes = torch.bincount(sets.number, minlength=world.slots + 1) / SETS
+        sizes = torch.bincount(sets.number, minlength=problem.slots + 1) / SETS
         points = sets.x[sets.mask]
         found = " ".join(f"{share:6.3f}" for share in sizes)
         print(f"{name:12}{steps:6}  {found}  {points.mean():6.3f} {points.std():6.3f}")

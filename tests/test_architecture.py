@@ -33,7 +33,7 @@ FLOORS = (
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "metrics")),
     ("F3", ("processes",)),
-    ("F4", ("guidance", "worlds")),
+    ("F4", ("guidance", "analytic")),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),
@@ -346,7 +346,7 @@ def test_nothing_above_the_processes_names_a_space(house: House) -> None:
 
 
 def test_nothing_but_processes_names_the_gaussian_one(house: House) -> None:
-    others = {house.unit(module) for module in house.files} - {"processes", "worlds"}
+    others = {house.unit(module) for module in house.files} - {"processes", "analytic"}
     found = named(house, others, {"Gaussian"})
     assert set(found) == set(MAY_NAME_GAUSSIAN), found
 

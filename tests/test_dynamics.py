@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from pushforward import Transport, grids, processes, samplers, schedules, spaces
+from pushforward.analytic import AnalyticCircle, AnalyticMixture
 from pushforward.distributions import WrappedNormal
 from pushforward.dynamics import Flow, Jump, Parallel, Reaction, Split
 from pushforward.errors import CapabilityError, InputError
-from pushforward.worlds import CircleWorld, MixtureWorld
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -108,8 +108,8 @@ def test_parallel_is_side_by_side() -> None:
 def test_a_product_has_the_law_of_each_factor(churn: float) -> None:
     plane = processes.Gaussian(schedules.VP())
     circle = processes.Brownian(spaces.Torus())
-    flat = MixtureWorld.gaussian(1.5, 0.7, dim=2)
-    angles = CircleWorld(WrappedNormal(1.0, 0.5))
+    flat = AnalyticMixture.gaussian(1.5, 0.7, dim=2)
+    angles = AnalyticCircle(WrappedNormal(1.0, 0.5))
     models = flat.model(plane), angles.model(circle)
     product = processes.ProductProcess((plane, circle))
 

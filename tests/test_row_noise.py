@@ -21,6 +21,13 @@ from pushforward._random import (
     uniform,
     uniform_like,
 )
+from pushforward.analytic import (
+    AnalyticCounts,
+    AnalyticFunctions,
+    AnalyticMixture,
+    AnalyticPair,
+    AnalyticTokens,
+)
 from pushforward.distributions import (
     ColoredNormal,
     Distribution,
@@ -42,7 +49,6 @@ from pushforward.processes import (
 )
 from pushforward.spaces import Hilbert, Sphere, Tokens, Torus
 from pushforward.spaces.kernels import Exponential
-from pushforward.worlds import CountWorld, FunctionWorld, MixtureWorld, PairWorld, TokenWorld
 
 SHAPES = [(2,), (2,), (5,), (2,), *(40 * [(3, 200)]), ()]
 
@@ -190,8 +196,8 @@ DISTRIBUTIONS: list[Distribution] = [
     VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), 4.0),
     WrappedNormal(0.5, 0.4),
     ProductProcess((Gaussian(), Brownian(Torus()))).prior(((2,), (1,))),
-    CountWorld.example(),
-    PairWorld(0.0, 1.0, covariance=0.3),
+    AnalyticCounts.example(),
+    AnalyticPair(0.0, 1.0, covariance=0.3),
 ]
 
 
@@ -208,12 +214,12 @@ def test_a_row_of_a_distribution_depends_on_the_seed_and_its_number(distribution
             torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
 
 
-def _worlds():
-    mixture = MixtureWorld(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
+def _problems():
+    mixture = AnalyticMixture(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
     gaussian = Gaussian(schedules.VP())
-    functions, counts = FunctionWorld.on_grid(8), CountWorld.example()
+    functions, counts = AnalyticFunctions.on_grid(8), AnalyticCounts.example()
     curves = functions.process(schedules.VP())
-    tokens = TokenWorld.random(3, 3, seed=0)
+    tokens = AnalyticTokens.random(3, 3, seed=0)
     masking, thinning, jumps = Masking(Tokens(3)), Thinning(), JumpDiffusion()
     sphere = Brownian(Sphere())
     product = ProductProcess((gaussian, Brownian(Torus())))
@@ -227,20 +233,20 @@ def _worlds():
     yield "product", Transport(lambda x, t, c=None: (0 * x[0], 0 * x[1]), product), ((2,), (1,))
 
 
-WORLDS = {name: (transport, shape) for name, transport, shape in _worlds()}
+PROBLEMS = {name: (transport, shape) for name, transport, shape in _problems()}
 ADAPTIVE = {"rk45", "adaptive-sde"}
 CASES = [
     *(("mixture", name) for name in registry.names("samplers") if name not in ADAPTIVE),
-    *((world, "sde") for world in WORLDS),
-    *((world, "pinned") for world in ("functions", "tokens", "points", "jumps")),
-    *((world, "tau-leap") for world in ("tokens", "points", "jumps")),
+    *((problem, "sde") for problem in PROBLEMS),
+    *((problem, "pinned") for problem in ("functions", "tokens", "points", "jumps")),
+    *((problem, "tau-leap") for problem in ("tokens", "points", "jumps")),
 ]
 
 
-@pytest.mark.parametrize(("world", "sampler"), CASES, ids=str)
-def test_samples_do_not_depend_on_the_batch(world: str, sampler: str) -> None:
+@pytest.mark.parametrize(("problem", "sampler"), CASES, ids=str)
+def test_samples_do_not_depend_on_the_batch(problem: str, sampler: str) -> None:
     """The same seed, prior included: all at once, fewer of them, and a part as one of several."""
-    (transport, shape), rule = WORLDS[world], registry.resolve("samplers", sampler)
+    (transport, shape), rule = PROBLEMS[problem], registry.resolve("samplers", sampler)
     prior = transport.process.prior(shape)
     times = [0.95, 0.7, 0.45, 0.2, 0.05]
 
@@ -258,7 +264,7 @@ def test_samples_do_not_depend_on_the_batch(world: str, sampler: str) -> None:
 
 
 def test_a_seed_of_a_run_is_that_of_its_rows() -> None:
-    transport, _ = WORLDS["mixture"]
+    transport, _ = PROBLEMS["mixture"]
     x = Normal((2,)).sample(30, seed=0)
     rule = samplers.Ancestral()
     found = [samplers.run(rule, transport, y, [0.9, 0.5], seed=1) for y in (x, x[:7])]

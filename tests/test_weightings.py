@@ -7,9 +7,9 @@ import torch
 
 import pushforward as pf
 from pushforward import parametrizations, registry, schedules, weightings
+from pushforward.analytic import AnalyticMixture
 from pushforward.config import build, describe
 from pushforward.errors import InputError
-from pushforward.worlds import MixtureWorld
 
 SCHEDULES = [schedules.VP(), schedules.Rectified(), schedules.EDM(), schedules.VE(sigma_max=9.0)]
 T = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
@@ -53,12 +53,12 @@ def test_the_likelihood_weight_is_the_slope_of_the_ratio(schedule: schedules.Sch
 @pytest.mark.parametrize("predict", ["noise", "data", "v", "score", "velocity", "edm"])
 def test_the_exact_model_is_the_minimum_under_every_weight(predict: str, weight: str) -> None:
     # The derivative of the expected loss along a shift of the exact prediction is zero.
-    world = MixtureWorld.ring()
+    problem = AnalyticMixture.ring()
     process = pf.processes.Gaussian(schedules.VP())
     model = pf.Diffusion(
-        _Exact(world, process, predict), process, predict, weight=weight, event_shape=(2,)
+        _Exact(problem, process, predict), process, predict, weight=weight, event_shape=(2,)
     ).double()
-    x = world.data.sample(40_000, seed=0).double()
+    x = problem.data.sample(40_000, seed=0).double()
     losses = []
     for shift in (-0.05, 0.05):
         model.predictor.net.shift = shift
@@ -71,9 +71,9 @@ def test_the_exact_model_is_the_minimum_under_every_weight(predict: str, weight:
 class _Exact(torch.nn.Module):
     """The network that a parametrization reads as the exact posterior mean plus a shift."""
 
-    def __init__(self, world, process, predict: str) -> None:
+    def __init__(self, problem, process, predict: str) -> None:
         super().__init__()
-        self.model, self.process, self.shift = world.model(process), process, 0.0
+        self.model, self.process, self.shift = problem.model(process), process, 0.0
         self.table = registry.resolve("predictions", predict)
         self.anchor = torch.nn.Parameter(torch.zeros(()))
 

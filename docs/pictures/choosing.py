@@ -57,10 +57,10 @@ NOISY = {
 
 PROCESS = Gaussian(schedules.VP())
 RING = pf.distributions.GaussianMixture(
-    pf.worlds.MixtureWorld.ring().data.means.double() / 1.43, 0.14**2
+    pf.analytic.AnalyticMixture.ring().data.means.double() / 1.43, 0.14**2
 )
-WORLD = pf.worlds.MixtureWorld(RING)
-TRANSPORT = pf.Transport(WORLD.model(PROCESS), PROCESS)
+PROBLEM = pf.analytic.AnalyticMixture(RING)
+TRANSPORT = pf.Transport(PROBLEM.model(PROCESS), PROCESS)
 
 
 def chart(*titles: str, height: float = 3.3, width: float = 9.0, **shape: Any) -> tuple[Any, Any]:
@@ -81,7 +81,7 @@ def chart(*titles: str, height: float = 3.3, width: float = 9.0, **shape: Any) -
 
 def start(count: int, seed: int = 0) -> Tensor:
     """States of the exact distribution at the beginning."""
-    return WORLD.noised(PROCESS, PROCESS.schedule.t_max).sample(count, seed=seed).double()
+    return PROBLEM.noised(PROCESS, PROCESS.schedule.t_max).sample(count, seed=seed).double()
 
 
 def shapes_of_schedules(smoke: bool) -> Figure:
@@ -160,14 +160,14 @@ def paths_of_samplers(smoke: bool) -> Figure:
     schedule = PROCESS.schedule
     means = torch.tensor([[-1.3], [0.1], [1.2]], dtype=torch.float64)
     weights = torch.tensor([0.35, 0.25, 0.4], dtype=torch.float64)
-    world = pf.worlds.MixtureWorld(pf.distributions.GaussianMixture(means, 0.15**2, weights))
-    transport = pf.Transport(world.model(PROCESS), PROCESS)
+    problem = pf.analytic.AnalyticMixture(pf.distributions.GaussianMixture(means, 0.15**2, weights))
+    transport = pf.Transport(problem.model(PROCESS), PROCESS)
     figure, panels = chart(
         "adams: the probability flow", "sde: the reverse diffusion", height=3.6, sharey=True
     )
     x = torch.linspace(-3, 3, 240, dtype=torch.float64)
     t = torch.linspace(schedule.t_min, 1, 200, dtype=torch.float64).tolist()
-    law = torch.stack([world.noised(PROCESS, s).log_prob(x[:, None]).exp() for s in t], 1)
+    law = torch.stack([problem.noised(PROCESS, s).log_prob(x[:, None]).exp() for s in t], 1)
     starts = torch.linspace(-1.9, 1.9, count, dtype=torch.float64)[:, None]
     times = grids.UniformGrid()(schedule, steps)
     colors = [BLUE, ORANGE, GREEN, RED, PURPLE, GOLD, TEAL, SOFT, INK]

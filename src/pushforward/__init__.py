@@ -86,11 +86,12 @@ __all__ = [
     "training",
     "transforms",
     "weightings",
-    "worlds",
+    "analytic",
 ]
 
 if TYPE_CHECKING:
     from pushforward import (
+        analytic,
         compression,
         couplings,
         data,
@@ -123,7 +124,6 @@ if TYPE_CHECKING:
         training,
         transforms,
         weightings,
-        worlds,
     )
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb

@@ -1,7 +1,7 @@
 """One contract for every space: from a file to a report, and to the distribution it came from.
 
-A small network is trained from the command line on draws of an exact world, and draws again. A new
-space costs one row of `CASES`.
+A small network is trained from the command line on draws of an analytic model, and draws again. A
+new space costs one row of `CASES`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import torch
 
 import pushforward as pf
 from pushforward import processes, spaces, state
+from pushforward.analytic import AnalyticCounts, AnalyticFunctions, AnalyticTokens
 from pushforward.cli import main
 from pushforward.data.writing import write
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.metrics import energy_distance, total_variation
-from pushforward.worlds import CountWorld, FunctionWorld, TokenWorld
 
 DRAWN = 1500
 
@@ -30,11 +30,11 @@ class Case(NamedTuple):
     """One space with a process on it.
 
     Args:
-        draw: `n` states of the exact world, by a seed.
+        draw: `n` states of the analytic model, by a seed.
         space: where they are.
         model: the model as a recipe has it.
         file: the name of the file that holds them.
-        far: the largest distance of what is drawn from the world: the energy distance of the
+        far: the largest distance of what is drawn from the problem: the energy distance of the
             features in standard deviations and, where states have kinds, the total variation.
         train: settings of the training.
         source: draws of the source, for a model between two data sets.
@@ -52,17 +52,17 @@ class Case(NamedTuple):
 MIXTURE = GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09)
 CIRCLE = WrappedNormal(0.5, 0.4)
 CAP = VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), 8.0)
-TABLE = TokenWorld.random(3, 3, seed=0).data
-COUNTS = CountWorld.example()
+TABLE = AnalyticTokens.random(3, 3, seed=0).data
+COUNTS = AnalyticCounts.example()
 
 
 def _functions(points: int) -> tuple[Callable[[int, int], Any], spaces.Space, dict[str, Any]]:
-    world = FunctionWorld.on_grid(points)
+    problem = AnalyticFunctions.on_grid(points)
     kernel = {"class": "spaces.kernels.Exponential", "args": {"length": 0.1}}
     space = spaces.Hilbert(spaces.kernels.Exponential(length=0.1), points=points)
     named = {"class": "hilbert", "covariance": kernel, "points": points}
     model = {"class": "diffusion", "process": {"class": "gaussian", "space": named}}
-    return lambda n, seed: world.data.sample(n, seed=seed).float(), space, model
+    return lambda n, seed: problem.data.sample(n, seed=seed).float(), space, model
 
 
 def _product(n: int, seed: int) -> tuple[Any, ...]:
@@ -187,13 +187,13 @@ def _call(*words: object) -> None:
 def test_what_is_drawn_is_distributed_like_the_world(trained: Trained) -> None:
     case = trained.case
     model = pf.load(trained.run)
-    drawn, world = model.sample(DRAWN, seed=0), case.draw(DRAWN, 99)
+    drawn, problem = model.sample(DRAWN, seed=0), case.draw(DRAWN, 99)
     case.space.check(drawn)
-    features = [case.space.features(x).double() for x in (drawn, world)]
+    features = [case.space.features(x).double() for x in (drawn, problem)]
     shift, scale = features[1].mean(0), features[1].std(0).clamp_min(1e-6)
     far = energy_distance(*((f - shift) / scale for f in features), seed=0)
     assert far.value < case.far, far
-    kinds = case.space.categories(drawn), case.space.categories(world)
+    kinds = case.space.categories(drawn), case.space.categories(problem)
     for name in kinds[0]:
         apart = total_variation(kinds[0][name], kinds[1][name], seed=0)
         assert apart.value < case.far + 0.05, (name, apart)

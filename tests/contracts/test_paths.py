@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward import schedules
 from pushforward._random import resolve
+from pushforward.analytic import AnalyticPair
 from pushforward.config import build, describe
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import (
@@ -25,7 +26,6 @@ from pushforward.processes import (
 )
 from pushforward.protocols import Transport
 from pushforward.samplers import Euler, Heun, run
-from pushforward.worlds import PairWorld
 
 PATHS: dict[str, Path] = {
     "linear": Linear(),
@@ -46,8 +46,8 @@ COVARIANCE = 0.3
 
 @pytest.mark.parametrize("name", [n for n in PATHS if n != "one-sided"])
 def test_a_path_has_the_target_at_zero_and_the_source_at_one(name: str) -> None:
-    world, n = PairWorld(-1.0, 2.0, COVARIANCE), 40_000
-    x0, x1 = world.sample(n, seed=0)
+    problem, n = AnalyticPair(-1.0, 2.0, COVARIANCE), 40_000
+    x0, x1 = problem.sample(n, seed=0)
     for t, end in ((0.0, x0), (1.0, x1)):
         found = PATHS[name].sample((x0, x1), t, resolve(1))
         # What a variance preserving schedule leaves of the other end is exp(-5.025).
@@ -71,17 +71,17 @@ def test_slopes_are_those_of_the_weights(name: str) -> None:
 def test_marginals_are_those_of_the_pair(name: str) -> None:
     path, n = PATHS[name], 40_000
     covariance = 0.0 if name == "one-sided" else COVARIANCE
-    world = PairWorld(-1.0, 2.0, covariance)
+    problem = AnalyticPair(-1.0, 2.0, covariance)
     for t in (0.0, 0.2, 0.6, 1.0):
-        x = path.sample(world.sample(n, seed=3), t, resolve(4))
-        mean, variance = world.moments(path, t)
+        x = path.sample(problem.sample(n, seed=3), t, resolve(4))
+        mean, variance = problem.moments(path, t)
         assert float(x.mean()) == pytest.approx(mean, abs=4 * math.sqrt(variance / n) + 1e-6)
         assert float(x.var()) == pytest.approx(variance, abs=4 * variance * math.sqrt(2 / n))
 
 
-def _exact(path: Path, world: PairWorld):
+def _exact(path: Path, problem: AnalyticPair):
     """What a `StochasticInterpolant` predicts for normal pairs, from those of the ends."""
-    ends = world.model(path)
+    ends = problem.model(path)
 
     def model(x: Tensor, t: float, c=None) -> Tensor:
         t = min(max(t, 1e-3), 1 - 1e-3)
@@ -108,15 +108,15 @@ def test_exact_velocities_carry_one_end_to_the_other(
             process.dynamics(x, x, 0.5).advance(x, 0.1, churn)
         return
     n = 20_000
-    world = PairWorld(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
-    transport = Transport(_exact(path, world), StochasticInterpolant(path))
+    problem = AnalyticPair(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
+    transport = Transport(_exact(path, problem), StochasticInterpolant(path))
     times = [math.sin(0.5 * math.pi * k / 128) ** 2 for k in range(129)]
     times = times[::-1] if forward else times
-    mean, variance = world.moments(path, times[0])
+    mean, variance = problem.moments(path, times[0])
     start = mean + math.sqrt(variance) * torch.randn(n, 1, generator=resolve(5)).double()
     sampler = Heun() if churn == 0 else Euler(churn)
     end = run(sampler, transport, start, times, seed=6)
-    mean, variance = world.moments(path, times[-1])
+    mean, variance = problem.moments(path, times[-1])
     # Four standard errors of n states, and what 128 steps of the first order cost.
     assert float(end.mean()) == pytest.approx(mean, abs=4 * math.sqrt(variance / n) + 0.01)
     assert float(end.var()) == pytest.approx(variance, abs=4 * math.sqrt(2 / n) + 0.02)
@@ -126,11 +126,11 @@ def test_the_sde_of_a_bridge_reproduces_the_coupling() -> None:
     # The bridge of the entropic coupling is Markov: with churn = 1 both ends keep their covariance,
     # which the ODE, a map of normal distributions of one variance, cannot.
     path, n = Bridge(1.0), 40_000
-    world = PairWorld.schrodinger(1.0)
-    transport = Transport(_exact(path, world), StochasticInterpolant(path))
+    problem = AnalyticPair.schrodinger(1.0)
+    transport = Transport(_exact(path, problem), StochasticInterpolant(path))
     times = [math.cos(0.5 * math.pi * k / 200) ** 2 for k in range(201)]
     start = torch.randn(n, 1, generator=resolve(0)).double()
-    for sampler, covariance in ((Euler(1.0), world.covariance), (Heun(), 1.0)):
+    for sampler, covariance in ((Euler(1.0), problem.covariance), (Heun(), 1.0)):
         end = run(sampler, transport, start, times, seed=1)
         found = torch.corrcoef(torch.cat([start, end], 1).mT)[0, 1]
         assert float(found) == pytest.approx(covariance, abs=0.02)
@@ -139,9 +139,9 @@ def test_the_sde_of_a_bridge_reproduces_the_coupling() -> None:
 @pytest.mark.parametrize("name", PATHS)
 def test_the_loss_is_proper(name: str) -> None:
     path, n = PATHS[name], 20_000
-    world = PairWorld(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
-    process, model = StochasticInterpolant(path), _exact(path, world)
-    x0, x1 = (x.double() for x in world.sample(n, seed=0))
+    problem = AnalyticPair(0.5, -0.5, 0.0 if name == "one-sided" else COVARIANCE)
+    process, model = StochasticInterpolant(path), _exact(path, problem)
+    x0, x1 = (x.double() for x in problem.sample(n, seed=0))
     z = (x0, x1)
     for t in (0.1, 0.7):
         x_t = process.sample(z, t, resolve(1))
@@ -154,7 +154,7 @@ def test_the_loss_is_proper(name: str) -> None:
 def test_noise_in_the_units_of_the_data_is_divided_by_their_length(name: str) -> None:
     # Pairs that are three times as long, and their points, divided by three.
     process, n = StochasticInterpolant(PATHS[name]), 2000
-    pair = PairWorld(-1.0, 2.0, COVARIANCE).sample(n, seed=0)
+    pair = AnalyticPair(-1.0, 2.0, COVARIANCE).sample(n, seed=0)
     long = tuple(3 * end for end in pair)
     for t in (0.1, 0.6):
         x = process.sample(long, t, resolve(1)) / 3

@@ -8,89 +8,89 @@ import pytest
 import torch
 
 from pushforward import processes, registry, schedules, spaces
+from pushforward.analytic import (
+    AnalyticCircle,
+    AnalyticCounts,
+    AnalyticFunctions,
+    AnalyticMixture,
+    AnalyticPair,
+    AnalyticSphere,
+    AnalyticTokens,
+)
 from pushforward.config import build, describe
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.protocols import matching_loss
 from pushforward.state import rows as batch_size
-from pushforward.worlds import (
-    CircleWorld,
-    CountWorld,
-    FunctionWorld,
-    MixtureWorld,
-    PairWorld,
-    SphereWorld,
-    TokenWorld,
-)
 
 
 def _mixture():
-    world = MixtureWorld(GaussianMixture(torch.tensor([[1.0, -1.0], [-2.0, 0.0]]), 0.3))
+    problem = AnalyticMixture(GaussianMixture(torch.tensor([[1.0, -1.0], [-2.0, 0.0]]), 0.3))
     process = processes.Gaussian(schedules.VP())
-    return process, world.data.sample(4000, seed=0), world.model(process)
+    return process, problem.data.sample(4000, seed=0), problem.model(process)
 
 
 def _functions():
-    world = FunctionWorld.on_grid(16)
-    process = world.process(schedules.Cosine())
-    return process, world.data.sample(2000, seed=0).float(), world.model(process)
+    problem = AnalyticFunctions.on_grid(16)
+    process = problem.process(schedules.Cosine())
+    return process, problem.data.sample(2000, seed=0).float(), problem.model(process)
 
 
 def _circle():
-    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    problem = AnalyticCircle(WrappedNormal(0.5, 0.4))
     process = processes.Brownian(spaces.Torus())
-    return process, world.data.sample(4000, seed=0), world.model(process)
+    return process, problem.data.sample(4000, seed=0), problem.model(process)
 
 
 def _circle_geodesic():
-    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    problem = AnalyticCircle(WrappedNormal(0.5, 0.4))
     process = processes.Geodesic(spaces.Torus())
-    pair = world.data.sample(4000, seed=0), process.prior((1,)).sample(4000, seed=1)
-    return process, pair, world.geodesic_model(process)
+    pair = problem.data.sample(4000, seed=0), process.prior((1,)).sample(4000, seed=1)
+    return process, pair, problem.geodesic_model(process)
 
 
 def _sphere():
-    world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
+    problem = AnalyticSphere(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
     process = processes.Brownian(spaces.Sphere())
-    return process, world.data.sample(4000, seed=0), world.model(process)
+    return process, problem.data.sample(4000, seed=0), problem.model(process)
 
 
 def _sphere_geodesic():
-    world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
+    problem = AnalyticSphere(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 3.0))
     process = processes.Geodesic(spaces.Sphere())
-    pair = world.data.sample(1000, seed=0), process.prior((3,)).sample(1000, seed=1)
-    return process, pair, world.geodesic_model(process)
+    pair = problem.data.sample(1000, seed=0), process.prior((3,)).sample(1000, seed=1)
+    return process, pair, problem.geodesic_model(process)
 
 
 def _tokens():
-    world = TokenWorld.random(3, 3, seed=0)
+    problem = AnalyticTokens.random(3, 3, seed=0)
     process = processes.Masking(spaces.Tokens(3))
     # The losses to compare differ by 0.01, with a standard error of 0.005 at 4000 draws.
-    return process, world.data.sample(40_000, seed=0), world.model(process)
+    return process, problem.data.sample(40_000, seed=0), problem.model(process)
 
 
 def _thinning():
-    world = CountWorld.example()
+    problem = AnalyticCounts.example()
     process = processes.Thinning()
-    return process, world.sample(4000, seed=0), world.thinning_model(process)
+    return process, problem.sample(4000, seed=0), problem.thinning_model(process)
 
 
 def _jump_diffusion():
-    world = CountWorld.example()
+    problem = AnalyticCounts.example()
     process = processes.JumpDiffusion()
-    return process, world.sample(4000, seed=0), world.model(process)
+    return process, problem.sample(4000, seed=0), problem.model(process)
 
 
 def _bridge():
     process = processes.Bridge(1.0)
-    world = PairWorld(covariance=0.3)
-    return process, world.sample(4000, seed=0), world.model(process)
+    problem = AnalyticPair(covariance=0.3)
+    return process, problem.sample(4000, seed=0), problem.model(process)
 
 
 def _ou_bridge():
     process = processes.OUBridge(0.8, rate=1.5)
-    world = PairWorld(covariance=0.3)
-    return process, world.sample(4000, seed=0), world.model(process)
+    problem = AnalyticPair(covariance=0.3)
+    return process, problem.sample(4000, seed=0), problem.model(process)
 
 
 def _product():
@@ -238,12 +238,12 @@ def test_the_masking_loss_is_the_evidence_bound() -> None:
     # Averaged over time, the loss of the exact model is the negative log-likelihood it bounds; for
     # one site the bound is tight: the entropy of the data.
     table = torch.tensor([0.2, 0.5, 0.3])
-    world = TokenWorld.random(3, 1, seed=1)
-    world = type(world)(type(world.data)(table))
+    problem = AnalyticTokens.random(3, 1, seed=1)
+    problem = type(problem)(type(problem.data)(table))
     process = processes.Masking(spaces.Tokens(3))
-    z = world.data.sample(100_000, seed=0)
+    z = problem.data.sample(100_000, seed=0)
     t = (torch.arange(100_000) + 0.5) / 100_000
-    loss = matching_loss(world.model(process), process, z, t, generator=_generator()).mean()
+    loss = matching_loss(problem.model(process), process, z, t, generator=_generator()).mean()
     assert float(loss) == pytest.approx(float(-(table * table.log()).sum()), abs=0.03)
 
 

@@ -1,4 +1,4 @@
-"""Priors and the data of the exact worlds: each density against its own draws or a closed form."""
+"""Priors and data of analytic models: each density against its own draws or a closed form."""
 
 from __future__ import annotations
 

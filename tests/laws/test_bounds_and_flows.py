@@ -10,14 +10,14 @@ import torch
 
 import pushforward as pf
 from pushforward import Transport, grids, samplers, schedules
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
 from pushforward.samplers import tweedie_variance
-from pushforward.worlds import MixtureWorld
 
-WORLD = MixtureWorld(
+PROBLEM = AnalyticMixture(
     GaussianMixture(torch.tensor([[1.5, -1.0], [-1.0, 0.5]], dtype=torch.float64), 0.25)
 )
 SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.VE(sigma_max=30.0), schedules.OU()]
@@ -25,15 +25,15 @@ SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.VE(sigma_max=30.0), s
 
 def _world(schedule: schedules.Schedule) -> tuple[Gaussian, Transport]:
     process = Gaussian(schedule)
-    return process, Transport(WORLD.model(process), process)
+    return process, Transport(PROBLEM.model(process), process)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_the_bound_of_the_exact_model_is_tight_for_many_steps(schedule) -> None:
     # Cross-entropy of the data: the mean of -log p over exact samples, the same for the bound.
     _, transport = _world(schedule)
-    x = WORLD.data.sample(6000, seed=0)
-    exact = -WORLD.data.log_prob(x)
+    x = PROBLEM.data.sample(6000, seed=0)
+    exact = -PROBLEM.data.log_prob(x)
     gaps = []
     for steps in (100, 200):
         times = grids.LogSNRGrid()(schedule, steps)[::-1]
@@ -68,9 +68,9 @@ def test_the_gap_falls_at_rate_one_in_the_number_of_steps() -> None:
     assert all(gap > 0 for gap in gaps)
     assert observed_order(steps, gaps).value == pytest.approx(1.0, abs=0.25)
     # And the function finds the same numbers.
-    world = MixtureWorld(GaussianMixture(torch.zeros(1, 1, dtype=torch.float64), v))
-    x = world.data.sample(20_000, seed=0)
-    transport = Transport(world.model(process), process)
+    problem = AnalyticMixture(GaussianMixture(torch.zeros(1, 1, dtype=torch.float64), v))
+    x = problem.data.sample(20_000, seed=0)
+    transport = Transport(problem.model(process), process)
     times = grids.LogSNRGrid()(schedule, 16)[::-1]
     found = samplers.variational_bound(transport, x, times, seed=1).total
     expected = gaps[0] + 0.5 * math.log(2 * math.pi * math.e * v)
@@ -80,7 +80,7 @@ def test_the_gap_falls_at_rate_one_in_the_number_of_steps() -> None:
 def test_many_steps_tend_to_the_continuous_bound() -> None:
     schedule = schedules.VP()
     _, transport = _world(schedule)
-    x = WORLD.data.sample(2000, seed=0)
+    x = PROBLEM.data.sample(2000, seed=0)
     limit, stderr = samplers.continuous_bound(
         transport, x, schedule.t_max, schedule.t_min, draws=256, seed=2
     )
@@ -100,7 +100,7 @@ def test_the_exact_variance_costs_least() -> None:
     # normal law, and the exact one of the step for any.
     schedule = schedules.VP()
     _, transport = _world(schedule)
-    x = WORLD.data.sample(2000, seed=0)
+    x = PROBLEM.data.sample(2000, seed=0)
     times = grids.LogSNRGrid()(schedule, 60)[::-1]
 
     def total(variance) -> torch.Tensor:
@@ -116,15 +116,15 @@ def test_the_exact_variance_costs_least() -> None:
 def test_with_the_exact_variance_the_bound_of_normal_data_is_the_likelihood(steps: int) -> None:
     # The reverse steps of normal data with independent coordinates are normal, however long.
     variances = torch.tensor([[0.3, 2.0]], dtype=torch.float64)
-    world = MixtureWorld(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), variances))
+    problem = AnalyticMixture(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), variances))
     process = Gaussian(schedules.VP())
-    transport = Transport(world.model(process), process)
-    x = world.data.sample(4000, seed=0)
+    transport = Transport(problem.model(process), process)
+    x = problem.data.sample(4000, seed=0)
     times = grids.LogSNRGrid()(process.schedule, steps)[::-1]
     found = samplers.variational_bound(
         transport, x, times, variance=tweedie_variance(transport), seed=1
     ).total
-    gap = found + world.data.log_prob(x)
+    gap = found + problem.data.log_prob(x)
     # The prior is that of the process at t = 1, up to what is left of the signal there.
     last = process.schedule.at(times[-1])
     left = 0.5 * math.log(1 + 2.0 * (last.alpha / last.sigma) ** 2)
@@ -137,10 +137,10 @@ def test_with_the_exact_variance_the_bound_of_normal_data_is_the_likelihood(step
 def test_levels_have_probabilities() -> None:
     # Data on a lattice: the bound bounds the entropy of the lattice law, here log 4 nats.
     x = torch.tensor([[-1.5], [-0.5], [0.5], [1.5]], dtype=torch.float64)
-    world = MixtureWorld(GaussianMixture(x, 1e-6))
+    problem = AnalyticMixture(GaussianMixture(x, 1e-6))
     schedule = schedules.VP()
     process = Gaussian(schedule)
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     times = grids.LogSNRGrid()(schedule, 400)[::-1]
     many = x.repeat(500, 1)
     bound = samplers.variational_bound(transport, many, times, bin_width=1.0, seed=0)
@@ -185,9 +185,9 @@ def test_a_bound_that_stops_far_below_the_levels_codes_the_noise_too(noise: floa
 @pytest.mark.parametrize("divergence", ["exact", "hutchinson"])
 def test_the_adaptive_likelihood(schedule, divergence: str) -> None:
     process, transport = _world(schedule)
-    x = WORLD.data.sample(40, seed=0)
-    prior = WORLD.noised(process, schedule.t_max)
-    exact = WORLD.noised(process, schedule.t_min).log_prob(x)
+    x = PROBLEM.data.sample(40, seed=0)
+    prior = PROBLEM.noised(process, schedule.t_max)
+    exact = PROBLEM.noised(process, schedule.t_min).log_prob(x)
     found = samplers.log_prob(
         transport,
         prior,
@@ -212,19 +212,19 @@ def test_the_flow_is_a_bijection_with_the_right_volume() -> None:
     schedule = schedules.Cosine()
     process, transport = _world(schedule)
     flow = samplers.ProbabilityFlow(transport, schedule.t_max, schedule.t_min)
-    x = WORLD.data.sample(50, seed=0)
+    x = PROBLEM.data.sample(50, seed=0)
     z, log_det = flow.inverse(x)
     assert torch.allclose(flow(z), x, atol=1e-4)
     assert torch.allclose(flow.encode(x), z, atol=1e-5)
-    density = WORLD.noised(process, schedule.t_max).log_prob(z) + log_det
-    exact = WORLD.noised(process, schedule.t_min).log_prob(x)
+    density = PROBLEM.noised(process, schedule.t_max).log_prob(z) + log_det
+    exact = PROBLEM.noised(process, schedule.t_min).log_prob(x)
     assert density == pytest.approx(exact.numpy(), abs=1e-3)
 
 
 def test_adaptive_errors_follow_the_tolerance() -> None:
     schedule = schedules.VP()
     process, transport = _world(schedule)
-    x = WORLD.noised(process, 1.0).sample(50, seed=0)
+    x = PROBLEM.noised(process, 1.0).sample(50, seed=0)
     ends = [1.0, schedule.t_min]
     exact = samplers.run(samplers.DormandPrince(1e-9, 1e-9), transport, x, ends)
     errors = [
@@ -237,8 +237,8 @@ def test_adaptive_errors_follow_the_tolerance() -> None:
 def test_a_fitted_grid_is_nearer_and_comes_back_from_a_file(tmp_path) -> None:
     schedule = schedules.VP()
     process, transport = _world(schedule)
-    x = WORLD.noised(process, 1.0).sample(300, seed=5)
-    few = WORLD.noised(process, 1.0).sample(48, seed=6)
+    x = PROBLEM.noised(process, 1.0).sample(300, seed=5)
+    few = PROBLEM.noised(process, 1.0).sample(48, seed=6)
     fine = grids.LogSNRGrid()(schedule, 300)
     exact = samplers.run(samplers.DEFAULT, transport, x, fine)
     fitted = samplers.fit_grid(transport, few, steps=9)

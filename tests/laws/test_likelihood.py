@@ -10,10 +10,10 @@ from torch import nn
 
 import pushforward as pf
 from pushforward import Transport, grids, samplers, schedules
+from pushforward.analytic import AnalyticFunctions, AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
 from pushforward.processes import Gaussian
-from pushforward.worlds import FunctionWorld, MixtureWorld
 
 SCHEDULES = [schedules.VP(), schedules.Cosine(), schedules.Rectified(), schedules.OU()]
 
@@ -22,22 +22,22 @@ def _grid(schedule: schedules.Schedule, steps: int) -> list[float]:
     return grids.LogSNRGrid()(schedule, steps)[::-1]
 
 
-def _mixture(dim: int = 2) -> MixtureWorld:
+def _mixture(dim: int = 2) -> AnalyticMixture:
     generator = torch.Generator().manual_seed(1)
     means = torch.randn(3, dim, generator=generator, dtype=torch.float64)
-    return MixtureWorld(GaussianMixture(means, 0.3))
+    return AnalyticMixture(GaussianMixture(means, 0.3))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_exact_divergence_gives_the_exact_density(schedule: schedules.Schedule) -> None:
-    world, process = _mixture(), Gaussian(schedule)
+    problem, process = _mixture(), Gaussian(schedule)
     grid = _grid(schedule, 200)
-    x = world.noised(process, grid[0]).sample(50, seed=0)
+    x = problem.noised(process, grid[0]).sample(50, seed=0)
     # The exact law at the grid's last time, so that nothing but the integration is tested.
-    final = world.noised(process, grid[-1])
-    transport = Transport(world.model(process), process)
+    final = problem.noised(process, grid[-1])
+    transport = Transport(problem.model(process), process)
     result = samplers.log_prob(transport, final, x, grid, divergence="exact")
-    exact = world.noised(process, grid[0]).log_prob(x)
+    exact = problem.noised(process, grid[0]).log_prob(x)
     assert result.kind == "ode"
     assert (result.value - exact).abs().max() < 1e-4
     assert result.stderr.max() == 0
@@ -45,24 +45,24 @@ def test_exact_divergence_gives_the_exact_density(schedule: schedules.Schedule) 
 
 
 def test_the_error_has_order_three_after_extrapolation() -> None:
-    world, process = _mixture(), Gaussian(schedules.VP())
-    x = world.data.sample(50, seed=0)
-    exact = world.noised(process, process.schedule.t_min).log_prob(x)
+    problem, process = _mixture(), Gaussian(schedules.VP())
+    x = problem.data.sample(50, seed=0)
+    exact = problem.noised(process, process.schedule.t_min).log_prob(x)
     errors = []
     for steps in (64, 128):
         grid = _grid(process.schedule, steps)
-        final = world.noised(process, grid[-1])
-        found = samplers.log_prob(Transport(world.model(process), process), final, x, grid)
+        final = problem.noised(process, grid[-1])
+        found = samplers.log_prob(Transport(problem.model(process), process), final, x, grid)
         errors.append(float((found.value - exact).square().mean().sqrt()))
     assert math.log2(errors[0] / errors[1]) == pytest.approx(3.0, abs=0.25)
 
 
 def test_hutchinson_is_unbiased_with_an_honest_error() -> None:
-    world, process = _mixture(16), Gaussian(schedules.VP())
+    problem, process = _mixture(16), Gaussian(schedules.VP())
     grid = _grid(process.schedule, 60)
-    x = world.data.sample(60, seed=0)
-    final = world.noised(process, grid[-1])
-    transport = Transport(world.model(process), process)
+    x = problem.data.sample(60, seed=0)
+    final = problem.noised(process, grid[-1])
+    transport = Transport(problem.model(process), process)
     exact = samplers.log_prob(transport, final, x, grid, divergence="exact").value
     found = samplers.log_prob(transport, final, x, grid, divergence="hutchinson", probes=32, seed=0)
     z = (found.value - exact) / found.stderr
@@ -74,25 +74,25 @@ def test_hutchinson_is_unbiased_with_an_honest_error() -> None:
 
 
 def test_functions_have_the_density_of_their_process() -> None:
-    world = FunctionWorld.on_grid(8)
-    process = world.process(schedules.VP())
+    problem = AnalyticFunctions.on_grid(8)
+    process = problem.process(schedules.VP())
     grid = _grid(process.schedule, 200)
-    x = world.noised(process, grid[0]).sample(20, seed=0)
+    x = problem.noised(process, grid[0]).sample(20, seed=0)
     prior = process.prior((8,), grid[-1])
-    found = samplers.log_prob(Transport(world.model(process), process), prior, x, grid)
-    exact = world.noised(process, grid[0]).log_prob(x)
+    found = samplers.log_prob(Transport(problem.model(process), process), prior, x, grid)
+    exact = problem.noised(process, grid[0]).log_prob(x)
     assert (found.value - exact).abs().max() < 0.1
 
 
 class _Exact(nn.Module):
     """The exact posterior mean of standardized data, as a network."""
 
-    def __init__(self, world: MixtureWorld, schedule: schedules.Schedule) -> None:
+    def __init__(self, problem: AnalyticMixture, schedule: schedules.Schedule) -> None:
         super().__init__()
-        self.world, self.schedule = world, schedule
+        self.problem, self.schedule = problem, schedule
 
     def forward(self, x, t, c=None):
-        flat = self.world.data.posterior_mean(x.flatten(1), *self.schedule(t))
+        flat = self.problem.data.posterior_mean(x.flatten(1), *self.schedule(t))
         return flat.reshape(x.shape)
 
 
@@ -100,8 +100,8 @@ def test_the_family_counts_the_change_of_units() -> None:
     # Data N(3, 4) per entry of a 1 x 2 x 2 image: standardized it is N(0, 1), whose network is
     # known; the density in data units follows.
     schedule = schedules.VP()
-    world = MixtureWorld.gaussian(0.0, 1.0, dim=4)
-    model = pf.Diffusion(_Exact(world, schedule), Gaussian(schedule), predict="data")
+    problem = AnalyticMixture.gaussian(0.0, 1.0, dim=4)
+    model = pf.Diffusion(_Exact(problem, schedule), Gaussian(schedule), predict="data")
     x = 3 + 2 * torch.randn(4000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     model.fit_units(x)
     exact = (
@@ -119,10 +119,10 @@ def test_the_family_counts_the_change_of_units() -> None:
 
 
 def test_bad_requests_are_refused() -> None:
-    world, process = _mixture(), Gaussian(schedules.VP())
-    transport = Transport(world.model(process), process)
+    problem, process = _mixture(), Gaussian(schedules.VP())
+    transport = Transport(problem.model(process), process)
     even = [0.1, 0.3, 0.5, 0.7, 0.9]
-    x, prior = world.data.sample(3, seed=0), process.prior((2,))
+    x, prior = problem.data.sample(3, seed=0), process.prior((2,))
     with pytest.raises(InputError, match="from data to prior"):
         samplers.log_prob(transport, prior, x, [0.9, 0.1])
     for odd in ([0.1, 0.9], [0.1, 0.3, 0.5, 0.9]):

@@ -1,4 +1,4 @@
-"""Orders of convergence on exact worlds: within 0.25 of theory, for every schedule."""
+"""Orders of convergence on analytic models: within 0.25 of theory, for every schedule."""
 
 from __future__ import annotations
 

@@ -11,28 +11,28 @@ import torch
 
 import pushforward as pf
 from pushforward import Transport, grids, samplers, schedules
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
-from pushforward.worlds import MixtureWorld
 
 VARIANCES = torch.tensor([[0.3, 2.0]], dtype=torch.float64)
-NORMAL = MixtureWorld(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), VARIANCES))
-TWO = MixtureWorld(
+NORMAL = AnalyticMixture(GaussianMixture(torch.zeros(1, 2, dtype=torch.float64), VARIANCES))
+TWO = AnalyticMixture(
     GaussianMixture(torch.tensor([[1.5, -1.0], [-1.0, 0.5]], dtype=torch.float64), 0.25)
 )
 # One coordinate of unit variance, whose posterior variance depends on the state.
-LINE = MixtureWorld(GaussianMixture(torch.tensor([[0.9], [-0.9]], dtype=torch.float64), 0.19))
+LINE = AnalyticMixture(GaussianMixture(torch.tensor([[0.9], [-0.9]], dtype=torch.float64), 0.19))
 N = 100_000
 
 
-def _end(world: MixtureWorld, sampler, steps: int, schedule=None, n: int = N) -> torch.Tensor:
+def _end(problem: AnalyticMixture, sampler, steps: int, schedule=None, n: int = N) -> torch.Tensor:
     process = Gaussian(schedule or schedules.VP())
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     times = grids.LogSNRGrid()(process.schedule, steps)
     # From the law at the first time itself, so that only the steps err.
-    x = world.noised(process, times[0]).sample(n, seed=0)
+    x = problem.noised(process, times[0]).sample(n, seed=0)
     return samplers.run(sampler(transport), transport, x, times, seed=1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward import Transport, grids, samplers, schedules
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
@@ -17,7 +18,6 @@ from pushforward.processes import Gaussian
 from pushforward.protocols import Time
 from pushforward.samplers.ode import RectifiedODE, TimeODE, flow_ode
 from pushforward.spaces import ContinuousSpace, Euclidean, Torus
-from pushforward.worlds import MixtureWorld
 
 MEAN, STD = 0.3, 0.7
 
@@ -56,9 +56,11 @@ def schedule(request) -> schedules.Schedule:
 
 def _normal(schedule: schedules.Schedule) -> Transport:
     """The exact posterior mean of data N(0.3, 0.49)."""
-    world = MixtureWorld(GaussianMixture(torch.full((1, 2), MEAN, dtype=torch.float64), STD**2))
+    problem = AnalyticMixture(
+        GaussianMixture(torch.full((1, 2), MEAN, dtype=torch.float64), STD**2)
+    )
     process = Gaussian(schedule)
-    return Transport(world.model(process), process)
+    return Transport(problem.model(process), process)
 
 
 def _flow(schedule: schedules.Schedule, x: Tensor, t: Time, s: Time) -> Tensor:
@@ -96,14 +98,14 @@ def test_the_adaptive_solver_keeps_its_tolerance(schedule, tolerance: float) -> 
 def test_the_adaptive_likelihood_keeps_its_tolerance(schedule, dim: int) -> None:
     generator = torch.Generator().manual_seed(1)
     means = torch.randn(3, dim, generator=generator, dtype=torch.float64)
-    world, process = MixtureWorld(GaussianMixture(means, 0.3)), Gaussian(schedule)
+    problem, process = AnalyticMixture(GaussianMixture(means, 0.3)), Gaussian(schedule)
     ends = [schedule.t_min, schedule.t_max]
-    x = world.noised(process, ends[0]).sample(30, seed=0)
+    x = problem.noised(process, ends[0]).sample(30, seed=0)
     found = samplers.log_prob(
-        Transport(world.model(process), process),
-        world.noised(process, ends[1]), x, ends, tolerance=1e-6,
+        Transport(problem.model(process), process),
+        problem.noised(process, ends[1]), x, ends, tolerance=1e-6,
     )  # fmt: skip
-    wrong = (found.value - world.noised(process, ends[0]).log_prob(x)).abs()
+    wrong = (found.value - problem.noised(process, ends[0]).log_prob(x)).abs()
     assert float(wrong.max()) < 1e-6
     # What is reported is the error at ten times the tolerance, and so an upper bound.
     assert float(found.error.max()) < 1e-5
@@ -134,13 +136,15 @@ def test_heun_on_the_steps_of_a_chain() -> None:
 def test_the_likelihood_on_a_grid_keeps_its_order(name: str) -> None:
     schedule = SCHEDULES[name]
     transport, process = _normal(schedule), Gaussian(schedule)
-    world = MixtureWorld(GaussianMixture(torch.full((1, 2), MEAN, dtype=torch.float64), STD**2))
-    x = world.data.sample(30, seed=0)
-    exact = world.noised(process, schedule.t_min).log_prob(x)
+    problem = AnalyticMixture(
+        GaussianMixture(torch.full((1, 2), MEAN, dtype=torch.float64), STD**2)
+    )
+    x = problem.data.sample(30, seed=0)
+    exact = problem.noised(process, schedule.t_min).log_prob(x)
     errors, steps = [], (32, 64, 128)
     for n in steps:
         times = grids.LogSNRGrid()(schedule, n)[::-1]
-        final = world.noised(process, times[-1])
+        final = problem.noised(process, times[-1])
         found = samplers.log_prob(transport, final, x, times)
         errors.append(float((found.value - exact).square().mean().sqrt()))
     assert observed_order(steps, errors).value == pytest.approx(3.0, abs=0.3)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward import state
 from pushforward._random import resolve
+from pushforward.analytic import AnalyticPair
 from pushforward.cli import main
 from pushforward.couplings import Conditional, Exact, Independent, Paired, Sinkhorn, Whole
 from pushforward.data import Data
@@ -35,7 +36,6 @@ from pushforward.processes.path import inside
 from pushforward.protocols import Transport
 from pushforward.spaces import Sphere, Torus
 from pushforward.spaces.torus import wrap
-from pushforward.worlds import PairWorld
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
 
@@ -163,7 +163,7 @@ def test_over_any_reference_sinkhorn_is_the_coupling_of_its_bridge() -> None:
     path = OUBridge(0.7, rate=1.5)
     coupling = Sinkhorn.of_bridge(path.sigma, path.span(1.0))
     assert coupling.epsilon is not None
-    cross = PairWorld.schrodinger(path.sigma, rate=path.rate).covariance
+    cross = AnalyticPair.schrodinger(path.sigma, rate=path.rate).covariance
     assert cross / (1 - cross**2) == pytest.approx(2 / coupling.epsilon)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.analytic import AnalyticPair
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.models.parameter_vector import flattened
@@ -26,7 +27,6 @@ from pushforward.schrodinger import (
     OuterIterations,
     markovian_fitting_gaussian,
 )
-from pushforward.worlds import PairWorld
 
 SETTINGS: dict[str, Any] = {"holdout": 0.0, "progress": False, "warmup": 0}
 
@@ -70,7 +70,7 @@ def test_the_iterations_follow_those_of_normal_distributions() -> None:
            **SETTINGS)  # fmt: skip
     exact = markovian_fitting_gaussian(Bridge(1.0), torch.eye(2), 3)[:, 0, 1].tolist()
     assert model.correlations == pytest.approx(exact, abs=0.03)
-    limit = PairWorld.schrodinger(1.0).covariance
+    limit = AnalyticPair.schrodinger(1.0).covariance
     gaps = [abs(found - limit) for found in model.correlations]
     assert gaps[0] > gaps[1] > gaps[2]
     # There and back: both distributions are kept, by random paths and by the ODE.
@@ -170,9 +170,9 @@ def test_the_default_sampler_has_a_name_that_can_be_given() -> None:
 
 def test_an_exact_bridge_carries_both_ways_in_few_steps() -> None:
     # With the variance of the ends known, three steps are exact; the mean of the way alone is not.
-    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
-    b, a = world.sample(40_000, seed=0)
-    c = world.covariance
+    model, problem = _exact(), AnalyticPair.schrodinger(1.0, 0.5, -0.5, 2)
+    b, a = problem.sample(40_000, seed=0)
+    c = problem.covariance
     for k in range(33):
         r = min(max(k / 32, 1e-5), 1 - 1e-5)
         # Of both directions alike: given the state, with the end a time r away.
@@ -228,10 +228,10 @@ class Exact(nn.Module):
         super().__init__()
         self.towards = forward
         # The target, at t = 0, has the mean 0.5, the source -0.5.
-        self.world, self.process = PairWorld.schrodinger(1.0, 0.5, -0.5, 2), Bridge(1.0)
+        self.problem, self.process = AnalyticPair.schrodinger(1.0, 0.5, -0.5, 2), Bridge(1.0)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
-        end = self.world.model(self.process)(x, t.clamp(1e-5, 1 - 1e-5))[int(not self.towards)]
+        end = self.problem.model(self.process)(x, t.clamp(1e-5, 1 - 1e-5))[int(not self.towards)]
         remaining = t if self.towards else 1 - t
         return (end - x) / remaining.clamp(min=1e-5)[:, None]
 
@@ -242,10 +242,10 @@ def _exact() -> pf.SchrodingerBridge:
 
 def test_the_energy_of_random_paths_is_the_divergence_from_the_reference() -> None:
     # KL(bridge | reference from the source) = E int |drift|^2 / 2 = KL(plan | reference's pairs).
-    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
-    _, a = world.sample(20_000, seed=0)
+    model, problem = _exact(), AnalyticPair.schrodinger(1.0, 0.5, -0.5, 2)
+    _, a = problem.sample(20_000, seed=0)
     energy = model.path_energy(a, random=True, steps=200, seed=1)
-    cross = world.covariance
+    cross = problem.covariance
     plan = torch.tensor([[1.0, cross], [cross, 1.0]], dtype=torch.float64)
     pairs = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
     laws = [
@@ -260,11 +260,13 @@ def test_the_energy_of_random_paths_is_the_divergence_from_the_reference() -> No
 
 def test_the_energy_of_the_flow_is_that_of_the_normal_path() -> None:
     # The ODE moves normal laws by an affine map: mean and standard deviation of the path say all.
-    model, world = _exact(), PairWorld.schrodinger(1.0, 0.5, -0.5, 2)
-    _, a = world.sample(20_000, seed=0)
+    model, problem = _exact(), AnalyticPair.schrodinger(1.0, 0.5, -0.5, 2)
+    _, a = problem.sample(20_000, seed=0)
     energy = model.path_energy(a, steps=200)
     times = torch.linspace(0, 1, 2001, dtype=torch.float64)
-    spread = ((1 - times) ** 2 + times**2 + (2 * world.covariance + 1) * times * (1 - times)).sqrt()
+    spread = (
+        (1 - times) ** 2 + times**2 + (2 * problem.covariance + 1) * times * (1 - times)
+    ).sqrt()
     slope = spread.diff() * 2000
     truth = 2 * (1 + float(slope.square().mean()))
     error = 4 * float(energy.std()) / math.sqrt(len(energy))

@@ -13,6 +13,7 @@ from torch.distributions import Normal
 
 import pushforward as pf
 from pushforward import samplers
+from pushforward.analytic import AnalyticPair
 from pushforward.config import configurable
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
@@ -21,7 +22,6 @@ from pushforward.models.source import Source
 from pushforward.processes import Bridge, GenerativeProcess, Linear, StochasticInterpolant
 from pushforward.processes.path import Path
 from pushforward.protocols import Transport
-from pushforward.worlds import PairWorld
 
 
 class Inside(StochasticInterpolant):
@@ -62,7 +62,7 @@ class Exact(TransportMap, Trainable):
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
         process = self.process_in_units()
         path: Path = Bridge(0.8)
-        return lambda rows: Transport(PairWorld(covariance=0.3).model(path), process)
+        return lambda rows: Transport(AnalyticPair(covariance=0.3).model(path), process)
 
 
 def _pair(n: int = 4000) -> tuple[Tensor, Tensor]:

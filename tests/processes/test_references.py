@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
+from pushforward.analytic import AnalyticPair
 from pushforward.errors import InputError
 from pushforward.processes import Bridge, OUBridge
-from pushforward.worlds import PairWorld
 
 REFERENCES = [Bridge(0.7), OUBridge(0.7, rate=0.4), OUBridge(1.3, rate=3.0)]
 
@@ -73,8 +73,8 @@ def test_without_a_rate_it_is_the_brownian_bridge() -> None:
 def test_the_plan_of_a_reference_has_its_interaction(rate: float) -> None:
     # The off-diagonal of the inverse covariance is that of the reference, and only it: the
     # potentials of a plan depend on one end each.
-    world = PairWorld.schrodinger(0.8, rate=rate)
-    c = world.covariance
+    problem = AnalyticPair.schrodinger(0.8, rate=rate)
+    c = problem.covariance
     reference = OUBridge(0.8, rate) if rate else Bridge(0.8)
     assert c / (1 - c**2) == pytest.approx(reference.decay(1.0) / reference.end_variance(1.0))
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from pushforward import Transport, grids, processes, registry, schedules, spaces
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture, Normal
 from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import observed_order
 from pushforward.samplers import Ancestral, run
-from pushforward.worlds import MixtureWorld
 
 VP = processes.Gaussian(schedules.VP())
 
@@ -115,7 +115,7 @@ def test_what_is_refused() -> None:
 def test_ddim_inversion_returns_to_the_data_at_first_order() -> None:
     """DDIM on the reversed grid takes data to noise, and back with the error of its order."""
     data = GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]], dtype=torch.float64), 0.09, None)
-    transport = Transport(MixtureWorld(data).model(VP), VP)
+    transport = Transport(AnalyticMixture(data).model(VP), VP)
     x = data.sample(300, seed=0)
     rule, steps, errors, latents = registry.resolve("samplers", "ddim"), (100, 200, 400), [], []
     for count in steps:

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from pushforward import Transport, grids, processes, registry, samplers, schedules, spaces
+from pushforward.analytic import AnalyticMixture, AnalyticPair, AnalyticTokens
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
-from pushforward.worlds import MixtureWorld, PairWorld, TokenWorld
 
 GAUSSIAN = [name for name in registry.names("samplers") if name != "tau-leap"]
 
 
 def _gaussian(dim: int = 2):
     process = processes.Gaussian(schedules.Cosine())
-    world = MixtureWorld(GaussianMixture(torch.ones(1, dim, dtype=torch.float64), 0.25))
-    return Transport(world.model(process), process), process
+    problem = AnalyticMixture(GaussianMixture(torch.ones(1, dim, dtype=torch.float64), 0.25))
+    return Transport(problem.model(process), process), process
 
 
 def _start(process, n: int = 64, dim: int = 2) -> torch.Tensor:
@@ -86,8 +86,8 @@ def test_grids_that_are_refused(name: str, grid: list[float]) -> None:
 
 
 def _tokens():
-    world, process = TokenWorld.random(3, 2, seed=0), processes.Masking(spaces.Tokens(3))
-    return Transport(world.model(process), process), process.prior((2,)).sample(4)
+    problem, process = AnalyticTokens.random(3, 2, seed=0), processes.Masking(spaces.Tokens(3))
+    return Transport(problem.model(process), process), process.prior((2,)).sample(4)
 
 
 def _circle():
@@ -97,7 +97,7 @@ def _circle():
 
 def _pair():
     process = processes.Bridge(1.0)
-    return Transport(PairWorld().model(process), process), torch.zeros(4, 1)
+    return Transport(AnalyticPair().model(process), process), torch.zeros(4, 1)
 
 
 CANNOT = [

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from pushforward import Transport, grids, parametrizations, registry, samplers, schedules
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.guidance import StaticThreshold
 from pushforward.processes import Gaussian
 from pushforward.samplers import Multistep
-from pushforward.worlds import MixtureWorld
 
 CHAIN = Gaussian(schedules.Chain.linear(1000, 1e-4, 0.02))
 CHAIN_GRID = [(step + 1) / 1000 for step in (999, 899, 799, 699, 599, 500, 400, 300, 200, 100)]
@@ -137,9 +137,9 @@ def test_dpm_solver_of_the_sde_is_the_published_recursion() -> None:
 def test_our_own_variants_are_others() -> None:
     """A corrected first step, and the order kept to the end."""
     process = Gaussian(schedules.VP())
-    world = MixtureWorld(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
+    problem = AnalyticMixture(GaussianMixture(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), 0.09))
     transport, times = (
-        Transport(world.model(process), process),
+        Transport(problem.model(process), process),
         [0.7 - 0.065 * k for k in range(11)],
     )
     x = process.prior((2,)).sample(100, seed=0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward import ot, registry, samplers, schrodinger
 from pushforward._shapes import like
+from pushforward.analytic import AnalyticPair
 from pushforward.errors import InputError
 from pushforward.processes import Bridge, OUBridge, Reference
 from pushforward.protocols import Transport, matching_loss
@@ -24,14 +25,13 @@ from pushforward.schrodinger import (
     OuterIterations,
     Simulation,
 )
-from pushforward.worlds import PairWorld
 
 BROWNIAN, OU = Bridge(1.0), OUBridge(0.8, rate=1.2)
 REFERENCES = pytest.mark.parametrize("reference", [BROWNIAN, OU], ids=["brownian", "ou"])
 
 
-def _exact(reference: Reference, world: PairWorld) -> tuple[Controls, list[list[float]]]:
-    """Both controls of a world's Markovian projection, and the variance ratios of the ends."""
+def _exact(reference: Reference, problem: AnalyticPair) -> tuple[Controls, list[list[float]]]:
+    """Both controls of a problem's Markovian projection, and the variance ratios of the ends."""
 
     def control(forward: bool):
         def u(x: Tensor, t: float | Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def _exact(reference: Reference, world: PairWorld) -> tuple[Controls, list[list[
             inside = (
                 t.clamp(1e-6, 1 - 1e-6) if isinstance(t, Tensor) else min(max(t, 1e-6), 1 - 1e-6)
             )
-            end = world.model(reference)(x, inside)[0 if forward else 1]
+            end = problem.model(reference)(x, inside)[0 if forward else 1]
             gap = end - like(reference.decay(remaining), x) * x
             return gap / like(remaining, x) if not isinstance(t, float) or remaining else 0 * x
 
@@ -52,8 +52,8 @@ def _exact(reference: Reference, world: PairWorld) -> tuple[Controls, list[list[
             remaining = min(max(k / 200, 1e-5), 1 - 1e-5)
             at = reference.ends(remaining if forward else 1 - remaining)
             ahead, back = (at.a, at.b) if forward else (at.b, at.a)
-            cov = ahead + back * world.covariance
-            variance = at.a**2 + at.b**2 + 2 * at.a * at.b * world.covariance + at.gamma**2
+            cov = ahead + back * problem.covariance
+            variance = at.a**2 + at.b**2 + 2 * at.a * at.b * problem.covariance + at.gamma**2
             row.append((1 - cov**2 / variance) / reference.end_variance(remaining))
         tables.append(row)
     return Controls(control(True), control(False)), tables
@@ -98,7 +98,7 @@ def test_proportional_fitting_decreases_the_divergence_of_the_plan() -> None:
     joint = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
     one, zero = torch.eye(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     laws = ((zero, one), (zero, one))
-    cross = PairWorld.schrodinger(1.0).covariance
+    cross = AnalyticPair.schrodinger(1.0).covariance
     plan = torch.tensor([[1.0, cross], [cross, 1.0]], dtype=torch.float64)
     gaps = []
     for fits in range(1, 9):
@@ -116,9 +116,9 @@ def test_proportional_fitting_decreases_the_divergence_of_the_plan() -> None:
 def test_the_exact_control_has_the_least_loss_and_it_is_the_variance_ratio(
     reference: Reference,
 ) -> None:
-    world = PairWorld(0.5, -0.5, covariance=0.3)
-    pair = world.sample(40_000, seed=0)
-    controls, tables = _exact(reference, world)
+    problem = AnalyticPair(0.5, -0.5, covariance=0.3)
+    pair = problem.sample(40_000, seed=0)
+    controls, tables = _exact(reference, problem)
     for forward in (True, False):
         t = torch.full((40_000,), 0.3)
         control = controls.of(forward)
@@ -139,9 +139,9 @@ def test_the_exact_control_has_the_least_loss_and_it_is_the_variance_ratio(
 
 
 def test_the_loss_of_the_process_is_that_of_both_projections() -> None:
-    world, reference = PairWorld(0.5, -0.5, covariance=0.3), BROWNIAN
-    pair, t = world.sample(50, seed=0), torch.linspace(0.1, 0.9, 50)
-    controls, _ = _exact(reference, world)
+    problem, reference = AnalyticPair(0.5, -0.5, covariance=0.3), BROWNIAN
+    pair, t = problem.sample(50, seed=0), torch.linspace(0.1, 0.9, 50)
+    controls, _ = _exact(reference, problem)
     whole = matching_loss(
         controls, ControlledDiffusion(reference), pair, t,
         generator=torch.Generator().manual_seed(1),
@@ -162,9 +162,9 @@ def test_three_steps_of_the_exact_bridge_keep_its_distribution(
     reference: Reference, forward: bool
 ) -> None:
     # For normal distributions the pinned step with the variance of the ends is the exact one.
-    world = PairWorld.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
-    controls, tables = _exact(reference, world)
-    target, source = world.sample(100_000, seed=0)
+    problem = AnalyticPair.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
+    controls, tables = _exact(reference, problem)
+    target, source = problem.sample(100_000, seed=0)
     start, truth = (source, target) if forward else (target, source)
     process = ControlledDiffusion(reference, tables)
     end = schrodinger.simulate_ends(
@@ -175,7 +175,7 @@ def test_three_steps_of_the_exact_bridge_keep_its_distribution(
     assert float(end.mean()) == pytest.approx(float(truth.mean()), abs=2 * error)
     assert float(end.var()) == pytest.approx(1, abs=2 * error)
     found = float(torch.corrcoef(torch.cat([start, end], 1).mT)[0, 1])
-    assert found == pytest.approx(world.covariance, abs=error)
+    assert found == pytest.approx(problem.covariance, abs=error)
     # And back again: the distribution of the start. The sampler takes the same steps.
     again = samplers.run(
         Ancestral(), Transport(controls, process), end,
@@ -214,9 +214,9 @@ def test_the_pinned_sampler_takes_the_steps_of_the_simulation_with_one_network_e
 @REFERENCES
 @pytest.mark.parametrize("name", ["heun", "sde"])
 def test_ode_and_sde_pass_the_same_distributions(reference: Reference, name: str) -> None:
-    world = PairWorld.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
-    controls, tables = _exact(reference, world)
-    _, start = world.sample(40_000, seed=0)
+    problem = AnalyticPair.schrodinger(reference.sigma, 0.4, -0.4, rate=reference.rate)
+    controls, tables = _exact(reference, problem)
+    _, start = problem.sample(40_000, seed=0)
     times = [1 - k / 100 for k in range(101)]
     seen: dict[float, Tensor] = {}
     sampler = registry.resolve("samplers", name)
@@ -225,7 +225,7 @@ def test_ode_and_sde_pass_the_same_distributions(reference: Reference, name: str
         seed=1, callback=lambda k, t, state: seen.update({round(t, 6): state.x}),
     )  # fmt: skip
     for t in (0.75, 0.5, 0.1):
-        mean, variance = world.moments(reference, t)
+        mean, variance = problem.moments(reference, t)
         assert float(seen[t].mean()) == pytest.approx(mean, abs=0.02)
         assert float(seen[t].var()) == pytest.approx(variance, abs=0.035)
 
@@ -302,11 +302,11 @@ def test_what_a_method_collects_fits_its_loss(method, forward: bool) -> None:
 def test_dsbm_learns_the_end_ahead(forward: bool) -> None:
     # Of independent pairs of normal states the control is known, and two ends far apart tell which
     # of them is ahead.
-    world = PairWorld(2.0, -2.0)
-    target, source = world.sample(20_000, seed=0)
+    problem = AnalyticPair(2.0, -2.0)
+    target, source = problem.sample(20_000, seed=0)
     near, far = (target, source) if forward else (source, target)
     process = ControlledDiffusion(BROWNIAN)
-    controls, _ = _exact(BROWNIAN, world)
+    controls, _ = _exact(BROWNIAN, problem)
     drawn = DSBM().collect(Simulation(process, None, near, far, 20, forward), None)
     generator = torch.Generator()
     kind = {"forward": forward, "steps": 20, "generator": generator}
@@ -322,7 +322,7 @@ def test_dsbm_learns_the_end_ahead(forward: bool) -> None:
     measured = DSBM().variance_ratios(
         controls.of(forward), BROWNIAN, drawn, 5, forward=forward, generator=generator
     )
-    _, tables = _exact(BROWNIAN, world)
+    _, tables = _exact(BROWNIAN, problem)
     table = tables[0 if forward else 1]
     exact = [table[k] for k in (0, 50, 100, 150, 200)]
     assert float(losses[1]) == pytest.approx(sum(table) / len(table), abs=0.03)

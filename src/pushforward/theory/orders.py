@@ -1,4 +1,4 @@
-r"""The errors of a sampler on exact worlds, from which its order of convergence is read off.
+r"""The errors of a sampler on analytic models, from which its order of convergence is read off.
 
 `metrics.observed_order(steps, errors)` fits the order to what these functions return.
 """
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from pushforward import grids
+from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.processes import Gaussian
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers import Multistep, run
 from pushforward.schedules import Schedule
 from pushforward.spaces import Euclidean
-from pushforward.worlds import MixtureWorld
 
 __all__ = ["path_errors", "variance_errors"]
 
@@ -27,7 +27,7 @@ def path_errors(
     schedule: Schedule,
     steps: Sequence[int],
     *,
-    world: MixtureWorld | None = None,
+    problem: AnalyticMixture | None = None,
     stop: float = 0.05,
     rows: int = 200,
     seed: int = 1,
@@ -42,12 +42,12 @@ def path_errors(
     >>> round(metrics.observed_order((64, 128), errors).value)
     2
     """
-    if world is None:
+    if problem is None:
         means = torch.tensor([[1.5, -1.0], [-1.0, 0.5]], dtype=torch.float64)
-        world = MixtureWorld(GaussianMixture(means, 0.49))
+        problem = AnalyticMixture(GaussianMixture(means, 0.49))
     process = Gaussian(schedule)
-    transport = Transport(world.model(process), process)
-    x = world.noised(process, schedule.t_max).sample(rows, seed=seed).double()
+    transport = Transport(problem.model(process), process)
+    x = problem.noised(process, schedule.t_max).sample(rows, seed=seed).double()
 
     def end(rule: Sampler, n: int) -> Tensor:
         return run(rule, transport, x, grids.LogSNRGrid()(schedule, n, stop=stop))
@@ -80,7 +80,7 @@ def variance_errors(
     """
     dim = len(variances)
     covariance = torch.diag(torch.tensor(variances, dtype=torch.float64))[None]
-    world = MixtureWorld(GaussianMixture(torch.zeros(1, dim, dtype=torch.float64), covariance))
+    problem = AnalyticMixture(GaussianMixture(torch.zeros(1, dim, dtype=torch.float64), covariance))
     errors = []
     for n in steps:
         times = grids.LogSNRGrid()(schedule, n, stop=stop)
@@ -88,8 +88,8 @@ def variance_errors(
         # A step draws at most as often as it evaluates the model.
         x = torch.zeros(1 + n * max(1, sampler.evaluations), dim, dtype=torch.float64)
         x[0] = 1.0
-        y = run(sampler, Transport(world.model(process), process), x, times).square()
-        start, end = (world.noised(process, t).covariance.diag() for t in (times[0], times[-1]))
+        y = run(sampler, Transport(problem.model(process), process), x, times).square()
+        start, end = (problem.noised(process, t).covariance.diag() for t in (times[0], times[-1]))
         found = y[0] * start + y[1:].sum(0)
         errors.append(float((found / end - 1).square().mean().sqrt()))
     return errors

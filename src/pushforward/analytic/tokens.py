@@ -13,21 +13,21 @@ from pushforward.distributions import Table
 from pushforward.processes import Masking
 from pushforward.protocols import Model, Time
 
-__all__ = ["TokenWorld"]
+__all__ = ["AnalyticTokens"]
 
 
 @dataclass(frozen=True)
-class TokenWorld:
+class AnalyticTokens:
     """Sequences from a table; given the visible tokens, each hidden one has an exact law.
 
-    >>> TokenWorld.random(3, 3, seed=0).data.probabilities.shape
+    >>> AnalyticTokens.random(3, 3, seed=0).data.probabilities.shape
     torch.Size([3, 3, 3])
     """
 
     data: Table
 
     @classmethod
-    def random(cls, vocabulary: int, sites: int, *, seed: int) -> TokenWorld:
+    def random(cls, vocabulary: int, sites: int, *, seed: int) -> AnalyticTokens:
         """A random table, uniform on the simplex."""
         u = torch.rand((vocabulary,) * sites, generator=resolve(seed), dtype=torch.float64)
         weights = -torch.log1p(-u)

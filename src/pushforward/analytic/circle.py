@@ -14,14 +14,14 @@ from pushforward.processes import Brownian, Geodesic
 from pushforward.protocols import Model, Time
 from pushforward.spaces.torus import windings
 
-__all__ = ["CircleWorld"]
+__all__ = ["AnalyticCircle"]
 
 
 @dataclass(frozen=True)
-class CircleWorld:
+class AnalyticCircle:
     """One angle from a wrapped normal law.
 
-    >>> CircleWorld(WrappedNormal(0.5, 0.4)).data.sample(3, seed=0).shape
+    >>> AnalyticCircle(WrappedNormal(0.5, 0.4)).data.sample(3, seed=0).shape
     torch.Size([3, 1])
     """
 

@@ -12,16 +12,16 @@ from pushforward.distributions import GaussianMixture
 from pushforward.processes import Gaussian
 from pushforward.protocols import Model, Time
 
-__all__ = ["MixtureWorld"]
+__all__ = ["AnalyticMixture"]
 
 
 @dataclass(frozen=True)
-class MixtureWorld:
+class AnalyticMixture:
     """Data from a mixture; the noised law, its score and the posterior mean are exact.
 
     >>> from pushforward.schedules import VP
-    >>> world = MixtureWorld.gaussian(mean=1.5, std=0.7)
-    >>> model = world.model(Gaussian(VP()))
+    >>> problem = AnalyticMixture.gaussian(mean=1.5, std=0.7)
+    >>> model = problem.model(Gaussian(VP()))
     >>> model(torch.zeros(1, 1), 1e-3).round(decimals=2)
     tensor([[0.]])
     """
@@ -29,12 +29,12 @@ class MixtureWorld:
     data: GaussianMixture
 
     @classmethod
-    def gaussian(cls, mean: float, std: float, dim: int = 1) -> MixtureWorld:
+    def gaussian(cls, mean: float, std: float, dim: int = 1) -> AnalyticMixture:
         """One isotropic Gaussian."""
         return cls(GaussianMixture(torch.full((1, dim), mean), std**2))
 
     @classmethod
-    def ring(cls, components: int = 8, radius: float = 2.0, std: float = 0.2) -> MixtureWorld:
+    def ring(cls, components: int = 8, radius: float = 2.0, std: float = 0.2) -> AnalyticMixture:
         """Equal Gaussians on a circle in the plane."""
         angle = torch.arange(components) * (2 * torch.pi / components)
         return cls(GaussianMixture(radius * torch.stack([angle.cos(), angle.sin()], -1), std**2))

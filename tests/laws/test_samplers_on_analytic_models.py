@@ -1,4 +1,4 @@
-"""Every sampler against every exact world that it claims: laws, not shapes.
+"""Every sampler against every analytic model that it claims: laws, not shapes.
 
 Each tolerance is the Monte Carlo error (four standard deviations) plus the sampler's own error.
 """
@@ -12,6 +12,15 @@ import pytest
 import torch
 
 from pushforward import Transport, grids, registry, samplers, schedules
+from pushforward.analytic import (
+    AnalyticCircle,
+    AnalyticCounts,
+    AnalyticFunctions,
+    AnalyticMixture,
+    AnalyticPair,
+    AnalyticSphere,
+    AnalyticTokens,
+)
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.processes import (
@@ -34,15 +43,6 @@ from pushforward.samplers import (
     run,
 )
 from pushforward.spaces import Sphere, Tokens, Torus
-from pushforward.worlds import (
-    CircleWorld,
-    CountWorld,
-    FunctionWorld,
-    MixtureWorld,
-    PairWorld,
-    SphereWorld,
-    TokenWorld,
-)
 
 # Annealed Langevin needs many moves, and has a test of its own.
 GAUSSIAN_SAMPLERS = [
@@ -79,7 +79,7 @@ SCHEDULES = {
 def test_mixture(name: str, schedule: str) -> None:
     means = torch.tensor([[2.0, 0.0], [-1.0, 1.0]])
     data = GaussianMixture(means, 0.09, torch.tensor([0.7, 0.3]))
-    world = MixtureWorld(data)
+    problem = AnalyticMixture(data)
     process = Gaussian(SCHEDULES[schedule])
     # Euler's error in the variance halves with the step. It is largest where the noise explodes
     # (17 % at 200 steps; 6 % on OU, and the draws add 2 %), so there the grid is finer.
@@ -87,15 +87,15 @@ def test_mixture(name: str, schedule: str) -> None:
     if name == "euler":
         steps = {"ve": 800, "ou": 400}.get(schedule, steps)
     times = grids.LogSNRGrid()(process.schedule, steps)
-    x = world.noised(process, times[0]).sample(10_000, seed=0)
+    x = problem.noised(process, times[0]).sample(10_000, seed=0)
     y = run(
         registry.resolve("samplers", name),
-        Transport(world.model(process), process),
+        Transport(problem.model(process), process),
         x,
         times,
         seed=1,
     )
-    exact = world.noised(process, times[-1])
+    exact = problem.noised(process, times[-1])
     left = (y[:, 0] > 0.5).float().mean()
     assert left == pytest.approx(0.7, abs=0.02)
     for k in range(2):
@@ -112,13 +112,13 @@ def test_mixture_in_16_dimensions(name: str) -> None:
     means = 2 * torch.randn(4, 16, generator=generator)
     factor = torch.randn(4, 16, 16, generator=generator) / 4
     data = GaussianMixture(means, factor @ factor.mT + 0.2 * torch.eye(16))
-    world = MixtureWorld(data)
+    problem = AnalyticMixture(data)
     process = Gaussian(schedules.VP())
     times = grids.LogSNRGrid()(process.schedule, _steps(name))
-    x = world.noised(process, 1.0).sample(4000, seed=0)
+    x = problem.noised(process, 1.0).sample(4000, seed=0)
     y = run(
         registry.resolve("samplers", name),
-        Transport(world.model(process), process),
+        Transport(problem.model(process), process),
         x,
         times,
         seed=1,
@@ -133,41 +133,41 @@ def test_mixture_in_16_dimensions(name: str) -> None:
 @pytest.mark.parametrize("name", GAUSSIAN_SAMPLERS)
 @pytest.mark.parametrize("points", [32, 128])
 def test_functions_keep_their_law_on_any_grid(points: int, name: str) -> None:
-    world = FunctionWorld.on_grid(points)
-    process = world.process(schedules.VP())
+    problem = AnalyticFunctions.on_grid(points)
+    process = problem.process(schedules.VP())
     adapts = registry.resolve("samplers", name).evaluations == 0
     times = grids.UniformGrid()(process.schedule, _steps(name) if adapts else 128)
-    x = world.noised(process, 1.0).sample(2000, seed=0).float()
+    x = problem.noised(process, 1.0).sample(2000, seed=0).float()
     y = run(
         registry.resolve("samplers", name),
-        Transport(world.model(process), process),
+        Transport(problem.model(process), process),
         x,
         times,
         seed=1,
     )
     # The mean of n squares of standard normals of effective rank 4 over 2000 draws: 4 se = .1.
     assert float(y.square().mean()) == pytest.approx(1.5, abs=0.15)
-    exact = world.data.covariance.float()
+    exact = problem.data.covariance.float()
     assert (y.mT @ y / len(y) - exact).norm() / exact.norm() < 0.12
 
 
 @pytest.mark.parametrize("churn", [0.0, 1.0, 2.0])
 def test_brownian_on_the_circle(churn: float) -> None:
-    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    problem = AnalyticCircle(WrappedNormal(0.5, 0.4))
     process = Brownian(Torus())
     x = process.prior((1,)).sample(20_000, seed=0)
     times = grids.LogSNRGrid()(process.schedule, 128)
-    y = run(Euler(churn), Transport(world.model(process), process), x, times, seed=1)
+    y = run(Euler(churn), Transport(problem.model(process), process), x, times, seed=1)
     assert float((y - 0.5).cos().mean()) == pytest.approx(math.exp(-0.08), abs=0.005)
     assert float((y - 0.5).sin().mean()) == pytest.approx(0.0, abs=0.012)
 
 
 def test_geodesic_on_the_circle() -> None:
-    world = CircleWorld(WrappedNormal(0.5, 0.4))
+    problem = AnalyticCircle(WrappedNormal(0.5, 0.4))
     process = Geodesic(Torus())
     x = process.prior((1,)).sample(20_000, seed=0)
     times = grids.UniformGrid()(process.schedule, 128, start=1.0, stop=0.0)
-    y = run(Euler(), Transport(world.geodesic_model(process), process), x, times)
+    y = run(Euler(), Transport(problem.geodesic_model(process), process), x, times)
     assert float((y - 0.5).cos().mean()) == pytest.approx(math.exp(-0.08), abs=0.005)
     assert float((2 * (y - 0.5)).cos().mean()) == pytest.approx(math.exp(-0.32), abs=0.015)
 
@@ -175,14 +175,14 @@ def test_geodesic_on_the_circle() -> None:
 @pytest.mark.parametrize("churn", [0.0, 1.0])
 def test_brownian_on_the_sphere(churn: float) -> None:
     mean = torch.tensor([0.0, 0.6, 0.8])
-    world = SphereWorld(VonMisesFisher(mean, 4.0))
+    problem = AnalyticSphere(VonMisesFisher(mean, 4.0))
     process = Brownian(Sphere())
     x = process.prior((3,)).sample(20_000, seed=0)
     times = grids.LogSNRGrid()(process.schedule, 128)
-    y = run(Euler(churn), Transport(world.model(process), process), x, times, seed=1)
-    assert float((y @ mean).mean()) == pytest.approx(world.data.mean_projection, abs=0.008)
+    y = run(Euler(churn), Transport(problem.model(process), process), x, times, seed=1)
+    assert float((y @ mean).mean()) == pytest.approx(problem.data.mean_projection, abs=0.008)
     # E u^2 = 1 - 2 E u / kappa for von Mises-Fisher on the 2-sphere.
-    second = 1 - 2 * world.data.mean_projection / 4.0
+    second = 1 - 2 * problem.data.mean_projection / 4.0
     assert float((y @ mean).square().mean()) == pytest.approx(second, abs=0.01)
     assert y.norm(dim=-1) == pytest.approx(torch.ones(len(y)).numpy(), abs=1e-5)
 
@@ -190,12 +190,12 @@ def test_brownian_on_the_sphere(churn: float) -> None:
 @pytest.mark.slow
 def test_geodesic_on_the_sphere() -> None:
     mean = torch.tensor([0.0, 0.6, 0.8])
-    world = SphereWorld(VonMisesFisher(mean, 4.0))
+    problem = AnalyticSphere(VonMisesFisher(mean, 4.0))
     process = Geodesic(Sphere())
     x = process.prior((3,)).sample(2000, seed=0)
     times = grids.UniformGrid()(process.schedule, 32, start=1.0, stop=0.0)
-    y = run(Euler(), Transport(world.geodesic_model(process), process), x, times)
-    assert float((y @ mean).mean()) == pytest.approx(world.data.mean_projection, abs=0.025)
+    y = run(Euler(), Transport(problem.geodesic_model(process), process), x, times)
+    assert float((y @ mean).mean()) == pytest.approx(problem.data.mean_projection, abs=0.025)
 
 
 @pytest.mark.parametrize(
@@ -208,25 +208,25 @@ def test_geodesic_on_the_sphere() -> None:
     ids=["tau-leap", "tau-leap-churn", "pinned"],
 )
 def test_tokens(sampler, start: float, stop: float, tolerance: float) -> None:
-    world = TokenWorld.random(3, 3, seed=0)
+    problem = AnalyticTokens.random(3, 3, seed=0)
     process = Masking(Tokens(3))
     times = grids.UniformGrid()(process.schedule, 128, start=start, stop=stop)
     x = process.prior((3,)).sample(40_000)
-    y = run(sampler, Transport(world.model(process), process), x, times, seed=1)
+    y = run(sampler, Transport(problem.model(process), process), x, times, seed=1)
     shown = (y < 3).all(-1)
     # Tau-leaping leaves a site hidden with the chance that the early stop implies.
     assert float(shown.float().mean()) >= 0.97
     code = (y[shown] * torch.tensor([9, 3, 1])).sum(-1)
     found = torch.bincount(code, minlength=27) / int(shown.sum())
-    exact = world.data.probabilities.flatten()
+    exact = problem.data.probabilities.flatten()
     assert float((found - exact).abs().sum() / 2) < tolerance
 
 
 def test_a_tau_leap_leaves_the_masked_end() -> None:
     # There the rate of hiding is infinite, but takes no part on the way to the data.
-    world = TokenWorld.random(3, 3, seed=0)
+    problem = AnalyticTokens.random(3, 3, seed=0)
     process = Masking(Tokens(3))
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     x = process.prior((3,)).sample(20_000)
     leap = run(Euler(), transport, x, [1.0, 0.5], seed=0)
     # The rate -alpha' / (1 - alpha) is 1 at t = 1.
@@ -241,18 +241,18 @@ def test_a_tau_leap_leaves_the_masked_end() -> None:
 )
 @pytest.mark.parametrize("diffusing", [False, True], ids=["thinning", "jump-diffusion"])
 def test_counts(diffusing: bool, sampler) -> None:
-    world = CountWorld.example()
+    problem = AnalyticCounts.example()
     if diffusing:
         process = JumpDiffusion()
-        model, schedule = world.model(process), process.thinning.schedule
+        model, schedule = problem.model(process), process.thinning.schedule
     else:
         process = Thinning()
-        model, schedule = world.thinning_model(process), process.schedule
+        model, schedule = problem.thinning_model(process), process.schedule
     x = process.prior((6, 1)).sample(10_000)
     times = grids.UniformGrid()(schedule, 256)
     y = run(sampler, Transport(model, process), x, times, seed=1)
     found = torch.bincount(y.number, minlength=7) / len(y.mask)
-    assert found == pytest.approx(world.sizes.numpy(), abs=0.03)
+    assert found == pytest.approx(problem.sizes.numpy(), abs=0.03)
     points = y.x[y.mask]
     assert float(points.mean()) == pytest.approx(0.5, abs=0.04)
     assert float(points.var()) == pytest.approx(2.25 + 0.25, abs=0.08)
@@ -271,14 +271,14 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_between_two_laws(path: str, forward: bool, churn: float) -> None:
     process = PATHS[path]
-    world = PairWorld(0.0, 1.0, covariance=0.3)
+    problem = AnalyticPair(0.0, 1.0, covariance=0.3)
     times = [k / 128 for k in range(1, 128)]
     times = times if forward else times[::-1]
-    mean, variance = world.moments(process, times[0])
+    mean, variance = problem.moments(process, times[0])
     noise = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
     x = mean + math.sqrt(variance) * noise
-    y = run(Euler(churn), Transport(world.model(process), process), x, times, seed=1)
-    mean, variance = world.moments(process, times[-1])
+    y = run(Euler(churn), Transport(problem.model(process), process), x, times, seed=1)
+    mean, variance = problem.moments(process, times[-1])
     assert float(y.mean()) == pytest.approx(mean, abs=0.03)
     assert float(y.var()) == pytest.approx(variance, abs=0.05)
 
@@ -287,14 +287,14 @@ def test_markovian_fitting_reaches_the_schroedinger_bridge() -> None:
     # Iterated Markovian fitting with exact predictions: simulate the Markovian projection, couple
     # its ends, repeat. The covariance climbs to that of the Schroedinger bridge.
     process = Bridge(1.0)
-    target = PairWorld.schrodinger(sigma=1.0).covariance
+    target = AnalyticPair.schrodinger(sigma=1.0).covariance
     times = [1e-3, *(k / 100 for k in range(1, 100)), 1 - 1e-3]
     covariance, gaps = 0.0, []
     start = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
     for k in range(5):
         gaps.append(abs(covariance - target))
-        world = PairWorld(covariance=covariance)
-        end = run(Euler(1.0), Transport(world.model(process), process), start, times, seed=k)
+        problem = AnalyticPair(covariance=covariance)
+        end = run(Euler(1.0), Transport(problem.model(process), process), start, times, seed=k)
         covariance = float(torch.corrcoef(torch.cat([start, end], 1).mT)[0, 1])
     assert all(later < earlier for earlier, later in pairwise(gaps[:4]))
     assert covariance == pytest.approx(target, abs=0.02)
@@ -305,9 +305,9 @@ def test_markovian_fitting_reaches_the_schroedinger_bridge() -> None:
 @pytest.mark.parametrize("name", [n for n in GAUSSIAN_SAMPLERS if n != "adaptive-sde"])
 def test_the_batch_never_changes_a_law(name: str) -> None:
     # A state among very different ones moves as it would alone, noise for noise.
-    world = MixtureWorld.ring()
+    problem = AnalyticMixture.ring()
     process = Gaussian(schedules.VP())
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     times = grids.LogSNRGrid()(process.schedule, 10)
     one = torch.tensor([[0.3, -0.2]])
     crowd = torch.cat([one, 50 * torch.ones(7, 2)])
@@ -321,9 +321,9 @@ def test_the_batch_never_changes_a_law(name: str) -> None:
 
 
 def test_same_seed_same_sample() -> None:
-    world = MixtureWorld.ring()
+    problem = AnalyticMixture.ring()
     process = Gaussian(schedules.VP())
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     x = process.prior((2,)).sample(16, seed=0)
     for name in GAUSSIAN_SAMPLERS:
         first, second, other = (
@@ -342,13 +342,13 @@ def test_langevin_moves_have_the_right_variance(schedule: str) -> None:
     # Where the noise is small against the data a move hardly mixes, whatever its size.
     stop = float(process.schedule.time_at_log_snr(torch.tensor(math.log(4.0))))
     snr = 0.15
-    world = MixtureWorld.gaussian(0.0, 0.7)
+    problem = AnalyticMixture.gaussian(0.0, 0.7)
     times = grids.LogSNRGrid()(process.schedule, 4, start=1.2 * stop, stop=stop)
-    x = world.noised(process, times[0]).sample(40_000, seed=0)
+    x = problem.noised(process, times[0]).sample(40_000, seed=0)
     sigma = float(process.schedule.at(stop).sigma)
-    v = float(world.noised(process, stop).covariance)
+    v = float(problem.noised(process, stop).covariance)
     expected = v / (1 - snr**2 * sigma**2 / v)
-    transport = Transport(world.model(process), process)
+    transport = Transport(problem.model(process), process)
     annealed = AnnealedLangevin(snr=snr, moves=300)
     corrected = PredictorCorrector(Multistep(2, churn=1.0), snr=snr, moves=300)
     for sampler in (annealed, corrected):

@@ -14,21 +14,21 @@ from pushforward._shapes import like
 from pushforward.processes import Bridge, Interpolant, OUBridge, Reference
 from pushforward.protocols import Model, Time
 
-__all__ = ["PairWorld"]
+__all__ = ["AnalyticPair"]
 
 
 @dataclass(frozen=True)
-class PairWorld:
+class AnalyticPair:
     r"""`x_0 ~ N(mean_0, 1)` and `x_1 ~ N(mean_1, 1)` per dimension, with a given covariance.
 
     Everything is jointly Gaussian, so both predictions are linear. The entropic optimal coupling
     for the Brownian reference of diffusion `sigma` has, in each dimension, the covariance
     `(sqrt(4 + sigma^4) - sigma^2) / 2` (Bojilov & Galichon 2016; De Bortoli et al. 2021): the
-    Schrödinger bridge is this world with that covariance. For an Ornstein-Uhlenbeck reference,
+    Schrödinger bridge is this problem with that covariance. For an Ornstein-Uhlenbeck reference,
     whose end keeps the part `d` of its start and has the variance `v`, it is the root `c` of
     `c / (1 - c^2) = d / v`, since a plan has the interaction of its reference.
 
-    >>> round(PairWorld.schrodinger(sigma=1.0).covariance, 4)
+    >>> round(AnalyticPair.schrodinger(sigma=1.0).covariance, 4)
     0.618
     """
 
@@ -45,7 +45,7 @@ class PairWorld:
         mean_1: float = 0.0,
         dim: int = 1,
         rate: float = 0.0,
-    ) -> PairWorld:
+    ) -> AnalyticPair:
         """The pair coupled by the Schrödinger bridge; a `rate` is that of the reference."""
         reference: Reference = OUBridge(sigma, rate) if rate else Bridge(sigma)
         ratio = 2 * reference.decay(1.0) / reference.end_variance(1.0)

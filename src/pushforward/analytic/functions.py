@@ -14,17 +14,17 @@ from pushforward.protocols import Model, Time
 from pushforward.schedules import Schedule
 from pushforward.spaces import Hilbert
 
-__all__ = ["FunctionWorld"]
+__all__ = ["AnalyticFunctions"]
 
 
 @dataclass(frozen=True)
-class FunctionWorld:
+class AnalyticFunctions:
     r"""A Gaussian process with covariance `K` on a grid, noised with `N(0, C)`.
 
     `E[x_0 | x_t] = m + alpha K (alpha^2 K + sigma^2 C)^{-1} (x_t - alpha m)`.
 
-    >>> world = FunctionWorld.on_grid(16)
-    >>> world.data.sample(2, seed=0).shape
+    >>> problem = AnalyticFunctions.on_grid(16)
+    >>> problem.data.sample(2, seed=0).shape
     torch.Size([2, 16])
     """
 
@@ -34,7 +34,7 @@ class FunctionWorld:
     @classmethod
     def on_grid(
         cls, points: int, *, variance: float = 1.5, length: float = 0.3, noise_length: float = 0.1
-    ) -> FunctionWorld:
+    ) -> AnalyticFunctions:
         """Squared-exponential data with Ornstein-Uhlenbeck noise on `points` points of [0, 1]."""
         x = torch.linspace(0, 1, points, dtype=torch.float64)
         gap = x[:, None] - x[None, :]
@@ -44,7 +44,7 @@ class FunctionWorld:
         return cls(ColoredNormal(data), Hilbert(noise))
 
     def process(self, schedule: Schedule) -> Gaussian:
-        """The Gaussian process whose noise is this world's."""
+        """The Gaussian process whose noise is this problem's."""
         return Gaussian(schedule, self.space)
 
     def noised(self, process: Gaussian, t: float) -> ColoredNormal:

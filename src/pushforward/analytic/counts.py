@@ -14,11 +14,11 @@ from pushforward.processes import JumpDiffusion, Missing, PointPrediction, Share
 from pushforward.protocols import Model, Time
 from pushforward.spaces import Points
 
-__all__ = ["CountWorld"]
+__all__ = ["AnalyticCounts"]
 
 
 @dataclass(frozen=True)
-class CountWorld:
+class AnalyticCounts:
     r"""Sets whose size has the given probabilities and whose points are independent.
 
     Given that `k` points are left, the size has the posterior
@@ -28,8 +28,8 @@ class CountWorld:
         sizes: the probability of each size `0..slots`, `(slots + 1,)`.
         points: the law of one point.
 
-    >>> world = CountWorld.example()
-    >>> world.sample(1000, seed=0).number.unique()
+    >>> problem = AnalyticCounts.example()
+    >>> problem.sample(1000, seed=0).number.unique()
     tensor([1, 3, 6])
     """
 
@@ -37,7 +37,7 @@ class CountWorld:
     points: GaussianMixture
 
     @classmethod
-    def example(cls) -> CountWorld:
+    def example(cls) -> AnalyticCounts:
         """One, three or six points with chances .2, .5, .3, from a mixture of two Gaussians."""
         sizes = torch.tensor([0, 0.2, 0, 0.5, 0, 0, 0.3])
         return cls(sizes, GaussianMixture(torch.tensor([[-1.0], [2.0]]), 0.25))

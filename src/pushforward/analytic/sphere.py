@@ -16,22 +16,22 @@ from pushforward.protocols import Model, Time
 from pushforward.spaces import Sphere
 from pushforward.spaces._sphere_heat import legendre
 
-__all__ = ["SphereWorld"]
+__all__ = ["AnalyticSphere"]
 
 _TERMS = 96
 _LARGEST = 100
 
 
 @dataclass(frozen=True)
-class SphereWorld:
+class AnalyticSphere:
     """Unit vectors of R^3 from a von Mises-Fisher law.
 
     Brownian motion damps the Legendre coefficients of its density one by one, so the score is a
     series; the mean geodesic velocity is an integral over a tangent plane. Raises `InputError` for
     a concentration above 100, which the series would not resolve.
 
-    >>> world = SphereWorld(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 4.0))
-    >>> world.coefficients()[:2]
+    >>> problem = AnalyticSphere(VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 4.0))
+    >>> problem.coefficients()[:2]
     tensor([1.0000, 0.7507], dtype=torch.float64)
     """
 

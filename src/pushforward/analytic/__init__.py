@@ -1,0 +1,34 @@
+"""Analytic models: distributions of data whose predictions are known in closed form.
+
+Each has `data`, the distribution, and `model(process)`, the exact prediction that a perfect network
+would make: put in the place of a network, it leaves only the error of the sampler.
+They serve the tests, the docs and the benchmarks, and anyone who wants to see a theorem at work.
+
+| model | data | processes |
+|---|---|---|
+| `AnalyticMixture` | a Gaussian mixture on R^d | Gaussian |
+| `AnalyticFunctions` | a Gaussian process on a grid | Gaussian on a Hilbert space |
+| `AnalyticCircle` | a wrapped normal | Brownian, Geodesic on the circle |
+| `AnalyticSphere` | a von Mises-Fisher law | Brownian, Geodesic on the 2-sphere |
+| `AnalyticTokens` | a table of sequences | Masking |
+| `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
+| `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
+"""
+
+from pushforward.analytic.circle import AnalyticCircle
+from pushforward.analytic.counts import AnalyticCounts
+from pushforward.analytic.functions import AnalyticFunctions
+from pushforward.analytic.mixture import AnalyticMixture
+from pushforward.analytic.pair import AnalyticPair
+from pushforward.analytic.sphere import AnalyticSphere
+from pushforward.analytic.tokens import AnalyticTokens
+
+__all__ = [
+    "AnalyticCircle",
+    "AnalyticCounts",
+    "AnalyticFunctions",
+    "AnalyticMixture",
+    "AnalyticPair",
+    "AnalyticSphere",
+    "AnalyticTokens",
+]
