@@ -45,6 +45,7 @@ __all__ = [
     "ScoreModel",
     "Transport",
     "VAE",
+    "analytic",
     "build",
     "compare",
     "compression",
@@ -86,7 +87,6 @@ __all__ = [
     "training",
     "transforms",
     "weightings",
-    "analytic",
 ]
 
 if TYPE_CHECKING:

@@ -66,9 +66,9 @@ class RowNoise(_Generator):
         self.device = torch.device(device)
         numbers = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=self.device)
         self._keys = _spread(numbers, derived_seed(seed, 0))
-        self._begin({}, 0)
+        self._reset({}, 0)
 
-    def _begin(self, counts: dict[_Kind, int], forks: int) -> None:
+    def _reset(self, counts: dict[_Kind, int], forks: int) -> None:
         """Stand where so many draws of each kind are made."""
         self._made, self._forks = counts, forks
         self._ahead: dict[_Kind, list[Tensor]] = {}
@@ -101,7 +101,7 @@ class RowNoise(_Generator):
     def _with(self, keys: Tensor, counts: dict[_Kind, int], forks: int) -> RowNoise:
         found = object.__new__(RowNoise)
         found.device, found._keys = self.device, keys
-        found._begin(counts, forks)
+        found._reset(counts, forks)
         return found
 
     def draw(self, shape: tuple[int, ...], normal: bool, dtype: torch.dtype) -> Tensor:

@@ -38,8 +38,8 @@ class Condition:
         anything: any tensor with one row per state is passed on as it is, for networks that say
             nothing of what they take.
 
-    >>> told = Condition(num_classes=3)
-    >>> told.rows(2, 4, torch.device("cpu"))
+    >>> condition = Condition(num_classes=3)
+    >>> condition.rows(2, 4, torch.device("cpu"))
     tensor([2, 2, 2, 2])
     """
 

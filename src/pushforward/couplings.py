@@ -232,8 +232,8 @@ class Conditional(Coupling):
             spread = ot.PointClouds(contexts, contexts).mean_cost()
             mean = ot.PointClouds(target, source).mean_cost()
             factor = mean / spread if spread > 0 else 0.0
-            told = self.weight * math.sqrt(factor) * contexts
-            sides = torch.cat([source, told], 1), torch.cat([target, told], 1)
+            scaled = self.weight * math.sqrt(factor) * contexts
+            sides = torch.cat([source, scaled], 1), torch.cat([target, scaled], 1)
             return self.coupling.join(*sides, None, generator)
         order = torch.arange(len(target))
         for label in c.unique():
@@ -281,8 +281,8 @@ class Whole(Coupling):
             second.tensor_split(-(-n // self.block)),
             strict=True,
         ):
-            told = None if c is None else c[rows.to(c.device)]
-            order[rows] = others[self.coupling.join(source[others], target[rows], told, generator)]
+            own = None if c is None else c[rows.to(c.device)]
+            order[rows] = others[self.coupling.join(source[others], target[rows], own, generator)]
         return order
 
     def pair(

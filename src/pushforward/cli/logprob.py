@@ -80,7 +80,7 @@ def logprob(
     from pushforward.cli.rundata import load_like
     from pushforward.errors import CapabilityError, InputError
     from pushforward.models import load
-    from pushforward.report.judging import log_density, told
+    from pushforward.report.judging import conditions, log_density
     from pushforward.training.progress import Progress
 
     if out is not None and out.suffix not in (".csv", ".npz"):
@@ -112,7 +112,7 @@ def logprob(
     chain = None
     if bound is not None:
         first = slice(n)
-        x, labels = state.take(loaded.x, first), told(model, loaded, first)
+        x, labels = state.take(loaded.x, first), conditions(model, loaded, first)
         with Progress("variational bound", 1, show=not is_quiet(context)) as progress:
             chain = model.variational_bound(
                 x,

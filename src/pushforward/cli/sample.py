@@ -88,13 +88,13 @@ def sample(
         "guidance": guidance,
     }
     asked = accepted(model.sample, **given)
-    told = label_of(Path(run), label)
+    c = label_of(Path(run), label)
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         each = model.understood("sample", seed=seed, batch_size=batch_size, progress=progress)
-        x = parallel.sample(model, n, told, device=device, **each, **asked)
+        x = parallel.sample(model, n, c, device=device, **each, **asked)
     if not is_first():
         return
-    write_states(out, x, model.space, Path(run), label=told)
+    write_states(out, x, model.space, Path(run), label=c)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(about, err=True)

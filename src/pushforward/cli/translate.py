@@ -72,10 +72,10 @@ def translate(
     model.to(where)
     carry = model.backward if backward else model.forward
     asked = accepted(carry, sampler=sampler, steps=steps, n=n)
-    told = label_of(Path(run), label)
+    c = label_of(Path(run), label)
     with Progress("translating", 1, show=not is_quiet(context)) as progress:
         y = carry(
-            state.to(x, where), told, seed=seed, batch_size=batch_size, progress=progress, **asked
+            state.to(x, where), c, seed=seed, batch_size=batch_size, progress=progress, **asked
         )
     write_states(out, y, model.space, Path(run), draws=n)
     typer.echo(str(out))

@@ -77,8 +77,8 @@ class NoiseContrastive(Training):
         n = len(x)
         rows = normal_like(flatten(x).repeat(self.ratio, 1), generator)
         noise = (self.mean + rows @ self.factor.mT).reshape(-1, *x.shape[1:])
-        told = None if c is None else c.repeat(self.ratio + 1)
-        odds = self._log_odds(energy, torch.cat([x, noise]), told)
+        repeated = None if c is None else c.repeat(self.ratio + 1)
+        odds = self._log_odds(energy, torch.cat([x, noise]), repeated)
         return softplus(-odds[:n]) + softplus(odds[n:]).reshape(self.ratio, n).sum(0)
 
     def _log_odds(self, energy: EnergyFunction, x: Tensor, c: Tensor | None) -> Tensor:

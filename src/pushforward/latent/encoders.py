@@ -122,7 +122,7 @@ class FlowEncoder(Encoder):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Transformed:
         """The Gaussians, transformed."""
-        told: Tensor | None = None
+        context: Tensor | None = None
         if self.features is not None:
-            told = self.features(x) if c is None else self.features(x, c)
-        return Transformed(self.base(x, c), self.transform, told)
+            context = self.features(x) if c is None else self.features(x, c)
+        return Transformed(self.base(x, c), self.transform, context)

@@ -46,7 +46,7 @@ class Evidence:
         posterior: `q(z | x)`, of `B` states.
         prior: `p(z)`.
         target: the states as the decoder sees them, `(B, *event)`.
-        told: labels or contexts, `(B, ...)`, or `None`.
+        context: labels or contexts, `(B, ...)`, or `None`.
         constant: added to the decoder's log-densities, for a change of units.
     """
 
@@ -54,7 +54,7 @@ class Evidence:
     posterior: Reparametrized
     prior: Distribution
     target: Tensor
-    told: Tensor | None
+    context: Tensor | None
     constant: Tensor
 
     def __call__(self, noise: Tensor) -> Tensor:
@@ -70,9 +70,9 @@ class Evidence:
     def log_likelihood(self, z: Tensor) -> Tensor:
         """`log p(x | z)` at latents `(K, B, d)`, `(K, B)`."""
         count, batch, _ = z.shape
-        told = self.told
-        if told is not None:
-            told = told.expand(count, *told.shape).flatten(0, 1)
+        context = self.context
+        if context is not None:
+            context = context.expand(count, *context.shape).flatten(0, 1)
         x = self.target.expand(count, *self.target.shape).flatten(0, 1)
-        found: Tensor = self.decoder(z.flatten(0, 1), told).log_prob(x)
+        found: Tensor = self.decoder(z.flatten(0, 1), context).log_prob(x)
         return found.reshape(count, batch) + self.constant

@@ -340,8 +340,8 @@ class EnergyModel(GenerativeModel, Trainable):
 
     def _energy(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """The energy of standardized states, `(B,)`."""
-        told = () if self.num_classes is None else (labels,)
-        found = self.network.energy(z, *told)
+        arguments = () if self.num_classes is None else (labels,)
+        found = self.network.energy(z, *arguments)
         if self.base is None:
             return found
         return found + per_event_sum(z.square()) / (2 * self.base**2)
@@ -389,11 +389,11 @@ class EnergyModel(GenerativeModel, Trainable):
 
 def _check_call(net: nn.Module, classes: int | None) -> None:
     """Raise `InputError` for a network that cannot be called as this model calls it."""
-    told = ("z",) if classes is None else ("z", "c")
+    arguments = ("z",) if classes is None else ("z", "c")
     try:
-        inspect.signature(net.forward).bind(*told)
+        inspect.signature(net.forward).bind(*arguments)
     except TypeError:
         raise InputError(
-            f"the network of an energy is called as net({', '.join(told)}), which "
+            f"the network of an energy is called as net({', '.join(arguments)}), which "
             f"{type(net).__name__} is not: take nn.Perceptron(event_shape, 1)"
         ) from None

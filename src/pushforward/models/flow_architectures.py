@@ -52,15 +52,15 @@ Shape = tuple[int, ...]
 Condition = dict[str, Any]
 
 
-def build(kind: str, shape: Shape, told: Condition, options: dict[str, Any]) -> Transform:
+def build(kind: str, shape: Shape, sizes: Condition, options: dict[str, Any]) -> Transform:
     """The transform of a short name for events of a shape.
 
     Raises `InputError` for an unknown name, or options that the architecture does not have.
     """
     make = registry.find("flows", kind)
-    known = [p for p in inspect.signature(make).parameters if p not in ("shape", "told")]
+    known = [p for p in inspect.signature(make).parameters if p not in ("shape", "sizes")]
     check_options(options, known)
-    found: Transform = make(shape, told, **options)
+    found: Transform = make(shape, sizes, **options)
     return found
 
 
@@ -79,7 +79,7 @@ def condition(data: Any, labels: bool) -> Condition:
 
 
 def coupling(
-    shape: Shape, told: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
+    shape: Shape, sizes: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
 ) -> Transform:
     """Couplings that keep every second entry, then the others, then halves in turn.
 
@@ -87,7 +87,7 @@ def coupling(
     """
     size = math.prod(shape)
     if size == 1:
-        return autoregressive(shape, told, elementwise, layers, width, depth)
+        return autoregressive(shape, sizes, elementwise, layers, width, depth)
     parts: list[Transform] = []
     for k in range(layers):
         # Every second, then halves, so that all pairs of entries meet.
@@ -95,14 +95,14 @@ def coupling(
         kept = sum(stays)
         out = (size - kept) * elementwise.parameters
         net = Perceptron(
-            kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **told
+            kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **sizes
         )
         parts.append(CouplingLayer(net, elementwise, stays))
     return Composed(parts)
 
 
 def autoregressive(
-    shape: Shape, told: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
+    shape: Shape, sizes: Condition, elementwise: Elementwise, layers: int, width: int, depth: int
 ) -> Transform:
     """Masked transforms, each in the reverse order of the one before."""
     size = math.prod(shape)
@@ -110,61 +110,56 @@ def autoregressive(
     for k in range(layers):
         order = list(range(size))[:: -1 if k % 2 else 1]
         net = MaskedPerceptron(
-            size, elementwise.parameters, width, depth, order, shown=elementwise.shown, **told
+            size, elementwise.parameters, width, depth, order, shown=elementwise.shown, **sizes
         )
         parts.append(Autoregressive(net, elementwise))
     return Composed(parts)
 
 
 def spline_coupling(
-    shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
+    shape: Shape, sizes: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
-    return coupling(shape, told, Spline(bins), layers, width, depth)
+    return coupling(shape, sizes, Spline(bins), layers, width, depth)
 
 
 def affine_coupling(
-    shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
+    shape: Shape, sizes: Condition, layers: int = 8, width: int = 128, depth: int = 2
 ) -> Transform:
-    return coupling(shape, told, Affine(), layers, width, depth)
+    return coupling(shape, sizes, Affine(), layers, width, depth)
 
 
 def additive_coupling(
-    shape: Shape, told: Condition, layers: int = 8, width: int = 128, depth: int = 2
+    shape: Shape, sizes: Condition, layers: int = 8, width: int = 128, depth: int = 2
 ) -> Transform:
-    return coupling(shape, told, Additive(), layers, width, depth)
+    return coupling(shape, sizes, Additive(), layers, width, depth)
 
 
 def circular_spline(
-    shape: Shape, told: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
+    shape: Shape, sizes: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
-    return autoregressive(shape, told, CircularSpline(bins), layers, width, depth)
+    return autoregressive(shape, sizes, CircularSpline(bins), layers, width, depth)
 
 
 def spline_autoregressive(
-    shape: Shape, told: Condition, layers: int = 3, width: int = 128, depth: int = 2, bins: int = 8
+    shape: Shape, sizes: Condition, layers: int = 3, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
-    return autoregressive(shape, told, Spline(bins), layers, width, depth)
+    return autoregressive(shape, sizes, Spline(bins), layers, width, depth)
 
 
 def maf(
-    shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
+    shape: Shape, sizes: Condition, layers: int = 5, width: int = 128, depth: int = 2
 ) -> Transform:
-    return autoregressive(shape, told, Affine(), layers, width, depth)
+    return autoregressive(shape, sizes, Affine(), layers, width, depth)
 
 
 def iaf(
-    shape: Shape, told: Condition, layers: int = 5, width: int = 128, depth: int = 2
+    shape: Shape, sizes: Condition, layers: int = 5, width: int = 128, depth: int = 2
 ) -> Transform:
-    return Inverse(autoregressive(shape, told, Affine(), layers, width, depth))
+    return Inverse(autoregressive(shape, sizes, Affine(), layers, width, depth))
 
 
 def glow(
-    shape: Shape,
-    told: Condition,
-    layers: int = 6,
-    width: int = 128,
-    depth: int = 2,
-    bins: int = 8,
+    shape: Shape, sizes: Condition, layers: int = 6, width: int = 128, depth: int = 2, bins: int = 8
 ) -> Transform:
     """A learned mixing and normalization before each spline coupling; images at two scales."""
     if len(shape) == 3 and shape[1] % 4 == shape[2] % 4 == 0:
@@ -173,34 +168,37 @@ def glow(
             (4 * channels, height // 2, width_ // 2),
             (8 * channels, height // 4, width_ // 4),
         ]
-        levels = [_steps(scale, told, (layers + 1) // 2, width, depth, bins) for scale in scales]
+        levels = [_steps(scale, sizes, (layers + 1) // 2, width, depth, bins) for scale in scales]
         return Multiscale(shape, levels)
-    return _steps(shape, told, layers, width, depth, bins)
+    return _steps(shape, sizes, layers, width, depth, bins)
 
 
 def _steps(
-    shape: Shape, told: Condition, layers: int, width: int, depth: int, bins: int
+    shape: Shape, sizes: Condition, layers: int, width: int, depth: int, bins: int
 ) -> Transform:
     parts: list[Transform] = []
     for k in range(layers):
-        parts += [coupling(shape, told, Spline(bins), 1, width, depth), LULinear(shape[0], seed=k)]
+        parts += [
+            coupling(shape, sizes, Spline(bins), 1, width, depth),
+            LULinear(shape[0], seed=k),
+        ]
     return Composed([*parts, ActNorm(shape[0])])
 
 
-def planar(shape: Shape, told: Condition, layers: int = 16) -> Transform:
-    _unconditional("planar", told)
+def planar(shape: Shape, sizes: Condition, layers: int = 16) -> Transform:
+    _unconditional("planar", sizes)
     return Inverse(Composed([Planar(math.prod(shape)) for _ in range(layers)]))
 
 
-def radial(shape: Shape, told: Condition, layers: int = 16) -> Transform:
-    _unconditional("radial", told)
+def radial(shape: Shape, sizes: Condition, layers: int = 16) -> Transform:
+    _unconditional("radial", sizes)
     return Inverse(Composed([Radial(math.prod(shape)) for _ in range(layers)]))
 
 
 def residual(
-    shape: Shape, told: Condition, layers: int = 8, width: int = 64, depth: int = 2
+    shape: Shape, sizes: Condition, layers: int = 8, width: int = 64, depth: int = 2
 ) -> Transform:
-    _unconditional("residual", told)
+    _unconditional("residual", sizes)
     size = math.prod(shape)
     parts: list[Transform] = []
     for _ in range(layers):
@@ -209,14 +207,14 @@ def residual(
 
 
 def continuous(
-    shape: Shape, told: Condition, width: int = 64, depth: int = 3, steps: int = 8
+    shape: Shape, sizes: Condition, width: int = 64, depth: int = 3, steps: int = 8
 ) -> Transform:
     size = math.prod(shape)
-    return Continuous(Perceptron(size + 1, size, width, depth, zero=True, **told), steps)
+    return Continuous(Perceptron(size + 1, size, width, depth, zero=True, **sizes), steps)
 
 
-def _unconditional(kind: str, told: Condition) -> None:
-    if any(told.values()):
+def _unconditional(kind: str, sizes: Condition) -> None:
+    if any(sizes.values()):
         raise CapabilityError(
-            f"a {kind} flow has no network that could be told labels: labels=False, or another kind"
+            f"a {kind} flow has no network that could take labels: labels=False, or another kind"
         )

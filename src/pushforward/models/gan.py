@@ -107,7 +107,7 @@ class GAN(GenerativeModel, Trainable):
         penalty for `wasserstein` and `learned-mmd`.
         """
         width, depth = options.pop("width", 256), options.pop("depth", 3)
-        told = condition(data, labels)
+        sizes = condition(data, labels)
         size = data.x[0].numel()
         latent = options.pop("latent", max(2, min(64, size)))
         discrepancy: Any = registry.resolve(
@@ -117,11 +117,11 @@ class GAN(GenerativeModel, Trainable):
             options = {"regularizer": "gradient-penalty", "critic_steps": 5} | options
         critic = None
         if discrepancy.outputs:
-            critic = Perceptron(data.event_shape, discrepancy.outputs, width, depth, **told)
+            critic = Perceptron(data.event_shape, discrepancy.outputs, width, depth, **sizes)
         return made(
             cls,
             options,
-            generator=Perceptron(latent, data.event_shape, width, depth, **told),
+            generator=Perceptron(latent, data.event_shape, width, depth, **sizes),
             critic=critic,
             discrepancy=discrepancy,
             latent=latent,

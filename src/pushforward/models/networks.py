@@ -49,32 +49,32 @@ def network_for(
     """A network for some data, a `pushforward.data.Data`, on a space, as a process reads it.
 
     `net` is `auto`, the short name of a network, a class of networks or a partial one, which is
-    told the sizes, or a network, which is taken as it is. Labels and contexts of the data become
+    given the sizes, or a network, which is taken as it is. Labels and contexts of the data become
     those of the network if `labels` says so.
     """
     if isinstance(net, nn.Module):
         return net
     shape = data.event_shape
     out = reading.output_shape(shape)
-    told = {
+    sizes = {
         "num_classes": data.num_classes if labels else None,
         "context_size": data.context_size if labels else None,
     }
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
     if seen == shape == out:
-        return _plain(net, shape, told)
-    inner = _plain(net, seen, told, (state.numel(out),))
+        return _plain(net, shape, sizes)
+    inner = _plain(net, seen, sizes, (state.numel(out),))
     return StateNetwork(space, inner, out)
 
 
 def _plain(
-    net: Any, shape: tuple[int, ...], told: dict[str, Any], out: tuple[int, ...] | None = None
+    net: Any, shape: tuple[int, ...], sizes: dict[str, Any], out: tuple[int, ...] | None = None
 ) -> nn.Module:
     """A network from tensors to tensors."""
     if net == "auto":
-        return nets.default_network(shape, **told, out_shape=out)
+        return nets.default_network(shape, **sizes, out_shape=out)
     kind = net if callable(net) else registry.find("networks", net)
-    options = {"num_classes": told["num_classes"], "context": told["context_size"]}
+    options = {"num_classes": sizes["num_classes"], "context": sizes["context_size"]}
     if out is not None:
         options["out"] = out
     # Networks of pictures are made for their channels.

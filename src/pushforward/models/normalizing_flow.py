@@ -121,7 +121,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
 
     def flow(self, c: Any = None, n: int = 1) -> _Given:
         """The bijection in a context, of `n` standardized states, with its log-determinant."""
-        return _Given(self.transform, self._told(c, n))
+        return _Given(self.transform, self._context(c, n))
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Start what depends on data, such as `ActNorm`, from up to 4096 points."""
         few = slice(0, 4096)
-        context = self._told(None if c is None else c[few], len(x[few]))
+        context = self._context(None if c is None else c[few], len(x[few]))
         self.transform.prepare(self.inward(x[few]), context)
 
     def loss(
@@ -141,7 +141,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         rows: slice = slice(None),
     ) -> Tensor:
         """The negative log-likelihood of standardized data `(B, *event)`, in nats, `(B,)`."""
-        context = self._told(c, len(x))
+        context = self._context(c, len(x))
         context = None if context is None else context[rows]
         return -self._log_density(self.inward(x)[rows], context)
 
@@ -182,7 +182,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         Raises `InputError` for states that are not finite or of another shape.
         """
         z = with_density(self.inward(x))
-        context = self._told(c, len(z))
+        context = self._context(c, len(z))
         parts = parts_of(len(z), batch_size)
 
         def once() -> Tensor:
@@ -212,7 +212,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         """`n` samples in data units with their log-densities, differentiable in the parameters."""
         units, base = self.known_units(), self._law()
         z = self._noise(n, generator_or_global(generator, self.device))
-        x, log_det = self.transform.push(z, self._told(c, n))
+        x, log_det = self.transform.push(z, self._context(c, n))
         return units(x), base.log_prob(z) - log_det + units.log_det_inverse()
 
     @torch.no_grad()
@@ -233,7 +233,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         finite. Raises `InputError` for arguments that do not fit.
         """
         z = self._noise(n, resolve(seed, generator, self.device, rows=n))
-        context = self._told(c, n)
+        context = self._context(c, n)
 
         def draw(part: slice) -> Tensor:
             return self.transform(z[part], None if context is None else context[part])
@@ -256,6 +256,6 @@ class NormalizingFlow(GenerativeModel, Trainable):
         parts_of(n, None)
         return self._law().sample(n, generator=generator).to(self.device, self.dtype)
 
-    def _told(self, c: Any, n: int) -> Tensor | None:
-        told: Tensor | None = self.condition.required(c, n, self.device)
-        return told
+    def _context(self, c: Any, n: int) -> Tensor | None:
+        found: Tensor | None = self.condition.required(c, n, self.device)
+        return found

@@ -57,7 +57,7 @@ class Predictor(nn.Module):
         if isinstance(t, Tensor):
             row = self.reading.at(t)
             like = _first_float(x)
-            return row, self._told(torch.as_tensor(self.reading.time(row)).to(like[0]), x)
+            return row, self._shared(torch.as_tensor(self.reading.time(row)).to(like[0]), x)
         dtype, device = _first_float(x)
         key = (t, state.rows(x), dtype, device)
         found = self._known.get(key)
@@ -65,13 +65,13 @@ class Predictor(nn.Module):
             row = self.reading.at(t)
             with torch.inference_mode(False):
                 time = torch.tensor(self.reading.time(row), dtype=dtype, device=device)
-                found = row, self._told(time, x)
+                found = row, self._shared(time, x)
             if len(self._known) > _REMEMBERED:
                 self._known.clear()
             self._known[key] = found
         return found
 
-    def _told(self, time: Tensor, x: Any) -> Tensor:
+    def _shared(self, time: Tensor, x: Any) -> Tensor:
         """One time for all states, where the network knows what to do with it."""
         if self._shares_time:
             return time

@@ -63,7 +63,7 @@ class AtLevels(nn.Module):
 
     def forward(self, z: Tensor, sigma: float | Tensor) -> Tensor:
         """The score at states `(B, *event)` and levels, a float or `(B,)`, shaped like them."""
-        level, r, time = self._told(z, sigma)
+        level, r, time = self._level_and_time(z, sigma)
         value = self.net(z / like(r, z), time, None)
         # The loss would see a broadcast result as a score.
         if not isinstance(value, Tensor) or value.shape != z.shape:
@@ -73,11 +73,11 @@ class AtLevels(nn.Module):
 
     def energy(self, z: Tensor, sigma: float | Tensor) -> Tensor:
         """The energy of states `(B, *event)` at levels, a float or `(B,)`, shape `(B,)`."""
-        level, r, time = self._told(z, sigma)
+        level, r, time = self._level_and_time(z, sigma)
         found = _energy(self.net)(z / like(r, z), time, None)
         return found / level + per_event_sum(z.square()) / (2 * r.square())
 
-    def _told(self, z: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _level_and_time(self, z: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Levels, `r` and what the network is told, each `(B,)`."""
         level = torch.as_tensor(sigma, dtype=z.dtype, device=z.device).expand(len(z))
         return level, (1 + level.square()).sqrt(), level.log() / 4

@@ -241,11 +241,11 @@ class VAE(GenerativeModel, Trainable):
         most = max(1, _NUMBERS // (samples * max(x[0].numel(), self.latent)))
         size = min(len(x), most) if batch_size is None else batch_size
         parts = parts_of(len(x), size)
-        told = self._told(c, len(x))
+        context = self._context(c, len(x))
         found = []
         with self.evaluating():
             for done, part in enumerate(parts):
-                evidence = self._evidence(x[part], None if told is None else told[part])
+                evidence = self._evidence(x[part], None if context is None else context[part])
                 own = branch(generator, part.start)
                 if method == "annealed":
                     like = evidence.like(1)[0]
@@ -292,7 +292,7 @@ class VAE(GenerativeModel, Trainable):
         """
         self.known_units()
         parts = parts_of(n, batch_size, rows)
-        told = self._told(c, n)
+        context = self._context(c, n)
         generator = resolve(seed, generator, self.device, rows=n)
         out = []
         with self.evaluating():
@@ -300,7 +300,7 @@ class VAE(GenerativeModel, Trainable):
             like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
             noise = like if mean else self.decoder.family.noise(like, generator)
             for done, part in enumerate(parts):
-                found = self.decoder(z[part], None if told is None else told[part])
+                found = self.decoder(z[part], None if context is None else context[part])
                 out.append(found.mean if mean else found.push(noise[part]))
                 if progress is not None:
                     progress(done + 1, len(parts))
@@ -310,14 +310,14 @@ class VAE(GenerativeModel, Trainable):
 
     def encode(self, x: Tensor, c: Any = None) -> Reparametrized:
         """The posteriors `q(z | x)` of the latents of states `(B, *event)` in data units."""
-        posterior: Reparametrized = self.encoder(self.inward(x), self._told(c, len(x)))
+        posterior: Reparametrized = self.encoder(self.inward(x), self._context(c, len(x)))
         return posterior
 
     def decode(self, z: Tensor, c: Any = None) -> Tensor:
         """The mean `g(z)` of latents `(B, latent)`, `(B, *event)` in data units."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise InputError(f"latents have shape (B, {self.latent}), not {tuple(z.shape)}")
-        return self.outward(self.decoder(z, self._told(c, len(z))).mean)
+        return self.outward(self.decoder(z, self._context(c, len(z))).mean)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
@@ -364,22 +364,24 @@ class VAE(GenerativeModel, Trainable):
     # -- inside ---------------------------------------------------------------------------------
 
     def _evidence(self, x: Tensor, c: Any) -> Evidence:
-        told = self._told(c, len(x))
+        context = self._context(c, len(x))
         z = self.inward(x)
         constant = torch.zeros_like(z[0].sum())
         if not self.discrete:
             constant = self.known_units().log_det_inverse()
         target = x.to(z) if self.discrete else z
-        posterior = self.encoder(z, told)
-        return Evidence(self.decoder, posterior, self.prior_distribution(), target, told, constant)
+        posterior = self.encoder(z, context)
+        return Evidence(
+            self.decoder, posterior, self.prior_distribution(), target, context, constant
+        )
 
     def outward(self, z: Tensor) -> Tensor:
         """States in data units; those of a decoder of levels are in them already."""
         return z if self.discrete else super().outward(z)
 
-    def _told(self, c: Any, n: int) -> Tensor | None:
-        told: Tensor | None = self.condition.required(c, n, self.device)
-        return told
+    def _context(self, c: Any, n: int) -> Tensor | None:
+        context: Tensor | None = self.condition.required(c, n, self.device)
+        return context
 
 
 def _middle(posterior: Reparametrized) -> Tensor:

@@ -34,7 +34,7 @@ from pushforward.transforms import Transform
 __all__ = ["vae_parts"]
 
 _FEATURES = 16
-"""What the flow of a posterior is told of a state."""
+"""What the flow of a posterior is condition of a state."""
 
 _OPTIONS = ("latent", "width", "depth", "decoder", "encoder", "prior", "sigma", "components")
 
@@ -80,7 +80,7 @@ class Networks:
 
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
         self.shape, self.latent = tuple(data.event_shape), latent
-        self.told: dict[str, Any] = flow_architectures.condition(data, labels)
+        self.sizes: dict[str, Any] = flow_architectures.condition(data, labels)
         self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
         self.width = whole("width", options.get("width", usual))
@@ -89,15 +89,15 @@ class Networks:
     def inward(self, outputs: int) -> nn.Module:
         """From states to vectors."""
         if self.image:
-            return ConvolutionalEncoder(self.shape, outputs, self.width, self.depth, **self.told)
-        return Perceptron(self.shape, outputs, self.width, self.depth, **self.told)
+            return ConvolutionalEncoder(self.shape, outputs, self.width, self.depth, **self.sizes)
+        return Perceptron(self.shape, outputs, self.width, self.depth, **self.sizes)
 
     def outward(self, twice: bool) -> nn.Module:
         """From latents to states, with twice the entries on the first axis or not."""
         shape = ((1 + twice) * self.shape[0], *self.shape[1:])
         if self.image:
-            return ConvolutionalDecoder(self.latent, shape, self.width, self.depth, **self.told)
-        return Perceptron(self.latent, shape, self.width, self.depth, **self.told)
+            return ConvolutionalDecoder(self.latent, shape, self.width, self.depth, **self.sizes)
+        return Perceptron(self.latent, shape, self.width, self.depth, **self.sizes)
 
 
 def _latent(shape: tuple[int, ...]) -> int:
@@ -125,7 +125,7 @@ def full_encoder(nets: Networks, latent: int) -> Encoder:
 
 
 def flow_encoder(nets: Networks, latent: int) -> Encoder:
-    """A Gaussian bent by a flow that is told features of the state."""
+    """A Gaussian bent by a flow that is condition features of the state."""
     flow = _flow("affine-coupling", latent, _FEATURES)
     return FlowEncoder(diagonal_encoder(nets, latent), flow, nets.inward(_FEATURES))
 
@@ -203,5 +203,5 @@ def flow_prior(latent: int, shape: tuple[int, ...], components: int | None) -> P
 
 def _flow(kind: str, latent: int, context: int | None) -> Transform:
     """A bijection of latents, small beside the networks of the states."""
-    told = {"num_classes": None, "context": context}
-    return flow_architectures.build(kind, (latent,), told, {"layers": 4, "width": 64})
+    sizes = {"num_classes": None, "context": context}
+    return flow_architectures.build(kind, (latent,), sizes, {"layers": 4, "width": 64})

@@ -51,6 +51,6 @@ class AffineSkip(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         """The output at states `(B, *event)`, times `(B,)` or `()`, labels or contexts."""
-        told = self.coefficients(self.activation(self.conditioning(t, c, len(x))))
-        scale, shift = told.reshape(-1, 2, *self.event_shape).unbind(1)
+        embedding = self.coefficients(self.activation(self.conditioning(t, c, len(x))))
+        scale, shift = embedding.reshape(-1, 2, *self.event_shape).unbind(1)
         return self.net(x, t, c) + scale * x + shift

@@ -37,8 +37,10 @@ class _Layer(nn.Module):
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, h: Tensor, told: Tensor) -> Tensor:
-        shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(told)[:, None].chunk(6, -1)
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(embedding)[:, None].chunk(
+            6, -1
+        )
         h = h + gate * self._attend(_normalized(h, shift, scale))
         return h + gate_2 * self.perceptron(_normalized(h, shift_2, scale_2))
 
@@ -114,14 +116,14 @@ class DiT(nn.Module):
         """The output at images `(B, C, H, W)`, times `(B,)` or `()`, labels or contexts."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
-        told = functional.silu(self.conditioning(t, c, len(x)))
+        embedding = functional.silu(self.conditioning(t, c, len(x)))
         height, width = x.shape[-2:]
         h = self.first(functional.pad(x, (0, -width % self.patch, 0, -height % self.patch)))
         rows, columns = h.shape[-2:]
         h = h.flatten(2).transpose(1, 2) + _positions(rows, columns, h.shape[1]).to(h)
         for layer in self.layers:
-            h = layer(h, told)
-        shift, scale = self.modulate(told)[:, None].chunk(2, -1)
+            h = layer(h, embedding)
+        shift, scale = self.modulate(embedding)[:, None].chunk(2, -1)
         out = self.last(_normalized(h, shift, scale)).transpose(1, 2)
         out = functional.fold(
             out, (rows * self.patch, columns * self.patch), self.patch, stride=self.patch

@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 from pushforward.checks import whole
 from pushforward.config import amend, configurable
 from pushforward.errors import InputError
-from pushforward.nn.perceptron import told
+from pushforward.nn.perceptron import encoded_condition
 
 __all__ = ["MaskedPerceptron"]
 
@@ -113,7 +113,7 @@ class MaskedPerceptron(nn.Module):
         Labels `(B,)`, or contexts `(B, context)`; one `()` or `(context,)` is that of all states.
         """
         h = self.first(x)
-        given = told(c, x, self.num_classes, self.context_size)
+        given = encoded_condition(c, x, self.num_classes, self.context_size)
         if given is not None and self.context is not None:
             h = h + self.context(given)
         h = self.activation(h)

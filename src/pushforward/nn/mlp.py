@@ -68,8 +68,8 @@ class MLP(nn.Module):
         """The output `(B, *out)` at states `(B, *event)`, times `(B,)` or `()`, labels or none."""
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(f"states have shape {self.event_shape}, not {tuple(x.shape[1:])}")
-        told = self.conditioning(t, c, len(x))
-        h = self.activation(self.first(x.flatten(1)) + told)
+        embedding = self.conditioning(t, c, len(x))
+        h = self.activation(self.first(x.flatten(1)) + embedding)
         for layer in self.hidden:
-            h = h + self.activation(layer(h) + told)
+            h = h + self.activation(layer(h) + embedding)
         return self.last(h).reshape(len(x), *self.out_shape)

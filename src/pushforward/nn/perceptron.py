@@ -13,7 +13,7 @@ from pushforward.checks import one_of, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["Perceptron", "told"]
+__all__ = ["Perceptron", "encoded_condition"]
 
 _ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
 
@@ -77,14 +77,14 @@ class Perceptron(nn.Module):
         if tuple(x.shape[1:]) != self.inputs:
             raise InputError(f"states have shape {self.inputs}, not {tuple(x.shape[1:])}")
         h = x.flatten(1)
-        given = told(c, h, self.num_classes, self.context_size)
+        given = encoded_condition(c, h, self.num_classes, self.context_size)
         h = self.activation(self.first(h if given is None else torch.cat([h, given], 1)))
         for layer in self.hidden:
             h = h + self.activation(layer(h))
         return self.last(h).reshape(len(x), *self.outputs)
 
 
-def told(
+def encoded_condition(
     c: Tensor | None, like: Tensor, num_classes: int | None, size: int | None
 ) -> Tensor | None:
     """Labels as indicators, or contexts, `(B, size)`; zeros for none, and `None` if none are known.

@@ -27,9 +27,9 @@ class _Block(nn.Module):
         self.second = _quiet(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         h = self.first(functional.silu(self.before(x)))
-        scale, shift = self.modulate(told)[:, :, None, None].chunk(2, 1)
+        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, 1)
         h = functional.silu(torch.addcmul(shift, self.between(h), 1 + scale))
         return self.skip(x) + self.second(self.dropout(h))
 
@@ -140,19 +140,19 @@ class UNet(nn.Module):
         """The output at images `(B, C, H, W)`, times `(B,)` or `()`, labels `(B,)` or `None`."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
-        told = functional.silu(self.conditioning(t, c, len(x)))
+        embedding = functional.silu(self.conditioning(t, c, len(x)))
         height, width = x.shape[-2:]
         below, right = -height % self.reduction, -width % self.reduction
         h = self.first(functional.pad(x, (0, right, 0, below)) if below or right else x)
         kept = [h]
         for layer in self.down:
-            h = layer(h, told) if isinstance(layer, _Block) else layer(h)
+            h = layer(h, embedding) if isinstance(layer, _Block) else layer(h)
             kept.append(h)
         for layer in self.middle:
-            h = layer(h, told) if isinstance(layer, _Block) else layer(h)
+            h = layer(h, embedding) if isinstance(layer, _Block) else layer(h)
         for layer in self.up:
             if isinstance(layer, _Block):
-                h = layer(torch.cat([h, kept.pop()], 1), told)
+                h = layer(torch.cat([h, kept.pop()], 1), embedding)
             else:
                 h = layer(functional.interpolate(h, scale_factor=2, mode="nearest"))
         h = self.last(functional.silu(self.norm(h)))

@@ -41,8 +41,8 @@ class Reading(ABC):
 
     def time(self, row: Any) -> Time:
         """What the network is told in the place of the time."""
-        told: Time = row
-        return told
+        found: Time = row
+        return found
 
     def seen(self, row: Any, x_t: Any) -> Any:
         """What the network sees of a state."""

@@ -132,8 +132,8 @@ class Comparison:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         ]
-        told = [f"! {warning}" for warning in self.warnings]
-        return "\n".join([*text, *([""] if told else []), *told])
+        notes = [f"! {warning}" for warning in self.warnings]
+        return "\n".join([*text, *([""] if notes else []), *notes])
 
 
 def compare(

@@ -10,7 +10,7 @@ from pushforward import state
 from pushforward.data import Data
 from pushforward.report.comparison import Comparison
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri, side_by_side, spread
+from pushforward.report.pictures import Look, data_uri, side_by_side, subsample
 
 __all__ = ["write_comparison"]
 
@@ -23,7 +23,7 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     rows = [[html.escape(cell) for cell in line] for line in body]
     look = Look(comparison.space, data.x)
     most = max(map(state.rows, comparison.samples.values()))
-    named = {"data": spread(data.x, most), **comparison.samples}
+    named = {"data": subsample(data.x, most), **comparison.samples}
     drawn = {name: look.picture(x) for name, x in named.items()}
     pictures = "".join(
         figure(data_uri(png), name, smooth=not look.sharp) for name, png in drawn.items()

@@ -18,12 +18,12 @@ from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel
 from pushforward.spaces import Space
 
-__all__ = ["evaluated", "held_out_likelihood", "labels_like", "log_density", "told"]
+__all__ = ["evaluated", "held_out_likelihood", "labels_like", "log_density", "conditions"]
 
 Progress = Callable[[int, int], None]
 
 
-def told(model: GenerativeModel, data: Data, rows: Any) -> Any:
+def conditions(model: GenerativeModel, data: Data, rows: Any) -> Any:
     """The labels or contexts of some rows, for a model that takes them; `None` otherwise."""
     if not model.condition.conditional or data.c is None:
         return None
@@ -32,7 +32,7 @@ def told(model: GenerativeModel, data: Data, rows: Any) -> Any:
 
 def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:
     """`n` labels as frequent as in the data, for a model that takes them; `None` otherwise."""
-    return told(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
+    return conditions(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
 
 
 def evaluated(space: Space, samples: Any, test: Data, train: Data, **options: Any) -> Evaluation:
@@ -77,7 +77,7 @@ def log_density(
     """
     model.normalize(seed=seed)
     first = slice(points)
-    x, labels = state.take(data.x, first), told(model, data, first)
+    x, labels = state.take(data.x, first), conditions(model, data, first)
     options = model.understood("log_prob", seed=seed, **options)
     if data.levels is None or data.value_range is None:
         return model.log_prob(x, labels, **options)

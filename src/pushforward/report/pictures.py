@@ -16,7 +16,7 @@ from pushforward._extras import require
 from pushforward.report.painters import painter_of, sheet
 from pushforward.spaces import Space
 
-__all__ = ["Look", "data_uri", "save_picture", "side_by_side", "spread"]
+__all__ = ["Look", "data_uri", "save_picture", "side_by_side", "subsample"]
 
 _ENOUGH = 20_000
 """Reference states that a scale is fitted to."""
@@ -30,7 +30,7 @@ class Look:
 
     def __init__(self, space: Space, reference: Any) -> None:
         self.space = space
-        self._painters = [painter_of(view) for view in space.views(spread(reference, _ENOUGH))]
+        self._painters = [painter_of(view) for view in space.views(subsample(reference, _ENOUGH))]
         self.layout = "pair wide" if len(self._painters) > 1 else "pair"
         self.sharp = all(painter.sharp for painter in self._painters)
         self.many = max(painter.many for painter in self._painters)
@@ -53,7 +53,7 @@ class Look:
         return _png(sheet(drawn, upright=small))
 
 
-def spread(x: Any, n: int) -> Any:
+def subsample(x: Any, n: int) -> Any:
     """At most `n` states from all over a batch, which may be sorted."""
     rows = state.rows(x)
     return x if rows <= n else state.take(x, torch.linspace(0, rows - 1, n).long())

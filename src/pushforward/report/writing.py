@@ -19,7 +19,7 @@ from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.judging import labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri, spread
+from pushforward.report.pictures import Look, data_uri, subsample
 from pushforward.training.trackers import read_history
 
 __all__ = ["write"]
@@ -70,7 +70,7 @@ def write(
                 *_of_evaluation(evaluation),
             ]
         ),
-        _samples(look, picture, spread(data.x, state.rows(samples))),
+        _samples(look, picture, subsample(data.x, state.rows(samples))),
         _metrics(evaluation),
         _curves(history, model.loss_measures_quality),
         *_notes(model),

@@ -15,9 +15,9 @@ ScoreFunction = Callable[..., Tensor]
 """A network `s(x)`, or `s(x, sigma)` with levels `(B,)`, that returns the shape of `x`."""
 
 
-def evaluate(score: ScoreFunction, x: Tensor, *told: Any) -> Tensor:
+def evaluate(score: ScoreFunction, x: Tensor, *more: Any) -> Tensor:
     """The score at `x`. Raises `InputError` unless it has the shape of `x`."""
-    value = score(x, *told)
+    value = score(x, *more)
     if not isinstance(value, Tensor) or value.shape != x.shape:
         what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise InputError(f"the score network returned {what} for states {tuple(x.shape)}")

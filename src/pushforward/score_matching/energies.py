@@ -30,11 +30,11 @@ def score_of(energy: Callable[..., Tensor]) -> ScoreFunction:
     tensor([[-1., -2.]])
     """
 
-    def score(x: Tensor, *told: Any) -> Tensor:
+    def score(x: Tensor, *more: Any) -> Tensor:
         learning = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x if x.requires_grad else x.detach().requires_grad_()
-            total = _per_state(energy(x, *told), x).sum()
+            total = _per_state(energy(x, *more), x).sum()
             if not total.requires_grad:
                 raise InputError(
                     "the energy has no derivative in x: compute it from x by differentiable "
@@ -65,13 +65,13 @@ class Energy(nn.Module):
             raise InputError(f"an energy network is an nn.Module, not {net!r}")
         self.net = net
 
-    def forward(self, x: Tensor, *told: Any) -> Tensor:
+    def forward(self, x: Tensor, *more: Any) -> Tensor:
         """The score at states `(B, *event)`, shaped like them."""
-        return score_of(self.net)(x, *told)
+        return score_of(self.net)(x, *more)
 
-    def energy(self, x: Tensor, *told: Any) -> Tensor:
+    def energy(self, x: Tensor, *more: Any) -> Tensor:
         """The energy of states `(B, *event)`, `(B,)`: minus the log-density, up to a constant."""
-        return _per_state(self.net(x, *told), x)
+        return _per_state(self.net(x, *more), x)
 
 
 @configurable
@@ -94,9 +94,9 @@ class Reconstruction(nn.Module):
             raise InputError(f"a network is an nn.Module, not {net!r}")
         self.net = net
 
-    def forward(self, x: Tensor, *told: Any) -> Tensor:
+    def forward(self, x: Tensor, *more: Any) -> Tensor:
         """The energy of states `(B, *event)`, `(B,)`."""
-        found = self.net(x, *told)
+        found = self.net(x, *more)
         if found.shape != x.shape:
             raise InputError(
                 f"{type(self.net).__name__} returned {tuple(found.shape)} for states "

@@ -100,10 +100,10 @@ def annealed_langevin(
     whole("steps", steps)
     generator = resolve(seed, generator, x.device)
     for sigma in levels:
-        told = torch.full(x.shape[:1], sigma, dtype=x.dtype, device=x.device)
+        level = torch.full(x.shape[:1], sigma, dtype=x.dtype, device=x.device)
 
-        def at_level(x: Tensor, told: Tensor = told) -> Tensor:
-            return score(x, told)
+        def at_level(x: Tensor, level: Tensor = level) -> Tensor:
+            return score(x, level)
 
         scaled = size * (sigma / levels[-1]) ** 2
         x = _chain(at_level, x, scaled, steps, generator, callback)

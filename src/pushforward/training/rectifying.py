@@ -245,14 +245,14 @@ def _first_cost(
     """
     generator = torch.Generator().manual_seed(derived_seed(seed, _JUDGED))
     rows = torch.randperm(len(data), generator=generator)[:_PATHS]
-    told = labels_for(model, data)
-    x0, c = data.x[rows], None if told is None else told[rows]
+    labels = labels_for(model, data)
+    x0, c = data.x[rows], None if labels is None else labels[rows]
     if start is None:
         units = copy.deepcopy(model.known_units()).cpu()
         z1 = torch.randn(x0.shape, generator=generator)
         x1 = units(z1[_joined(model, units.standardized(x0), c, z1, size, generator)])
     else:
-        partners = model.pair(data.x, told, start.x)
+        partners = model.pair(data.x, labels, start.x)
         if partners is None:
             x1 = start.x[even_rows(len(x0), len(start), generator)]
             x1 = x1[_joined(model, x0, c, x1, size, generator)]
