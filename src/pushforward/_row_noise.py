@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,15 @@ class RowNoise(_Generator):
         if not 0 <= rows.start <= rows.stop:
             raise InputError(f"rows of a set run from 0 upwards, not from {rows}")
         self.device = torch.device(device)
-        numbers = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=self.device)
-        self._keys = _spread(numbers, derived_seed(seed, 0))
+        self._seed, self._rows = seed, rows
         self._reset({}, 0)
+
+    @functools.cached_property
+    def _keys(self) -> Tensor:
+        """A word for each row; samplers without noise never ask."""
+        first, stop = self._rows.start, self._rows.stop
+        numbers = torch.arange(first, stop, dtype=torch.int64, device=self.device)
+        return _spread(numbers, derived_seed(self._seed, 0))
 
     def _reset(self, counts: dict[_Kind, int], forks: int) -> None:
         """Stand where so many draws of each kind are made."""
@@ -75,7 +82,7 @@ class RowNoise(_Generator):
         self._reach: dict[_Kind, int] = {}
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return int(self._rows.stop - self._rows.start)
 
     def take(self, rows: slice | Tensor) -> RowNoise:
         """The noise of some of the rows, from where it stands."""
@@ -100,7 +107,7 @@ class RowNoise(_Generator):
 
     def _with(self, keys: Tensor, counts: dict[_Kind, int], forks: int) -> RowNoise:
         found = object.__new__(RowNoise)
-        found.device, found._keys = self.device, keys
+        found.device, found._keys, found._rows = self.device, keys, slice(0, len(keys))
         found._reset(counts, forks)
         return found
 

@@ -87,13 +87,14 @@ def resolve(axis: str, choice: Any) -> Any:
     if not (isinstance(found, type | functools.partial) or inspect.isroutine(found)):
         return found
     try:
-        inspect.signature(found).bind()
+        return found()
     except TypeError as error:
+        if _needs_nothing(found):
+            raise
         raise InputError(
             f"the {_one(axis)} {choice!r} cannot be made from its name alone ({error}): make a "
             f"{getattr(found, '__name__', choice)} and give that"
         ) from None
-    return found()
 
 
 def add(axis: str, name: str, target: Any) -> None:
@@ -141,6 +142,15 @@ finds modules, by PYTHONPATH or because it is installed
                 f"there is no module {module!r} to trust: it is found as Python finds modules, by "
                 "PYTHONPATH or because it is installed"
             ) from None
+
+
+def _needs_nothing(target: Any) -> bool:
+    """Whether a class or a function can be called without arguments."""
+    try:
+        inspect.signature(target).bind()
+    except TypeError:
+        return False
+    return True
 
 
 def _load(path: str) -> Any:

@@ -31,7 +31,7 @@ class Predictor(nn.Module):
         self.net, self.reading = net, reading
         # Our networks look at a time that all states share once; any other gets plain `(B,)` times.
         self._shares_time = getattr(net, "shares_time", False)
-        self._known: dict[Any, tuple[Any, Tensor]] = {}
+        self._known: dict[Any, tuple[Any, Tensor, tuple[Any, ...]]] = {}
 
     def forward(self, x_t: Any, t: Time, c: Any = None) -> Any:
         """The prediction at a batch of states and times."""
@@ -40,36 +40,45 @@ class Predictor(nn.Module):
 
     def answer(self, x_t: Any, t: Time, c: Any = None) -> tuple[Any, Any]:
         """The row of the reading and the output of the network, as it is."""
-        row, time = self._at(t, x_t)
-        seen = self.reading.seen(row, x_t)
-        output = self.net(seen, time, c)
-        shape = self.reading.output_shape(state.event_shape(x_t))
-        if not _fits(output, shape, state.rows(x_t)):
-            raise InputError(_misfit(self.net, output, shape, x_t))
+        row, time, shape = self._at(t, x_t)
+        output = self.net(self.reading.seen(row, x_t), time, c)
+        if not (isinstance(output, Tensor) and output.shape == shape):
+            wanted = self.reading.output_shape(state.event_shape(x_t))
+            if not _fits(output, wanted, state.rows(x_t)):
+                raise InputError(_misfit(self.net, output, wanted, x_t))
         return row, output
 
-    def _at(self, t: Time, x: Any) -> tuple[Any, Tensor]:
-        """The row of a time, and the time that the network is told.
+    def _at(self, t: Time, x: Any) -> tuple[Any, Tensor, tuple[Any, ...]]:
+        """The row of a time, the time that the network is told, and the shape of one tensor that
+        it returns.
 
         Those of floats are remembered: a sampler comes back to the times of its grid, and making a
         tensor takes as long as a small layer.
         """
         if isinstance(t, Tensor):
             row = self.reading.at(t)
-            like = _first_float(x)
-            return row, self._shared(torch.as_tensor(self.reading.time(row)).to(like[0]), x)
-        dtype, device = _first_float(x)
-        key = (t, state.rows(x), dtype, device)
+            dtype, _ = _first_float(x)
+            time = torch.as_tensor(self.reading.time(row)).to(dtype)
+            return row, self._shared(time, x), self._shape(x)
+        key: Any
+        if isinstance(x, Tensor):
+            key = (t, x.shape, x.dtype, x.device)
+        else:
+            key = (t, state.rows(x), state.event_shape(x), *_first_float(x))
         found = self._known.get(key)
         if found is None:
-            row = self.reading.at(t)
+            row, (dtype, device) = self.reading.at(t), _first_float(x)
             with torch.inference_mode(False):
                 time = torch.tensor(self.reading.time(row), dtype=dtype, device=device)
-                found = row, self._shared(time, x)
+                found = row, self._shared(time, x), self._shape(x)
             if len(self._known) > _REMEMBERED:
                 self._known.clear()
             self._known[key] = found
         return found
+
+    def _shape(self, x: Any) -> tuple[Any, ...]:
+        """The shape of a batch of outputs, of no meaning if they are several tensors."""
+        return (state.rows(x), *self.reading.output_shape(state.event_shape(x)))
 
     def _shared(self, time: Tensor, x: Any) -> Tensor:
         """One time for all states, where the network knows what to do with it."""

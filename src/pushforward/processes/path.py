@@ -206,9 +206,9 @@ class StochasticInterpolant(GenerativeProcess):
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """The flow, with its score if the path is noisy."""
+        if not self.path.noisy:
+            return Flow(Euclidean(), (pred,), (1.0,), None, 0.0)
         parts = pred.chunk(self.heads, 1)
-        if len(parts) == 1:
-            return Flow(Euclidean(), parts, (1.0,), None, 0.0)
         k = self.path.ends(inside(t))
         return Flow(
             Euclidean(),
