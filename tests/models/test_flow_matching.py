@@ -434,3 +434,15 @@ def test_the_command_line_trains_maps_and_judges(tmp_path, capsys) -> None:
     _run(*train, "--out", noise)
     _run("logprob", noise, "two_moons", "-n", "5", "--steps", "4")
     assert "nats" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("net", ["auto", "unet", "dit", "mlp"])
+def test_networks_by_name_have_the_outputs_of_a_noisy_path(net: str) -> None:
+    data = pf.data.Data(torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)))
+    model = pf.FlowMatching.for_data(data, net=net, path=pf.processes.Linear(0.3))
+    pf.fit(model, data, steps=1, batch_size=3, holdout=0.0, progress=False)
+    assert model.sample(2, seed=0, steps=2).shape == (2, 2, 8, 8)
+    vectors = pf.data.Data(torch.randn(6, 5, generator=torch.Generator().manual_seed(0)))
+    if net in ("unet", "dit"):
+        with pytest.raises(InputError, match="network of pictures"):
+            pf.FlowMatching.for_data(vectors, net=net, path=pf.processes.Linear(0.3))

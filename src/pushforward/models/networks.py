@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pushforward import nn as nets
 from pushforward import registry, state
 from pushforward.config import configurable
+from pushforward.errors import InputError
 from pushforward.processes import Reading
 from pushforward.spaces import Space
 
@@ -61,24 +62,29 @@ def network_for(
         "context_size": data.context_size if labels else None,
     }
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
-    if seen == shape == out:
-        return _plain(net, shape, sizes)
-    inner = _plain(net, seen, sizes, (state.numel(out),))
+    if seen == shape and all(isinstance(size, int) for size in out):
+        return _plain(net, shape, out, sizes)
+    inner = _plain(net, seen, (state.numel(out),), sizes)
     return StateNetwork(space, inner, out)
 
 
 def _plain(
-    net: Any, shape: tuple[int, ...], sizes: dict[str, Any], out: tuple[int, ...] | None = None
+    net: Any, shape: tuple[int, ...], out: tuple[int, ...], sizes: dict[str, Any]
 ) -> nn.Module:
     """A network from tensors to tensors."""
     if net == "auto":
         return nets.default_network(shape, **sizes, out_shape=out)
     kind = net if callable(net) else registry.find("networks", net)
     options = {"num_classes": sizes["num_classes"], "context": sizes["context_size"]}
-    if out is not None:
-        options["out"] = out
     # Networks of pictures are made for their channels.
     of_vectors = nets.MLP in (kind, getattr(kind, "func", None))
+    if out != shape:
+        if not of_vectors and (len(shape) != 3 or out[1:] != shape[1:]):
+            raise InputError(
+                f"{net!r} is a network of pictures, which cannot make {out} of {shape}: take "
+                "net=auto or net=mlp"
+            )
+        options |= {"out": out} if of_vectors else {"out_channels": out[0]}
     made: nn.Module = kind(shape if of_vectors else shape[0], **options)
     return made
 
