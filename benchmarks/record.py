@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ def environment(*packages: str) -> dict[str, str]:
     """What the numbers depend on beside the code."""
     found = {"date": time.strftime("%Y-%m-%d")}
     found |= {"machine": platform.machine(), "python": platform.python_version()}
+    # How many programs wanted a processor in the last five minutes, this one among them.
+    found |= {"load": f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"}
     for package in ("torch", "pushforward", *packages):
         try:
             found[package] = version(package)

@@ -248,19 +248,19 @@ def measure(work: Workload, steps: int, turns: int, compiled: bool) -> dict[str,
     }
     libraries |= {name: builders[name] for name in PEERS if find_spec(name)}
     net = work.net.eval().requires_grad_(False)
-    cases = {"bare": timing.clocked(bare(net, work.shape, steps))}
+    cases = {"bare": timing.worked(bare(net, work.shape, steps))}
     evaluations = {}
     for library, build in libraries.items():
         for sampler, run in build(net, work.shape, steps).items():
-            cases[f"{library}/{sampler}"] = timing.clocked(run)
+            cases[f"{library}/{sampler}"] = timing.worked(run)
             evaluations[f"{library}/{sampler}"] = count(net, run)
     found, base = timing.ratios(cases, "bare", turns)
     rows = _per_evaluation(found, steps, evaluations)
     result = {"workload": work.name, "bare_us": round(base / steps * 1e6, 1)}
     if compiled:
-        cases = {"bare": timing.clocked(bare(torch.compile(net), work.shape, steps))}
+        cases = {"bare": timing.worked(bare(torch.compile(net), work.shape, steps))}
         for sampler, run in ours_compiled(net, work.shape, steps).items():
-            cases[f"compiled/{sampler}"] = timing.clocked(run)
+            cases[f"compiled/{sampler}"] = timing.worked(run)
             # A hook would be compiled into the graph; these take the evaluations of the others.
             evaluations[f"compiled/{sampler}"] = evaluations[f"pushforward/{sampler}"]
         found, base = timing.ratios(cases, "bare", turns)

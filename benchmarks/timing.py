@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Ratio", "clocked", "one_thread", "ratios", "worked"]
+__all__ = ["Ratio", "one_thread", "ratios", "worked"]
 
 
 class Ratio(NamedTuple):
@@ -34,19 +34,11 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def clocked(run: Callable[[], object]) -> Callable[[], float]:
-    """A run as a case: calling it returns the seconds it took."""
-
-    def case() -> float:
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return case
-
-
 def worked(run: Callable[[], object]) -> Callable[[], float]:
-    """The same in seconds of the processor: threads of its own count, other programs do not."""
+    """A run as a case: calling it returns the seconds of the processor that it took.
+
+    Threads of its own count, other programs do not.
+    """
 
     def case() -> float:
         start = time.process_time()

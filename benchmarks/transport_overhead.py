@@ -76,14 +76,14 @@ def measure(
         given = make(shape[1], outputs).eval().requires_grad_(False)
         bare = given if outputs == 1 else lambda x, t, net=given: net(x, t)[:, : x.shape[1]]
         cases = {
-            "bare": timing.clocked(step_overhead.bare(bare, shape, steps)),
-            "ours": timing.clocked(call),
+            "bare": timing.worked(step_overhead.bare(bare, shape, steps)),
+            "ours": timing.worked(call),
         }
         evaluations = {"ours": sum(step_overhead.count(net, call) for net in nets)}
         solver = {"flow, euler": "flow euler", "flow, heun": "heun"}.get(run)
         if solver and find_spec(PEER):
             peer = step_overhead.flow_matching(given, shape, steps)[solver]
-            cases[PEER] = timing.clocked(peer)
+            cases[PEER] = timing.worked(peer)
             evaluations[PEER] = step_overhead.count(given, peer)
         found, base = timing.ratios(cases, "bare", turns)
         rows[run] = {"bare_us": base / steps * 1e6} | {
