@@ -24,7 +24,7 @@ import timing
 from pushforward.processes import Bridge
 from pushforward.schrodinger import OuterIterations
 
-AIM = step_overhead.FIRST
+AIM = step_overhead.AIM
 PEER = "flow_matching"
 
 Make = Callable[[int, int], nn.Module]
