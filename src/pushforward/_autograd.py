@@ -13,7 +13,7 @@ from pushforward._shapes import flatten, per_event_sum
 __all__ = ["diagonal", "divergence", "hutchinson", "probe_like", "quadratic_forms"]
 
 Field = Callable[[Tensor], Tensor]
-ProbeLaw = Literal["rademacher", "gaussian"]
+ProbeDistribution = Literal["rademacher", "gaussian"]
 
 
 def divergence(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,7 +95,7 @@ def quadratic_forms(
 
 
 def probe_like(
-    x: Tensor, probes: int, generator: torch.Generator, law: ProbeLaw = "rademacher"
+    x: Tensor, probes: int, generator: torch.Generator, law: ProbeDistribution = "rademacher"
 ) -> Tensor:
     """Probes with independent entries of unit variance, shape `(P, B, *event)`.
 

@@ -128,7 +128,7 @@ def _scaled(pred, factor: float):
     if isinstance(pred, torch.Tensor):
         return pred * factor
     if isinstance(pred, processes.Missing):
-        return processes.Missing(pred.number * factor, pred.law)
+        return processes.Missing(pred.number * factor, pred.point)
     parts = (_scaled(part, factor) for part in pred)
     return type(pred)(*parts) if hasattr(pred, "_fields") else tuple(parts)
 

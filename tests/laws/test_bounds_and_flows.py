@@ -195,7 +195,7 @@ def test_the_adaptive_likelihood(schedule, divergence: str) -> None:
         [schedule.t_min, schedule.t_max],
         divergence=divergence,
         probes=64,
-        probe_law="gaussian",
+        probe_distribution="gaussian",
         tolerance=1e-5,
         seed=0,
     )

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from pushforward._random import categories, fork, resolve
 from pushforward.distributions import GaussianMixture
-from pushforward.processes import JumpDiffusion, Missing, PointPrediction, SharedLaw, Thinning
+from pushforward.processes import (
+    JumpDiffusion,
+    Missing,
+    PointPrediction,
+    SharedDistribution,
+    Thinning,
+)
 from pushforward.protocols import Model, Time
 from pushforward.spaces import Points
 
@@ -26,7 +32,7 @@ class AnalyticCounts:
 
     Args:
         sizes: the probability of each size `0..slots`, `(slots + 1,)`.
-        points: the law of one point.
+        points: the distribution of one point.
 
     >>> problem = AnalyticCounts.example()
     >>> problem.sample(1000, seed=0).number.unique()
@@ -59,7 +65,7 @@ class AnalyticCounts:
         return Points(x * mask.unsqueeze(-1), mask).scatter(generator)
 
     def missing(self, process: Thinning, x_t: Points, t: Time) -> Missing:
-        """The expected number of missing points, and the law of one."""
+        """The expected number of missing points, and the distribution of one."""
         alpha = torch.as_tensor(process.schedule.values(t)[0], dtype=torch.float64).unsqueeze(-1)
         n = torch.arange(self.slots + 1, dtype=torch.float64)
         k = x_t.number.double().unsqueeze(-1)
@@ -69,7 +75,7 @@ class AnalyticCounts:
         log_weight = self.sizes.double().log() + ways + torch.xlogy(lost.clamp_min(0), 1 - alpha)
         log_weight = torch.where(lost >= 0, log_weight, -torch.inf)
         number = (torch.softmax(log_weight, -1) * lost.clamp_min(0)).sum(-1)
-        return Missing(number.to(x_t.x.dtype), SharedLaw(self.points))
+        return Missing(number.to(x_t.x.dtype), SharedDistribution(self.points, len(x_t.x)))
 
     def thinning_model(self, process: Thinning) -> Model:
         """The exact prediction under thinning."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
-from pushforward._autograd import ProbeLaw
+from pushforward._autograd import ProbeDistribution
 from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve, start_noise
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
@@ -292,7 +292,7 @@ class Diffusion(GenerativeModel, Trainable):
         *,
         divergence: samplers.DivergenceMethod = "auto",
         probes: int = 8,
-        probe_law: ProbeLaw = "rademacher",
+        probe_distribution: ProbeDistribution = "rademacher",
         steps: int = 64,
         tolerance: float | None = None,
         stop: float | None = None,
@@ -317,7 +317,7 @@ class Diffusion(GenerativeModel, Trainable):
             return ode_log_prob(
                 self, self._transport(context, 1.0),
                 self.process.prior(tuple(z.shape[1:]), times[-1]), z, times,
-                divergence=divergence, probes=probes, probe_law=probe_law, tolerance=tolerance,
+                divergence=divergence, probes=probes, probe_distribution=probe_distribution, tolerance=tolerance,
                 generator=resolve(seed, generator, self.device), batch_size=batch_size,
                 progress=progress,
             )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward import samplers
-from pushforward._autograd import ProbeLaw
+from pushforward._autograd import ProbeDistribution
 from pushforward.distributions import Distribution
 from pushforward.estimates import LogProb
 from pushforward.models.batch_size import rows_in_memory
@@ -28,7 +28,7 @@ def ode_log_prob(
     *,
     divergence: samplers.DivergenceMethod,
     probes: int,
-    probe_law: ProbeLaw,
+    probe_distribution: ProbeDistribution,
     tolerance: float | None,
     generator: torch.Generator,
     batch_size: int | None,
@@ -53,7 +53,7 @@ def ode_log_prob(
         parts.append(
             samplers.log_prob(
                 flow, prior, z[part], times, divergence=divergence, probes=probes,
-                probe_law=probe_law, tolerance=tolerance, generator=generator,
+                probe_distribution=probe_distribution, tolerance=tolerance, generator=generator,
             )
         )  # fmt: skip
         if progress is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
-from pushforward._autograd import ProbeLaw
+from pushforward._autograd import ProbeDistribution
 from pushforward._random import derived_seed, fresh_seed, resolve, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
@@ -231,7 +231,7 @@ class TransportMap(GenerativeModel):
         *,
         divergence: samplers.DivergenceMethod = "auto",
         probes: int = 8,
-        probe_law: ProbeLaw = "rademacher",
+        probe_distribution: ProbeDistribution = "rademacher",
         steps: int = 64,
         tolerance: float | None = None,
         seed: int | None = None,
@@ -261,7 +261,7 @@ class TransportMap(GenerativeModel):
         with self.evaluating():
             return ode_log_prob(
                 self, self._transport(context), prior, z, self._times(steps)[::-1],
-                divergence=divergence, probes=probes, probe_law=probe_law, tolerance=tolerance,
+                divergence=divergence, probes=probes, probe_distribution=probe_distribution, tolerance=tolerance,
                 generator=resolve(seed, generator, self.device), batch_size=batch_size,
                 progress=progress,
             )  # fmt: skip

@@ -13,8 +13,8 @@ from pushforward.processes.interpolants import (
 )
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.masking import Masking
+from pushforward.processes.missing_point import PointMixtures, SharedDistribution
 from pushforward.processes.path import Path, StochasticInterpolant
-from pushforward.processes.point_law import MixtureLaw, PointLaw, SharedLaw
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
 from pushforward.processes.reading import Reading
@@ -32,17 +32,16 @@ __all__ = [
     "Linear",
     "Masking",
     "Missing",
-    "MixtureLaw",
     "OneSided",
     "Path",
     "OUBridge",
-    "PointLaw",
+    "PointMixtures",
     "PointPrediction",
     "ProductProcess",
     "Reading",
     "Reference",
     "Scheduled",
-    "SharedLaw",
+    "SharedDistribution",
     "StochasticInterpolant",
     "Thinning",
     "Trigonometric",

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward._random import resolve
 from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Flow, Split
 from pushforward.errors import CapabilityError
 from pushforward.parametrizations import VPrediction
 from pushforward.processes.gaussian import Gaussian
-from pushforward.processes.point_law import PointLaw
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import AffineReading, Reading
 from pushforward.processes.thinning import Missing, MissingReading, Thinning
-from pushforward.protocols import Time
+from pushforward.protocols import Distribution, Time
 from pushforward.schedules import Schedule
 from pushforward.spaces import PointCloud, Points
 from pushforward.state import EventShape
@@ -103,7 +103,7 @@ class JumpDiffusion(GenerativeProcess):
     def dynamics(self, pred: PointPrediction, x_t: Points, t: Time) -> Split:
         """Motion of the present points, then births and deaths."""
         flow = self.diffusion.dynamics(pred.mean, x_t.x, t)
-        missing = pred.missing._replace(law=_Noised(pred.missing.law, self.diffusion, t))
+        missing = pred.missing._replace(point=_Noised(pred.missing.point, self.diffusion, t))
         return Split((_OnPoints(flow), self.thinning.dynamics(missing, x_t, t)))
 
     def bridge(
@@ -117,7 +117,7 @@ class JumpDiffusion(GenerativeProcess):
     ) -> Points:
         """The pinned kernels of both parts; newborn points arrive with the noise of time `s`."""
         moved = self.diffusion.bridge(pred.mean, x_t.x, t, s, churn, generator)
-        missing = pred.missing._replace(law=_Noised(pred.missing.law, self.diffusion, s))
+        missing = pred.missing._replace(point=_Noised(pred.missing.point, self.diffusion, s))
         present = _blank(Points(moved, x_t.mask))
         return self.thinning.bridge(missing, present, t, s, churn, generator)
 
@@ -154,12 +154,16 @@ class _PointReading(Reading):
 class _Noised(NamedTuple):
     """The distribution of a missing point as it would stand at time `t`."""
 
-    law: PointLaw
+    point: Distribution
     diffusion: Gaussian
     t: Time
 
-    def draw(self, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
-        return self.diffusion.sample(self.law.draw(shape, generator), self.t, generator)
+    def sample(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        generator = resolve(seed) if generator is None else generator
+        points = self.point.sample(n, generator=generator).transpose(0, 1)
+        return self.diffusion.sample(points, self.t, generator).transpose(0, 1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         raise CapabilityError("a missing point, noised, has no density in closed form")

@@ -21,10 +21,10 @@ from pushforward.processes._clock import (
     restoration_chance,
     restoration_rate,
 )
-from pushforward.processes.point_law import PointLaw, mixture_law, mixture_size
+from pushforward.processes.missing_point import mixture_size, point_mixtures
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import Reading
-from pushforward.protocols import Time
+from pushforward.protocols import Distribution, Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import PointCloud, Points
 from pushforward.state import EventShape
@@ -36,7 +36,7 @@ class Missing(NamedTuple):
     """What was deleted: the expected number `(B,)` of missing points, the distribution of one."""
 
     number: Tensor
-    law: PointLaw
+    point: Distribution
 
 
 class MissingReading(Reading):
@@ -50,7 +50,7 @@ class MissingReading(Reading):
     def read(self, row: Any, output: Tensor, x_t: Points) -> Missing:
         """The number is positive by a softplus."""
         number = functional.softplus(output[:, 0])
-        return Missing(number, mixture_law(output[:, 1:], x_t.x.shape[-1]))
+        return Missing(number, point_mixtures(output[:, 1:], x_t.x.shape[-1]))
 
 
 @configurable
@@ -114,7 +114,8 @@ class Thinning(GenerativeProcess):
         lost = z.mask & ~x_t.mask
         missing = lost.sum(-1)
         score = pred.number - torch.xlogy(missing, pred.number)
-        return score - (pred.law.log_prob(z.x) * lost).sum(-1)
+        each = pred.point.log_prob(z.x.transpose(0, 1)).transpose(0, 1)
+        return score - (each * lost).sum(-1)
 
     def dynamics(self, pred: Missing, x_t: Points, t: Time) -> Jump:
         """Births in empty slots, deaths in filled ones."""
@@ -122,7 +123,7 @@ class Thinning(GenerativeProcess):
         death = like(destruction_rate(self.schedule, t), x_t.mask) * x_t.mask
         return Jump(
             self.space,
-            restore=Reaction(birth, lambda generator: _newborn(pred.law, x_t, generator)),
+            restore=Reaction(birth, lambda generator: _newborn(pred.point, x_t, generator)),
             destroy=Reaction(death.to(birth), lambda generator: _empty(x_t)),
         )
 
@@ -141,7 +142,7 @@ class Thinning(GenerativeProcess):
         """
         chance = restoration_chance(self.schedule, t, s) * _per_slot(pred.number, x_t)
         born = uniform_like(chance, generator) < chance
-        return self.space.where(born, _newborn(pred.law, x_t, generator), x_t)
+        return self.space.where(born, _newborn(pred.point, x_t, generator), x_t)
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute the schedule on a grid at once."""
@@ -158,6 +159,6 @@ def _empty(x: Points) -> Points:
     return Points(torch.zeros_like(x.x), torch.zeros_like(x.mask))
 
 
-def _newborn(law: PointLaw, x: Points, generator: torch.Generator | None) -> Points:
-    batch, slots = x.mask.shape
-    return Points(law.draw((batch, slots), generator).to(x.x), torch.ones_like(x.mask))
+def _newborn(point: Distribution, x: Points, generator: torch.Generator | None) -> Points:
+    drawn = point.sample(x.mask.shape[1], generator=generator).transpose(0, 1)
+    return Points(drawn.to(x.x), torch.ones_like(x.mask))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, grids
-from pushforward._autograd import ProbeLaw, hutchinson, probe_like
+from pushforward._autograd import ProbeDistribution, hutchinson, probe_like
 from pushforward._autograd import divergence as exact_divergence
 from pushforward._random import resolve
 from pushforward._shapes import flatten
@@ -48,7 +48,7 @@ def log_prob(
     *,
     divergence: DivergenceMethod = "auto",
     probes: int = 8,
-    probe_law: ProbeLaw = "rademacher",
+    probe_distribution: ProbeDistribution = "rademacher",
     tolerance: float | None = None,
     seed: int | None = None,
     generator: torch.Generator | None = None,
@@ -91,7 +91,7 @@ def log_prob(
             f"not {len(times) - 1}"
         )
     checks.one_of("divergence", divergence, get_args(DivergenceMethod))
-    checks.one_of("probe_law", probe_law, get_args(ProbeLaw))
+    checks.one_of("probe_distribution", probe_distribution, get_args(ProbeDistribution))
     dim = math.prod(x.shape[1:])
     exact = divergence == "exact" or (divergence == "auto" and dim <= _EXACT_UP_TO)
     if tolerance is not None and not 0 < tolerance < 0.1:
@@ -104,7 +104,7 @@ def log_prob(
     ode.prepare(clock)
     noise = None
     if not exact:
-        noise = probe_like(x, probes, resolve(seed, generator, x.device), probe_law)
+        noise = probe_like(x, probes, resolve(seed, generator, x.device), probe_distribution)
     rate, z = _rate(ode, noise), ode.enter(x, times[0])
     if tolerance is None:
         paths = [_integrate(rate, z, part) for part in (clock, clock[::2])]
