@@ -95,7 +95,10 @@ def quadratic_forms(
 
 
 def probe_like(
-    x: Tensor, probes: int, generator: torch.Generator, law: ProbeDistribution = "rademacher"
+    x: Tensor,
+    probes: int,
+    generator: torch.Generator,
+    distribution: ProbeDistribution = "rademacher",
 ) -> Tensor:
     """Probes with independent entries of unit variance, shape `(P, B, *event)`.
 
@@ -105,7 +108,7 @@ def probe_like(
     >>> probe_like(torch.zeros(1, 4), 1, torch.Generator().manual_seed(0)).abs()
     tensor([[[1., 1., 1., 1.]]])
     """
-    if law == "gaussian":
+    if distribution == "gaussian":
         shape = (probes, *x.shape)
         return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
     signs = torch.randint(0, 2, (probes, *x.shape), generator=generator, device=x.device)

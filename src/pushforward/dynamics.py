@@ -1,8 +1,8 @@
 r"""Local characteristics of Markov processes, and their first-order step.
 
-A step has two parts. One transports the law and is signed by the direction of time; the other
-leaves the law at time `t` invariant and is blind to it. For continuous states, with `g^2` the
-squared diffusion,
+A step has two parts. One transports the distribution and is signed by the direction of time; the
+other leaves the distribution at time `t` invariant and is blind to it. For continuous states, with
+`g^2` the squared diffusion,
 
     dx = h v + (churn g^2 |h| / 2) s + sqrt(churn g^2 |h|) xi,
 

@@ -19,7 +19,7 @@ __all__ = ["AnalyticCircle"]
 
 @dataclass(frozen=True)
 class AnalyticCircle:
-    """One angle from a wrapped normal law.
+    """One angle from a wrapped normal distribution.
 
     >>> AnalyticCircle(WrappedNormal(0.5, 0.4)).data.sample(3, seed=0).shape
     torch.Size([3, 1])
@@ -28,7 +28,7 @@ class AnalyticCircle:
     data: WrappedNormal
 
     def noised(self, process: Brownian, t: float) -> WrappedNormal:
-        """The exact law `p_t` under Brownian motion."""
+        """The exact distribution `p_t` under Brownian motion."""
         _, sigma = process.schedule.values(t)
         return WrappedNormal(self.data.mean, math.hypot(self.data.std, float(sigma)))
 
@@ -48,7 +48,7 @@ class AnalyticCircle:
         r"""The mean velocity towards an independent uniform endpoint.
 
         The turn `w` from data to endpoint is uniform on (-pi, pi) and independent of the data, so
-        given `x_t = x_0 + (1 - alpha) w` its law is uniform times the density of the data at
+        given `x_t = x_0 + (1 - alpha) w` its density is uniform times the density of the data at
         `x_t - (1 - alpha) w`: a mixture of truncated normals, one per winding.
         """
 

@@ -48,7 +48,7 @@ class AnalyticFunctions:
         return Gaussian(schedule, self.space)
 
     def noised(self, process: Gaussian, t: float) -> ColoredNormal:
-        """The exact law `p_t`."""
+        """The exact distribution `p_t`."""
         alpha, sigma = (float(v) for v in process.schedule.values(t))
         covariance = alpha**2 * self.data.covariance + sigma**2 * self.space.covariance
         return ColoredNormal(covariance, alpha * self.data.mean)

@@ -17,7 +17,7 @@ __all__ = ["AnalyticMixture"]
 
 @dataclass(frozen=True)
 class AnalyticMixture:
-    """Data from a mixture; the noised law, its score and the posterior mean are exact.
+    """Data from a mixture; the noised distribution, its score and the posterior mean are exact.
 
     >>> from pushforward.schedules import VP
     >>> problem = AnalyticMixture.gaussian(mean=1.5, std=0.7)
@@ -40,7 +40,7 @@ class AnalyticMixture:
         return cls(GaussianMixture(radius * torch.stack([angle.cos(), angle.sin()], -1), std**2))
 
     def noised(self, process: Gaussian, t: float) -> GaussianMixture:
-        """The exact law `p_t`."""
+        """The exact distribution `p_t`."""
         alpha, sigma = process.schedule.values(t)
         return self.data.noised(float(alpha), float(sigma))
 

@@ -1,4 +1,4 @@
-"""A von Mises-Fisher law on the 2-sphere."""
+"""A von Mises-Fisher distribution on the 2-sphere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST = 100
 
 @dataclass(frozen=True)
 class AnalyticSphere:
-    """Unit vectors of R^3 from a von Mises-Fisher law.
+    """Unit vectors of R^3 from a von Mises-Fisher distribution.
 
     Brownian motion damps the Legendre coefficients of its density one by one, so the score is a
     series; the mean geodesic velocity is an integral over a tangent plane. Raises `InputError` for
@@ -58,7 +58,7 @@ class AnalyticSphere:
         return self.data.mean_projection * math.exp(-(float(sigma) ** 2))
 
     def model(self, process: Brownian) -> Model:
-        """The score of the noised law at time `t`."""
+        """The score of the noised distribution at time `t`."""
         degree = torch.arange(_TERMS, dtype=torch.float64)
         base = (2 * degree + 1) * self.coefficients()
 

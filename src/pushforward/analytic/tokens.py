@@ -18,7 +18,7 @@ __all__ = ["AnalyticTokens"]
 
 @dataclass(frozen=True)
 class AnalyticTokens:
-    """Sequences from a table; given the visible tokens, each hidden one has an exact law.
+    """Sequences from a table; given the visible tokens, each hidden one has an exact distribution.
 
     >>> AnalyticTokens.random(3, 3, seed=0).data.probabilities.shape
     torch.Size([3, 3, 3])

@@ -78,7 +78,10 @@ def encode(
     coder = ans.stack.AnsCoder(borrowed, False)
     for k, state in enumerate(states):
         _stir(ans, coder, k, code.latent)
-        z = np.array([coder.decode(law) for law in _cells(ans, code, state)], dtype=np.int32)
+        z = np.array(
+            [coder.decode(distribution) for distribution in _cells(ans, code, state)],
+            dtype=np.int32,
+        )
         _put(ans, coder, code, state, z)
         if progress is not None:
             progress(k + 1, len(states))
@@ -105,8 +108,10 @@ def decode(
     for k in range(n):
         z = coder.decode(_prior(ans), code.latent)
         state = torch.from_numpy(coder.decode(*_levels(ans, code, z))).long()
-        for cell, law in reversed(list(zip(z.tolist(), _cells(ans, code, state), strict=True))):
-            coder.encode_reverse(cell, law)
+        for cell, distribution in reversed(
+            list(zip(z.tolist(), _cells(ans, code, state), strict=True))
+        ):
+            coder.encode_reverse(cell, distribution)
         _stir(ans, coder, n - 1 - k, -code.latent)
         states.append(state)
         if progress is not None:

@@ -59,8 +59,8 @@ class VAECode:
         """Means and standard deviations of the latents of a state `(1, size)`."""
         low, high = self.value_range
         x = low + (high - low) / (self.levels - 1) * levels.double()
-        law: Any = self.model.encode(x.reshape(1, *self.event_shape))
-        return law.mean[0], law.std[0]
+        distribution: Any = self.model.encode(x.reshape(1, *self.event_shape))
+        return distribution.mean[0], distribution.std[0]
 
     @torch.no_grad()
     def probabilities(self, z: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class GaussianMixture:
     Raises `InputError` for shapes that do not fit, weights that do not sum to one, or covariances
     that are not positive definite.
 
-    >>> law = GaussianMixture(torch.tensor([[-2.0], [2.0]]), 0.25)
-    >>> law.posterior_mean(torch.zeros(1, 1), alpha=0.5, sigma=0.8)
+    >>> distribution = GaussianMixture(torch.tensor([[-2.0], [2.0]]), 0.25)
+    >>> distribution.posterior_mean(torch.zeros(1, 1), alpha=0.5, sigma=0.8)
     tensor([[0.]])
     """
 
@@ -92,10 +92,17 @@ class GaussianMixture:
 
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
         """The distribution of `alpha x + sigma noise`."""
-        law = object.__new__(GaussianMixture)
-        law.weights, law.rotation, law._isotropic = self.weights, self.rotation, self._isotropic
-        law.means, law.variances = alpha * self.means, alpha**2 * self.variances + sigma**2
-        return law
+        distribution = object.__new__(GaussianMixture)
+        distribution.weights, distribution.rotation, distribution._isotropic = (
+            self.weights,
+            self.rotation,
+            self._isotropic,
+        )
+        distribution.means, distribution.variances = (
+            alpha * self.means,
+            alpha**2 * self.variances + sigma**2,
+        )
+        return distribution
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None

@@ -58,8 +58,8 @@ class Normal:
 class ColoredNormal:
     """`N(mean, covariance)` on vectors of `n` grid values, such as a Gaussian process on a grid.
 
-    >>> law = ColoredNormal(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
-    >>> law.sample(3, seed=0).shape
+    >>> distribution = ColoredNormal(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    >>> distribution.sample(3, seed=0).shape
     torch.Size([3, 2])
     """
 

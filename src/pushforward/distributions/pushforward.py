@@ -18,8 +18,8 @@ class Pushforward:
     >>> from pushforward.spaces import Standardize
     >>> units = Standardize((1,))
     >>> units.fit(torch.tensor([[0.0], [4.0]]))
-    >>> law = Pushforward(Normal((1,)), units)
-    >>> round(law.log_prob(torch.tensor([[2.0]])).item(), 4)
+    >>> distribution = Pushforward(Normal((1,)), units)
+    >>> round(distribution.log_prob(torch.tensor([[2.0]])).item(), 4)
     -1.9587
     """
 

@@ -20,8 +20,8 @@ class VonMisesFisher:
     Normalized by `concentration / (4 pi sinh(concentration))`; the projection on the mean has the
     expectation `coth(concentration) - 1 / concentration`.
 
-    >>> law = VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 5.0)
-    >>> law.sample(2, seed=0).shape
+    >>> distribution = VonMisesFisher(torch.tensor([0.0, 0.0, 1.0]), 5.0)
+    >>> distribution.sample(2, seed=0).shape
     torch.Size([2, 3])
     """
 

@@ -108,9 +108,9 @@ class _Baseline(GenerativeModel, Trainable):
         With a gradient in `x`. Raises `InputError` for states that are not finite.
         """
         refuse_context(self, c)
-        z, law = with_density(self.inward(x)).flatten(1), self.distribution
-        size = max(1, _TERMS // len(law.weights))
-        value = torch.cat([law.log_prob(part) for part in z.split(size)])
+        z, distribution = with_density(self.inward(x)).flatten(1), self.distribution
+        size = max(1, _TERMS // len(distribution.weights))
+        value = torch.cat([distribution.log_prob(part) for part in z.split(size)])
         value = value + self.known_units().log_det_inverse()
         return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
 
@@ -322,8 +322,8 @@ def _best_bandwidth(z: Tensor) -> float:
         total = 0.0
         for part in fold.unique():
             known = few[fold != part]
-            law = GaussianMixture(known, h * h)
-            total += float(law.log_prob(few[fold == part]).sum())
+            distribution = GaussianMixture(known, h * h)
+            total += float(distribution.log_prob(few[fold == part]).sum())
         if total > best:
             best, chosen = total, h
     # The best bandwidth falls with the number of points, and in the end there are all of them.

@@ -317,9 +317,9 @@ class Diffusion(GenerativeModel, Trainable):
             return ode_log_prob(
                 self, self._transport(context, 1.0),
                 self.process.prior(tuple(z.shape[1:]), times[-1]), z, times,
-                divergence=divergence, probes=probes, probe_distribution=probe_distribution, tolerance=tolerance,
-                generator=resolve(seed, generator, self.device), batch_size=batch_size,
-                progress=progress,
+                divergence=divergence, probes=probes, probe_distribution=probe_distribution,
+                tolerance=tolerance, generator=resolve(seed, generator, self.device),
+                batch_size=batch_size, progress=progress,
             )  # fmt: skip
 
     @torch.no_grad()

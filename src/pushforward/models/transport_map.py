@@ -261,9 +261,9 @@ class TransportMap(GenerativeModel):
         with self.evaluating():
             return ode_log_prob(
                 self, self._transport(context), prior, z, self._times(steps)[::-1],
-                divergence=divergence, probes=probes, probe_distribution=probe_distribution, tolerance=tolerance,
-                generator=resolve(seed, generator, self.device), batch_size=batch_size,
-                progress=progress,
+                divergence=divergence, probes=probes, probe_distribution=probe_distribution,
+                tolerance=tolerance, generator=resolve(seed, generator, self.device),
+                batch_size=batch_size, progress=progress,
             )  # fmt: skip
 
     @torch.no_grad()

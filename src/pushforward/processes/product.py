@@ -186,8 +186,10 @@ class _Independent:
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> tuple[Any, ...]:
         generator = resolve(seed, generator, rows=n)
-        return tuple(law.sample(n, generator=generator) for law in self.factors)
+        return tuple(distribution.sample(n, generator=generator) for distribution in self.factors)
 
     def log_prob(self, x: tuple[Any, ...]) -> Tensor:
-        logs = [law.log_prob(part) for law, part in zip(self.factors, x, strict=True)]
+        logs = [
+            distribution.log_prob(part) for distribution, part in zip(self.factors, x, strict=True)
+        ]
         return torch.stack(logs).sum(0)
