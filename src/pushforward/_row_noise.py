@@ -123,7 +123,7 @@ class RowNoise(_Generator):
         return ahead.pop()
 
     def _more(self, kind: _Kind) -> list[Tensor]:
-        """The next draws of a kind, the last one first: one, then twice as many each time.
+        """The next draws of a kind, the last one first: one, then eight times as many each time.
 
         Small ones are made together, since a hash takes a dozen calls whatever its size. How many
         does not matter to the numbers.
@@ -132,7 +132,7 @@ class RowNoise(_Generator):
         if not shape or shape[0] != len(self):
             raise InputError(f"noise of {len(self)} rows cannot be shaped like {tuple(shape)}")
         together = max(1, _TOGETHER // max(1, math.prod(shape)))
-        draws = min(2 * self._reach.get(kind, 0) or 1, together, _MOST)
+        draws = min(8 * self._reach.get(kind, 0) or 1, together, _MOST)
         made = self._made.get(kind, 0)
         self._reach[kind], self._made[kind] = draws, made + draws
         found = _numbers(self._keys, kind, made, draws).view(draws, *shape).to(dtype)
@@ -161,8 +161,7 @@ def _numbers(keys: Tensor, kind: _Kind, first: int, draws: int) -> Tensor:
     # A word of 64 bits is one number in double precision, and two in single.
     words = size if double else -(-size // 2)
     place = torch.arange(first * words, (first + draws) * words, device=keys.device)
-    tag = derived_seed(len(event), *event, normal, _PRECISIONS.index(dtype))
-    place = _spread(place, tag).view(draws, 1, words)
+    place = _spread(place, _tag(kind)).view(draws, 1, words)
     exact = torch.float64 if double else torch.float32
     out = torch.empty(draws, len(keys), size, dtype=exact, device=keys.device)
     piece = _PIECE // max(1, draws * words) if keys.device.type == "cpu" else len(keys)
@@ -181,6 +180,13 @@ def _numbers(keys: Tensor, kind: _Kind, first: int, draws: int) -> Tensor:
         if normal:
             part.erfinv_().mul_(math.sqrt(2))
     return out
+
+
+@functools.lru_cache
+def _tag(kind: _Kind) -> int:
+    """A seed for each kind of draws, whatever the number of rows."""
+    (_, *event), normal, dtype = kind
+    return derived_seed(len(event), *event, normal, _PRECISIONS.index(dtype))
 
 
 _BELOW_ONE = 1 - 2.0**-24
