@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pushforward._shapes import flatten, per_event_sum
 
-__all__ = ["diagonal", "divergence", "hutchinson", "probe_like", "quadratic_forms"]
+__all__ = ["diagonal", "divergence", "hutchinson", "quadratic_forms"]
 
 Field = Callable[[Tensor], Tensor]
-ProbeDistribution = Literal["rademacher", "gaussian"]
 
 
 def divergence(field: Field, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,6 +55,7 @@ def hutchinson(field: Field, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]
     Each probe `e` with `E[e e^T] = I` gives `e^T J e` (Hutchinson 1989; FFJORD, Grathwohl et al.
     2019). `probes` has shape `(P, B, *event)`.
 
+    >>> from pushforward._random import probe_like
     >>> probes = probe_like(torch.ones(2, 4), 3, torch.Generator().manual_seed(0))
     >>> hutchinson(lambda x: 3 * x, torch.ones(2, 4), probes)[1][0]
     tensor([12., 12.])
@@ -92,24 +91,3 @@ def quadratic_forms(
             )
             forms.append(per_event_sum(row * probe))
     return value, torch.stack(forms)
-
-
-def probe_like(
-    x: Tensor,
-    probes: int,
-    generator: torch.Generator,
-    distribution: ProbeDistribution = "rademacher",
-) -> Tensor:
-    """Probes with independent entries of unit variance, shape `(P, B, *event)`.
-
-    `rademacher` entries are -1 or 1 with equal chance, which gives the least variance for the
-    trace; `gaussian` ones are standard normal.
-
-    >>> probe_like(torch.zeros(1, 4), 1, torch.Generator().manual_seed(0)).abs()
-    tensor([[[1., 1., 1., 1.]]])
-    """
-    if distribution == "gaussian":
-        shape = (probes, *x.shape)
-        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-    signs = torch.randint(0, 2, (probes, *x.shape), generator=generator, device=x.device)
-    return signs.to(x.dtype).mul_(2).sub_(1)

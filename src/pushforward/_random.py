@@ -9,6 +9,7 @@ given `seed=` draws from `RowNoise`.
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from pushforward._row_noise import RowNoise, derived_seed
 from pushforward.errors import InputError
 
 __all__ = [
+    "ProbeDistribution",
     "RowNoise",
     "branch",
     "categories",
@@ -27,11 +29,14 @@ __all__ = [
     "generator_or_global",
     "normal",
     "normal_like",
+    "probe_like",
     "resolve",
     "start_noise",
     "uniform",
     "uniform_like",
 ]
+
+ProbeDistribution = Literal["rademacher", "gaussian"]
 
 
 def resolve(
@@ -224,6 +229,33 @@ def fork(
         return generator
     found = generator.fork(copies)
     return found if rows is None else found.take(rows)
+
+
+def probe_like(
+    x: Tensor,
+    probes: int,
+    generator: torch.Generator,
+    distribution: ProbeDistribution = "rademacher",
+) -> Tensor:
+    """Probes with independent entries of unit variance, shape `(P, B, *event)`.
+
+    `rademacher` entries are -1 or 1 with equal chance, which gives the least variance for the
+    trace; `gaussian` ones are standard normal.
+
+    >>> probe_like(torch.zeros(1, 4), 1, torch.Generator().manual_seed(0)).abs()
+    tensor([[[1., 1., 1., 1.]]])
+    """
+    if isinstance(generator, RowNoise):
+        # The rows come first, as their noise does.
+        shape = (len(x), probes, *x.shape[1:])
+        draw = normal if distribution == "gaussian" else uniform
+        drawn = draw(shape, generator, dtype=x.dtype, device=x.device).transpose(0, 1).contiguous()
+        return drawn if distribution == "gaussian" else (drawn - 0.5).sign()
+    if distribution == "gaussian":
+        shape = (probes, *x.shape)
+        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+    signs = torch.randint(0, 2, (probes, *x.shape), generator=generator, device=x.device)
+    return signs.to(x.dtype).mul_(2).sub_(1)
 
 
 def even_rows(n: int, kept: int, generator: torch.Generator) -> Tensor:

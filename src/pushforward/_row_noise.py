@@ -136,6 +136,9 @@ class RowNoise(_Generator):
         made = self._made.get(kind, 0)
         self._reach[kind], self._made[kind] = draws, made + draws
         found = _numbers(self._keys, kind, made, draws).view(draws, *shape).to(dtype)
+        if not kind[1]:
+            # Rounding to few digits may reach one.
+            found.clamp_(max=1 - torch.finfo(dtype).eps / 2)
         return list(found.unbind())[::-1]
 
 

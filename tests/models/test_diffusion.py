@@ -388,3 +388,81 @@ def test_a_damaged_folder_is_told_apart(tmp_path: Path, file: str, content: str 
     (tmp_path / file).write_bytes(data)
     with pytest.raises(InputError):
         pf.load(tmp_path)
+
+
+class _Careless(nn.Module):
+    """A network that changes its times in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x, t, c=None):
+        t *= 3.0
+        return self.layer(torch.cat([x, t.sin()[:, None]], 1))
+
+
+def test_what_a_network_does_to_its_times_does_not_last() -> None:
+    model = pf.Diffusion(_Careless(), event_shape=(2,))
+    first = model.sample(4, seed=0, steps=5)
+    assert torch.equal(model.sample(4, seed=0, steps=5), first)
+
+
+def test_a_prediction_has_its_gradient_in_the_time() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    _noisy(model)
+    x, t = torch.randn(4, 2), torch.full((4,), 0.5, requires_grad=True)
+    with torch.no_grad():
+        model.predictor(x, t)
+    for _ in range(2):
+        (slope,) = torch.autograd.grad(model.predictor(x, t).sum(), t)
+        assert bool((slope != 0).all())
+    model.predictor(x, t.detach())
+    moved = t.detach()
+    moved.numpy()[:] = 0.9
+    again = model.predictor(x, torch.full((4,), 0.9))
+    assert torch.equal(model.predictor(x, moved), again)
+
+
+def test_a_film_strip_in_batches_is_that_of_all() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    whole = model.trajectory(5, frames=3, steps=6, seed=0)
+    parts = model.trajectory(5, frames=3, steps=6, seed=0, batch_size=2)
+    assert whole.states.shape == (3, 5, 2)
+    assert parts.times == whole.times
+    assert torch.allclose(parts.states, whole.states, atol=1e-6)
+    assert torch.allclose(parts.denoised, whole.denoised, atol=1e-6)
+    with pytest.raises(InputError, match="adaptive"):
+        model.trajectory(5, sampler="rk45")
+    with pytest.raises(InputError, match="not denoised"):
+        model.trajectory(5, denoise=True)
+
+
+@pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
+def test_the_probes_of_a_state_are_the_same_in_any_batch(distribution: str) -> None:
+    model = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))
+    more = {"divergence": "hutchinson", "probe_distribution": distribution, "steps": 4, "seed": 0}
+    x = torch.randn(5, 2)
+    whole, parts = (model.log_prob(x, batch_size=size, **more).value for size in (5, 2))
+    assert torch.allclose(whole, parts, atol=1e-5)
+
+
+def test_double_precision_with_contexts_and_tokens() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8, context=3), event_shape=(2,)).double()
+    c = torch.randn(4, 3)
+    assert model.sample(4, c, seed=0, steps=3).dtype == torch.float64
+    assert model.loss(torch.randn(4, 2).double(), c).dtype == torch.float64
+    process = pf.processes.Masking(pf.spaces.Tokens(3))
+    words = pf.data.Data(torch.randint(0, 3, (6, 4)))
+    model = pf.Diffusion.for_data(words, process=process).double()
+    model.fit_units(words.x)
+    assert model.loss(words.x).dtype == torch.float64
+    with pytest.raises(InputError, match="64 bits"):
+        model.loss(words.x.int())
+    assert model.sample(3, seed=0, steps=3).shape == (3, 4)
+
+
+def test_a_path_that_is_followed_to_the_end_says_so() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    assert model.about_sampling({"stop": 0.0}) is None
+    assert "t = 0.001" in str(model.about_sampling({}))

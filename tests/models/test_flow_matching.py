@@ -446,3 +446,44 @@ def test_networks_by_name_have_the_outputs_of_a_noisy_path(net: str) -> None:
     if net in ("unet", "dit"):
         with pytest.raises(InputError, match="network of pictures"):
             pf.FlowMatching.for_data(vectors, net=net, path=pf.processes.Linear(0.3))
+
+
+def test_a_product_of_paths_has_a_path_for_each_factor(tmp_path) -> None:
+    """From data to data, each factor in its own unit, written and read again."""
+    generator = torch.Generator().manual_seed(0)
+    path = pf.processes.ProductProcess((pf.processes.Linear(5.0), Geodesic(Torus())))
+
+    def draws(shift: float) -> Any:
+        x = 10 * torch.randn(40, 2, generator=generator) + shift
+        return x, torch.rand(40, 1, generator=generator)
+
+    target, source = draws(0.0), draws(3.0)
+    model = pf.FlowMatching.for_data(pf.data.Data(target), path=path)
+    pf.fit(model, target, source=source, steps=2, batch_size=8, holdout=0.0, progress=False)
+    length = model.scale[0]
+    assert length == pytest.approx(10, rel=0.2)
+    noisy = model.process_in_units().factors[0].path
+    assert noisy.sigma == pytest.approx(5.0 / length)
+    model.save(tmp_path / "model")
+    again = pf.load(tmp_path / "model").forward(source, seed=0)
+    for own, part in zip(model.forward(source, seed=0), again, strict=True):
+        assert torch.equal(own, part)
+    with pytest.raises(CapabilityError, match="common energy"):
+        model.path_energy(source)
+
+
+def test_a_wrapped_one_sided_path_takes_no_source_either() -> None:
+    path = pf.processes.StochasticInterpolant(pf.processes.OneSided())
+    model = pf.FlowMatching(pf.nn.MLP(2, width=8), path=path, event_shape=(2,))
+    with pytest.raises(InputError, match="one-sided"):
+        model.keep_source(torch.randn(5, 2))
+
+
+def test_there_and_back_have_noise_of_their_own() -> None:
+    model = pf.FlowMatching(pf.nn.MLP(2, width=8, out=4), path=pf.processes.Linear(1.0))
+    x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+    pf.fit(model, x, source=x, steps=1, holdout=0.0, progress=False)
+    there = model.forward(x, seed=0, sampler="sde", steps=20)
+    back = model.backward(there, seed=0, sampler="sde", steps=20)
+    moved = torch.stack([(there - x).flatten(), (back - there).flatten()])
+    assert abs(float(moved.corrcoef()[0, 1])) < 0.9

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -85,6 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     Mistakes of the user end with one line and code 2; `--debug` shows where they were found.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    usual: Any = warnings.formatwarning
+    warnings.formatwarning = _one_line  # type: ignore[assignment]
     try:
         app(args=words, prog_name="pushforward")
     except PushforwardError as error:
@@ -99,3 +102,10 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output has left, as `head` does.
         sys.stderr.close()
         raise SystemExit(141) from None
+    finally:
+        warnings.formatwarning = usual
+
+
+def _one_line(message: Warning | str, *_: Any) -> str:
+    """A warning as a person reads it, without the place in the code."""
+    return f"warning: {message}\n"

@@ -74,6 +74,9 @@ class Recipe(BaseModel):
             torch.manual_seed(self.train.seed)
             given = {key: value for key, value in self.model.items() if key != "class"}
             options = made_options(cls, given, trust)
+            known = inspect.signature(cls.for_data).parameters
+            if all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+                config.check_options(options, list(known))
             space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
             if data is None:
                 data = _loaded("data", self.data, space)

@@ -183,5 +183,5 @@ def _not_a_number(
         return f"{where}: separate the cells of a line by commas or tabs, not by spaces"
     return (
         f"{where}: make the column the label with label={names[column]!r} (--label), "
-        "or choose the others with columns= (load.columns=[...])"
+        "or choose the others with columns= (data.columns=[...])"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from pushforward._random import resolve
 from pushforward.estimates import LogProb
 from pushforward.metrics.evaluation import Row
 
@@ -73,9 +75,11 @@ def _of_copies(table: dict[str, Row]) -> Iterator[str]:
 
 def _of_the_sets(samples: Tensor, test: Tensor, train: Tensor, discrete: bool) -> Iterator[str]:
     repeated = _repeated(samples)
-    if repeated > _REPEATED * len(samples) and repeated / len(samples) > 2 * _repeated(train) / len(
-        train
-    ):
+    # Among more states more are equal: as many real ones show how many that are.
+    n = min(len(samples), len(train))
+    order = torch.randperm(len(train), generator=resolve(0), device="cpu")[:n].to(train.device)
+    expected, seen = _repeated(train[order]), _repeated(samples[:n])
+    if repeated > _REPEATED * len(samples) and seen > 2 * expected + 3 * math.sqrt(1 + expected):
         yield (
             f"{repeated} of {len(samples)} samples are exact copies of another sample: the model "
             "has collapsed there."

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from pushforward import checks, config, grids, registry, samplers, state
 from pushforward import times as time_laws
-from pushforward._autograd import ProbeDistribution
 from pushforward._random import RowNoise, fresh_seed, generator_or_global, resolve, start_noise
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
@@ -62,7 +61,6 @@ class Diffusion(GenerativeModel, Trainable):
     """
 
     cuts_batches = True
-
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
@@ -122,16 +120,17 @@ class Diffusion(GenerativeModel, Trainable):
 
     def about_sampling(self, options: dict[str, Any]) -> str | None:
         """Where the path of the samples ends."""
-        end = options.get("stop") or self.process.interval[1]
+        end = self._end(options.get("stop"))
         if end <= 0:
             return None
-        kept = options.get("denoise") is False
-        left = " with the noise that is left there" if kept else ", then denoised"
+        left = (
+            " with the noise left there" if options.get("denoise") is False else ", then denoised"
+        )
         return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:
         """The time that the density is of."""
-        end = options.get("stop") or self.process.interval[1]
+        end = self._end(options.get("stop"))
         return f"density of the model at t = {end:g}, where its path ends"
 
     def doubts(self, x: Any) -> list[str]:
@@ -205,8 +204,8 @@ class Diffusion(GenerativeModel, Trainable):
             denoise: take away at once what is left at `stop`: Gaussian noise leaves the posterior
                 mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
-            seed: or a `generator` on the model's device. What happens to row `k` depends on the
-                seed and on `k` alone, not on `n`, `batch_size` or `rows`.
+            seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
+                alone, but for adaptive samplers, whose steps are those of a whole batch.
             batch_size: states per evaluation of the network; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
@@ -216,7 +215,7 @@ class Diffusion(GenerativeModel, Trainable):
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
         not trained to do without labels, or for a sampler that does not fit the process.
         """
-        last = self.process.interval[1] if stop is None else stop
+        last = self._end(stop)
         # At the very end no noise is left to remove.
         finish = denoise and last > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
@@ -264,10 +263,12 @@ class Diffusion(GenerativeModel, Trainable):
         """The reverse process as a film strip: times, states, and what the model makes of them.
 
         Equally spaced along the sampler's grid, in data units; `options` are those of `sample`.
-        Raises `InputError` unless `2 <= frames <= steps`.
+        Raises `InputError` unless `2 <= frames <= steps`, and for a sampler that chooses its own
+        steps.
         """
+        rule = registry.resolve("samplers", options.pop("sampler", None) or self.process.sampler)
         denoises = "denoised" in self.process.supports
-        return filmed(self.sample, n, c, frames, steps, denoises, **options)
+        return filmed(self.sample, n, c, frames, steps, denoises, sampler=rule, **options)
 
     @torch.no_grad()
     def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
@@ -292,7 +293,7 @@ class Diffusion(GenerativeModel, Trainable):
         *,
         divergence: samplers.DivergenceMethod = "auto",
         probes: int = 8,
-        probe_distribution: ProbeDistribution = "rademacher",
+        probe_distribution: samplers.ProbeDistribution = "rademacher",
         steps: int = 64,
         tolerance: float | None = None,
         stop: float | None = None,
@@ -352,25 +353,26 @@ class Diffusion(GenerativeModel, Trainable):
         transport = self._transport(self.condition.required(c, len(z), self.device), 1.0)
         with self.evaluating():
             return chain_bound(
-                self, transport, z, times, variance=variance, level=level,
+                self, transport, z, times, variance=variance, level=level, progress=progress,
                 generator=resolve(seed, generator, self.device), batch_size=batch_size,
-                progress=progress,
             )  # fmt: skip
 
     def flow(
         self, c: Any = None, n: int = 1, *, tolerance: float = 1e-6
     ) -> samplers.ProbabilityFlow:
         """The probability flow as a `Bijection` of noise and states, in the units of the process,
-        for `n` states if there is a context."""
+        for `n` states if there is a context. The model is left in evaluation mode."""
         self._needs("density", "invertible flow")
         self.known_units()
-        context = self.condition.required(c, n, self.device)
-        transport = self._transport(context, 1.0)(slice(0, n))
+        transport = self._transport(self.condition.required(c, n, self.device), 1.0)(slice(0, n))
         solver = samplers.DormandPrince(rtol=tolerance, atol=tolerance)
-        self.eval()
-        return samplers.ProbabilityFlow(transport, *self.process.interval, solver)
+        return samplers.ProbabilityFlow(transport, *self.eval().process.interval, solver)
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _end(self, stop: float | None) -> float:
+        """Where a path ends, unless told otherwise."""
+        return self.process.interval[1] if stop is None else stop
 
     def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
         """The predictor in the context of some rows, guided, with its process."""
@@ -387,11 +389,9 @@ class Diffusion(GenerativeModel, Trainable):
     def _needs(self, what: str, wish: str) -> None:
         """Raise `CapabilityError` for what the process does not support."""
         if what not in self.process.supports:
-            kind = type(self.process).__name__
-            raise CapabilityError(f"a model of {kind} has no {wish}: Gaussian processes have it")
+            raise CapabilityError(f"{self.process} has no {wish}: Gaussian processes have it")
 
     def _start(self, n: int, t: float, seed: int) -> Any:
-        # Row `k` follows from the seed and `k`.
         return self._prior(n, start_noise(seed, slice(0, n), self.device), t)
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:

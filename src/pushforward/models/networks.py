@@ -40,7 +40,7 @@ class StateNetwork(nn.Module):
 
     def forward(self, x: Any, t: Tensor, c: Any = None) -> Any:
         """The output at states and times, in the shape that the process reads."""
-        flat = self.net(self.space.embed(x), t, c).flatten(1)
+        flat = self.net(self.space.embed(x).to(t.dtype), t, c).flatten(1)
         return _cut(flat, self.output_shape)
 
 

@@ -43,12 +43,12 @@ def weighted(
 
 @dataclass(frozen=True)
 class _Output:
-    """A network's output, not yet read."""
+    """The row of a reading and the network's output, not yet read."""
 
     predictor: Predictor
 
-    def __call__(self, x_t: Any, t: Time, c: Any = None) -> Any:
-        return self.predictor.answer(x_t, t, c)[1]
+    def __call__(self, x_t: Any, t: Time, c: Any = None) -> tuple[Any, Any]:
+        return self.predictor.answer(x_t, t, c)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class _OutputLoss(_Changed):
     reading: Any
 
     def loss(self, pred: Any, z: Any, x_t: Any, t: Time) -> Tensor:
-        found: Tensor = self.process.space.squared_norm(pred - self.reading.target(t, z, x_t))
+        row, output = pred
+        found: Tensor = self.process.space.squared_norm(output - self.reading.target(row, z, x_t))
         return found
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward import samplers
-from pushforward._autograd import ProbeDistribution
+from pushforward import samplers, state
+from pushforward._random import RowNoise, fresh_seed
 from pushforward.distributions import Distribution
 from pushforward.estimates import LogProb
 from pushforward.models.batch_size import rows_in_memory
@@ -28,7 +28,7 @@ def ode_log_prob(
     *,
     divergence: samplers.DivergenceMethod,
     probes: int,
-    probe_distribution: ProbeDistribution,
+    probe_distribution: samplers.ProbeDistribution,
     tolerance: float | None,
     generator: torch.Generator,
     batch_size: int | None,
@@ -41,6 +41,8 @@ def ode_log_prob(
     a GiB for their derivatives.
     """
     size = batch_size or rows_for_derivatives(transport, z)
+    # The probes of a state are the same in any batch.
+    seed = fresh_seed(None, generator)
     rows, parts = parts_of(len(z), size), []
     # Heun's two evaluations a step, on the grid and on every second time of it. How many an
     # adaptive solver takes is not known before.
@@ -53,7 +55,8 @@ def ode_log_prob(
         parts.append(
             samplers.log_prob(
                 flow, prior, z[part], times, divergence=divergence, probes=probes,
-                probe_distribution=probe_distribution, tolerance=tolerance, generator=generator,
+                probe_distribution=probe_distribution, tolerance=tolerance,
+                generator=RowNoise(seed, part, state.device(z)),
             )
         )  # fmt: skip
         if progress is not None:
@@ -62,7 +65,7 @@ def ode_log_prob(
         torch.cat([p.value for p in parts]) + model.known_units().log_det_inverse(),
         torch.cat([p.stderr for p in parts]),
         "ode",
-        parts[0].nfe,
+        max(p.nfe for p in parts),
         torch.cat([p.error for p in parts if p.error is not None]),
     )
 

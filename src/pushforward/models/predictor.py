@@ -31,7 +31,7 @@ class Predictor(nn.Module):
         self.net, self.reading = net, reading
         # Our networks look at a time that all states share once; any other gets plain `(B,)` times.
         self._shares_time = getattr(net, "shares_time", False)
-        self._known: dict[Any, tuple[Any, Tensor, tuple[Any, ...]]] = {}
+        self._known: dict[Any, tuple[Reading, Any, Tensor, tuple[Any, ...]]] = {}
 
     def forward(self, x_t: Any, t: Time, c: Any = None) -> Any:
         """The prediction at a batch of states and times."""
@@ -41,6 +41,11 @@ class Predictor(nn.Module):
     def answer(self, x_t: Any, t: Time, c: Any = None) -> tuple[Any, Any]:
         """The row of the reading and the output of the network, as it is."""
         row, time, shape = self._at(t, x_t)
+        if not self._shares_time:
+            # A tensor of its own: what a network does to it in place must not reach the next call.
+            time = time.repeat(state.rows(x_t)) if time.ndim == 0 else time.clone()
+        if isinstance(c, Tensor) and c.is_floating_point():
+            c = c.to(time.dtype)
         output = self.net(self.reading.seen(row, x_t), time, c)
         if not (isinstance(output, Tensor) and output.shape == shape):
             wanted = self.reading.output_shape(state.event_shape(x_t))
@@ -57,35 +62,35 @@ class Predictor(nn.Module):
         """
         if isinstance(t, Tensor):
             row = self.reading.at(t)
-            dtype, _ = _first_float(x)
+            dtype, _ = self._float(x)
             time = torch.as_tensor(self.reading.time(row)).to(dtype)
-            return row, self._shared(time, x), self._shape(x)
+            return row, time, self._shape(x)
         key: Any
         if isinstance(x, Tensor):
             key = (t, x.shape, x.dtype, x.device)
         else:
-            key = (t, state.rows(x), state.event_shape(x), *_first_float(x))
+            key = (t, state.rows(x), state.event_shape(x), *self._float(x))
         found = self._known.get(key)
-        if found is None:
-            row, (dtype, device) = self.reading.at(t), _first_float(x)
+        if found is None or found[0] is not self.reading:
+            row, (dtype, device) = self.reading.at(t), self._float(x)
             with torch.inference_mode(False):
                 time = torch.tensor(self.reading.time(row), dtype=dtype, device=device)
-                found = row, self._shared(time, x), self._shape(x)
             if len(self._known) > _REMEMBERED:
                 self._known.clear()
-            self._known[key] = found
-        return found
+            found = self._known[key] = self.reading, row, time, self._shape(x)
+        return found[1:]
+
+    def _float(self, x: Any) -> tuple[torch.dtype, torch.device]:
+        """The precision and the place of a batch; tokens have that of the network."""
+        if isinstance(x, Tensor) and x.is_floating_point():
+            return x.dtype, x.device
+        floats = (a.dtype for a in (*state.leaves(x), *self.net.parameters()))
+        dtypes = (dtype for dtype in floats if dtype.is_floating_point)
+        return next(dtypes, torch.get_default_dtype()), state.device(x)
 
     def _shape(self, x: Any) -> tuple[Any, ...]:
         """The shape of a batch of outputs, of no meaning if they are several tensors."""
         return (state.rows(x), *self.reading.output_shape(state.event_shape(x)))
-
-    def _shared(self, time: Tensor, x: Any) -> Tensor:
-        """One time for all states, where the network knows what to do with it."""
-        if self._shares_time:
-            return time
-        # A copy: what a network does to its times in place must not reach the loss.
-        return time.repeat(state.rows(x)) if time.ndim == 0 else time.clone()
 
 
 def check_network(net: Any) -> None:
@@ -103,14 +108,6 @@ def check_network(net: Any) -> None:
             f"the network is called as net(x, t, c), but {type(net).__name__}.forward takes "
             f"{signature}: a network without labels takes c=None and leaves it aside"
         ) from None
-
-
-def _first_float(x: Any) -> tuple[torch.dtype, torch.device]:
-    """The precision and the place of a batch; tokens have no precision of their own."""
-    if isinstance(x, Tensor) and x.is_floating_point():
-        return x.dtype, x.device
-    floats = (a.dtype for a in state.leaves(x) if a.is_floating_point())
-    return next(floats, torch.get_default_dtype()), state.device(x)
 
 
 def _fits(output: Any, shape: state.EventShape, n: int) -> bool:

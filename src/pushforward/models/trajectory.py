@@ -11,6 +11,7 @@ import torch
 from pushforward import state
 from pushforward.errors import InputError
 from pushforward.protocols import Transport
+from pushforward.samplers.adaptive import Adaptive
 
 __all__ = ["Moment", "Trajectory", "filmed"]
 
@@ -70,17 +71,33 @@ def filmed(
 ) -> Trajectory:
     """The states that a model's `sample` passes, at `frames` of its steps.
 
-    Raises `InputError` for fewer than two frames or fewer steps than frames.
+    Raises `InputError` for fewer than two frames, fewer steps than frames, options that belong to
+    the strip, or a sampler that chooses its own steps.
     """
+    if isinstance(options.get("sampler"), Adaptive):
+        raise InputError("an adaptive sampler chooses its own steps: take another to see them")
+    for own in {"denoise", "callback"} & options.keys():
+        raise InputError(f"{own} is not for trajectories: their last state is not denoised")
     if not 2 <= frames <= steps:
         raise InputError(f"need 2 <= frames <= steps, not {frames} frames of {steps} steps")
     chosen = [round(k * steps / (frames - 1)) for k in range(frames)]
-    strip: list[tuple[float, Any, Any]] = []
+    times: dict[int, float] = {}
+    states: dict[int, list[Any]] = {k: [] for k in chosen}
+    means: dict[int, list[Any]] = {k: [] for k in chosen}
 
     def keep(moment: Moment) -> None:
-        if moment.step in chosen:
-            strip.append((moment.time, moment.x, moment.denoised() if denoises else None))
+        if moment.step in states:
+            times[moment.step] = moment.time
+            states[moment.step].append(moment.x)
+            if denoises:
+                means[moment.step].append(moment.denoised())
 
+    # Batches follow each other, each along all steps.
     sample(n, c, steps=steps, denoise=False, callback=keep, **options)
-    times, states, means = zip(*strip, strict=True)
-    return Trajectory(list(times), state.stack(states), state.stack(means) if denoises else None)
+
+    def stacked(parts: dict[int, list[Any]]) -> Any:
+        return state.stack([state.concatenate(parts[k]) for k in chosen])
+
+    return Trajectory(
+        [times[k] for k in chosen], stacked(states), stacked(means) if denoises else None
+    )

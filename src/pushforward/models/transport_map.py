@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
-from pushforward._autograd import ProbeDistribution
 from pushforward._random import derived_seed, fresh_seed, resolve, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
@@ -64,8 +63,9 @@ class TransportMap(GenerativeModel):
         return Capabilities(True, "ode" if density else "none", self.condition.conditional)
 
     @property
-    def scale(self) -> float:
-        """The length in data units that is 1 inside the model; 1 if the source is noise.
+    def scale(self) -> Any:
+        """The length in data units that is 1 inside the model, a tuple for products; 1 if the
+        source is noise.
 
         Noise along the path is given in data units, if there is a source, and divided by this.
         """
@@ -122,7 +122,8 @@ class TransportMap(GenerativeModel):
             steps: of the sampler; those of an adaptive one follow from its tolerance, and from the
                 row of a batch that is hardest to follow.
             seed: or a `generator` on the model's device. What happens to row `k` depends on the
-                seed and on `k`, not on the other rows.
+                seed and on `k`, not on the other rows, but for adaptive samplers, whose steps are
+                those of the whole batch.
             batch_size: states per evaluation of the network; all at once by default.
             progress: called with the number of finished and of all sampler steps.
 
@@ -169,7 +170,7 @@ class TransportMap(GenerativeModel):
 
         They start from rows of the source that the model keeps, each as often as any other, or from
         the prior. What happens to row `k` depends on the seed and on `k` alone, not on `n`,
-        `batch_size` or `rows`.
+        `batch_size` or `rows`, but for adaptive samplers, whose steps are those of a whole batch.
 
         Args:
             n: how many.
@@ -231,7 +232,7 @@ class TransportMap(GenerativeModel):
         *,
         divergence: samplers.DivergenceMethod = "auto",
         probes: int = 8,
-        probe_distribution: ProbeDistribution = "rademacher",
+        probe_distribution: samplers.ProbeDistribution = "rademacher",
         steps: int = 64,
         tolerance: float | None = None,
         seed: int | None = None,
@@ -324,6 +325,8 @@ class TransportMap(GenerativeModel):
     ) -> Tensor:
         """The integral of the squared rate along paths from the source, in squared data units."""
         z, times = self._entered(a), self._times(steps)
+        if not isinstance(z, Tensor):
+            raise CapabilityError("the parts of a product have no common energy")
         transport = self._transport(self.condition.required(c, len(z), self.device))
         at = torch.tensor(times, dtype=z.dtype, device=z.device)
 
@@ -359,7 +362,9 @@ class TransportMap(GenerativeModel):
         found = []
         for draw in range(draws):
             each = None if progress is None else _part_of(progress, draw, draws)
-            own = derived_seed(seed, draw) if draw else seed
+            # There and back have noise of their own.
+            back = towards == "source"
+            own = derived_seed(seed, draw, back) if draw or back else seed
             found.append(self._carried(z, parts, context, towards, sampler, steps, own, each))
         ends = [finite(end) for end in found]
         if towards == "target" or self.has_source:

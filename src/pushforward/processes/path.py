@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward._random import normal_like
 from pushforward._shapes import combine, per_event_mean
+from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
@@ -123,6 +124,7 @@ class Path(GenerativeProcess):
         """Nothing: the coefficients of a path are cheap."""
 
 
+@configurable
 @dataclass(frozen=True)
 class StochasticInterpolant(GenerativeProcess):
     r"""A path whose prediction is `E[a' x_0 + b' x_1 | x_t]` and, if it is noisy, `E[noise | x_t]`.
@@ -149,6 +151,11 @@ class StochasticInterpolant(GenerativeProcess):
     sampler = "heun"
     steps = 20
     supports = frozenset({"density", "guidance"})
+
+    @property
+    def takes_source(self) -> bool:  # type: ignore[override]
+        """As the path does."""
+        return self.path.takes_source
 
     @property
     def heads(self) -> int:

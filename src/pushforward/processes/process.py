@@ -108,8 +108,9 @@ class GenerativeProcess(ABC):
         """What will go wrong with states of some data, in sentences; often nothing."""
         return []
 
-    def in_units(self, length: float) -> GenerativeProcess:
-        """The same process for states measured in another unit, `length` of the old ones.
+    def in_units(self, length: Any) -> GenerativeProcess:
+        """The same process for states measured in another unit, `length` of the old ones: a number,
+        or one for each part of a product.
 
         Only where noise is given in the units of the data; else the process itself.
         """

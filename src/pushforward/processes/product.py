@@ -62,6 +62,21 @@ class ProductProcess(GenerativeProcess):
         return self.factors[0].paired
 
     @property
+    def takes_source(self) -> bool:  # type: ignore[override]
+        """Whether all factors may start from data."""
+        return all(process.takes_source for process in self.factors)
+
+    def for_flow_matching(self) -> ProductProcess:
+        """Each factor with the prediction that flow matching learns."""
+        return ProductProcess(tuple(process.for_flow_matching() for process in self.factors))
+
+    def in_units(self, length: Any) -> ProductProcess:
+        """Each factor in its own unit: `length` is a tuple, or one number for all."""
+        lengths = length if isinstance(length, tuple) else (length,) * len(self.factors)
+        pairs = zip(self.factors, lengths, strict=True)
+        return ProductProcess(tuple(process.in_units(own) for process, own in pairs))
+
+    @property
     def supports(self) -> frozenset[Support]:  # type: ignore[override]
         """What all factors support and a tuple can: nothing yet."""
         return frozenset()

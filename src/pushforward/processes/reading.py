@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pushforward._shapes import like
@@ -81,20 +80,20 @@ class AffineReading(Reading):
 
     schedule: Schedule
     table: Parametrization
-    _latest: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def at(self, t: Time) -> AffineRow:
         """The table's row."""
-        if isinstance(t, Tensor) and not torch.compiler.is_compiling():
-            # The prediction and the loss ask for one and the same row.
-            if self._latest and self._latest[0] is t and self._latest[1] == _version(t):
-                known: AffineRow = self._latest[2]
-                return known
-            found = self._row(t)
-            if _version(t) is not None:
-                self._latest[:] = [t, _version(t), found]
-            return found
-        return self._row(t)
+        try:
+            row = self.table(self.schedule, t)
+        except ZeroDivisionError:
+            row = None
+        if row is None or not all(isinstance(v, Tensor) or math.isfinite(v) for v in row):
+            end = "signal" if isinstance(t, Tensor) or t > 0.5 else "noise"
+            raise InputError(
+                f"{self.table} is undefined at t = {t}, where no {end} is left: keep the grid "
+                f"within {self.schedule.t_min}..{self.schedule.t_max}, or predict 'v' or 'data'"
+            )
+        return row
 
     def time(self, row: AffineRow) -> Time:
         """The time, or a function of the noise level."""
@@ -115,22 +114,9 @@ class AffineReading(Reading):
         """The posterior mean."""
         return read(row, output, x_t)
 
-    def target(self, t: Time, z: Tensor, x_t: Tensor) -> Tensor:
+    def target(self, row: AffineRow, z: Tensor, x_t: Tensor) -> Tensor:
         """The output that would have been right for data `z`."""
-        return write(self.at(t), z, x_t)
-
-    def _row(self, t: Time) -> AffineRow:
-        try:
-            row = self.table(self.schedule, t)
-        except ZeroDivisionError:
-            row = None
-        if row is None or not all(isinstance(v, Tensor) or math.isfinite(v) for v in row):
-            end = "signal" if isinstance(t, Tensor) or t > 0.5 else "noise"
-            raise InputError(
-                f"{self.table} is undefined at t = {t}, where no {end} is left: keep the grid "
-                f"within {self.schedule.t_min}..{self.schedule.t_max}, or predict 'v' or 'data'"
-            )
-        return row
+        return write(row, z, x_t)
 
 
 @dataclass(frozen=True)
@@ -170,8 +156,3 @@ class LogitsReading(Reading):
     def read(self, row: Any, output: Tensor, x_t: Tensor) -> Tensor:
         """The output."""
         return output
-
-
-def _version(t: Tensor) -> int | None:
-    """How often a tensor was written to, `None` where torch does not count."""
-    return None if t.is_inference() else t._version

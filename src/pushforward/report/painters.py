@@ -99,15 +99,16 @@ class _Bars(Painter):
         return counts / len(values) / self.edges.diff()
 
     def draw(self, view: Histogram, count: int, *, small: bool = False) -> Any:
-        """Bars; those that leave the picture are cut."""
+        """Bars. Shares fit in; densities that leave the picture are cut."""
         values = _numbers(view.values)
         canvas, axes = _canvas(small)
         heights = self._heights(values)
+        top = max(self.top, 1.05 * float(heights.max())) if self.whole else self.top
         if self.whole:
             axes.bar((self.edges[:-1] + 0.5).tolist(), heights.tolist(), 0.8, color=_BLUE)
         else:
             axes.stairs(heights.numpy(), self.edges.numpy(), fill=True, color=_BLUE)
-        axes.set(xlim=(float(self.edges[0]), float(self.edges[-1])), ylim=(0, self.top))
+        axes.set(xlim=(float(self.edges[0]), float(self.edges[-1])), ylim=(0, top))
         axes.set(xlabel=self.name, ylabel="share" if self.whole else "density")
         if self.whole:
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -17,7 +17,7 @@ from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.heun import Heun
 from pushforward.samplers.karras import EDMStochastic
-from pushforward.samplers.likelihood import DivergenceMethod, log_prob
+from pushforward.samplers.likelihood import DivergenceMethod, ProbeDistribution, log_prob
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.rule import Rule
@@ -41,6 +41,7 @@ __all__ = [
     "Multistep",
     "PredictorCorrector",
     "ProbabilityFlow",
+    "ProbeDistribution",
     "Rule",
     "Variance",
     "VariationalBound",

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, grids
-from pushforward._autograd import ProbeDistribution, hutchinson, probe_like
 from pushforward._autograd import divergence as exact_divergence
-from pushforward._random import resolve
+from pushforward._autograd import hutchinson
+from pushforward._random import ProbeDistribution, probe_like, resolve
 from pushforward._shapes import flatten
 from pushforward.distributions import Distribution
 from pushforward.errors import InputError
@@ -32,7 +32,7 @@ from pushforward.protocols import Transport
 from pushforward.samplers.adaptive import solve
 from pushforward.samplers.ode import FlowODE, flow_ode
 
-__all__ = ["DivergenceMethod", "log_prob"]
+__all__ = ["DivergenceMethod", "ProbeDistribution", "log_prob"]
 
 DivergenceMethod = Literal["auto", "exact", "hutchinson"]
 

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pushforward._autograd import probe_like, quadratic_forms
-from pushforward._random import normal_like, resolve
+from pushforward._autograd import quadratic_forms
+from pushforward._random import normal_like, probe_like, resolve
 from pushforward._shapes import like, per_event_sum
 from pushforward.checks import positive, whole
 from pushforward.errors import InputError

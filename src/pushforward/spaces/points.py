@@ -59,7 +59,7 @@ class PointCloud(JumpSpace):
     arrays = ("x", "mask")
 
     def check(self, x: Points) -> None:
-        """`Points` of finite coordinates `(B, slots, d)` and a mask `(B, slots)`."""
+        """`Points` of coordinates `(B, slots, d)` and a mask `(B, slots)`."""
         if not isinstance(x, Points):
             raise InputError(f"point sets are spaces.Points(x, mask), not {type(x).__name__}")
         if not x.x.is_floating_point() or x.x.ndim != 3 or x.mask.dtype != torch.bool:
@@ -86,7 +86,8 @@ class PointCloud(JumpSpace):
                 "np.savez(path, x=..., mask=...)"
             )
         mask = arrays["mask"].bool()
-        x = arrays["x"] * mask.unsqueeze(-1)
+        # Not a product: files mark empty slots by NaN too.
+        x = torch.where(mask.unsqueeze(-1), arrays["x"], torch.zeros_like(arrays["x"]))
         found = Points(x, mask)
         self.check(found)
         return found.scatter(torch.Generator().manual_seed(0))

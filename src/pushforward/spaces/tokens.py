@@ -47,9 +47,9 @@ class Tokens(JumpSpace):
 
     def check(self, x: Tensor) -> None:
         """Integers `(B, *sites)` from 0 to `vocabulary - 1`."""
-        if not isinstance(x, Tensor) or x.dtype not in (torch.int64, torch.int32):
+        if not isinstance(x, Tensor) or x.dtype != torch.int64:
             kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise InputError(f"tokens are integers, not {kind}: use x.long()")
+            raise InputError(f"tokens are integers of 64 bits, not {kind}: use x.long()")
         if x.ndim < 2:
             raise InputError(f"tokens have shape (B, sites), not {tuple(x.shape)}")
         if self.sites is not None and tuple(x.shape[1:]) != (self.sites,):

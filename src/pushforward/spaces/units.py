@@ -8,7 +8,6 @@ on a sphere and tokens.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -45,9 +44,9 @@ class Units(nn.Module, ABC):
         return self.standardized(x), self.log_det_inverse().expand(len(x))
 
     @property
-    def length(self) -> float:
-        """The length in data units of one unit of the state. Raises `CapabilityError` where
-        coordinates have different ones."""
+    def length(self) -> Any:
+        """The length in data units of one unit of the state, a tuple for products. Raises
+        `CapabilityError` where coordinates have different ones."""
         return 1.0
 
 
@@ -191,9 +190,6 @@ class ProductUnits(Units):
             units.fit(part, start)
 
     @property
-    def length(self) -> float:
-        """That of the factors, if it is one."""
-        found = {units.length for units in self.parts}
-        if len(found) > 1 and not math.isclose(min(found), max(found)):
-            raise CapabilityError("the factors of a product have different units of length")
-        return found.pop()
+    def length(self) -> tuple[Any, ...]:
+        """That of each factor."""
+        return tuple(units.length for units in self.parts)
