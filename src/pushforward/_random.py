@@ -250,7 +250,7 @@ def probe_like(
         shape = (len(x), probes, *x.shape[1:])
         draw = normal if distribution == "gaussian" else uniform
         drawn = draw(shape, generator, dtype=x.dtype, device=x.device).transpose(0, 1).contiguous()
-        return drawn if distribution == "gaussian" else (drawn - 0.5).sign()
+        return drawn if distribution == "gaussian" else torch.where(drawn < 0.5, -1.0, 1.0).to(x)
     if distribution == "gaussian":
         shape = (probes, *x.shape)
         return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
