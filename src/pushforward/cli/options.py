@@ -123,7 +123,8 @@ def accepted(method: Callable[..., Any], /, **asked: Any) -> dict[str, Any]:
         return given
     for name in given:
         if name not in taken:
-            owner = method.__qualname__.rpartition(".")[0]
+            bound = getattr(method, "__self__", None)
+            owner = type(bound).__name__ if bound is not None else method.__qualname__
             raise InputError(f"--{name.replace('_', '-')} means nothing to a {owner}: leave it out")
     return given
 
