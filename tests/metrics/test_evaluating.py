@@ -173,3 +173,15 @@ def test_samples_far_outside_are_named() -> None:
     found = [w for w in evaluate(diverged, TEST, TRAIN).warnings if "as far out" in w]
     assert len(found) == 1
     assert found[0].startswith(f"3 of {N} samples")
+
+
+def test_equal_states_are_no_collapse_where_the_data_have_as_many() -> None:
+    """Among 1000 draws of 4096 words about 250 are equal by chance, among 360 about 30."""
+    generator = torch.Generator().manual_seed(0)
+    samples, test, train = (
+        torch.randint(0, 4, (n, 6), generator=generator).float() for n in (1000, 360, 360)
+    )
+    fair = " ".join(evaluate(samples, test, train).warnings)
+    assert "copies of another sample" not in fair
+    samples[:400] = samples[0]
+    assert "copies of another sample" in " ".join(evaluate(samples, test, train).warnings)

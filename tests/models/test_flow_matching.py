@@ -486,4 +486,5 @@ def test_there_and_back_have_noise_of_their_own() -> None:
     there = model.forward(x, seed=0, sampler="sde", steps=20)
     back = model.backward(there, seed=0, sampler="sde", steps=20)
     moved = torch.stack([(there - x).flatten(), (back - there).flatten()])
-    assert abs(float(moved.corrcoef()[0, 1])) < 0.9
+    # 800 pairs: five standard errors. With one noise for both it is 1.
+    assert abs(float(moved.corrcoef()[0, 1])) < 5 / 800**0.5

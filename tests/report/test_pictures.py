@@ -78,6 +78,13 @@ def test_bars_have_the_heights_of_the_densities() -> None:
     assert (_frame(view, Histogram(torch.zeros(400))) > 0.5).sum(0).max() == len(ink)
 
 
+def test_shares_are_never_cut() -> None:
+    view = Histogram(torch.tensor([0, 1, 2, 3]), whole=True)
+    all_at_once = Histogram(torch.zeros(4, dtype=torch.int64), whole=True)
+    ink = _frame(view, all_at_once) > 0.5
+    assert 0.8 * len(ink) < int(ink.sum(0).max()) < len(ink)
+
+
 def test_whole_numbers_have_a_bar_each() -> None:
     view = Histogram(torch.tensor([0, 1, 1, 3]), whole=True)
     ink = _frame(view, view)[-3] > 0.5
