@@ -12,7 +12,7 @@ is a choice of one of the three. The protocols are structural: a class that has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,11 +34,23 @@ __all__ = [
     "matching_loss",
 ]
 
+X = TypeVar("X")
+"""A batch of states: a tensor, or the (named) tuple that a space has."""
+
+Z = TypeVar("Z", contravariant=True)
+"""What a process is tractable given: a batch of data, or a coupled pair of batches."""
+
+P = TypeVar("P", contravariant=True)
+"""The prediction of a process: a tensor like the state, logits, points that are missing."""
+
+X_contra = TypeVar("X_contra", contravariant=True)
+P_co = TypeVar("P_co", covariant=True)
+
 Time = float | Tensor
 """A float, or a tensor `()` or `(B,)`, in [0, 1]: 0 is data, 1 is the prior."""
 
 
-class Distribution(Protocol):
+class Distribution(Protocol[X]):
     """A distribution of states, or a batch of `B` of them.
 
     A conditional one is a function of its condition that returns one, as the encoder and the
@@ -47,19 +59,19 @@ class Distribution(Protocol):
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
-    ) -> Any:
+    ) -> X:
         """`n` independent states, batch first; of a batch `(n, B, *event)`."""
 
-    def log_prob(self, x: Any) -> Tensor:
+    def log_prob(self, x: X) -> Tensor:
         """The log-density of each state in nats, `(n,)`; of a batch `(n, B)`."""
 
 
-class Dynamics(Protocol):
+class Dynamics(Protocol[X]):
     """The local characteristics of a Markov process at one `(x_t, t)`: velocity, score, rates."""
 
     def advance(
-        self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
-    ) -> Any:
+        self, x: X, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> X:
         """One first-order step of signed size `h`; `h < 0` runs towards the data.
 
         The part that transports the distribution is signed by `h`; `churn` adds an equilibrium part
@@ -68,19 +80,19 @@ class Dynamics(Protocol):
         """
 
 
-class Process(Protocol):
+class Process(Protocol[X, Z, P]):
     """Distributions `p_t`, tractable given an endpoint `z`: the data, or a coupled pair."""
 
-    def prior(self, shape: tuple[int, ...]) -> Distribution:
+    def prior(self, shape: tuple[int, ...]) -> Distribution[X]:
         """The distribution at `t = 1` for events of a shape."""
 
-    def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
+    def sample(self, z: Z, t: Time, generator: torch.Generator | None = None) -> X:
         """`x_t ~ p_t(. | z)`."""
 
-    def loss(self, pred: Any, z: Any, x_t: Any, t: Time) -> Tensor:
+    def loss(self, pred: P, z: Z, x_t: X, t: Time) -> Tensor:
         """A proper score `(B,)`, least in expectation at the right conditional expectation."""
 
-    def dynamics(self, pred: Any, x_t: Any, t: Time) -> Dynamics:
+    def dynamics(self, pred: P, x_t: X, t: Time) -> Dynamics[X]:
         """The characteristics that the prediction implies; time reversal lives here only."""
 
     def tabulate(self, grid: Sequence[float]) -> None:
@@ -88,7 +100,7 @@ class Process(Protocol):
 
 
 @runtime_checkable
-class Bridged(Process, Protocol):
+class Bridged(Process[X, Z, P], Protocol[X, Z, P]):
     """A process whose steps towards the data are exact given the endpoint.
 
     Like the protocols below it is asked for by `isinstance`: a process declares what it can do by
@@ -97,18 +109,18 @@ class Bridged(Process, Protocol):
 
     def bridge(
         self,
-        pred: Any,
-        x_t: Any,
+        pred: P,
+        x_t: X,
         t: float,
         s: float,
         churn: float = 1.0,
         generator: torch.Generator | None = None,
-    ) -> Any:
+    ) -> X:
         """`x_s ~ p(x_s | x_t, z)` for `s < t`, with the prediction in the place of `z`."""
 
 
 @runtime_checkable
-class LinearFlow(Process, Protocol):
+class LinearFlow(Process[X, Z, P], Protocol[X, Z, P]):
     """A process whose flow is linear in state and prediction, with weights that depend on the time
     alone: a sampler computes them before its loop.
     """
@@ -116,12 +128,14 @@ class LinearFlow(Process, Protocol):
     def flow_weights(self, t: Time) -> Any:
         """The weights at a time, `dynamics.FlowWeights`."""
 
-    def flow(self, pred: Any, x_t: Any, weights: Any) -> Any:
+    def flow(self, pred: P, x_t: X, weights: Any) -> Any:
         """The `dynamics` at the time of some weights."""
 
 
 @runtime_checkable
-class GaussianKernels(LinearFlow, Bridged, Protocol):
+class GaussianKernels(
+    LinearFlow[Tensor, Tensor, Tensor], Bridged[Tensor, Tensor, Tensor], Protocol
+):
     """`x_t = alpha_t x_0 + sigma_t noise`: all kernels are normal, with weights of the time alone.
 
     The prediction is the posterior mean of `x_0`. Multistep integrators, correctors and bounds need
@@ -142,36 +156,38 @@ class GaussianKernels(LinearFlow, Bridged, Protocol):
     def pinned(self, t: float, s: float, churn: float = 1.0) -> Any:
         """The kernel from `t` to `s` given the endpoint."""
 
-    def draw(self, kernel: Any, x: Any, pred: Any, generator: torch.Generator | None = None) -> Any:
+    def draw(
+        self, kernel: Any, x: Tensor, pred: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """A draw of a kernel."""
 
 
-class Model(Protocol):
+class Model(Protocol[X_contra, P_co]):
     """A network, a closed form, or a guidance wrapper around either."""
 
-    def __call__(self, x_t: Any, t: Time, c: Any = None) -> Any:
+    def __call__(self, x_t: X_contra, t: Time, c: Any = None) -> P_co:
         """The canonical prediction of the process at `(x_t, t)` in context `c`."""
 
 
-class Transport(NamedTuple):
+class Transport(NamedTuple, Generic[X, P]):
     """A model and its process: what a sampler integrates."""
 
-    model: Model
+    model: Model[X, P]
     process: Any
 
-    def dynamics(self, x: Any, t: Time) -> Any:
+    def dynamics(self, x: X, t: Time) -> Any:
         """The characteristics at `(x, t)`, one evaluation of the model."""
         return self.process.dynamics(self.model(x, t), x, t)
 
 
-class State(NamedTuple):
+class State(NamedTuple, Generic[X]):
     """Everything the next step needs, nothing more."""
 
-    x: Any
+    x: X
     memory: Any = ()
 
 
-class Sampler(Protocol):
+class Sampler(Protocol[X]):
     """A rule for the steps along a grid; each step is a pure function of its explicit state."""
 
     @property
@@ -184,23 +200,23 @@ class Sampler(Protocol):
         A row holds floats, or tuples of them, so that a compiled step can take it as an input.
         """
 
-    def init(self, x: Any) -> State:
+    def init(self, x: X) -> State[X]:
         """The state before the first step."""
 
     def step(
         self,
-        transport: Transport,
-        state: State,
+        transport: Transport[X, Any],
+        state: State[X],
         row: Any,
         generator: torch.Generator | None = None,
-    ) -> State:
+    ) -> State[X]:
         """The state at the end of a step, from the state at its beginning."""
 
 
 def matching_loss(
-    model: Model,
-    process: Process,
-    z: Any,
+    model: Model[X, P],
+    process: Process[X, Z, P],
+    z: Z,
     t: Time,
     c: Any = None,
     generator: torch.Generator | None = None,

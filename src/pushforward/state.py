@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -37,6 +37,9 @@ __all__ = [
     "to",
 ]
 
+X = TypeVar("X")
+"""A batch of states of one kind."""
+
 EventShape = tuple[Any, ...]
 """The shape of one state: integers for a tensor, a tuple of shapes for a tuple of tensors."""
 
@@ -54,14 +57,14 @@ def leaves(x: Any) -> list[Tensor]:
     return [leaf for part in x for leaf in leaves(part)]
 
 
-def map_leaves(function: Callable[..., Any], x: Any, *others: Any) -> Any:
+def map_leaves(function: Callable[..., Tensor], x: X, *others: Any) -> X:
     """A batch with a function applied to each tensor, and to those of others of its structure.
 
     >>> map_leaves(lambda a, b: a + b, (torch.ones(1), torch.ones(1)), (torch.ones(1),) * 2)
     (tensor([2.]), tensor([2.]))
     """
     if isinstance(x, Tensor):
-        return function(x, *others)
+        return cast(X, function(x, *others))
     if not isinstance(x, tuple) or not x:
         raise InputError(f"a batch is a tensor or a tuple of batches, not {type(x).__name__}")
     parts = (map_leaves(function, *part) for part in zip(x, *others, strict=True))
@@ -131,7 +134,7 @@ def device(x: Any) -> torch.device:
     return x.device
 
 
-def to(x: Any, device: Any = None, dtype: torch.dtype | None = None) -> Any:
+def to(x: X, device: Any = None, dtype: torch.dtype | None = None) -> X:
     """A batch on a device, its floating-point tensors in a precision; integers stay as they are.
 
     >>> [a.dtype for a in to((torch.zeros(1), torch.zeros(1, dtype=torch.long)),
@@ -145,7 +148,7 @@ def to(x: Any, device: Any = None, dtype: torch.dtype | None = None) -> Any:
     return map_leaves(move, x)
 
 
-def take(x: Any, index: Any) -> Any:
+def take(x: X, index: Any) -> X:
     """Some rows of a batch: a slice, a mask, or row numbers.
 
     >>> take((torch.arange(3), torch.arange(3)), slice(1, None))[0]
@@ -159,12 +162,12 @@ def take(x: Any, index: Any) -> Any:
     return map_leaves(lambda a: a[index], x)
 
 
-def split(x: Any, size: int) -> list[Any]:
+def split(x: X, size: int) -> list[X]:
     """A batch in parts of at most `size` rows."""
     return [take(x, slice(i, i + size)) for i in range(0, rows(x), size)]
 
 
-def concatenate(parts: Sequence[Any]) -> Any:
+def concatenate(parts: Sequence[X]) -> X:
     """Batches of one structure, one after the other.
 
     >>> concatenate([(torch.zeros(2, 1),), (torch.zeros(3, 1),)])[0].shape
@@ -173,12 +176,12 @@ def concatenate(parts: Sequence[Any]) -> Any:
     return map_leaves(lambda *tensors: torch.cat(tensors), *parts)
 
 
-def stack(parts: Sequence[Any]) -> Any:
+def stack(parts: Sequence[X]) -> X:
     """Batches of one structure on a new first axis."""
     return map_leaves(lambda *tensors: torch.stack(tensors), *parts)
 
 
-def expand(x: Any, n: int) -> Any:
+def expand(x: X, n: int) -> X:
     """One state, a batch of one row, repeated to `n` rows."""
     return map_leaves(lambda a: a.expand(n, *a.shape[1:]).clone(), x)
 

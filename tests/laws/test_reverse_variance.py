@@ -297,3 +297,11 @@ def test_colored_noise_is_refused() -> None:
     model = pf.Diffusion(pf.nn.MLP(2, width=8), process, event_shape=(2,))
     with pytest.raises(CapabilityError, match="white noise, not of Hilbert"):
         pf.PosteriorVariance(model, pf.nn.MLP(2, width=8))
+
+
+def test_a_process_without_gaussian_noise_has_no_such_variance() -> None:
+    process = pf.processes.Masking(pf.spaces.Tokens(3))
+    net = pf.nn.MLP(4, width=8, out=(4, 3))
+    model = pf.Diffusion(net, process, event_shape=(4,))
+    with pytest.raises(CapabilityError, match="white noise, not of Tokens"):
+        pf.PosteriorVariance(model, net)

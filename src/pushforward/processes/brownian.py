@@ -25,7 +25,7 @@ __all__ = ["Brownian"]
 
 @configurable
 @dataclass(frozen=True)
-class Brownian(GenerativeProcess):
+class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
     r"""`dx = g_t dB` on a compact manifold, with `sigma_t^2` the variance spent by time `t`.
 
     The canonical prediction is the score `grad log p_t(x_t)`, a tangent vector; the loss compares

@@ -43,7 +43,7 @@ class Kernel(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class Gaussian(GenerativeProcess):
+class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     r"""Noise added along a schedule; the space says what noise is.
 
     The canonical prediction is the posterior mean `E[x_0 | x_t]`, from which

@@ -25,7 +25,7 @@ __all__ = ["Geodesic"]
 
 @configurable
 @dataclass(frozen=True)
-class Geodesic(GenerativeProcess):
+class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
     r"""`x_t` on the geodesic from `x_1` to `x_0`, the fraction `alpha_t` of the way (Chen & Lipman
     2024). The endpoint variable is the pair `(x_0, x_1)`; the prediction is the velocity.
 

@@ -39,7 +39,7 @@ class PointPrediction(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class JumpDiffusion(GenerativeProcess):
+class JumpDiffusion(GenerativeProcess[Points, Points, PointPrediction]):
     """Thinning and a Gaussian process side by side, each on its own schedule.
 
     A point of the data is noised like any vector for as long as it lives. Reversed, present points
@@ -56,7 +56,7 @@ class JumpDiffusion(GenerativeProcess):
     sampler = "pinned"
 
     @property
-    def space(self) -> PointCloud:
+    def space(self) -> PointCloud:  # type: ignore[override]
         """Point sets."""
         return self.thinning.space
 
@@ -128,7 +128,7 @@ class JumpDiffusion(GenerativeProcess):
 
 
 @dataclass(frozen=True)
-class _PointReading(Reading):
+class _PointReading(Reading[Points, PointPrediction]):
     """`PointPrediction` from two outputs."""
 
     present: AffineReading

@@ -32,7 +32,7 @@ __all__ = ["Masking"]
 
 @configurable
 @dataclass(frozen=True)
-class Masking(GenerativeProcess):
+class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
     r"""Each token is still visible at time `t` with the chance `alpha_t`, on its own.
 
     The prediction is the logits of the hidden tokens, `(B, sites, K)`; the loss

@@ -51,7 +51,7 @@ class Ends(NamedTuple):
     g2: Any
 
 
-class Path(GenerativeProcess):
+class Path(GenerativeProcess[Tensor, Pair, Pair]):
     r"""`x_t = a_t x_0 + b_t x_1 + gamma_t noise` for a coupled pair `(x_0, x_1)`.
 
     `x_0` is a state of the target, at `t = 0`, and `x_1` one of the source. The prediction is the
@@ -126,7 +126,7 @@ class Path(GenerativeProcess):
 
 @configurable
 @dataclass(frozen=True)
-class StochasticInterpolant(GenerativeProcess):
+class StochasticInterpolant(GenerativeProcess[Tensor, Pair, Tensor]):
     r"""A path whose prediction is `E[a' x_0 + b' x_1 | x_t]` and, if it is noisy, `E[noise | x_t]`.
 
         velocity = E[a' x_0 + b' x_1 | x_t] + gamma' E[noise | x_t],

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.reading import Reading
-from pushforward.protocols import Dynamics, Time
+from pushforward.protocols import Distribution, Dynamics, Time
 from pushforward.schedules import Schedule
+from pushforward.spaces import Space
 
 __all__ = ["GenerativeProcess", "Support", "one_prediction"]
+
+X = TypeVar("X")
+Z = TypeVar("Z")
+P = TypeVar("P")
 
 Support = Literal["density", "guidance", "denoised"]
 """What a model of the process can do.
@@ -25,16 +30,19 @@ expected data.
 """
 
 
-class GenerativeProcess(ABC):
+class GenerativeProcess(ABC, Generic[X, Z, P]):
     """Distributions `p_t` from data at `t = 0` to a prior, or a source, at `t = 1`.
 
     Beside what a sampler asks of it (`pushforward.protocols.Process`), a process says on which
     clock it runs, how the output of a network becomes its prediction, and what such a model can do,
     so that one `Diffusion` and one `FlowMatching` serve every space.
+
+    Generic in its states `X`, in what it is tractable given, `Z` (data, or a pair), and in its
+    prediction `P`: `Gaussian` is a `GenerativeProcess[Tensor, Tensor, Tensor]`.
     """
 
-    space: Any
-    """Where the states are, a `pushforward.spaces.Space`."""
+    space: Space[X]
+    """Where the states are."""
 
     paired: bool = False
     """The endpoint variable is a pair `(x_0, x_1)` of data and a draw of the source."""
@@ -65,27 +73,27 @@ class GenerativeProcess(ABC):
         return self.clock.t_max, self.clock.t_min
 
     @abstractmethod
-    def prior(self, shape: Any, t: float = 1.0) -> Any:
+    def prior(self, shape: Any, t: float = 1.0) -> Distribution[X]:
         """The distribution at a late time for events of a shape. Raises `CapabilityError` for a
         process that starts from data."""
 
     @abstractmethod
-    def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
+    def sample(self, z: Z, t: Time, generator: torch.Generator | None = None) -> X:
         """`x_t ~ p_t(. | z)`."""
 
     @abstractmethod
-    def loss(self, pred: Any, z: Any, x_t: Any, t: Time) -> Tensor:
+    def loss(self, pred: P, z: Z, x_t: X, t: Time) -> Tensor:
         """A proper score `(B,)`, least in expectation at the right conditional expectation."""
 
     @abstractmethod
-    def dynamics(self, pred: Any, x_t: Any, t: Time) -> Dynamics:
+    def dynamics(self, pred: P, x_t: X, t: Time) -> Dynamics[X]:
         """The characteristics that the prediction implies; time reversal lives here only."""
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute once what the steps of a grid will look up."""
         self.clock.tabulate(grid)
 
-    def reading(self, predict: Any = None) -> Reading:
+    def reading(self, predict: Any = None) -> Reading[X, P]:
         """How a network's output becomes the prediction.
 
         `predict` names what the network puts out, where there is a choice. Raises `InputError` for
@@ -96,19 +104,17 @@ class GenerativeProcess(ABC):
             "write the loop around it yourself with matching_loss and samplers.run"
         )
 
-    def finish(
-        self, pred: Any, x_t: Any, t: float, generator: torch.Generator | None = None
-    ) -> Any:
+    def finish(self, pred: P, x_t: X, t: float, generator: torch.Generator | None = None) -> X:
         """The data that remain when what is left at time `t` is taken away at once."""
         raise CapabilityError(
             f"{type(self).__name__} has no last step to the data: draw with denoise=False"
         )
 
-    def doubts(self, x: Any) -> list[str]:
+    def doubts(self, x: X) -> list[str]:
         """What will go wrong with states of some data, in sentences; often nothing."""
         return []
 
-    def in_units(self, length: Any) -> GenerativeProcess:
+    def in_units(self, length: Any) -> GenerativeProcess[X, Z, P]:
         """The same process for states measured in another unit, `length` of the old ones: a number,
         or one for each part of a product.
 
@@ -116,7 +122,7 @@ class GenerativeProcess(ABC):
         """
         return self
 
-    def for_flow_matching(self) -> GenerativeProcess:
+    def for_flow_matching(self) -> GenerativeProcess[X, Z, P]:
         """The process whose prediction flow matching learns: often the process itself."""
         return self
 

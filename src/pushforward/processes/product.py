@@ -26,7 +26,7 @@ __all__ = ["ProductProcess"]
 
 @configurable
 @dataclass(frozen=True)
-class ProductProcess(GenerativeProcess):
+class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]):
     """Processes that run side by side, such as positions and angles; coupled by the model alone.
 
     Raises `InputError` for fewer than two factors, or some that are pairs and some that are not.
@@ -52,7 +52,7 @@ class ProductProcess(GenerativeProcess):
             )
 
     @cached_property
-    def space(self) -> spaces.Product:
+    def space(self) -> spaces.Product:  # type: ignore[override]
         """The product of the factors' spaces."""
         return spaces.Product(*(process.space for process in self.factors))
 
@@ -159,7 +159,7 @@ class ProductProcess(GenerativeProcess):
 
 
 @dataclass(frozen=True)
-class _Readings(Reading):
+class _Readings(Reading[tuple[Any, ...], tuple[Any, ...]]):
     """The readings of the factors, each on its own part."""
 
     parts: tuple[Reading, ...]

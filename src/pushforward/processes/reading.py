@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -25,7 +25,11 @@ from pushforward.state import EventShape
 __all__ = ["AffineReading", "LogitsReading", "PlainReading", "Reading", "TangentReading"]
 
 
-class Reading(ABC):
+X = TypeVar("X")
+P = TypeVar("P")
+
+
+class Reading(ABC, Generic[X, P]):
     """What a network is asked at `(x_t, t)`, and what its answer means.
 
     Everything that depends on the time alone is a row, computed by `at` and looked up by samplers.
@@ -43,7 +47,7 @@ class Reading(ABC):
         found: Time = row
         return found
 
-    def seen(self, row: Any, x_t: Any) -> Any:
+    def seen(self, row: Any, x_t: X) -> Any:
         """What the network sees of a state."""
         return x_t
 
@@ -52,11 +56,11 @@ class Reading(ABC):
         """The shape of the network's output for one state, a tuple of shapes for several."""
 
     @abstractmethod
-    def read(self, row: Any, output: Any, x_t: Any) -> Any:
+    def read(self, row: Any, output: Any, x_t: X) -> P:
         """The prediction of the process."""
 
 
-class PlainReading(Reading):
+class PlainReading(Reading[Tensor, Tensor]):
     """The output is the prediction, a tensor with `heads` times the entries of the first axis."""
 
     def __init__(self, heads: int = 1) -> None:
@@ -72,7 +76,7 @@ class PlainReading(Reading):
 
 
 @dataclass(frozen=True)
-class AffineReading(Reading):
+class AffineReading(Reading[Tensor, Tensor]):
     """The posterior mean `skip x_t + out F(in x_t, time)` of a Gaussian process.
 
     Raises `InputError` at a time where the table is undefined.
@@ -120,7 +124,7 @@ class AffineReading(Reading):
 
 
 @dataclass(frozen=True)
-class TangentReading(Reading):
+class TangentReading(Reading[Tensor, Tensor]):
     """A tangent vector: the output projected to the tangent space at the state.
 
     With a `schedule` it is divided by `sigma_t`, so that a score, which grows like `1 / sigma` near
@@ -144,7 +148,7 @@ class TangentReading(Reading):
 
 
 @dataclass(frozen=True)
-class LogitsReading(Reading):
+class LogitsReading(Reading[Tensor, Tensor]):
     """Logits of each site, `(B, *sites, symbols)`."""
 
     symbols: int

@@ -39,7 +39,7 @@ class Missing(NamedTuple):
     point: Distribution
 
 
-class MissingReading(Reading):
+class MissingReading(Reading[Points, Missing]):
     """`Missing` from one vector: the expected number, and a mixture of Gaussians for one point."""
 
     def output_shape(self, event_shape: EventShape) -> EventShape:
@@ -55,7 +55,7 @@ class MissingReading(Reading):
 
 @configurable
 @dataclass(frozen=True)
-class Thinning(GenerativeProcess):
+class Thinning(GenerativeProcess[Points, Points, Missing]):
     r"""Each point is still there at time `t` with the chance `alpha_t`, on its own.
 
     The prediction is `Missing`. Its loss is the Poisson score `m - n log m` of the expected number

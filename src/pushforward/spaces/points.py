@@ -47,7 +47,7 @@ class Points(NamedTuple):
 
 @configurable
 @dataclass(frozen=True)
-class PointCloud(JumpSpace):
+class PointCloud(JumpSpace[Points]):
     """The space of `Points`: a jump fills a slot or empties it.
 
     >>> full = Points(torch.ones(1, 2, 1), torch.tensor([[True, True]]))

@@ -19,7 +19,7 @@ __all__ = ["Product"]
 
 
 @configurable
-class Product(Space):
+class Product(Space[tuple[Any, ...]]):
     """The product of some spaces, such as a place and a direction.
 
     >>> from pushforward.spaces import Euclidean, Torus

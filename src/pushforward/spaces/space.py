@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,10 @@ from pushforward.spaces.views import View
 __all__ = ["ContinuousSpace", "JumpSpace", "LinearSpace", "Manifold", "Space"]
 
 
-class Space(ABC):
+X = TypeVar("X")
+
+
+class Space(ABC, Generic[X]):
     """A kind of state. A batch of states is a tree of tensors (`pushforward.state`), rows first.
 
     The methods with a body say what holds for most spaces of plain tensors.
@@ -29,31 +32,34 @@ class Space(ABC):
     linear: bool = False
     """Tangent vectors at different points may be added, so that a step can average two of them."""
 
+    white: bool = False
+    """The entries of unit noise are independent, with unit variance."""
+
     arrays: tuple[str, ...] = ("x",)
     """The names of the arrays that make states together in a file."""
 
     @abstractmethod
-    def check(self, x: Any) -> None:
+    def check(self, x: X) -> None:
         """Raise `InputError` for what is no batch of states, naming the first one that is wrong."""
 
     @abstractmethod
-    def features(self, x: Any) -> Tensor:
+    def features(self, x: X) -> Tensor:
         """Numbers `(N, k)` in which distances mean something: what judges see of states."""
 
     @abstractmethod
-    def views(self, x: Any) -> tuple[View, ...]:
+    def views(self, x: X) -> tuple[View, ...]:
         """What there is to see of states."""
 
     def units(self, event_shape: state.EventShape) -> Units:
         """The map between data units and states of a shape, not yet fitted: see `Units`."""
         return NoUnits()
 
-    def embed(self, x: Any) -> Tensor:
+    def embed(self, x: X) -> Tensor:
         """All that there is to a state as numbers `(B, *shape)`, for a network: the features,
         unless they lose something."""
         return self.features(x)
 
-    def categories(self, x: Any) -> Mapping[str, Tensor]:
+    def categories(self, x: X) -> Mapping[str, Tensor]:
         """What of a state is one of a few kinds, by name: often nothing.
 
         Integers `(N,)`, or several for each state one after the other, of which judges compare the
@@ -65,23 +71,25 @@ class Space(ABC):
         """Whether the features of states of a shape share a unit, so that one scale serves all."""
         return True
 
-    def from_arrays(self, arrays: Any) -> Any:
+    def from_arrays(self, arrays: Any) -> X:
         """States from what a file holds: a tensor `(N, ...)`, or tensors by name.
 
         Raises `InputError` for arrays that are no states.
         """
         if not isinstance(arrays, Tensor):
-            found = type(arrays).__name__
+            what = type(arrays).__name__
             if isinstance(arrays, Mapping):
-                found = f"the arrays {', '.join(arrays)}"
-            raise InputError(f"{self} takes one array of states, not {found}")
-        self.check(arrays)
-        return arrays
+                what = f"the arrays {', '.join(arrays)}"
+            raise InputError(f"{self} takes one array of states, not {what}")
+        found = cast(X, arrays)
+        self.check(found)
+        return found
 
-    def to_table(self, x: Any) -> tuple[Tensor, tuple[str, ...]]:
+    def to_table(self, x: X) -> tuple[Tensor, tuple[str, ...]]:
         """States as the columns of a table, `(N, k)`, and the names of these, where no file has
         named them."""
-        flat = x.reshape(len(x), -1)
+        flat = cast(Tensor, x)
+        flat = flat.reshape(len(flat), -1)
         return flat, tuple(f"x{k}" for k in range(flat.shape[1]))
 
     @property
@@ -94,7 +102,7 @@ class Space(ABC):
         return f"states of {' x '.join(map(str, event_shape))}"
 
 
-class ContinuousSpace(Space):
+class ContinuousSpace(Space[Tensor]):
     """A space that is moved in along tangent vectors."""
 
     @abstractmethod
@@ -118,8 +126,6 @@ class LinearSpace(ContinuousSpace):
     """A vector space with normal noise that has a density."""
 
     linear = True
-    white: bool
-    """The entries of unit noise are independent, with unit variance."""
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """`x + v`."""
@@ -156,9 +162,9 @@ class Manifold(ContinuousSpace):
         """The gradient in `x` of the log heat kernel from `start` after `variance` `(B,)`."""
 
 
-class JumpSpace(Space):
+class JumpSpace(Space[X]):
     """A space of sites whose contents are replaced at random times."""
 
     @abstractmethod
-    def where(self, fired: Tensor, new: Any, old: Any) -> Any:
+    def where(self, fired: Tensor, new: X, old: X) -> X:
         """`new` at the sites that fired, `old` elsewhere; `fired` is `(B, sites)`."""

@@ -23,7 +23,7 @@ _FEW_STATES = 256
 
 @configurable
 @dataclass(frozen=True)
-class Tokens(JumpSpace):
+class Tokens(JumpSpace[Tensor]):
     """Integer states `(B, sites)` with values below `vocabulary`; `vocabulary` itself is the mask.
 
     Args:
