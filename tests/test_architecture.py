@@ -75,6 +75,7 @@ LAZY = {
         "ot",
         "pandas",
         "PIL",
+        "pillow_heif",
         "pyarrow",
         "rich",
         "scipy",

@@ -41,6 +41,7 @@ class Data:
         classes: the names of the classes: label `k` is `classes[k]`. Filled in when not given.
         dropped: how many rows with missing or non-finite values were left out when loading.
         states: what the states are, in words, for data read as those of a space.
+        notes: what to know of how it was read, such as files left out, a sentence each.
         origin: arguments of `pushforward.data.load` that read the data again; `None` for data that
             was in memory.
 
@@ -66,6 +67,7 @@ class Data:
     classes: tuple[str, ...] = ()
     dropped: int = 0
     states: str | None = None
+    notes: tuple[str, ...] = ()
     origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -224,6 +226,7 @@ class Data:
             "classes": None if numbered else list(self.classes),
             "columns": list(self.columns) or None,
             "dropped": self.dropped,
+            "notes": list(self.notes) or None,
             "origin": _plain(self.origin),
             "fingerprint": self.fingerprint,
         }
@@ -240,7 +243,7 @@ class Data:
         if self.dropped:
             total = len(self) + self.dropped
             parts.append(f"{self.dropped} of {total} rows left out for missing values")
-        return f"{self.name}: {', '.join(parts)}"
+        return "; ".join([f"{self.name}: {', '.join(parts)}", *self.notes])
 
 
 def _plain(value: Any) -> Any:

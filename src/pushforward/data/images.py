@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward._extras import require
+from pushforward.data.finding import listed
+from pushforward.data.picture_reader import SUFFIXES, PictureReader
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
 __all__ = ["SUFFIXES", "picture_files", "read_folder", "read_pictures"]
-
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-
-DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
 def read_folder(
@@ -32,10 +29,11 @@ def read_folder(
 
     Pictures in subfolders are labeled by the name of the subfolder, unless `label=False`. The
     result is gray if all pictures are, else RGB; `channels` (1 or 3) decides, and puts transparent
-    pictures on white. `size` (a number, or height and width) crops the middle and resizes.
+    pictures on white. `size` (a number, or height and width) crops the middle and resizes. Files
+    and folders that are not read are counted and named in the notes; hidden ones are not.
 
-    Needs Pillow. Raises `InputError` naming the file for pictures that are damaged, of another
-    size, transparent, of more than 8 bits, or animated.
+    Needs Pillow, and pillow-heif for `.heic`. Raises `InputError` naming the file for pictures that
+    are damaged, of another size, transparent, of more than 8 bits a channel, or animated.
     """
     if label is not None and label is not False:
         raise InputError(
@@ -45,14 +43,16 @@ def read_folder(
     if channels not in (None, 1, 3):
         raise InputError(f"channels is 1 (gray) or 3 (RGB), not {channels!r}")
     height_width = _size(size)
-    files, classes = _list(path)
+    found = _look(path)
+    files = found.files
     return Raw(
         read_pictures(files, height_width, channels),
-        None if classes is None or label is False else np.array(classes),
+        None if found.classes is None or label is False else np.array(found.classes),
         str(path),
         row=lambda i: f"file {files[i].relative_to(path)}",
         levels=256,
         value_range=(0.0, 255.0),
+        notes=found.notes,
     )
 
 
@@ -63,9 +63,10 @@ def read_pictures(
 
     Raises `InputError` naming the file, as `read_folder` does.
     """
+    reader = PictureReader(size, channels)
     pictures: list[NDArray[np.uint8]] = []
     for file in files:
-        picture = _read(file, size, channels)
+        picture = reader.read(file)
         if pictures and picture.shape[:2] != pictures[0].shape[:2]:
             (h0, w0), (h, w) = pictures[0].shape[:2], picture.shape[:2]
             raise InputError(
@@ -73,8 +74,9 @@ def read_pictures(
                 f"size={min(h0, w0)} or size=({h0}, {w0}) crops and resizes every picture"
             )
         pictures.append(picture)
-    color = any(picture.ndim == 3 for picture in pictures)
-    return np.stack([_channels_first(picture, color) for picture in pictures])
+    if not any(picture.ndim == 3 for picture in pictures):
+        return np.stack(pictures)[:, None]
+    return np.stack([_channels_first(picture) for picture in pictures])
 
 
 def picture_files(path: Path) -> list[Path]:
@@ -82,52 +84,81 @@ def picture_files(path: Path) -> list[Path]:
 
     Raises `InputError` for a folder without any.
     """
-    return _list(path)[0]
+    return _look(path).files
 
 
-def _list(path: Path) -> tuple[list[Path], list[str] | None]:
-    """The pictures in order of their names, and the class of each if there are subfolders."""
-    entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith((".", "__"))]
-    here = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in SUFFIXES]
-    folders = [entry for entry in entries if entry.is_dir()]
-    inside = {
-        folder: [
-            file
-            for file in sorted(folder.iterdir())
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-        ]
-        for folder in folders
-    }
-    if here and any(inside.values()):
-        folder = next(folder for folder in folders if inside[folder])
+@dataclass(frozen=True)
+class _Found:
+    """The pictures in order of their names, the class of each if there are subfolders, and what
+    else lies there."""
+
+    files: list[Path]
+    classes: list[str] | None
+    skipped: list[str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.skipped:
+            return ()
+        entries = "entry" if len(self.skipped) == 1 else "entries"
+        return (
+            f"{len(self.skipped)} {entries} of the folder not read, as no pictures: "
+            f"{listed(self.skipped)}",
+        )
+
+
+def _look(path: Path) -> _Found:
+    """What is in a folder and its subfolders. Raises `InputError` for pictures in both, or none."""
+    here, rest, folders = _sorted(path)
+    inside, skipped = {}, rest
+    for folder in folders:
+        inside[folder], others, deeper = _sorted(path / folder)
+        skipped = skipped + [f"{folder}/{name}" for name in others]
+        skipped += [f"{folder}/{name}/" for name in deeper]
+    full = next((folder for folder in folders if inside[folder]), None)
+    if here and full is not None:
         raise InputError(
-            f"{path} has pictures both beside and inside its subfolders ({here[0].name}, "
-            f"{folder.name}/{inside[folder][0].name}): move them so that there is one kind"
+            f"{path} has pictures both beside and inside its subfolders ({here[0]}, "
+            f"{full}/{inside[full][0]}): move them so that there is one kind"
         )
     if here:
-        return here, None
-    if not any(inside.values()):
-        raise InputError(_no_pictures(path, entries, folders))
-    empty = [folder.name for folder in folders if not inside[folder]]
+        return _Found([path / name for name in here], None, skipped + [f"{f}/" for f in folders])
+    if full is None:
+        raise InputError(_no_pictures(path, rest, folders))
+    empty = [folder for folder in folders if not inside[folder]]
     if empty:
         raise InputError(
             f"{path}: the class folder {empty[0]!r} has no pictures in it: fill or remove it"
         )
-    files = [file for folder in folders for file in inside[folder]]
-    return files, [file.parent.name for file in files]
+    files = [path / folder / name for folder in folders for name in inside[folder]]
+    return _Found(files, [folder for folder in folders for _ in inside[folder]], skipped)
 
 
-def _no_pictures(path: Path, entries: list[Path], folders: list[Path]) -> str:
-    deeper = next(
-        (f for f in folders for g in f.iterdir() if g.is_dir() and not g.name.startswith(".")), None
-    )
-    table = next(
-        (e for e in entries if e.suffix.lower() in {".npy", ".npz", ".csv", ".tsv", ".parquet"}),
-        None,
-    )
+def _sorted(path: Path) -> tuple[list[str], list[str], list[str]]:
+    """The names of pictures, of other files and of folders, without hidden ones."""
+    pictures: list[str] = []
+    others: list[str] = []
+    folders: list[str] = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "__")):
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                pictures.append(entry.name)
+            else:
+                others.append(entry.name)
+    return sorted(pictures), sorted(others), sorted(folders)
+
+
+def _no_pictures(path: Path, files: list[str], folders: list[str]) -> str:
+    deeper = next((path / folder for folder in folders if _sorted(path / folder)[2]), None)
+    kinds = {".npy", ".npz", ".csv", ".tsv", ".parquet"}
+    table = next((name for name in files if Path(name).suffix.lower() in kinds), None)
     found = f"{path} has no pictures ({' '.join(sorted(SUFFIXES))})"
     if table is not None:
-        return f"{found}; to load the file in it, give {table}"
+        return f"{found}; to load the file in it, give {path / table}"
     if deeper is not None:
         return f"{found} in it or in its subfolders; go one level down, for example {deeper}"
     return f"{found} in it or in its subfolders"
@@ -142,50 +173,8 @@ def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     return pair
 
 
-def _read(file: Path, size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
-    """One picture, `(H, W)` if gray and `(H, W, 3)` if not."""
-    pillow = require("PIL.Image", extra="data", purpose="read images")
-    ops = require("PIL.ImageOps", extra="data", purpose="read images")
-    try:
-        with pillow.open(file) as opened:
-            frames = getattr(opened, "n_frames", 1)
-            opened.load()
-            # Cameras store the way up beside the pixels.
-            picture = ops.exif_transpose(opened)
-    except Exception as error:  # Pillow's readers meet damage with errors of every kind
-        raise InputError(f"{file} cannot be read as a picture ({error}): replace it") from None
-    if frames > 1:
-        raise InputError(f"{file} holds {frames} frames: save each as a picture of its own")
-    if picture.mode in DEEP:
-        raise InputError(
-            f"{file} has more than 8 bits per pixel (mode {picture.mode}): convert it to 8 bits, "
-            "or give the pixels as an .npy array"
-        )
-    if picture.has_transparency_data:
-        picture = _flatten(picture, file, channels, pillow)
-    gray = picture.mode in ("1", "L", "LA") if channels is None else channels == 1
-    picture = picture.convert("L" if gray else "RGB")
-    if size is not None:
-        picture = ops.fit(picture, (size[1], size[0]), method=pillow.Resampling.LANCZOS)
-    return np.array(picture, dtype=np.uint8)
-
-
-def _flatten(picture: Any, file: Path, channels: int | None, pillow: Any) -> Any:
-    """The picture without its alpha channel: dropped if opaque, on white if asked for."""
-    gray = picture.mode in ("LA", "La")
-    full = picture.convert("RGBA")
-    if full.getextrema()[3][0] < 255:
-        if channels is None:
-            raise InputError(
-                f"{file} has transparent pixels: channels=3 (or 1, gray) puts every picture on "
-                "white"
-            )
-        white = pillow.new("RGBA", full.size, "white")
-        full = pillow.alpha_composite(white, full)
-    return full.convert("L" if gray else "RGB")
-
-
-def _channels_first(picture: NDArray[np.uint8], color: bool) -> NDArray[np.uint8]:
+def _channels_first(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`(3, H, W)` of a gray or an RGB picture."""
     if picture.ndim == 3:
         return picture.transpose(2, 0, 1)
-    return np.repeat(picture[None], 3 if color else 1, axis=0)
+    return np.repeat(picture[None], 3, axis=0)

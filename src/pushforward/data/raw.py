@@ -22,6 +22,9 @@ __all__ = ["Raw", "assemble", "counted", "from_memory", "in_space"]
 
 CHANNELS = (1, 3, 4)
 
+BYTES = (256, (0.0, 255.0))
+"""The levels and the range of every array of bytes."""
+
 Named = dict[str, Any]
 """Arrays by name; the parts of one that is made of several are named in it."""
 
@@ -51,6 +54,7 @@ class Raw:
         levels: the number of equally spaced values over `value_range`, if discrete.
         value_range: the range that the format allows.
         classes: the names of the classes, for labels that are their numbers.
+        notes: what to know of how it was read.
     """
 
     x: NDArray[Any] | Named
@@ -61,6 +65,7 @@ class Raw:
     levels: int | None = None
     value_range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def assemble(
@@ -98,7 +103,7 @@ def assemble(
     if levels is None and value_range is None:
         levels, value_range = raw.levels, raw.value_range
         if levels is None and dtype == np.uint8:
-            levels, value_range = 256, (0.0, 255.0)
+            levels, value_range = BYTES
         elif levels is None and dtype == np.bool_:
             levels, value_range = 2, (0.0, 1.0)
     # A copy: data that changes under its fingerprint would be worse than the memory.
@@ -115,8 +120,10 @@ def assemble(
         columns=raw.columns if values.ndim == 2 else (),
         classes=classes,
         dropped=int((~keep).sum()),
+        notes=raw.notes,
     )
-    _check_levels(data, lambda i: raw.row(int(numbers[i])))
+    if not (dtype == np.uint8 and (data.levels, data.value_range) == BYTES):
+        _check_levels(data, lambda i: raw.row(int(numbers[i])))
     return data if space is None else in_space(data, space)
 
 
