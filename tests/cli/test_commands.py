@@ -54,7 +54,7 @@ def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str, l
     if suffix == ".csv":
         with out.open() as file:
             header, *rows = csv.reader(file)
-        assert header == ["height", "width", "c"]
+        assert header == ["height", "width", "species"]
         assert {row.pop() for row in rows} == {"tulip"}
         found = torch.tensor([[float(cell) for cell in row] for row in rows])
     elif suffix == ".npy":
@@ -62,7 +62,7 @@ def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str, l
     else:
         with np.load(out) as arrays:
             found = torch.as_tensor(arrays["x"])
-            assert arrays["c"].tolist() == ["tulip"] * 5
+            assert arrays["species"].tolist() == ["tulip"] * 5
     assert torch.allclose(found, exact, rtol=1e-5)
 
 
@@ -169,7 +169,9 @@ def test_info(call, trained: Path) -> None:
     result = call("info", trained, "--json")
     assert result.code == 0
     found = json.loads(result.out)
-    assert found["data"]["columns"] == ["height", "width"]
+    schema = found["data"]["schema"]
+    assert [column["name"] for column in schema["columns"]] == ["height", "width"]
+    assert (schema["label"], schema["classes"]) == ("species", ["rose", "tulip"])
     assert "height" in call("info", trained).out
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushforward.data import Data
+from pushforward.data import Data, Schema
 from pushforward.errors import InputError
 
 
@@ -57,7 +57,7 @@ def test_split_refuses_one_row() -> None:
 
 
 def test_fingerprint_is_the_documented_digest() -> None:
-    data = Data(torch.tensor([[1.0, 2.0]]), torch.tensor([1]))
+    data = Data(torch.tensor([[1.0, 2.0]]), torch.tensor([0]))
     assert data.x is not None
     assert data.c is not None
     digest = hashlib.sha256(b"x torch.float32 (1, 2);" + data.x.numpy().tobytes())
@@ -104,21 +104,22 @@ def test_describe_is_plain() -> None:
         kind="image",
         levels=17,
         value_range=(0.0, 16.0),
-        classes=("ant", "bee"),
+        schema=Schema(label="kind", classes=("ant", "bee")),
     )
     said = data.describe()
     assert json.loads(json.dumps(said)) == said
     assert said["n"] == 5
     assert said["event_shape"] == [1, 2, 2]
     assert said["labels"] == 2
-    assert said["classes"] == ["ant", "bee"]
+    assert said["schema"] == {"label": "kind", "classes": ["ant", "bee"]}
     assert said["fingerprint"] == data.fingerprint
     assert str(data) == "data: 5 images of 1 x 2 x 2, 17 levels on 0..16, 2 classes"
 
 
-def test_describe_leaves_out_numbered_classes() -> None:
-    assert numbered(6, labels=True).describe()["classes"] is None
+def test_codes_without_values_are_their_own() -> None:
+    assert numbered(6, labels=True).classes == (0, 1, 2)
     assert numbered(6).describe()["labels"] is None
+    assert numbered(6).describe()["schema"] is None
     assert numbered(6).num_classes is None
 
 
@@ -135,12 +136,13 @@ def test_describe_leaves_out_numbered_classes() -> None:
         ({"levels": 4}, "value_range"),
         ({"levels": 1, "value_range": (0.0, 1.0)}, "levels=1"),
         ({"value_range": (1.0, 1.0)}, "low < high"),
-        ({"columns": ("a",)}, "1 column names"),
-        ({"classes": ("a",)}, "without labels"),
+        ({"schema": Schema.of("a")}, "1 column names"),
+        ({"schema": Schema(classes=("a",))}, "without labels"),
         ({"c": torch.zeros(3)}, "int64"),
         ({"c": torch.zeros(2, dtype=torch.int64)}, r"\(3,\)"),
         ({"c": torch.tensor([0, -1, 1])}, "-1 to 1"),
-        ({"c": torch.tensor([0, 1, 2]), "classes": ("a", "b")}, "0 to 2"),
+        ({"c": torch.tensor([0, 1, 2]), "schema": Schema(classes=("a", "b"))}, "0 to 2"),
+        ({"c": torch.tensor([0, 3, 1])}, r"run to 3, but none is 2.*load\(x, label=c\)"),
     ],
 )
 def test_fields_that_do_not_fit(arguments: dict, message: str) -> None:

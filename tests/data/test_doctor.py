@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pushforward import registry
-from pushforward.data import Data, Finding, examine, load
+from pushforward.data import Data, Finding, Schema, examine, load
 from pushforward.errors import InputError
 
 
@@ -78,7 +78,7 @@ def test_few_rows() -> None:
 def test_constant_features() -> None:
     x = normal(600, 3)
     x[:, 1] = 4
-    finding = find(Data(x, columns=("a", "b", "c")), "1 of 3 features never changes")
+    finding = find(Data(x, schema=Schema.of("a", "b", "c")), "1 of 3 features never changes")
     assert finding.level == "warning"
     assert finding.detail == "Constant: column 'b' = 4."
     image = normal(2000, 1, 4, 4)
@@ -105,7 +105,7 @@ def test_offsets() -> None:
 
 def test_scales() -> None:
     x = normal(600, 2) * torch.tensor([1e-3, 50.0])
-    finding = find(Data(x, columns=("p", "q")), "different scale")
+    finding = find(Data(x, schema=Schema.of("p", "q")), "different scale")
     assert finding.level == "info"
     ratio = float(x[:, 1].std() / x[:, 0].std())
     assert f"column 'q': {ratio:.2g} times as large" in finding.detail
@@ -135,9 +135,12 @@ def test_features_of_few_values() -> None:
     x = normal(600, 3)
     x[:, 1] = (x[:, 1] > 0).float()
     x[:, 2] = x[:, 2].round()
-    finding = find(Data(x, columns=("a", "b", "target")), "few values")
+    finding = find(Data(x, schema=Schema.of("a", "b", "target")), "few values")
     assert "2 of 3: column 'b' (2 values), column 'target'" in finding.detail
-    assert "label='target'" in find(Data(x, columns=("a", "b", "target")), "may be a label").advice
+    assert (
+        "label='target'"
+        in find(Data(x, schema=Schema.of("a", "b", "target")), "may be a label").advice
+    )
 
 
 def test_one_value_very_often() -> None:
@@ -152,7 +155,7 @@ def test_outliers() -> None:
     x = normal(1000, 3)
     x[17, 1] = -999
     x[18, 1] = 500
-    finding = find(Data(x, columns=("a", "b", "c")), "Outliers")
+    finding = find(Data(x, schema=Schema.of("a", "b", "c")), "Outliers")
     assert "2 of 1000 rows" in finding.detail
     assert "-999 in column 'b', row 17" in finding.detail
     cauchy = normal(2000, 1) / normal(2000, 1, seed=1)
@@ -227,11 +230,12 @@ def test_classes() -> None:
     assert examine(Data(x, even)) == ()
     rare = torch.zeros(1000, dtype=torch.int64)
     rare[:5] = 1
-    finding = find(Data(x, rare, classes=("ant", "bee")), "Unbalanced")
+    finding = find(Data(x, rare, schema=Schema(classes=("ant", "bee"))), "Unbalanced")
     assert "'bee' (5), the commonest 'ant' (995): 199 times" in finding.detail
     assert find(Data(x, rare * 0), "One class only").level == "info"
-    finding = find(Data(x, even * 2), "3 of 7 classes have no rows")
-    assert "none is '1' (0), '3' (0), '5' (0)." in finding.detail
+    part = Data(x, even // 2, schema=Schema(classes=(5, 6, 7)))
+    finding = find(part, "1 of 3 classes have no rows")
+    assert "No label is 7 (0)." in finding.detail
 
 
 def test_matrices_that_look_like_pictures() -> None:

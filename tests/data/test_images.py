@@ -83,9 +83,9 @@ def test_numbered_subfolders_keep_their_numbers(tmp_path: Path) -> None:
     for i, name in enumerate(["10", "2", "1"]):
         (tmp_path / name).mkdir()
         Image.fromarray(noise(4, 4, seed=i)).save(tmp_path / name / "a.png")
-    c = load(tmp_path).c
-    assert c is not None
-    assert c.tolist() == [1, 10, 2]
+    data = load(tmp_path)
+    assert data.c is not None
+    assert [data.classes[k] for k in data.c.tolist()] == [1, 10, 2]
 
 
 def test_another_size_is_named_with_the_way_out(folder: Path) -> None:

@@ -18,7 +18,7 @@ def test_the_first_row_that_is_not_finite_is_named() -> None:
     data = load(x, drop_nonfinite=True, label=[0, 1, 2, 3, 4, 5])
     assert (len(data), data.dropped) == (4, 2)
     assert data.c is not None
-    assert data.c.tolist() == [0, 1, 3, 5]
+    assert [data.classes[k] for k in data.c.tolist()] == [0, 1, 3, 5]
     assert "2 of 6 rows left out" in str(data)
     assert data.describe()["dropped"] == 2
 

@@ -12,6 +12,7 @@ import torch
 
 import pushforward as pf
 from pushforward import state
+from pushforward.data import Schema
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import Euclidean, PointCloud, Points, Product, Sphere, Tokens, Torus
 
@@ -68,6 +69,9 @@ def _same_set(x: Any, mask: Any, y: Any, other: Any) -> bool:
     return sorted(x[mask].tolist()) == sorted(y[other].tolist())
 
 
+ONE_NAME, TWO_CLASSES = Schema.of("a"), Schema(classes=("a", "b"))
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_an_archive_is_read_back_equal(tmp_path: Path, name: str) -> None:
     space, x = STATES[name]
@@ -113,8 +117,8 @@ def test_integers_are_written_as_integers(tmp_path: Path) -> None:
 def test_columns_and_classes_have_their_names(tmp_path: Path) -> None:
     path = tmp_path / "pets.csv"
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    names = {"columns": ("height", "c"), "classes": ("ant", "cat")}
-    pf.data.write(path, x, space=Euclidean(), labels=torch.tensor([1, 0]), **names)
+    schema = Schema.of("height", "c", classes=("ant", "cat"))
+    pf.data.write(path, x, space=Euclidean(), labels=torch.tensor([1, 0]), schema=schema)
     assert path.read_text().splitlines() == ["height,c,label", "1,2,cat", "3,4,ant"]
     data = pf.data.load(path, label="label", space=Euclidean())
     assert (data.classes, data.c.tolist(), data.columns) == (
@@ -122,8 +126,10 @@ def test_columns_and_classes_have_their_names(tmp_path: Path) -> None:
         [1, 0],
         ("height", "c"),
     )
-    pf.data.write(tmp_path / "one.npz", x, space=Euclidean(), labels=1, classes=("ant", "cat"))
-    assert np.load(tmp_path / "one.npz")["c"].tolist() == ["cat", "cat"]
+    years = Schema(label="year", classes=(2019, 2021))
+    pf.data.write(tmp_path / "one.npz", x, space=Euclidean(), labels=1, schema=years)
+    found = np.load(tmp_path / "one.npz")["year"]
+    assert (found.dtype, found.tolist()) == (np.int64, [2021, 2021])
 
 
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch) -> None:
@@ -149,9 +155,21 @@ def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch) -> N
         ("euclidean", "a.pt", {}, InputError, r"\.npz, \.npy, \.csv, \.tsv files, not 'a\.pt'"),
         ("product", "a.npy", {}, InputError, "one array, but a state has 3 parts"),
         ("points", "a.csv", {}, CapabilityError, "npz"),
-        ("euclidean", "a.csv", {"columns": ("a",)}, InputError, "1 names do not fit .* 3 columns"),
+        (
+            "euclidean",
+            "a.csv",
+            {"schema": Schema.of("a")},
+            InputError,
+            "1 names do not fit .* 3 columns",
+        ),
         ("tokens", "a.npz", {"labels": [1, 2]}, InputError, "one for each of 50 states"),
-        ("tokens", "a.npz", {"labels": 2, "classes": ("a", "b")}, InputError, r"0\.\.1"),
+        (
+            "tokens",
+            "a.npz",
+            {"labels": 2, "schema": TWO_CLASSES},
+            InputError,
+            r"0\.\.1",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_before(

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from pushforward.data import Data, load
+from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.training.folder import RECIPE
 
-__all__ = ["class_names", "column_names", "kept_recipe", "load_like", "recipe_of", "split_again"]
+__all__ = ["kept_recipe", "load_like", "recipe_of", "schema_of", "split_again"]
 
 
 def recipe_of(run: Path | None, recipe: Path | None, *, resume: bool) -> Path | None:
@@ -107,16 +107,16 @@ def load_like(run: Path, source: str, space: Any, label: str | None = None) -> D
         raise
 
 
-def column_names(run: Path) -> list[str] | None:
-    """The names of the features that a run was trained on, if they have names."""
+def schema_of(run: Path) -> Schema:
+    """The columns and classes that a run was trained on; empty for a model without a run."""
     config = _config(run)
-    return config["data"]["columns"] if config else None
-
-
-def class_names(run: Path) -> tuple[str, ...]:
-    """The names of the classes that a run was trained on, if they have names."""
-    config = _config(run)
-    return tuple((config and config["data"].get("classes")) or ())
+    if config is None:
+        return Schema()
+    data = config["data"]
+    if "schema" in data:
+        return Schema.from_description(data["schema"])
+    # As runs of older versions say it.
+    return Schema.of(*(data.get("columns") or ()), classes=data.get("classes") or ())
 
 
 def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -94,7 +94,7 @@ def sample(
         x = parallel.sample(model, n, c, device=device, **each, **asked)
     if not is_first():
         return
-    write_states(out, x, model.space, Path(run), label=c)
+    write_states(out, x, model.space, Path(run), labels=c)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(about, err=True)

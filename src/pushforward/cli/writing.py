@@ -26,9 +26,9 @@ def label_of(run: Path, label: str | None) -> int | None:
 
     Raises `InputError` for anything else.
     """
-    from pushforward.cli.rundata import class_names
+    from pushforward.cli.rundata import schema_of
 
-    names = class_names(run)
+    names = [str(value) for value in schema_of(run).classes]
     if label is None:
         return None
     if label in names:
@@ -46,16 +46,16 @@ def write_states(
     space: Any,
     run: Path,
     *,
-    label: int | None = None,
+    labels: Any = None,
     draws: int | None = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
 
-    `label` is that of all of them. Of `draws` of each state, on a first axis, a table and a picture
-    have one after the other.
+    `labels` are codes, one for all of them or one for each. Of `draws` of each state, on a first
+    axis, a table and a picture have one after the other.
     """
     from pushforward import state
-    from pushforward.cli.rundata import class_names, column_names
+    from pushforward.cli.rundata import schema_of
     from pushforward.data.writing import write
 
     if draws is not None and path.suffix in (".csv", ".tsv", _PICTURE):
@@ -66,4 +66,4 @@ def write_states(
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(path, x, space=space)
         return
-    write(path, x, space=space, columns=column_names(run), labels=label, classes=class_names(run))
+    write(path, x, space=space, schema=schema_of(run), labels=labels)

@@ -9,6 +9,7 @@ Fashion-MNIST is read from a Debian package, or downloaded once.
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
 from pushforward.data.loading import load
+from pushforward.data.schema import Column, Schema
 from pushforward.data.writing import write
 
-__all__ = ["Data", "Finding", "examine", "load", "write"]
+__all__ = ["Column", "Data", "Finding", "Schema", "examine", "load", "write"]

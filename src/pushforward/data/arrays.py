@@ -167,7 +167,7 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
             labels = np.asarray(_member(archive, wanted, path))
             if labels.ndim == 0:
                 raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
-            return Raw(x, labels, str(path))
+            return Raw(x, labels, str(path), label=wanted)
     return Raw(x, None, str(path)) if named else read_array(x, label, str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward.data import toys
+from pushforward.data.schema import Schema, Value
 from pushforward.errors import InputError
 
 __all__ = ["Data", "Kind"]
@@ -37,8 +38,8 @@ class Data:
             `value_range[1]` with both ends included (256 for 8-bit images); `None` if continuous.
         value_range: the smallest and largest value that `x` can take, if known.
         source: where the data came from.
-        columns: the names of the features, for tables.
-        classes: the names of the classes: label `k` is `classes[k]`. Filled in when not given.
+        schema: the columns of a table and the values of the labels. Without classes in it, labels
+            are their own values, and each of 0..K-1 must occur.
         dropped: how many rows with missing or non-finite values were left out when loading.
         states: what the states are, in words, for data read as those of a space.
         notes: what to know of how it was read, such as files left out, a sentence each.
@@ -63,8 +64,7 @@ class Data:
     levels: int | None = None
     value_range: tuple[float, float] | None = None
     source: str = "memory"
-    columns: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
+    schema: Schema = field(default_factory=Schema)
     dropped: int = 0
     states: str | None = None
     notes: tuple[str, ...] = ()
@@ -109,12 +109,13 @@ class Data:
         self._check_labels()
 
     def _check_labels(self) -> None:
+        classes = self.schema.classes
         if self.c is None:
-            if self.classes:
-                raise InputError(f"classes {self.classes} were given without labels c")
+            if classes:
+                raise InputError(f"classes {classes} were given without labels c")
             return
         if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self):
-            if self.classes or not bool(self.c.isfinite().all()):
+            if classes or not bool(self.c.isfinite().all()):
                 raise InputError("contexts c are finite numbers, without classes")
             return
         if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self),):
@@ -123,14 +124,23 @@ class Data:
                 f"not {self.c.dtype} {tuple(self.c.shape)}"
             )
         low, high = int(self.c.min()), int(self.c.max())
-        if low < 0 or (self.classes and high >= len(self.classes)):
+        if low < 0 or (classes and high >= len(classes)):
             raise InputError(
                 f"labels run from {low} to {high}: they must lie in 0..K-1 "
-                f"with one name per class ({len(self.classes)} given)"
+                f"with one value per class ({len(classes)} given)"
             )
-        if not self.classes:
+        if not classes:
+            found = self.c.unique().tolist()
+            if len(found) <= high:
+                missing = next(k for k, code in enumerate(found) if k != code)
+                raise InputError(
+                    f"labels run to {high}, but none is {missing}, a class that could not be "
+                    "learned: pushforward.data.load(x, label=c) takes labels by their values, or "
+                    "name all classes with schema=Schema(classes=...)"
+                )
             # Kept from here on, so that a part of the data still knows the number of classes.
-            object.__setattr__(self, "classes", tuple(map(str, range(high + 1))))
+            full = dataclasses.replace(self.schema, classes=tuple(range(high + 1)))
+            object.__setattr__(self, "schema", full)
 
     def __len__(self) -> int:
         return state.rows(self.x)
@@ -139,6 +149,16 @@ class Data:
     def event_shape(self) -> state.EventShape:
         """The shape of one data point, a tuple of shapes where it has several parts."""
         return state.event_shape(self.x)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the features of a table."""
+        return self.schema.names
+
+    @property
+    def classes(self) -> tuple[Value, ...]:
+        """The values of the labels: label `k` in `c` stands for `classes[k]`."""
+        return self.schema.classes
 
     @property
     def num_classes(self) -> int | None:
@@ -212,7 +232,6 @@ class Data:
         >>> Data(torch.zeros(4, 2), name="zeros").describe()["event_shape"]
         [2]
         """
-        numbered = self.classes == tuple(map(str, range(len(self.classes))))
         return {
             "name": self.name,
             "source": self.source,
@@ -223,8 +242,7 @@ class Data:
             "levels": self.levels,
             "value_range": None if self.value_range is None else list(self.value_range),
             "labels": self.num_classes,
-            "classes": None if numbered else list(self.classes),
-            "columns": list(self.columns) or None,
+            "schema": self.schema.describe() or None,
             "dropped": self.dropped,
             "notes": list(self.notes) or None,
             "origin": _plain(self.origin),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pushforward._extras import require
 from pushforward.data.columns import choose, refuse_row_numbers
 from pushforward.data.raw import Raw, counted
+from pushforward.data.schema import Column
 from pushforward.errors import InputError
 
 __all__ = ["read_frame", "read_parquet"]
@@ -62,11 +63,13 @@ def read_frame(
     x = np.stack([_numbers(frame.iloc[:, i], names[i], source) for i in chosen], -1)
     if chosen[0] == 0:
         refuse_row_numbers(names[0], x[:, 0], source)
-    labels = None
+    labels = label_name = None
     if target is not None:
+        label_name = names[target]
         series = frame.iloc[:, target]
         labels = np.array([None if _missing(v) else v for v in series.tolist()], dtype=object)
-    return Raw(x, labels, source, counted, columns=tuple(names[i] for i in chosen))
+    known = tuple(Column(names[i], str(frame.dtypes.iloc[i])) for i in chosen)
+    return Raw(x, labels, source, counted, known, label_name)
 
 
 def _numbers(series: Any, name: str, source: str) -> NDArray[np.float64]:

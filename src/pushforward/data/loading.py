@@ -20,7 +20,9 @@ from pushforward.data.dataset import Data
 from pushforward.data.frames import read_frame, read_parquet
 from pushforward.data.images import SUFFIXES, read_folder
 from pushforward.data.items import is_items, read_items
-from pushforward.data.raw import Raw, assemble, from_memory, in_space
+from pushforward.data.labels import encode
+from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
+from pushforward.data.schema import Schema
 from pushforward.data.tables import read_table
 from pushforward.errors import InputError
 
@@ -54,8 +56,8 @@ def load(
 
     Numbers become float32, integers and float64 included, in the units they came in. Arrays
     `(N,)` become `(N, 1)`. Rows of shape `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are
-    images, and so are 8-bit rows `(H, W)`; `kind` overrules this. Labels that are whole numbers
-    from 0 stay as they are, other labels are numbered in sorted order (see `Data.classes`).
+    images, and so are 8-bit rows `(H, W)`; `kind` overrules this. Labels are values, which are
+    numbered in sorted order: label `k` stands for `Data.classes[k]`.
 
     Args:
         source: a name of `pushforward list data`; the path of a `.npy`, `.npz`, `.csv`, `.tsv` or
@@ -141,7 +143,8 @@ def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data
     if label is not None and label is not False:
         raise InputError(f"label={label!r}: {data.name} is loaded already; build Data(x, c) anew")
     if label is False:
-        data = dataclasses.replace(data, c=None, classes=())
+        plain = dataclasses.replace(data.schema, label=None, classes=())
+        data = dataclasses.replace(data, c=None, schema=plain)
     return data if name is None else dataclasses.replace(data, name=name)
 
 
@@ -164,9 +167,11 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     x, part = make(n, torch.Generator().manual_seed(seed))
     if label is True and part is None:
         raise InputError(f"{name} has no parts to label its points by: leave label out")
-    return Data(
-        x, part if label is True else None, name=alias or name, source=f"{name}(n={n}, seed={seed})"
-    )
+    place = f"{name}(n={n}, seed={seed})"
+    if label is not True:
+        return Data(x, name=alias or name, source=place)
+    c, classes = encode(part.numpy(), place, counted)
+    return Data(x, c, name=alias or name, source=place, schema=Schema(classes=classes))
 
 
 def read_digits(labels: bool = True) -> Raw:

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward.data.dataset import Data, Kind
 from pushforward.data.labels import encode
+from pushforward.data.schema import Column, Schema, Value
 from pushforward.errors import InputError
 
 __all__ = ["Raw", "assemble", "counted", "from_memory", "in_space"]
@@ -50,10 +51,11 @@ class Raw:
         labels: `(N,)` numbers or text, or `None`.
         source: the file, folder or object that errors name.
         row: how errors name row `i`: "line 7", "file cat/3.png".
-        columns: the names of the features, for tables.
+        columns: the features of a table; empty for data without names.
+        label: the name of the column, or array, that the labels came from, if it has one.
         levels: the number of equally spaced values over `value_range`, if discrete.
         value_range: the range that the format allows.
-        classes: the names of the classes, for labels that are their numbers.
+        classes: the values of the classes, for labels that are their numbers.
         notes: what to know of how it was read.
     """
 
@@ -61,10 +63,11 @@ class Raw:
     labels: NDArray[Any] | None
     source: str
     row: Callable[[int], str] = counted
-    columns: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    label: str | None = None
     levels: int | None = None
     value_range: tuple[float, float] | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -117,8 +120,7 @@ def assemble(
         levels=levels,
         value_range=value_range,
         source=raw.source,
-        columns=raw.columns if values.ndim == 2 else (),
-        classes=classes,
+        schema=_schema(raw, classes, named=values.ndim == 2),
         dropped=int((~keep).sum()),
         notes=raw.notes,
     )
@@ -153,7 +155,7 @@ def in_space(data: Data, space: Any) -> Data:
         # Symbols are no levels of a quantity.
         changes |= {"kind": "state", "levels": None, "value_range": None}
     if len(data.columns) != state.numel(shape):
-        changes["columns"] = ()
+        changes["schema"] = dataclasses.replace(data.schema, columns=())
     return dataclasses.replace(data, **changes)
 
 
@@ -174,7 +176,7 @@ def from_memory(x: Any, labels: NDArray[Any] | None, space: Any, name: str) -> D
     found = state.to(found, dtype=torch.float32)
     c, classes = _labels(Raw({}, labels, name), np.ones(len(fine), dtype=bool))
     words = space.describe_states(state.event_shape(found))
-    return Data(found, c, name=name, source=name, classes=classes, states=words)
+    return Data(found, c, name=name, source=name, schema=Schema(classes=classes), states=words)
 
 
 def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Data:
@@ -188,11 +190,17 @@ def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Da
     keep = np.logical_and.reduce([_finite_rows(x, raw, drop_nonfinite) for x in arrays])
     c, classes = _labels(raw, keep)
     found = from_memory(_tensors(raw.x, keep), None, space, raw.source)
-    return dataclasses.replace(found, c=c, classes=classes, name=name, dropped=int((~keep).sum()))
+    schema = _schema(raw, classes, named=False)
+    return dataclasses.replace(found, c=c, schema=schema, name=name, dropped=int((~keep).sum()))
 
 
-def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The labels of the rows that are kept, and the names of the classes."""
+def _schema(raw: Raw, classes: tuple[Value, ...], *, named: bool) -> Schema:
+    """What the columns and the labels of some data stand for."""
+    return Schema(raw.columns if named else (), raw.label if classes else None, classes)
+
+
+def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[Value, ...]]:
+    """The labels of the rows that are kept, and the values of the classes."""
     if raw.labels is None:
         return None, ()
     if len(raw.labels) != len(keep):
@@ -296,7 +304,7 @@ def _place(raw: Raw, x: NDArray[Any], good: NDArray[np.bool_]) -> str:
     """Where in a row the first bad entry sits."""
     entry = int(np.argmin(good))
     if raw.columns:
-        return f", column {raw.columns[entry]!r}"
+        return f", column {raw.columns[entry].name!r}"
     if x.ndim == 2:
         return f", column {entry}" if x.shape[1] > 1 else ""
     return f", entry {tuple(int(i) for i in np.unravel_index(entry, x.shape[1:]))}"

@@ -109,7 +109,7 @@ def leak(rows: Rows, test: Data | None) -> Iterator[Finding]:
 
 def classes(data: Data) -> Iterator[Finding]:
     """Classes that are empty, rare, or alone."""
-    if data.c is None:
+    if data.c is None or data.num_classes is None:
         return
     counts = torch.bincount(data.c, minlength=len(data.classes)).tolist()
     present = [count for count in counts if count]
@@ -128,8 +128,8 @@ def classes(data: Data) -> Iterator[Finding]:
         yield Finding(
             "info",
             f"{len(empty)} of {len(counts)} classes have no rows",
-            f"Labels run to {len(counts) - 1}, but none is {listed(empty)}.",
-            "Nothing can be sampled from an empty class: number the classes without gaps.",
+            f"No label is {listed(empty)}.",
+            "Nothing can be sampled from an empty class: leave it out of the classes.",
         )
     ratio = max(present) / min(present)
     if rare or ratio > IMBALANCE:

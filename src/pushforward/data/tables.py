@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pushforward.data.columns import choose, refuse_row_numbers
 from pushforward.data.raw import Raw
+from pushforward.data.schema import Column
 from pushforward.errors import InputError
 
 __all__ = ["read_table"]
@@ -147,7 +148,8 @@ def _read(
         np.array(labels) if target is not None else None,
         str(path),
         row=lambda i: f"line {numbers[i]}",
-        columns=tuple(names[i] for i in chosen),
+        columns=tuple(Column(names[i]) for i in chosen),
+        label=None if target is None else names[target],
     )
 
 

@@ -1,0 +1,114 @@
+"""What a data set's numbers stand for: columns by name, labels by value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pushforward.errors import InputError
+
+__all__ = ["Column", "Schema", "Value"]
+
+Value = str | int | float | bool
+"""What can name a class."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, as the file has it.
+
+    Args:
+        name: by which it is found in other files.
+        dtype: the type of the values in the file, a numpy dtype name such as `"float64"`,
+            `"int64"` or `"bool"`.
+        levels: the sorted distinct values, where there are few of them or they are whole numbers or
+            booleans, so that samples can be rounded to them; `None` for a continuous column.
+        words: the spellings of the levels in the file, such as `("no", "yes")`, one for each;
+            empty where they are numbers.
+    """
+
+    name: str
+    dtype: str = "float64"
+    levels: tuple[float, ...] | None = None
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.words and len(self.words) != len(self.levels or ()):
+            raise InputError(
+                f"column {self.name!r} has {len(self.words)} words for "
+                f"{len(self.levels or ())} levels"
+            )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What tells the columns and the classes of a data set apart: names and values, not positions.
+
+    Args:
+        columns: the features of a table, in the order of the states; empty for data without names.
+        label: the name of the column, or of the array in an `.npz`, that holds the labels.
+        classes: the values of the labels, as typed in the file: code `k` is `classes[k]`.
+
+    Raises `InputError` for names or values that are there twice.
+
+    >>> schema = Schema.of("height", "width", label="kind", classes=("ant", "bee"))
+    >>> schema.names
+    ('height', 'width')
+    >>> Schema.from_description(schema.describe()) == schema
+    True
+    """
+
+    columns: tuple[Column, ...] = ()
+    label: str | None = None
+    classes: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Two columns of one name occur in files, and are told apart by their numbers there.
+        if len(set(self.classes)) < len(self.classes):
+            raise InputError(f"classes {self.classes} are not all different")
+
+    @classmethod
+    def of(cls, *names: str, label: str | None = None, classes: Sequence[Value] = ()) -> Schema:
+        """A schema of columns of which only the names are known."""
+        return cls(tuple(Column(name) for name in names), label, tuple(classes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that YAML and JSON hold, without what is empty."""
+        described: dict[str, Any] = {}
+        if self.columns:
+            described["columns"] = [_column(column) for column in self.columns]
+        if self.label is not None:
+            described["label"] = self.label
+        if self.classes:
+            described["classes"] = list(self.classes)
+        return described
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any] | None) -> Schema:
+        """The schema that `describe` described; an empty one of nothing."""
+        known = described or {}
+        columns = tuple(
+            Column(
+                str(column["name"]),
+                column.get("dtype", "float64"),
+                None if column.get("levels") is None else tuple(column["levels"]),
+                tuple(column.get("words") or ()),
+            )
+            for column in known.get("columns") or ()
+        )
+        return cls(columns, known.get("label"), tuple(known.get("classes") or ()))
+
+
+def _column(column: Column) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": column.name, "dtype": column.dtype}
+    if column.levels is not None:
+        described["levels"] = list(column.levels)
+    if column.words:
+        described["words"] = list(column.words)
+    return described
