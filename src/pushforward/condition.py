@@ -128,7 +128,7 @@ class Condition:
         if c is None and not self.learns_without:
             what = "contexts" if self.context_size is not None else "labels"
             raise CapabilityError(
-                f"this model never trained without {what} (label_dropout=0): give c= (--class), or "
+                f"this model never trained without {what} (label_dropout=0): give c=, or "
                 "train it with label_dropout=0.1"
             )
         return self.rows(c, n, device)

@@ -253,7 +253,7 @@ def _function_name(function: types.FunctionType) -> str:
     if found is not function or function.__module__ == "__main__":
         raise InputError(
             f"the function {function.__qualname__} cannot be written to a configuration: define it "
-            "at the top of a module of your own, and name that module with trust= (--trust), or "
+            "at the top of a module of your own, and name that module with trust=, or "
             "write a class decorated with pushforward.configurable"
         )
     return f"{function.__module__}:{function.__qualname__}"
@@ -264,7 +264,7 @@ def _trusted_function(name: str, trust: tuple[str, ...]) -> Any:
     if module not in trust:
         raise InputError(
             f"the function {name!r} lies outside pushforward: pass trust=({module!r},) "
-            f"(--trust {module}) if you trust that module's code"
+            "if you trust that module's code"
         )
     found = getattr(import_module(module), attribute, None)
     if not isinstance(found, types.FunctionType):
@@ -296,7 +296,7 @@ def find_class(name: str, trust: tuple[str, ...] = ()) -> type:
         if module not in trust:
             raise InputError(
                 f"class {name!r} lies outside pushforward: pass trust=({module!r},) "
-                f"(--trust {module}) if you trust that module's code"
+                "if you trust that module's code"
             )
     else:
         path, _, attribute = name.rpartition(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -20,9 +21,10 @@ from pushforward.cli.logprob import logprob
 from pushforward.cli.sample import sample
 from pushforward.cli.train import train
 from pushforward.cli.translate import translate
+from pushforward.cli.wording import in_words_of
 from pushforward.errors import PushforwardError, TrainingError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "command_of", "main"]
 
 _HELP = """Deep generative modeling as transport of measures.
 
@@ -80,6 +82,12 @@ def _global(
     pass
 
 
+def command_of(words: Sequence[str]) -> Any:
+    """The command that words of a shell call, the first that names one; `None` without one."""
+    commands = typer.main.get_group(app).commands
+    return next((commands[word] for word in words if word in commands), None)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
@@ -87,13 +95,19 @@ def main(arguments: list[str] | None = None) -> None:
     """
     words = sys.argv[1:] if arguments is None else arguments
     usual: Any = warnings.formatwarning
-    warnings.formatwarning = _one_line  # type: ignore[assignment]
+    command = command_of(words)
+
+    def one_line(message: Warning | str, *_: Any) -> str:
+        """A warning as a person reads it, without the place in the code."""
+        return f"warning: {in_words_of(command, str(message))}\n"
+
+    warnings.formatwarning = one_line  # type: ignore[assignment]
     try:
         app(args=words, prog_name="pushforward")
     except PushforwardError as error:
         if "--debug" in words:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_words_of(command, str(error))}", file=sys.stderr)
         raise SystemExit(3 if isinstance(error, TrainingError) else 2) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -104,8 +118,3 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(141) from None
     finally:
         warnings.formatwarning = usual
-
-
-def _one_line(message: Warning | str, *_: Any) -> str:
-    """A warning as a person reads it, without the place in the code."""
-    return f"warning: {message}\n"

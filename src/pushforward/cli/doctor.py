@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Trust, emit
+from pushforward.cli.options import Json, LabelColumn, Trust, emit, label_column
+from pushforward.cli.wording import in_words_of
 
 __all__ = ["doctor"]
 
 
 def doctor(
+    context: typer.Context,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -22,9 +24,7 @@ def doctor(
     recipe: Annotated[
         Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(help="Column of the table that holds the labels.")
-    ] = None,
+    label: LabelColumn = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
@@ -36,7 +36,7 @@ def doctor(
     data = [w for w in values if "=" not in w or Path(w).exists()]
     given: dict[str, Any] = {"data": data[0]} if data else {}
     if label is not None:
-        given["data.label"] = label
+        given["data.label"] = label_column(label)
     chosen = read(recipe, given, [w for w in values if w not in data])
     model, loaded, _ = chosen.prepare(tuple(trust or ()))
     numbers = examine(loaded) if loaded.kind != "state" else ()
@@ -46,9 +46,10 @@ def doctor(
     else:
         typer.echo(str(loaded))
         for finding in findings:
-            typer.echo(f"{finding.level}: {finding.title}")
+            text = f"{finding.level}: {finding.title}"
             if finding.detail:
-                typer.echo(f"    {finding.detail} {finding.advice}")
+                text += f"\n    {finding.detail} {finding.advice}"
+            typer.echo(in_words_of(context.command, text))
         if not findings:
             typer.echo("nothing to worry about")
     if any(finding.level == "error" for finding in findings):

@@ -19,6 +19,7 @@ __all__ = [
     "Device",
     "Json",
     "Label",
+    "LabelColumn",
     "MovedData",
     "Resume",
     "Run",
@@ -31,6 +32,7 @@ __all__ = [
     "emit",
     "is_first",
     "is_quiet",
+    "label_column",
     "names_of",
 ]
 
@@ -64,6 +66,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 Label = Annotated[
     str | None,
     typer.Option("--class", help="Label of all states: its number, or the name of the class."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of the table that holds the labels; false for no labels."),
 ]
 MovedData = Annotated[
     str | None, typer.Option(help="Where the data of the run are now, if they have been moved.")
@@ -108,6 +114,15 @@ def is_first() -> bool:
     from pushforward.parallel import rank
 
     return rank() == 0
+
+
+def label_column(text: str | None) -> bool | str | None:
+    """The column that `--label` names, or the truth that it says.
+
+    >>> label_column("species"), label_column("false"), label_column(None)
+    ('species', False, None)
+    """
+    return {"true": True, "false": False}.get(text, text) if text is not None else None
 
 
 def accepted(method: Callable[..., Any], /, **asked: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushforward import config, registry
-from pushforward.cli.specs import class_named, made_options
+from pushforward.cli.specs import class_named, made_options, option_types
+from pushforward.cli.values import dump, parse, read_value
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.models import GenerativeModel, Trainable
@@ -104,13 +106,14 @@ class Recipe(BaseModel):
             values["source"] = _short("source", self.source)
         values["model"] = _short("model", self.model)
         values["train"] = self.train.describe()
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        return dump(values)
 
 
 def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from a file, then values given, then `key.path=value` overrides.
 
-    Raises `InputError` naming the key and the value that do not fit, with the nearest key.
+    The value of an override is read by the type of its option, see `pushforward.cli.values`. Raises
+    `InputError` naming the key and the value that do not fit, with the nearest key.
 
     >>> read(None, {"data": "digits"}, ["train.steps=10", "model.process=masking"]).model
     {'class': 'diffusion', 'process': 'masking'}
@@ -122,10 +125,7 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise InputError(f"{override!r} is no override: write key.path=value")
-        try:
-            _put(values, key, yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise InputError(f"the value of {key} is not YAML: {error}") from None
+        _put(values, key, read_value(key, text, _type_of(key, values)))
     if "data" not in values:
         raise InputError("no data: pushforward train DATA, or `data:` in the recipe")
     for key, name in _NAMED.items():
@@ -137,6 +137,20 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise InputError(_explain(error)) from None
+
+
+def _type_of(key: str, values: dict[str, Any]) -> Any:
+    """The type of the option that an override sets, where one is declared."""
+    first, _, rest = key.partition(".")
+    if first in ("data", "source"):
+        types: dict[str, Any] = typing.get_type_hints(load)
+    elif first == "train":
+        types = typing.get_type_hints(Settings)
+    else:
+        model = values.get("model", "diffusion")
+        name = model.get("class", "diffusion") if isinstance(model, dict) else model
+        types = {"class": str, **option_types(str(name))} if first == "model" else {}
+    return types.get(rest, Any)
 
 
 def _loaded(key: str, options: dict[str, Any], space: Any) -> Data:
@@ -160,7 +174,7 @@ def _short(key: str, values: dict[str, Any]) -> Any:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"recipe {path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from pushforward import config, registry
 from pushforward.errors import InputError, PushforwardError
 
-__all__ = ["class_named", "made_options"]
+__all__ = ["class_named", "made_options", "option_types"]
 
 _AXES: dict[str, tuple[str, ...]] = {
     "backward": ("networks",),
@@ -58,6 +58,20 @@ def class_named(name: str, trust: tuple[str, ...]) -> Any:
     if "." in name or ":" in name:
         return config.find_class(name, trust)
     return registry.find("models", name)
+
+
+def option_types(name: str) -> dict[str, Any]:
+    """The declared types of the options of a class of models; none of a class that is not ours.
+
+    >>> option_types("vae")["samples"]
+    <class 'int'>
+    """
+    try:
+        cls = class_named(name, ())
+    except InputError:
+        # Of a module that is trusted only later, or a name that is wrong and said to be so later.
+        return {}
+    return {**_hints(cls), **typing.get_type_hints(cls.for_data)}
 
 
 def made_options(

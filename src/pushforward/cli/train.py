@@ -10,13 +10,16 @@ import typer
 
 from pushforward.cli.options import (
     Device,
+    LabelColumn,
     Resume,
     RunFolder,
     Trust,
     is_first,
     is_quiet,
+    label_column,
     names_of,
 )
+from pushforward.cli.wording import in_words_of
 
 __all__ = ["carry_out", "train"]
 
@@ -61,9 +64,7 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(help="Column of the table that holds the labels.")
-    ] = None,
+    label: LabelColumn = None,
     device: Device = "auto",
     precision: Annotated[
         str | None,
@@ -97,7 +98,7 @@ def train(
         "data": data[0] if data else None,
         "source": source,
         "model.class": model,
-        "data.label": label,
+        "data.label": label_column(label),
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -160,16 +161,16 @@ def carry_out(
                 settings=recipe.train,
             )
     except TrainingError as error:
-        _finish(error.run, data, quiet)
+        _finish(context, error.run, data)
         raise
-    _finish(run, data, quiet)
+    _finish(context, run, data)
     if run.status == "interrupted":
         if is_first():
             typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
 
 
-def _finish(run: Any, data: Any, quiet: bool) -> None:
+def _finish(context: typer.Context, run: Any, data: Any) -> None:
     """Leave a first report beside the checkpoints, in the first process."""
     if not is_first():
         return
@@ -180,8 +181,8 @@ def _finish(run: Any, data: Any, quiet: bool) -> None:
     write(run.path, run.model, data, faults=faults)
     for fault in faults:
         # Said even if quiet: whoever waits for the end must not take it for a success.
-        typer.echo(f"! {fault}", err=True)
-    if not quiet:
+        typer.echo(f"! {in_words_of(context.command, fault)}", err=True)
+    if not is_quiet(context):
         last = run.history[-1] if run.history else {}
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
         typer.echo(

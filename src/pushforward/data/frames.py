@@ -101,6 +101,6 @@ def _not_a_number(source: str, row: int, name: str, value: Any) -> str:
     if isinstance(value, (list, tuple, np.ndarray)):
         return f"{where} but a list: give one column per number, or save an .npy array"
     return (
-        f"{where}: make the column the label with label={name!r} (--label), "
-        "or choose the others with columns= (data.columns=[...])"
+        f"{where}: make the column the label with label={name!r}, "
+        "or choose the others with columns="
     )

@@ -39,7 +39,7 @@ def load(
     *,
     space: Any = None,
     name: str | None = None,
-    label: Any = None,
+    label: bool | str | Any = None,
     n: int | None = None,
     seed: int | None = None,
     key: str | None = None,

@@ -280,7 +280,7 @@ def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
             f"{raw.source}, {raw.row(row)}{_place(raw, x, finite[row])} holds "
             f"{'nan (a missing value)' if np.isnan(value) else value}; "
             f"{int((~keep).sum())} of {len(x)} rows are not finite: "
-            "fill them in, or leave them out with drop_nonfinite=True (data.drop_nonfinite=true)"
+            "fill them in, or leave them out with drop_nonfinite=True"
         )
     if not keep.any():
         raise InputError(f"{raw.source}: every one of the {len(x)} rows has a non-finite value")

@@ -32,7 +32,7 @@ def non_finite(finite: NDArray[np.bool_]) -> Iterator[Finding]:
             "Values that are not finite",
             f"{bad} of {len(finite)} rows hold NaN or infinite values, the first is row "
             f"{int(np.argmin(finite))} (counting from 0).",
-            "Fill them in, or load with drop_nonfinite=True (data.drop_nonfinite=true).",
+            "Fill them in, or load with drop_nonfinite=True.",
         )
 
 

@@ -184,6 +184,6 @@ def _not_a_number(
     if len(cell.split()) > 1 and not any(map(_is_text, cell.split())):
         return f"{where}: separate the cells of a line by commas or tabs, not by spaces"
     return (
-        f"{where}: make the column the label with label={names[column]!r} (--label), "
-        "or choose the others with columns= (data.columns=[...])"
+        f"{where}: make the column the label with label={names[column]!r}, "
+        "or choose the others with columns="
     )

@@ -44,7 +44,7 @@ class RunFolder:
             return
         if not resume:
             raise InputError(
-                f"{self.path} is not empty: give another folder, or resume=True (--resume) to go on"
+                f"{self.path} is not empty: give another folder, or resume=True to go on"
             )
         saved = self._read_config()
         for part, use in (
