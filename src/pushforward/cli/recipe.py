@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pushforward import config, registry
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import dump, parse, read_value
-from pushforward.data import Data, load
+from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
@@ -84,11 +85,28 @@ class Recipe(BaseModel):
                 data = _loaded("data", self.data, space)
             source = None
             if self.source is not None:
-                read_alike = {**self.data, **self.source}
-                source = _loaded("source", read_alike, space)
+                source = self._start(data, space)
             length = config.understood(cls.for_data, train_steps=self.train.steps)
             model = cls.for_data(data, **{**length, **options})
         return Prepared(model, data, source)
+
+    def _start(self, data: Data, space: Any) -> Data:
+        """The source, with the columns of the data: found by name, or those that it says itself."""
+        own = self.source or {}
+        options = {**self.data, "label": False, **own}
+        if "columns" not in own:
+            options.pop("columns", None)
+            return _loaded("source", options, space, like=data.schema)
+        source = _loaded("source", options, space)
+        pairs = zip(source.schema.columns, data.columns, strict=False)
+        columns = tuple(replace(column, name=name) for column, name in pairs)
+        if len(source.columns) != len(data.columns):
+            raise InputError(
+                f"source.columns are {len(source.columns)}, where {data.name} has "
+                f"{len(data.columns)}: name as many, in the order of {', '.join(data.columns)}"
+            )
+        named = replace(source, schema=replace(source.schema, columns=columns))
+        return load(named, like=data.schema, label=False)
 
     def resolved(self, trust: tuple[str, ...] = ()) -> Recipe:
         """The recipe with the defaults that the class of the model declares written out."""
@@ -153,9 +171,9 @@ def _type_of(key: str, values: dict[str, Any]) -> Any:
     return types.get(rest, Any)
 
 
-def _loaded(key: str, options: dict[str, Any], space: Any) -> Data:
-    """Data read as a recipe says, as states of a space."""
-    known = [name for name in inspect.signature(load).parameters if name != "space"]
+def _loaded(key: str, options: dict[str, Any], space: Any, like: Schema | None = None) -> Data:
+    """Data read as a recipe says, as states of a space, with the columns of other data."""
+    known = [name for name in inspect.signature(load).parameters if name not in ("space", "like")]
     for option in options:
         if option not in known:
             close = get_close_matches(option, known, n=1)
@@ -163,7 +181,7 @@ def _loaded(key: str, options: dict[str, Any], space: Any) -> Data:
             raise InputError(f"unknown key '{key}.{option}': {hint}")
     if "source" not in options:
         raise InputError(f"{key} does not say what to read: {key}.source=NAME or FILE")
-    return load(**options, space=space)
+    return load(**options, space=space, like=like)
 
 
 def _short(key: str, values: dict[str, Any]) -> Any:

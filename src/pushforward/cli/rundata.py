@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
 
+from pushforward import registry
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.training.folder import RECIPE
 
 __all__ = ["kept_recipe", "load_like", "recipe_of", "schema_of", "split_again"]
+
+
+_ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
+"""Options of `load` that mean the same for every kind of file."""
 
 
 def recipe_of(run: Path | None, recipe: Path | None, *, resume: bool) -> Path | None:
@@ -59,6 +65,9 @@ def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
 def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data, Data]:
     """The run's training part and held-out part, as states of the space of its model.
 
+    Columns are found by name and labels by value, so that the file may have been put in another
+    order since.
+
     Raises `InputError` if the data cannot be found or is not what the run was trained on, or if
     nothing was held out.
     """
@@ -66,17 +75,24 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
     if config is None:
         raise InputError(f"{run} is not a run folder made by `pushforward train`")
     saved, settings = config["data"], config["training"]
-    origin = dict(saved.get("origin") or {})
+    origin, schema = dict(saved.get("origin") or {}), schema_of(run)
     if source is not None:
         origin["source"] = source
     if "source" not in origin:
         raise InputError(
             f"{run} was trained on data in memory: save it to a file and give that with --data"
         )
-    data = load(**origin, space=space)
+    place = origin["source"]
+    if schema.columns:
+        origin.pop("columns", None)
+    if schema.label is not None:
+        origin.pop("label", None)
+    data = load(**origin, space=space, like=schema)
+    if source is not None:
+        _say(data)
     if data.fingerprint != saved["fingerprint"]:
         raise InputError(
-            f"{origin['source']} is not what {run} was trained on: {saved['name']} with "
+            f"{place} is not what {run} was trained on: {saved['name']} with "
             f"fingerprint {saved['fingerprint'][:12]}, not {data.fingerprint[:12]}"
         )
     if settings["holdout"] == 0:
@@ -84,27 +100,41 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
     return data.split(settings["holdout"], settings["seed"])
 
 
-def load_like(run: Path, source: str, space: Any, label: str | None = None) -> Data:
-    """Other data for the model of a run; files of the same kind are read as the run's own was.
+def load_like(
+    run: Path,
+    source: str,
+    space: Any,
+    label: str | None = None,
+    *,
+    labels: bool = True,
+    n: int | None = None,
+) -> Data:
+    """Other data for the model of a run: columns by name, labels with the codes of the run.
 
-    They may lack the column of labels, as samples do.
+    Files of the same kind are read with the options of the run's own. Labels may be missing, as
+    they are of no use without `labels`. What is matched by position or left out is said on
+    standard error. With `n`, only what is left of the first `n` rows.
     """
     config = _config(run)
-    origin = dict(config["data"].get("origin") or {}) if config else {}
-    path, before = Path(source), Path(origin.get("source", ""))
-    if not (path.suffix and path.is_file() and path.suffix == before.suffix):
-        origin = {}
-    options = {k: v for k, v in origin.items() if k not in ("source", "name")}
-    if label is not None:
-        return load(source, **{**options, "label": label}, space=space)
-    try:
-        return load(source, **options, space=space)
-    except InputError:
-        if options.pop("label", None) is None:
-            raise
-        with contextlib.suppress(InputError):
-            return load(source, **options, space=space)
-        raise
+    saved = config["data"] if config else {}
+    options = _alike(dict(saved.get("origin") or {}), source)
+    column = options.pop("label", None)
+    schema = schema_of(run)
+    asked = label if labels else False
+    data = load(source, **options, label=asked, space=space, like=schema)
+    if asked is None and type(column) is int and Path(source).suffix == ".npy":
+        wide = data.event_shape
+        if len(wide) == 1 and saved["event_shape"] == [wide[0] - 1]:
+            # An array without names has its labels where that of the run had them.
+            data = load(source, **options, label=column, space=space, like=schema)
+    _say(data)
+    return data if n is None else data.first(n)
+
+
+def _say(data: Data) -> None:
+    """What is to be known of how the data were read, on standard error."""
+    for note in data.notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def schema_of(run: Path) -> Schema:
@@ -117,6 +147,18 @@ def schema_of(run: Path) -> Schema:
         return Schema.from_description(data["schema"])
     # As runs of older versions say it.
     return Schema.of(*(data.get("columns") or ()), classes=data.get("classes") or ())
+
+
+def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
+    """Those options of `load` that other data are read with as well."""
+    path, before = Path(source), Path(str(origin.pop("source", "")))
+    for option in ("name", "columns"):
+        origin.pop(option, None)
+    if not path.exists() or str(before) in registry.names("data"):
+        return {}
+    if path.suffix == before.suffix and path.is_dir() == before.is_dir():
+        return origin
+    return {option: origin[option] for option in _ANY_FORMAT if option in origin}
 
 
 def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -22,22 +22,29 @@ def checked(path: Path) -> None:
 
 
 def label_of(run: Path, label: str | None) -> int | None:
-    """The number of a label that was given as a number or as the name of a class.
+    """The code of a label that was given by the name or the value that it has in the file.
 
-    Raises `InputError` for anything else.
+    A saved model without a run knows no values: its labels are codes. Raises `InputError` for
+    anything else.
     """
     from pushforward.cli.rundata import schema_of
+    from pushforward.data.matching import code_of
 
-    names = [str(value) for value in schema_of(run).classes]
     if label is None:
         return None
-    if label in names:
-        return names.index(label)
+    classes = schema_of(run).classes
+    if classes:
+        code = code_of(label, classes)
+        if code is None:
+            known = ", ".join(map(str, classes[:50])) + (", ..." if len(classes) > 50 else "")
+            raise InputError(f"--class is one of {known}, not {label!r}")
+        return code
     try:
         return int(label)
     except ValueError:
-        known = f", one of {', '.join(names)}" if names else ""
-        raise InputError(f"--class is the number of a label{known}, not {label!r}") from None
+        raise InputError(
+            f"--class is the number of a label, as {run} does not know their names, not {label!r}"
+        ) from None
 
 
 def write_states(

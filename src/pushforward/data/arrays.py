@@ -128,12 +128,19 @@ def read_npy(path: Path, label: Any) -> Raw:
     return read_array(array, label, str(path))
 
 
-def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ()) -> Raw:
+def read_npz(
+    path: Path,
+    key: str | None,
+    label: Any,
+    parts: Sequence[str] = (),
+    label_key: str | None = None,
+) -> Raw:
     """An `.npz` archive: the array `key`, or `x`, or the only one; labels `c`, `y` or `labels`.
 
     With the names of the `parts` of a state, these are read together if all are there, and so are
     arrays named `x.0`, `x.1`, `x.mask`, ..., which are the parts of states that were written.
-    `label` names another array of labels, or `False` for none. Raises `InputError` for damaged
+    `label` names another array of labels, or `False` for none; by default labels are also looked
+    for under `label_key`, which may be missing. Raises `InputError` for damaged
     archives, pickled objects, and archives in which the data cannot be told apart.
     """
     with path.open("rb") as file:
@@ -144,6 +151,9 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
         if not keys:
             raise InputError(f"{path} is an archive without arrays")
         wanted = label if isinstance(label, str) else None
+        if label is None:
+            likely = LABEL_KEYS if label_key is None else (label_key, *LABEL_KEYS)
+            wanted = next((k for k in likely if k in keys and k != key), None)
         named = _named(keys, parts) if key is None else {}
         if key is None and not named:
             rest = [k for k in keys if k not in LABEL_KEYS and k != wanted]
@@ -161,9 +171,7 @@ def read_npz(path: Path, key: str | None, label: Any, parts: Sequence[str] = ())
         for name, place in named.items():
             array = numeric(_member(archive, name, path), f"{path}, array {name!r}")
             x = _put(x, place, array)
-        if label is None:
-            wanted = next((k for k in LABEL_KEYS if k in keys and k != key), None)
-        if wanted is not None:
+        if wanted is not None and (wanted != key or label is not None):
             labels = np.asarray(_member(archive, wanted, path))
             if labels.ndim == 0:
                 raise InputError(f"{path}, array {wanted!r} is a single value, not labels")

@@ -10,9 +10,105 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
-__all__ = ["choose", "closest", "refuse_row_numbers"]
+__all__ = ["LABELS", "Wanted", "choose", "closest", "refuse_row_numbers"]
+
+LABELS = ("c", "label")
+"""What a column of labels is called that has no name of its own."""
+
+
+class Wanted:
+    """The columns that a model needs of other data, found by their names in any order.
+
+    Columns beside them are left out. Where one side has no names, its columns are taken in their
+    order; either is said in `notes`. `found` tells whether they have been looked for.
+
+    Args:
+        schema: of the data that the model was trained on.
+
+    >>> wanted = Wanted(Schema.of("height", "width", label="kind"))
+    >>> wanted.find(["id", "width", "height"], "pets.csv", None), wanted.notes
+    (([2, 1], None), ["pets.csv: left out 'id', which the model does not know"])
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.notes: list[str] = []
+        self.found = False
+
+    def find(self, names: Sequence[str], source: str, label: Any) -> tuple[list[int], int | None]:
+        """The positions of the features, in the order of the schema, and that of the label.
+
+        The label is the column that `label` names or numbers, or the one of the schema if it is
+        there; with `label=False` it is passed over. Raises `InputError` for columns that are
+        missing, there several times, or, without names, of another number.
+        """
+        self.found = True
+        target = self._label(names, source, label)
+        rest = [i for i in range(len(names)) if i != target]
+        chosen = self._features(names, source, rest)
+        return chosen, None if label is False else target
+
+    def _label(self, names: Sequence[str], source: str, label: Any) -> int | None:
+        if label is not None and label is not False:
+            return _position(names, source, label)
+        schema = self.schema
+        own = (schema.label,) if schema.label is not None else LABELS if schema.classes else ()
+        found = (name for name in own if name in names and name not in schema.names)
+        return next((list(names).index(name) for name in found), None)
+
+    def _features(self, names: Sequence[str], source: str, rest: list[int]) -> list[int]:
+        wanted = self.schema.names
+        if wanted == tuple(names[i] for i in rest):
+            return rest  # also where several share a name
+        known = (*wanted, self.schema.label) if self.schema.label is not None else wanted
+        if not wanted or _numbered(names) or _numbered(wanted) or _numbered(known):
+            return self._in_order(names, source, rest)
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            raise InputError(
+                f"{source} has no column {listed(missing)}, which the model was trained on; it has "
+                f"{listed(names)}: rename its columns, or give an array, which is matched by "
+                "position"
+            )
+        for name in wanted:
+            if names.count(name) > 1 or wanted.count(name) > 1:
+                raise InputError(
+                    f"{source} has several columns called {name!r}, which cannot be told apart by "
+                    "name"
+                )
+        extra = [names[i] for i in rest if names[i] not in wanted]
+        if extra:
+            self.notes.append(f"{source}: left out {listed(extra)}, which the model does not know")
+        return [names.index(name) for name in wanted]
+
+    def _in_order(self, names: Sequence[str], source: str, rest: list[int]) -> list[int]:
+        wanted = self.schema.names
+        if wanted and len(rest) != len(wanted):
+            raise InputError(
+                f"{source} has {len(rest)} columns to match by position with {listed(wanted)}, as "
+                "not both have names: name its columns in a header, or say which one holds the "
+                "labels with label= (--label)"
+            )
+        whose = "it has" if _numbered(names) else "the data of the model have"
+        self.notes.append(f"{source}: columns are matched by position, as {whose} no names")
+        return rest
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in quotation marks, the first 20.
+
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    """Whether columns have numbers in the place of names, as in a file without a header."""
+    return set(names) == set(map(str, range(len(names))))
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -29,18 +125,20 @@ def choose(
     names: Sequence[str],
     source: str,
     label: Any = None,
-    columns: Sequence[str | int] | None = None,
+    columns: Sequence[str | int] | Wanted | None = None,
 ) -> tuple[list[int], int | None]:
     """The positions of the features and of the label among the columns `names`.
 
     Columns are named, or numbered from 0 (from the end if negative); `"1:"` and `"2:5"` are the
     ranges that they are in Python, without the label. Without `columns` every column but the label
-    is a feature. Raises `InputError` for columns that do not exist, are named
-    twice, or leave no feature.
+    is a feature; `Wanted` ones are found by name. Raises `InputError` for columns that do not
+    exist, are named twice, or leave no feature.
 
     >>> choose(["a", "b", "kind"], "pets.csv", label="kind")
     ([0, 1], 2)
     """
+    if isinstance(columns, Wanted):
+        return columns.find(list(names), source, label)
     target = None
     if label is not None and label is not False:
         if not isinstance(label, (str, int)) or label is True:
@@ -93,5 +191,6 @@ def _position(names: Sequence[str], source: str, column: str | int) -> int:
         number = len(names)
     if -len(names) <= number < len(names):
         return number % len(names)
-    shown = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
-    raise InputError(f"{source} has no column {column!r}{closest(text, names)}; it has {shown}")
+    raise InputError(
+        f"{source} has no column {column!r}{closest(text, names)}; it has {listed(names)}"
+    )

@@ -41,6 +41,8 @@ class Data:
         schema: the columns of a table and the values of the labels. Without classes in it, labels
             are their own values, and each of 0..K-1 must occur.
         dropped: how many rows with missing or non-finite values were left out when loading.
+        rows: the numbers that the rows have in the source, counted from 0, `(N,)`; `None` if they
+            are all there, in order.
         states: what the states are, in words, for data read as those of a space.
         notes: what to know of how it was read, such as files left out, a sentence each.
         origin: arguments of `pushforward.data.load` that read the data again; `None` for data that
@@ -66,6 +68,7 @@ class Data:
     source: str = "memory"
     schema: Schema = field(default_factory=Schema)
     dropped: int = 0
+    rows: Tensor | None = None
     states: str | None = None
     notes: tuple[str, ...] = ()
     origin: dict[str, Any] | None = None
@@ -203,7 +206,24 @@ class Data:
                 [0.]])
         """
         labels = None if self.c is None else self.c[index]
-        return dataclasses.replace(self, x=state.take(self.x, index), c=labels)
+        numbers = torch.arange(len(self)) if self.rows is None else self.rows
+        x = state.take(self.x, index)
+        return dataclasses.replace(self, x=x, c=labels, rows=numbers[index.to(numbers.device)])
+
+    def first(self, n: int) -> Data:
+        """What is there of the first `n` rows of the source.
+
+        Raises `InputError` if that is nothing.
+
+        >>> len(Data(torch.arange(4.0).reshape(4, 1)).first(3))
+        3
+        """
+        total = min(n, len(self) + self.dropped)
+        numbers = torch.arange(len(self)) if self.rows is None else self.rows
+        kept = numbers < total
+        if not bool(kept.any()):
+            raise InputError(f"{self.name}: none of the first {n} rows is there to take")
+        return dataclasses.replace(self.take(kept), dropped=total - int(kept.sum()))
 
     def split(self, holdout: float = 0.1, seed: int = 0) -> tuple[Data, Data]:
         """Two parts, `(train, test)`: each row lands in exactly one, by a random permutation.

@@ -15,12 +15,13 @@ import torch
 from pushforward import registry
 from pushforward._extras import require
 from pushforward.data.arrays import given_labels, read_array, read_named, read_npy, read_npz
-from pushforward.data.columns import closest
+from pushforward.data.columns import Wanted, closest
 from pushforward.data.dataset import Data
 from pushforward.data.frames import read_frame, read_parquet
 from pushforward.data.images import SUFFIXES, read_folder
 from pushforward.data.items import is_items, read_items
 from pushforward.data.labels import encode
+from pushforward.data.matching import matched
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
 from pushforward.data.tables import read_table
@@ -38,6 +39,7 @@ def load(
     source: Any,
     *,
     space: Any = None,
+    like: Data | Schema | None = None,
     name: str | None = None,
     label: bool | str | Any = None,
     n: int | None = None,
@@ -68,6 +70,10 @@ def load(
             through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
             such as `x` and `mask`; without one, everything becomes float32. In memory, states of
             several parts are a tuple, or arrays by name.
+        like: the data that a model was trained on, or their schema: columns are found by their
+            names and put in that order, and labels get the codes that they have there. A column of
+            labels may be missing, further columns are left out; what has no names is matched by
+            position. Both are said in `Data.notes`.
         name: what reports call the data; by default the built-in name or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in an `.npz` (`c`, `y` or `labels` by default); for data in memory, the
@@ -107,6 +113,10 @@ def load(
         "channels": channels,
     }
     given = {option: value for option, value in special.items() if value is not None}
+    if like is not None:
+        if columns is not None:
+            raise InputError("columns= and like= both choose the columns: leave columns= out")
+        given["columns"] = Wanted(like if isinstance(like, Schema) else like.schema)
     general: Options = {
         "kind": kind,
         "levels": levels,
@@ -114,6 +124,17 @@ def load(
         "drop_nonfinite": drop_nonfinite or None,
     }
     general = {option: value for option, value in general.items() if value is not None}
+    data = _read(source, space, name, label, given, general)
+    if like is None:
+        return data
+    shape = like.event_shape if isinstance(like, Data) else None
+    return matched(data, given["columns"], shape)
+
+
+def _read(
+    source: Any, space: Any, name: str | None, label: Any, given: Options, general: Options
+) -> Data:
+    """Data from anywhere, with the options of its format and those of all formats."""
     if isinstance(source, Data):
         known = _renamed(source, name, label, given | general)
         return known if space is None else in_space(known, space)
@@ -135,7 +156,12 @@ def load(
     named = {
         option: value for option, value in (("name", name), ("label", label)) if value is not None
     }
-    return dataclasses.replace(data, origin={"source": place, **named, **given, **general})
+    chosen = given.get("columns")
+    if isinstance(chosen, Wanted):
+        # The names alone read it again.
+        given = {**given, "columns": list(data.columns) or None}
+    options = {option: value for option, value in given.items() if value is not None}
+    return dataclasses.replace(data, origin={"source": place, **named, **options, **general})
 
 
 def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data:
@@ -208,7 +234,8 @@ def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> 
     if path.is_dir():
         _refuse_run(path)
         _refuse(given, ("size", "channels"), "a folder of images")
-        return read_folder(path, label, **given)
+        pictures = {option: given[option] for option in ("size", "channels") if option in given}
+        return read_folder(path, label, **pictures)
     if not path.is_file():
         raise InputError(f"{path} is neither a file nor a folder")
     suffix = path.suffix.lower()
@@ -220,7 +247,9 @@ def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> 
             return read_npy(path, label)
         if suffix == ".npz":
             _refuse(given, ("key",), "an .npz file")
-            return read_npz(path, label=label, key=given.get("key"), parts=parts)
+            wanted = given.get("columns")
+            own = wanted.schema.label if isinstance(wanted, Wanted) else None
+            return read_npz(path, given.get("key"), label, parts, own)
         if suffix in (".csv", ".tsv"):
             _refuse(given, ("columns", "header"), "a text table")
             return read_table(path, label, **given)
@@ -281,7 +310,11 @@ def _plain_name(source: str) -> str:
 
 def _refuse(options: Options, known: Sequence[str], what: str) -> None:
     """An error for options that mean nothing for this kind of source."""
-    odd = [option for option in options if option not in known]
+    odd = [
+        option
+        for option, value in options.items()
+        if option not in known and not isinstance(value, Wanted)
+    ]
     if odd:
         usable = f"; it takes {', '.join(f'{o}=' for o in known)}" if known else ""
         raise InputError(f"{odd[0]}={options[odd[0]]!r} means nothing for {what}{usable}")

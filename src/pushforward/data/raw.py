@@ -122,6 +122,7 @@ def assemble(
         source=raw.source,
         schema=_schema(raw, classes, named=values.ndim == 2),
         dropped=int((~keep).sum()),
+        rows=_rows(keep),
         notes=raw.notes,
     )
     if not (dtype == np.uint8 and (data.levels, data.value_range) == BYTES):
@@ -191,7 +192,14 @@ def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Da
     c, classes = _labels(raw, keep)
     found = from_memory(_tensors(raw.x, keep), None, space, raw.source)
     schema = _schema(raw, classes, named=False)
-    return dataclasses.replace(found, c=c, schema=schema, name=name, dropped=int((~keep).sum()))
+    return dataclasses.replace(
+        found, c=c, schema=schema, name=name, dropped=int((~keep).sum()), rows=_rows(keep)
+    )
+
+
+def _rows(keep: NDArray[np.bool_]) -> Tensor | None:
+    """The numbers of the rows that are kept; `None` for all."""
+    return None if keep.all() else torch.from_numpy(np.flatnonzero(keep))
 
 
 def _schema(raw: Raw, classes: tuple[Value, ...], *, named: bool) -> Schema:

@@ -55,7 +55,8 @@ def fit(
             `models.Trainable`. States of its space are what the data must be.
         data: a built-in name, a file, a folder of images, an array, a tensor, a data set.
         source: what the model starts from in the place of noise: data of the same kind, for a model
-            that maps one distribution to another.
+            that maps one distribution to another. Its columns are matched with those of the data by
+            name, or by position where it has none.
         out: the run folder; nothing is written without one.
         resume: go on from the newest checkpoint in `out`, exactly as if never stopped.
         device: `auto`, `cpu`, `cuda` or `mps`; the model stays there.
@@ -83,7 +84,9 @@ def fit(
     data = load(data, space=model.space)
     start_data = None
     if source is not None:
-        start_data = _source(model, load(source, space=model.space), data)
+        # Found by name; the source's own labels teach nothing.
+        found = load(source, space=model.space, like=data.schema, label=False)
+        start_data = _source(model, found, data)
     if model.closed_form:
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)

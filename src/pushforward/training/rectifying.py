@@ -328,8 +328,17 @@ def _digest(flow: FlowMatching) -> str:
 def _as_data(tensors: dict[str, Tensor], like: Data) -> tuple[Data, Data]:
     """Pairs as data of the kind that the first round had, but not on its levels."""
     unlabeled = replace(like.schema, classes=())
-    plain = replace(like, x=like.x[:0].new_zeros(1, *like.event_shape), c=None, schema=unlabeled,
-                    levels=None, dropped=0, origin=None, source="pairs of a flow")  # fmt: skip
+    plain = replace(
+        like,
+        x=like.x[:0].new_zeros(1, *like.event_shape),
+        c=None,
+        schema=unlabeled,
+        levels=None,
+        dropped=0,
+        rows=None,
+        origin=None,
+        source="pairs of a flow",
+    )
     schema = like.schema if "c" in tensors else unlabeled
     target = replace(plain, x=tensors["x0"], c=tensors.get("c"), schema=schema)
     return target, replace(plain, x=tensors["x1"])
