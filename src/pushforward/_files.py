@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["checksum", "replacing", "sync", "write_text"]
+__all__ = ["checksum", "new_folder", "replacing", "sync", "write_text"]
 
 _BLOCK = 1 << 20
 
@@ -34,6 +35,34 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write into, which takes its place when all is written.
+
+    If anything goes wrong it is removed. A folder with something in it is not replaced, which
+    raises `OSError`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "pictures"
+    ...     with new_folder(path) as partial:
+    ...         _ = (partial / "a.txt").write_text("done")
+    ...     os.listdir(path), os.listdir(folder)
+    (['a.txt'], ['pictures'])
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.mkdir()
+    try:
+        yield partial
+        if path.is_dir():
+            path.rmdir()
+        os.replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     sync(path.parent)
 

@@ -15,7 +15,6 @@ from PIL import Image
 import pushforward as pf
 from pushforward import compression
 from pushforward.cli import main
-from pushforward.cli.compress import _write_pictures
 from pushforward.errors import CapabilityError, InputError, MissingExtraError
 
 
@@ -83,7 +82,9 @@ def test_draws_and_all_estimates_have_their_options(run: Path, tmp_path: Path, c
         draws[way] = np.load(out)["x"]
     model = pf.load(run)
     assert np.array_equal(draws["--seed=0"], model.sample(20, seed=0).numpy())
-    assert np.array_equal(draws["--mean"], model.sample(20, mean=True, seed=0).numpy())
+    # Files hold the levels of the data, whatever was asked for.
+    means = model.sample(20, mean=True, seed=0).round().clamp(0, 16)
+    assert np.array_equal(draws["--mean"], means.numpy())
     for method, kind in (
         ("bound", "bound"),
         ("importance", "estimated"),
@@ -128,11 +129,27 @@ def test_pictures_come_back_with_their_names(tmp_path: Path) -> None:
             assert np.array_equal(np.array(one), np.array(two))
 
 
-@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png", "c:x.png"])
-def test_a_name_cannot_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leads out of the folder"):
-        _write_pictures(tmp_path / "in", torch.zeros(1, 1, 2, 2), (name,))
-    assert list(tmp_path.iterdir()) == []
+def test_arrays_come_back_in_the_type_that_they_had(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (12, 4, 4), dtype=torch.uint8, generator=generator).numpy()
+    np.save(tmp_path / "x.npy", pixels)
+    words = ["--model", "vae", "--steps", 3, "--batch-size", 4, "--out", tmp_path / "run"]
+    options = ["model.decoder=logistic", "model.latent=2", "model.width=8"]
+    assert _call("train", tmp_path / "x.npy", *words, *options) == 0
+    assert _call("compress", tmp_path / "run", tmp_path / "x.npy", "-o", tmp_path / "x.pf") == 0
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("precious")
+    for out in ("back.npy", "pictures", "old"):
+        code = _call("decompress", tmp_path / "run", tmp_path / "x.pf", "-o", tmp_path / out)
+        assert code == (2 if out == "old" else 0)
+    found = np.load(tmp_path / "back.npy")
+    assert found.dtype == np.uint8
+    assert np.array_equal(found[:, 0], pixels)
+    files = sorted((tmp_path / "pictures").iterdir())
+    for file, expected in zip(files, pixels, strict=True):
+        with Image.open(file) as picture:
+            assert np.array_equal(np.array(picture), expected)
+    assert [file.name for file in (tmp_path / "old").iterdir()] == ["mine.txt"]
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch) -> None:

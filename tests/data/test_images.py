@@ -191,7 +191,7 @@ def test_options_that_do_not_fit(folder: Path, options: dict) -> None:
 
 
 def png(pixels: np.ndarray, kind: int) -> bytes:
-    """A PNG of 16 bits a channel, `(H, W, C)`, which Pillow cannot write; `kind` is the format's."""
+    """A PNG of 16 bits a channel, `(H, W, C)`, which Pillow cannot write, of a `kind` of PNG."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         check = zlib.crc32(name + body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -58,8 +57,13 @@ def decompress(
         Path, typer.Argument(help="A file that `compress` has written.", metavar="FILE")
     ],
     out: Annotated[
-        Path,
-        typer.Option("-o", "--out", help="A folder to write pictures to, or a .npz or .npy file."),
+        str,
+        typer.Option(
+            "-o",
+            "--out",
+            help="A new folder to write pictures to, or a file: .npz, .npy, or a table.",
+            metavar="FILE",
+        ),
     ],
     trust: Trust = None,
 ) -> None:
@@ -67,21 +71,21 @@ def decompress(
     from pushforward.cli.writing import write_states
     from pushforward.compression import decompress as unpack
     from pushforward.compression import read
-    from pushforward.errors import InputError
+    from pushforward.data.picture_files import names_of_pictures
+    from pushforward.data.writing import check_destination
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
-    if out.suffix not in ("", ".npz", ".npy"):
-        raise InputError(f"pictures go to a folder, arrays to .npz or .npy, not {out.name!r}")
+    suffix = check_destination(out)
     archive = read(file)
     model = load(run, trust=tuple(trust or ()))
     with Progress("decompressing", 1, show=not is_quiet(context)) as progress:
         x, names = unpack(model, archive, progress)
-    if out.suffix:
+    if suffix:
         write_states(out, x, model.space, Path(run))
     else:
-        _write_pictures(out, x, names or tuple(f"{k:05d}.png" for k in range(len(x))))
-    typer.echo(str(out))
+        _write_pictures(Path(out), x, names or names_of_pictures(None, len(x)))
+    typer.echo(out)
 
 
 def _states(run: str, files: list[str], space: Any) -> tuple[Any, tuple[str, ...]]:
@@ -113,32 +117,28 @@ def _states(run: str, files: list[str], space: Any) -> tuple[Any, tuple[str, ...
 
 def _write(path: Path, data: bytes) -> None:
     """The whole file or none."""
+    from pushforward._files import replacing
     from pushforward.errors import InputError
 
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _write_pictures(folder: Path, x: Any, names: tuple[str, ...]) -> None:
-    """Gray or colored 8-bit pictures, one file each."""
-    from pushforward._extras import require
+    """Gray or colored 8-bit pictures by their names, all or none."""
+    from pushforward._files import new_folder
+    from pushforward.data.picture_files import pixels, write_pictures
     from pushforward.errors import InputError
 
-    image = require("PIL.Image", extra="plots", purpose="write pictures")
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.min() < 0 or x.max() > 255:
         raise InputError("these states are no 8-bit pictures: give -o FILE.npz")
-    for name in names:
-        # A file from elsewhere must not choose where on this machine it writes.
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in name:
-            raise InputError(f"the file holds the name {name!r}, which leads out of the folder")
-    for state, name in zip(x.round().byte(), names, strict=True):
-        pixels = state.permute(1, 2, 0).squeeze(-1).numpy()
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image.fromarray(pixels).save(file)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(folder) as partial:
+            write_pictures(partial, pixels(x), names)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from None

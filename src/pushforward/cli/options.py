@@ -26,6 +26,7 @@ __all__ = [
     "RunFolder",
     "Sampler",
     "Seed",
+    "StatesOut",
     "Steps",
     "Trust",
     "accepted",
@@ -90,6 +91,15 @@ Sampler = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+StatesOut = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        help="Where to write states: a table (.csv, .tsv, also .gz, .parquet, .feather, .xlsx, "
+        ".jsonl), an array (.npz, .npy), a folder for pictures, or .png for one picture of all.",
+        metavar="FILE",
+    ),
+]
 Steps = Annotated[
     int | None, typer.Option(help="Number of steps of the sampler; the model's own by default.")
 ]

@@ -16,7 +16,7 @@ from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.training.folder import RECIPE
 
-__all__ = ["kept_recipe", "load_like", "recipe_of", "schema_of", "split_again"]
+__all__ = ["kept_recipe", "levels_of", "load_like", "recipe_of", "schema_of", "split_again"]
 
 
 _ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
@@ -159,6 +159,15 @@ def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
     if path.suffix == before.suffix and path.is_dir() == before.is_dir():
         return origin
     return {option: origin[option] for option in _ANY_FORMAT if option in origin}
+
+
+def levels_of(run: Path) -> dict[str, Any]:
+    """`levels` and `value_range` of the data that a run was trained on; none without a run."""
+    config = _config(run)
+    if config is None:
+        return {"levels": None, "value_range": None}
+    found, limits = config["data"].get("levels"), config["data"].get("value_range")
+    return {"levels": found, "value_range": None if limits is None else tuple(limits)}
 
 
 def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from pushforward.cli.options import (
     Run,
     Sampler,
     Seed,
+    StatesOut,
     Steps,
     Trust,
     accepted,
@@ -29,9 +30,7 @@ def sample(
     context: typer.Context,
     run: Run,
     n: Annotated[int, typer.Option("-n", "--n", help="Number of samples.")] = 64,
-    out: Annotated[
-        Path, typer.Option(help="File to write: .npz, .npy, .csv, .tsv or .png.", metavar="FILE")
-    ] = Path("samples.npz"),
+    out: StatesOut = "samples.npz",
     sampler: Sampler = None,
     steps: Steps = None,
     grid: Annotated[
@@ -76,8 +75,8 @@ def sample(
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
-    checked(out)
     model = load(run, trust=tuple(trust or ()))
+    checked(out, Path(run), model)
     given = {
         "sampler": sampler,
         "steps": steps,
@@ -98,4 +97,4 @@ def sample(
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(about, err=True)
-    typer.echo(str(out))
+    typer.echo(out)

@@ -14,6 +14,7 @@ from pushforward.cli.options import (
     Run,
     Sampler,
     Seed,
+    StatesOut,
     Steps,
     Trust,
     accepted,
@@ -36,9 +37,7 @@ def translate(
         int | None,
         typer.Option("-n", "--n", help="Draw the result for each state this many times."),
     ] = None,
-    out: Annotated[
-        Path, typer.Option(help="File to write: .npz, .npy, .csv or .png.", metavar="FILE")
-    ] = Path("translated.npz"),
+    out: StatesOut = "translated.npz",
     sampler: Sampler = None,
     steps: Steps = None,
     seed: Seed = 0,
@@ -60,8 +59,8 @@ def translate(
     from pushforward.parallel import launch
     from pushforward.training.progress import Progress
 
-    checked(out)
     model = load(run, trust=tuple(trust or ()))
+    checked(out, Path(run), model)
     if not model.maps_distributions:
         raise InputError(
             f"a {type(model).__name__} maps noise to data: translate takes a model between two "
@@ -78,4 +77,4 @@ def translate(
             state.to(x, where), c, seed=seed, batch_size=batch_size, progress=progress, **asked
         )
     write_states(out, y, model.space, Path(run), draws=n)
-    typer.echo(str(out))
+    typer.echo(out)

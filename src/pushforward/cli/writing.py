@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,29 @@ __all__ = ["checked", "label_of", "write_states"]
 _PICTURE = ".png"
 
 
-def checked(path: Path) -> None:
-    """Raise `InputError` for a file that states cannot be written to, before they are made."""
-    from pushforward.data.writing import WRITERS
+def checked(path: str, run: Path, model: Any, *, labeled: bool = False) -> None:
+    """Raise `InputError` for a place that states of a model cannot be written to, before they are
+    made.
 
-    known = (*WRITERS, _PICTURE)
-    if path.suffix not in known:
-        raise InputError(f"states go to {', '.join(known)} files, not {path.name!r}")
+    `labeled` says that each state has a label of its own.
+    """
+    from pushforward.cli.rundata import levels_of, schema_of
+    from pushforward.data.picture_files import check_pixels
+    from pushforward.data.writing import FORMATS, check_destination, suffix_of
+
+    if _is_picture(path):
+        return
+    if suffix_of(path) is None:
+        known = ", ".join((*FORMATS, _PICTURE))
+        raise InputError(
+            f"states go to {known} files, or as pictures to a folder, not {Path(path).name!r}"
+        )
+    if not check_destination(path, schema_of(run)):
+        check_pixels(model.event_shape, **levels_of(run))
+    if labeled and suffix_of(path) == ".npy":
+        raise InputError(
+            "an .npy file has no room for the labels of the states: give --out FILE.npz"
+        )
 
 
 def label_of(run: Path, label: str | None) -> int | None:
@@ -48,7 +65,7 @@ def label_of(run: Path, label: str | None) -> int | None:
 
 
 def write_states(
-    path: Path,
+    path: str | Path,
     x: Any,
     space: Any,
     run: Path,
@@ -59,18 +76,34 @@ def write_states(
     """Write states of a space as the data of a run came, or draw them.
 
     `labels` are codes, one for all of them or one for each. Of `draws` of each state, on a first
-    axis, a table and a picture have one after the other.
+    axis, a table and pictures have one after the other.
     """
     from pushforward import state
-    from pushforward.cli.rundata import schema_of
-    from pushforward.data.writing import write
+    from pushforward.cli.rundata import levels_of, schema_of
+    from pushforward.data.rounding import rounded
+    from pushforward.data.schema import Column
+    from pushforward.data.writing import suffix_of, write
 
-    if draws is not None and path.suffix in (".csv", ".tsv", _PICTURE):
-        x = state.map_leaves(lambda a: a.flatten(0, 1), x)
-    if path.suffix == _PICTURE:
+    flat = x if draws is None else state.map_leaves(lambda a: a.flatten(0, 1), x)
+    if _is_picture(path):
         from pushforward.report import save_picture
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(path, x, space=space)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_picture(Path(path), flat, space=space)
         return
-    write(path, x, space=space, schema=schema_of(run), labels=labels)
+    schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
+    if draws is not None and suffix in (".npz", ".npy"):
+        near = rounded(flat, space, schema, **levels)
+        x = state.map_leaves(lambda a: a.unflatten(0, (draws, -1)), near)
+        entries = Column("", schema.array_dtype)
+        schema = dataclasses.replace(schema, columns=(), entries=entries)
+        write(path, x, space=space, schema=schema)
+        return
+    if suffix == ".npy" and isinstance(labels, int):
+        # One label for all, which the user has named.
+        labels = None
+    write(path, flat, space=space, schema=schema, **levels, labels=labels)
+
+
+def _is_picture(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == _PICTURE

@@ -229,8 +229,9 @@ def _few_values(data: Data, f: _Features) -> Iterator[Finding]:
             "warning",
             "Features of few values",
             f"{len(few)} of {f.rows.shape[1]}: {listed(few)}.",
-            "Samples will fall between these values, and densities grow without bound on them: "
-            "make one the label, leave them out, or round samples.",
+            "Samples of a model fall between these values, and are rounded to the nearest one when "
+            "they are written or judged; densities grow without bound on them, and say nothing: "
+            "make one the label, or leave them out.",
         )
     if atoms:
         yield Finding(

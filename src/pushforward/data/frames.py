@@ -68,8 +68,16 @@ def read_frame(
         label_name = names[target]
         series = frame.iloc[:, target]
         labels = np.array([None if _missing(v) else v for v in series.tolist()], dtype=object)
-    known = tuple(Column(names[i], str(frame.dtypes.iloc[i])) for i in chosen)
+    known = tuple(Column(names[i], _dtype(frame.dtypes.iloc[i])) for i in chosen)
     return Raw(x, labels, source, counted, known, label_name)
+
+
+def _dtype(dtype: Any) -> str:
+    """The numpy type of a column: pandas and Arrow have their own for columns with gaps."""
+    kind = getattr(dtype, "kind", "O")
+    if kind not in "biuf":
+        return "float64"
+    return "bool" if kind == "b" else np.dtype(f"{kind}{dtype.itemsize}").name
 
 
 def _numbers(series: Any, name: str, source: str) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward import state
+from pushforward.data.column_values import described, entries_of
 from pushforward.data.dataset import Data, Kind
 from pushforward.data.labels import encode
 from pushforward.data.schema import Column, Schema, Value
@@ -111,7 +112,8 @@ def assemble(
             levels, value_range = 2, (0.0, 1.0)
     # A copy: data that changes under its fingerprint would be worse than the memory.
     # numpy does it, as torch knows neither foreign byte orders nor negative strides.
-    values = torch.from_numpy(np.array(x[keep], dtype=np.float32, order="C"))
+    kept = x if keep.all() else x[keep]
+    values = torch.from_numpy(np.array(kept, dtype=np.float32, order="C"))
     data = Data(
         values,
         c,
@@ -120,7 +122,7 @@ def assemble(
         levels=levels,
         value_range=value_range,
         source=raw.source,
-        schema=_schema(raw, classes, named=values.ndim == 2),
+        schema=_schema(raw, classes, kept if values.ndim == 2 else None),
         dropped=int((~keep).sum()),
         rows=_rows(keep),
         notes=raw.notes,
@@ -155,9 +157,26 @@ def in_space(data: Data, space: Any) -> Data:
     if not (isinstance(x, Tensor) and x.is_floating_point()):
         # Symbols are no levels of a quantity.
         changes |= {"kind": "state", "levels": None, "value_range": None}
-    if len(data.columns) != state.numel(shape):
-        changes["schema"] = dataclasses.replace(data.schema, columns=())
+    changes["schema"] = _schema_of_states(data, x, space)
     return dataclasses.replace(data, **changes)
+
+
+def _schema_of_states(data: Data, x: Any, space: Any) -> Schema:
+    """The schema without what is no longer true of states, such as the levels of angles that were
+    wrapped."""
+    if x is data.x:
+        return data.schema
+    shape, columns = state.event_shape(x), data.schema.columns
+    if len(columns) != state.numel(shape):
+        columns = ()
+    if columns:
+        table, _ = space.to_table(x)
+        kept = (table == data.x).all(0).tolist()
+        pairs = zip(columns, kept, strict=True)
+        columns = tuple(column if same else Column(column.name) for column, same in pairs)
+    same = isinstance(x, Tensor) and x.shape == data.x.shape and bool((x == data.x).all())
+    entries = data.schema.entries if same else None
+    return dataclasses.replace(data.schema, columns=columns, entries=entries)
 
 
 def from_memory(x: Any, labels: NDArray[Any] | None, space: Any, name: str) -> Data:
@@ -191,7 +210,7 @@ def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Da
     keep = np.logical_and.reduce([_finite_rows(x, raw, drop_nonfinite) for x in arrays])
     c, classes = _labels(raw, keep)
     found = from_memory(_tensors(raw.x, keep), None, space, raw.source)
-    schema = _schema(raw, classes, named=False)
+    schema = _schema(raw, classes, None)
     return dataclasses.replace(
         found, c=c, schema=schema, name=name, dropped=int((~keep).sum()), rows=_rows(keep)
     )
@@ -202,9 +221,13 @@ def _rows(keep: NDArray[np.bool_]) -> Tensor | None:
     return None if keep.all() else torch.from_numpy(np.flatnonzero(keep))
 
 
-def _schema(raw: Raw, classes: tuple[Value, ...], *, named: bool) -> Schema:
-    """What the columns and the labels of some data stand for."""
-    return Schema(raw.columns if named else (), raw.label if classes else None, classes)
+def _schema(raw: Raw, classes: tuple[Value, ...], table: NDArray[Any] | None) -> Schema:
+    """What the columns of a table, or the numbers of an array, and the labels stand for."""
+    label = raw.label if classes else None
+    if table is not None and raw.columns:
+        return Schema(described(raw.columns, table), label, classes)
+    entries = None if isinstance(raw.x, dict) else entries_of(raw.x)
+    return Schema((), label, classes, entries)
 
 
 def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[Value, ...]]:

@@ -22,16 +22,18 @@ class Column:
         name: by which it is found in other files.
         dtype: the type of the values in the file, a numpy dtype name such as `"float64"`,
             `"int64"` or `"bool"`.
-        levels: the sorted distinct values, where there are few of them or they are whole numbers or
-            booleans, so that samples can be rounded to them; `None` for a continuous column.
+        levels: the sorted distinct values, where there are few of them or they are booleans, so
+            that samples can be rounded to them; `None` for any other column.
         words: the spellings of the levels in the file, such as `("no", "yes")`, one for each;
             empty where they are numbers.
+        value_range: the smallest and the largest value of a column of integers without levels.
     """
 
     name: str
     dtype: str = "float64"
     levels: tuple[float, ...] | None = None
     words: tuple[str, ...] = ()
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.words and len(self.words) != len(self.levels or ()):
@@ -49,6 +51,7 @@ class Schema:
         columns: the features of a table, in the order of the states; empty for data without names.
         label: the name of the column, or of the array in an `.npz`, that holds the labels.
         classes: the values of the labels, as typed in the file: code `k` is `classes[k]`.
+        entries: what the numbers of an array are, whose columns have no names.
 
     Raises `InputError` for names or values that are there twice.
 
@@ -62,6 +65,7 @@ class Schema:
     columns: tuple[Column, ...] = ()
     label: str | None = None
     classes: tuple[Value, ...] = ()
+    entries: Column | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -78,37 +82,53 @@ class Schema:
         """The names of the columns."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def array_dtype(self) -> str:
+        """The type of an array of all columns, where they have one type; or that of `entries`."""
+        if not self.columns:
+            return "float64" if self.entries is None else self.entries.dtype
+        kinds = {column.dtype for column in self.columns}
+        return kinds.pop() if len(kinds) == 1 else "float64"
+
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold, without what is empty."""
         described: dict[str, Any] = {}
         if self.columns:
-            described["columns"] = [_column(column) for column in self.columns]
+            described["columns"] = [_described(column) for column in self.columns]
         if self.label is not None:
             described["label"] = self.label
         if self.classes:
             described["classes"] = list(self.classes)
+        if self.entries is not None:
+            described["entries"] = _described(self.entries)
         return described
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any] | None) -> Schema:
         """The schema that `describe` described; an empty one of nothing."""
         known = described or {}
-        columns = tuple(
-            Column(
-                str(column["name"]),
-                column.get("dtype", "float64"),
-                None if column.get("levels") is None else tuple(column["levels"]),
-                tuple(column.get("words") or ()),
-            )
-            for column in known.get("columns") or ()
-        )
-        return cls(columns, known.get("label"), tuple(known.get("classes") or ()))
+        columns = tuple(map(_column, known.get("columns") or ()))
+        entries = None if known.get("entries") is None else _column(known["entries"])
+        return cls(columns, known.get("label"), tuple(known.get("classes") or ()), entries)
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(described: Mapping[str, Any]) -> Column:
+    levels, limits = described.get("levels"), described.get("value_range")
+    return Column(
+        str(described["name"]),
+        described.get("dtype", "float64"),
+        None if levels is None else tuple(levels),
+        tuple(described.get("words") or ()),
+        None if limits is None else (limits[0], limits[1]),
+    )
+
+
+def _described(column: Column) -> dict[str, Any]:
     described: dict[str, Any] = {"name": column.name, "dtype": column.dtype}
     if column.levels is not None:
         described["levels"] = list(column.levels)
     if column.words:
         described["words"] = list(column.words)
+    if column.value_range is not None:
+        described["value_range"] = list(column.value_range)
     return described

@@ -124,6 +124,7 @@ def _read(
     rows: list[list[float]] = []
     labels: list[str] = []
     numbers: list[int] = []
+    whole = set(chosen)
     for line, cells in body:
         if len(cells) != len(names):
             raise InputError(
@@ -134,6 +135,7 @@ def _read(
         except ValueError:
             raise InputError(_not_a_number(path, line, names, cells, chosen)) from None
         numbers.append(line)
+        whole -= {i for i in whole if not _is_integer(cells[i])}
         if target is not None:
             labels.append(cells[target])
         if len(rows) == BLOCK:
@@ -148,7 +150,7 @@ def _read(
         np.array(labels) if target is not None else None,
         str(path),
         row=lambda i: f"line {numbers[i]}",
-        columns=tuple(Column(names[i]) for i in chosen),
+        columns=tuple(Column(names[i], "int64" if i in whole else "float64") for i in chosen),
         label=None if target is None else names[target],
     )
 
@@ -163,6 +165,12 @@ def _number(cell: str) -> float:
     if "_" in cell:  # Python reads 2020_01 as 202001.
         raise ValueError(cell)
     return value
+
+
+def _is_integer(cell: str) -> bool:
+    """Whether a cell has the digits of an integer, or says that it has no value."""
+    text = cell.strip().lower()
+    return text.removeprefix("-").removeprefix("+").isdecimal() or text in MISSING
 
 
 def _is_text(cell: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward import state
-from pushforward._files import replacing
-from pushforward.data.schema import Schema, Value
+from pushforward._files import new_folder, replacing
+from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
+from pushforward.data.rounding import rounded, typed, typed_array
+from pushforward.data.schema import Column, Schema
+from pushforward.data.table_files import TABLES, TEXTS
 from pushforward.errors import InputError
 
-__all__ = ["WRITERS", "write"]
+__all__ = ["FORMATS", "check_destination", "suffix_of", "write"]
 
 _LABEL = "c"
+"""The name of labels that no file has named."""
 
-_EXACT = 1e15
-"""Whole numbers below this are exact in double precision, and written without a point."""
+FORMATS = (*TABLES, ".npz", ".npy")
+"""The suffixes of files that states are written to; without one they are pictures in a folder."""
 
 
 def write(
@@ -31,64 +36,196 @@ def write(
     *,
     space: Any,
     schema: Schema | None = None,
+    levels: int | None = None,
+    value_range: tuple[float, float] | None = None,
     labels: Any = None,
 ) -> None:
-    """Write states to a `.npz`, `.npy`, `.csv` or `.tsv` file.
+    """Write states to a file or a folder, in the values and types that a schema names.
 
-    An archive holds `x`, or the parts of states with several as `x.0`, `x.1`, `x.mask`, ..., and
-    labels under their name, or as `c`. A table has the columns of `space.to_table`, with nine
-    digits, which tell any two float32 numbers apart, and labels in a last column.
-    `load(path, space=space)` reads the states back equal; point sets with their slots in another
-    order. An `.npy` file has no room for labels.
+    | path | what is written |
+    | --- | --- |
+    | `.csv` `.tsv` `.csv.gz` `.tsv.gz` `.parquet` `.feather` `.xlsx` `.jsonl` | a table, with the \
+columns of `space.to_table` |
+    | `.npz` | the array `x`, or the parts of states with several as `x.0`, `x.1`, `x.mask`, ... |
+    | `.npy` | one array, without labels |
+    | no suffix, or ending in `/` | a folder of 8-bit PNG pictures, in subfolders by label |
 
-    The file is written aside and moved: if that fails, what was at `path` stays.
+    Columns have the names of the schema. Those with levels or of integers are rounded to the
+    nearest value that they take, booleans are spelled as in the file, and labels are the values
+    of the classes, in a last column or array called `schema.label` (`c` without a name).
+    Floating-point numbers have all their digits. `load(path, space=space)` reads the states back
+    equal; point sets with their slots in another order.
+
+    All is written aside and moved: if that fails, what was at `path` stays.
 
     Args:
-        path: the file; missing folders are made.
+        path: the file or folder; missing parents are made.
         x: a batch of states.
         space: what they are states of.
-        schema: the names of a table's columns and of the labels, and the values of the classes,
-            as in `Data.schema`; those of the space by default.
-        labels: codes, an integer for all or one for each; the values of their classes are written.
+        schema: the columns and classes, such as `data.schema`; by default the columns have the
+            names of the space.
+        levels, value_range: of quantized data, as in `Data`: states go to the nearest level.
+        labels: the numbers of classes, one for all or one for each.
 
     Raises `InputError` for another suffix, states of several parts in an `.npy`, names or labels
-    that do not fit, or a file that cannot be written; `CapabilityError` for states that make no
-    table.
+    that do not fit or come twice, a folder that is not empty, or a file that cannot be written;
+    `CapabilityError` for states that make no table; `MissingExtraError` without the library of a
+    format.
 
     >>> import tempfile, pushforward as pf
     >>> from pushforward.spaces import Euclidean
-    >>> x = torch.tensor([[0.1, 2.0], [1 / 3, 4.0]])
+    >>> x = torch.tensor([[0.1, 1.8], [1 / 3, 4.0]])
+    >>> schema = Schema((Column("height"), Column("legs", "int64")))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "pairs.csv"
-    ...     write(path, x, space=Euclidean(), schema=pf.data.Schema.of("a", "b"))
-    ...     data = pf.data.load(path, space=Euclidean())
-    >>> torch.equal(data.x, x), data.columns
-    (True, ('a', 'b'))
+    ...     write(path, x, space=Euclidean(), schema=schema)
+    ...     print(path.read_text().split())
+    ['height,legs', '0.1,2', '0.33333334,4']
     """
+    suffix = check_destination(path, schema)
     path = Path(path)
-    if path.suffix not in WRITERS:
-        raise InputError(f"states go to {', '.join(WRITERS)} files, not {path.name!r}")
     x = state.map_leaves(lambda a: a.detach().cpu(), x)
-    schema = schema or Schema()
-    values = _label_values(labels, schema.classes, state.rows(x))
+    made = _Written(x, space, schema or Schema(), levels, value_range)
+    values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
-    put = WRITERS[path.suffix](x, space, schema, values)
+    put = WRITERS[suffix](made, values)
+    aside = replacing if suffix else new_folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
+        with aside(path) as partial:
             put(partial)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def check_destination(path: str | Path, schema: Schema | None = None) -> str:
+    """The suffix of what states can be written to, the empty string for a folder.
+
+    Raises `InputError` for another suffix, a folder that is not empty, or names of a table that
+    come twice: all that can be told before there are any states.
+
+    >>> check_destination("samples.csv.gz"), check_destination("new/pictures/")
+    ('.csv.gz', '')
+    """
+    suffix, name = suffix_of(path), Path(path).name
+    if suffix is None:
+        raise InputError(
+            f"states go to {', '.join(FORMATS)} files, or as pictures to a folder, not {name!r}"
+        )
+    if not suffix and Path(path).exists() and not _is_empty(Path(path)):
+        raise InputError(f"{path} exists and is no empty folder: choose another, or empty it")
+    if schema is not None and suffix in TABLES:
+        check_names((*schema.names, *([] if schema.label is None else [schema.label])))
+    return suffix
+
+
+def suffix_of(path: str | Path) -> str | None:
+    """The suffix of a file that is written, the empty string for a folder, `None` for all else.
+
+    >>> suffix_of("a.csv.gz"), suffix_of("folder"), suffix_of("folder.old/"), suffix_of("a.pt")
+    ('.csv.gz', '', '', None)
+    """
+    name = Path(path).name.lower()
+    if str(path).endswith(("/", os.sep)) or not Path(name).suffix:
+        return ""
+    return max((known for known in FORMATS if name.endswith(known)), key=len, default=None)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def check_names(names: Sequence[str]) -> None:
+    twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
+    if twice is not None:
+        raise InputError(
+            f"two columns would be called {twice!r}, and no reader could tell them apart: give "
+            "other names in schema=, or write an .npz"
+        )
+
+
+@dataclass(frozen=True)
+class _Written:
+    """States with all that says how they are written."""
+
+    x: Any
+    space: Any
+    schema: Schema
+    levels: int | None
+    value_range: tuple[float, float] | None
+
+    def labels(self, labels: Any) -> NDArray[Any] | None:
+        """The value of the class of each state."""
+        n, classes = state.rows(self.x), self.schema.classes
+        if labels is None:
+            return None
+        found = torch.as_tensor(labels).detach().cpu()
+        if found.is_floating_point() or found.ndim > 1 or (found.ndim == 1 and len(found) != n):
+            raise InputError(f"labels are integers, one for all or one for each of {n} states")
+        numbers = found.expand(n).numpy()
+        if not classes:
+            return numbers
+        if n and (numbers.min() < 0 or numbers.max() >= len(classes)):
+            raise InputError(f"labels lie in 0..{len(classes) - 1}, as there are that many classes")
+        kinds = {type(value) for value in classes}
+        plain = len(kinds) == 1 and kinds <= {bool, int, float}
+        return np.array(classes, dtype=None if plain else object)[numbers]
+
+    def to_levels(self) -> Any:
+        """The states at the values that the data take."""
+        return rounded(self.x, self.space, self.schema, self.levels, self.value_range)
+
+    def table(self, labels: NDArray[Any] | None, *, spelled: bool) -> dict[str, NDArray[Any]]:
+        """The columns of a table by name, typed, the labels last."""
+        table, names = self.space.to_table(self.x)
+        columns = self.schema.columns or tuple(map(self._column, names, table.mT))
+        if len(columns) != table.shape[1]:
+            raise InputError(f"{len(columns)} names do not fit a table of {table.shape[1]} columns")
+        label = [] if labels is None else [self.label_among(columns)]
+        check_names([*(column.name for column in columns), *label])
+        if table.is_floating_point():
+            # A table of several parts is wider than they are, and would show digits of no meaning.
+            wide = any(leaf.dtype == torch.float64 for leaf in state.leaves(self.x))
+            table = table.to(torch.float64 if wide else torch.float32)
+        values = (typed(v, k, spelled=spelled) for v, k in zip(table.mT, columns, strict=True))
+        made = {column.name: value for column, value in zip(columns, values, strict=True)}
+        return made if labels is None else {**made, label[0]: labels}
+
+    def _column(self, name: str, values: Tensor) -> Column:
+        """What is known of a column that no file has named: it may be one of tokens, in a table
+        with numbers."""
+        whole = not all(leaf.is_floating_point() for leaf in state.leaves(self.x))
+        whole = whole and bool((values == values.round()).all())
+        return Column(name, "int64" if whole else "float64")
+
+    def label_among(self, columns: Sequence[Column]) -> str:
+        """The name of the labels; without one, a name that no column has."""
+        if self.schema.label is not None:
+            return self.schema.label
+        return _LABEL if all(column.name != _LABEL for column in columns) else "label"
 
 
 Put = Callable[[Path], None]
 """Writes to a path what has been made ready."""
 
 
-def _npz(x: Any, space: Any, schema: Schema, labels: NDArray[Any] | None) -> Put:
-    arrays: dict[str, Any] = {name: part.numpy() for name, part in state.named_leaves(x)}
+def _table(suffix: str) -> Callable[..., Put]:
+    def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
+        columns = made.table(labels, spelled=suffix in TEXTS)
+        return lambda path: TABLES[suffix](path, columns)
+
+    return ready
+
+
+def _npz(made: _Written, labels: NDArray[Any] | None) -> Put:
+    parts, dtype = state.named_leaves(made.to_levels()), np.dtype(made.schema.array_dtype)
+    arrays: dict[str, Any] = {name: typed_array(part, dtype) for name, part in parts}
     if labels is not None:
-        arrays[schema.label or _LABEL] = labels
+        name = made.schema.label or _LABEL
+        if name in arrays:
+            raise InputError(f"labels called {name!r} cannot lie beside the states of that name")
+        # Text, and no objects, which would be pickled.
+        arrays[name] = labels.astype(str) if labels.dtype == object else labels
 
     def put(path: Path) -> None:
         with path.open("wb") as file:
@@ -97,77 +234,34 @@ def _npz(x: Any, space: Any, schema: Schema, labels: NDArray[Any] | None) -> Put
     return put
 
 
-def _npy(x: Any, space: Any, schema: Schema, labels: NDArray[Any] | None) -> Put:
-    if not isinstance(x, Tensor):
+def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
+    if not isinstance(made.x, Tensor):
         raise InputError(
-            f"an .npy file holds one array, but a state has {len(state.leaves(x))} parts: write an "
-            ".npz"
+            f"an .npy file holds one array, but a state has {len(state.leaves(made.x))} parts: "
+            "write an .npz"
         )
+    if labels is not None:
+        raise InputError("an .npy file has no room for labels: write an .npz, or leave them out")
+    array = typed_array(made.to_levels(), np.dtype(made.schema.array_dtype))
 
     def put(path: Path) -> None:
         with path.open("wb") as file:
-            np.save(file, x.numpy())
+            np.save(file, array)
 
     return put
 
 
-def _table(mark: str) -> Callable[..., Put]:
-    def ready(x: Any, space: Any, schema: Schema, labels: NDArray[Any] | None) -> Put:
-        table, names = space.to_table(x)
-        if schema.columns:
-            if len(schema.columns) != table.shape[1]:
-                raise InputError(
-                    f"{len(schema.columns)} names do not fit a table of {table.shape[1]} columns"
-                )
-            names = schema.names
-        head, rows = list(names), _cells(table)
-        if labels is not None:
-            free = (name for name in (schema.label, _LABEL, "label") if name and name not in head)
-            head.append(next(free))
-            rows = ([*row, str(label)] for row, label in zip(rows, labels.tolist(), strict=True))
-
-        def put(path: Path) -> None:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, delimiter=mark)
-                writer.writerow(head)
-                writer.writerows(rows)
-
-        return put
-
-    return ready
+def _pictures(made: _Written, labels: NDArray[Any] | None) -> Put:
+    check_pixels(state.event_shape(made.x), made.levels, made.value_range)
+    x = pixels(made.x)
+    names = names_of_pictures(labels, len(x))
+    return lambda path: write_pictures(path, x, names)
 
 
-def _cells(table: Tensor) -> Iterable[list[str]]:
-    if not table.is_floating_point():
-        return ([str(int(value)) for value in row] for row in table.tolist())
-    return ([_cell(value) for value in row] for row in table.tolist())
-
-
-def _cell(value: float) -> str:
-    if value.is_integer() and abs(value) < _EXACT:
-        return str(int(value))
-    return f"{value:.9g}"
-
-
-def _label_values(labels: Any, classes: Sequence[Value], n: int) -> NDArray[Any] | None:
-    """The values of the labels of `n` states, or their codes where classes have no values."""
-    if labels is None:
-        return None
-    found = torch.as_tensor(labels).detach().cpu()
-    if found.is_floating_point() or found.ndim > 1 or (found.ndim == 1 and len(found) != n):
-        raise InputError(f"labels are integers, one for all or one for each of {n} states")
-    codes = found.expand(n).numpy()
-    if not classes:
-        return codes
-    if n and (codes.min() < 0 or codes.max() >= len(classes)):
-        raise InputError(f"labels lie in 0..{len(classes) - 1}, as there are that many classes")
-    return np.array(classes)[codes]
-
-
-WRITERS: dict[str, Callable[..., Put]] = {
+WRITERS: dict[str, Callable[[_Written, NDArray[Any] | None], Put]] = {
+    **{suffix: _table(suffix) for suffix in TABLES},
     ".npz": _npz,
     ".npy": _npy,
-    ".csv": _table(","),
-    ".tsv": _table("\t"),
+    "": _pictures,
 }
 """What makes ready to write, by the suffix of the file."""

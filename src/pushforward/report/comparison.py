@@ -18,7 +18,7 @@ from pushforward.models import (
     KernelDensity,
     ProbabilisticPCA,
 )
-from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
+from pushforward.report.judging import as_written, evaluated, held_out_likelihood, labels_like
 from pushforward.spaces import Space
 from pushforward.training import fit
 
@@ -242,7 +242,7 @@ def _judged(
         "seconds": seconds,
         "warnings": tuple(model.warnings(train.x)),
     }
-    return about, x
+    return about, as_written(space, x, train)
 
 
 def _warnings(entries: tuple[Entry, ...]) -> list[str]:

@@ -12,13 +12,21 @@ import torch
 from pushforward import state
 from pushforward._random import resolve
 from pushforward.data import Data
+from pushforward.data.rounding import rounded
 from pushforward.estimates import LogProb
 from pushforward.metrics import Evaluation, dequantized, evaluate
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel
 from pushforward.spaces import Space
 
-__all__ = ["evaluated", "held_out_likelihood", "labels_like", "log_density", "conditions"]
+__all__ = [
+    "as_written",
+    "conditions",
+    "evaluated",
+    "held_out_likelihood",
+    "labels_like",
+    "log_density",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -35,10 +43,21 @@ def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:
     return conditions(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
 
 
+def as_written(space: Space, x: Any, data: Data) -> Any:
+    """States with whole numbers and the few levels of columns as files have them.
+
+    Beside data that take these values alone, all others would be told apart by that.
+    """
+    return rounded(x, space, data.schema)
+
+
 def evaluated(space: Space, samples: Any, test: Data, train: Data, **options: Any) -> Evaluation:
-    """Samples of a space beside held-out data: `metrics.evaluate` with what space and data say."""
+    """Samples of a space beside held-out data: `metrics.evaluate` with what space and data say.
+
+    Samples are judged as they are written, rounded to the values that the columns take.
+    """
     return evaluate(
-        samples,
+        as_written(space, samples, test),
         test.x,
         train.x,
         features=space.features,

@@ -17,7 +17,7 @@ from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.charts import interval_chart, line_chart
-from pushforward.report.judging import labels_like
+from pushforward.report.judging import as_written, labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.pictures import Look, data_uri, subsample
 from pushforward.training.trackers import read_history
@@ -59,7 +59,7 @@ def write(
     if faults is None:
         faults = model.warnings(data.x)
     faults = [*_of_samples(model, samples, data), *faults]
-    picture = look.picture(samples)
+    picture = look.picture(as_written(model.space, samples, data))
     _replace(run / "samples.png", picture)
     body = [
         _header(run, model, config, manifest, bool(faults)),

@@ -1,0 +1,206 @@
+"""Tables and arrays have the names, types and spellings that the data came with."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.data.rounding import typed_array
+from pushforward.data.schema import Column, Schema
+from pushforward.data.table_files import TABLES
+from pushforward.errors import InputError
+from pushforward.spaces import Euclidean, Product, Tokens, Torus
+
+PETS = Schema(
+    (
+        Column("legs", "int64", (0.0, 2.0, 4.0)),
+        Column("age", "int64", value_range=(0.0, 20.0)),
+        Column("tame", "bool", (0.0, 1.0), ("no", "yes")),
+        Column("height", "float64"),
+        Column("grade", "float64", (1.0, 1.3, 1.7)),
+    ),
+    label="kind",
+    classes=("ant", "bee"),
+)
+RAW = torch.tensor(
+    [[3.3, 7.6, 0.7, 0.1, 1.1], [-5.0, -0.6, -0.2, 2.0, 1.29], [9.0, 31.2, 0.49, 1 / 3, 1.9]]
+)
+LABELS = torch.tensor([1, 0, 1])
+VALUES = {
+    "legs": [4, 0, 4],
+    "age": [8, 0, 20],
+    "tame": [True, False, False],
+    "grade": [1.0, 1.3, 1.7],
+    "kind": ["bee", "ant", "bee"],
+}
+
+READERS = {
+    ".csv": pandas.read_csv,
+    ".tsv": lambda path: pandas.read_csv(path, sep="\t"),
+    ".csv.gz": pandas.read_csv,
+    ".tsv.gz": lambda path: pandas.read_csv(path, sep="\t"),
+    ".parquet": pandas.read_parquet,
+    ".feather": pandas.read_feather,
+    ".jsonl": lambda path: pandas.read_json(path, lines=True, precise_float=True),
+    ".xlsx": lambda path: pandas.read_excel(path, engine="openpyxl"),
+}
+TEXTS = [suffix for suffix in READERS if suffix[1:4] in ("csv", "tsv")]
+
+
+def test_every_table_is_tried() -> None:
+    assert set(READERS) == set(TABLES)
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_pandas_reads_the_names_types_and_values_of_the_data(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"pets{suffix}"
+    pf.data.write(path, RAW, space=Euclidean(), schema=PETS, labels=LABELS)
+    frame = READERS[suffix](path)
+    assert list(frame.columns) == ["legs", "age", "tame", "height", "grade", "kind"]
+    spelled = ["yes", "no", "no"] if suffix in TEXTS else VALUES["tame"]
+    for name, values in (VALUES | {"tame": spelled}).items():
+        assert frame[name].tolist() == values, name
+    assert [frame[name].dtype.kind for name in ("legs", "age", "height", "grade")] == list("iiff")
+    if suffix not in TEXTS:
+        assert frame["tame"].dtype == bool
+    heights = frame["height"].to_numpy().astype(np.float32)
+    assert heights.tolist() == RAW[:, 3].tolist()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_words_are_categories_where_a_file_has_them(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"pets{suffix}"
+    pf.data.write(path, RAW, space=Euclidean(), schema=PETS, labels=LABELS)
+    kind = READERS[suffix](path)["kind"]
+    assert isinstance(kind.dtype, pandas.CategoricalDtype)
+    assert kind.tolist() == VALUES["kind"]
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_double_precision_is_written_in_full(tmp_path: Path, suffix: str) -> None:
+    x = torch.tensor([[1.7e9 + 1 / 3], [-1e-300], [0.1]], dtype=torch.float64)
+    path = tmp_path / f"x{suffix}"
+    pf.data.write(path, x, space=Euclidean(), schema=Schema((Column("t", "float64"),)))
+    found = READERS[suffix](path)["t"]
+    assert found.dtype == np.float64
+    # A spreadsheet keeps sixteen digits.
+    rel = 1e-15 if suffix == ".xlsx" else 0.0
+    assert found.tolist() == pytest.approx(x[:, 0].tolist(), rel=rel, abs=0.0)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dtype"),
+    [((2019, 2021), "int64"), ((False, True), "bool"), ((0.5, 1.5), "float64")],
+)
+def test_labels_have_the_type_of_their_values(
+    tmp_path: Path, classes: tuple[Any, ...], dtype: str
+) -> None:
+    schema = Schema((Column("a"),), "year", classes)
+    x = torch.randn(3, 1, generator=torch.Generator().manual_seed(0))
+    for suffix in READERS:
+        pf.data.write(tmp_path / f"x{suffix}", x, space=Euclidean(), schema=schema, labels=LABELS)
+        found = READERS[suffix](tmp_path / f"x{suffix}")["year"]
+        assert (found.dtype, found.tolist()) == (dtype, [classes[k] for k in LABELS.tolist()])
+    pf.data.write(tmp_path / "x.npz", x, space=Euclidean(), schema=schema, labels=LABELS)
+    assert np.load(tmp_path / "x.npz")["year"].dtype == dtype
+
+
+def test_text_has_the_fewest_digits_that_tell_numbers_apart(tmp_path: Path) -> None:
+    x = torch.tensor([[0.1, 2.0], [1e20, -1e-30]])
+    pf.data.write(tmp_path / "x.csv", x, space=Euclidean())
+    assert (tmp_path / "x.csv").read_bytes() == b"x0,x1\n0.1,2.0\n1e+20,-1e-30\n"
+    pf.data.write(tmp_path / "x.csv.gz", x, space=Euclidean())
+    assert gzip.decompress((tmp_path / "x.csv.gz").read_bytes()).startswith(b"x0,x1\n0.1,2.0\n")
+    first = (tmp_path / "x.csv.gz").read_bytes()
+    pf.data.write(tmp_path / "y.csv.gz", x, space=Euclidean())
+    assert (tmp_path / "y.csv.gz").read_bytes() == first
+    pf.data.write(tmp_path / "x.jsonl", x, space=Euclidean())
+    assert json.loads((tmp_path / "x.jsonl").read_text().splitlines()[0]) == {"x0": 0.1, "x1": 2.0}
+    # Parts of a product are put into one table in double precision, and show no digits of it.
+    mixed = torch.tensor([[0.1], [2.0]]), torch.tensor([[7], [0]])
+    pf.data.write(tmp_path / "m.csv", mixed, space=Product(Euclidean(1), Tokens(8)))
+    assert (tmp_path / "m.csv").read_text().splitlines()[1:] == ["0.1,7", "2.0,0"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Schema((Column("c"), Column("label"), Column("b"), Column("d"), Column("e"))),
+        Schema((Column("a"), Column("a"), Column("b"), Column("d"), Column("e"))),
+        Schema((Column("kind"), *PETS.columns[1:]), "kind", ("ant", "bee")),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, suffix: str, schema: Schema) -> None:
+    with pytest.raises(InputError, match=r"two columns would be called '(label|a|kind)'"):
+        pf.data.write(tmp_path / f"x{suffix}", RAW, space=Euclidean(), schema=schema, labels=LABELS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_have_the_type_of_the_data(tmp_path: Path) -> None:
+    x = torch.tensor([[0.3, 300.0], [-2.0, 1.5]])
+    for dtype, values in (
+        ("uint8", [[0, 255], [0, 2]]),
+        ("int64", [[0, 300], [-2, 2]]),
+        ("bool", [[False, True], [False, True]]),
+        ("float64", x.tolist()),
+    ):
+        schema = Schema(entries=Column("", dtype))
+        pf.data.write(tmp_path / "x.npy", x, space=Euclidean(), schema=schema)
+        pf.data.write(tmp_path / "x.npz", x, space=Euclidean(), schema=schema)
+        for found in np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npz")["x"]:
+            assert found.tolist() == values
+            # Floating-point numbers are no wider than the states are.
+            assert found.dtype == ("float32" if dtype == "float64" else dtype)
+    pf.data.write(tmp_path / "x.npy", x.double(), space=Euclidean())
+    assert np.load(tmp_path / "x.npy").dtype == np.float64
+
+
+def test_arrays_of_columns_are_rounded_as_their_table_is(tmp_path: Path) -> None:
+    pf.data.write(tmp_path / "x.npz", RAW, space=Euclidean(), schema=PETS, labels=LABELS)
+    found = np.load(tmp_path / "x.npz")
+    assert found["x"][:, :3].tolist() == [[4, 8, 1], [0, 0, 0], [4, 20, 0]]
+    assert found["x"][:, 3].tolist() == RAW[:, 3].tolist()
+    assert found["kind"].tolist() == VALUES["kind"]
+
+
+def test_quantized_states_are_written_at_their_levels(tmp_path: Path) -> None:
+    x = torch.tensor([[0.2, 0.24, 0.26, 7.0]])
+    pf.data.write(tmp_path / "x.npy", x, space=Euclidean(), levels=3, value_range=(0.0, 1.0))
+    assert np.load(tmp_path / "x.npy").tolist() == [[0.0, 0.0, 0.5, 1.0]]
+
+
+def test_integers_beyond_a_type_stay_at_its_ends() -> None:
+    x = torch.tensor([-1e30, 2.5e9, 1e30])
+    for dtype in ("int64", "int32", "uint8"):
+        limits = np.iinfo(dtype)
+        found = typed_array(x, np.dtype(dtype))
+        assert found.dtype == dtype
+        assert found.tolist() == [limits.min, min(limits.max, 2_500_000_000), limits.max]
+
+
+def test_parts_of_a_product_are_rounded_with_their_columns(tmp_path: Path) -> None:
+    space = Product(Euclidean(2), Torus(1))
+    schema = Schema((Column("count", "int64"), Column("size"), Column("angle")))
+    x = torch.tensor([[0.328, 0.4], [2.7, 1.5]]), torch.tensor([[0.4], [-3.0]])
+    pf.data.write(tmp_path / "x.csv", x, space=space, schema=schema)
+    assert (tmp_path / "x.csv").read_text().split() == [
+        "count,size,angle",
+        "0,0.4,0.4",
+        "3,1.5,-3.0",
+    ]
+    pf.data.write(tmp_path / "x.npz", x, space=space, schema=schema)
+    assert np.load(tmp_path / "x.npz")["x.0"].tolist() == [[0.0, x[0][0, 1].item()], [3.0, 1.5]]
+
+
+def test_an_array_without_room_for_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no room for labels: write an \.npz"):
+        pf.data.write(tmp_path / "x.npy", RAW, space=Euclidean(), labels=LABELS)
