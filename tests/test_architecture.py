@@ -24,7 +24,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 FLOORS = (
     ("F0", ("errors", "_lazy", "_names", "_shapes", "_roots")),
     ("F0", ("checks", "registry", "state", "_row_noise")),
-    ("F0", ("_extras", "_files", "_random", "_autograd", "_beta", "condition", "config")),
+    (
+        "F0",
+        ("_extras", "_files", "_records", "_random", "_autograd", "_beta", "condition", "config"),
+    ),
     ("F0", ("estimates", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),

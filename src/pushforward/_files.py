@@ -68,9 +68,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file, as UTF-8."""
+    """Replace a text file, as UTF-8, with the same bytes on every system."""
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from torch import nn
 
 import pushforward as pf
+from pushforward._records import sealed
 from pushforward.errors import CapabilityError, InputError
 from pushforward.parametrizations import EDMPreconditioning
 from pushforward.processes import Gaussian
@@ -101,7 +102,7 @@ def test_saving_and_loading(tmp_path: Path) -> None:
     loaded = pf.load(tmp_path / "model")
     assert loaded.describe() == model.describe()
     assert torch.equal(loaded.sample(5, 1, seed=0), model.sample(5, 1, seed=0))
-    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 4
     assert sorted(p.suffix for p in (tmp_path / "model").iterdir()) == [
         ".json",
         ".safetensors",
@@ -130,11 +131,12 @@ def test_loading_runs_no_code_from_a_file(tmp_path: Path) -> None:
     ):
         config = yaml.safe_load(path.read_text())
         config["model"]["args"]["net"] = {"class": attack, "args": {"command": "touch /tmp/owned"}}
-        path.write_text(yaml.safe_dump(config))
-        with pytest.raises(InputError):
+        # Sealed by the attacker: a checksum says that a file is whole, not that it means well.
+        path.write_text(sealed(config))
+        with pytest.raises(InputError, match=r"not a configurable class|lies outside pushforward"):
             pf.load(tmp_path)
     path.write_text("!!python/object/apply:os.system ['true']")
-    with pytest.raises(InputError, match="does not describe a model"):
+    with pytest.raises(InputError, match="has no checksum"):
         pf.load(tmp_path)
 
 
@@ -147,6 +149,9 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     config["model"]["args"]["net"]["args"]["width"] = 9
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="has no checksum"):
+        pf.load(tmp_path)
+    (tmp_path / "config.yaml").write_text(sealed(config))
     with pytest.raises(InputError, match="does not fit its configuration"):
         pf.load(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 import pushforward as pf
+from pushforward._records import sealed
 from pushforward.errors import InputError
 from pushforward.processes import Gaussian
 from pushforward.spaces import Hilbert
@@ -73,7 +74,8 @@ def test_a_save_that_breaks_off_leaves_one_model_or_the_other(
         assert torch.equal(_drawn(pf.load(folder)), new)
         assert len(os.listdir(folder)) == 4
     assert 5 < broken < 40
-    assert seen == {True, False}
+    # The configuration is replaced last: only what comes after finds the new one.
+    assert seen == ({True} if name == "replace" else {True, False})
 
 
 def test_another_file_in_the_place_of_the_weights_is_refused(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_file_that_is_lost_or_not_named_is_told(tmp_path: Path) -> None:
         pf.load(tmp_path)
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     del config["files"]["model.safetensors"]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "config.yaml").write_text(sealed(config))
     with pytest.raises(InputError, match=r"does not name model\.safetensors among its files"):
         pf.load(tmp_path)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pushforward import checks
+from pushforward._records import read_json
 from pushforward.cli.options import Json, MovedData, Seed, Trust, emit, is_quiet
 
 __all__ = ["compare"]
@@ -102,8 +103,6 @@ def _names(runs: list[str]) -> list[str]:
 
 
 def _seconds(run: Path) -> float | None:
-    try:
-        manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-        return float(manifest["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    path = run / "manifest.json"
+    seconds = read_json(path).get("seconds") if path.is_file() else None
+    return None if seconds is None else checks.number(f"{path}: seconds", seconds)

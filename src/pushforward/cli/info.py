@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,11 +20,23 @@ def info(
     what: Annotated[
         str, typer.Argument(help="A run folder, a saved model, or data.", metavar="WHAT")
     ],
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read every file of a saved model, or of all checkpoints of a run, and compare it "
+            "with its checksum.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Describe a run folder, a saved model or a data set."""
     path = Path(what)
-    if (path / "config.yaml").is_file():
+    if verify:
+        from pushforward.models.saving import check
+
+        found = {"whole": [str(folder) for folder in check(path)]}
+    elif (path / "config.yaml").is_file():
         found = _folder(path)
     else:
         from pushforward.data import load
@@ -42,14 +53,12 @@ def info(
 
 
 def _folder(path: Path) -> dict[str, Any]:
-    from pushforward.errors import InputError
+    from pushforward._records import read_json, read_sealed
+    from pushforward.models.saving import checkpoints_in
 
-    try:
-        found: dict[str, Any] = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        manifest = path / "manifest.json"
-        if manifest.is_file():
-            found["manifest"] = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    found["checkpoints"] = sorted(p.name for p in (path / "checkpoints").glob("step-*"))
+    found = read_sealed(path / "config.yaml")
+    manifest = path / "manifest.json"
+    if manifest.is_file():
+        found["manifest"] = read_json(manifest)
+    found["checkpoints"] = [folder.name for folder in checkpoints_in(path)]
     return found

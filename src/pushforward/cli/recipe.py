@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushforward import config, registry
+from pushforward._records import read_yaml
 from pushforward.cli.specs import class_named, made_options, option_types
-from pushforward.cli.values import dump, parse, read_value
+from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.models import GenerativeModel, Trainable
@@ -192,14 +192,9 @@ def _short(key: str, values: dict[str, Any]) -> Any:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        values = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"recipe {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} is not YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"recipe {path} must hold keys and values, not {type(values).__name__}")
-    return values
+        return read_yaml(path, Reader)
+    except InputError as error:
+        raise InputError(f"recipe {error}") from None
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

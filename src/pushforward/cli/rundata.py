@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 
 from pushforward import registry
+from pushforward._files import write_text
+from pushforward._records import read_sealed
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
+from pushforward.models.saving import CONFIG
 from pushforward.training.folder import RECIPE
 
 __all__ = ["kept_recipe", "levels_of", "load_like", "recipe_of", "schema_of", "split_again"]
@@ -44,17 +45,17 @@ def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
         update={key: _placed(getattr(recipe, key)) for key in ("data", "source")}
     )
     path, made = run / RECIPE, not run.exists()
-    before = path.read_bytes() if path.is_file() else None
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
     try:
         run.mkdir(parents=True, exist_ok=True)
-        _replace(path, recipe.to_yaml().encode())
+        write_text(path, recipe.to_yaml())
     except OSError as error:
         raise InputError(f"{run} cannot be written: {error.strerror}") from None
     try:
         yield
     except InputError:
         if before is not None:
-            _replace(path, before)
+            write_text(path, before)
         else:
             path.unlink(missing_ok=True)
         if made and not any(run.iterdir()):
@@ -178,15 +179,11 @@ def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _config(run: Path) -> dict[str, Any] | None:
-    """The configuration of a run folder; `None` for anything else."""
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        return config if {"data", "training"} <= config.keys() else None
-    except (OSError, AttributeError, yaml.YAMLError, UnicodeDecodeError):
+    """The configuration of a run folder; `None` for anything else.
+
+    Raises `InputError` for one that is damaged.
+    """
+    if not (run / CONFIG).is_file():
         return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    config = read_sealed(run / CONFIG)
+    return config if {"data", "training"} <= config.keys() else None

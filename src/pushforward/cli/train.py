@@ -161,7 +161,9 @@ def carry_out(
                 settings=recipe.train,
             )
     except TrainingError as error:
-        _finish(context, error.run, data)
+        # Where nothing can be written, there is no report to write either.
+        if error.run is not None and error.run.path is not None:
+            _finish(context, error.run, data)
         raise
     _finish(context, run, data)
     if run.status == "interrupted":

@@ -15,9 +15,10 @@ from typing import Any
 
 import yaml
 
+from pushforward._records import StrictLoader, parse_yaml
 from pushforward.errors import InputError
 
-__all__ = ["dump", "parse", "read_value"]
+__all__ = ["Reader", "dump", "parse", "read_value"]
 
 _SCALARS = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -38,7 +39,7 @@ _TRUTHS = {
 _NOTHING = ("null", "~", "")
 
 
-class _Reader(yaml.SafeLoader):
+class Reader(StrictLoader):
     """YAML 1.2 in what plain text stands for."""
 
 
@@ -46,27 +47,27 @@ class _Writer(yaml.SafeDumper):
     """The same, for writing."""
 
 
-_Reader.yaml_implicit_resolvers = {}
+Reader.yaml_implicit_resolvers = {}
 _Writer.yaml_implicit_resolvers = {}
 
 
 for _name, (_pattern, _firsts) in _SCALARS.items():
-    for _class in (_Reader, _Writer):
+    for _class in (Reader, _Writer):
         _class.add_implicit_resolver(
             f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _firsts
         )
 # In YAML 1.1, whose numbers the loader knows, those that begin with a zero are octal.
-_Reader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-_Reader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(node.value))
+Reader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+Reader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(node.value))
 
 
-def parse(text: str) -> Any:
-    """The value of a text in YAML 1.2, for what has no type. Raises `yaml.YAMLError`.
+def parse(text: str, name: str = "the value") -> Any:
+    """The value of a text in YAML 1.2, for what has no type. Raises `InputError` with its name.
 
     >>> parse("{lr: 1e-3, column: 1:3, name: no}")
     {'lr': 0.001, 'column': '1:3', 'name': 'no'}
     """
-    return yaml.load(text, _Reader)
+    return parse_yaml(text, name, Reader)
 
 
 def dump(value: Any) -> str:
@@ -97,11 +98,12 @@ def read_value(key: str, text: str, hint: Any = Any) -> Any:
     nested = text[:1] in ("[", "{", "'", '"')
     try:
         if nested and Any not in kinds:
+            parse(text, f"the value of {key}")
             found = yaml.load(text, yaml.BaseLoader)
             if isinstance(found, str):
                 text = found
             elif not isinstance(found, list) or not any(map(_item, kinds)):
-                return parse(text)
+                return parse(text, f"the value of {key}")
         for kind in kinds:
             value = _as(text, kind, kinds, key)
             if value is not _UNFIT:

@@ -4,8 +4,9 @@ The configuration names classes of `pushforward` and their plain arguments; the 
 tensors. Loading makes the objects that the configuration names and copies the tensors in.
 
 The configuration also names its files with their checksums, so that no other weights are read as
-its own. It is replaced last: until then the former weights lie beside the new ones, and the former
-model is what is read.
+its own, and ends with a checksum of itself. It is replaced last: until then the former weights lie
+beside the new ones, and the former model is what is read. That of a checkpoint names its run and
+its step as well.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,22 +22,30 @@ from typing import Any
 
 import safetensors.torch
 import torch
-import yaml
 from torch import nn
 
-from pushforward import __version__, config, registry
+from pushforward import __version__, checks, config, registry
 from pushforward._files import checksum, replacing, write_text
+from pushforward._records import read_json, read_sealed, sealed
 from pushforward.errors import InputError
 
 __all__ = [
     "ARGUMENTS",
     "AVERAGES",
+    "CHECKPOINTS",
+    "CONFIG",
     "FORMAT",
+    "MANIFEST",
     "WEIGHTS",
+    "check",
+    "check_identity",
+    "checkpoints_in",
     "checksums",
     "load",
     "read_config",
     "save",
+    "step_name",
+    "step_of",
     "verified",
     "versions",
     "write_arguments",
@@ -46,10 +56,17 @@ ARGUMENTS = "arguments.safetensors"
 
 WEIGHTS, AVERAGES = "model.safetensors", "ema.safetensors"
 
+CONFIG, MANIFEST = "config.yaml", "manifest.json"
+
+CHECKPOINTS = "checkpoints"
+"""The folder of a run's checkpoints, each with its averaged weights."""
+
 _FORMER = ".former"
 
-FORMAT = 3
-"""The version of the folder's layout; a newer one is refused."""
+_STEP = re.compile(r"step-[0-9]{8,18}\Z")
+
+FORMAT = 4
+"""The version of the folder's layout; any other is refused."""
 
 
 def versions() -> dict[str, Any]:
@@ -81,11 +98,10 @@ def save(model: Any, folder: str | os.PathLike[str]) -> Path:
         _keep_former(path)
         with replacing(path / WEIGHTS) as partial:
             safetensors.torch.save_model(model, str(partial))
-        written = [WEIGHTS, *write_arguments(path, tensors)]
+        write_text(path / MANIFEST, json.dumps(versions(), indent=2) + "\n")
+        written = [WEIGHTS, MANIFEST, *write_arguments(path, tensors)]
         # From here on the folder holds the new model.
-        text = yaml.safe_dump(spec | checksums(path, written), sort_keys=False)
-        write_text(path / "config.yaml", text)
-        write_text(path / "manifest.json", json.dumps(versions(), indent=2) + "\n")
+        write_text(path / CONFIG, sealed(spec | checksums(path, written)))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     for name in (ARGUMENTS, AVERAGES):
@@ -121,10 +137,14 @@ def load(
     ...     type(pf.load(folder)).__name__
     'Diffusion'
     """
-    folder = _locate(Path(path), checkpoint)
+    folder = locate(Path(path), checkpoint)
     found = read_config(folder)
+    if folder != Path(path):
+        check_identity(folder, found)
     names = found["files"]
-    weights = verified(folder, AVERAGES if AVERAGES in names else WEIGHTS, names)
+    # A checkpoint samples with its averages or not at all.
+    weights = verified(folder, AVERAGES if "run" in found else WEIGHTS, names)
+    verified(folder, MANIFEST, names)
     arguments = _read_arguments(verified(folder, ARGUMENTS, names)) if ARGUMENTS in names else {}
     registry.trust(trust)
     # The weights are about to be replaced: their random start must not move the user's generator.
@@ -178,33 +198,102 @@ def write_arguments(folder: Path, tensors: dict[str, Any]) -> list[str]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a saved model: at least `model` and `files`.
+    """The configuration of a saved model or checkpoint: at least `model` and `files`.
 
-    Raises `InputError` if it cannot be read, or is of a newer layout.
+    Raises `InputError` if it is damaged or was changed, or if another version wrote it.
     """
-    try:
-        found = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        spec, files = found["model"], found.get("files")
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder}/config.yaml does not describe a model: {error}") from None
-    manifest = folder / "manifest.json"
-    if manifest.is_file():
+    path = folder / CONFIG
+    _check_layout(folder)
+    found = read_sealed(path)
+    files = found.get("files")
+    if not isinstance(found.get("model"), dict) or not isinstance(files, dict):
+        raise InputError(f"{path} does not describe a model with its files")
+    for name, digest in files.items():
+        if not isinstance(digest, str) or not _is_plain_name(name):
+            raise InputError(f"{path} names {name!r}, which is no file beside it")
+    return found
+
+
+def check_identity(folder: Path, found: dict[str, Any]) -> None:
+    """Raise `InputError` for a configuration that is not of the run and the step of its folder."""
+    place = folder.resolve()
+    run = place.parent.parent
+    if "run" not in found:
+        raise InputError(f"{folder} is no checkpoint of a run: another model lies in its place")
+    if place.name != step_name(checks.whole(f"{folder}: step", found.get("step"), least=0)):
+        raise InputError(f"{folder} is the checkpoint of step {found['step']}: it was renamed")
+    if read_sealed(run / CONFIG).get("run") != found["run"]:
+        raise InputError(f"{folder} is a checkpoint of another run than {run}")
+
+
+def check(path: str | os.PathLike[str]) -> list[Path]:
+    """Verify every file of a saved model, or of all checkpoints of a run; the folders looked at.
+
+    Raises `InputError` with all that is wrong.
+    """
+    root = Path(path)
+    if (root / WEIGHTS).is_file():
+        folders = [root]
+    else:
+        read_sealed(root / CONFIG)
+        folders = checkpoints_in(root)
+        if not folders:
+            raise InputError(f"{root} has no checkpoint")
+    faults = []
+    for folder in folders:
         try:
-            layout = int(json.loads(manifest.read_text(encoding="utf-8")).get("format", FORMAT))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{manifest} is damaged: {error}") from None
-        if layout > FORMAT:
-            raise InputError(
-                f"{folder} has layout {layout}, this version reads up to {FORMAT}: "
-                "pip install --upgrade pushforward"
-            )
-    if not isinstance(spec, dict) or not isinstance(files, dict):
-        missing = "its files" if isinstance(spec, dict) else "a model"
+            found = read_config(folder)
+            if folder != root:
+                check_identity(folder, found)
+            needed = (WEIGHTS, AVERAGES) if "run" in found else (WEIGHTS,)
+            for name in dict.fromkeys([*needed, *found["files"]]):
+                verified(folder, name, found["files"])
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("; ".join(faults))
+    return folders
+
+
+def step_name(step: int) -> str:
+    """The name of the folder of a step's checkpoint."""
+    return f"step-{step:08d}"
+
+
+def step_of(folder: Path) -> int:
+    """The step in the name of a checkpoint's folder."""
+    return int(folder.name.removeprefix("step-"))
+
+
+def checkpoints_in(run: Path) -> list[Path]:
+    """The complete checkpoints of a run folder, oldest first."""
+    found = (folder for folder in (run / CHECKPOINTS).glob("step-*") if _STEP.match(folder.name))
+    return sorted(found, key=step_of)
+
+
+def _check_layout(folder: Path) -> None:
+    """Raise `InputError` for what another version wrote. Not yet verified: to be told first."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return
+    layout = read_json(manifest).get("format")
+    if isinstance(layout, bool) or not isinstance(layout, int):
+        raise InputError(f"{manifest} is damaged: format is {layout!r}")
+    if layout > FORMAT:
         raise InputError(
-            f"{folder}/config.yaml does not name {missing}: it is damaged, or was written by an "
-            "older version"
+            f"{folder} has layout {layout}, this version reads {FORMAT}: "
+            "pip install --upgrade pushforward"
         )
-    return dict(found)
+    if layout < FORMAT:
+        raise InputError(
+            f"{folder} has layout {layout}, from before files were sealed, and this version reads "
+            f"{FORMAT}: use the version that wrote it, or train again"
+        )
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a name is that of a file in the same folder, and no path to elsewhere."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def _read_arguments(path: Path) -> dict[str, Any]:
@@ -242,25 +331,33 @@ def _former(path: Path) -> Path:
     return path.with_name(path.name + _FORMER)
 
 
-def _locate(path: Path, checkpoint: str) -> Path:
-    """The folder that holds the weights."""
+def locate(path: Path, checkpoint: str) -> Path:
+    """The folder that holds the weights. Raises `InputError` if there is none."""
     if (path / WEIGHTS).is_file():
         return path
-    if (path / "checkpoints").is_dir():
-        pointer = path / "checkpoints" / checkpoint
-        folder = pointer if pointer.is_dir() else pointer.parent / _pointed(pointer)
-        if (folder / WEIGHTS).is_file():
-            return folder
-        raise InputError(f"{path} has no complete checkpoint {checkpoint!r} yet")
     if not path.exists():
         raise InputError(f"there is no folder {path}")
-    raise InputError(f"{path} holds neither a saved model nor a run: it has no {WEIGHTS}")
+    checkpoints = path / CHECKPOINTS
+    if not checkpoints.is_dir():
+        raise InputError(f"{path} holds neither a saved model nor a run: it has no {WEIGHTS}")
+    if checkpoint == "latest":
+        # Not by the pointer: it may be older, if the run was killed at the wrong moment.
+        folders = checkpoints_in(path)
+        name = folders[-1].name if folders else ""
+    else:
+        name = checkpoint if _is_plain_name(checkpoint) else ""
+        if (pointer := checkpoints / name).is_file():
+            name = _pointed(pointer)
+    if name and (checkpoints / name).is_dir():
+        return checkpoints / name
+    raise InputError(f"{path} has no complete checkpoint {checkpoint!r} yet")
 
 
 def _pointed(pointer: Path) -> str:
+    """The sibling that a pointer names; nothing for any other text."""
     try:
-        name = pointer.read_text().strip()
-    except OSError:
+        with pointer.open("rb") as file:
+            name = file.read(64).decode().strip()
+    except (OSError, UnicodeDecodeError):
         return ""
-    # The pointer names a sibling, never a path elsewhere.
-    return Path(name).name
+    return name if _is_plain_name(name) else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from pushforward import state
+from pushforward._records import read_json, read_sealed
 from pushforward.data import Data
 from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
@@ -48,8 +48,8 @@ def write(
             frequent as in the data for a model that takes them.
         faults: what the model says of itself, `model.warnings(data.x)`, if known already.
     """
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    config = read_sealed(run / "config.yaml")
+    manifest = read_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
     look = Look(model.space, data.x)
     if samples is None:

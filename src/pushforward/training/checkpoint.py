@@ -4,12 +4,14 @@
                                 training.safetensors  training.json  arguments.safetensors
     checkpoints/latest, checkpoints/best    text files that name a folder
 
-A run killed at any moment leaves complete folders only; what was being written is swept away.
+A run killed at any moment leaves complete folders only; what was being written is swept away. Each
+names its run, its step and the checksums of its files, all of which are verified before it is used.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -20,20 +22,28 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-import yaml
 from torch import Tensor, nn
 
 from pushforward._files import sync, write_text
+from pushforward._records import read_json, sealed
 from pushforward.errors import InputError
 from pushforward.models.saving import (
     AVERAGES,
+    CHECKPOINTS,
+    CONFIG,
+    MANIFEST,
     WEIGHTS,
+    check_identity,
+    checkpoints_in,
     checksums,
     read_config,
+    step_name,
+    step_of,
     verified,
     versions,
     write_arguments,
 )
+from pushforward.training.folder import RunFolder
 from pushforward.training.optimizing import read_state, write_state
 from pushforward.training.position import Position
 
@@ -41,6 +51,7 @@ __all__ = ["Checkpoints"]
 
 _KEEP = 2
 _OPTIMIZER, _POSITION = "training.safetensors", "training.json"
+_NEEDED = (WEIGHTS, AVERAGES, _OPTIMIZER, _POSITION, MANIFEST)
 _FAULTS = (
     InputError,
     OSError,
@@ -55,8 +66,9 @@ _FAULTS = (
 class Checkpoints:
     """The checkpoints of one run folder."""
 
-    def __init__(self, run: Path, tensors: dict[str, Tensor]) -> None:
-        self.folder, self.tensors = run / "checkpoints", tensors
+    def __init__(self, home: RunFolder, tensors: dict[str, Tensor]) -> None:
+        self.home, self.run, self.tensors = home, home.path, tensors
+        self.folder = self.run / CHECKPOINTS
 
     def save(
         self,
@@ -66,8 +78,12 @@ class Checkpoints:
         average: nn.Module,
         optimizer: torch.optim.Optimizer,
     ) -> Path:
-        """Write the checkpoint of a step, and sweep away older ones but the last two and best."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the checkpoint of a step, and sweep away older ones but the last two and best.
+
+        Raises `OSError` if it cannot be written, or the run folder is gone: it is not made again.
+        """
+        self.home.require_in_place()
+        self.folder.mkdir(exist_ok=True)
         final = self._path(position.step)
         partial = self.folder / f".{final.name}.partial"
         partial.mkdir()
@@ -77,11 +93,11 @@ class Checkpoints:
         arguments = write_arguments(partial, self.tensors)
         training = json.dumps(dataclasses.asdict(position), indent=2)
         (partial / _POSITION).write_text(training + "\n", encoding="utf-8")
-        files = checksums(partial, [WEIGHTS, AVERAGES, _OPTIMIZER, _POSITION, *arguments])
-        config = yaml.safe_dump(description | files, sort_keys=False)
-        (partial / "config.yaml").write_text(config, encoding="utf-8")
         manifest = json.dumps(versions() | {"step": position.step}, indent=2)
-        (partial / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+        (partial / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+        written = [WEIGHTS, AVERAGES, _OPTIMIZER, _POSITION, MANIFEST, *arguments]
+        config = sealed(description | {"step": position.step} | checksums(partial, written))
+        (partial / CONFIG).write_text(config, encoding="utf-8", newline="\n")
         for file in partial.iterdir():
             sync(file)
         sync(partial)
@@ -92,7 +108,7 @@ class Checkpoints:
         # Every time, since the run may have been killed between the folder and its pointer.
         if best is not None and best.is_dir():
             self._point("best", best)
-        for old in self._all()[:-_KEEP]:
+        for old in checkpoints_in(self.run)[:-_KEEP]:
             if old != best:
                 self._remove(old)
         return final
@@ -109,40 +125,49 @@ class Checkpoints:
         A damaged one, or one of another run, is passed over with a warning. Raises `InputError` if
         all are damaged.
         """
-        folders = self._all()
+        folders = checkpoints_in(self.run)
         for folder in reversed(folders):
             try:
                 saved = read_config(folder)
-                files = {name: verified(folder, name, saved["files"]) for name in saved["files"]}
-                position = Position(**json.loads(files[_POSITION].read_text(encoding="utf-8")))
-                self._check(folder, saved, position, description)
+                check_identity(folder, saved)
+                files = {
+                    name: verified(folder, name, saved["files"])
+                    for name in dict.fromkeys([*_NEEDED, *saved["files"]])
+                }
+                position = Position.from_plain(read_json(files[_POSITION]), _POSITION)
+                if position.step != saved.get("step"):
+                    raise InputError(f"its {_POSITION} is that of step {position.step}")
+                self._check(saved, description)
                 tensors = safetensors.torch.load_file(files[_OPTIMIZER])
                 safetensors.torch.load_model(average, files[AVERAGES])
                 safetensors.torch.load_model(model, files[WEIGHTS])
                 write_state(optimizer, tensors)
             except _FAULTS as error:
-                warnings.warn(f"{folder} is damaged ({error}): going back one", stacklevel=4)
+                warnings.warn(f"{folder} cannot be used ({error}): going back one", stacklevel=4)
                 continue
             return position
         if folders:
-            raise InputError(f"every checkpoint in {self.folder} is damaged: train anew elsewhere")
+            raise InputError(
+                f"every checkpoint in {self.folder} is damaged, or of another run: train anew "
+                "elsewhere"
+            )
         return None
 
-    def _check(
-        self, folder: Path, saved: dict[str, Any], position: Position, now: dict[str, Any]
-    ) -> None:
-        """Raise `InputError` for a checkpoint of another run, or of another step."""
-        if self._path(position.step) != folder:
-            raise InputError(f"it is that of step {position.step}")
-        same = saved["model"] == now["model"]
+    @staticmethod
+    def _check(saved: dict[str, Any], now: dict[str, Any]) -> None:
+        """Raise `InputError` for a checkpoint of another run."""
+        same = saved.get("run") == now.get("run") and saved["model"] == now["model"]
         if not same or any(_print(saved, part) != _print(now, part) for part in ("data", "source")):
             raise InputError("it is one of another run")
 
     def sweep(self, step: int) -> None:
-        """Remove what lies past a step, because it is damaged, and what was left half written."""
-        for folder in self._all():
-            if folder > self._path(step):
-                self._remove(folder)
+        """Set aside what lies past a step and was passed over, and remove what is half written.
+
+        It may be of another run, or have the wrong name: it is not this run's to delete.
+        """
+        for folder in checkpoints_in(self.run):
+            if step_of(folder) > step:
+                os.rename(folder, _free(folder.with_name(f"unused-{folder.name}")))
         for rest in self.folder.glob(".*.partial"):
             if rest.is_dir():
                 shutil.rmtree(rest)
@@ -150,11 +175,7 @@ class Checkpoints:
                 rest.unlink()
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"step-{step:08d}"
-
-    def _all(self) -> list[Path]:
-        """The complete folders, oldest first."""
-        return sorted(self.folder.glob("step-*"))
+        return self.folder / step_name(step)
 
     def _point(self, name: str, target: Path) -> None:
         write_text(self.folder / name, target.name + "\n")
@@ -169,3 +190,9 @@ class Checkpoints:
 def _print(description: dict[str, Any], part: str) -> Any:
     """The fingerprint of the data or the source of a run."""
     return description.get(part, {}).get("fingerprint")
+
+
+def _free(path: Path) -> Path:
+    """A path, with a number if it is taken."""
+    names = (path.with_name(f"{path.name}-{k}") for k in itertools.count(2))
+    return next(name for name in itertools.chain([path], names) if not name.exists())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import GenerativeModel, Trainable
+from pushforward.models.saving import checkpoints_in
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
@@ -28,7 +30,7 @@ from pushforward.training.position import Position
 from pushforward.training.randomness import private, reseed
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
-from pushforward.training.trackers import JsonLines, Tracker
+from pushforward.training.trackers import Tracker
 
 __all__ = ["fit"]
 
@@ -71,6 +73,8 @@ def fit(
     resumed run that differs from the one begun, or data that the model cannot take; `TrainingError`
     with the run in its `.run` when loss or gradients are no longer finite: the model then holds the
     averaged weights that validated best, or those of the last checkpoint if nothing is held out.
+    The same error ends a run whose folder can no longer be written, or was moved or deleted: what
+    was complete in it stays as it was.
 
     >>> import torch, pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16))
@@ -104,7 +108,8 @@ def fit(
             "the processes were given different data or settings: read the data from one file, or "
             "make it with a fixed seed"
         )
-    with private(fabric.device):
+    folder = None if out is None else RunFolder(Path(out))
+    with _writing(folder, fabric), private(fabric.device):
         # Dropout in what is prepared, or rehearsed, draws from the global generators.
         reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
         if start_data is not None:
@@ -117,18 +122,18 @@ def fit(
         model.prepare(known, labels_for(model, train), generator=noise)
         objective = Objective(model, train, fabric.device, start_data)
         objective.rehearse()
-        folder = None if out is None else RunFolder(Path(out))
         description: dict[str, Any] = {}
         tensors: dict[str, Tensor] = {}
         if folder is not None:
             parts = {"model": model.describe(tensors), "training": settings.describe()}
-            description = about | parts
+            description = {"run": ""} | about | parts
             folder.check(description, settings, resume)
+            description["run"] = folder.identity(resume)
         optimizer = make_optimizer(model, settings)
         engine = Engine(fabric, settings, objective, optimizer)
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
-        store = None if folder is None else Checkpoints(folder.path, tensors)
+        store = None if folder is None else Checkpoints(folder, tensors)
         position = None
         if store is not None and resume:
             position = store.restore(description, model, average.model, optimizer)
@@ -153,10 +158,11 @@ def fit(
         }
         run = _train(loop, folder, store, description, facts, trackers, progress)
     if run.status == "diverged":
-        where = f" in {folder.path}" if folder else ""
+        kept = len(checkpoints_in(folder.path)) if folder else 0
+        where = f", and {kept} checkpoints in {folder.path} are kept" if folder and kept else ""
         raise TrainingError(
             f"training diverged {loop.fault}. The model holds its averaged weights of step "
-            f"{run.step} again, and checkpoints{where} are kept. Try a lower lr (now "
+            f"{run.step} again{where}. Try a lower lr (now "
             f"{settings.lr:g}), clip=1.0 (now {settings.clip:g}), standardize=True, or look at the "
             "data with `pushforward doctor`",
             run,
@@ -210,29 +216,73 @@ def _train(
     if folder is not None and store is not None:
         loop.history = folder.begin(description, at.step)
         store.sweep(at.step)
-        trackers = (*trackers, JsonLines(folder.metrics))
+        trackers = (*trackers, folder.log())
 
     def report(status: str) -> None:
         if folder is not None:
             speed = {"seconds": round(at.seconds, 3), "step": at.step, "best": at.best}
             folder.write_manifest({"status": status} | speed | facts)
 
-    report("running")
-    outcome = "failed"
     try:
-        status = outcome = loop.run(description, store, trackers, progress)
-    finally:
-        for tracker in trackers:
-            tracker.close()
-        loop.pairing.close()
-        report(outcome)
+        try:
+            report("running")
+            status = loop.run(description, store, trackers, progress)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                report("failed")
+            raise
+        finally:
+            for tracker in trackers:
+                tracker.close()
+            loop.pairing.close()
+        report(status)
+    except OSError as error:
+        _settle(model, average)
+        raise TrainingError(
+            f"training stopped at step {at.step}: {_told(error)}. What was complete stays as it "
+            "was: mend that and go on with resume=True (--resume)",
+            Run(model, loop.history, at.best, None, "failed", at.step),
+        ) from error
     if status == "diverged":
         average.go_back()
-    model.load_state_dict(average.model.state_dict())
-    model.eval()
+    _settle(model, average)
     loop.engine.fabric.barrier()
     step = loop.good_step if status == "diverged" else at.step
     return Run(model, loop.history, at.best, None if folder is None else folder.path, status, step)
+
+
+def _settle(model: Any, average: Average) -> None:
+    """Give a model its averaged weights, ready to sample."""
+    model.load_state_dict(average.model.state_dict())
+    model.eval()
+
+
+def _told(error: OSError) -> str:
+    """A fault of the system in words, with its file."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+@contextlib.contextmanager
+def _writing(folder: RunFolder | None, fabric: Any) -> Iterator[None]:
+    """Keep the run folder for the first of the processes.
+
+    Raises `InputError` in all of them if another run is being written there, or it cannot be.
+    """
+    with contextlib.ExitStack() as stack:
+        refusal: InputError | None = None
+        if folder is not None and fabric.is_global_zero:
+            try:
+                stack.enter_context(folder.writer())
+            except InputError as error:
+                refusal = error
+        if refusal is None and agree(fabric, ""):
+            yield
+            return
+        if refusal is not None:
+            agree(fabric, str(refusal))
+            raise refusal
+        raise InputError("the first process cannot write the run folder: see its message")
 
 
 def _merge(settings: Settings | None, changes: dict[str, Any]) -> Settings:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import secrets
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pushforward._files import write_text
+from pushforward._records import read_sealed, sealed
 from pushforward.errors import InputError
-from pushforward.models.saving import versions
+from pushforward.models.saving import CONFIG, MANIFEST, versions
+from pushforward.training.lock import LOCK, Lock
 from pushforward.training.settings import Settings
-from pushforward.training.trackers import read_history
+from pushforward.training.trackers import JsonLines, read_history
 
 __all__ = ["RunFolder"]
 
@@ -27,6 +32,21 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: Lock | None = None
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Be the only one that writes here. Raises `InputError` if another process is."""
+        with Lock(self.path) as self._lock:
+            yield
+        self._lock = None
+
+    def require_in_place(self) -> None:
+        """Raise `FileNotFoundError` if the folder is no longer where it was when it was locked."""
+        if self._lock is not None and not self._lock.in_place():
+            raise FileNotFoundError(
+                errno.ENOENT, "the run folder was moved or deleted", str(self.path)
+            )
 
     @property
     def metrics(self) -> Path:
@@ -38,8 +58,6 @@ class RunFolder:
 
         A new run needs a folder that is empty or missing, a resumed one its own.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path} is a file: give a folder for the run")
         if not self._in_use():
             return
         if not resume:
@@ -54,7 +72,7 @@ class RunFolder:
             before, now = saved.get(part, {}), description.get(part, {})
             if before.get("fingerprint") != now.get("fingerprint"):
                 held = (
-                    f"{before['name']}, {before.get('n')} points from {before.get('source')}"
+                    f"{before.get('name')}, {before.get('n')} points from {before.get('source')}"
                     if before
                     else "noise"
                 )
@@ -78,34 +96,63 @@ class RunFolder:
 
         Raises `InputError` if the folder cannot be written.
         """
+        history = read_history(self.metrics, step)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_text(self.path / "config.yaml", yaml.safe_dump(description, sort_keys=False))
+            write_text(self.path / CONFIG, sealed(description))
+            write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror}") from None
-        history = read_history(self.metrics, step)
-        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
         return history
+
+    def identity(self, resume: bool) -> str:
+        """What no other run is called: made anew, or that of the run that goes on."""
+        if resume and self._in_use():
+            return str(self._read_config()["run"])
+        return secrets.token_hex(8)
+
+    def log(self) -> JsonLines:
+        """Where the numbers go, as long as the folder is in its place."""
+        return _Log(self)
 
     def write_manifest(self, entries: dict[str, Any]) -> None:
         """What a stranger needs to know: versions, data, how far the run came."""
+        self.require_in_place()
         text = json.dumps(versions() | entries, indent=2) + "\n"
-        write_text(self.path / "manifest.json", text)
+        write_text(self.path / MANIFEST, text)
 
     def _in_use(self) -> bool:
         """Whether anything lies here but a recipe and what an early kill left half written."""
         if not self.path.exists():
             return False
-        names = (entry.name for entry in self.path.iterdir())
-        return any(name != RECIPE and not name.endswith(".partial") for name in names)
+        return any(
+            name not in (RECIPE, LOCK) and not name.endswith(".partial")
+            for name in os.listdir(self.path)
+        )
 
     def _read_config(self) -> dict[str, Any]:
-        try:
-            saved = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-            if {"data", "model", "training"} <= saved.keys():
-                return saved
-        except (OSError, yaml.YAMLError, AttributeError):
-            pass
-        raise InputError(
-            f"{self.path} is not empty and holds no run to resume: give another folder"
-        )
+        """The configuration of the run that is here. Raises `InputError` if there is none."""
+        path = self.path / CONFIG
+        if not path.exists():
+            raise InputError(
+                f"{self.path} is not empty and holds no run to resume: give another folder"
+            )
+        saved = read_sealed(path)
+        for part in ("data", "model", "training"):
+            if not isinstance(saved.get(part), dict):
+                raise InputError(f"{path} is not that of a run: it has no {part}")
+        if not isinstance(saved.get("run"), str):
+            raise InputError(f"{path} does not say which run it is of: train anew elsewhere")
+        return saved
+
+
+class _Log(JsonLines):
+    """The log of a folder, which must not be written on if the folder is gone."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__(folder.metrics)
+        self._folder = folder
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Append a line. Raises `FileNotFoundError` if the folder is no longer in its place."""
+        self._folder.require_in_place()
+        super().log(step, metrics)

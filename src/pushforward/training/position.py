@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+from pushforward import checks
+from pushforward._records import Check, checked_fields
+from pushforward.errors import InputError
 
 __all__ = ["Position"]
 
@@ -27,3 +33,40 @@ class Position:
     loss_sum: float = 0.0
     losses: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any], name: str) -> Position:
+        """The position that a file holds.
+
+        Raises `InputError`, with the file's `name`, for values that no run has written.
+
+        >>> Position.from_plain({"step": -5}, "training.json")
+        Traceback (most recent call last):
+        ...
+        pushforward.errors.InputError: training.json lacks best, loss_sum, losses, scaler, seconds
+        """
+        return cls(**checked_fields(values, _CHECKS, name))
+
+
+def _best(name: str, value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    fields: dict[str, Check] = {"step": checks.whole, "val_loss": checks.number}
+    return checked_fields(_mapping(name, value), fields, name)
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{name} holds names and values, not {value!r}")
+    return value
+
+
+_COUNT = partial(checks.whole, least=0)
+_CHECKS: dict[str, Check] = {
+    "step": _COUNT,
+    "seconds": partial(checks.number, least=0),
+    "best": _best,
+    "loss_sum": checks.number,
+    "losses": _COUNT,
+    "scaler": _mapping,
+}

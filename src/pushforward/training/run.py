@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 __all__ = ["Run", "Status"]
 
-Status = Literal["finished", "interrupted", "diverged"]
+Status = Literal["finished", "interrupted", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Run:
         history: what was logged, one dictionary per line of `metrics.jsonl`.
         best: step and validation loss of the best checkpoint; `None` without validation.
         path: the run folder, `None` if nothing was written.
-        status: `finished`, `interrupted` (resume it) or `diverged`.
+        status: `finished`, `interrupted` (resume it), `diverged`, or `failed` if the run folder
+            could no longer be written.
         step: the optimizer steps behind the model's weights.
 
     >>> print(Run(None, [], {"step": 20, "val_loss": 0.5}, Path("runs/a"), "finished", 40))

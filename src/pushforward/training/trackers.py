@@ -7,9 +7,16 @@ import math
 from pathlib import Path
 from typing import Any, Protocol
 
+from pushforward import checks
 from pushforward._extras import require
+from pushforward._records import parse_json
+from pushforward.errors import InputError
 
 __all__ = ["JsonLines", "TensorBoard", "Tracker", "read_history"]
+
+
+_LONGEST = 1 << 16
+"""Bytes of a line of the log."""
 
 
 class Tracker(Protocol):
@@ -83,15 +90,40 @@ class TensorBoard:
 
 
 def read_history(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl` up to a step; a last line cut short by a crash is left out."""
+    """The lines of a `metrics.jsonl` up to a step; a last line cut short by a crash is left out.
+
+    Raises `InputError` for any other line that no run has written.
+    """
     if not path.is_file():
         return []
-    history = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        if up_to is None or entry["step"] <= up_to:
-            history.append(entry)
+    history: list[dict[str, Any]] = []
+    fault: InputError | None = None
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST), b""), 1):
+            if fault is not None:
+                raise fault
+            try:
+                entry = _entry(line, f"line {number} of {path}")
+            except InputError as error:
+                # Of the last line, it says only that the run was cut short.
+                fault = error
+                continue
+            if up_to is None or entry["step"] <= up_to:
+                history.append(entry)
     return history
+
+
+def _entry(line: bytes, name: str) -> dict[str, Any]:
+    """One line of the log: its step, and numbers by name."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not text in UTF-8: remove it from the log") from None
+    entry = parse_json(text, name)
+    if not isinstance(entry, dict):
+        raise InputError(f"{name} is not an object: remove it from the log")
+    checks.whole(f"{name}: step", entry.get("step"), least=0)
+    for key, value in entry.items():
+        if value is not None and not isinstance(value, int | float | str):
+            raise InputError(f"{name}: {key} is no number: remove it from the log")
+    return entry
