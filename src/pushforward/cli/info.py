@@ -35,7 +35,7 @@ def info(
     if verify:
         from pushforward.models.saving import check
 
-        found = {"whole": [str(folder) for folder in check(path)]}
+        found: dict[str, Any] = {"whole": [str(folder) for folder in check(path)]}
     elif (path / "config.yaml").is_file():
         found = _folder(path)
     else:
