@@ -92,7 +92,7 @@ def test_missing_values(tmp_path: Path, hole: str) -> None:
     [
         ("a,b\n1,2\n3,x\n", r"line 3, column 'b': 'x' is not a number: make .* label='b'"),
         ("a,b\n1,2_0\n3,4\n", "line 2, column 'b': '2_0' is not a number"),
-        ("a;b\n1,5;2\n2;3\n", "line 2, column 'a': '1,5' .* with a point, 1.5"),
+        ("a;b\n1,5;2\n2;3\n", "line 2, column 'a': '1,5' .* read it as 1.5 with decimal=','"),
         ("1.0 2.0\n3.0 4.0\n", "by commas or tabs, not by spaces"),
         ("a,b\n1,2\n3\n", "line 3: 1 cells where 2 were expected"),
         ("a,b\n1,2,3\n3,4\n", "line 2: 3 cells where 2"),

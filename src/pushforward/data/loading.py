@@ -32,7 +32,11 @@ __all__ = ["load", "read_digits"]
 
 Options = dict[str, Any]
 
-FORMATS = ".npy, .npz, .csv, .tsv, .parquet, or a folder of images"
+TEXT = tuple(
+    f"{kind}{packed}" for kind in (".csv", ".tsv", ".txt", ".dat") for packed in ("", ".gz")
+)
+TEXT_OPTIONS = ("decimal", "thousands", "missing", "since", "encoding", "skip")
+FORMATS = ".npy, .npz, .csv, .tsv, .txt, .dat, .parquet, or a folder of images"
 
 
 def load(
@@ -47,6 +51,12 @@ def load(
     key: str | None = None,
     columns: Sequence[str | int] | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    missing: Sequence[str | float] | str | float | None = None,
+    since: str | None = None,
+    encoding: str | None = None,
+    skip: int | Sequence[int] | None = None,
     size: int | Sequence[int] | None = None,
     channels: int | None = None,
     kind: str | None = None,
@@ -62,8 +72,9 @@ def load(
     numbered in sorted order: label `k` stands for `Data.classes[k]`.
 
     Args:
-        source: a name of `pushforward list data`; the path of a `.npy`, `.npz`, `.csv`, `.tsv` or
-            `.parquet` file, or of a folder of images with or without one subfolder per class; an
+        source: a name of `pushforward list data`; the path of a `.npy`, `.npz`, `.parquet`,
+            `.csv`, `.tsv`, `.txt` or `.dat` file (also `.csv.gz`),
+            or of a folder of images with or without one subfolder per class; an
             array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of `x` or
             `(x, label)`; `Data`.
         space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
@@ -86,6 +97,14 @@ def load(
             the label by default.
         header: whether the first line of a text table names its columns; by default, whether it
             reads like names.
+        decimal: the decimal mark of a text table, `"."` by default.
+        thousands: what groups the digits of numbers in a text table, such as `","`.
+        missing: texts and numbers that stand for missing values in a text table, such as `"?"` or
+            `[-999, "#N/A"]`; empty cells, `NA`, `N/A`, `null`, `none` and `nan` always do.
+        since: a day such as `"2000-01-01"`: dates of a text table become days since then.
+        encoding: of a text table, such as `"cp1252"`; UTF-8 by default.
+        skip: how many lines at the top of a text table to leave out, titles for example; or the
+            numbers of lines, counted from 1: `[2]` for units below the names.
         size: crop and resize images to `size x size` or `(height, width)` pixels.
         channels: read images as gray (1) or RGB (3).
         kind: `"vector"` or `"image"`.
@@ -109,6 +128,12 @@ def load(
         "key": key,
         "columns": columns,
         "header": header,
+        "decimal": decimal,
+        "thousands": thousands,
+        "missing": missing,
+        "since": since,
+        "encoding": encoding,
+        "skip": skip,
         "size": size,
         "channels": channels,
     }
@@ -250,8 +275,8 @@ def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> 
             wanted = given.get("columns")
             own = wanted.schema.label if isinstance(wanted, Wanted) else None
             return read_npz(path, given.get("key"), label, parts, own)
-        if suffix in (".csv", ".tsv"):
-            _refuse(given, ("columns", "header"), "a text table")
+        if path.name.lower().endswith(TEXT):
+            _refuse(given, ("columns", "header", *TEXT_OPTIONS), "a text table")
             return read_table(path, label, **given)
         if suffix == ".parquet":
             _refuse(given, ("columns",), "a parquet file")

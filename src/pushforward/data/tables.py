@@ -1,28 +1,36 @@
-"""Text tables: `.csv` and `.tsv`, read with the standard library and errors that name the line."""
+"""Text tables: `.csv`, `.tsv`, `.txt` and `.dat`, also compressed, with errors that name the line.
+
+Where `pyarrow` is installed it reads the rows, several times faster. What it cannot read, and what
+is wrong with it, is for the reader in this file, which needs nothing but the standard library and
+reads the same numbers.
+"""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator, Sequence
+import gzip
+import zlib
+from collections.abc import Sequence
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pushforward.data.arrow_tables import Rows, read_rows
+from pushforward.data.cells import Cells
 from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw
-from pushforward.data.schema import Column
+from pushforward.data.text_columns import TextColumn, column_of
+from pushforward.data.text_lines import SPACES, Line, TextLines
 from pushforward.errors import InputError
 
 __all__ = ["read_table"]
 
-MISSING = frozenset({"", "na", "n/a", "null", "none"})
 BLOCK = 50_000
-
-Line = tuple[int, list[str]]
+SMALL = 1 << 19
+"""Bytes of a file that is read before Arrow has been imported."""
 
 
 def read_table(
@@ -30,168 +38,170 @@ def read_table(
     label: str | int | bool | None = None,
     columns: Sequence[str | int] | None = None,
     header: bool | None = None,
+    encoding: str | None = None,
+    skip: int | Sequence[int] = 0,
+    **written: Any,
 ) -> Raw:
     """A table of numbers, one row a line, with an optional column of labels.
 
     Cells are separated by tabs, semicolons or commas: the first of these that the first line
-    shows. Quoted cells, blank lines, a byte-order mark and `#` comments at the top are understood;
-    a comment right above the data with a name for each column is its header, as numpy.savetxt
-    writes it. Empty cells and `NA` are missing values. `header=None` takes the first line for names
-    unless it reads like the second; columns without names are called `0`, `1`, ...
+    shows; in `.txt` and `.dat` files without any, by white space. Quoted cells, blank lines, a
+    byte-order mark and `#` comments at the top are understood; a comment right above the data with
+    a name for each column is its header, as numpy.savetxt writes it. `header=None` takes the first
+    line for names unless it reads like the second; columns without names are called `0`, `1`, ...
+    A last column that is empty and has no name comes from a mark at the end of each line: it is
+    left out, with a note.
+
+    Args:
+        path: the file; if its name ends in `.gz`, it is unpacked.
+        label: the column of labels, by name or number.
+        columns: the features, by name, number or range.
+        header: whether the first line names the columns.
+        encoding: of the text; UTF-8 by default.
+        skip: how many lines at the top to leave out, or the numbers of lines, from 1.
+        written: `decimal`, `thousands`, `missing` and `since` of `cells.Cells`.
 
     Raises `InputError` naming line and column for text among the numbers, lines of another length,
-    and files that are not UTF-8 text.
+    and files that are not text.
     """
+    lines = TextLines(path, encoding or "utf-8-sig", skip, Cells(**written))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            comment, lines = _lines(file, path)
-            opening = list(islice(lines, 2))
-            if not opening:
-                raise InputError(f"{path} is empty")
-            first = opening[0][1]
-            named = _has_header([cells for _, cells in opening]) if header is None else header
-            if named:
-                names = [cell.strip() for cell in first]
-            elif header is None and len(first) == len(comment) > 1:
-                names = comment
-            else:
-                names = list(map(str, range(len(first))))
-            chosen, target = choose(names, str(path), label, columns)
-            body = chain(opening[1:] if named else opening, lines)
-            return _read(path, names, chosen, target, body)
+        return _read(lines, label, columns, header)
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.object[error.start]:#04x}): "
-            "save it again as CSV UTF-8"
-        ) from None
-
-
-def _lines(file: Iterator[str], path: Path) -> tuple[list[str], Iterator[Line]]:
-    """The cells of the comment above the data, and of each line that is not blank."""
-    comment = start = ""
-    skipped = 0
-    for start in file:
-        text = start.strip()
-        if text and not text.startswith("#"):
-            break
-        comment = text.lstrip("# ")
-        skipped += 1
-        start = ""
-    mark = _delimiter(start)
-    names = [cell.strip() for cell in comment.split(mark)]
-    reader = csv.reader(chain([start], file), delimiter=mark, skipinitialspace=True, strict=True)
-    return names, _records(reader, skipped, path)
-
-
-def _records(reader: Any, skipped: int, path: Path) -> Iterator[Line]:
-    while True:
-        line = skipped + reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {line}: {error}: look for a quotation mark that is not closed"
-            ) from None
-        if cells is None:
-            return
-        if any(map(str.strip, cells)):
-            yield line, cells
-
-
-def _delimiter(line: str) -> str:
-    # A comma comes last: under semicolons or tabs it is a decimal comma, reported as such.
-    outside = "".join(line.split('"')[::2])
-    return next((mark for mark in "\t;" if mark in outside), ",")
-
-
-def _has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names the columns: text where the second row has a number."""
-    first = rows[0]
-    text = [_is_text(cell) for cell in first]
-    if all(text) or len(rows) == 1:
-        return all(text)
-    second = rows[1]
-    if [cell.strip() for cell in first] == list(map(str, range(len(first)))):
-        # pandas calls the columns of a bare array 0, 1, 2, ...
-        return len(first) > 1 and not all(cell.strip().lstrip("-").isdigit() for cell in second)
-    return any(t and not _is_text(cell) for t, cell in zip(text, second, strict=False))
+        raise InputError(_not_text(lines, error)) from None
+    except LookupError:
+        raise InputError(f"encoding={encoding!r} is not known; 'utf-8' and 'cp1252' are") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is damaged or not a .gz file ({error}): save it again") from None
 
 
 def _read(
-    path: Path, names: list[str], chosen: list[int], target: int | None, body: Iterator[Line]
+    lines: TextLines, label: Any, columns: Sequence[str | int] | None, header: bool | None
 ) -> Raw:
-    blocks: list[NDArray[np.float64]] = []
-    rows: list[list[float]] = []
-    labels: list[str] = []
-    numbers: list[int] = []
-    whole = set(chosen)
-    for line, cells in body:
-        if len(cells) != len(names):
-            raise InputError(
-                f"{path}, line {line}: {len(cells)} cells where {len(names)} were expected"
-            )
-        try:
-            rows.append([_number(cells[i]) for i in chosen])
-        except ValueError:
-            raise InputError(_not_a_number(path, line, names, cells, chosen)) from None
-        numbers.append(line)
-        whole -= {i for i in whole if not _is_integer(cells[i])}
-        if target is not None:
-            labels.append(cells[target])
-        if len(rows) == BLOCK:
-            blocks.append(np.array(rows))
-            rows = []
-    blocks.append(np.array(rows, dtype=np.float64).reshape(-1, len(chosen)))
-    x = np.concatenate(blocks)
+    source = str(lines.path)
+    names, opening, named_at = lines.names(header)
+    chosen, target = choose(names, source, label, columns)
+    rows = _quickly(lines, names, opening, chosen, target)
+    if rows is None:
+        rows = _carefully(lines, names, chosen, target, named_at)
+    notes: tuple[str, ...] = ()
+    last = len(names) - 1
+    nameless = (
+        columns is None and [last] == chosen[-1:] != chosen and not (named_at and names[last])
+    )
+    if nameless and bool(np.isnan(rows.x[:, -1]).all()):
+        rows = Rows(rows.x[:, :-1], rows.labels, rows.words[:-1])
+        chosen = chosen[:-1]
+        notes = ("the last column, which is empty and has no name, was left out",)
     if chosen[0] == 0:
-        refuse_row_numbers(names[0], x[:, 0], str(path))
+        refuse_row_numbers(names[0], rows.x[:, 0], source)
+    firsts = _firsts(lines, rows, chosen, named_at)
+    known = tuple(
+        column_of(names[i], rows.x[:, k], firsts[k], rows.words[k], source,
+                  all_but(names, chosen, [i]))
+        for k, i in enumerate(chosen)
+    )  # fmt: skip
+    numbers = cache(lambda: lines.numbers(named_at))
     return Raw(
-        x,
-        np.array(labels) if target is not None else None,
-        str(path),
-        row=lambda i: f"line {numbers[i]}",
-        columns=tuple(Column(names[i], "int64" if i in whole else "float64") for i in chosen),
+        rows.x,
+        rows.labels,
+        source,
+        row=lambda i: f"line {numbers()[i]}",
+        columns=known,
         label=None if target is None else names[target],
+        notes=notes,
     )
 
 
-def _number(cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        if cell.strip().lower() in MISSING:
-            return math.nan
-        raise
-    if "_" in cell:  # Python reads 2020_01 as 202001.
-        raise ValueError(cell)
-    return value
+def _quickly(
+    lines: TextLines,
+    names: list[str],
+    opening: list[Line],
+    chosen: list[int],
+    target: int | None,
+) -> Rows | None:
+    """The rows as Arrow reads them, if it can."""
+    if not opening or lines.mark == SPACES or len(opening[0][1]) != len(names):
+        return None
+    if lines.path.stat().st_size < SMALL:
+        return None
+    above, first = opening[0][0] - 1, opening[0][1]
+    if max(lines.skipped, default=0) > above:
+        return None
+    with lines.open_bytes() as file:
+        before = b"".join(file.readline() for _ in range(above))
+        if before.count(b"\r") != before.count(b"\r\n"):
+            return None
+        return read_rows(file, first, chosen, target, lines.cells, lines.mark, lines.encoding)
 
 
-def _is_integer(cell: str) -> bool:
-    """Whether a cell has the digits of an integer, or says that it has no value."""
-    text = cell.strip().lower()
-    return text.removeprefix("-").removeprefix("+").isdecimal() or text in MISSING
+def _carefully(
+    lines: TextLines, names: list[str], chosen: list[int], target: int | None, named_at: int
+) -> Rows:
+    """The rows, cell by cell where need be. Raises `InputError` for what is no number."""
+    columns = [TextColumn(names[i], i, lines.cells) for i in chosen]
+    labels: list[str] = []
+    rows = 0
+    body = (line for line in lines.records() if line[0] > named_at)
+    start = next(body, None)
+    whole = chain([] if start is None else [start], body)
+    while block := list(islice(whole, BLOCK)):
+        numbers, records = zip(*block, strict=True)
+        for number, cells in block:
+            if len(cells) != len(names):
+                raise InputError(_of_another_length(lines, number, cells, names, named_at))
+        rows += len(block)
+        by_column = list(zip(*records, strict=True))
+        for column in columns:
+            column.add(numbers, by_column[column.position])
+        if target is not None:
+            labels += map(str.strip, by_column[target])
+        for column in columns:
+            column.settle()
+        if any(column.faults for column in columns):
+            assert start is not None
+            raise explain(
+                str(lines.path), columns, names, rows, start[0], labeled=target is not None
+            )
+    x = np.stack([column.values() for column in columns], -1)
+    return Rows(
+        x, None if target is None else np.array(labels), [column.words for column in columns]
+    )
 
 
-def _is_text(cell: str) -> bool:
-    try:
-        _number(cell)
-    except ValueError:
-        return True
-    return False
+def _firsts(lines: TextLines, rows: Rows, chosen: list[int], named_at: int) -> list[str | None]:
+    """The first cell of each column that is not missing, as it is written."""
+    finite = ~np.isnan(rows.x)
+    at = {k: int(finite[:, k].argmax()) for k in range(len(chosen)) if finite[:, k].any()}
+    firsts: list[str | None] = [None] * len(chosen)
+    records = (cells for number, cells in lines.records() if number > named_at)
+    for i, cells in enumerate(islice(records, max(at.values(), default=-1) + 1)):
+        for k, row in at.items():
+            if row == i:
+                firsts[k] = cells[chosen[k]]
+    return firsts
 
 
-def _not_a_number(
-    path: Path, line: int, names: list[str], cells: list[str], chosen: list[int]
+def _of_another_length(
+    lines: TextLines, number: int, cells: list[str], names: list[str], named_at: int
 ) -> str:
-    column = next(i for i in chosen if _is_text(cells[i]))
-    cell = cells[column].strip()
-    where = f"{path}, line {line}, column {names[column]!r}: {cell!r} is not a number"
-    if not _is_text(cell.replace(",", ".", 1)):
-        return f"{where}: write decimals with a point, {cell.replace(',', '.')}"
-    if len(cell.split()) > 1 and not any(map(_is_text, cell.split())):
-        return f"{where}: separate the cells of a line by commas or tabs, not by spaces"
-    return (
-        f"{where}: make the column the label with label={names[column]!r}, "
-        "or choose the others with columns="
-    )
+    where = f"{lines.path}, line {number}: {len(cells)} cells where {len(names)} were expected"
+    if len(names) < len(cells) and 0 < named_at < number and len(names) == 1:
+        return f"{where}: if line {named_at} is a title, leave it out with skip={named_at}"
+    return where
+
+
+def _not_text(lines: TextLines, error: UnicodeDecodeError) -> str:
+    byte = f"byte {error.object[error.start]:#04x}"
+    with lines.open_bytes() as file:
+        start = file.read(2)
+    known = "UTF-8" if lines.encoding == "utf-8-sig" else lines.encoding
+    for other in ("utf-16",) if start in (b"\xff\xfe", b"\xfe\xff") else ("cp1252", "latin-1"):
+        try:
+            with TextLines(lines.path, other, 0, lines.cells).open() as file:
+                for _ in file:
+                    pass
+        except UnicodeDecodeError:
+            continue
+        return f"{lines.path} is not {known} text ({byte}): read it with encoding={other!r}"
+    return f"{lines.path} is not {known} text ({byte}): save it again as CSV UTF-8"

@@ -1,0 +1,134 @@
+"""What cells that are no numbers probably are, and the option of `load` that reads them so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pushforward.data.cells import Cells, as_date, truth
+from pushforward.data.text_columns import TextColumn
+from pushforward.errors import InputError
+
+__all__ = ["all_but", "explain"]
+
+FEW_CODES = 5
+MARKS = (",", ".", " ", "'", "\u2019", "\u00a0")
+
+
+def all_but(names: Sequence[str], chosen: Sequence[int], bad: Sequence[int]) -> str:
+    """The option that chooses the columns that are left, by name if there are few.
+
+    >>> all_but(["a", "b", "c"], [0, 1, 2], [1]), all_but(["a", "a", "b"], [0, 1, 2], [2])
+    ("columns=['a', 'c']", "columns=':2'")
+    """
+    rest = [i for i in chosen if i not in bad]
+    if not rest:
+        return "columns="
+    kept = [names[i] for i in rest]
+    plain = len(kept) == len(set(kept)) and all(re.fullmatch(r"[A-Za-z_][\w .-]*", k) for k in kept)
+    if plain and len(kept) <= 6:
+        return f"columns={kept!r}"
+    cuts: list[list[int]] = []
+    for i in rest:
+        if cuts and cuts[-1][1] == i:
+            cuts[-1][1] = i + 1
+        else:
+            cuts.append([i, i + 1])
+    ranges = [
+        f"{start or ''}:{'' if stop == len(names) else stop}" if stop - start > 1 else str(start)
+        for start, stop in cuts
+    ]
+    return f"columns={ranges[0]!r}" if len(ranges) == 1 else f"columns={ranges!r}"
+
+
+def explain(
+    source: str,
+    columns: Sequence[TextColumn],
+    names: Sequence[str],
+    rows: int,
+    body: int,
+    *,
+    labeled: bool,
+) -> InputError:
+    """The error for a table with columns that are not all numbers, after its first `rows` rows.
+
+    `body` is the line on which the rows begin.
+    """
+    bad = [column for column in columns if column.faults]
+    worst = min(bad, key=lambda column: (column.at or 0, column.position))
+    chosen = [column.position for column in columns]
+    cell = next(iter(worst.faults))
+    where = f"{source}, line {worst.at}, column {worst.name!r}: {cell!r} is not a number"
+    others = f"leave it out with {all_but(names, chosen, [column.position for column in bad])}"
+    advice = _advice(worst, bad, len(columns), rows, body, others, labeled)
+    return InputError(f"{where}{advice}")
+
+
+def _advice(
+    column: TextColumn,
+    bad: Sequence[TextColumn],
+    width: int,
+    rows: int,
+    body: int,
+    others: str,
+    labeled: bool,
+) -> str:
+    known, cell = column.cells, next(iter(column.faults))
+    if known.since is None and all(as_date(text) for text in list(column.faults)[:FEW_CODES]):
+        when = as_date(cell)
+        day = "" if when is None else when.date().isoformat()
+        return f" but a date: read dates as days with since={day!r}, or {others}"
+    marks = _other_marks(column)
+    if marks:
+        return marks
+    only_first = all(c.at == body and c.faults.total() == 1 and c.numbers for c in bad)
+    if only_first and 2 * len(bad) >= width:
+        return (
+            f", and on no other line: if line {body} holds units or a second title, leave it out "
+            f"with skip=[{body}]"
+        )
+    if len(cell.split()) > 1 and not any(map(known.is_text, cell.split())):
+        return ": separate the cells of a line by commas or tabs, not by spaces"
+    few = len(column.faults) <= FEW_CODES
+    if column.numbers > column.faults.total() and few:
+        codes = list(column.faults)
+        given = repr(codes[0]) if len(codes) == 1 else repr(codes)
+        return (
+            f", but {column.numbers} of the first {rows} cells are: if "
+            f"{' and '.join(map(repr, codes))} mean that a value is missing, say so with "
+            f"missing={given}; or {others}"
+        )
+    if truth(cell) is not None and column.numbers:
+        return f", but {column.numbers} of the first {rows} cells are: write truths one way"
+    if labeled:
+        return f": {others}"
+    return f": make the column the label with label={column.name!r}, or {others}"
+
+
+def _other_marks(column: TextColumn) -> str:
+    """The decimal marks with which every cell of a column is a number."""
+    texts = list(column.faults)[:1000]
+    ways = []
+    for decimal in ",.":
+        for thousands in (None, *MARKS):
+            if thousands == decimal or (decimal, thousands) == (".", None):
+                continue
+            cells = Cells(decimal, thousands, column.cells.missing, column.cells.since)
+            if not any(map(cells.is_text, texts)) and (
+                thousands is None or any(thousands in text for text in texts)
+            ):
+                ways.append((decimal, thousands))
+    comma = (",", None) in ways
+    grouped = (".", ",") in ways
+    first = texts[0] if texts else ""
+    if comma and grouped:
+        point, whole = first.replace(",", "."), first.replace(",", "")
+        return f": it reads as {point} with decimal=',' and as {whole} with thousands=','"
+    if comma:
+        return f": read it as {first.replace(',', '.')} with decimal=','"
+    if not ways:
+        return ""
+    decimal, thousands = ways[0]
+    words = [f"decimal={decimal!r}"] if decimal != "." else []
+    value = Cells(decimal, thousands).number(first)
+    return f": read it as {value:.15g} with {' and '.join([*words, f'thousands={thousands!r}'])}"
