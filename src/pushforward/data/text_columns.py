@@ -120,7 +120,9 @@ def column_of(
     if not bool((present == np.round(present)).all()):
         return Column(name)
     largest = np.abs(present).max(initial=0.0)
-    if largest >= EXACT and STEPS * np.spacing(largest) > present.std():
+    if largest >= 2.0**63:
+        return Column(name)
+    if largest >= EXACT and STEPS * np.spacing(largest) > (present / largest).std() * largest:
         raise InputError(
             f"{source}, column {name!r} holds whole numbers such as {present[0]:.0f}, whose "
             "differences double precision blurs: subtract an offset before writing them, or leave "
