@@ -147,6 +147,13 @@ class Separable(GibbsKernel):
         u = through(y, slice(0, self.shape[0]))
         return y, _signed(u, lambda logs: (g + self._back(f + logs, epsilon)).exp())
 
+    def gram(self, w: Tensor) -> Tensor:
+        """From a table of all entries."""
+        costs = picked(self.grid.costs(slice(None)), self.rows)
+        costs = costs if self.columns is None else costs[:, self.columns]
+        table = (self.g - costs).add_(self.f[:, None]).div_(self.epsilon).exp_()
+        return table.mT @ (w[:, None] * table)
+
     def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
         """Axis by axis."""
         return -epsilon * self._back(f / epsilon, epsilon)

@@ -40,6 +40,10 @@ class GibbsKernel(ABC):
         """`y = K w` and `K' through(y, rows)`, shapes `(n,)` and `(m,)`: forth and back."""
 
     @abstractmethod
+    def gram(self, w: Tensor) -> Tensor:
+        """`K' diag(w) K`, `(m, m)`, for weights `(n,)` of any sign."""
+
+    @abstractmethod
     def column_softmin(self, f: Tensor, epsilon: float) -> Tensor:
         """`-epsilon log sum_i exp((f_i - c_ij) / epsilon)`, in the log domain, `(m,)`."""
 
@@ -51,6 +55,25 @@ class _Rowwise(GibbsKernel):
         self.geometry, self.shape, self.like = geometry, geometry.shape, geometry.like
         self.slices = list(geometry.blocks(block_size))
         self.lowest = math.log(torch.finfo(geometry.like.dtype).tiny)
+
+    @abstractmethod
+    def block(self, rows: slice) -> Tensor:
+        """The entries of some rows."""
+
+    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
+        for rows in self.slices:
+            block = self.block(rows)
+            y[rows] = part = block @ w
+            out.addmv_(block.mT, through(part, rows))
+        return y, out
+
+    def gram(self, w: Tensor) -> Tensor:
+        out = self.like.new_zeros(self.shape[1], self.shape[1])
+        for rows in self.slices:
+            block = self.block(rows)
+            out.addmm_(block.mT, w[rows, None] * block)
+        return out
 
     def normal(self, exponents: Tensor) -> Tensor:
         """Exponents with those left out, in place, whose exponential would be subnormal.
@@ -80,13 +103,8 @@ class Dense(_Rowwise):
             raised[rows] = top[:, 0]
         return f - epsilon * raised
 
-    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
-        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
-        for rows in self.slices:
-            block = self.matrix[rows]
-            y[rows] = part = block @ w
-            out.addmv_(block.mT, through(part, rows))
-        return y, out
+    def block(self, rows: slice) -> Tensor:
+        return self.matrix[rows]
 
 
 class Streamed(_Rowwise):
@@ -99,11 +117,6 @@ class Streamed(_Rowwise):
             self.f[rows] -= epsilon * self.geometry.exponents(rows, f, g, epsilon).amax(1)
         return self.f
 
-    def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
-        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
-        for rows in self.slices:
-            block = self.geometry.exponents(rows, self.f, self.g, self.epsilon)
-            self.normal(block).exp_()
-            y[rows] = part = block @ w
-            out.addmv_(block.mT, through(part, rows))
-        return y, out
+    def block(self, rows: slice) -> Tensor:
+        exponents = self.geometry.exponents(rows, self.f, self.g, self.epsilon)
+        return self.normal(exponents).exp_()

@@ -14,11 +14,11 @@ from pushforward.errors import InputError
 from pushforward.ot import checks
 from pushforward.ot.geometry import Geometry, picked
 from pushforward.ot.plan import Plan
-from pushforward.ot.scaling import Marginals, solve
+from pushforward.ot.scaling import Marginals
+from pushforward.ot.solver import solve
 
 __all__ = ["sinkhorn"]
 
-_COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
 _TOP = 0.25  # the first epsilon, over the spread of costs
 _SHARP = 0.01  # the same below which the next epsilon is half of the last, else a quarter
 _MARGIN = 0.5  # of the tolerance, left for the rounding of potentials
@@ -110,7 +110,6 @@ def sinkhorn(
         levels if init is None else [epsilon],
         picked(start, columns),
         tolerance=_MARGIN * tolerance,
-        coarse=_COARSE,
         careful=careful,
         max_iterations=max_iterations,
         newton=newton,
