@@ -6,6 +6,7 @@ argument, what it must be, and the value that was given.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from typing import Any, SupportsIndex
@@ -25,10 +26,12 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     ...
     pushforward.errors.InputError: steps is a whole number of at least 1, not 0
     """
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
-    found = operator.index(value)
-    if found < least:
+    found = None
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        # Arrays and tensors look like whole numbers, but only some are.
+        with contextlib.suppress(TypeError):
+            found = operator.index(value)
+    if found is None or found < least:
         raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
     return found
 
@@ -106,5 +109,6 @@ def _float(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
+        # The last is a tensor's of more than one number.
         return None

@@ -56,7 +56,7 @@ class Coupling(ABC):
         >>> Exact()(x, torch.tensor([[8.0], [1.0], [4.0]]))
         tensor([2, 0, 1])
         """
-        left, right = ot.checks.pair(source.detach(), target.detach())
+        left, right = ot.checks.pair(source.detach(), target.detach(), least=2)
         if len(left) != len(right):
             raise InputError(
                 f"{len(left)} rows of the source and {len(right)} of the target: a coupling joins "
@@ -183,7 +183,7 @@ class Sinkhorn(Coupling):
                 return torch.arange(len(target))
         plan = ot.sinkhorn(clouds, epsilon, tolerance=1e-2)
         # Potentials of a row or of a column change no ratio of two permutations' chances.
-        logs = plan.geometry.exponents(slice(None), plan.f, plan.g, epsilon).double()
+        logs = plan.exponents().double()
         order = _drawn(logs.exp().numpy(), generator)
         return torch.from_numpy(_swapped(order, logs.numpy(), self.sweeps, generator))
 

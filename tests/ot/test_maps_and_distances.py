@@ -44,7 +44,7 @@ def test_assignment_is_the_linear_program() -> None:
     equal = torch.full((12,), 1 / 12, dtype=torch.float64)
     assert float(plan.cost) == pytest.approx(program(equal, equal, costs), abs=1e-9)
     assert torch.equal(plan.target.sort().values, torch.arange(12))
-    assert float((plan.matrix(12, 12) * costs).sum()) == pytest.approx(float(plan.cost))
+    assert float((plan.matrix() * costs).sum()) == pytest.approx(float(plan.cost))
 
 
 @pytest.mark.parametrize("kind", ["clouds", "far", "repeated", "one point"])
@@ -203,9 +203,9 @@ def test_the_largest_slice_of_a_stretched_law() -> None:
     ("call", "message"),
     [
         (lambda x, y: ot.assignment(x, y[:4]), "assignment"),
-        (lambda x, y: ot.exact(x[:1], y), "1 points"),
+        (lambda x, y: ot.exact(x[:0], y), "0 points"),
         (lambda x, y: ot.exact(x, y, simplex(5, 0) * 3), "sums to 3"),
-        (lambda x, y: ot.wasserstein_1d(x, y, p=0.5), "p=0.5"),
+        (lambda x, y: ot.wasserstein_1d(x, y, p=0.5), "at least 1, not 0.5"),
         (lambda x, y: ot.sliced_wasserstein(x, y, directions=0), "directions"),
         (lambda x, y: ot.sliced_wasserstein(x, y, directions=torch.ones(3, 1)), "directions"),
         (lambda x, y: ot.sliced_wasserstein(x, y * math.nan), "NaN"),

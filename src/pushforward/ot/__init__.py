@@ -14,7 +14,7 @@ from pushforward.ot.gaussian import GaussianBridge, GaussianPlan
 from pushforward.ot.geometry import CostMatrix, Geometry, PointClouds
 from pushforward.ot.grid import CartesianGrid
 from pushforward.ot.ipf import Fits, ipf, ipf_gaussian
-from pushforward.ot.plan import Plan
+from pushforward.ot.plan import Plan, Scalings
 from pushforward.ot.sinkhorn import sinkhorn
 from pushforward.ot.sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
 
@@ -31,6 +31,7 @@ __all__ = [
     "Plan",
     "PointClouds",
     "PowerNorm",
+    "Scalings",
     "SquaredEuclidean",
     "assignment",
     "exact",

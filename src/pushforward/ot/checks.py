@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["finite", "pair", "points", "weights"]
+__all__ = ["finite", "numbers", "pair", "points", "weights", "wide"]
 
 
-def finite(value: Tensor, name: str) -> Tensor:
-    """A real tensor of finite numbers, half precision and integers made single.
+def numbers(value: Any, name: str) -> Tensor:
+    """A real tensor, from an array or a list too; half precision and integers made single.
 
-    Raises `InputError` for anything else.
+    Raises `InputError` for anything else, and for NaN.
+
+    >>> numbers([[1, 2]], "x")
+    tensor([[1., 2.]])
     """
-    if not isinstance(value, Tensor) or value.is_complex():
-        found = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise InputError(f"{name} is {found}; a real tensor is needed")
+    value = _real(value, name)
+    if bool(value.isnan().any()):
+        raise InputError(f"{name} holds {int(value.isnan().sum())} numbers that are NaN")
+    return value
+
+
+def finite(value: Any, name: str) -> Tensor:
+    """The same, of finite numbers. Raises `InputError` for infinity too."""
+    value = _real(value, name)
     if not bool(torch.isfinite(value).all()):
         count = int((~torch.isfinite(value)).sum())
         raise InputError(f"{name} holds {count} numbers that are NaN or infinite")
-    return value if value.dtype in (torch.float32, torch.float64) else value.float()
+    return value
 
 
-def points(x: Tensor, name: str) -> Tensor:
+def points(x: Any, name: str, least: int = 1) -> Tensor:
     """States `(n, *event)` as `(n, d)`, with `(n,)` read as points on a line.
 
-    Raises `InputError` for fewer than 2 points, empty events, NaN or infinity.
+    Raises `InputError` for fewer than `least` points, empty events, NaN or infinity.
 
     >>> points(torch.zeros(3, 2, 2), "x").shape
     torch.Size([3, 4])
     """
-    x = finite(x, name)
-    if x.ndim == 0 or len(x) < 2:
-        count = len(x) if x.ndim else 0
-        raise InputError(f"{name} has {count} points; at least 2 are needed")
-    flat = x.flatten(1) if x.ndim > 1 else x[:, None]
-    if flat.shape[1] == 0:
-        raise InputError(f"{name} of shape {tuple(x.shape)} holds no numbers")
-    return flat
+    return _flat(finite(x, name), name, least)
 
 
-def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def pair(x: Any, y: Any, least: int = 1) -> tuple[Tensor, Tensor]:
     """Two sets of states of one event shape, in one precision, each as by `points`."""
-    left, right = points(x, "x"), points(y, "y")
+    x, y = finite(x, "x"), finite(y, "y")
+    left, right = _flat(x, "x", least), _flat(y, "y", least)
     if x.shape[1:] != y.shape[1:]:
         raise InputError(
             f"x has events of shape {tuple(x.shape[1:])} and y of {tuple(y.shape[1:])}; "
@@ -56,7 +62,7 @@ def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return left.to(dtype), right.to(dtype)
 
 
-def weights(a: Tensor | None, n: int, like: Tensor, name: str, *, any_mass: bool = False) -> Tensor:
+def weights(a: Any, n: int, like: Tensor, name: str, *, any_mass: bool = False) -> Tensor:
     """Weights `(n,)` of points, equal ones by default.
 
     Raises `InputError` for another shape, negative weights, NaN, or, unless `any_mass`, a sum that
@@ -79,3 +85,39 @@ def weights(a: Tensor | None, n: int, like: Tensor, name: str, *, any_mass: bool
     if not any_mass and abs(total - 1) > 1e-4:
         raise InputError(f"{name} sums to {total:.6g}, not 1: divide it by its sum")
     return a
+
+
+def wide(like: Tensor) -> torch.dtype:
+    """The precision in which sums of many numbers are taken: double, where the device has it."""
+    return like.dtype if like.device.type == "mps" else torch.float64
+
+
+def _real(value: Any, name: str) -> Tensor:
+    """A real tensor in single or double precision."""
+    if not isinstance(value, Tensor):
+        try:
+            value = torch.as_tensor(np.array(value))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{name} is {_shown(value)}; a tensor, an array or a list of numbers is needed"
+            ) from error
+    if value.is_complex():
+        raise InputError(f"{name} is {value.dtype}; real numbers are needed")
+    return value if value.dtype in (torch.float32, torch.float64) else value.float()
+
+
+def _flat(x: Tensor, name: str, least: int) -> Tensor:
+    """Rows as vectors."""
+    if x.ndim == 0 or len(x) < least:
+        found = f"has {len(x)} points" if x.ndim else "is one number"
+        raise InputError(f"{name} {found}; at least {least} points (n, *event) are needed")
+    flat = x.flatten(1) if x.ndim > 1 else x[:, None]
+    if flat.shape[1] == 0:
+        raise InputError(f"{name} of shape {tuple(x.shape)} holds no numbers")
+    return flat
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{type(value).__name__} {shown[:40]}..."

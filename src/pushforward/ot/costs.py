@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward.errors import InputError
 
 __all__ = ["Cost", "CostLike", "FunctionCost", "PowerNorm", "SquaredEuclidean", "resolve"]
@@ -26,15 +28,41 @@ class Cost(ABC):
         return table.add_(f[:, None]).add_(g).div_(epsilon)
 
     def gradients(self, x: Tensor, y: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of `sum_ij plan_ij c(x_i, y_j)` in `x` and `y`, the plan held fixed."""
+        """The gradients of `sum_ij plan_ij c(x_i, y_j)` in `x` and `y`, the plan held fixed.
+
+        Raises `InputError` for a cost that has none.
+        """
         with torch.enable_grad():
             x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-            left, right = torch.autograd.grad((plan * self(x, y)).sum(), (x, y))
+            table = self(x, y)
+            # Nothing goes between pairs that are forbidden.
+            total = (plan * table.where(table < torch.inf, 0.0)).sum()
+            if not total.requires_grad:
+                raise InputError(
+                    "cost returns a tensor without gradients in the points: write it in torch "
+                    "operations, or detach the points"
+                )
+            left, right = torch.autograd.grad(total, (x, y), materialize_grads=True)
         return left, right
 
-    def centered(self, x: Tensor, y: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
-        """Both clouds moved by a point `(d,)` where the cost gains digits by it; as they are."""
-        return x, y
+    def centers(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Points `(d,)` that the two clouds may be moved to zero from, to gain digits; zeros.
+
+        Moved by two points the clouds have other costs, by `offsets`.
+        """
+        return torch.zeros_like(x[0]), torch.zeros_like(y[0])
+
+    def offsets(self, x: Tensor, y: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+        """What costs change by, `c(x_i + gap, y_j) - c(x_i, y_j) = left_i + right_j`.
+
+        Terms of one side alone change no plan, but its potentials. Zeros, where `gap` is zero.
+        """
+        return torch.zeros_like(x[:, 0]), torch.zeros_like(y[:, 0])
+
+    @property
+    def forbids(self) -> bool:
+        """Whether some costs may be infinite, which forbids the pair."""
+        return True
 
     @property
     def cheap(self) -> bool:
@@ -67,9 +95,28 @@ class SquaredEuclidean(Cost):
         right = plan.sum(0)[:, None] * y - plan.mT @ x
         return 2 * left, 2 * right
 
-    def centered(self, x: Tensor, y: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
-        """Moved: squares far from the origin lose the digits of small distances."""
-        return x - center, y - center
+    def centers(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The means: squares far from the origin lose the digits of small distances.
+
+        Raises `InputError` for coordinates whose squares are no numbers any more.
+        """
+        largest = max(float((z - z.mean(0)).square().sum(1).max()) for z in (x, y))
+        apart = float((x.mean(0) - y.mean(0)).square().sum())
+        if not largest + apart < torch.finfo(x.dtype).max / 8:
+            raise InputError(
+                f"squared distances of points so far apart are beyond the range of {x.dtype}: "
+                "divide both x and y by a length"
+            )
+        return x.mean(0), y.mean(0)
+
+    def offsets(self, x: Tensor, y: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+        """`|x + gap - y|^2 = |x - y|^2 + (2 x + gap) gap - 2 y gap`."""
+        return (2 * x + gap) @ gap, -2 * y @ gap
+
+    @property
+    def forbids(self) -> bool:
+        """Never."""
+        return False
 
     @property
     def cheap(self) -> bool:
@@ -90,11 +137,9 @@ class PowerNorm(Cost):
     """
 
     def __init__(self, p: float = 2.0, power: float = 1.0) -> None:
-        if not p >= 1:
-            raise InputError(f"p={p}: a norm has p >= 1")
-        if not 0 < power < float("inf"):
-            raise InputError(f"power={power}: costs rise with distance, so power > 0")
-        self.p, self.power = float(p), float(power)
+        largest = isinstance(p, float) and p == math.inf
+        self.p = math.inf if largest else checks.number("p", p, least=1)
+        self.power = checks.positive("power", power)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         # Differences and not matrix products, which lose the digits of small distances.
@@ -102,9 +147,17 @@ class PowerNorm(Cost):
         distances = torch.cdist(x, y, p=self.p, compute_mode=mode)
         return distances if self.power == 1 else distances.pow(self.power)
 
+    @property
+    def forbids(self) -> bool:
+        """Never."""
+        return False
+
 
 class FunctionCost(Cost):
-    """Any function of `(n, d)` and `(m, d)` that returns `(n, m)`, differentiable if need be."""
+    """Any function of `(n, d)` and `(m, d)` that returns `(n, m)`, differentiable if need be.
+
+    Infinity forbids a pair.
+    """
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.function = function
@@ -115,9 +168,9 @@ class FunctionCost(Cost):
         if not isinstance(table, Tensor) or tuple(table.shape) != expected:
             found = tuple(table.shape) if isinstance(table, Tensor) else type(table).__name__
             raise InputError(f"cost returns a tensor {expected} for such states, not {found}")
-        if not bool(torch.isfinite(table).all()):
-            raise InputError("cost returns NaN or infinity: a large finite number forbids a pair")
-        return table
+        if bool((table.isnan() | (table == -torch.inf)).any()):
+            raise InputError("cost returns NaN or minus infinity: infinity forbids a pair")
+        return table.to(x)
 
 
 CostLike = Cost | Callable[[Tensor, Tensor], Tensor]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.errors import CapabilityError, InputError
 from pushforward.ot import checks
-from pushforward.ot.geometry import Cloud
+from pushforward.ot.geometry import Cloud, alive
 from pushforward.ot.plan import Plan
 
 __all__ = ["EntropicMap"]
@@ -29,6 +29,8 @@ class EntropicMap:
         plan: of `sinkhorn` on `PointClouds`.
         y: the second set of points `(m, *event)` that it was found on.
 
+    States are tensors, arrays or lists, finite and of the event shape of `y`.
+
     Raises `CapabilityError` for the plan of a cost matrix or a grid, which has no points.
 
     >>> from pushforward.ot import PointClouds, sinkhorn
@@ -40,22 +42,25 @@ class EntropicMap:
     """
 
     def __init__(self, plan: Plan, y: Tensor) -> None:
+        if not isinstance(plan, Plan):
+            raise InputError(f"plan is what sinkhorn returns, not a {type(plan).__name__}")
         if not isinstance(plan.geometry, Cloud):
             raise CapabilityError(
                 "a plan of costs or of a grid has no points: take one of PointClouds(x, y)"
             )
+        y = checks.finite(y, "y")
         flat = checks.points(y, "y").to(plan.geometry.y)
         if flat.shape != plan.geometry.y.shape:
             raise InputError(f"y has shape {tuple(y.shape)}; the plan ends in {len(plan.g)} others")
         self.plan, self.y = plan, y
         self._flat = flat.detach()
-        # The plan may keep its points moved by a common vector.
-        self._shift = plan.geometry.y[0] - self._flat[0]
 
     def potential(self, x: Tensor) -> Tensor:
         """`f(x)` of states `(k, *event)`, `(k,)`; differentiable."""
         shrink = 1 + self.plan.epsilon / self.plan.tau[0]
-        return -self.plan.epsilon / shrink * self._logs(x).logsumexp(1)
+        softmin = -self.plan.epsilon / shrink * self._logs(x).logsumexp(1)
+        cloud = self._cloud
+        return softmin + cloud.cost.offsets(self._moved(x), cloud.y, cloud.gap)[0]
 
     def weights(self, x: Tensor) -> Tensor:
         """The conditional distribution of `y` given each state, `(k, m)`."""
@@ -63,24 +68,35 @@ class EntropicMap:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The conditional mean for each state, `(k, *event)`; differentiable."""
+        x = checks.finite(x, "x")
         means = self.weights(x) @ self._flat
         return means.reshape(len(x), *self.y.shape[1:]).to(x.dtype)
 
     def sample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One point of `y` for each state, drawn with its `weights`, `(k, *event)`."""
-        drawn = self.weights(x.detach()).multinomial(1, generator=generator)[:, 0]
+        drawn = self.weights(checks.finite(x, "x").detach()).multinomial(1, generator=generator)[
+            :, 0
+        ]
         return self.y[drawn]
 
-    def _logs(self, x: Tensor) -> Tensor:
+    @property
+    def _cloud(self) -> Cloud:
+        assert isinstance(self.plan.geometry, Cloud)
+        return self.plan.geometry
+
+    def _moved(self, x: Tensor) -> Tensor:
+        """States as the plan has them, `(k, d)`, about a center."""
         x = checks.finite(x, "x")
         if x.shape[1:] != self.y.shape[1:]:
             raise InputError(
                 f"x has events of shape {tuple(x.shape[1:])}, those of the plan have "
                 f"{tuple(self.y.shape[1:])}"
             )
-        table = self.plan.geometry
-        assert isinstance(table, Cloud)
-        moved = x.reshape(len(x), -1).to(table.y) + self._shift
-        zero = moved.new_zeros(len(x))
-        logs = table.cost.exponents(moved, table.y, zero, self.plan.g, self.plan.epsilon)
+        return x.reshape(len(x), -1).to(self._cloud.y) - self._cloud.centers[0]
+
+    def _logs(self, x: Tensor) -> Tensor:
+        moved, cloud = self._moved(x), self._cloud
+        g = alive(self.plan.potentials[1], self.plan.b)
+        zero = moved.new_zeros(len(moved))
+        logs = cloud.cost.exponents(moved, cloud.y, zero, g, self.plan.epsilon)
         return logs + self.plan.b.log()

@@ -19,7 +19,7 @@ from pushforward.ot.kernels import Dense, GibbsKernel, Streamed
 if TYPE_CHECKING:
     from pushforward.ot.plan import Plan
 
-__all__ = ["Cloud", "CostMatrix", "Geometry", "Kept", "PointClouds", "Sums", "picked"]
+__all__ = ["Cloud", "CostMatrix", "Geometry", "Kept", "PointClouds", "Sums", "alive", "picked"]
 
 _CACHED = 1 << 18  # entries of a block that stays in the cache of a core
 _LAUNCHED = 1 << 26  # entries of a block that keeps an accelerator busy
@@ -79,15 +79,39 @@ class Geometry(ABC):
         return -epsilon * logs
 
     def sums(self, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Sums:
-        """Those of the plan `a_i b_j exp((f_i + g_j - c_ij) / epsilon)`."""
-        left, right, entropic = torch.empty_like(a), torch.zeros_like(b), 0.0
+        """Those of the plan `a_i b_j exp((f_i + g_j - c_ij) / epsilon)`, in double precision."""
+        wide = checks.wide(f)
+        left, right = a.new_empty(len(a), dtype=wide), b.new_zeros(len(b), dtype=wide)
+        row, column = alive(f, a), alive(g, b)
+        entropic = 0.0
         for rows in self.blocks():
-            logs = self.exponents(rows, f, g, epsilon)
+            logs = self.exponents(rows, row, column, epsilon)
             block = logs.exp().mul_(a[rows, None]).mul_(b)
-            left[rows] = block.sum(1)
-            right += block.sum(0)
-            entropic += float(block.mul_(logs).sum())
-        return Sums(left, right, float(left @ f + right @ g) - epsilon * entropic)
+            left[rows] = block.sum(1, dtype=wide)
+            right += block.sum(0, dtype=wide)
+            # Where nothing goes the logarithm is minus infinity.
+            logs.clamp_(min=torch.finfo(f.dtype).min)
+            entropic += float(block.mul_(logs).sum(dtype=wide))
+        return Sums(left, right, _paid(left, f) + _paid(right, g) - epsilon * entropic)
+
+    @property
+    def reduced(self) -> Geometry:
+        """Costs less what depends on one side alone, which is in `offsets`, if digits are gained.
+
+        Both have the same plans where marginals bind; their potentials differ by the offsets.
+        """
+        return self
+
+    @property
+    def offsets(self) -> tuple[Tensor, Tensor]:
+        """What has been taken from the costs of each row `(n,)` and of each column `(m,)`."""
+        n, m = self.shape
+        return self.like.new_zeros(n), self.like.new_zeros(m)
+
+    @property
+    def forbids(self) -> bool:
+        """Whether some costs are infinite, or may be."""
+        return False
 
     @property
     def working(self) -> Geometry:
@@ -114,36 +138,53 @@ class Geometry(ABC):
     def mean_cost(self, a: Tensor | None = None, b: Tensor | None = None) -> float:
         """The mean of `c` over independent pairs, the usual unit of `epsilon`.
 
+        Over those pairs that are allowed, if some are forbidden.
+
         >>> PointClouds(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 4.0])).mean_cost()
         6.0
         """
         left = self.weights(a, 0, "a", any_mass=False).detach()
         right = self.weights(b, 1, "b", any_mass=False).detach()
-        return float(sum(left[rows] @ (self.costs(rows) @ right) for rows in self.blocks()))
+        if not self.forbids:
+            return float(sum(left[rows] @ (self.costs(rows) @ right) for rows in self.blocks()))
+        total = mass = 0.0
+        for rows in self.blocks():
+            costs = self.costs(rows)
+            allowed = costs < torch.inf
+            total += float(left[rows] @ (costs.where(allowed, 0.0) @ right))
+            mass += float(left[rows] @ (allowed.to(right) @ right))
+        if not mass > 0:
+            raise InputError("every cost is infinite: no pair is allowed, and no cost has a mean")
+        return total / mass
 
 
 class CostMatrix(Geometry):
     """The costs themselves, a matrix.
 
     Args:
-        matrix: `(n, m)`, at least 2 of each. The gradient of a plan's `regularized_cost` in it is
-            the plan.
+        matrix: `(n, m)`; infinity forbids a pair. The gradient of a plan's `regularized_cost` in it
+            is the plan.
 
-    Raises `InputError` for another shape, NaN or infinity.
+    Raises `InputError` for another shape, NaN or minus infinity.
 
     >>> CostMatrix(1 - torch.eye(2)).mean_cost()
     0.5
     """
 
     def __init__(self, matrix: Tensor) -> None:
-        given = checks.finite(matrix, "cost")
-        if given.ndim != 2 or min(given.shape) < 2:
-            raise InputError(
-                f"cost has shape {tuple(given.shape)}; a matrix (n, m) of at least 2 points each "
-                "is needed"
-            )
+        given = checks.numbers(matrix, "cost")
+        if given.ndim != 2 or min(given.shape) < 1:
+            raise InputError(f"cost has shape {tuple(given.shape)}; a matrix (n, m) is needed")
+        if bool((given == -torch.inf).any()):
+            raise InputError("cost holds minus infinity; plus infinity forbids a pair")
         super().__init__((given.shape[0], given.shape[1]), given.detach())
         self.given, self.matrix = given, given.detach()
+        self._forbids = bool((self.matrix == torch.inf).any())
+
+    @property
+    def forbids(self) -> bool:
+        """Whether some costs are infinite."""
+        return self._forbids
 
     def costs(self, rows: slice) -> Tensor:
         """Some rows."""
@@ -160,11 +201,12 @@ class CostMatrix(Geometry):
         """`<c, P>`."""
         if not self.given.requires_grad:
             return super().surrogate(plan)
-        return (plan.matrix() * self.given).sum()
+        # Nothing goes between pairs that are forbidden.
+        return (plan.matrix() * self.given.where(self.given < torch.inf, 0.0)).sum()
 
 
 class _Entries(CostMatrix):
-    """Part of a matrix, of any size, that has been checked."""
+    """Part of a matrix that has been checked."""
 
     def __init__(self, matrix: Tensor) -> None:
         Geometry.__init__(self, (matrix.shape[0], matrix.shape[1]), matrix)
@@ -172,13 +214,31 @@ class _Entries(CostMatrix):
 
 
 class Cloud(Geometry):
-    """Costs between two sets of points, `(n, d)` and `(m, d)`, made when asked for."""
+    """Costs between two sets of points, `(n, d)` and `(m, d)`, made when asked for.
+
+    `centers` are two points `(d,)` that `x` and `y` have been moved to zero from.
+    """
 
     block_size: int | None = None
 
-    def __init__(self, x: Tensor, y: Tensor, cost: Cost) -> None:
+    def __init__(self, x: Tensor, y: Tensor, cost: Cost, centers: tuple[Tensor, Tensor]) -> None:
         super().__init__((len(x), len(y)), x)
-        self.x, self.y, self.cost = x, y, cost
+        self.x, self.y, self.cost, self.centers = x, y, cost, centers
+
+    @property
+    def gap(self) -> Tensor:
+        """How much farther `x` has been moved than `y`, `(d,)`."""
+        return self.centers[0] - self.centers[1]
+
+    @property
+    def offsets(self) -> tuple[Tensor, Tensor]:
+        """As the cost has them."""
+        return self.cost.offsets(self.x, self.y, self.gap)
+
+    @property
+    def forbids(self) -> bool:
+        """As the cost has it."""
+        return self.cost.forbids
 
     def costs(self, rows: slice) -> Tensor:
         """Made anew."""
@@ -207,7 +267,7 @@ class Cloud(Geometry):
         """Kept as a matrix, or streamed."""
         part = self
         if rows is not None or columns is not None:
-            part = Cloud(picked(self.x, rows), picked(self.y, columns), self.cost)
+            part = Cloud(picked(self.x, rows), picked(self.y, columns), self.cost, self.centers)
         if self.streamed:
             return Streamed(part, self.block_size)
         return Dense(part if part is self else part.working)
@@ -217,7 +277,7 @@ class Kept(Cloud):
     """Costs between two sets of points that are kept as a matrix `(n, m)`, too."""
 
     def __init__(self, cloud: Cloud, matrix: Tensor) -> None:
-        super().__init__(cloud.x, cloud.y, cloud.cost)
+        super().__init__(cloud.x, cloud.y, cloud.cost, cloud.centers)
         self.cloud, self.matrix = cloud, matrix
 
     @property
@@ -244,8 +304,9 @@ class PointClouds(Cloud):
     """Two sets of points with the costs between them.
 
     Args:
-        x, y: states `(n, *event)` and `(m, *event)`, at least 2 of each.
+        x, y: states `(n, *event)` and `(m, *event)`, tensors, arrays or lists.
         cost: a `Cost`, or a function of `(n, d)` and `(m, d)`; squared distances by default.
+            Infinity forbids a pair.
         block_size: rows of the kernel to make at a time, in memory `O(n)`; by default the kernel
             is kept if it has at most 2^27 entries.
 
@@ -263,8 +324,18 @@ class PointClouds(Cloud):
         if block_size is not None:
             self.block_size = whole("block_size", block_size)
         left, right = (points.detach() for points in self.given)
+        self._means = ground.centers(left, right)
         # Squares of coordinates far from zero would drown their differences.
-        super().__init__(*ground.centered(left, right, right.mean(0)), ground)
+        center = self._means[1]
+        super().__init__(left - center, right - center, ground, (center, center))
+
+    @property
+    def reduced(self) -> Cloud:
+        """Each cloud about its own center."""
+        left, right = self._means
+        moved = Cloud(self.x - (left - right), self.y, self.cost, self._means)
+        moved.block_size = self.block_size
+        return moved
 
     def surrogate(self, plan: Plan) -> Tensor:
         """Block by block."""
@@ -277,6 +348,20 @@ class PointClouds(Cloud):
             to_x[rows] = one
             to_y += other
         return (to_x * left).sum() + (to_y * right).sum()
+
+
+def alive(potential: Tensor, weights: Tensor) -> Tensor:
+    """A potential, minus infinity where no mass can be.
+
+    That of a point without mass says what a first bit of it would cost. Two such points could have
+    a large entry between them, times nothing; and where no pair is allowed it is infinite.
+    """
+    return potential.masked_fill((weights == 0) | (potential == torch.inf), -torch.inf)
+
+
+def _paid(marginal: Tensor, potential: Tensor) -> float:
+    """What a marginal pays by a potential, which may be infinite where there is nothing."""
+    return float((marginal * potential.where(potential < torch.inf, 0.0)).sum())
 
 
 def picked(values: Tensor, index: Tensor | None) -> Tensor:

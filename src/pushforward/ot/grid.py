@@ -7,6 +7,7 @@ exp(-c_k / epsilon)`, so that a product with it costs `N (n_1 + n_2 + ...)` oper
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -36,8 +37,7 @@ class CartesianGrid(Geometry):
     fastest, as `flatten` does.
 
     Args:
-        axes: the coordinates `(n_k,)` along each axis, at least 2, in whose precision plans are
-            found.
+        axes: the coordinates `(n_k,)` along each axis, in whose precision plans are found.
         cost: of one axis, a `Cost` or a function of `(n_k, 1)` and `(n_k, 1)`; squares by default,
             which add up to squared distances.
 
@@ -49,12 +49,15 @@ class CartesianGrid(Geometry):
     """
 
     def __init__(self, axes: Sequence[Tensor], cost: CostLike | None = None) -> None:
+        if not isinstance(axes, Sequence) or isinstance(axes, str):
+            raise InputError(f"axes holds one tensor (n_k,) for each axis of a grid, not {axes!r}")
         lines = [checks.points(line, f"axes[{k}]") for k, line in enumerate(axes)]
         if not lines or any(line.shape[1] != 1 for line in lines):
             raise InputError("axes holds one tensor (n_k,) of coordinates for each axis of a grid")
         ground = SquaredEuclidean() if cost is None else resolve(cost)
         lines = [line.detach().to(lines[0]) for line in lines]
-        self.axes = tuple(ground(*ground.centered(line, line, line.mean(0))) for line in lines)
+        lines = [line - ground.centers(line, line)[0] for line in lines]
+        self.axes = tuple(checks.finite(ground(line, line), "cost") for line in lines)
         self.sizes = tuple(len(line) for line in lines)
         cells = math.prod(self.sizes)
         super().__init__((cells, cells), self.axes[0])
@@ -65,9 +68,12 @@ class CartesianGrid(Geometry):
 
     def weights(self, w: Tensor | None, side: int, name: str, *, any_mass: bool) -> Tensor:
         """Those of the cells, `(N,)`, from the shape of the grid."""
-        if w is not None and tuple(w.shape) != self.sizes:
-            raise InputError(f"{name} has shape {tuple(w.shape)}; the grid has {self.sizes}")
-        return super().weights(None if w is None else w.flatten(), side, name, any_mass=any_mass)
+        if w is None:
+            return super().weights(None, side, name, any_mass=any_mass)
+        cells = checks.finite(w, name)
+        if tuple(cells.shape) != self.sizes:
+            raise InputError(f"{name} has shape {tuple(cells.shape)}; the grid has {self.sizes}")
+        return super().weights(cells.flatten(), side, name, any_mass=any_mass)
 
     def costs(self, rows: slice) -> Tensor:
         """The costs of some rows, made anew."""
@@ -109,14 +115,24 @@ class CartesianGrid(Geometry):
 
     def sums(self, f: Tensor, g: Tensor, a: Tensor, b: Tensor, epsilon: float) -> Sums:
         """Axis by axis."""
+        wide = checks.wide(f)
+        grid = self if f.dtype == wide else self._widened(wide)
+        f, g, a, b = (values.to(wide) for values in (f, g, a, b))
         row, column = f / epsilon + a.log(), g / epsilon + b.log()
-        left = (row + self.smooth(column, epsilon)).exp()
-        right = (column + self.smooth(row, epsilon, back=True)).exp()
+        left = (row + grid.smooth(column, epsilon)).exp()
+        right = (column + grid.smooth(row, epsilon, back=True)).exp()
         cost = 0.0
-        for k, costs in enumerate(self.axes):
-            above = (row + self.smooth(column, epsilon, moment=k)).exp()
+        for k, costs in enumerate(grid.axes):
+            above = (row + grid.smooth(column, epsilon, moment=k)).exp()
             cost += float(above.sum() + costs.min() * left.sum())
         return Sums(left, right, cost)
+
+    def _widened(self, dtype: torch.dtype) -> CartesianGrid:
+        """The same costs in another precision."""
+        grid = copy.copy(self)
+        grid.axes = tuple(costs.to(dtype) for costs in self.axes)
+        grid.like = grid.axes[0]
+        return grid
 
 
 class Separable(GibbsKernel):

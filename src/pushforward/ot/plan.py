@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.ot.geometry import Geometry
+from pushforward.ot.geometry import Geometry, alive
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "Scalings"]
+
+
+class Scalings(NamedTuple):
+    """A plan as `P_ij = u_i exp(-c_ij / epsilon) v_j`, without the weights in the kernel.
+
+    >>> Scalings(torch.ones(2), torch.ones(3)).v.shape
+    torch.Size([3])
+    """
+
+    u: Tensor
+    v: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +42,8 @@ class Plan:
         iterations: sweeps of the kernel, each two products with it.
         converged: whether `marginal_error` is within the tolerance asked for.
         tau: the weights of the penalties on the two marginals; infinity binds.
-        geometry: the costs.
+        geometry: the costs, perhaps less what depends on one side alone (`Geometry.reduced`).
+        potentials: `f` and `g` less the offsets of these costs.
     """
 
     regularized_cost: Tensor
@@ -45,11 +58,14 @@ class Plan:
     converged: bool
     tau: tuple[float, float]
     geometry: Geometry = field(repr=False)
+    potentials: tuple[Tensor, Tensor] = field(repr=False)
 
     def blocks(self, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive rows of the plan: a slice and its entries `(rows, m)`."""
+        row, column = self._alive()
         for rows in self.geometry.blocks(size):
-            yield rows, self._rows(rows)
+            logs = self.geometry.exponents(rows, row, column, self.epsilon)
+            yield rows, logs.exp_().mul_(self.a[rows, None]).mul_(self.b)
 
     def matrix(self) -> Tensor:
         """All entries, `(n, m)`."""
@@ -68,9 +84,22 @@ class Plan:
 
     def marginals(self) -> tuple[Tensor, Tensor]:
         """The row and the column sums, `(n,)` and `(m,)`."""
-        found = self.geometry.sums(self.f, self.g, self.a, self.b, self.epsilon)
-        return found.left, found.right
+        found = self.geometry.sums(*self.potentials, self.a, self.b, self.epsilon)
+        return found.left.to(self.a), found.right.to(self.b)
 
-    def _rows(self, rows: slice) -> Tensor:
-        logs = self.geometry.exponents(rows, self.f, self.g, self.epsilon)
-        return logs.exp_().mul_(self.a[rows, None]).mul_(self.b)
+    def scalings(self) -> Scalings:
+        """`u = a exp(f / epsilon)` and `v = b exp(g / epsilon)`: infinite or zero where `epsilon`
+        is small."""
+        u, v = ((p / self.epsilon).exp() for p in (self.f, self.g))
+        return Scalings(self.a * u, self.b * v)
+
+    def exponents(self, rows: slice = slice(None)) -> Tensor:
+        """`(f_i + g_j - c_ij) / epsilon` for some rows, the logarithm of `P_ij / (a_i b_j)`.
+
+        Minus infinity where no mass can be.
+        """
+        return self.geometry.exponents(rows, *self._alive(), self.epsilon)
+
+    def _alive(self) -> tuple[Tensor, Tensor]:
+        f, g = self.potentials
+        return alive(f, self.a), alive(g, self.b)

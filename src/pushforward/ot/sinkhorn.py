@@ -9,11 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pushforward.checks import positive, whole
+from pushforward.checks import flag, positive, whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
+from pushforward.ot.feasibility import check_feasible, support
 from pushforward.ot.geometry import Geometry, picked
-from pushforward.ot.plan import Plan
+from pushforward.ot.plan import Plan, Scalings
 from pushforward.ot.scaling import Marginals
 from pushforward.ot.solver import solve
 
@@ -38,7 +39,7 @@ def sinkhorn(
     max_iterations: int = 10_000,
     anneal: bool = True,
     newton: bool = True,
-    init: Plan | Tensor | None = None,
+    init: Plan | Scalings | Tensor | None = None,
     tau: Tau = math.inf,
 ) -> Plan:
     r"""The plan that minimizes `<c, P> + epsilon KL(P | a b')` between two weighted sets.
@@ -55,10 +56,12 @@ def sinkhorn(
         a, b: weights `(n,)` and `(m,)` that sum to one, those of a grid in its shape; equal ones by
             default.
         tolerance: the `L1` error of the marginals at which to stop.
-        max_iterations: sweeps, each two products with the kernel.
+        max_iterations: sweeps, each two products with the kernel, and never more. A factorization
+            of Newton's system counts as 60, whose time it takes.
         anneal: start at a large `epsilon`; off where `init` is given.
         newton: take Newton steps where Sinkhorn's converge slowly; without, plain Sinkhorn.
-        init: a plan of a similar problem, or a second potential `(m,)`, to start from.
+        init: where to start from: a plan of a similar problem, a second potential `g` of shape
+            `(m,)`, from which the first follows, or `Scalings(u, v)`, as other libraries have them.
         tau: weight of the penalty `tau KL(P 1 | a)` that stands for the marginals' constraints
             (Chizat et al. 2018), one for both or one each; infinity binds them. If finite, the
             weights may have any mass.
@@ -90,6 +93,8 @@ def sinkhorn(
         )
     epsilon, tolerance = positive("epsilon", epsilon), positive("tolerance", tolerance)
     whole("max_iterations", max_iterations)
+    flag("anneal", anneal)
+    flag("newton", newton)
     taus = _penalties(tau)
     binding = all(map(math.isinf, taus))
     given_a = geometry.weights(a, 0, "a", any_mass=not binding)
@@ -98,11 +103,13 @@ def sinkhorn(
     if binding:
         # Sums that differ by rounding can be met by no plan.
         left, right = left / left.sum(), right / right.sum()
-    rows, columns = _support(left), _support(right)
-    marginals = Marginals(picked(left, rows), picked(right, columns), *taus)
-    start = _start(init, right)
+    # Terms of one side alone change how much mass a penalty takes.
+    own = geometry.reduced if binding else geometry
     # Made once for the iteration and the costs.
-    work = geometry.working
+    work = own.working
+    rows, columns = support(work, left, right, taus)
+    marginals = Marginals(picked(left, rows), picked(right, columns), *taus)
+    start = _start(init, epsilon, right, own.offsets[1])
     levels, careful = _levels(work, epsilon, anneal)
     outcome = solve(
         work.kernel(rows, columns),
@@ -114,46 +121,72 @@ def sinkhorn(
         max_iterations=max_iterations,
         newton=newton,
     )
-    f, g = _extended(work, outcome.f, outcome.g, rows, columns, marginals, epsilon)
+    potentials = _extended(work, outcome.f, outcome.g, rows, columns, marginals, epsilon)
+    zero = left.new_zeros(())
     plan = Plan(
-        left.new_zeros(()), left.new_zeros(()), f, g, left, right, epsilon, math.inf,
-        outcome.iterations, False, taus, work,
+        zero, zero, *potentials, left, right, epsilon, math.inf, outcome.iterations, False, taus,
+        work, potentials,
     )  # fmt: skip
     plan = _valued(plan, tolerance, (given_a, given_b), geometry)
     if not plan.converged:
-        warnings.warn(
-            f"Sinkhorn stopped at a marginal error of {plan.marginal_error:.3g} after "
-            f"{plan.iterations} sweeps, above the tolerance {tolerance:g}: raise "
-            "epsilon or max_iterations, or use double precision",
-            stacklevel=2,
-        )
+        if binding and work.forbids:
+            check_feasible(work, left, right, potentials[0])
+        warnings.warn(_advice(plan, tolerance, exhausted=outcome.exhausted), stacklevel=2)
     return replace(plan, geometry=work.kept)
+
+
+def _advice(plan: Plan, tolerance: float, *, exhausted: bool) -> str:
+    """What to do about a plan that does not meet its marginals."""
+    double = plan.f.dtype == torch.float64
+    if exhausted:
+        advice = "raise max_iterations or epsilon"
+    else:
+        advice = "rounding is what is left: raise epsilon or the tolerance"
+        advice += "" if double else ", or use double precision"
+    return (
+        f"Sinkhorn stopped at a marginal error of {plan.marginal_error:.3g} after "
+        f"{plan.iterations} sweeps, above the tolerance {tolerance:g}: {advice}"
+    )
 
 
 def _penalties(tau: Tau) -> tuple[float, float]:
     """The weights of both penalties, infinity among them."""
-    both = tau if isinstance(tau, tuple) else (tau, tau)
+    both = tau if isinstance(tau, tuple | list) else (tau, tau)
     if len(both) != 2:
         raise InputError(f"tau={tau!r}: one number, or one for each marginal")
-    one, other = (value if value == math.inf else positive("tau", value) for value in both)
+    one, other = (
+        math.inf if isinstance(value, float) and value == math.inf else positive("tau", value)
+        for value in both
+    )
     return one, other
 
 
-def _support(weights: Tensor) -> Tensor | None:
-    """Where there is mass; `None` if everywhere."""
-    mass = weights > 0
-    return None if bool(mass.all()) else mass.nonzero()[:, 0]
-
-
-def _start(init: Plan | Tensor | None, b: Tensor) -> Tensor:
+def _start(
+    init: Plan | Scalings | Tensor | None, epsilon: float, b: Tensor, offset: Tensor
+) -> Tensor:
+    """The second potential to start from, against the second marginal and less the offset."""
     if init is None:
         return torch.zeros_like(b)
-    g = checks.finite(init.g if isinstance(init, Plan) else init, "init").detach().to(b)
+    if isinstance(init, Plan):
+        g = init.g
+    elif isinstance(init, Scalings):
+        v = checks.finite(init.v, "v").detach().to(b)
+        if v.shape != b.shape or bool(((v <= 0) & (b > 0)).any()):
+            raise InputError(
+                f"init has scalings v of shape {tuple(v.shape)}, at least {float(v.min()):.3g}; "
+                f"positive ones {tuple(b.shape)} are needed where b has mass"
+            )
+        # Where there is no mass it does not matter.
+        g = epsilon * (v.log() - b.log()).where(b > 0, 0.0)
+    else:
+        g = checks.numbers(init, "init").detach()
     if g.shape != b.shape:
         raise InputError(
-            f"init has a potential {tuple(g.shape)}; this problem needs {tuple(b.shape)}"
+            f"init has a second potential of shape {tuple(g.shape)}; this problem needs "
+            f"{tuple(b.shape)}"
         )
-    return g
+    g = g.to(b) - offset
+    return g.where(g.isfinite(), 0.0)
 
 
 def _levels(geometry: Geometry, epsilon: float, anneal: bool) -> tuple[list[float], list[float]]:
@@ -161,7 +194,8 @@ def _levels(geometry: Geometry, epsilon: float, anneal: bool) -> tuple[list[floa
     few, careful = [epsilon], [epsilon]
     if anneal:
         sample = geometry.costs(slice(None, None, max(geometry.shape[0] // _SAMPLED, 1)))
-        top = float(sample.mean() - sample.min())
+        sample = sample[sample < math.inf]
+        top = float(sample.mean() - sample.min()) if len(sample) else 0.0
         while (above := few[-1] * (2 if few[-1] < _SHARP * top else 4)) <= _TOP * top:
             few.append(above)
         while careful[-1] < top:
@@ -208,25 +242,33 @@ def _valued(
     The regularized cost carries the gradient. The dual function is stationary in the potentials, so
     that its gradient in everything else is the partial one, at fixed potentials.
     """
-    epsilon, a, b = plan.epsilon, plan.a, plan.b
-    sums = plan.geometry.sums(plan.f, plan.g, a, b, epsilon)
+    epsilon, wide = plan.epsilon, checks.wide(plan.a)
+    a, b = plan.a.to(wide), plan.b.to(wide)
+    sums = plan.geometry.sums(*plan.potentials, plan.a, plan.b, epsilon)
+    offsets = [offset.to(wide) for offset in plan.geometry.offsets]
+    f, g = (p + offset for p, offset in zip(plan.potentials, offsets, strict=True))
     mass = float(sums.left.sum())
-    sides = ((a, plan.f, plan.tau[0]), (b, plan.g, plan.tau[1]))
-    value = sum(float(w @ _conjugate(p, tau)) for w, p, tau in sides)
+    sides = ((a, f, plan.tau[0]), (b, g, plan.tau[1]))
+    value = sum(float(torch.where(w > 0, w * _conjugate(p, tau), 0.0).sum()) for w, p, tau in sides)
     value -= epsilon * (mass - float(a.sum() * b.sum()))
-    goals = [w * (-p / tau).exp() for w, p, tau in sides]
+    goals = [torch.where(w > 0, w * (-p / tau).exp(), 0.0) for w, p, tau in sides]
     error = float((sums.left - goals[0]).abs().sum() + (sums.right - goals[1]).abs().sum())
     linear = geometry.surrogate(plan)
     for weight, (_, potential, tau), other in zip(weights, sides, (b, a), strict=True):
         if weight.requires_grad:
             # At the optimum `exp(-f / tau)` is the plan's marginal over the weight.
             slope = _conjugate(potential, tau) + epsilon * (other.sum() - (-potential / tau).exp())
-            linear = linear + (weight * slope).sum()
-    total = a.new_tensor(value) + (linear - linear.detach())
+            linear = linear + (weight * slope.to(weight).nan_to_num()).sum()
+    total = plan.a.new_tensor(value) + (linear - linear.detach())
+    cost = sums.cost + sum(
+        float(side @ offset) for side, offset in zip((sums.left, sums.right), offsets, strict=True)
+    )
     return replace(
         plan,
         regularized_cost=total,
-        cost=a.new_tensor(sums.cost),
+        cost=plan.a.new_tensor(cost),
+        f=f.to(plan.a),
+        g=g.to(plan.b),
         marginal_error=error,
         converged=error <= tolerance,
     )

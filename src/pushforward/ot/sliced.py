@@ -6,11 +6,13 @@ here are made to be minimized.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from pushforward._random import resolve
-from pushforward.checks import whole
+from pushforward.checks import number, whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -24,35 +26,60 @@ def wasserstein_1d(
 
     Args:
         x, y: points `(n,)` and `(m,)`, or `(n, L)` and `(m, L)` for `L` lines at once.
-        a, b: weights `(n,)` and `(m,)` that sum to one; equal ones by default.
+        a, b: weights `(n,)` and `(m,)` that sum to one, or `(n, L)` and `(m, L)`, those of each
+            line; equal ones by default.
         p: at least 1.
 
-    Returns one number for each line, `()` or `(L,)`, differentiable in the points.
-    Raises `InputError` for different numbers of lines, fewer than 2 points, or bad weights.
+    Returns one number for each line, `()` or `(L,)`, differentiable in points and weights. Since
+    weights sum to one, the gradient in them is one along that plane: its mean is zero. It is that
+    of the dual potentials, whose constant it leaves out. Where partial sums of both weights agree,
+    as those of equal weights do, the value has a kink, and this is one of its slopes.
+    Raises `InputError` for different numbers of lines, or bad points or weights.
 
     >>> wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 2.0]))
     tensor(4.)
     """
-    if not p >= 1:
-        raise InputError(f"p={p}: Wasserstein distances have p >= 1")
+    p = number("p", p, least=1)
+    shape = checks.finite(x, "x").shape[1:]
     left, right = checks.pair(x, y)
-    weights_x = checks.weights(a, len(left), left, "a")
-    weights_y = checks.weights(b, len(right), right, "b")
+    weights_x, weights_y = _weights(a, left, "a"), _weights(b, right, "b")
     left, order_x = left.sort(0)
     right, order_y = right.sort(0)
-    if a is None and b is None and len(left) == len(right):
+    n, m = len(left), len(right)
+    if a is None and b is None and n == m:
         value = (left - right).abs().pow(p).mean(0)
     else:
-        # Both quantile functions are constant between consecutive steps of either.
-        steps_x = weights_x.detach()[order_x].cumsum(0)
-        steps_y = weights_y.detach()[order_y].cumsum(0)
-        steps = torch.cat([steps_x, steps_y]).sort(0).values.clamp(max=1)
+        # Both quantile functions are constant between consecutive steps of either. The steps are
+        # counted, and not looked up by their heights: also where two are level, each interval then
+        # differs from the next in one point, so that differences of costs are those of potentials.
+        steps = torch.cat([w.gather(0, k).cumsum(0) for w, k in
+                           ((weights_x, order_x), (weights_y, order_y))])  # fmt: skip
+        steps, order = steps.sort(dim=0, stable=True)
+        passed = (order < n).cumsum(0) - (order < n).long()
+        i = passed.clamp(max=n - 1)
+        j = (torch.arange(n + m, device=i.device)[:, None] - passed).clamp(max=m - 1)
         widths = torch.diff(steps, dim=0, prepend=torch.zeros_like(steps[:1]))
-        middles = (steps - 0.5 * widths).mT.contiguous()
-        i = torch.searchsorted(steps_x.mT.contiguous(), middles).mT.clamp(max=len(left) - 1)
-        j = torch.searchsorted(steps_y.mT.contiguous(), middles).mT.clamp(max=len(right) - 1)
         value = (widths * (left.gather(0, i) - right.gather(0, j)).abs().pow(p)).sum(0)
-    return value.reshape(x.shape[1:]) if x.ndim < 2 else value
+    return value if len(shape) else value.reshape(())
+
+
+def _weights(w: Any, x: Tensor, name: str) -> Tensor:
+    """Weights of the points of each line, `(n, L)`, with a gradient along those that sum to one."""
+    given = None if w is None else checks.finite(w, name)
+    if given is not None and given.ndim == 2:
+        if given.shape != x.shape:
+            raise InputError(
+                f"{name} has shape {tuple(given.shape)} for points {tuple(x.shape)}; weights of "
+                "each line have the shape of the points"
+            )
+        lines = [checks.weights(one, len(x), x, name) for one in given.unbind(1)]
+        found = torch.stack(lines, 1)
+    else:
+        found = checks.weights(given, len(x), x, name)[:, None].expand_as(x)
+    if not found.requires_grad:
+        return found
+    along = found - found.mean(0)
+    return found.detach() + (along - along.detach())
 
 
 def sliced_wasserstein(
@@ -64,14 +91,14 @@ def sliced_wasserstein(
     seed: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The mean of `W_p^p` over random directions (Rabin et al. 2012), differentiable.
+    """The mean of `W_p^p` over random directions (Rabin et al. 2012).
 
     Args:
-        x, y: states `(n, *event)` and `(m, *event)`, at least 2 of each.
+        x, y: states `(n, *event)` and `(m, *event)`, tensors, arrays or lists.
         directions: how many unit vectors to draw by `seed` or `generator`, or vectors `(d, L)`.
         p: at least 1.
 
-    Raises `InputError` for different events, fewer than 2 points, NaN or infinity.
+    Differentiable in the points. Raises `InputError` for different events, NaN or infinity.
 
     >>> x = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
     >>> sliced_wasserstein(x, x, seed=0)
@@ -80,6 +107,7 @@ def sliced_wasserstein(
     left, right = checks.pair(x, y)
     if not isinstance(directions, Tensor):
         directions = _units(left, directions, resolve(seed, generator, left.device))
+    directions = checks.finite(directions, "directions")
     if directions.ndim != 2 or len(directions) != left.shape[1]:
         raise InputError(
             f"directions have shape {tuple(directions.shape)}; vectors (d, L) with "
@@ -112,7 +140,8 @@ def max_sliced_wasserstein(
     4.0
     """
     left, right = checks.pair(x, y)
-    units = _units(left, starts, resolve(seed, generator, left.device))
+    whole("steps", steps, least=0)
+    units = _units(left, whole("starts", starts), resolve(seed, generator, left.device))
     fixed_x, fixed_y = left.detach(), right.detach()
     apart = (fixed_x.mean(0) - fixed_y.mean(0))[:, None]
     if float(apart.norm()) > 0:

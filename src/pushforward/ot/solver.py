@@ -64,7 +64,9 @@ def solve(
     log_b = marginals.b.log()
     careful = careful if len(careful) > 1 else ()
 
-    def descend(levels: Sequence[float], g: Tensor, coarse: float, share: Budget, way: bool) -> bool:
+    def descend(
+        levels: Sequence[float], g: Tensor, coarse: float, share: Budget, way: bool
+    ) -> bool:
         """Down the levels, and whether the last ended for want of progress."""
         # With few sweeps only the last levels are worth beginning.
         levels = levels[-max(share.most // _FEWEST, 1) :]
@@ -109,7 +111,6 @@ def _level(
     worthwhile = _WORTHWHILE if way else 1.0
     while goal < state.error < math.inf and budget.left and stalled < _STALLED:
         before = state.error
-        moved = state
         if newton and rate > _SLOW and before < solver.trusted:
             state, rate = solver.step(state, goal, budget), 1.0
             if state.error < best.error:
