@@ -8,8 +8,8 @@ the iteration.
 
 Where marginals do not bind, a constant moved from one potential to the other changes the masses
 that they ask for. Sinkhorn's step corrects it by a factor of `epsilon / tau` at a time; here it is
-optimal in closed form after every sweep (translation-invariant Sinkhorn, Séjourné, Vialard & Peyré
-2022).
+optimal in closed form after every sweep (Séjourné, Vialard & Peyré 2022: translation-invariant
+Sinkhorn).
 """
 
 from __future__ import annotations
