@@ -98,12 +98,12 @@ def test_what_is_not_finite_is_not_hidden() -> None:
     found = rounded(x, Euclidean(), schema)
     assert torch.equal(found.nan_to_num(7.0), x.nan_to_num(7.0))
     with pytest.raises(InputError, match="2 of 2 numbers are not finite, and data of int64"):
-        typed(x[:, 0], schema.columns[0], spelled=True)
+        typed(x[:, 0], schema.columns[0])
     with pytest.raises(InputError, match="1 of 2 numbers are not finite, and data of bool"):
         typed_array(torch.tensor([torch.nan, 1.0]), np.dtype(bool))
     words = Column("tame", "bool", (0.0, 1.0), ("no", "yes"))
     with pytest.raises(InputError, match="not finite"):
-        typed(x[:, 0], words, spelled=True)
+        typed(x[:, 0], words)
 
 
 def test_levels_of_numbers_that_a_space_changes_are_forgotten() -> None:

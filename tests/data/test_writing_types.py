@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -76,12 +77,34 @@ def test_pandas_reads_the_names_types_and_values_of_the_data(tmp_path: Path, suf
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
-def test_words_are_categories_where_a_file_has_them(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"pets{suffix}"
-    pf.data.write(path, RAW, space=Euclidean(), schema=PETS, labels=LABELS)
-    kind = READERS[suffix](path)["kind"]
-    assert isinstance(kind.dtype, pandas.CategoricalDtype)
-    assert kind.tolist() == VALUES["kind"]
+def test_labels_are_categories_if_they_were(tmp_path: Path, suffix: str) -> None:
+    classes = ("ant", "bee", "cow")
+    values = [classes[k] for k in LABELS.tolist()]
+    frame = pandas.DataFrame({"height": [1.0, 2.5, 4.0], "kind": values})
+    typed = frame.astype({"kind": pandas.CategoricalDtype(classes)})
+    for known in (frame, typed):
+        path = tmp_path / f"pets{suffix}"
+        known.to_parquet(tmp_path / "pets.parquet")
+        data = pf.data.load(tmp_path / "pets.parquet", label="kind")
+        full = dataclasses.replace(data.schema, classes=classes)
+        pf.data.write(path, data.x, space=Euclidean(), schema=full, labels=LABELS)
+        pandas.testing.assert_frame_equal(READERS[suffix](path), known)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float32", "bool"])
+def test_labels_in_typed_files_keep_their_type(tmp_path: Path, dtype: str) -> None:
+    frame = pandas.DataFrame({"a": [0.5, 1.5, 2.5], "kind": np.array([0, 1, 1]).astype(dtype)})
+    frame.to_parquet(tmp_path / "x.parquet")
+    data = pf.data.load(tmp_path / "x.parquet", label="kind")
+    for suffix in (".parquet", ".feather"):
+        path = tmp_path / f"y{suffix}"
+        pf.data.write(path, data.x, space=Euclidean(), schema=data.schema, labels=data.c)
+        pandas.testing.assert_frame_equal(READERS[suffix](path), frame)
+    np.savez(tmp_path / "x.npz", x=np.eye(3), y=frame["kind"].to_numpy())
+    data = pf.data.load(tmp_path / "x.npz")
+    pf.data.write(tmp_path / "y.npz", data.x, space=Euclidean(), schema=data.schema, labels=data.c)
+    found = np.load(tmp_path / "y.npz")["y"]
+    assert (found.dtype, found.tolist()) == (dtype, frame["kind"].tolist())
 
 
 @pytest.mark.parametrize("suffix", READERS)
@@ -152,16 +175,22 @@ def test_arrays_have_the_type_of_the_data(tmp_path: Path) -> None:
         ("int64", [[0, 300], [-2, 2]]),
         ("bool", [[False, True], [False, True]]),
         ("float64", x.tolist()),
+        ("float32", x.tolist()),
+        ("float16", x.half().tolist()),
     ):
         schema = Schema(entries=Column("", dtype))
         pf.data.write(tmp_path / "x.npy", x, space=Euclidean(), schema=schema)
         pf.data.write(tmp_path / "x.npz", x, space=Euclidean(), schema=schema)
         for found in np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npz")["x"]:
             assert found.tolist() == values
-            # Floating-point numbers are no wider than the states are.
-            assert found.dtype == ("float32" if dtype == "float64" else dtype)
-    pf.data.write(tmp_path / "x.npy", x.double(), space=Euclidean())
-    assert np.load(tmp_path / "x.npy").dtype == np.float64
+            assert found.dtype == dtype
+    for wide in (x, x.double()):
+        pf.data.write(tmp_path / "x.npy", wide, space=Euclidean())
+        assert np.load(tmp_path / "x.npy").dtype == wide.numpy().dtype
+    # A half would be infinite.
+    schema = Schema(entries=Column("", "float16"))
+    pf.data.write(tmp_path / "x.npy", 1000 * x, space=Euclidean(), schema=schema)
+    assert np.load(tmp_path / "x.npy").tolist() == (1000 * x).tolist()
 
 
 def test_arrays_of_columns_are_rounded_as_their_table_is(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ def write_states(
     if draws is not None and suffix in (".npz", ".npy"):
         near = rounded(flat, space, schema, **levels)
         x = state.map_leaves(lambda a: a.unflatten(0, (draws, -1)), near)
-        entries = Column("", schema.array_dtype)
+        dtype = schema.array_dtype
+        entries = None if dtype is None else Column("", dtype)
         schema = dataclasses.replace(schema, columns=(), entries=entries)
         write(path, x, space=space, schema=schema)
         return

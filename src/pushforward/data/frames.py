@@ -63,13 +63,14 @@ def read_frame(
     x = np.stack([_numbers(frame.iloc[:, i], names[i], source) for i in chosen], -1)
     if chosen[0] == 0:
         refuse_row_numbers(names[0], x[:, 0], source)
-    labels = label_name = None
+    labels = label_name = label_dtype = None
     if target is not None:
         label_name = names[target]
         series = frame.iloc[:, target]
         labels = np.array([None if _missing(v) else v for v in series.tolist()], dtype=object)
+        label_dtype = _label_dtype(series.dtype)
     known = tuple(Column(names[i], _dtype(frame.dtypes.iloc[i])) for i in chosen)
-    return Raw(x, labels, source, counted, known, label_name)
+    return Raw(x, labels, source, counted, known, label_name, label_dtype)
 
 
 def _dtype(dtype: Any) -> str:
@@ -78,6 +79,13 @@ def _dtype(dtype: Any) -> str:
     if kind not in "biuf":
         return "float64"
     return "bool" if kind == "b" else np.dtype(f"{kind}{dtype.itemsize}").name
+
+
+def _label_dtype(dtype: Any) -> str | None:
+    """The type of a column of labels; `None` for words."""
+    if str(dtype) == "category":
+        return "category"
+    return _dtype(dtype) if getattr(dtype, "kind", "O") in "biuf" else None
 
 
 def _numbers(series: Any, name: str, source: str) -> NDArray[np.float64]:

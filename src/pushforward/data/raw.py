@@ -54,6 +54,7 @@ class Raw:
         row: how errors name row `i`: "line 7", "file cat/3.png".
         columns: the features of a table; empty for data without names.
         label: the name of the column, or array, that the labels came from, if it has one.
+        label_dtype: their type, as in `Schema`.
         levels: the number of equally spaced values over `value_range`, if discrete.
         value_range: the range that the format allows.
         classes: the values of the classes, for labels that are their numbers.
@@ -66,6 +67,7 @@ class Raw:
     row: Callable[[int], str] = counted
     columns: tuple[Column, ...] = ()
     label: str | None = None
+    label_dtype: str | None = None
     levels: int | None = None
     value_range: tuple[float, float] | None = None
     classes: tuple[Value, ...] = ()
@@ -223,11 +225,13 @@ def _rows(keep: NDArray[np.bool_]) -> Tensor | None:
 
 def _schema(raw: Raw, classes: tuple[Value, ...], table: NDArray[Any] | None) -> Schema:
     """What the columns of a table, or the numbers of an array, and the labels stand for."""
-    label = raw.label if classes else None
+    label, dtype = (raw.label, raw.label_dtype) if classes else (None, None)
+    if dtype is None and raw.labels is not None and raw.labels.dtype.kind in "biuf":
+        dtype = raw.labels.dtype.name
     if table is not None and raw.columns:
-        return Schema(described(raw.columns, table), label, classes)
+        return Schema(described(raw.columns, table), label, classes, dtype)
     entries = None if isinstance(raw.x, dict) else entries_of(raw.x)
-    return Schema((), label, classes, entries)
+    return Schema((), label, classes, dtype, entries)
 
 
 def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[Value, ...]]:

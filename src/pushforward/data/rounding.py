@@ -95,27 +95,31 @@ def _index(values: Tensor, column: Column) -> Tensor:
     return torch.bucketize(values.double().contiguous(), (levels[1:] + levels[:-1]) / 2)
 
 
-def typed(values: Tensor, column: Column, *, spelled: bool) -> NDArray[Any]:
+def typed(
+    values: Tensor, column: Column, *, spelled: bool = False, exact: bool = False
+) -> NDArray[Any]:
     """The values of a column, `(N,)`, in the type that they have in the file.
 
-    In text (`spelled`) levels with words are these; elsewhere booleans are booleans. Floating-point
-    numbers have double precision where both the file and the values do. Raises `InputError` as
+    Booleans are booleans, or if `spelled` the words of the column. Floating-point numbers have
+    the precision of the values, or if `exact` that of the column. Raises `InputError` as
     `typed_array` does.
     """
     dtype = np.dtype(column.dtype)
     if column.words and (spelled or dtype.kind != "b"):
         _check_finite(values.numpy(), dtype)
         return np.array(column.words, dtype=object)[_index(values, column).numpy()]
-    return typed_array(_nearest(values, column), dtype)
+    near = _nearest(values, column)
+    return typed_array(near, None if dtype.kind == "f" and not exact else dtype)
 
 
-def typed_array(x: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Numbers in a type of numpy; those of integers are kept in its range, halves are singles.
+def typed_array(x: Tensor, dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    """Numbers in a type of numpy, or in their own; those of integers are kept in its range, and
+    halves that would overflow become singles.
 
     Raises `InputError` for numbers that are not finite in the place of integers and booleans.
     """
     array: NDArray[Any] = x.numpy()
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or dtype is None:
         return array
     if dtype.kind in "iub":
         _check_finite(array, dtype)
@@ -127,8 +131,9 @@ def typed_array(x: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
         found: NDArray[Any] = np.where(low | high, 0.0, whole).astype(dtype)
         found[low], found[high] = limits.min, limits.max
         return found
-    wide = array.dtype == np.float64 and dtype == np.float64
-    return array.astype(np.float64 if wide else np.float32)
+    if dtype == np.float16 and np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+        dtype = np.dtype(np.float32)
+    return array.astype(dtype)
 
 
 def _check_finite(array: NDArray[Any], dtype: np.dtype[Any]) -> None:

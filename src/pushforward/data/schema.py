@@ -51,6 +51,8 @@ class Schema:
         columns: the features of a table, in the order of the states; empty for data without names.
         label: the name of the column, or of the array in an `.npz`, that holds the labels.
         classes: the values of the labels, as typed in the file: code `k` is `classes[k]`.
+        label_dtype: the type of the labels in the file, if it has types: a numpy dtype name, or
+            `"category"`.
         entries: what the numbers of an array are, whose columns have no names.
 
     Raises `InputError` for names or values that are there twice.
@@ -65,6 +67,7 @@ class Schema:
     columns: tuple[Column, ...] = ()
     label: str | None = None
     classes: tuple[Value, ...] = ()
+    label_dtype: str | None = None
     entries: Column | None = None
 
     def __post_init__(self) -> None:
@@ -83,12 +86,13 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     @property
-    def array_dtype(self) -> str:
-        """The type of an array of all columns, where they have one type; or that of `entries`."""
-        if not self.columns:
-            return "float64" if self.entries is None else self.entries.dtype
+    def array_dtype(self) -> str | None:
+        """The type of an array: that of `entries`, or of all columns if they are of integers or
+        booleans; `None` for the precision of the states."""
+        if self.entries is not None:
+            return self.entries.dtype
         kinds = {column.dtype for column in self.columns}
-        return kinds.pop() if len(kinds) == 1 else "float64"
+        return kinds.pop() if len(kinds) == 1 and not kinds <= {"float64"} else None
 
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold, without what is empty."""
@@ -99,6 +103,8 @@ class Schema:
             described["label"] = self.label
         if self.classes:
             described["classes"] = list(self.classes)
+        if self.label_dtype is not None:
+            described["label_dtype"] = self.label_dtype
         if self.entries is not None:
             described["entries"] = _described(self.entries)
         return described
@@ -109,7 +115,8 @@ class Schema:
         known = described or {}
         columns = tuple(map(_column, known.get("columns") or ()))
         entries = None if known.get("entries") is None else _column(known["entries"])
-        return cls(columns, known.get("label"), tuple(known.get("classes") or ()), entries)
+        classes = tuple(known.get("classes") or ())
+        return cls(columns, known.get("label"), classes, known.get("label_dtype"), entries)
 
 
 def _column(described: Mapping[str, Any]) -> Column:

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from pushforward._extras import require
 from pushforward.errors import InputError
 
-__all__ = ["TABLES", "TEXTS", "Columns", "TableWriter"]
+__all__ = ["ARROW", "TABLES", "TEXTS", "Categories", "Columns", "TableWriter"]
 
 Columns = Mapping[str, NDArray[Any]]
 """The columns of a table by name, `(N,)` each: integers, truths, floats or words."""
 
-TableWriter = Callable[[Path, Columns], None]
+Categories = Mapping[str, Sequence[Any]]
+"""All values of those columns that are categories, where a file has such."""
+
+TableWriter = Callable[[Path, Columns, Categories], None]
 """Writes a table to a new file. The path may be that of a partial file, with another suffix."""
 
 _SHEET_ROWS = 2**20
@@ -32,7 +35,7 @@ _SHEET_ROWS = 2**20
 def _text(mark: str, *, packed: bool = False) -> TableWriter:
     """Text with a header. Floating-point numbers have the fewest digits that tell them apart."""
 
-    def write(path: Path, columns: Columns) -> None:
+    def write(path: Path, columns: Columns, categories: Categories) -> None:
         with _opened(path, packed) as file:
             writer = csv.writer(file, delimiter=mark, lineterminator="\n")
             writer.writerow(columns)
@@ -41,39 +44,32 @@ def _text(mark: str, *, packed: bool = False) -> TableWriter:
     return write
 
 
-def _json_lines(path: Path, columns: Columns) -> None:
+def _json_lines(path: Path, columns: Columns, categories: Categories) -> None:
     """An object for each row."""
     with _opened(path, packed=False) as file:
-        # The digits of a float32 number are its own, not those of the double nearest to it.
-        values = [
-            map(float, map(str, column)) if column.dtype == np.float32 else column.tolist()
-            for column in columns.values()
-        ]
-        for row in zip(*values, strict=True):
+        for row in _rows(columns):
             file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
 
 
-def _parquet(path: Path, columns: Columns) -> None:
-    parquet = require("pyarrow.parquet", extra="data", purpose="write parquet files")
-    parquet.write_table(_arrow(columns), path)
+def _parquet(path: Path, columns: Columns, categories: Categories) -> None:
+    require("pyarrow", extra="data", purpose="write parquet files")
+    _frame(columns, categories).to_parquet(path, engine="pyarrow", index=False)
 
 
-def _feather(path: Path, columns: Columns) -> None:
-    feather = require("pyarrow.feather", extra="data", purpose="write feather files")
-    feather.write_feather(_arrow(columns), str(path))
+def _feather(path: Path, columns: Columns, categories: Categories) -> None:
+    require("pyarrow", extra="data", purpose="write feather files")
+    _frame(columns, categories).to_feather(path)
 
 
-def _arrow(columns: Columns) -> Any:
-    """A table of Arrow; words are its dictionaries, which pandas reads as categories."""
-    pyarrow = require("pyarrow", extra="data", purpose="write tables of Arrow")
-    made = {}
-    for name, column in columns.items():
-        array = pyarrow.array(column.tolist() if column.dtype.kind in "OU" else column)
-        made[name] = array.dictionary_encode() if column.dtype.kind in "OU" else array
-    return pyarrow.table(made)
+def _frame(columns: Columns, categories: Categories) -> Any:
+    """A data frame."""
+    pandas = require("pandas", extra="data", purpose="write typed tables")
+    frame = pandas.DataFrame(dict(columns))
+    known = {name: pandas.CategoricalDtype(list(values)) for name, values in categories.items()}
+    return frame.astype(known)
 
 
-def _spreadsheet(path: Path, columns: Columns) -> None:
+def _spreadsheet(path: Path, columns: Columns, categories: Categories) -> None:
     openpyxl = require("openpyxl", extra="data", purpose="write spreadsheets")
     rows = len(next(iter(columns.values())))
     if rows >= _SHEET_ROWS:
@@ -84,10 +80,20 @@ def _spreadsheet(path: Path, columns: Columns) -> None:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("samples")
     sheet.append(list(columns))
-    for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+    for row in _rows(columns):
         sheet.append(row)
     with path.open("wb") as file:
         book.save(file)
+
+
+def _rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table as values of Python, where all floating-point numbers are double."""
+    # The digits of a float32 number are its own, not those of the double nearest to it.
+    values = (
+        map(float, map(str, column)) if column.dtype == np.float32 else column.tolist()
+        for column in columns.values()
+    )
+    return zip(*values, strict=True)
 
 
 @contextmanager
@@ -119,3 +125,6 @@ TABLES: dict[str, TableWriter] = {
 
 TEXTS = frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"})
 """The files of words, in which booleans are spelled as where they came from."""
+
+ARROW = frozenset({".parquet", ".feather"})
+"""The files whose columns have types of any precision."""

@@ -18,7 +18,7 @@ from pushforward._files import new_folder, replacing
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
-from pushforward.data.table_files import TABLES, TEXTS
+from pushforward.data.table_files import ARROW, TABLES, TEXTS
 from pushforward.errors import InputError
 
 __all__ = ["FORMATS", "check_destination", "suffix_of", "write"]
@@ -167,15 +167,25 @@ class _Written:
             return numbers
         if n and (numbers.min() < 0 or numbers.max() >= len(classes)):
             raise InputError(f"labels lie in 0..{len(classes) - 1}, as there are that many classes")
-        kinds = {type(value) for value in classes}
-        plain = len(kinds) == 1 and kinds <= {bool, int, float}
-        return np.array(classes, dtype=None if plain else object)[numbers]
+        kinds, known = {type(value) for value in classes}, self.schema.label_dtype
+        plain = kinds <= {bool} or kinds <= {int, float}
+        values = np.array(classes, dtype=None if plain else object)
+        if plain and known not in (None, "category"):
+            values = values.astype(known)
+        return values[numbers]
 
     def to_levels(self) -> Any:
         """The states at the values that the data take."""
         return rounded(self.x, self.space, self.schema, self.levels, self.value_range)
 
-    def table(self, labels: NDArray[Any] | None, *, spelled: bool) -> dict[str, NDArray[Any]]:
+    def array_dtype(self) -> np.dtype[Any] | None:
+        """The type of the array that the states are in the file; `None` for their own."""
+        name = self.schema.array_dtype
+        return None if name is None else np.dtype(name)
+
+    def table(
+        self, labels: NDArray[Any] | None, *, spelled: bool, exact: bool
+    ) -> dict[str, NDArray[Any]]:
         """The columns of a table by name, typed, the labels last."""
         table, names = self.space.to_table(self.x)
         columns = self.schema.columns or tuple(map(self._column, names, table.mT))
@@ -187,8 +197,10 @@ class _Written:
             # A table of several parts is wider than they are, and would show digits of no meaning.
             wide = any(leaf.dtype == torch.float64 for leaf in state.leaves(self.x))
             table = table.to(torch.float64 if wide else torch.float32)
-        values = (typed(v, k, spelled=spelled) for v, k in zip(table.mT, columns, strict=True))
-        made = {column.name: value for column, value in zip(columns, values, strict=True)}
+        made = {
+            column.name: typed(values, column, spelled=spelled, exact=exact)
+            for column, values in zip(columns, table.mT, strict=True)
+        }
         return made if labels is None else {**made, label[0]: labels}
 
     def _column(self, name: str, values: Tensor) -> Column:
@@ -211,14 +223,17 @@ Put = Callable[[Path], None]
 
 def _table(suffix: str) -> Callable[..., Put]:
     def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
-        columns = made.table(labels, spelled=suffix in TEXTS)
-        return lambda path: TABLES[suffix](path, columns)
+        columns = made.table(labels, spelled=suffix in TEXTS, exact=suffix in ARROW)
+        schema, categories = made.schema, {}
+        if labels is not None and schema.label_dtype == "category":
+            categories[made.label_among(schema.columns)] = schema.classes
+        return lambda path: TABLES[suffix](path, columns, categories)
 
     return ready
 
 
 def _npz(made: _Written, labels: NDArray[Any] | None) -> Put:
-    parts, dtype = state.named_leaves(made.to_levels()), np.dtype(made.schema.array_dtype)
+    parts, dtype = state.named_leaves(made.to_levels()), made.array_dtype()
     arrays: dict[str, Any] = {name: typed_array(part, dtype) for name, part in parts}
     if labels is not None:
         name = made.schema.label or _LABEL
@@ -242,7 +257,7 @@ def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
         )
     if labels is not None:
         raise InputError("an .npy file has no room for labels: write an .npz, or leave them out")
-    array = typed_array(made.to_levels(), np.dtype(made.schema.array_dtype))
+    array = typed_array(made.to_levels(), made.array_dtype())
 
     def put(path: Path) -> None:
         with path.open("wb") as file:
