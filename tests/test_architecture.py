@@ -28,7 +28,7 @@ FLOORS = (
         "F0",
         ("_extras", "_files", "_records", "_random", "_autograd", "_beta", "condition", "config"),
     ),
-    ("F0", ("estimates", "parallel", "protocols")),
+    ("F0", ("estimates", "importance", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),

@@ -6,6 +6,7 @@ from typing import Any
 
 __all__ = [
     "CapabilityError",
+    "ConvergenceWarning",
     "InputError",
     "MissingExtraError",
     "PushforwardError",
@@ -43,3 +44,7 @@ class TrainingError(PushforwardError, RuntimeError):
 
 class SamplingError(PushforwardError):
     """A sampler cannot go on; the message says where it stopped and what to change."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A method ended before its result can be trusted; the message says what to change."""

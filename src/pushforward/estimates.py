@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-__all__ = ["Capabilities", "LikelihoodKind", "LogProb", "log_mean", "mean"]
+__all__ = ["Capabilities", "LikelihoodKind", "LogProb", "mean"]
 
 LikelihoodKind = Literal["exact", "ode", "bound", "estimated", "unnormalized", "none"]
 
@@ -25,12 +25,19 @@ class LogProb:
         nfe: network evaluations per state, counting each divergence probe's backward pass apart.
         error: an estimate of the discretization error of each value, `(B,)`: the distance to a
             solution of lower order; `None` if unknown.
+        converged: whether value and standard error of each can be trusted, `(B,)`, where they are
+            means of weights that may degenerate (`importance.log_mean`); `None` where nothing can.
+        shared: whether the errors are one and the same, that of a normalizing constant, which no
+            mean over states makes smaller.
 
     >>> import torch
     >>> print(LogProb(torch.tensor([-1.0, -2.0]), torch.zeros(2), "exact", nfe=1))
     LogProb(exact): mean -1.5000 ± 0.5000 nats over 2 states (stderr of one 0.0000), nfe 1
     >>> print(LogProb(torch.tensor([-1.5]), torch.tensor([0.25]), "estimated", nfe=100))
     LogProb(estimated): -1.5000 ± 0.2500 nats, nfe 100
+    >>> bad = torch.tensor([False])
+    >>> print(LogProb(torch.tensor([-9.0]), torch.ones(1), "estimated", nfe=1, converged=bad))
+    LogProb(estimated): -9.0000 ± 1.0000 nats, NOT CONVERGED, nfe 1
     """
 
     value: Tensor
@@ -38,17 +45,34 @@ class LogProb:
     kind: LikelihoodKind
     nfe: int
     error: Tensor | None = None
+    converged: Tensor | None = None
+    shared: bool = False
+
+    @property
+    def unconverged(self) -> int:
+        """How many of the states have values that cannot be trusted."""
+        return 0 if self.converged is None else int((~self.converged).sum())
+
+    def mean_stderr(self) -> float:
+        """The standard error of the mean over states, drawn at random, in nats; NaN for one."""
+        n = self.value.numel()
+        if n < 2:
+            return math.nan
+        spread = self.value.detach().double().cpu().std().item() / n**0.5
+        return math.hypot(spread, self.stderr.mean().item()) if self.shared else spread
 
     def __str__(self) -> str:
         n, own = self.value.numel(), f"{self.stderr.mean().item():.4f}"
         if n == 1:
             found = f"{self.value.item():.4f} ± {own} nats"
         else:
-            spread = self.value.std().item() / n**0.5 if n else math.nan
-            found = f"mean {self.value.mean().item():.4f} ± {spread:.4f} nats over {n} states"
+            found = f"mean {self.value.mean().item():.4f} ± {self.mean_stderr():.4f} nats over {n}"
+            found += " states"
             found += f" (stderr of one {own})"
         if self.error is not None:
             found += f", discretization error {self.error.abs().mean().item():.2g}"
+        if bad := self.unconverged:
+            found += ", NOT CONVERGED" if n == 1 else f", {bad} of them NOT CONVERGED"
         return f"LogProb({self.kind}): {found}, nfe {self.nfe}"
 
 
@@ -86,14 +110,3 @@ def mean(values: Tensor) -> tuple[Tensor, Tensor]:
     if count == 1:
         return value, value.new_full(value.shape, math.inf)
     return value, values.std(0) / math.sqrt(count)
-
-
-def log_mean(log_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """`log mean exp` over the first axis, and its standard error by the delta method.
-
-    >>> import torch
-    >>> log_mean(torch.tensor([[1.0], [1.0]]).log())
-    (tensor([0.]), tensor([0.]))
-    """
-    value = log_weights.logsumexp(0) - math.log(len(log_weights))
-    return value, mean((log_weights - value).exp())[1]

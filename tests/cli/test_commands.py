@@ -269,3 +269,20 @@ def test_json_is_all_that_goes_to_standard_output(call, trained: Path, flowers: 
         ["info", trained],
     ):
         json.loads(call(*words, "--json").out)
+
+
+def test_log_densities_that_have_not_converged_say_so(call, tmp_path) -> None:
+    """An encoder that knows nothing of the data, on a decoder that resolves it finely."""
+    torch.manual_seed(0)
+    encoder = pf.latent.DiagonalEncoder(pf.nn.Perceptron(2, 4, width=8), latent=2)
+    decoder = pf.latent.GaussianDecoder(pf.nn.Perceptron(2, 2, width=8), 0.01)
+    pf.VAE(encoder, decoder, event_shape=2).save(tmp_path / "model")
+    asked = ("logprob", tmp_path / "model", "two_moons", "-n", 20)
+    out = tmp_path / "rows.csv"
+    plain = call(*asked, "--out", out)
+    assert "20 of them NOT CONVERGED" in plain.out
+    assert "not to be trusted" in plain.out
+    assert out.read_text().startswith("log_prob,stderr,converged\n")
+    found = json.loads(call(*asked, "--json").out)
+    assert found["converged"] is False
+    assert {row["converged"] for row in found["rows"]} == {False}

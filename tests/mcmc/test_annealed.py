@@ -66,7 +66,7 @@ def test_the_error_is_what_repetition_says_and_falls_as_the_root_of_n() -> None:
     for n in (50, 800):
         runs = [
             mcmc.annealed_importance_sampling(
-                _gaussian, Normal((2,), 2.0), n, betas=30, kernel=mcmc.MALA(), seed=seed
+                _gaussian, Normal((2,), 2.0), n, betas=40, kernel=mcmc.MALA(), seed=seed
             )
             for seed in range(40)
         ]
@@ -97,7 +97,7 @@ def test_one_step_is_importance_sampling() -> None:
 
 
 def test_weights_that_degenerate_are_reported() -> None:
-    with pytest.warns(UserWarning, match=r"effective sample size.*not to be trusted"):
+    with pytest.warns(UserWarning, match=r"have not converged.*not to be trusted"):
         mcmc.annealed_importance_sampling(
             lambda x: -(x - 40).square().sum(-1) * 50, Normal((2,), 0.5), 100, betas=2, seed=0
         )

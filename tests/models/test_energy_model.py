@@ -13,7 +13,7 @@ from torch import nn
 import pushforward as pf
 from pushforward import energy_training as et
 from pushforward.data import Data
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.estimates import Capabilities
 
 NAMES = ["cd", "pcd", "nce", "denoising", "sliced", "sliced-vr", "implicit"]
@@ -151,6 +151,41 @@ def test_the_constant_and_the_density_are_those_of_the_law() -> None:
     assert result.kind == "estimated"
     assert torch.equal(result.stderr, found.stderr.expand(41))
     assert torch.allclose(result.value, Modes().log_p(x) + Modes.log_z - found.value, atol=1e-4)
+
+
+class Widths(nn.Module):
+    """With the base 2 of the model independent normal entries of given standard deviations."""
+
+    def __init__(self, widths):
+        super().__init__()
+        self.widths = widths
+
+    def forward(self, x):
+        return (x.square() * (self.widths**-2 - 0.25)).sum(-1) / 2
+
+
+@pytest.mark.parametrize(("widths", "fine"), [((1.4, 2.0), True), ((0.05, 2.0), False)])
+def test_the_constant_in_fifty_dimensions(widths, fine: bool) -> None:
+    """A constant that has converged is covered by its error; one that has not says so."""
+    spread = torch.logspace(math.log10(widths[0]), math.log10(widths[1]), 50)
+    exact = float(spread.log().sum()) + 25 * math.log(2 * math.pi)
+    model = pf.EnergyModel(Widths(spread), "denoising", event_shape=50)
+    covered = []
+    for seed in range(6):
+        with warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always")
+            found = model.estimate_log_z(128, 50, seed=seed)
+        off = abs(float(found.value) - exact) > 3 * float(found.stderr)
+        assert bool(found.converged) == (not raised)
+        assert all(w.category is ConvergenceWarning for w in raised)
+        if found.converged:
+            covered.append(not off)
+    assert len(covered) == (6 if fine else 0)
+    assert all(covered)
+    told = model.log_prob(torch.zeros(3, 50))
+    assert told.unconverged == (0 if fine else 3)
+    assert told.shared
+    assert any("log Z has not converged" in text for text in model._constants().warnings()) != fine
 
 
 def test_a_product_of_experts() -> None:

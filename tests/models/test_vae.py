@@ -182,6 +182,38 @@ def test_standard_errors_cover_the_exact_likelihood() -> None:
     assert (plain.value - exact).square().mean() > 4 * (found.value - exact).square().mean()
 
 
+@pytest.mark.parametrize(("widen", "shift"), [(1, 0.0), (3, 0.0), (1.1, 0.1), (0.9, 0.1)])
+def test_what_has_converged_covers_the_likelihood(widen: float, shift: float) -> None:
+    x = points()
+    exact, found = closed_form(x).law.log_prob(x), solved(x, widen, shift).log_prob(x, seed=0)
+    assert found.converged is not None
+    assert float(found.converged.double().mean()) > 0.5
+    fine = found.converged
+    covered = (found.value - exact).abs() <= 3 * found.stderr + 1e-9
+    assert float(covered[fine].double().mean()) > 0.99
+
+
+@pytest.mark.parametrize("method", ["importance", "annealed"])
+@pytest.mark.parametrize(("widen", "shift"), [(0.1, 0.0), (0.01, 0.0), (0.02, 2.0), (1.0, 2.0)])
+def test_a_bad_encoder_does_not_pass_for_a_likelihood(
+    method: str, widen: float, shift: float
+) -> None:
+    """Errors of up to 100 nats beside errors of half a nat: too narrow, in the wrong place, both.
+
+    Where the encoder is too narrow all weights look alike, and Stein's identities tell.
+    """
+    x, model = points()[:100], solved(points(), widen, shift)
+    exact = closed_form(points()).law.log_prob(x)
+    found = model.log_prob(x, method=method, seed=0)
+    off = (found.value - exact).abs() > 3 * found.stderr
+    if method == "importance" and widen < 1:
+        assert float(off.double().mean()) > 0.5
+    assert found.converged is not None
+    assert float((found.converged & off).double().mean()) < 0.05
+    assert float(found.converged.double().mean()) < 0.2
+    assert f"{found.unconverged} of them NOT CONVERGED" in str(found)
+
+
 def test_units_of_the_data_count() -> None:
     """A model of standardized data has densities that integrate to one over the data."""
     model = pf.VAE(

@@ -11,6 +11,11 @@ from pushforward.cli.options import Json, Run, Seed, Trust, accepted, emit, is_q
 
 __all__ = ["logprob"]
 
+_ADVICE = (
+    "values that have not converged, and their errors, are not to be trusted; those of a VAE may "
+    "converge with --method annealed, or more --samples"
+)
+
 
 def logprob(
     context: typer.Context,
@@ -130,6 +135,8 @@ def logprob(
         emit(_summary(result, chain, bits) | {"about": about})
         return
     typer.echo(str(result))
+    if result.unconverged:
+        typer.echo(_ADVICE)
     if about is not None:
         typer.echo(about)
     if bits is not None:
@@ -160,17 +167,27 @@ def _bits(result: Any, loaded: Any) -> Any:
 
 def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
     """What `--json` prints."""
-    rows = zip(result.value.tolist(), result.stderr.tolist(), strict=True)
+    converged = _converged(result)
+    columns = (result.value.tolist(), result.stderr.tolist(), converged)
+    rows = zip(*columns, strict=True)
     found: dict[str, Any] = {
         "kind": result.kind,
         "nfe": result.nfe,
         "n": len(result.value),
         "mean": result.value.mean().item(),
+        "stderr": result.mean_stderr(),
+        "converged": all(converged),
         "error": None if result.error is None else result.error.abs().mean().item(),
-        "rows": [{"log_prob": value, "stderr": stderr} for value, stderr in rows],
+        "rows": [
+            {"log_prob": value, "stderr": stderr, "converged": fine} for value, stderr, fine in rows
+        ],
     }
     if bits is not None:
-        found["bits_per_dimension"] = {"value": bits.value, "stderr": bits.stderr}
+        found["bits_per_dimension"] = {
+            "value": bits.value,
+            "stderr": bits.stderr,
+            "converged": bits.converged,
+        }
     if chain is not None:
         found["bound"] = {
             "total": chain.total.mean().item(),
@@ -182,11 +199,21 @@ def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
     return found
 
 
+def _converged(result: Any) -> list[bool]:
+    """Whether each value can be trusted; so can those that nothing could keep from it."""
+    if result.converged is None:
+        return [True] * len(result.value)
+    each: list[bool] = result.converged.tolist()
+    return each
+
+
 def _write(path: Path, result: Any, chain: Any) -> None:
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"log_prob": result.value, "stderr": result.stderr}
+    if result.converged is not None:
+        columns["converged"] = result.converged
     if chain is not None:
         columns["bound"] = chain.total
     arrays = {name: column.cpu().numpy() for name, column in columns.items()}

@@ -1,6 +1,6 @@
 """What latent variable models are made of: encoders, decoders, priors, and what they return."""
 
-from pushforward.latent.annealing import annealed_log_weights
+from pushforward.latent.annealing import annealed
 from pushforward.latent.decoders import (
     BernoulliDecoder,
     Decoder,
@@ -28,6 +28,7 @@ from pushforward.latent.linear_gaussian import (
 )
 from pushforward.latent.observations import Bernoulli, Levels, Logistic
 from pushforward.latent.priors import FlowPrior, MixturePrior, Prior, StandardNormal, VampPrior
+from pushforward.latent.weighing import weighed
 
 __all__ = [
     "Bernoulli",
@@ -55,6 +56,7 @@ __all__ = [
     "StandardNormal",
     "Transformed",
     "VampPrior",
-    "annealed_log_weights",
+    "annealed",
     "expectation_maximization",
+    "weighed",
 ]

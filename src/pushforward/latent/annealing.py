@@ -14,23 +14,28 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like
-from pushforward.mcmc import HMC, anneal
+from pushforward.importance import LogMean, log_mean
+from pushforward.latent.weighing import keeps_to_stein
+from pushforward.mcmc import HMC, anneal, evaluate
 
-__all__ = ["annealed_log_weights"]
+__all__ = ["annealed"]
 
 _PILOTS = 4
 
 
 @torch.no_grad()
-def annealed_log_weights(
+def annealed(
     f: Callable[[Tensor], Tensor],
     like: Tensor,
     chains: int = 16,
     steps: int = 100,
     leapfrogs: int = 5,
     generator: torch.Generator | None = None,
-) -> Tensor:
-    """Log-weights of chains for each of `B` states, `(chains, B)`: `estimates.log_mean`.
+) -> LogMean:
+    """`log E exp f(u)` for each of `B` states, by chains; `(B,)` each.
+
+    It has converged if the weights have (`importance.log_mean`) and the ends of the chains, so
+    weighted, obey Stein's identities: chains that could not travel far enough do not.
 
     Args:
         f: a differentiable function `(K, B, d) -> (K, B)`.
@@ -42,13 +47,11 @@ def annealed_log_weights(
 
     A few pilots find the step sizes, which leaves the weights unbiased: `mcmc.anneal`.
 
-    >>> from pushforward.estimates import log_mean
     >>> f = lambda u: -1.5 * u.square().sum(-1)  # E exp f = (1 + 3)^(-d / 2)
     >>> generator = torch.Generator().manual_seed(0)
-    >>> weights = annealed_log_weights(f, torch.zeros(1, 2), 200, 20, generator=generator)
-    >>> value, error = log_mean(weights)
-    >>> bool((value + math.log(4)).abs() < 4 * error)
-    True
+    >>> found = annealed(f, torch.zeros(1, 2), 200, 20, generator=generator)
+    >>> bool((found.value + math.log(4)).abs() < 4 * found.stderr), bool(found.converged)
+    (True, True)
     """
     batch, dim = like.shape
 
@@ -65,4 +68,8 @@ def annealed_log_weights(
         HMC(leapfrogs=leapfrogs), joint, base, start(chains), steps,
         pilots=start(_PILOTS), generator=generator,
     )  # fmt: skip
-    return run.log_weights.reshape(chains, batch)
+    logs = run.log_weights.reshape(chains, batch)
+    score = evaluate(joint, run.x).gradient
+    found = log_mean(logs)
+    u, score = (part.reshape(chains, batch, dim) for part in (run.x, score))
+    return found._replace(converged=found.converged & keeps_to_stein(logs, u, score, found.ess))

@@ -17,12 +17,11 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.checks import whole
-from pushforward.errors import InputError
-from pushforward.estimates import log_mean
+from pushforward.errors import ConvergenceWarning, InputError
+from pushforward.importance import log_mean
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.hmc import HMC
 from pushforward.mcmc.kernel import MarkovKernel
-from pushforward.mcmc.running import warn_of_divergence
 from pushforward.mcmc.target import LogDensity, evaluate
 from pushforward.protocols import Distribution
 
@@ -56,8 +55,10 @@ class Annealed:
 
     Args:
         log_z: the logarithm of the estimate of the integral of `exp(log_p)`, which is unbiased.
-        stderr: its standard error, by the spread of the weights.
+        stderr: its standard error, by the weights (`importance.log_mean`).
         ess: how many equal weights would be as precise, `(sum w)^2 / sum w^2`.
+        k_hat: the shape of the tail of the weights (`importance.pareto_shape`).
+        converged: whether the estimate and its error can be trusted.
         x: states, `(n, *event)`; with their weights, a sample of the target.
         weights: the normalized weights, `(n,)`.
         diverged: chains that diverged at least once, `(n,)`.
@@ -67,6 +68,8 @@ class Annealed:
     log_z: float
     stderr: float
     ess: float
+    k_hat: float
+    converged: bool
     x: Tensor
     weights: Tensor
     diverged: Tensor
@@ -174,8 +177,10 @@ def annealed_importance_sampling(
         seed: for all randomness; or give a `generator`.
         callback: called at each temperature.
 
-    Warns if the effective sample size is below 10 or 5 % of the chains, where the standard error is
-    too small itself, and of chains that diverge. Raises `InputError` for arguments out of range.
+    Warns of weights that degenerate, whose standard error is too small itself: see
+    `importance.log_mean`. A chain that diverges stays where it is for one move, which leaves the
+    estimate unbiased; what it costs shows in the weights. Raises `InputError` for arguments out of
+    range.
 
     >>> from pushforward.distributions import Normal
     >>> log_p = lambda x: -x.square().sum(-1) / 2
@@ -191,22 +196,22 @@ def annealed_importance_sampling(
         kernel, log_p, base.log_prob, start, betas,
         moves=moves, pilots=pilots, generator=generator, callback=callback,
     )  # fmt: skip
-    warn_of_divergence(path.diverged, float(path.steps[-1]))
-    return _estimate(path, len(path.steps) * (moves * kernel.evaluations + 1))
-
-
-def _estimate(path: AnnealedPath, evaluations: int) -> Annealed:
     log_weights = path.log_weights.cpu().double()
-    n, weights = len(log_weights), log_weights.softmax(0)
-    log_z, stderr = (float(found) for found in log_mean(log_weights))
-    ess = 1 / float(weights.square().sum())
-    if not ess >= max(10, 0.05 * n):
+    log_z, stderr, ess, k_hat, converged = (part.item() for part in log_mean(log_weights))
+    if not converged:
         warnings.warn(
-            f"the effective sample size of the annealed weights is {ess:.1f} of {n}: log Z and its "
-            "error are not to be trusted; take more temperatures or moves, or a wider base",
-            stacklevel=3,
+            f"the annealed weights have not converged: their effective sample size is {ess:.1f} of "
+            f"{n} chains, the shape of their tail {k_hat:.2f}, and {int(path.diverged.sum())} "
+            "chains diverged on the way. log Z and its error are not to be trusted: take more "
+            "temperatures or moves, more chains, or a wider base",
+            ConvergenceWarning,
+            stacklevel=2,
         )
-    return Annealed(log_z, stderr, ess, path.x, weights.to(path.x), path.diverged, evaluations)
+    evaluations = len(path.steps) * (moves * kernel.evaluations + 1)
+    weights = log_weights.softmax(0).to(path.x)
+    return Annealed(
+        log_z, stderr, ess, k_hat, bool(converged), path.x, weights, path.diverged, evaluations
+    )
 
 
 def _check_betas(betas: Sequence[float]) -> tuple[float, ...]:

@@ -15,16 +15,23 @@ class Estimate:
         value: the estimate.
         stderr: its standard error; NaN where too few numbers were given to have one.
         n: how many numbers it rests on.
+        converged: whether number and error can be trusted.
 
     >>> print(Estimate(0.5312, 0.0123, n=2000))
     0.531 ± 0.012
+    >>> print(Estimate(0.5312, 0.0123, n=2000, converged=False))
+    0.531 ± 0.012 (not converged)
     """
 
     value: float
     stderr: float
     n: int
+    converged: bool = True
 
     def __str__(self) -> str:
+        return self._digits() + ("" if self.converged else " (not converged)")
+
+    def _digits(self) -> str:
         if self.stderr > 0:
             # Two digits of the error, and as many of the value as the error leaves meaning to.
             digits = max(1 - int(f"{self.stderr:.1e}".partition("e")[2]), 0)

@@ -292,12 +292,16 @@ def _likelihood_rows(
     value_range: tuple[float, float] | None,
 ) -> list[Row]:
     note = "at most: a bound" if log_prob.kind == "bound" else f"by {log_prob.kind}"
+    if bad := log_prob.unconverged:
+        note += f", {bad} of {len(log_prob.value)} not converged"
     nats = negative_log_likelihood(log_prob)
-    rows = [Row("NLL", nats.value, nats.stderr, note=f"of held-out data, {note}", unit="nats")]
+    note = f"of held-out data, {note}"
+    rows = [Row("NLL", nats.value, nats.stderr, None, None, "lower", note, "nats", nats.converged)]
     if levels is not None:
         bits = bits_per_dimension(log_prob, dimension, levels=levels, value_range=value_range)
         note = "bounds the code length if taken at dequantized data only"
-        rows.append(Row("bits per dimension", bits.value, bits.stderr, note=note, unit="bits"))
+        known = bits.value, bits.stderr, None, None
+        rows.append(Row("bits per dimension", *known, "lower", note, "bits", bits.converged))
     return rows
 
 

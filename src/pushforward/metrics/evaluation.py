@@ -30,6 +30,7 @@ class Row:
         better: whether `lower` or `higher` is better, or closer to the `floor`.
         note: how to read it, in a few words.
         unit: of value and floor; empty for shares.
+        converged: whether value and standard error can be trusted.
 
     >>> row = Row("sliced W2", 0.30, 0.03, 0.10, 0.04, "lower")
     >>> round(row.excess, 6)
@@ -44,6 +45,12 @@ class Row:
     better: Better = "lower"
     note: str = ""
     unit: str = ""
+    converged: bool = True
+
+    @property
+    def estimate(self) -> Estimate:
+        """The measurement with its error, as it is printed."""
+        return Estimate(self.value, self.stderr, 0, self.converged)
 
     @property
     def excess(self) -> float | None:
@@ -129,7 +136,7 @@ class Evaluation:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    value = str(Estimate(row.value, row.stderr, 0))
+    value = str(row.estimate)
     floor = "-"
     if row.floor is not None:
         floor = str(Estimate(row.floor, row.floor_stderr or 0.0, 0))

@@ -14,12 +14,17 @@ from pushforward.metrics.estimate import Estimate
 
 __all__ = ["bits_per_dimension", "dequantized", "negative_log_likelihood"]
 
+_FEW = 0.05
+"""The share of values that may not have converged: so many are rejected by chance."""
+
 
 def negative_log_likelihood(log_prob: LogProb) -> Estimate:
     """The mean of `-log p(x)` over held-out states, in nats, in the units of the data.
 
     Its standard error is that of a mean over states; what is random in each value, such as
-    divergence probes, is part of the spread. The error of discretization is not.
+    divergence probes, is part of the spread. An error that all values share, such as that of a
+    normalizing constant, comes on top; that of discretization does not. It has not converged if
+    more than one value in twenty has not.
 
     Args:
         log_prob: log-densities of at least 2 states, of a kind other than `unnormalized` and
@@ -48,7 +53,8 @@ def negative_log_likelihood(log_prob: LogProb) -> Estimate:
             f"{bad} of {len(value)} log-probabilities are NaN or infinite: the density vanishes or "
             "the solver failed there"
         )
-    return Estimate(-float(value.mean()), float(value.std()) / math.sqrt(len(value)), len(value))
+    converged = log_prob.unconverged <= _FEW * len(value)
+    return Estimate(-float(value.mean()), log_prob.mean_stderr(), len(value), converged)
 
 
 def bits_per_dimension(
@@ -85,7 +91,8 @@ def bits_per_dimension(
     nats = negative_log_likelihood(log_prob)
     width = level_width(levels, value_range)
     scale = 1 / (dimension * math.log(2))
-    return Estimate(nats.value * scale - math.log2(width), nats.stderr * scale, nats.n)
+    bits = nats.value * scale - math.log2(width)
+    return Estimate(bits, nats.stderr * scale, nats.n, nats.converged)
 
 
 def dequantized(

@@ -145,7 +145,15 @@ def _of_the_far(samples: Tensor, train: Tensor) -> Iterator[str]:
 
 def _of_likelihood(table: dict[str, Row], log_prob: LogProb | None) -> Iterator[str]:
     row = table.get("NLL")
-    if row is None or log_prob is None or log_prob.error is None:
+    if row is None or log_prob is None:
+        return
+    if not row.converged:
+        yield (
+            f"{log_prob.unconverged} of {len(log_prob.value)} log-densities have not converged: "
+            "the likelihood and its error are not to be trusted. Give its estimate more samples, "
+            "chains or temperatures, or another method."
+        )
+    if log_prob.error is None:
         return
     error = float(log_prob.error.abs().mean())
     if error > row.stderr:

@@ -6,7 +6,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,36 +25,23 @@ from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.distributions import Normal
 from pushforward.energy_training import NoiseContrastive, Training
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.energy_sampling import approach
+from pushforward.models.log_z import LogZ, estimated_log_z
 from pushforward.models.model import GenerativeModel, finite, parts_of, with_density
 from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron
 from pushforward.score_matching import Energy
 from pushforward.spaces import Units
 
-__all__ = ["EnergyModel", "LogZ"]
+__all__ = ["EnergyModel"]
 
 _FEW = 8
 """Dimensions in which Gaussian noise teaches a model."""
 
 _PILOTS = 64
 """Chains that find the step sizes, so that those of a sample do not depend on its batches."""
-
-
-class LogZ(NamedTuple):
-    """Normalizing constants, one for each label, or one.
-
-    Args:
-        value: the logarithm of the integral of `exp(-E)` over standardized states.
-        stderr: its standard error.
-        ess: the effective sample size of the chains that found it.
-    """
-
-    value: Tensor
-    stderr: Tensor
-    ess: Tensor
 
 
 @configurable
@@ -85,6 +72,7 @@ class EnergyModel(GenerativeModel, Trainable):
     log_z: Tensor
     log_z_stderr: Tensor
     log_z_ess: Tensor
+    log_z_converged: Tensor
     frequencies: Tensor
 
     def __init__(
@@ -107,6 +95,7 @@ class EnergyModel(GenerativeModel, Trainable):
         count = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):
             self.register_buffer(name, torch.full((count,), math.nan))
+        self.register_buffer("log_z_converged", torch.zeros(count, dtype=torch.bool))
         self.register_buffer("frequencies", torch.full((count,), 1 / count))
         self._ready()
 
@@ -189,7 +178,7 @@ class EnergyModel(GenerativeModel, Trainable):
             drawn = self.sample(256, labels, steps=200, generator=generator)
             drawn = drawn[drawn.flatten(1).isfinite().all(1)]
             rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
-            log_z = LogZ(self.log_z, self.log_z_stderr, self.log_z_ess)
+            log_z = self._constants()
             if not self._normalized:
                 log_z = self._estimated(512, 200, generator)
             here, there = (self._surprise(part, log_z.value) for part in (rows, drawn))
@@ -204,12 +193,7 @@ class EnergyModel(GenerativeModel, Trainable):
                 f"varies by {spread:.3g}: the model's distribution is not that of the data; "
                 "training has not converged, or has diverged."
             )
-        if float(log_z.stderr.max()) > 0.1:
-            found.append(
-                f"log Z has a standard error of {float(log_z.stderr.max()):.2g} nats: call "
-                "estimate_log_z with more chains or temperatures."
-            )
-        return found
+        return [*found, *log_z.warnings()]
 
     # -- density --------------------------------------------------------------------------------
 
@@ -224,17 +208,25 @@ class EnergyModel(GenerativeModel, Trainable):
         """Estimate `log Z` by annealed importance sampling, and keep it with the model.
 
         The path leads from the Gaussian base to the model. Training forgets it. Warns if the
-        weights degenerate or chains diverge: see `mcmc.annealed_importance_sampling`.
+        weights degenerate, and says so in `converged`: see `mcmc.annealed_importance_sampling`.
         """
         found = self._estimated(chains, temperatures, resolve(seed, generator, self.device))
-        for name, value in zip(("log_z", "log_z_stderr", "log_z_ess"), found, strict=True):
-            getattr(self, name).copy_(value)
+        for own, value in zip(self._constants(), found, strict=True):
+            own.copy_(value)
         return found
 
     def normalize(self, *, seed: int = 0) -> None:
-        """Estimate `log Z`, with the defaults, unless it is known."""
-        if not self._normalized:
-            self.estimate_log_z(seed=seed)
+        """Estimate `log Z`, unless it is known: with the defaults, then four times the steps.
+
+        Warns if the second estimate has not converged either.
+        """
+        if self._normalized:
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = self.estimate_log_z(seed=seed)
+        if not bool(found.converged.all()):
+            self.estimate_log_z(temperatures=800, seed=seed)
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
@@ -257,7 +249,8 @@ class EnergyModel(GenerativeModel, Trainable):
             value = (
                 self.known_units().log_det_inverse() - self._energy(z, labels) - self.log_z[which]
             )
-        return LogProb(value, self.log_z_stderr[which], "estimated", nfe=1)
+        stderr, converged = self.log_z_stderr[which], self.log_z_converged[which]
+        return LogProb(value, stderr, "estimated", 1, converged=converged, shared=True)
 
     # -- sampling -------------------------------------------------------------------------------
 
@@ -355,19 +348,18 @@ class EnergyModel(GenerativeModel, Trainable):
 
     def _estimated(self, chains: int, temperatures: int, generator: torch.Generator) -> LogZ:
         """The constants of the energies of all labels."""
-        found = []
+
+        def log_p(label: Tensor) -> mcmc.LogDensity:
+            return lambda z: -self._energy(z, label.expand(len(z)))
+
+        labels = torch.arange(len(self.log_z), device=self.device)
+        base = self._base_distribution()
         with self.evaluating():
-            for label in torch.arange(len(self.log_z), device=self.device):
+            return estimated_log_z(log_p, base, labels, chains, temperatures, generator)
 
-                def log_p(z: Tensor, label: Tensor = label) -> Tensor:
-                    return -self._energy(z, label.expand(len(z)))
-
-                base = self._base_distribution()
-                estimate = mcmc.annealed_importance_sampling(
-                    log_p, base, chains, betas=temperatures, generator=generator
-                )
-                found.append((estimate.log_z, estimate.stderr, estimate.ess))
-        return LogZ(*torch.tensor(found).to(self.log_z).unbind(-1))
+    def _constants(self) -> LogZ:
+        """The constants that are kept."""
+        return LogZ(self.log_z, self.log_z_stderr, self.log_z_ess, self.log_z_converged)
 
     def _surprise(self, x: Tensor, log_z: Tensor) -> Tensor:
         """Minus the log-densities of states, whatever their label, up to a constant, `(B,)`."""

@@ -14,7 +14,7 @@ from pushforward.checks import number, whole
 from pushforward.condition import Condition
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.estimates import Capabilities, LogProb, log_mean, mean
+from pushforward.estimates import Capabilities, LogProb, mean
 from pushforward.latent import (
     Decoder,
     Elbo,
@@ -23,7 +23,8 @@ from pushforward.latent import (
     Prior,
     Reparametrized,
     StandardNormal,
-    annealed_log_weights,
+    annealed,
+    weighed,
 )
 from pushforward.models.model import GenerativeModel, finite, parts_of
 from pushforward.models.trainable import Trainable
@@ -215,19 +216,21 @@ class VAE(GenerativeModel, Trainable):
                 truth in the mean; `bound`, the evidence lower bound; `annealed`, the same estimate
                 by chains that start at the posterior and move to the truth (Neal 2001, Wu et al.
                 2017): the reference, `steps leapfrogs` times as dear.
-            samples: latents or chains for each state; 100, or 16 chains.
+            samples: latents or chains for each state; 100, or 32 chains.
             steps: distributions on the way of a chain.
             leapfrogs: gradients at each of them.
             seed: or a `generator` on the model's device.
             batch_size: states at a time.
             progress: called with the number of finished and of all batches.
 
-        Standard errors are those of a mean, by the delta method for its logarithm.
+        Standard errors are those of a mean. Those of a logarithm hold where `converged` says so: an
+        encoder that is far from the posterior gives weights whose spread says nothing of their
+        error (`importance.log_mean`, `latent.weighed`). `annealed` is the way out, or more samples.
 
         Raises `InputError` for another method, values that are not finite, or no levels, and
         `CapabilityError` for labels that are missing or not taken.
         """
-        methods = {"importance": 100, "bound": 100, "annealed": 16}
+        methods = {"importance": 100, "bound": 100, "annealed": 32}
         if method not in methods:
             raise InputError(f"a method is one of {', '.join(methods)}, not {method!r}")
         samples = whole("samples", methods[method] if samples is None else samples)
@@ -238,27 +241,31 @@ class VAE(GenerativeModel, Trainable):
             raise InputError("states that are not finite have no density")
         self.decoder.check(x)
         generator = resolve(seed, generator, self.device)
-        most = max(1, _NUMBERS // (samples * max(x[0].numel(), self.latent)))
+        # What a gradient needs is kept in memory.
+        numbers = _NUMBERS // 4 if method == "importance" else _NUMBERS
+        most = max(1, numbers // (samples * max(x[0].numel(), self.latent)))
         size = min(len(x), most) if batch_size is None else batch_size
         parts = parts_of(len(x), size)
         context = self._context(c, len(x))
-        found = []
+        found: list[tuple[Tensor, ...]] = []
         with self.evaluating():
             for done, part in enumerate(parts):
                 evidence = self._evidence(x[part], None if context is None else context[part])
                 own = branch(generator, part.start)
+                like = evidence.like(samples)
                 if method == "annealed":
-                    like = evidence.like(1)[0]
-                    logs = annealed_log_weights(evidence, like, samples, steps, leapfrogs, own)
+                    found.append(annealed(evidence, like[0], samples, steps, leapfrogs, own))
                 else:
-                    logs = evidence(normal_like(evidence.like(samples), own))
-                found.append(mean(logs) if method == "bound" else log_mean(logs))
+                    noise = normal_like(like, own)
+                    bound = method == "bound"
+                    found.append(mean(evidence(noise)) if bound else weighed(evidence, noise))
                 if progress is not None:
                     progress(done + 1, len(parts))
-        value, stderr = (torch.cat(part) for part in zip(*found, strict=True))
-        kind: Any = "bound" if method == "bound" else "estimated"
-        nfe = samples * (steps * (leapfrogs + 2)) if method == "annealed" else samples
-        return LogProb(value, stderr, kind, nfe=nfe)
+        value, stderr, *more = (torch.cat(part) for part in zip(*found, strict=True))
+        if method == "bound":
+            return LogProb(value, stderr, "bound", nfe=samples)
+        each = {"importance": 2, "annealed": steps * (leapfrogs + 2)}
+        return LogProb(value, stderr, "estimated", samples * each[method], converged=more[-1])
 
     # -- sampling and coding --------------------------------------------------------------------
 

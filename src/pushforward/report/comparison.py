@@ -273,14 +273,14 @@ def _beside(entry: Entry, baselines: list[Entry]) -> Iterator[str]:
 
 
 def _beaten(mine: Row | None, theirs: Row | None) -> bool:
-    if mine is None or theirs is None:
+    if mine is None or theirs is None or not (mine.converged and theirs.converged):
         return False
     spread = (mine.stderr**2 + theirs.stderr**2) ** 0.5
     return bool(mine.value - theirs.value > _CLEAR * spread)
 
 
 def _cell(row: Row | None) -> str:
-    return "-" if row is None else _number(row.value, row.stderr)
+    return "-" if row is None else str(row.estimate)
 
 
 def _number(value: float | None, error: float | None) -> str:

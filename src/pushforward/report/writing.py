@@ -172,7 +172,7 @@ def _metrics(evaluation: Evaluation | None) -> str:
         rows.append(
             [
                 name,
-                f"{_number(row.value, row.stderr)} {html.escape(row.unit)}",
+                f"{row.estimate} {html.escape(row.unit)}",
                 _number(row.floor, row.floor_stderr),
                 bars,
                 "as the floor" if row.better == "floor" else row.better,
