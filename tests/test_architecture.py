@@ -72,9 +72,12 @@ NEVER = {
 LAZY = {
     *(
         "constriction",
+        "h5py",
         "lightning",
         "lightning_fabric",
         "matplotlib",
+        "netCDF4",
+        "openpyxl",
         "ot",
         "pandas",
         "PIL",

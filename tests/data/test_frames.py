@@ -58,7 +58,7 @@ def test_missing_values(tmp_path: Path, values: Any) -> None:
     [
         ([1.0, 2.0], None),
         (["1", "x"], r"row 0 .*, column 'a': '1' is not a number: .* label='a'"),
-        (pandas.to_datetime(["2020-01-01", "2020-01-02"]), "but a time"),
+        (pandas.to_datetime(["2020-01-01", "2020-01-02"]), "but a date: .* since='2020-01-01'"),
         (pandas.to_timedelta([1, 2], unit="D"), "but a time"),
         ([[1, 2], [3, 4]], "but a list"),
         (pandas.Categorical(["u", "v"]), "'u' is not a number"),

@@ -102,7 +102,7 @@ def test_missing_files(tmp_path: Path) -> None:
         ("x.pt", "a pickle can run code"),
         ("x.pkl", "a pickle can run code"),
         ("x.safetensors", r"open it with pushforward\.load"),
-        ("x.nc", r"\.nc is not read; these are: \.npy"),
+        ("x.grib", r"\.grib is not read; these are: \.csv"),
         ("x", "a file without a suffix"),
     ],
 )

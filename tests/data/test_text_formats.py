@@ -189,7 +189,7 @@ def test_types_of_columns(tmp_path: Path, reader: str) -> None:
     types = [column.dtype for column in data.schema.columns]
     assert types == ["int64", "float64", "float64", "int64"]
     near = "a,b\n9007199254740993,1\n9007199254740995,2\n"
-    advised(tmp_path, near, r"whole numbers such as 90071.* blurs: .* out with columns=\['b'\]")
+    advised(tmp_path, near, r"whole numbers such as 90071.* blurs: .* it out with columns=\['b'\]")
 
 
 CELLS = st.one_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.data.columns import closest
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
 __all__ = [
     "LABEL_KEYS",
     "given_labels",
+    "load_numpy",
     "numeric",
     "read_array",
     "read_named",
     "read_npy",
-    "read_npz",
+    "unreadable",
 ]
 
 LABEL_KEYS = ("c", "y", "labels")
@@ -59,6 +59,12 @@ def numeric(value: Any, what: str) -> NDArray[Any]:
         raise InputError(
             f"{what} is complex ({array.dtype}): stack real and imaginary parts as two features, "
             "np.stack([x.real, x.imag], -1)"
+        )
+    if array.dtype.kind in "mM":
+        since = "x - x.min()" if array.dtype.kind == "M" else "x"
+        raise InputError(
+            f"{what} holds times ({array.dtype}), not numbers: convert them to days, "
+            f"({since}) / np.timedelta64(1, 'D')"
         )
     if array.dtype.kind not in "biuf":
         raise InputError(
@@ -122,102 +128,24 @@ def read_npy(path: Path, label: Any) -> Raw:
     Raises `InputError` for damaged files and for pickled objects.
     """
     with path.open("rb") as file:
-        array = _parse(file, path)
+        array = load_numpy(file, path)
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path} is an .npz archive under another name: rename it")
+    if isinstance(label, str) and label.removeprefix("-").isdecimal():
+        label = int(label)  # as the command line has it
     return read_array(array, label, str(path))
 
 
-def read_npz(
-    path: Path,
-    key: str | None,
-    label: Any,
-    parts: Sequence[str] = (),
-    label_key: str | None = None,
-) -> Raw:
-    """An `.npz` archive: the array `key`, or `x`, or the only one; labels `c`, `y` or `labels`.
-
-    With the names of the `parts` of a state, these are read together if all are there, and so are
-    arrays named `x.0`, `x.1`, `x.mask`, ..., which are the parts of states that were written.
-    `label` names another array of labels, or `False` for none; by default labels are also looked
-    for under `label_key`, which may be missing. Raises `InputError` for damaged
-    archives, pickled objects, and archives in which the data cannot be told apart.
-    """
-    with path.open("rb") as file:
-        archive = _parse(file, path)
-        if isinstance(archive, np.ndarray):
-            raise InputError(f"{path} is a single .npy array under another name: rename it")
-        keys = list(archive.files)
-        if not keys:
-            raise InputError(f"{path} is an archive without arrays")
-        wanted = label if isinstance(label, str) else None
-        if label is None:
-            likely = LABEL_KEYS if label_key is None else (label_key, *LABEL_KEYS)
-            wanted = next((k for k in likely if k in keys and k != key), None)
-        named = _named(keys, parts) if key is None else {}
-        if key is None and not named:
-            rest = [k for k in keys if k not in LABEL_KEYS and k != wanted]
-            key = "x" if "x" in keys else rest[0] if len(rest) == 1 else None
-        if key is None and len(keys) == 1:
-            key = keys[0]
-        if key is None and not named:
-            raise InputError(
-                f"{path} holds the arrays {', '.join(keys)}: say which is the data with key=, "
-                "and which the labels with label="
-            )
-        x: Any = {}
-        if key is not None:
-            named = {key: ()}
-        for name, place in named.items():
-            array = numeric(_member(archive, name, path), f"{path}, array {name!r}")
-            x = _put(x, place, array)
-        if wanted is not None and (wanted != key or label is not None):
-            labels = np.asarray(_member(archive, wanted, path))
-            if labels.ndim == 0:
-                raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
-            return Raw(x, labels, str(path), label=wanted)
-    return Raw(x, None, str(path)) if named else read_array(x, label, str(path))
-
-
-def _named(keys: list[str], parts: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The arrays that make states together, each with its place among nested names."""
-    if not parts:
-        return {}
-    written = {k: tuple(k.split(".")[1:]) for k in keys if k.startswith("x.")}
-    if written:
-        return written
-    whole = len(parts) > 1 and set(parts) <= set(keys)
-    return {name: (name,) for name in parts} if whole else {}
-
-
-def _put(named: Any, place: tuple[str, ...], array: NDArray[Any]) -> Any:
-    """Nested names with an array at a place."""
-    if not place:
-        return array
-    return {**named, place[0]: _put(named.get(place[0], {}), place[1:], array)}
-
-
-def _parse(file: BinaryIO, path: Path) -> Any:
+def load_numpy(file: BinaryIO, path: Path) -> Any:
+    """The array or archive in a file of numpy. Raises `InputError` for anything else."""
     try:
         return np.load(file, allow_pickle=False)
     except Exception as error:  # a damaged file can raise nearly anything
-        raise InputError(_unreadable(path, error)) from None
+        raise InputError(unreadable(path, error)) from None
 
 
-def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:
-    if key not in archive.files:
-        raise InputError(
-            f"{path} has no array {key!r}{closest(key, archive.files)}; "
-            f"it holds {', '.join(archive.files)}"
-        )
-    try:
-        array: NDArray[Any] = archive[key]
-    except Exception as error:  # as above; members are read one by one
-        raise InputError(_unreadable(path, error, f", array {key!r}")) from None
-    return array
-
-
-def _unreadable(path: Path, error: Exception, where: str = "") -> str:
+def unreadable(path: Path, error: Exception, where: str = "") -> str:
+    """Why a file of numpy, or an array in it, could not be read."""
     if "pickle" in str(error):
         return (
             f"{path}{where} holds pickled Python objects (or is no numpy file), and reading those "

@@ -1,11 +1,11 @@
-"""Tables of pandas: `.parquet` files and data frames."""
+"""Tables of typed columns: data frames, files of Arrow, and JSON lines."""
 
 from __future__ import annotations
 
+import dataclasses
+import gzip
 import math
-from collections.abc import Sequence
-from decimal import Decimal
-from numbers import Real
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.cells import Cells
 from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw, counted
 from pushforward.data.schema import Column
+from pushforward.data.text_columns import TextColumn, column_of
+from pushforward.data.value_columns import filled, is_missing
 from pushforward.errors import InputError
 
-__all__ = ["read_frame", "read_parquet"]
+__all__ = ["read_arrow", "read_frame", "read_json_lines", "read_parquet", "read_values"]
 
 
-def read_parquet(
-    path: Path,
-    label: str | int | bool | None = None,
-    columns: Sequence[str | int] | None = None,
-) -> Raw:
-    """The numeric columns of a `.parquet` file, with an optional column of labels.
+def read_parquet(path: Path, label: Any = None, **options: Any) -> Raw:
+    """The columns of a `.parquet` file; label and `options` are those of `read_frame`.
 
     Needs the extra `data`. Raises `InputError` for damaged files and as `read_frame` does.
     """
     pandas = require("pandas", extra="data", purpose="read parquet files")
-    pyarrow = require("pyarrow", extra="data", purpose="read parquet files")
+    return _read(
+        path, "a parquet file", lambda: pandas.read_parquet(path, engine="pyarrow"), label, options
+    )
+
+
+def read_arrow(path: Path, label: Any = None, **options: Any) -> Raw:
+    """The columns of a `.feather` or `.arrow` file, a file or a stream of Arrow.
+
+    Needs the extra `data`. Raises `InputError` for damaged files and as `read_frame` does.
+    """
+    pyarrow = require("pyarrow", extra="data", purpose="read files of Arrow")
+    feather = require("pyarrow.feather", extra="data", purpose="read files of Arrow")
+
+    def frame() -> Any:
+        try:
+            return feather.read_table(str(path)).to_pandas()
+        except pyarrow.ArrowInvalid:
+            with pyarrow.ipc.open_stream(path.read_bytes()) as stream:
+                return stream.read_all().to_pandas()
+
+    return _read(path, "a file of Arrow", frame, label, options)
+
+
+def read_json_lines(path: Path, label: Any = None, **options: Any) -> Raw:
+    """The columns of a `.jsonl` file, an object of names and values on each line.
+
+    Needs the extra `data`. Raises `InputError` for damaged files and as `read_frame` does.
+    """
+    lines = require("pyarrow.json", extra="data", purpose="read JSON lines")
+
+    def frame() -> Any:
+        packed = path.suffix.lower() == ".gz"
+        with gzip.GzipFile(path) if packed else path.open("rb") as file:
+            return lines.read_json(file).to_pandas()
+
+    return _read(path, "a file of JSON lines", frame, label, options)
+
+
+def _read(
+    path: Path, what: str, frame: Callable[[], Any], label: Any, options: dict[str, Any]
+) -> Raw:
+    pyarrow = require("pyarrow", extra="data", purpose=f"read {what}")
     try:
-        frame = pandas.read_parquet(path, engine="pyarrow")
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        found = frame()
+    except (pyarrow.ArrowException, OSError, EOFError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(
-            f"{path} is damaged or not a parquet file ({reason}): save it again"
-        ) from None
-    return read_frame(frame, label, columns, str(path))
+        raise InputError(f"{path} is damaged or not {what} ({reason}): save it again") from None
+    return read_frame(found, label, source=str(path), **options)
 
 
 def read_frame(
@@ -47,10 +86,12 @@ def read_frame(
     label: str | int | bool | None = None,
     columns: Sequence[str | int] | None = None,
     source: str = "the data frame",
+    **written: Any,
 ) -> Raw:
-    """The numeric columns of a pandas data frame, with an optional column of labels.
+    """The columns of a pandas data frame, with an optional column of labels.
 
-    Missing values become NaN. Raises `InputError` naming row and column for anything but numbers.
+    Missing values become NaN; truths and words for them, 0 and 1. `written` are `missing` and
+    `since` of `cells.Cells`. Raises `InputError` naming row and column for anything but numbers.
 
     >>> import pandas
     >>> pets = pandas.DataFrame({"weight": [4.0, 30.0], "kind": ["cat", "dog"]})
@@ -59,64 +100,77 @@ def read_frame(
     ([[4.0], [30.0]], ['cat', 'dog'])
     """
     names = [str(name) for name in frame.columns]
+    values = [_values(frame.iloc[:, i]) for i in range(len(names))]
+    raw = read_values(names, values, label, columns, source, Cells(**written))
+    target = names.index(raw.label) if raw.label is not None else None
+    if target is not None and str(frame.dtypes.iloc[target]) == "category":
+        raw = dataclasses.replace(raw, label_dtype="category")
+    return raw
+
+
+def read_values(
+    names: Sequence[str],
+    values: Sequence[Any],
+    label: Any,
+    columns: Sequence[str | int] | None,
+    source: str,
+    cells: Cells,
+    place: Callable[[int], str] = counted,
+) -> Raw:
+    """A table whose columns are given: arrays of numbers, with their types, or lists of values.
+
+    `place` names a row in errors. Raises `InputError` as `read_frame` does.
+    """
     chosen, target = choose(names, source, label, columns)
-    x = np.stack([_numbers(frame.iloc[:, i], names[i], source) for i in chosen], -1)
+    x = np.empty((len(values[0]) if values else 0, len(chosen)))
+    known: list[Column] = []
+    mixed: list[TextColumn] = []
+    for k, i in enumerate(chosen):
+        way_out = all_but(names, chosen, [i])
+        if isinstance(values[i], np.ndarray):
+            x[:, k] = cells.without_codes(values[i].astype(np.float64))
+            known.append(Column(names[i], values[i].dtype.name))
+            continue
+        column, first = filled(names[i], i, values[i], cells, source)
+        x[:, k] = column.values()
+        mixed.append(column)
+        if not column.faults:
+            known.append(column_of(names[i], x[:, k], first, column.words, source, way_out))
+    if any(column.faults for column in mixed):
+        whole = [TextColumn(names[i], i, cells, len(x)) for i in chosen]
+        found = {column.position: column for column in mixed}
+        everything = [found.get(column.position, column) for column in whole]
+        raise explain(source, everything, names, len(x), None, target is not None, place)
     if chosen[0] == 0:
         refuse_row_numbers(names[0], x[:, 0], source)
-    labels = label_name = label_dtype = None
+    labels = label_dtype = None
     if target is not None:
-        label_name = names[target]
-        series = frame.iloc[:, target]
-        labels = np.array([None if _missing(v) else v for v in series.tolist()], dtype=object)
-        label_dtype = _label_dtype(series.dtype)
-    known = tuple(Column(names[i], _dtype(frame.dtypes.iloc[i])) for i in chosen)
-    return Raw(x, labels, source, counted, known, label_name, label_dtype)
+        labels = np.array(
+            [None if is_missing(v) else v for v in list(values[target])], dtype=object
+        )
+        if isinstance(values[target], np.ndarray):
+            label_dtype = values[target].dtype.name
+    name = None if target is None else names[target]
+    return Raw(x, labels, source, place, tuple(known), name, label_dtype)
 
 
-def _dtype(dtype: Any) -> str:
-    """The numpy type of a column: pandas and Arrow have their own for columns with gaps."""
-    kind = getattr(dtype, "kind", "O")
-    if kind not in "biuf":
-        return "float64"
-    return "bool" if kind == "b" else np.dtype(f"{kind}{dtype.itemsize}").name
+def _values(series: Any) -> NDArray[Any] | list[Any]:
+    """A column of numbers as an array of its type, any other as a list."""
+    dtype = series.dtype
+    if getattr(dtype, "kind", "O") not in "biuf":
+        values: list[Any] = series.tolist()
+        return values
+    # pandas and Arrow have types of their own for columns with gaps.
+    kind = np.dtype(bool if dtype.kind == "b" else f"{dtype.kind}{dtype.itemsize}")
+    if bool(series.isna().any()):
+        return _with_gaps(series, kind)
+    dense: NDArray[Any] = series.to_numpy(dtype=kind)
+    return dense
 
 
-def _label_dtype(dtype: Any) -> str | None:
-    """The type of a column of labels; `None` for words."""
-    if str(dtype) == "category":
-        return "category"
-    return _dtype(dtype) if getattr(dtype, "kind", "O") in "biuf" else None
-
-
-def _numbers(series: Any, name: str, source: str) -> NDArray[np.float64]:
-    """One column as float64; an error for the first value that is no number."""
-    if getattr(series.dtype, "kind", "O") in "biuf":
-        dense: NDArray[np.float64] = series.to_numpy(dtype=np.float64, na_value=math.nan)
-        return dense
-    values = series.tolist()
-    numbers = np.empty(len(values))
-    for row, value in enumerate(values):
-        if _missing(value):
-            numbers[row] = math.nan
-        elif isinstance(value, (Real, Decimal)):
-            numbers[row] = float(value)
-        else:
-            raise InputError(_not_a_number(source, row, name, value))
-    return numbers
-
-
-def _missing(value: Any) -> bool:
-    # pandas.NA and NaT are not equal to themselves either, but NA has no truth value.
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value is math.nan
-
-
-def _not_a_number(source: str, row: int, name: str, value: Any) -> str:
-    where = f"{source}, {counted(row)}, column {name!r}: {str(value)[:60]!r} is not a number"
-    if hasattr(value, "isoformat") or hasattr(value, "total_seconds"):
-        return f"{where} but a time: convert it, say to days since a first date, or choose columns="
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return f"{where} but a list: give one column per number, or save an .npy array"
-    return (
-        f"{where}: make the column the label with label={name!r}, "
-        "or choose the others with columns="
-    )
+def _with_gaps(series: Any, kind: np.dtype[Any]) -> NDArray[Any] | list[Any]:
+    if kind.kind == "f":
+        floats: NDArray[Any] = series.to_numpy(dtype=kind, na_value=math.nan)
+        return floats
+    values: list[Any] = series.tolist()
+    return values

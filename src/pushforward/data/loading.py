@@ -14,29 +14,24 @@ import torch
 
 from pushforward import registry
 from pushforward._extras import require
-from pushforward.data.arrays import given_labels, read_array, read_named, read_npy, read_npz
+from pushforward.data import formats
+from pushforward.data.arrays import given_labels, read_array, read_named
 from pushforward.data.columns import Wanted, closest
 from pushforward.data.dataset import Data
-from pushforward.data.frames import read_frame, read_parquet
-from pushforward.data.images import SUFFIXES, read_folder
+from pushforward.data.formats import refuse
+from pushforward.data.frames import read_frame
+from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, read_items
 from pushforward.data.labels import encode
 from pushforward.data.matching import matched
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
-from pushforward.data.tables import read_table
 from pushforward.errors import InputError
 
 __all__ = ["load", "read_digits"]
 
 
 Options = dict[str, Any]
-
-TEXT = tuple(
-    f"{kind}{packed}" for kind in (".csv", ".tsv", ".txt", ".dat") for packed in ("", ".gz")
-)
-TEXT_OPTIONS = ("decimal", "thousands", "missing", "since", "encoding", "skip")
-FORMATS = ".npy, .npz, .csv, .tsv, .txt, .dat, .parquet, or a folder of images"
 
 
 def load(
@@ -72,11 +67,10 @@ def load(
     numbered in sorted order: label `k` stands for `Data.classes[k]`.
 
     Args:
-        source: a name of `pushforward list data`; the path of a `.npy`, `.npz`, `.parquet`,
-            `.csv`, `.tsv`, `.txt` or `.dat` file (also `.csv.gz`),
-            or of a folder of images with or without one subfolder per class; an
-            array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of `x` or
-            `(x, label)`; `Data`.
+        source: a name of `pushforward list data`; the path of a file of one of the
+            `pushforward.data.formats`, or of a folder of images with or without one subfolder per
+            class; an array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of
+            `x` or `(x, label)`; `Data`.
         space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
             through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
             such as `x` and `mask`; without one, everything becomes float32. In memory, states of
@@ -87,24 +81,25 @@ def load(
             position. Both are said in `Data.notes`.
         name: what reports call the data; by default the built-in name or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
-            array of labels in an `.npz` (`c`, `y` or `labels` by default); for data in memory, the
-            labels themselves, `(N,)`. `False` leaves labels out; `True` labels the points of a toy
-            distribution by the part that they came from.
+            array of labels in a file of several (`c`, `y` or `labels` by default); for data in
+            memory, the labels themselves, `(N,)`. `False` leaves labels out; `True` labels the
+            points of a toy distribution by the part that they came from.
         n: how many points to draw from a toy distribution, 10000 by default.
         seed: of the toy distribution, 0 by default.
-        key: which array of an `.npz` is the data; `x`, or the only one, by default.
+        key: which array of a file of several (`.npz`, `.mat`, `.h5`, `.nc`) is the data, `x` or the
+            only one by default; which sheet of a workbook, the first by default.
         columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
             the label by default.
         header: whether the first line of a text table names its columns; by default, whether it
             reads like names.
         decimal: the decimal mark of a text table, `"."` by default.
         thousands: what groups the digits of numbers in a text table, such as `","`.
-        missing: texts and numbers that stand for missing values in a text table, such as `"?"` or
+        missing: texts and numbers that stand for missing values in a table, such as `"?"` or
             `[-999, "#N/A"]`; empty cells, `NA`, `N/A`, `null`, `none` and `nan` always do.
-        since: a day such as `"2000-01-01"`: dates of a text table become days since then.
+        since: a day such as `"2000-01-01"`: dates of a table become days since then.
         encoding: of a text table, such as `"cp1252"`; UTF-8 by default.
-        skip: how many lines at the top of a text table to leave out, titles for example; or the
-            numbers of lines, counted from 1: `[2]` for units below the names.
+        skip: how many lines at the top of a text table or a sheet to leave out, titles for example;
+            or the numbers of lines, counted from 1: `[2]` for units below the names.
         size: crop and resize images to `size x size` or `(height, width)` pixels.
         channels: read images as gray (1) or RGB (3).
         kind: `"vector"` or `"image"`.
@@ -169,10 +164,10 @@ def _read(
     elif isinstance(source, (str, os.PathLike)):
         path = _existing(source)
         raw = _read_path(path, label, given, () if space is None else space.arrays)
-        data = assemble(raw, name=name or path.stem, space=space, **general)
+        data = assemble(raw, name=name or formats.stem(path), space=space, **general)
         place = str(path.resolve())
     elif space is not None and _is_tree(source):
-        _refuse(given | general, (), "states in memory")
+        refuse(given | general, (), "states in memory")
         return from_memory(source, given_labels(label, "the states"), space, name or "states")
     else:
         parts = space is not None and isinstance(source, Mapping)
@@ -190,7 +185,7 @@ def _read(
 
 
 def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data:
-    _refuse(options, (), "data that is loaded already")
+    refuse(options, (), "data that is loaded already")
     if label is not None and label is not False:
         raise InputError(f"label={label!r}: {data.name} is loaded already; build Data(x, c) anew")
     if label is False:
@@ -202,14 +197,14 @@ def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data
 def _built_in(name: str, alias: str | None, label: Any, given: Options, general: Options) -> Data:
     if label is not None and not isinstance(label, bool):
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
-    _refuse(general, (), f"the built-in {name}")
+    refuse(general, (), f"the built-in {name}")
     make = registry.find("data", name)
     if "generator" not in inspect.signature(make).parameters:
-        _refuse(given, (), f"the built-in {name}")
+        refuse(given, (), f"the built-in {name}")
         found = make(labels=label is not False)
         ready = assemble if isinstance(found, Raw) else load
         return ready(found, name=alias or name)
-    _refuse(given, ("n", "seed"), f"the toy distribution {name}")
+    refuse(given, ("n", "seed"), f"the toy distribution {name}")
     n, seed = given.get("n", 10_000), given.get("seed", 0)
     if type(n) is not int or n < 2:
         raise InputError(f"n is the number of points to draw, at least 2, not {n!r}")
@@ -258,42 +253,18 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> Raw:
     if path.is_dir():
         _refuse_run(path)
-        _refuse(given, ("size", "channels"), "a folder of images")
+        refuse(given, ("size", "channels"), "a folder of images")
         pictures = {option: given[option] for option in ("size", "channels") if option in given}
         return read_folder(path, label, **pictures)
     if not path.is_file():
         raise InputError(f"{path} is neither a file nor a folder")
-    suffix = path.suffix.lower()
+    known = formats.of(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
     try:
-        if suffix == ".npy":
-            _refuse(given, (), "an .npy file")
-            return read_npy(path, label)
-        if suffix == ".npz":
-            _refuse(given, ("key",), "an .npz file")
-            wanted = given.get("columns")
-            own = wanted.schema.label if isinstance(wanted, Wanted) else None
-            return read_npz(path, given.get("key"), label, parts, own)
-        if path.name.lower().endswith(TEXT):
-            _refuse(given, ("columns", "header", *TEXT_OPTIONS), "a text table")
-            return read_table(path, label, **given)
-        if suffix == ".parquet":
-            _refuse(given, ("columns",), "a parquet file")
-            return read_parquet(path, label, **given)
+        return known.read(path, label, formats.options_of(known, given), parts)
     except PermissionError:
         raise InputError(f"{path} may not be read by this user: change its permissions") from None
-    raise InputError(f"{path}: {_way_out(suffix)}")
-
-
-def _way_out(suffix: str) -> str:
-    if suffix in SUFFIXES:
-        return "one picture is no data set; give the folder of pictures"
-    if suffix in (".pt", ".pth", ".pkl", ".pickle", ".joblib"):
-        return f"reading a pickle can run code, so {suffix} is not read; save {FORMATS}"
-    if suffix == ".safetensors":
-        return "this is a saved model; open it with pushforward.load(folder)"
-    return f"{suffix or 'a file without a suffix'} is not read; these are: {FORMATS}"
 
 
 def _refuse_run(path: Path) -> None:
@@ -316,33 +287,21 @@ def _is_tree(source: Any) -> bool:
 def _read_object(source: Any, label: Any, given: Options) -> Raw:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(source, pandas.DataFrame):
-        _refuse(given, ("columns",), "a data frame")
+        refuse(given, ("columns", "missing", "since"), "a data frame")
         return read_frame(source, label, **given)
     what = type(source).__name__
-    _refuse(given, (), f"a {what} in memory")
+    refuse(given, (), f"a {what} in memory")
     if is_items(source):
         return read_items(source, label)
     if source is None or (callable(source) and not hasattr(source, "__array__")):
         known = ", ".join(registry.names("data"))
-        raise InputError(f"{source!r} is not data: give one of {known}, or {FORMATS}")
+        raise InputError(f"{source!r} is not data: give one of {known}, or {formats.readable()}")
     noun = "tensor" if isinstance(source, torch.Tensor) else "array"
     return read_array(source, label, f"the {noun}")
 
 
 def _plain_name(source: str) -> str:
     return source.removeprefix("the ")
-
-
-def _refuse(options: Options, known: Sequence[str], what: str) -> None:
-    """An error for options that mean nothing for this kind of source."""
-    odd = [
-        option
-        for option, value in options.items()
-        if option not in known and not isinstance(value, Wanted)
-    ]
-    if odd:
-        usable = f"; it takes {', '.join(f'{o}=' for o in known)}" if known else ""
-        raise InputError(f"{odd[0]}={options[odd[0]]!r} means nothing for {what}{usable}")
 
 
 def _range(value_range: Sequence[float] | None) -> tuple[float, float] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pushforward.data.cells import Cells, as_date, truth
 from pushforward.data.text_columns import TextColumn
@@ -16,18 +16,20 @@ MARKS = (",", ".", " ", "'", "\u2019", "\u00a0")
 
 
 def all_but(names: Sequence[str], chosen: Sequence[int], bad: Sequence[int]) -> str:
-    """The option that chooses the columns that are left, by name if there are few.
+    """How to leave columns out: with the option that chooses the others, by name if these are few.
 
-    >>> all_but(["a", "b", "c"], [0, 1, 2], [1]), all_but(["a", "a", "b"], [0, 1, 2], [2])
-    ("columns=['a', 'c']", "columns=':2'")
+    >>> all_but(["a", "b", "c"], [0, 1, 2], [1])
+    "leave it out with columns=['a', 'c']"
+    >>> all_but(["a", "a", "b"], [0, 1, 2], [2])
+    "leave it out with columns=':2'"
     """
     rest = [i for i in chosen if i not in bad]
     if not rest:
-        return "columns="
+        return "convert it to numbers, as no other column is left"
     kept = [names[i] for i in rest]
     plain = len(kept) == len(set(kept)) and all(re.fullmatch(r"[A-Za-z_][\w .-]*", k) for k in kept)
     if plain and len(kept) <= 6:
-        return f"columns={kept!r}"
+        return f"leave it out with columns={kept!r}"
     cuts: list[list[int]] = []
     for i in rest:
         if cuts and cuts[-1][1] == i:
@@ -38,7 +40,7 @@ def all_but(names: Sequence[str], chosen: Sequence[int], bad: Sequence[int]) -> 
         f"{start or ''}:{'' if stop == len(names) else stop}" if stop - start > 1 else str(start)
         for start, stop in cuts
     ]
-    return f"columns={ranges[0]!r}" if len(ranges) == 1 else f"columns={ranges!r}"
+    return f"leave it out with columns={(ranges[0] if len(ranges) == 1 else ranges)!r}"
 
 
 def explain(
@@ -46,20 +48,21 @@ def explain(
     columns: Sequence[TextColumn],
     names: Sequence[str],
     rows: int,
-    body: int,
-    *,
+    body: int | None,
     labeled: bool,
+    place: Callable[[int], str] = "line {}".format,
 ) -> InputError:
     """The error for a table with columns that are not all numbers, after its first `rows` rows.
 
-    `body` is the line on which the rows begin.
+    `body` is the line on which the rows begin, where one can be left out; `place` names a line or
+    row by its number.
     """
     bad = [column for column in columns if column.faults]
     worst = min(bad, key=lambda column: (column.at or 0, column.position))
     chosen = [column.position for column in columns]
     cell = next(iter(worst.faults))
-    where = f"{source}, line {worst.at}, column {worst.name!r}: {cell!r} is not a number"
-    others = f"leave it out with {all_but(names, chosen, [column.position for column in bad])}"
+    where = f"{source}, {place(worst.at or 0)}, column {worst.name!r}: {cell!r} is not a number"
+    others = all_but(names, chosen, [column.position for column in bad])
     advice = _advice(worst, bad, len(columns), rows, body, others, labeled)
     return InputError(f"{where}{advice}")
 
@@ -69,7 +72,7 @@ def _advice(
     bad: Sequence[TextColumn],
     width: int,
     rows: int,
-    body: int,
+    body: int | None,
     others: str,
     labeled: bool,
 ) -> str:

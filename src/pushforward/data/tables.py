@@ -160,9 +160,7 @@ def _carefully(
             column.settle()
         if any(column.faults for column in columns):
             assert start is not None
-            raise explain(
-                str(lines.path), columns, names, rows, start[0], labeled=target is not None
-            )
+            raise explain(str(lines.path), columns, names, rows, start[0], target is not None)
     x = np.stack([column.values() for column in columns], -1)
     return Rows(
         x, None if target is None else np.array(labels), [column.words for column in columns]

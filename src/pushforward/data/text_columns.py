@@ -55,6 +55,11 @@ class TextColumn:
             self.numbers += len(values)
         self._blocks.append(values)
 
+    def refuse(self, at: int, text: str) -> None:
+        """Count a cell that is no number, at a line or row."""
+        self.faults[text.strip()] += 1
+        self.at = at if self.at is None else self.at
+
     def values(self) -> NDArray[np.float64]:
         """The numbers, with NaN for missing ones."""
         return np.concatenate(self._blocks) if self._blocks else np.empty(0)
@@ -80,8 +85,7 @@ class TextColumn:
             except ValueError:
                 found = truth(cell)
                 if found is None:
-                    self.faults[cell.strip()] += 1
-                    self.at = lines[i] if self.at is None else self.at
+                    self.refuse(lines[i], cell)
                     continue
                 values[i], self._words[cell.strip()] = found
                 self._truth_at = lines[i] if self._truth_at is None else self._truth_at
@@ -109,9 +113,7 @@ def column_of(
     'int64'
     """
     if len(values) and bool(np.isnan(values).all()):
-        raise InputError(
-            f"{source}: column {name!r} is empty in every row: leave it out with {way_out}"
-        )
+        raise InputError(f"{source}: column {name!r} is empty in every row: {way_out}")
     if words:
         return Column(name, "bool", (0.0, 1.0), words)
     if first is None or not re.fullmatch(r"\s*[+-]?\d+\s*", first):
@@ -125,7 +127,7 @@ def column_of(
     if largest >= EXACT and STEPS * np.spacing(largest) > (present / largest).std() * largest:
         raise InputError(
             f"{source}, column {name!r} holds whole numbers such as {present[0]:.0f}, whose "
-            "differences double precision blurs: subtract an offset before writing them, or leave "
-            f"the column out with {way_out}"
+            "differences double precision blurs: subtract an offset before writing them, or "
+            f"{way_out}"
         )
     return Column(name, "int64")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pushforward.data.cells import Cells
 from pushforward.errors import InputError
 
-__all__ = ["SPACES", "Line", "TextLines"]
+__all__ = ["SPACES", "Line", "TextLines", "reads_like_names"]
 
 SPACES = " "
 """Stands for any white space between cells."""
@@ -96,7 +96,7 @@ class TextLines:
         if not opening:
             raise InputError(f"{self.path} is empty")
         first, comment = opening[0][1], self._opening[2]
-        named = self._is_header([cells for _, cells in opening]) if header is None else header
+        named = reads_like_names([c for _, c in opening], self.cells) if header is None else header
         if not named:
             fits = header is None and len(first) == len(comment) > 1
             return comment if fits else list(map(str, range(len(first)))), opening, 0
@@ -167,28 +167,33 @@ class TextLines:
             if any(map(str.strip, cells)):
                 yield begun, cells
 
-    def _is_header(self, rows: Sequence[Sequence[str]]) -> bool:
-        """Whether the first row names the columns: text where the second row has a number."""
-        first, is_text = rows[0], self.cells.is_text
-        text = [is_text(cell) for cell in first]
-        if all(text) or len(rows) == 1:
-            return all(text)
-        second = rows[1]
-        if [cell.strip() for cell in first] == list(map(str, range(len(first)))):
-            # pandas calls the columns of a bare array 0, 1, 2, ...
-            return len(first) > 1 and not all(cell.strip().lstrip("-").isdigit() for cell in second)
-        if any(t and not is_text(cell) for t, cell in zip(text, second, strict=False)):
-            return True
-        pairs = [
-            (a, b) for a, b, t in zip(first, second, text, strict=False) if a.strip() and not t
-        ]
-        years = [_year(a) for a, _ in pairs]
-        # Years one after the other, above numbers that are none.
-        return (
-            len(years) > 1
-            and all(a is not None and b is not None and a < b for a, b in pairwise(years))
-            and any(_year(b) is None for _, b in pairs)
-        )
+
+def reads_like_names(rows: Sequence[Sequence[str]], cells: Cells) -> bool:
+    """Whether the first row names the columns: text where the second row has a number.
+
+    So do years in order above numbers that are none, and 0, 1, 2, ... above fractions.
+
+    >>> reads_like_names([["a", "b"], ["1", "2"]], Cells())
+    True
+    """
+    first, is_text = rows[0], cells.is_text
+    text = [is_text(cell) for cell in first]
+    if all(text) or len(rows) == 1:
+        return all(text)
+    second = rows[1]
+    if [cell.strip() for cell in first] == list(map(str, range(len(first)))):
+        # pandas calls the columns of a bare array 0, 1, 2, ...
+        return len(first) > 1 and not all(cell.strip().lstrip("-").isdigit() for cell in second)
+    if any(t and not is_text(cell) for t, cell in zip(text, second, strict=False)):
+        return True
+    pairs = [(a, b) for a, b, t in zip(first, second, text, strict=False) if a.strip() and not t]
+    years = [_year(a) for a, _ in pairs]
+    # Years one after the other, above numbers that are none.
+    return (
+        len(years) > 1
+        and all(a is not None and b is not None and a < b for a, b in pairwise(years))
+        and any(_year(b) is None for _, b in pairs)
+    )
 
 
 def _year(cell: str) -> int | None:

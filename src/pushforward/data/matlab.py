@@ -1,0 +1,51 @@
+"""Arrays of MATLAB: `.mat` files, of all versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward._extras import require
+from pushforward.data.hdf5 import read_hdf5
+from pushforward.data.members import Chosen, read_members
+from pushforward.data.raw import Raw
+from pushforward.errors import InputError
+
+__all__ = ["read_mat"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HEADER = 512  # of MATLAB, before that of HDF5
+
+
+def read_mat(path: Path, chosen: Chosen) -> Raw:
+    """The arrays of a `.mat` file. Cells, structures and objects are refused, as is text as data.
+
+    Needs the extra `formats`. Raises `InputError` for damaged files.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEADER + len(_HDF5))
+    if start.startswith(_HDF5) or start[_HEADER:] == _HDF5:
+        return read_hdf5(path, chosen, matlab=True)
+    matlab = require("scipy.io", extra="formats", purpose="read .mat files")
+    try:
+        # In the types of MATLAB: doubles that happen to be small integers are written as bytes.
+        found = matlab.loadmat(path, mat_dtype=True)
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise InputError(f"{path} is damaged or not a .mat file ({error}): save it again") from None
+    arrays = {
+        k: v for k, v in found.items() if not k.startswith("__") and isinstance(v, np.ndarray)
+    }
+
+    def member(name: str) -> NDArray[Any]:
+        array = arrays[name]
+        if array.dtype.kind not in "biufcUS":
+            raise InputError(
+                f"{path}, array {name!r} holds cells, structures or objects, not numbers: save an "
+                "array of them"
+            )
+        return array[:, 0] if array.dtype.kind == "U" and array.shape[1:] == (1,) else array
+
+    return read_members(path, list(arrays), member, chosen)
