@@ -43,37 +43,37 @@ def test_a_folder_of_pictures_needs_no_recipe(call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".csv"])
-@pytest.mark.parametrize("label", [1, "tulip"])
+@pytest.mark.parametrize("label", ["rose", "tulip"])
 def test_samples_go_to_files(call, trained: Path, tmp_path: Path, suffix: str, label) -> None:
     out = tmp_path / f"new{suffix}"
     words = ["sample", trained, "-n", 5, "--seed", 3, "--steps", 4, "--class", label, "--out", out]
     result = call(*words)
     assert result.code == 0
     assert result.out.strip() == str(out)
-    exact = pf.load(trained).sample(5, 1, steps=4, seed=3)
+    exact = pf.load(trained).sample(5, int(label == "tulip"), steps=4, seed=3)
     if suffix == ".csv":
         with out.open() as file:
             header, *rows = csv.reader(file)
         assert header == ["height", "width", "species"]
-        assert {row.pop() for row in rows} == {"tulip"}
+        assert {row.pop() for row in rows} == {label}
         found = torch.tensor([[float(cell) for cell in row] for row in rows])
     elif suffix == ".npy":
         found = torch.as_tensor(np.load(out))
     else:
         with np.load(out) as arrays:
             found = torch.as_tensor(arrays["x"])
-            assert arrays["species"].tolist() == ["tulip"] * 5
+            assert arrays["species"].tolist() == [label] * 5
     assert torch.allclose(found, exact, rtol=1e-5)
 
 
 def test_the_end_of_the_path_is_reported(call, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.npy"
-    asked = ("sample", trained, "-n", 5, "--steps", 4, "--out", out)
+    asked = ("sample", trained, "-n", 5, "--steps", 4, "--out", out, "--class", "tulip")
     assert "to t = 0.001, then denoised" in call(*asked).err
     early = call(*asked, "--stop", 0.2, "--no-denoise", "--grid", "uniform")
     assert "to t = 0.2 with the noise" in early.err
     options = {"steps": 4, "stop": 0.2, "denoise": False, "grid": "uniform", "seed": 0}
-    exact = pf.load(trained).sample(5, **options)
+    exact = pf.load(trained).sample(5, 1, **options)
     assert torch.allclose(torch.as_tensor(np.load(out)), exact, rtol=1e-5)
 
 
@@ -98,7 +98,9 @@ def test_a_learned_variance_has_a_bound(call, trained: Path, flowers: Path, tmp_
     variance = pf.PosteriorVariance(pf.load(trained), pf.nn.MLP(2, width=8, num_classes=2))
     folder = variance.save(tmp_path / "variance")
     asked = ("logprob", folder, flowers, "--label", "species", "--steps", 5, "--stop", 0.01)
-    found = json.loads(call(*asked, "--json").out)
+    result = call(*asked, "--json")
+    assert "taken in the order rose, tulip" in result.err
+    found = json.loads(result.out)
     assert found["kind"] == "bound"
     data = pf.data.load(flowers, label="species")
     exact = variance.log_prob(data.x, data.c, steps=5, stop=0.01, seed=0)
@@ -132,7 +134,7 @@ def test_log_densities(call, trained: Path, flowers: Path, tmp_path: Path) -> No
     values = [row["log_prob"] for row in found["rows"]]
     assert values == pytest.approx(exact.value.tolist(), rel=1e-4)
     assert found["kind"] == "ode"
-    assert out.read_text().splitlines()[0] == "log_prob,stderr"
+    assert out.read_text().splitlines()[0] == "row,log_prob,stderr"
     plain = call("logprob", trained, flowers, "--steps", 8)
     assert plain.out.startswith("LogProb(ode): mean")
     assert "density of the model at t = 0.001" in plain.out
@@ -159,7 +161,7 @@ def test_code_lengths_of_quantized_data(call, tmp_path: Path) -> None:
     total = parts["prior"] + sum(parts["steps"]) + parts["reconstruction"]
     assert parts["total"] == pytest.approx(total, rel=1e-6)
     with np.load(out) as arrays:
-        assert set(arrays) == {"log_prob", "stderr", "bound"}
+        assert set(arrays) == {"row", "log_prob", "stderr", "bound"}
     plain = call(*asked, "--bound", 5)
     assert "bits per dimension (17 levels each)" in plain.out
     assert "VariationalBound" in plain.out

@@ -108,3 +108,110 @@ def test_a_bridge_joins_columns_by_name(call, home: Path) -> None:
         assert call("translate", home / "same-bridge", file, "--out", out, "--seed", 1).code == 0
         found.append(np.load(out)["x"])
     assert np.allclose(*found)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_samples_carry_their_labels(call, run: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"new{suffix}"
+    assert call("sample", run, "-n", 400, "--out", out, "--seed", 3).code == 0
+    data = pf.data.load(
+        out, label="kind", like=pf.data.load(run.parent / "train.csv", label="kind")
+    )
+    assert data.counts is not None
+    trained = np.array([(rows()["kind"] == name).mean() for name in data.classes])
+    error = np.sqrt(trained * (1 - trained) / 400)
+    assert (np.abs(np.array(data.counts) / 400 - trained) < 4 * error).all()
+    # The documented sequence goes on with them, each under its own label.
+    model = pf.load(run)
+    assert densities(call, run, out) == pytest.approx(model.log_prob(data.x, data.c).value.tolist())
+    one = call("sample", run, "-n", 5, "--out", out, "--class", "cow")
+    assert one.code == 0
+    assert pf.data.load(out, label="kind").classes == ("cow",)
+
+
+def test_labels_are_written_with_the_name_and_the_type_of_the_file(call, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    years = np.array([2019, 2021, 90210])[np.arange(90) % 3]
+    np.savez(tmp_path / "years.npz", x=x, year=years)
+    words = ("--label", "year", "--model", "flow", "--steps", 2, "--out", tmp_path / "run")
+    assert call("train", tmp_path / "years.npz", *words).code == 0
+    model = pf.load(tmp_path / "run")
+    assert model.num_classes == 3
+    for file in ("new.npz", "new.csv"):
+        assert call("sample", tmp_path / "run", "-n", 50, "--out", tmp_path / file).code == 0
+    with np.load(tmp_path / "new.npz") as found:
+        assert set(found) == {"x", "year"}
+        assert (found["year"].dtype, set(found["year"])) == (np.int64, {2019, 2021, 90210})
+    assert (tmp_path / "new.csv").read_text().splitlines()[0].endswith(",year")
+    a, b = (densities(call, tmp_path / "run", tmp_path / file) for file in ("new.npz", "new.csv"))
+    assert a == pytest.approx(b, rel=1e-4)
+    refused = call("sample", tmp_path / "run", "--class", 2020)
+    assert refused.code == 2
+    assert "--class is one of 2019, 2021, 90210, not '2020'" in refused.err
+    two = ("--class", 2021, "--out", tmp_path / "two.npz")
+    assert call("sample", tmp_path / "run", "-n", 3, *two).code == 0
+    with np.load(tmp_path / "two.npz") as found:
+        assert found["year"].tolist() == [2021] * 3
+
+
+def test_log_densities_are_those_given_the_label(call, run: Path, home: Path) -> None:
+    data = pf.data.load(home / "train.csv", label="kind")
+    plain = write(home / "plain.csv", ["height", "width"])
+    refused = call("logprob", run, plain)
+    assert refused.code == 2
+    assert "give --class" in refused.err
+    found = densities(call, run, plain, "--class", "bee")
+    assert found == pytest.approx(pf.load(run).log_prob(data.x, 1).value.tolist(), rel=1e-5)
+    said = call("logprob", run, home / "train.csv", "--class", "bee").out
+    assert "conditional on the label bee" in said
+    assert densities(call, run, home / "train.csv", "--class", "bee") == pytest.approx(found)
+    assert "conditional on the label of each row" in call("logprob", run, home / "train.csv").out
+
+
+@pytest.mark.parametrize(("n", "rows_out"), [(None, 240), (6, 6)])
+def test_log_densities_have_a_row_for_each_of_the_file(
+    call, run: Path, home: Path, tmp_path: Path, n: int | None, rows_out: int
+) -> None:
+    lines = (home / "train.csv").read_text().splitlines()
+    for row in (2, 5, 100):
+        lines[1 + row] = "," + lines[1 + row].partition(",")[2]
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text("\n".join(lines) + "\n")
+    kept = tmp_path / "run"
+    words = ("--label", "kind", "--model", "flow", "--steps", 2, "--out", kept)
+    assert call("train", gaps, *words, "data.drop_nonfinite=true").code == 0
+    asked = () if n is None else ("-n", n)
+    out = tmp_path / "out.csv"
+    said = call("logprob", kept, gaps, *asked, "--out", out)
+    assert f"{3 if n is None else 2} of {rows_out} rows were left out" in said.out
+    header, *cells = [line.split(",") for line in out.read_text().splitlines()]
+    assert header == ["row", "log_prob", "stderr"]
+    assert [int(row[0]) for row in cells] == list(range(rows_out))
+    empty = [int(row[0]) for row in cells if row[1:] == ["", ""]]
+    assert empty == [row for row in (2, 5, 100) if row < rows_out]
+    call("logprob", kept, gaps, *asked, "--out", tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as found:
+        assert found["row"].tolist() == list(range(rows_out))
+        assert np.flatnonzero(np.isnan(found["log_prob"])).tolist() == empty
+    exact = pf.load(kept).log_prob(
+        torch.tensor([[float(cell) for cell in lines[4].split(",")[:2]]]),
+        ["ant", "bee", "cow"].index(lines[4].split(",")[2]),
+    )
+    assert float(cells[3][1]) == pytest.approx(exact.value.item(), rel=1e-4)
+    summary = json.loads(call("logprob", kept, gaps, *asked, "--json").out)
+    assert [row["row"] for row in summary["rows"]] == [
+        row for row in range(rows_out) if row not in (2, 5, 100)
+    ]
+
+
+def test_a_model_that_ignores_labels_says_so(call, home: Path, tmp_path: Path) -> None:
+    table = write(home / "ignored.csv", ["height", "width", "kind"])
+    words = ("--label", "kind", "--model", "kde", "--out", tmp_path / "run")
+    trained = call("train", table, *words)
+    assert trained.code == 0
+    assert "takes no labels: those of the data are ignored" in trained.err
+    out = tmp_path / "new.csv"
+    assert call("sample", tmp_path / "run", "-n", 5, "--out", out).code == 0
+    assert out.read_text().splitlines()[0] == "height,width"
+    assert len(densities(call, tmp_path / "run", table)) == N
+    assert len(densities(call, tmp_path / "run", out)) == 5

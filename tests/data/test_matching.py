@@ -124,8 +124,8 @@ def test_spelled_columns_keep_their_codes() -> None:
     assert matched(other, Wanted(like)).x.tolist() == [[3.0, 1.0], [4.0, 1.0]]
     with pytest.raises(InputError, match="column 'smokes': 'maybe' is none of no, yes"):
         matched(data((0.0,), ("maybe",), [[3.0, 0.0]]), Wanted(like))
-    numbers = Data(torch.zeros(2, 2), schema=Schema.of("age", "smokes"))
-    with pytest.raises(InputError, match="numbers, not words such as no, yes"):
+    numbers = Data(torch.tensor([[0.0, 2.0], [0.0, 2.0]]), schema=Schema.of("age", "smokes"))
+    with pytest.raises(InputError, match="column 'smokes': 2 is none of no, yes"):
         matched(numbers, Wanted(like))
 
 

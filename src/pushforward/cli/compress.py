@@ -38,7 +38,7 @@ def compress(
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
-    x, names = _states(run, files, model.space)
+    x, names = _states(run, files, model)
     with Progress("compressing", 1, show=not is_quiet(context)) as progress:
         archive = pack(model, x, names, progress)
     data = archive.to_bytes()
@@ -88,7 +88,7 @@ def decompress(
     typer.echo(out)
 
 
-def _states(run: str, files: list[str], space: Any) -> tuple[Any, tuple[str, ...]]:
+def _states(run: str, files: list[str], model: Any) -> tuple[Any, tuple[str, ...]]:
     """The states of pictures and their names, or those of one source of data."""
     import torch
 
@@ -106,7 +106,7 @@ def _states(run: str, files: list[str], space: Any) -> tuple[Any, tuple[str, ...
     if not all(path.suffix.lower() in SUFFIXES for path in paths):
         if len(paths) > 1:
             raise InputError(f"several files must all be pictures: {', '.join(sorted(SUFFIXES))}")
-        return load_like(Path(run), files[0], space).x, ()
+        return load_like(Path(run), files[0], model).x, ()
     # What comes back is the pixels, as PNG.
     restored = tuple(str(PurePosixPath(name).with_suffix(".png")) for name in names)
     if len(set(restored)) < len(restored):

@@ -76,7 +76,9 @@ def evaluate(
     partial = folder / ".evaluation.json.partial"
     partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, folder / "evaluation.json")
-    write_states(folder / "samples.npz", x, model.space, folder)
+    # Contexts have no place in a file.
+    written = labels if train.num_classes is not None else None
+    write_states(folder / "samples.npz", x, model.space, folder, labels=written)
     write(folder, model, train, evaluation=evaluation, samples=x)
     if as_json:
         emit(found)

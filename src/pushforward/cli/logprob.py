@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Run, Seed, Trust, accepted, emit, is_quiet
+from pushforward.cli.options import Json, Label, Run, Seed, Trust, accepted, emit, is_quiet
 
 __all__ = ["logprob"]
 
@@ -60,12 +60,14 @@ def logprob(
         typer.Option(help="Also compute the variational bound of a chain of this many steps."),
     ] = None,
     n: Annotated[
-        int | None, typer.Option("-n", "--n", help="Take only this many rows, the first ones.")
+        int | None, typer.Option("-n", "--n", help="Take only the first rows of DATA, this many.")
     ] = None,
     seed: Seed = 0,
     label: Annotated[
-        str | None, typer.Option(help="Column of the table that holds the labels.")
+        str | None,
+        typer.Option(help="Column of the table that holds the labels; as in the run by default."),
     ] = None,
+    klass: Label = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -80,9 +82,13 @@ def logprob(
 
     Values of quantized data (such as pictures) are spread uniformly over the cells of their levels
     first: then the mean also bounds the code length, given in bits per dimension.
+
+    A model of labels gives the density conditional on the label of each row, or on --class. FILE
+    has a row for each of DATA, with its number, counted from 0; cells of rows that were left out
+    are empty (NaN in an .npz).
     """
-    from pushforward import state
-    from pushforward.cli.rundata import load_like
+    from pushforward.cli.rundata import labeled, load_like
+    from pushforward.cli.writing import label_of
     from pushforward.errors import CapabilityError, InputError
     from pushforward.models import load
     from pushforward.report.judging import conditions, log_density
@@ -110,17 +116,19 @@ def logprob(
         method=method,
         samples=samples,
     )
-    loaded = load_like(Path(run), data, model.space, label)
+    code = label_of(Path(run), klass)
+    loaded = load_like(Path(run), data, model, label if code is None else False, n=n)
+    if code is not None:
+        loaded = labeled(loaded, code, Path(run), model)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
-        result = log_density(model, loaded, n, **each, **asked, progress=progress)
+        result = log_density(model, loaded, **each, **asked, progress=progress)
     chain = None
     if bound is not None:
-        first = slice(n)
-        x, labels = state.take(loaded.x, first), conditions(model, loaded, first)
+        labels = conditions(model, loaded, slice(None))
         with Progress("variational bound", 1, show=not is_quiet(context)) as progress:
             chain = model.variational_bound(
-                x,
+                loaded.x,
                 labels,
                 steps=bound,
                 level=_cell(loaded),
@@ -129,14 +137,20 @@ def logprob(
                 progress=progress,
             )
     if out is not None:
-        _write(out, result, chain)
+        _write(out, result, chain, loaded)
     bits, about = _bits(result, loaded), model.about_density(asked)
+    given = _given(model, loaded, klass)
     if as_json:
-        emit(_summary(result, chain, bits) | {"about": about})
+        emit(_summary(result, chain, bits, loaded) | {"given": given, "about": about})
         return
     typer.echo(str(result))
     if result.unconverged:
         typer.echo(_ADVICE)
+    if given is not None:
+        typer.echo(f"conditional on {given}")
+    if loaded.dropped:
+        total = len(loaded) + loaded.dropped
+        typer.echo(f"{loaded.dropped} of {total} rows were left out for missing values")
     if about is not None:
         typer.echo(about)
     if bits is not None:
@@ -165,10 +179,27 @@ def _bits(result: Any, loaded: Any) -> Any:
     return bits_per_dimension(result, state.numel(loaded.event_shape), **kind)
 
 
-def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
+def _given(model: Any, loaded: Any, klass: str | None) -> str | None:
+    """What the densities are conditional on, in words."""
+    if not model.condition.conditional:
+        return None
+    if loaded.c is None:
+        return "nothing: without labels"
+    if loaded.num_classes is None:
+        return "the context of each row"
+    return "the label of each row" if klass is None else f"the label {klass}"
+
+
+def _numbers(loaded: Any) -> list[int]:
+    """The numbers of the rows in the file, counted from 0."""
+    found: list[int] = list(range(len(loaded))) if loaded.rows is None else loaded.rows.tolist()
+    return found
+
+
+def _summary(result: Any, chain: Any, bits: Any, loaded: Any) -> dict[str, Any]:
     """What `--json` prints."""
     converged = _converged(result)
-    columns = (result.value.tolist(), result.stderr.tolist(), converged)
+    columns = (_numbers(loaded), result.value.tolist(), result.stderr.tolist(), converged)
     rows = zip(*columns, strict=True)
     found: dict[str, Any] = {
         "kind": result.kind,
@@ -179,7 +210,8 @@ def _summary(result: Any, chain: Any, bits: Any) -> dict[str, Any]:
         "converged": all(converged),
         "error": None if result.error is None else result.error.abs().mean().item(),
         "rows": [
-            {"log_prob": value, "stderr": stderr, "converged": fine} for value, stderr, fine in rows
+            {"row": row, "log_prob": value, "stderr": stderr, "converged": fine}
+            for row, value, stderr, fine in rows
         ],
     }
     if bits is not None:
@@ -207,7 +239,10 @@ def _converged(result: Any) -> list[bool]:
     return each
 
 
-def _write(path: Path, result: Any, chain: Any) -> None:
+def _write(path: Path, result: Any, chain: Any, loaded: Any) -> None:
+    """A row for each of the file, empty or NaN where it was left out."""
+    import csv
+
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -216,9 +251,20 @@ def _write(path: Path, result: Any, chain: Any) -> None:
         columns["converged"] = result.converged
     if chain is not None:
         columns["bound"] = chain.total
-    arrays = {name: column.cpu().numpy() for name, column in columns.items()}
+    numbers, total = _numbers(loaded), len(loaded) + loaded.dropped
     if path.suffix == ".npz":
-        np.savez(path, **arrays)
-    else:
-        table = np.stack(list(arrays.values()), -1)
-        np.savetxt(path, table, delimiter=",", header=",".join(arrays), comments="", fmt="%.7g")
+        arrays: dict[str, Any] = {name: np.full(total, np.nan) for name in columns}
+        for name, column in columns.items():
+            arrays[name][numbers] = column.cpu().numpy()
+        np.savez(path, **{"row": np.arange(total), **arrays})
+        return
+    found = zip(*(column.tolist() for column in columns.values()), strict=True)
+    cells = {
+        row: [f"{value:.7g}" for value in values]
+        for row, values in zip(numbers, found, strict=True)
+    }
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["row", *columns])
+        empty = [""] * len(columns)
+        writer.writerows([row, *cells.get(row, empty)] for row in range(total))

@@ -66,7 +66,9 @@ Device = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Label = Annotated[
     str | None,
-    typer.Option("--class", help="Label of all states: its number, or the name of the class."),
+    typer.Option(
+        "--class", help="Label of all states: the name or the value that the class has in the data."
+    ),
 ]
 LabelColumn = Annotated[
     str | None,

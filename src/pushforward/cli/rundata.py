@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
 
 from pushforward import registry
 from pushforward._files import write_text
 from pushforward._records import read_sealed
+from pushforward._random import resolve
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.models.saving import CONFIG
 from pushforward.training.folder import RECIPE
 
-__all__ = ["kept_recipe", "levels_of", "load_like", "recipe_of", "schema_of", "split_again"]
+__all__ = [
+    "kept_recipe",
+    "labeled",
+    "labels_of",
+    "levels_of",
+    "load_like",
+    "recipe_of",
+    "schema_of",
+    "split_again",
+]
 
 
 _ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
@@ -104,32 +116,62 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
 def load_like(
     run: Path,
     source: str,
-    space: Any,
-    label: str | None = None,
+    model: Any,
+    label: str | bool | None = None,
     *,
-    labels: bool = True,
     n: int | None = None,
 ) -> Data:
     """Other data for the model of a run: columns by name, labels with the codes of the run.
 
-    Files of the same kind are read with the options of the run's own. Labels may be missing, as
-    they are of no use without `labels`. What is matched by position or left out is said on
-    standard error. With `n`, only what is left of the first `n` rows.
+    Files of the same kind are read with the options of the run's own. Labels may be missing, and
+    are left out for a model that takes none, or with `label=False`. What is matched by position or
+    left out is said on standard error. With `n`, what is there of the first `n` rows.
     """
     config = _config(run)
     saved = config["data"] if config else {}
     options = _alike(dict(saved.get("origin") or {}), source)
-    column = options.pop("label", None)
-    schema = schema_of(run)
-    asked = label if labels else False
-    data = load(source, **options, label=asked, space=space, like=schema)
-    if asked is None and type(column) is int and Path(source).suffix == ".npy":
+    column, schema = options.pop("label", None), schema_of(run)
+    if model.num_classes is None and model.context_size is None:
+        label = False
+    data = load(source, **options, label=label, space=model.space, like=schema)
+    if label is None and type(column) is int and Path(source).suffix == ".npy":
         wide = data.event_shape
         if len(wide) == 1 and saved["event_shape"] == [wide[0] - 1]:
             # An array without names has its labels where that of the run had them.
-            data = load(source, **options, label=column, space=space, like=schema)
+            data = load(source, **options, label=column, space=model.space, like=schema)
+    if data.classes and not schema.classes:
+        data = _as_codes(data, model.num_classes)
     _say(data)
     return data if n is None else data.first(n)
+
+
+def _as_codes(data: Data, classes: int) -> Data:
+    """Labels for a model that does not know what its own stood for."""
+    codes = tuple(range(classes))
+    if data.classes == codes:
+        return data
+    if len(data.classes) == classes:
+        named = ", ".join(map(str, data.classes))
+        note = f"the model does not know the names of its classes: taken in the order {named}"
+        return replace(data, notes=(*data.notes, note))
+    return load(data, like=replace(data.schema, label=None, classes=codes))
+
+
+def labeled(data: Data, code: int, run: Path, model: Any) -> Data:
+    """The data with one label for all."""
+    classes = schema_of(run).classes or tuple(range(model.num_classes or code + 1))
+    c = torch.full((len(data),), code)
+    return replace(data, c=c, schema=replace(data.schema, classes=classes))
+
+
+def labels_of(run: Path, model: Any, n: int, seed: int) -> Any:
+    """`n` labels as frequent as in the data of the run; `None` if it has none, or the model."""
+    config = _config(run)
+    counts = (config or {"data": {}})["data"].get("counts")
+    if not counts or model.num_classes is None:
+        return None
+    frequencies = torch.tensor(counts, dtype=torch.float64)
+    return torch.multinomial(frequencies, n, replacement=True, generator=resolve(seed))
 
 
 def _say(data: Data) -> None:

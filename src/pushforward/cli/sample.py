@@ -58,8 +58,8 @@ def sample(
     guidance: Annotated[
         float | None,
         typer.Option(
-            help="Strength of classifier-free guidance towards --class; 1 is none, larger values "
-            "follow the label more closely."
+            help="Strength of classifier-free guidance towards the labels; 1 is none, larger "
+            "values follow them more closely."
         ),
     ] = None,
     batch_size: BatchSize = 512,
@@ -68,15 +68,22 @@ def sample(
 ) -> None:
     """Draw new samples from a trained model and write them to a file.
 
+    A model of labeled data draws labels as frequent as there, unless --class names one, and writes
+    them beside the samples, under their name.
+
     Under `torchrun` each process draws its share, and the first writes the file.
     """
     from pushforward import parallel
+    from pushforward.cli.rundata import labels_of
     from pushforward.cli.writing import checked, label_of, write_states
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
-    checked(out, Path(run), model)
+    c = label_of(Path(run), label)
+    if c is None:
+        c = labels_of(Path(run), model, n, seed)
+    checked(out, Path(run), model, labeled=c is not None and label is None)
     given = {
         "sampler": sampler,
         "steps": steps,
@@ -87,7 +94,6 @@ def sample(
         "guidance": guidance,
     }
     asked = accepted(model.sample, **given)
-    c = label_of(Path(run), label)
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         each = model.understood("sample", seed=seed, batch_size=batch_size, progress=progress)
         x = parallel.sample(model, n, c, device=device, **each, **asked)

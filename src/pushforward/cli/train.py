@@ -145,6 +145,9 @@ def carry_out(
         sides = f"{data}" if source is None else f"{source} to {data}"
         kind = type(model).__name__
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
+    if data.c is not None and not model.condition.conditional:
+        kind = type(model).__name__
+        typer.echo(f"note: this {kind} takes no labels: those of the data are ignored", err=True)
     keep = kept_recipe(out, recipe, resume=resume) if is_first() else contextlib.nullcontext()
     try:
         with keep:

@@ -48,6 +48,7 @@ def translate(
 ) -> None:
     """Carry states from one distribution to the other with a trained model.
 
+    A model of labels takes those of DATA, or --class for all, and they are written again.
     Writes one state for each in DATA, in their order; with `-n` an array `(n, states, ...)`, or in
     a table the draws one after the other. Random, unless `--sampler heun` follows the ODE.
     """
@@ -60,21 +61,24 @@ def translate(
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
-    checked(out, Path(run), model)
     if not model.maps_distributions:
         raise InputError(
             f"a {type(model).__name__} maps noise to data: translate takes a model between two "
             "data sets, from `pushforward bridge` or `train --source`"
         )
-    x = load_like(Path(run), file, model.space).x
+    code = label_of(Path(run), label)
+    loaded = load_like(Path(run), file, model, False if code is not None else None)
+    x, c = loaded.x, loaded.c if code is None else code
+    own = loaded.num_classes is not None and n is None
+    checked(out, Path(run), model, labeled=own)
     where = launch(device).device
     model.to(where)
     carry = model.backward if backward else model.forward
     asked = accepted(carry, sampler=sampler, steps=steps, n=n)
-    c = label_of(Path(run), label)
     with Progress("translating", 1, show=not is_quiet(context)) as progress:
         y = carry(
             state.to(x, where), c, seed=seed, batch_size=batch_size, progress=progress, **asked
         )
-    write_states(out, y, model.space, Path(run), draws=n)
+    written = c if code is not None or loaded.num_classes is not None else None
+    write_states(out, y, model.space, Path(run), labels=written, draws=n)
     typer.echo(out)

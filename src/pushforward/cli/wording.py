@@ -70,7 +70,7 @@ def _section(name: str) -> str | None:
     from pushforward.data import load
     from pushforward.training import Settings
 
-    if name in set(inspect.signature(load).parameters) - {"space"}:
+    if name in set(inspect.signature(load).parameters) - {"space", "like"}:
         return "data"
     if name in Settings.__dataclass_fields__:
         return "train"

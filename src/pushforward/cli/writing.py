@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from pushforward.errors import InputError
 
 __all__ = ["checked", "label_of", "write_states"]
@@ -76,8 +78,10 @@ def write_states(
     """Write states of a space as the data of a run came, or draw them.
 
     `labels` are codes, one for all of them or one for each. Of `draws` of each state, on a first
-    axis, a table and pictures have one after the other.
+    axis, a table and pictures have one after the other; an array has them all, without labels.
     """
+    import torch
+
     from pushforward import state
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.data.rounding import rounded
@@ -103,6 +107,8 @@ def write_states(
     if suffix == ".npy" and isinstance(labels, int):
         # One label for all, which the user has named.
         labels = None
+    if draws is not None and isinstance(labels, torch.Tensor):
+        labels = labels.repeat(draws)
     write(path, flat, space=space, schema=schema, **levels, labels=labels)
 
 

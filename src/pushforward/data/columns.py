@@ -90,7 +90,7 @@ class Wanted:
             raise InputError(
                 f"{source} has {len(rest)} columns to match by position with {listed(wanted)}, as "
                 "not both have names: name its columns in a header, or say which one holds the "
-                "labels with label= (--label)"
+                "labels with label="
             )
         whose = "it has" if _numbered(names) else "the data of the model have"
         self.notes.append(f"{source}: columns are matched by position, as {whose} no names")

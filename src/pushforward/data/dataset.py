@@ -164,6 +164,14 @@ class Data:
         return self.schema.classes
 
     @property
+    def counts(self) -> list[int] | None:
+        """How many rows each class has; `None` without labels."""
+        if self.c is None or self.num_classes is None:
+            return None
+        found: list[int] = torch.bincount(self.c, minlength=self.num_classes).tolist()
+        return found
+
+    @property
     def num_classes(self) -> int | None:
         """How many classes the labels can name; `None` without labels, and for contexts."""
         return len(self.classes) or None
@@ -263,6 +271,7 @@ class Data:
             "value_range": None if self.value_range is None else list(self.value_range),
             "labels": self.num_classes,
             "schema": self.schema.describe() or None,
+            "counts": self.counts,
             "dropped": self.dropped,
             "notes": list(self.notes) or None,
             "origin": _plain(self.origin),

@@ -61,7 +61,7 @@ def matched(data: Data, wanted: Wanted, shape: state.EventShape | None = None) -
             f"{where} has data points of shape {state.event_shape(x)}, where {expected} "
             f"{'columns ' if shape is None else ''}were expected"
         )
-    if like.columns and columns:
+    if like.columns and columns and isinstance(x, Tensor) and x.ndim == 2:
         x = _same_words(x, columns, like.columns, where)
     c, schema = data.c, dataclasses.replace(like, classes=())
     if data.schema.classes:
@@ -118,15 +118,16 @@ def _recoded(data: Data, like: Schema, where: str) -> tuple[Tensor | None, Schem
 def _same_words(x: Any, columns: Sequence[Column], like: Sequence[Column], where: str) -> Any:
     """The codes of spelled columns as the model knows them."""
     for i, (own, other) in enumerate(zip(columns, like, strict=True)):
-        if own.words == other.words:
+        if own.words == other.words or own.dtype == other.dtype == "bool":
+            continue  # truths are 0 and 1, however they are spelled
+        values = x[:, i].unique().tolist()
+        if not own.words and set(values) <= set(other.levels or ()):
             continue
         missing = [word for word in own.words if word not in other.words]
-        if missing or not own.words or not isinstance(x, Tensor):
-            raise InputError(
-                f"{where}, column {other.name!r}: "
-                + (f"{missing[0]!r} is none of" if missing else "numbers, not words such as")
-                + f" {', '.join(other.words) or 'the numbers that were expected'}"
-            )
+        if missing or not own.words:
+            found = repr(missing[0]) if missing else f"{values[0]:g}"
+            known = ", ".join(other.words) or "the numbers that were expected"
+            raise InputError(f"{where}, column {other.name!r}: {found} is none of {known}")
         assert own.levels is not None
         assert other.levels is not None
         new = x[:, i].clone()
