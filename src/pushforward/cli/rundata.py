@@ -13,8 +13,8 @@ import typer
 
 from pushforward import registry
 from pushforward._files import write_text
-from pushforward._records import read_sealed
 from pushforward._random import resolve
+from pushforward._records import read_sealed
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.models.saving import CONFIG

@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from pushforward.errors import InputError
 
 __all__ = ["checked", "label_of", "write_states"]
