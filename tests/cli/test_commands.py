@@ -284,7 +284,7 @@ def test_log_densities_that_have_not_converged_say_so(call, tmp_path) -> None:
     plain = call(*asked, "--out", out)
     assert "20 of them NOT CONVERGED" in plain.out
     assert "not to be trusted" in plain.out
-    assert out.read_text().startswith("log_prob,stderr,converged\n")
+    assert out.read_text().startswith("row,log_prob,stderr,converged\n")
     found = json.loads(call(*asked, "--json").out)
     assert found["converged"] is False
     assert {row["converged"] for row in found["rows"]} == {False}
