@@ -460,7 +460,7 @@ def test_a_product_of_paths_has_a_path_for_each_factor(tmp_path) -> None:
     target, source = draws(0.0), draws(3.0)
     model = pf.FlowMatching.for_data(pf.data.Data(target), path=path)
     pf.fit(model, target, source=source, steps=2, batch_size=8, holdout=0.0, progress=False)
-    length = model.scale[0]
+    length = model.length[0]
     assert length == pytest.approx(10, rel=0.2)
     noisy = model.process_in_units().factors[0].path
     assert noisy.sigma == pytest.approx(5.0 / length)

@@ -88,7 +88,7 @@ def test_both_sides_share_one_shift_and_one_scale() -> None:
     # The variance of the mixture of both: (4 + 16) / 2, and the means two away from the middle.
     assert float(units.scale[0]) == pytest.approx((10 + 4) ** 0.5, rel=0.03)
     assert units.scale[0] == units.scale[1]
-    assert model.scale == float(units.scale[0])
+    assert model.length == float(units.scale[0])
 
 
 def test_without_a_source_features_are_standardized_one_by_one() -> None:
@@ -96,7 +96,7 @@ def test_without_a_source_features_are_standardized_one_by_one() -> None:
     model.fit_units(b * torch.tensor([1.0, 100.0]))
     scale: Tensor = model.known_units().scale  # type: ignore[union-attr, assignment]
     assert float(scale[1] / scale[0]) == pytest.approx(100, rel=0.1)
-    assert model.scale == 1.0
+    assert model.length == 1.0
 
 
 def test_the_source_is_kept_and_saved(tmp_path) -> None:

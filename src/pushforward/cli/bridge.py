@@ -37,6 +37,13 @@ def bridge(
             "as the data sets are wide."
         ),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Unit of distances: common, that of the data for all columns, the default; or "
+            "columns, the standard deviation of each, in which --sigma is then given."
+        ),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -101,6 +108,7 @@ def bridge(
         "model.method": method,
         "model.iterations": iterations,
         "model.shared": shared or None,
+        "model.scale": scale,
         "model.reference": _reference(sigma, rate),
         "train.steps": steps,
         "train.batch_size": batch_size,

@@ -19,6 +19,7 @@ from pushforward.errors import InputError
 from pushforward.guidance import conditioned
 from pushforward.models.networks import network_for
 from pushforward.models.predictor import Predictor
+from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap
@@ -45,8 +46,8 @@ class FlowMatching(TransportMap, Trainable):
             the shape of `x`; for a noisy path twice as many entries along the first axis of the
             event, both predictions one after the other.
         path: `linear`, `trigonometric`, `scheduled`, `one-sided`, `bridge`, or a process between
-            pairs: a path, a `Geodesic`, a product of these. Its noise is in data units, or without
-            a source in those of the noise.
+            pairs: a path, a `Geodesic`, a product of these. Its noise is in data units, with
+            `scale="columns"` in standardized ones, and without a source in those of the noise.
         coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
             `paired`, or one of `couplings`.
         times: the distribution of training times; stratified uniform by default.
@@ -54,6 +55,8 @@ class FlowMatching(TransportMap, Trainable):
             also do without.
         event_shape: the shape of one data point, if known before training.
         source_rows: how many rows of a source are saved inside; training sets it.
+        scale: `common`, one unit of distance for all columns, that of your data; or `columns`, each
+            by its standard deviation. With a source only, without one it is always each.
 
     States cross this class in data units. Without a source it starts from the prior of the path: a
     standard normal distribution on R^d, the uniform one on a manifold.
@@ -81,8 +84,10 @@ class FlowMatching(TransportMap, Trainable):
         label_dropout: float = 0.1,
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
+        scale: Scale = "common",
     ) -> None:
         super().__init__(event_shape)
+        self.scale = scale_of(scale)
         self.path = _path(path)
         self.space: Space = self.path.space
         self.coupling = registry.resolve("couplings", coupling)
@@ -147,12 +152,18 @@ class FlowMatching(TransportMap, Trainable):
         """The order of the source that the coupling says, for a batch."""
         if isinstance(self.coupling, Independent) or state.rows(x) < 2:
             return None
-        features = self.space.features
-        return self.coupling(features(source), features(x), c, generator=generator)
+        return self.coupling(self._placed(source), self._placed(x), c, generator=generator)
 
     def pair(self, x: Any, c: Any, source: Any) -> Tensor | None:
         """The partners of the whole data, for a coupling of whole sets."""
-        return self.coupling.pair(self.space.features(source), self.space.features(x), c)
+        return self.coupling.pair(self._placed(source), self._placed(x), c)
+
+    def _placed(self, x: Any) -> Tensor:
+        """Numbers whose distances are those that a coupling goes by: in data units, or by column.
+
+        A coupling's own noise is in the same units.
+        """
+        return self.space.features(self.inward(x) if self.scale == "columns" else x)
 
     def loss(
         self,
@@ -191,7 +202,7 @@ class FlowMatching(TransportMap, Trainable):
     def process_in_units(self) -> GenerativeProcess:
         """The path with velocity and noise as its prediction, in the units of the model."""
         process = self.path.for_flow_matching()
-        return process.in_units(self.scale) if self.has_source else process
+        return process.in_units(self.length) if self.has_source else process
 
     def _joined(self, z0: Any, c: Any, generator: torch.Generator | None) -> Any:
         """Noise for each state of a batch, joined by the coupling."""

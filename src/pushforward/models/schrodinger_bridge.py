@@ -18,6 +18,7 @@ from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
 from pushforward.models.outer_loop import BridgeData, ExactStates, OuterLoop
 from pushforward.models.predictor import check_network
+from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import TransportMap
@@ -61,6 +62,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         event_shape: the shape of one data point, if known before training.
         source_rows: rows of the source that are kept, known after training.
         start_rows: couplings that are kept from a warm start.
+        scale: `common`, one unit of distance for all columns, that of your data; or `columns`, each
+            by its standard deviation, in whose units `sigma` is then given.
 
     `fit(model, target, source=source, steps=model.iterations.total_steps)` trains all outer
     iterations. Couplings are a function of the saved state, so that a resumed run is the one never
@@ -88,8 +91,10 @@ class SchrodingerBridge(TransportMap, Trainable):
         event_shape: int | tuple[int, ...] | None = None,
         source_rows: int = 0,
         start_rows: int = 0,
+        scale: Scale = "common",
     ) -> None:
         super().__init__(event_shape)
+        self.scale = scale_of(scale)
         check_network(net)
         if backward is None and getattr(net, "num_classes", 2) != 2:
             raise InputError(
@@ -150,7 +155,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         return self.loop.process(self._reference())
 
     def _reference(self) -> Reference:
-        return Bridge(1.0) if self.reference is None else self.reference.in_units(self.scale)
+        return Bridge(1.0) if self.reference is None else self.reference.in_units(self.length)
 
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
         directions = self.loop.directions
@@ -176,7 +181,7 @@ class SchrodingerBridge(TransportMap, Trainable):
                 f" {method} begins with paths of the reference: the less of the target these "
                 "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
             )
-        found = self.loop.marginals.warnings(advice)
+        found = super().warnings(x) + self.loop.marginals.warnings(advice)
         if not bool(self.loop.trained.any()):
             found.append(
                 "Only one direction has learned: training ended within the first outer iteration. "
@@ -198,7 +203,8 @@ class SchrodingerBridge(TransportMap, Trainable):
     ) -> Tensor:
         """`int |v|^2 dt` along the ODE from states of the source `(B, *event)`, `(B,)`.
 
-        In squared data units where there is a source. `random` paths instead are charged for the
+        In squared data units where there is a source, those of standardized columns with
+        `scale="columns"`. `random` paths instead are charged for the
         drift beyond the reference's, whose mean energy over `2 sigma^2` is the divergence of the
         bridge from the reference started at the source.
         """

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from pushforward import checks, config, registry, samplers, state
 from pushforward._random import derived_seed, fresh_seed, resolve, start_noise
-from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.ode_likelihood import ode_log_prob
+from pushforward.models.path_integral import Rate, integral_along_paths
+from pushforward.models.scales import Scale, fit_to_both, unequal_columns, unit_length
 from pushforward.models.simulation import simulate, times_of
 from pushforward.models.source import Source
-from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
@@ -32,14 +32,17 @@ class TransportMap(GenerativeModel):
     r"""A model that carries a source, at `t = 1`, to a target, at `t = 0`.
 
     The source is data, of which the model keeps some rows, or the prior of its process. Trained
-    with a source, both sides share one shift and one scale, a single number, so that noise given in
-    the units of the data keeps its meaning and distances are not bent. A subclass says what moves
-    the states: `process_in_units` and `_transport`.
+    with a source, both sides share shift and scale: one number, so that distances and noise are in
+    units of the data, or with `scale="columns"` one for each column, so that both are in
+    standardized units. A subclass says what moves the states: `process_in_units` and `_transport`.
     """
 
     maps_distributions = True
 
     source: Source
+
+    scale: Scale = "common"
+    """Of distances, where it starts from data: see `models.scales`."""
 
     @abstractmethod
     def process_in_units(self) -> GenerativeProcess:
@@ -63,13 +66,13 @@ class TransportMap(GenerativeModel):
         return Capabilities(True, "ode" if density else "none", self.condition.conditional)
 
     @property
-    def scale(self) -> Any:
+    def length(self) -> Any:
         """The length in data units that is 1 inside the model, a tuple for products; 1 if the
-        source is noise.
+        source is noise, or if columns have scales of their own.
 
-        Noise along the path is given in data units, if there is a source, and divided by this.
+        Noise along the path is divided by this.
         """
-        return self.known_units().length if self.has_source else 1.0
+        return unit_length(self.known_units(), self.scale) if self.has_source else 1.0
 
     @property
     def default_sampler(self) -> str:
@@ -94,7 +97,15 @@ class TransportMap(GenerativeModel):
         The rows that are kept stand for the source, also for a model that trains on pairs of its
         own.
         """
-        self.known_units(x).fit(x, self.source.x if self.has_source else None)
+        fit_to_both(self.known_units(x), self.space, x, self._kept, self.scale)
+
+    def warnings(self, x: Any) -> list[str]:
+        """Whether columns are too unequal for one scale."""
+        return unequal_columns(self.known_units(), x, self._kept, self.scale)
+
+    @property
+    def _kept(self) -> Any:
+        return self.source.x if self.has_source else None
 
     # -- the maps -------------------------------------------------------------------------------
 
@@ -273,7 +284,8 @@ class TransportMap(GenerativeModel):
     ) -> Tensor:
         """`int |v|^2 dt` along the ODE from states of the source `(B, *event)`, `(B,)`.
 
-        In squared data units where there is a source, and otherwise in those of the noise. By
+        In squared data units where there is a source, those of standardized columns with
+        `scale="columns"`, and otherwise in those of the noise. By
         Heun's method and the trapezoidal rule on the same steps. At least the squared distance of
         the two ends; its mean is at least `W_2^2` of the two distributions (Benamou & Brenier
         2000), as much for transport that is optimal.
@@ -318,7 +330,7 @@ class TransportMap(GenerativeModel):
         a: Any,
         c: Any,
         rule: Sampler,
-        rate: Callable[[Transport, Tensor, float], Tensor],
+        rate: Rate,
         steps: int,
         batch_size: int | None,
         seed: int,
@@ -328,20 +340,10 @@ class TransportMap(GenerativeModel):
         if not isinstance(z, Tensor):
             raise CapabilityError("the parts of a product have no common energy")
         transport = self._transport(self.condition.required(c, len(z), self.device))
-        at = torch.tensor(times, dtype=z.dtype, device=z.device)
-
-        def energy(part: slice) -> Tensor:
-            flow, powers = transport(part), list[Tensor]()
-
-            def note(moment: Moment) -> None:
-                powers.append(per_event_sum(rate(flow, moment.state, moment.time).square()))
-
-            simulate(rule, lambda rows: flow, z, times, parts=[part], seed=seed, callback=note)
-            return torch.trapezoid(torch.stack(powers), -at, dim=0)
-
+        parts = parts_of(len(z), batch_size)
         with self.evaluating():
-            found = [energy(part) for part in parts_of(len(z), batch_size)]
-        return torch.cat(found) * self.scale**2
+            found = integral_along_paths(rule, transport, z, times, parts, rate, seed)
+        return found * self.length**2
 
     def _mapped(
         self,

@@ -160,7 +160,7 @@ class PointUnits(Units):
         self.register_buffer("scale", torch.ones(dim))
 
     @torch.no_grad()
-    def fit(self, x: Points, source: Any = None) -> None:
+    def fit(self, x: Points, source: Any = None, *, common: bool = True) -> None:
         """Take shift and scale from all points of all sets; fewer than two leave them alone."""
         points = x.x[x.mask].double()
         if not bool(points.isfinite().all()):

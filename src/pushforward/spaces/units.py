@@ -36,8 +36,15 @@ class Units(nn.Module, ABC):
         """`log |det dz/dx|`, the same for every state. Raises `CapabilityError` without one."""
 
     @abstractmethod
-    def fit(self, x: Any, source: Any = None) -> None:
-        """Fit to data, and to those of a source that shares the units."""
+    def fit(self, x: Any, source: Any = None, *, common: bool = True) -> None:
+        """Fit to data, and to those of a source that shares the units.
+
+        With a source all columns of a vector have one scale in `common`, or one each.
+        """
+
+    def spread(self, x: Any, source: Any) -> float:
+        """The largest scale of a column over the smallest, where columns share one but need not."""
+        return 1.0
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From data to states, with the log-determinant."""
@@ -47,6 +54,11 @@ class Units(nn.Module, ABC):
     def length(self) -> Any:
         """The length in data units of one unit of the state, a tuple for products. Raises
         `CapabilityError` where coordinates have different ones."""
+        return 1.0
+
+    @property
+    def own_length(self) -> Any:
+        """The length in units of the state of one of these: 1, a tuple of ones for products."""
         return 1.0
 
 
@@ -71,7 +83,7 @@ class NoUnits(Units):
         """Zero."""
         return self.zero
 
-    def fit(self, x: Any, source: Any = None) -> None:
+    def fit(self, x: Any, source: Any = None, *, common: bool = True) -> None:
         """Nothing to fit."""
 
 
@@ -104,12 +116,13 @@ class Standardize(Units):
         self.register_buffer("scale", torch.ones(shape))
 
     @torch.no_grad()
-    def fit(self, x: Tensor, source: Tensor | None = None) -> None:
+    def fit(self, x: Tensor, source: Tensor | None = None, *, common: bool = True) -> None:
         """Take shift and scale from data `(N, *event)`.
 
         With a `source`, of any number of rows, both count the same and share one scale, a single
         number, so that noise given in the units of the data keeps its meaning and distances between
-        the two are not bent. A feature that does not vary keeps the scale 1.
+        the two are not bent. Unless this is to be `common`, each entry of a vector then has a scale
+        of its own, too. A feature that does not vary keeps the scale 1.
 
         Raises `InputError` for another event shape, fewer than two rows, or non-finite values.
         """
@@ -117,18 +130,29 @@ class Standardize(Units):
         axes = (0, 2, 3) if x.ndim == 4 else (0,)
         shift = torch.stack([side.mean(axes, keepdim=True)[0] for side in sides]).mean(0)
         if source is not None:
-            square = torch.stack([(side - shift).square().mean() for side in sides]).mean()
-            scale = square.sqrt().expand_as(shift)
+            squares = torch.stack([(side - shift).square().mean(0) for side in sides]).mean(0)
+            one = common or self.common or x.ndim == 4
+            scale = (squares.mean() if one else squares).sqrt().expand_as(shift)
         elif x.ndim == 4 or self.common:
             scale = (sides[0] - shift).square().mean().sqrt().expand_as(shift)
         else:
             scale = (sides[0] - shift).square().sum(0).div(len(x) - 1).sqrt()
         # What float32 leaves of a constant is no variation.
         varies = scale > torch.finfo(torch.float32).eps * shift.abs()
-        if source is not None:
+        if source is not None and common:
             varies = scale > 0
         self.shift.copy_(shift)
         self.scale.copy_(torch.where(varies & (scale > 0), scale, torch.ones_like(scale)))
+
+    @torch.no_grad()
+    def spread(self, x: Tensor, source: Tensor) -> float:
+        """Of the columns of tables; those that do not vary have no scale."""
+        if self.common or len(self.event_shape) != 1:
+            return 1.0
+        own = Standardize(self.event_shape)
+        own.fit(x, source, common=False)
+        columns = own.scale[torch.cat([x, source]).ne(x[0]).any(0).to(own.scale.device)]
+        return float(columns.max() / columns.min()) if len(columns) else 1.0
 
     def forward(self, z: Tensor) -> Tensor:
         """From standardized to data units."""
@@ -183,13 +207,25 @@ class ProductUnits(Units):
         """The sum over the factors."""
         return torch.stack([units.log_det_inverse() for units in self.parts]).sum()
 
-    def fit(self, x: tuple[Any, ...], source: tuple[Any, ...] | None = None) -> None:
+    def fit(
+        self, x: tuple[Any, ...], source: tuple[Any, ...] | None = None, *, common: bool = True
+    ) -> None:
         """Fit each part to its own data."""
         sources = (None,) * len(x) if source is None else source
         for units, part, start in zip(self.parts, x, sources, strict=True):
-            units.fit(part, start)
+            units.fit(part, start, common=common)
+
+    def spread(self, x: tuple[Any, ...], source: tuple[Any, ...]) -> float:
+        """The largest of the factors."""
+        parts = zip(self.parts, x, source, strict=True)
+        return max(units.spread(part, start) for units, part, start in parts)
 
     @property
     def length(self) -> tuple[Any, ...]:
         """That of each factor."""
         return tuple(units.length for units in self.parts)
+
+    @property
+    def own_length(self) -> tuple[Any, ...]:
+        """That of each factor."""
+        return tuple(units.own_length for units in self.parts)

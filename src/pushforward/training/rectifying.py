@@ -187,6 +187,8 @@ def straightness(
 ) -> tuple[Estimate, Estimate]:
     """How far a flow is from straight lines, and its cost `E |Z_1 - Z_0|^2`, in squared data units.
 
+    In those of standardized columns, if it has a source and `scale="columns"`.
+
     Over `n` paths by Heun's method; the integral over time by the trapezoidal rule on its steps.
     `c` is a label or context for all paths, or one for each.
 
@@ -197,6 +199,7 @@ def straightness(
     """
     start = model._starts(n, start_noise(seed, slice(0, n), model.device), seed)
     units: Any = model.known_units()
+    scale = 1.0 if _by_columns(model) else units.scale
     context = model.condition.required(c, n, model.device)
     transport = model._transport(context)
     times = [1 - k / steps for k in range(steps + 1)]
@@ -208,13 +211,18 @@ def straightness(
             path = samplers.trajectory(samplers.Heun(), flow, start[part], times)
             line = path[0] - path[-1]
             gaps = torch.stack([
-                per_event_sum(((line - flow.dynamics(x, t).velocity) * units.scale).square())
+                per_event_sum(((line - flow.dynamics(x, t).velocity) * scale).square())
                 for x, t in zip(path, times, strict=True)
             ])  # fmt: skip
             bent = torch.trapezoid(gaps, dx=1 / steps, dim=0)
-            found.append((bent, per_event_sum((line * units.scale).square())))
+            found.append((bent, per_event_sum((line * scale).square())))
     bends, costs = (torch.cat(column) for column in zip(*found, strict=True))
     return _mean(bends), _mean(costs)
+
+
+def _by_columns(model: FlowMatching) -> bool:
+    """Whether costs are those of standardized columns, and not in data units."""
+    return model.has_source and model.scale == "columns"
 
 
 def _judged(run: Run, data: Data, steps: int, seed: int) -> Round:
@@ -258,6 +266,9 @@ def _first_cost(
             x1 = x1[_joined(model, x0, c, x1, size, generator)]
         else:
             x1 = start.x[partners[rows]]
+    if _by_columns(model):
+        units = copy.deepcopy(model.known_units()).cpu()
+        x0, x1 = units.standardized(x0), units.standardized(x1)
     return _mean(per_event_sum((x0 - x1).square()))
 
 
