@@ -12,7 +12,7 @@ from pushforward.mcmc.annealed import (
     annealed_importance_sampling,
     temperatures,
 )
-from pushforward.mcmc.diagnostics import effective_sample_size, r_hat
+from pushforward.mcmc.diagnostics import bulk_ess, effective_sample_size, r_hat, tail_ess
 from pushforward.mcmc.hmc import HMC, leapfrog
 from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
@@ -34,6 +34,7 @@ __all__ = [
     "adapted",
     "anneal",
     "annealed_importance_sampling",
+    "bulk_ess",
     "check_states",
     "effective_sample_size",
     "evaluate",
@@ -41,6 +42,7 @@ __all__ = [
     "leapfrog",
     "r_hat",
     "run",
+    "tail_ess",
     "temperatures",
     "warn_of_divergence",
 ]
