@@ -9,9 +9,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["checksum", "new_folder", "replacing", "sync", "write_text"]
+from pushforward.errors import InputError
+
+__all__ = ["check_writable", "checksum", "new_folder", "replacing", "sync", "write_text"]
 
 _BLOCK = 1 << 20
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` for a path that no file or folder can take, before the work for it begins.
+
+    It is tried: a file is made where this one will be made, and removed. Folders on the way may be
+    missing.
+
+    >>> check_writable(Path("no-folder/x.npz"))
+    >>> check_writable(Path("setup/" + "x" * 300))
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: ...: File name too long
+    """
+    try:
+        if os.path.lexists(path) and not (path.is_file() or path.is_dir()):
+            # A device would be replaced by a file.
+            raise InputError(f"{path} is neither a file nor a folder: choose another place")
+        parent = next(p for p in path.absolute().parents if p.exists())
+        partial = parent / f".{path.name}.{os.getpid()}.partial"
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o600))
+        partial.unlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager

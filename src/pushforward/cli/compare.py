@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward import checks
+from pushforward._files import check_writable
 from pushforward._records import read_json
 from pushforward.cli.options import Json, MovedData, Seed, Trust, emit, is_quiet
 
@@ -50,6 +51,7 @@ def compare(
 
     if out.suffix != ".html":
         raise InputError(f"the page is an .html file, not {out.name!r}")
+    check_writable(out)
     models: dict[str, Any] = {}
     training: dict[str, float] = {}
     parts: Any = None

@@ -37,6 +37,7 @@ def compress(
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
+    _check(out)
     model = load(run, trust=tuple(trust or ()))
     x, names = _states(run, files, model)
     with Progress("compressing", 1, show=not is_quiet(context)) as progress:
@@ -113,6 +114,16 @@ def _states(run: str, files: list[str], model: Any) -> tuple[Any, tuple[str, ...
         twice = next(name for name in restored if restored.count(name) > 1)
         raise InputError(f"two of the pictures would come back as {twice}: compress them apart")
     return torch.from_numpy(read_pictures(paths)).float(), restored
+
+
+def _check(path: Path) -> None:
+    """Raise `InputError` for a place that no file can take, before the work."""
+    from pushforward._files import check_writable
+    from pushforward.errors import InputError
+
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
+    check_writable(path)
 
 
 def _write(path: Path, data: bytes) -> None:

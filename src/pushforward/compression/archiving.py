@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward import config
 from pushforward.compression.bits_back import decode, encode
-from pushforward.compression.container import Archive
+from pushforward.compression.container import Archive, check_names
 from pushforward.compression.vae_code import VAECode
 from pushforward.errors import InputError
 
@@ -36,7 +36,7 @@ def compress(
     """Code states `(n, *event)` of quantized data without loss.
 
     Raises `CapabilityError` for a model that has no code, `InputError` for no states, states of
-    another shape, or values that are not levels.
+    another shape, values that are not levels, or names that `check_names` refuses.
     """
     code = VAECode(model)
     if tuple(x.shape[1:]) != code.event_shape:
@@ -45,6 +45,7 @@ def compress(
         )
     if not len(x):
         raise InputError("there are no states to compress")
+    check_names(names)
     low, width = _grid(code)
     levels = ((x.double() - low) / width).round()
     # Written so that what is not a number does not pass.

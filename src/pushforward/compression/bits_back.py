@@ -98,20 +98,31 @@ def decode(
     """The `n` states that `encode` wrote, `(n, size)`.
 
     Raises `InputError` unless the bits lent at the beginning come back: then the words, or what the
-    model says, are not those of the encoder.
+    model says, are not those of the encoder; and for words that do not last for `n` states.
     """
     ans = require("constriction", extra="compress", purpose="decompress").stream
     borrowed = _first(code.latent)
     kept = int(words[0])
+    if kept > len(borrowed) or (len(words) > 1 and words[-1] == 0):
+        raise InputError("no code begins or ends like this one: the file is damaged or forged")
     coder = ans.stack.AnsCoder(np.concatenate([borrowed[:kept], words[1:]]), False)
+    most = 2 * (len(borrowed) + len(words))
     states = []
     for k in range(n):
+        # What is borrowed is never used up: beyond it, the coder goes on with zeros forever. Nor do
+        # states give back more than they took.
+        if coder.is_empty() or coder.num_words() > most:
+            raise InputError(f"the code is not one of {n} states: the file is forged")
         z = coder.decode(_prior(ans), code.latent)
         state = torch.from_numpy(coder.decode(*_levels(ans, code, z))).long()
         for cell, distribution in reversed(
             list(zip(z.tolist(), _cells(ans, code, state), strict=True))
         ):
-            coder.encode_reverse(cell, distribution)
+            try:
+                coder.encode_reverse(cell, distribution)
+            except KeyError:
+                # The sender drew the latents from where they have some probability.
+                raise InputError(f"the code is not one of {n} states: it is forged") from None
         _stir(ans, coder, n - 1 - k, -code.latent)
         states.append(state)
         if progress is not None:

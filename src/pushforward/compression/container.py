@@ -10,17 +10,23 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pushforward.errors import InputError
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "check_names"]
 
 _MAGIC = b"PFC1"
 _HEAD = struct.Struct("<8sIII")
+_LONGEST_NAME = 1000
+_LARGEST_NAMES = 64 << 20
+_ESCAPED = 6
+"""Letters of JSON for a letter that is not ASCII."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,56 @@ class Archive:
             raise InputError(f"{name} is damaged or cut off: its checksum is wrong")
         fingerprint, count, checksum, length = _HEAD.unpack(rest[: _HEAD.size])
         middle = _HEAD.size + length
-        names = json.loads(zlib.decompress(rest[_HEAD.size : middle])) if length else []
-        words = np.frombuffer(rest[middle:], dtype="<u4").astype(np.uint32)
-        return cls(fingerprint, count, checksum, tuple(names), words)
+        words = rest[middle:]
+        # A right checksum says that the file is whole, not that it was made by us.
+        if not count or len(words) < 4 or len(words) % 4:
+            raise InputError(f"{name} says {count} states in {len(words)} bytes: it is forged")
+        names = _names(rest[_HEAD.size : middle], count, name) if length else ()
+        return cls(fingerprint, count, checksum, names, np.frombuffer(words, "<u4").copy())
+
+
+def _names(deflated: bytes, count: int, name: str) -> tuple[str, ...]:
+    """The names of `count` pictures. Raises `InputError` unless they are, and stay in a folder."""
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(deflated, min(_ESCAPED * _LONGEST_NAME * count, _LARGEST_NAMES))
+        if not inflater.eof or inflater.unused_data:
+            raise InputError(f"{name} holds more names than states, or cut off ones: it is forged")
+        found = json.loads(text)
+    except (zlib.error, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the names in {name} cannot be read: it is forged") from None
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise InputError(f"{name} has no list of names: it is forged")
+    if len(found) != count:
+        raise InputError(f"{name} has {len(found)} names for {count} states: it is forged")
+    check_names(found)
+    return tuple(found)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `InputError` for names of pictures that do not stay apart within one new folder.
+
+    Whoever made the file must not choose where on this machine it writes, nor what.
+
+    >>> check_names(["a/b.png", "../b.png"])
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: the name '../b.png' leads out of the folder
+    """
+    seen: set[str] = set()
+    for name in names:
+        parts = name.split("/")
+        if set(parts) & {"", ".", ".."} or set(name) & set("\\:"):
+            raise InputError(f"the name {name!r} leads out of the folder")
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(f"the name {name[:80]!r} is none of a file")
+        if PurePosixPath(name).suffix.lower() != ".png":
+            raise InputError(f"the name {name!r} is not that of a picture, .png")
+        if name in seen:
+            raise InputError(f"the name {name!r} occurs twice")
+        seen.add(name)
+    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+    if both := folders & seen:
+        raise InputError(f"the name {min(both)!r} is that of a picture and of a folder")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward import state
-from pushforward._files import new_folder, replacing
+from pushforward._files import check_writable, new_folder, replacing
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
@@ -108,12 +108,15 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
     ('.csv.gz', '')
     """
     suffix, name = suffix_of(path), Path(path).name
+    check_writable(Path(path))
     if suffix is None:
         raise InputError(
             f"states go to {', '.join(FORMATS)} files, or as pictures to a folder, not {name!r}"
         )
     if not suffix and Path(path).exists() and not _is_empty(Path(path)):
         raise InputError(f"{path} exists and is no empty folder: choose another, or empty it")
+    if suffix and Path(path).is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
     if schema is not None and suffix in TABLES:
         check_names((*schema.names, *([] if schema.label is None else [schema.label])))
     return suffix
