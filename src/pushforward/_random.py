@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pushforward import checks
 from pushforward._row_noise import RowNoise, derived_seed
 from pushforward.errors import InputError
 
@@ -73,7 +74,7 @@ def resolve(
     if seed is None:
         fresh.seed()
     else:
-        fresh.manual_seed(seed)
+        fresh.manual_seed(checks.seed("seed", seed))
     return fresh
 
 
@@ -87,7 +88,7 @@ def fresh_seed(seed: int | None = None, generator: torch.Generator | None = None
     3
     """
     if generator is None:
-        return int.from_bytes(os.urandom(7)) if seed is None else int(seed)
+        return int.from_bytes(os.urandom(7)) if seed is None else checks.seed("seed", seed)
     if seed is not None:
         raise InputError(f"give seed= or generator=, not both (seed={seed})")
     if isinstance(generator, RowNoise):

@@ -13,7 +13,9 @@ from typing import Any, SupportsIndex
 
 from pushforward.errors import InputError
 
-__all__ = ["flag", "fraction", "number", "one_of", "positive", "whole"]
+__all__ = ["flag", "fraction", "layers", "number", "one_of", "positive", "seed", "whole"]
+
+_MOST_LAYERS = 10_000
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
@@ -33,6 +35,34 @@ def whole(name: str, value: Any, least: int = 1) -> int:
             found = operator.index(value)
     if found is None or found < least:
         raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+    return found
+
+
+def layers(name: str, value: Any, least: int = 1) -> int:
+    """How often something is repeated within a network: no file may ask for a thousand million.
+
+    >>> layers("depth", 10**9)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: depth is at most 10000, not 1000000000
+    """
+    found = whole(name, value, least)
+    if found > _MOST_LAYERS:
+        raise InputError(f"{name} is at most {_MOST_LAYERS}, not {found}")
+    return found
+
+
+def seed(name: str, value: Any) -> int:
+    """A whole number of 64 bits, as generators take it.
+
+    >>> seed("seed", 2**64)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: seed has at most 64 bits, and 18446744073709551616 has more
+    """
+    found = whole(name, value, least=-(2**63))
+    if found >= 2**64:
+        raise InputError(f"{name} has at most 64 bits, and {found} has more")
     return found
 
 

@@ -160,11 +160,11 @@ def build(
     if not isinstance(spec, dict):
         return spec
     if set(spec) == {"tensor"}:
-        if spec["tensor"] not in tensors:
+        if str(spec["tensor"]) not in tensors:
             raise InputError(
                 f"the configuration speaks of a tensor {spec['tensor']} that is not kept beside it"
             )
-        return tensors[spec["tensor"]]
+        return tensors[str(spec["tensor"])]
     if set(spec) == {"function"}:
         return _trusted_function(str(spec["function"]), trust)
     if "unnamed" in spec:
@@ -176,14 +176,21 @@ def build(
         return {key: build(value, trust, tensors) for key, value in spec.items()}
     extra = set(spec) - {"class", "args"}
     if extra:
-        raise InputError(f"unknown keys {sorted(extra)} beside 'class' and 'args' in {spec}")
-    cls = find_class(str(spec["class"]), trust)
-    written = {k: v for k, v in (spec.get("args") or {}).items() if k not in given}
+        raise InputError(
+            f"unknown keys {sorted(map(str, extra))} beside 'class' and 'args' in {spec}"
+        )
+    if not isinstance(spec["class"], str):
+        raise InputError(f"'class' is the name of a class, not {spec['class']!r}")
+    given_args = spec.get("args", {})
+    if not isinstance(given_args, dict) or not all(isinstance(key, str) for key in given_args):
+        raise InputError(f"'args' of {spec['class']} holds names and values, not {given_args!r}")
+    cls = find_class(spec["class"], trust)
+    written = {k: v for k, v in given_args.items() if k not in given}
     args = {key: build(value, trust, tensors) for key, value in written.items()} | given
     signature = inspect.signature(cls)
     # Arguments of any number are written as one list.
     many = [p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL]
-    listed = [item for name in many for item in args.pop(name, ())]
+    listed = [item for name in many for item in _list(name, args.pop(name, []))]
     try:
         signature.bind(*listed, **args)
     except TypeError as error:
@@ -193,8 +200,21 @@ def build(
         return cls(*listed, **args)
     except PushforwardError:
         raise
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+    ) as error:
         raise InputError(f"{spec['class']} cannot be made from {written}: {error}") from error
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(f"{name} is a list, not {value!r}")
+    return value
 
 
 def amend(obj: Any, **args: Any) -> None:

@@ -70,7 +70,7 @@ FORGED: dict[str, Any] = {
 } | {
     f"the name {name!r}": lambda a, name=name: _file(a, _deflated([*NAMES, name]))
     for name in (
-        *("../x.png", "/x.png", "a/../x.png", "..\\x.png", "c:x.png", "", ".", "a//b.png", "./a.png"),
+        *("../x.png", "/x.png", "a/../x.png", "..\\x.png", "c:x.png", "", ".", "a//b.png", "./a"),
         *("x.exe", "x", ".bashrc", "x.png\0.sh", "x\n.png", "\u202egnp.png", "x" * 2000 + ".png"),
         *("0.png", "0.png/x.png"),
     )

@@ -18,6 +18,7 @@ from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
 from pushforward.cli.listing import list_names
 from pushforward.cli.logprob import logprob
+from pushforward.cli.refusals import Commands, forgiving_streams, told
 from pushforward.cli.sample import sample
 from pushforward.cli.train import train
 from pushforward.cli.translate import translate
@@ -36,12 +37,14 @@ Train a model on data, draw new samples, and measure how good they are:
 
   pushforward sample runs/digits -n 64 --out digits.png
 
-Exit codes: 0 done, 1 unexpected failure, 2 bad input, 3 training diverged, 130 interrupted (what
-was trained so far is saved; go on with --resume).
+Exit codes: 0 done, 1 unexpected failure, 2 bad input, or a file or memory that the system refuses,
+3 training broke off, 130 interrupted (what was trained so far is saved; go on with --resume), 141
+the reader of what is printed has left.
 """
 
 app = typer.Typer(
     name="pushforward",
+    cls=Commands,
     help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -103,18 +106,22 @@ def main(arguments: list[str] | None = None) -> None:
 
     warnings.formatwarning = one_line  # type: ignore[assignment]
     try:
+        with forgiving_streams():
+            _run(words, command)
+    finally:
+        warnings.formatwarning = usual
+
+
+def _run(words: list[str], command: Any) -> None:
+    """Run the command line; a fault that has a cure is one line."""
+    try:
         app(args=words, prog_name="pushforward")
-    except PushforwardError as error:
-        if "--debug" in words:
-            raise
-        print(f"error: {in_words_of(command, str(error))}", file=sys.stderr)
-        raise SystemExit(3 if isinstance(error, TrainingError) else 2) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does.
-        sys.stderr.close()
-        raise SystemExit(141) from None
-    finally:
-        warnings.formatwarning = usual
+    except Exception as error:
+        message = str(error) if isinstance(error, PushforwardError) else told(error)
+        if message is None or "--debug" in words:
+            raise
+        print(f"error: {in_words_of(command, message)}", file=sys.stderr)
+        raise SystemExit(3 if isinstance(error, TrainingError) else 2) from None

@@ -57,6 +57,12 @@ def _trusted(context: typer.Context, modules: list[str] | None) -> list[str] | N
     return modules
 
 
+def _seed(seed: int) -> int:
+    from pushforward import checks
+
+    return checks.seed("--seed", seed)
+
+
 BatchSize = Annotated[
     int, typer.Option(help="Number of states that go through the network at a time.")
 ]
@@ -92,7 +98,7 @@ Sampler = Annotated[
         autocompletion=names_of("samplers"),
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.", callback=_seed)]
 StatesOut = Annotated[
     str,
     typer.Option(

@@ -73,13 +73,15 @@ def sample(
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
-    from pushforward import parallel
+    from pushforward import parallel, state
+    from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
     from pushforward.cli.writing import checked, label_of, write_states
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
     model = load(run, trust=tuple(trust or ()))
+    require_memory(n, state.numel(model.event_shape))
     c = label_of(Path(run), label)
     if c is None:
         c = labels_of(Path(run), model, n, seed)

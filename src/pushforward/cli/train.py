@@ -179,11 +179,18 @@ def _finish(context: typer.Context, run: Any, data: Any) -> None:
     """Leave a first report beside the checkpoints, in the first process."""
     if not is_first():
         return
+    from pushforward.errors import MissingExtraError
     from pushforward.report import write
 
     run.model.normalize()
     faults = run.model.warnings(data.x)
-    write(run.path, run.model, data, faults=faults)
+    report = f"report: {run.path / 'report.html'}"
+    try:
+        write(run.path, run.model, data, faults=faults)
+    except MissingExtraError as error:
+        # The training was what was asked for, and it is whole.
+        report = "no report"
+        typer.echo(f"no report was written: {error}", err=True)
     for fault in faults:
         # Said even if quiet: whoever waits for the end must not take it for a success.
         typer.echo(f"! {in_words_of(context.command, fault)}", err=True)
@@ -192,6 +199,6 @@ def _finish(context: typer.Context, run: Any, data: Any) -> None:
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
         typer.echo(
             f"{run.status} at step {run.step}{loss}\n"
-            f"report: {run.path / 'report.html'}\nnext: pushforward evaluate {run.path}",
+            f"{report}\nnext: pushforward evaluate {run.path}",
             err=True,
         )

@@ -6,7 +6,7 @@ import inspect
 import math
 from typing import Any
 
-from pushforward import registry
+from pushforward import checks, registry
 from pushforward.config import check_options
 from pushforward.errors import CapabilityError
 from pushforward.nn import MaskedPerceptron, Perceptron
@@ -89,7 +89,7 @@ def coupling(
     if size == 1:
         return autoregressive(shape, sizes, elementwise, layers, width, depth)
     parts: list[Transform] = []
-    for k in range(layers):
+    for k in range(checks.layers("layers", layers)):
         # Every second, then halves, so that all pairs of entries meet.
         stays = [(i // max(1, size // 2) if k % 4 >= 2 else i) % 2 == k % 2 for i in range(size)]
         kept = sum(stays)
@@ -107,7 +107,7 @@ def autoregressive(
     """Masked transforms, each in the reverse order of the one before."""
     size = math.prod(shape)
     parts: list[Transform] = []
-    for k in range(layers):
+    for k in range(checks.layers("layers", layers)):
         order = list(range(size))[:: -1 if k % 2 else 1]
         net = MaskedPerceptron(
             size, elementwise.parameters, width, depth, order, shown=elementwise.shown, **sizes
@@ -177,7 +177,7 @@ def _steps(
     shape: Shape, sizes: Condition, layers: int, width: int, depth: int, bins: int
 ) -> Transform:
     parts: list[Transform] = []
-    for k in range(layers):
+    for k in range(checks.layers("layers", layers)):
         parts += [
             coupling(shape, sizes, Spline(bins), 1, width, depth),
             LULinear(shape[0], seed=k),
@@ -187,12 +187,16 @@ def _steps(
 
 def planar(shape: Shape, sizes: Condition, layers: int = 16) -> Transform:
     _unconditional("planar", sizes)
-    return Inverse(Composed([Planar(math.prod(shape)) for _ in range(layers)]))
+    return Inverse(
+        Composed([Planar(math.prod(shape)) for _ in range(checks.layers("layers", layers))])
+    )
 
 
 def radial(shape: Shape, sizes: Condition, layers: int = 16) -> Transform:
     _unconditional("radial", sizes)
-    return Inverse(Composed([Radial(math.prod(shape)) for _ in range(layers)]))
+    return Inverse(
+        Composed([Radial(math.prod(shape)) for _ in range(checks.layers("layers", layers))])
+    )
 
 
 def residual(
@@ -201,7 +205,7 @@ def residual(
     _unconditional("residual", sizes)
     size = math.prod(shape)
     parts: list[Transform] = []
-    for _ in range(layers):
+    for _ in range(checks.layers("layers", layers)):
         parts += [Residual(Contraction(size, width, depth)), ActNorm(shape[0])]
     return Composed(parts)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from pushforward.checks import whole
+from pushforward.checks import layers, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.perceptron import Perceptron
@@ -144,7 +144,7 @@ def _pyramid(shape: tuple[int, ...], width: int, levels: int) -> list[tuple[int,
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"an image has a shape (C, H, W) of positive sizes, not {shape}")
     whole("width", width)
-    whole("levels", levels, least=0)
+    layers("levels", levels, least=0)
     sizes = [(shape[1], shape[2])]
     for _ in range(levels):
         rows, columns = sizes[-1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.checks import fraction, whole
+from pushforward.checks import fraction, layers, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -93,7 +93,7 @@ class DiT(nn.Module):
     ) -> None:
         super().__init__()
         channels, width = whole("channels", channels), whole("width", width)
-        depth, heads, patch = whole("depth", depth), whole("heads", heads), whole("patch", patch)
+        depth, heads, patch = layers("depth", depth), whole("heads", heads), whole("patch", patch)
         if width % heads or width % 4:
             raise InputError(f"width {width} must be a multiple of 4 and of heads={heads}")
         dropout = fraction("dropout", dropout)

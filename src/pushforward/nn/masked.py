@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from pushforward.checks import whole
+from pushforward.checks import layers, whole
 from pushforward.config import amend, configurable
 from pushforward.errors import InputError
 from pushforward.nn.perceptron import encoded_condition
@@ -78,7 +78,7 @@ class MaskedPerceptron(nn.Module):
     ) -> None:
         super().__init__()
         features, parameters = whole("features", features), whole("parameters", parameters)
-        width, depth, shown = whole("width", width), whole("depth", depth), whole("shown", shown)
+        width, depth, shown = whole("width", width), layers("depth", depth), whole("shown", shown)
         if adjacency is None:
             allowed = _before(features, order)
         elif order is None:

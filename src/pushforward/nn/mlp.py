@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from pushforward.checks import whole
+from pushforward.checks import layers, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -52,7 +52,7 @@ class MLP(nn.Module):
         before, after = math.prod(self.event_shape), math.prod(self.out_shape)
         if before < 1 or after < 1:
             raise InputError(f"event {event} and out {out} must have an entry")
-        width, depth = whole("width", width), whole("depth", depth)
+        width, depth = whole("width", width), layers("depth", depth)
         self.num_classes = num_classes
         self.context_size = context
         self.conditioning = Conditioning(width, num_classes, context)

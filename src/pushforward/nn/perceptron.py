@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pushforward._shapes import for_each_row
-from pushforward.checks import one_of, whole
+from pushforward.checks import layers, one_of, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
@@ -56,7 +56,7 @@ class Perceptron(nn.Module):
         self.num_classes, self.context_size = num_classes, context
         more = num_classes or context or 0
         before, after = math.prod(self.inputs), math.prod(self.outputs)
-        width, depth = whole("width", width), whole("depth", depth)
+        width, depth = whole("width", width), layers("depth", depth)
         if before + more < 1 or after < 1:
             raise InputError(f"inputs {inputs} and outputs {outputs} must have an entry")
         self.first = nn.Linear(before + more, width)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.checks import fraction, whole
+from pushforward.checks import fraction, layers, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
@@ -95,6 +95,7 @@ class UNet(nn.Module):
             whole(name, value)
             for name, value in (("channels", channels), ("width", width), ("blocks", blocks))
         )
+        layers("blocks", blocks)
         if not multipliers:
             raise InputError("a U-Net has at least one level: multipliers is empty")
         multipliers = tuple(whole("a multiplier", multiplier) for multiplier in multipliers)

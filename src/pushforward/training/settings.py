@@ -119,6 +119,10 @@ def _plain(value: Any, whole: bool) -> Any:
     return int(value) if whole and isinstance(value, float) and value.is_integer() else value
 
 
+def _seed(name: str, value: Any) -> int:
+    return checks.seed(name, checks.whole(name, value, least=0))
+
+
 _COUNT = partial(checks.whole, least=0)
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "steps": checks.whole,
@@ -136,5 +140,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "checkpoint_every": _COUNT,
     "log_every": _COUNT,
     "standardize": checks.flag,
-    "seed": _COUNT,
+    "seed": _seed,
 }

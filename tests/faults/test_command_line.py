@@ -1,0 +1,175 @@
+"""The command line when the system refuses: one line with the cure, a code, and no lost work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.cli import main
+from pushforward.cli.refusals import told
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    data = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    out = tmp_path_factory.mktemp("runs") / "run"
+    model = pf.Diffusion(pf.nn.MLP(2, width=8))
+    pf.fit(model, data, steps=2, out=out, progress=False)
+    return out
+
+
+def _call(capsys, *words: object) -> tuple[int, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return int(end.value.code or 0), capsys.readouterr().err
+
+
+def _shell(command: str, folder: Path) -> subprocess.CompletedProcess:
+    """What a shell makes of a command; `PF` stands for pushforward."""
+    program = f"{sys.executable} -m pushforward"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command.replace("PF", program)],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+SYSTEM = {
+    "no room": (OSError(errno.ENOSPC, "No space left on device", "x.npz"), "make room"),
+    "read-only": (OSError(errno.EROFS, "Read-only file system", "x.npz"), "write elsewhere"),
+    "no right": (PermissionError(errno.EACCES, "Permission denied", "x"), "its permissions"),
+    "memory": (MemoryError(), "out of memory: give a smaller --batch-size"),
+    "memory of torch": (
+        RuntimeError("can't allocate memory: you tried to allocate 4000 bytes."),
+        "out of memory when 4000 bytes more were asked for",
+    ),
+    "memory of a GPU": (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB."),
+        "out of memory when 2.50 GiB more were asked for",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", SYSTEM)
+def test_a_refusal_of_the_system_is_a_line_with_its_cure(
+    run: Path, tmp_path: Path, capsys, monkeypatch, fault: str
+) -> None:
+    error, message = SYSTEM[fault]
+
+    def refusing(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pf.Diffusion, "sample", refusing)
+    code, err = _call(capsys, "sample", run, "--out", tmp_path / "x.npz")
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_the_program_is_none_of_the_system() -> None:
+    for error in (KeyError("x"), RuntimeError("shapes differ"), ZeroDivisionError()):
+        assert told(error) is None
+
+
+REFUSED = {
+    "samples beyond memory": (["sample", "RUN", "-n", 10**12], "GiB, and this machine has"),
+    "a seed beyond 64 bits": (["sample", "RUN", "--seed", 10**25], "--seed has at most 64 bits"),
+    "a seed of a training": (
+        ["train", "two_moons", "--out", "OUT", "--seed", 10**25],
+        "seed has at most 64 bits",
+    ),
+    "a folder for a file": (["sample", "RUN", "--out", "folder.npz"], "is a folder"),
+    "a file for a folder": (["sample", "RUN", "--out", "file/x.npz"], "cannot be written"),
+    "a name too long": (["sample", "RUN", "--out", "x" * 300 + ".npz"], "File name too long"),
+    "a depth without end": (
+        ["train", "two_moons", "--out", "OUT", "model.net.class=mlp", "model.net.depth=1000000000"],
+        "depth is at most 10000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_before_the_work(
+    run: Path, tmp_path: Path, capsys, monkeypatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(pf.Diffusion, "sample", None)
+    words, message = REFUSED[name]
+    places = {"RUN": run, "OUT": tmp_path / "out"}
+    code, err = _call(capsys, *(places.get(word, word) for word in words))
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert message in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.npz"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_streams_that_are_full_closed_or_read_by_nobody(run: Path, tmp_path: Path) -> None:
+    done = _shell(f"PF info {run} > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = _shell(f"(sleep 0; PF info {run}) | true", tmp_path)
+    assert (done.returncode, done.stderr) == (141, "")
+    for stream in ("2>&-", "2>/dev/full", ">&-"):
+        name = f"x{len(list(tmp_path.iterdir()))}.npz"
+        done = _shell(f"PF sample {run} -n 3 --out {name} {stream}", tmp_path)
+        assert done.returncode == 0, (stream, done.stderr)
+        assert np.load(tmp_path / name)["x"].shape == (3, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a shell")
+def test_a_full_disk_leaves_the_file_that_was_there(run: Path, tmp_path: Path) -> None:
+    assert _shell(f"PF -q sample {run} -n 100 --out x.npz", tmp_path).returncode == 0
+    before = (tmp_path / "x.npz").read_bytes()
+    # In blocks of 1024 bytes: no file may be larger.
+    done = _shell(f"ulimit -f 2; PF -q sample {run} -n 5000 --out x.npz", tmp_path)
+    assert done.returncode == 2
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "x.npz").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+def test_a_training_without_the_extras_of_its_report_is_done(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = tmp_path / "run"
+    code, err = _call(capsys, "-q", "train", "two_moons", "--out", out, "--steps", 2)
+    assert code == 0
+    assert "no report was written: to draw" in err
+    assert "pip install" in err
+    assert pf.load(out).sample(2, seed=0).shape == (2, 2)
+
+
+def test_verify(run: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["info", str(run), "--verify"])
+    assert not end.value.code
+    assert "step-00000002" in capsys.readouterr().out
+    weights = run / "checkpoints/step-00000002/training.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    code, err = _call(capsys, "info", run, "--verify")
+    weights.write_bytes(before)
+    assert code == 2
+    assert "training.safetensors is not the file" in err
