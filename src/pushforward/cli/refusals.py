@@ -108,7 +108,7 @@ def forgiving_streams() -> Iterator[None]:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    elif sys.stderr is sys.__stderr__:
+    elif isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
         raw = io.BufferedWriter(_Forgiving(sys.stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(
             raw, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
