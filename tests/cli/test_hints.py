@@ -13,7 +13,7 @@ from pushforward.cli.wording import in_words_of
 
 # What a user would copy out of an error: an option with its value, or a key with its value.
 HINT = re.compile(r"'(?:data|train)\.[a-z_]+=.*?'(?=[\s,;.)]|$)|(?:data|train)\.[a-z_]+=\S+")
-OPTION = re.compile(r"--[a-z-]+ \S+")
+OPTION = re.compile(r"--[a-z-]+ (?:'[^']*'|\S+)")
 
 TABLES = {
     "row numbers": (",a\n0,1.5\n1,2.5\n2,4\n", "data.columns=1:"),
@@ -76,3 +76,63 @@ def test_options_in_the_words_of_a_command(command: str, said: str, heard: str) 
 def test_without_a_command_nothing_is_said_otherwise() -> None:
     assert command_of(["--version"]) is None
     assert in_words_of(None, "columns='1:'") == "columns='1:'"
+
+
+TEXTS = {
+    "decimal": "a;b\n1,25;2\n3,5;4\n5;6\n",
+    "two readings": "a;b\n1,250;2\n3,500;4\n5;6\n",
+    "both marks": "a;b\n1.250,5;2\n3;4\n5;6\n",
+    "thousands": 'a,b\n"1,250.5",2\n3,4\n5,6\n',
+    "one code": "a,b\n1,?\n3,4\n5,6\n7,8\n",
+    "codes": "a,b\n1,?\n3,#N/A\n5,6\n7,8\n9,5\n",
+    "dates": "when,b\n2024-02-28,2\n2024-02-29,4\n2024-03-01,5\n",
+    "units": "a,b\nm,kg\n1,2\n3,4\n",
+    "title": "Our station\na,b\n1,2\n3,4\n",
+    "encoding": "größe,b\n1,2\n3,4\n",
+    "several words": "a,k 1,k 2,b\n1,u,w,2\n3,v,w,4\n5,u,w,6\n",
+    "ranges": ",".join(f"x {i}:" for i in range(9))
+    + ",k,x 9:,j,x\n"
+    + "1,2,3,4,5,6,7,8,9,u,1,v,2\n2,3,4,5,6,7,8,9,1,w,2,v,1\n",
+    "empty column": "a,b,c\n1,,3\n3,,1\n",
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_every_advice_on_text_tables_works(call, tmp_path: Path, case: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(TEXTS[case], encoding="cp1252")
+    result = call("doctor", path)
+    assert result.code == 2, result
+    found = hints(result.err)
+    assert found, result.err
+    # Marks that are named together are meant together.
+    together = [" ".join(found)] if case in ("both marks",) else found
+    for hint in together:
+        followed = call("doctor", path, *shlex.split(hint))
+        again = hints(followed.err)
+        if "code" in hint or "missing" in hint:
+            assert "data.drop_nonfinite=true" in again
+            followed = call("doctor", path, *shlex.split(hint), *again)
+        if hint.startswith("--label") and again:  # another column is of words too
+            followed = call("doctor", path, *shlex.split(hint), *shlex.split(again[0]))
+        assert followed.code == 0, (hint, followed)
+
+
+def test_one_row_is_judged_and_not_learned(call, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("height,width\n1.5,2.5\n")
+    result = call("logprob", trained, tmp_path / "one.csv", "--steps", 4, "--json")
+    assert result.code == 0, result
+    assert '"n": 1' in result.out
+    refused = call("train", tmp_path / "one.csv", "--out", tmp_path / "run", "--steps", 3)
+    assert refused.code == 2
+    assert "one data point shows no distribution" in refused.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_doctor_speaks_as_a_command(call, tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i * 7 % 5}" for i in range(60))
+    (tmp_path / "t.csv").write_text(f"a,kind\n{rows}\n")
+    result = call("doctor", tmp_path / "t.csv")
+    for hint in hints(result.out):
+        assert call("doctor", tmp_path / "t.csv", *shlex.split(hint)).code == 0, hint
+    assert re.search(r"(?<![\w.])(label|columns|kind|standardize)=", result.out) is None, result.out

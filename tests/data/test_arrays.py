@@ -126,7 +126,6 @@ def test_masked_values_are_missing() -> None:
     [
         (np.zeros((0, 2)), "no rows"),
         (np.zeros((3, 0)), r"\(3, 0\) has rows without a number"),
-        (np.zeros((1, 3)), "one row"),
         (np.float64(3), "single number"),
         (np.ones(3) * 1j, "np.stack"),
         (torch.ones(3, dtype=torch.complex64), "np.stack"),

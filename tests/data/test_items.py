@@ -57,7 +57,6 @@ def test_other_items() -> None:
     ("dataset", "message"),
     [
         (Items(), "Items has no rows"),
-        (Items(torch.zeros(2)), "one row"),
         (Items(torch.zeros(2), torch.zeros(3)), r"item 1 has shape \(3,\), but item 0 has \(2,\)"),
         (Items((1, 2, 3)), "item 0 has 3 entries"),
         (Items({"x": 1}), r"item 0 is a dict \(x\)"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import pushforward as pf
 from pushforward.data import load
 from pushforward.errors import InputError
 
@@ -36,8 +39,17 @@ def test_places_in_images_are_named() -> None:
 def test_nothing_left_is_an_error() -> None:
     with pytest.raises(InputError, match="every one of the 3 rows"):
         load(np.full((3, 1), np.nan), drop_nonfinite=True)
-    with pytest.raises(InputError, match="only one of 3 rows"):
-        load(np.array([np.nan, 1, np.inf]), drop_nonfinite=True)
+
+
+def test_one_row_is_read_and_refused_by_training(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    for one in (np.ones((1, 3)), tmp_path / "t.csv", np.array([[np.nan], [1], [np.inf]])):
+        data = load(one, drop_nonfinite=True)
+        assert len(data) == 1
+        model = pf.Diffusion(pf.nn.MLP(data.event_shape[0], width=8))
+        for holdout in (0.0, 0.1):
+            with pytest.raises(InputError, match=r"one row of .* shows no distribution"):
+                pf.fit(model, data, steps=1, holdout=holdout, progress=False)
 
 
 def test_values_beyond_float32_are_not_made_infinite() -> None:

@@ -8,6 +8,7 @@ the same ones under other names: `data.drop_nonfinite=true` in a recipe, `--clas
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from typing import Any
@@ -93,8 +94,9 @@ def _as_option(option: TyperOption, text: str | None) -> str | None:
 
 
 def _as_key(key: str, text: str) -> str:
-    """`key=value`, as a shell takes it."""
-    return shlex.quote(f"{key}={_written(_literal(text))}")
+    """`key=value`, as a shell takes it; in quotation marks where it would run into a sentence."""
+    word = f"{key}={_written(_literal(text))}"
+    return shlex.quote(word) if word[-1].isalnum() or word[-1] == ":" else f"'{word}'"
 
 
 def _literal(text: str) -> Any:
@@ -110,7 +112,13 @@ def _written(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(_item, value))}]"
     text = str(value)
     special = isinstance(value, str) and (text[:1] in "[{'\"" or text in ("null", "~"))
     return f'"{text}"' if special else text
+
+
+def _item(value: Any) -> str:
+    """A value in a list, in quotation marks unless it is a word or a number."""
+    text = _written(value)
+    return text if re.fullmatch(r"[\w.-]+( [\w.-]+)*", text) else json.dumps(text)

@@ -30,7 +30,7 @@ BYTES = (256, (0.0, 255.0))
 Named = dict[str, Any]
 """Arrays by name; the parts of one that is made of several are named in it."""
 
-ROWS = 1024  # checked at once: tables of all rows in double precision would fill the memory
+AT_ONCE = 1 << 20  # numbers: all in double precision would fill the memory
 
 
 def counted(i: int) -> str:
@@ -86,7 +86,7 @@ def assemble(
 ) -> Data:
     """Check a reader's numbers and make them `Data`: of float32, or states of a space.
 
-    Raises `InputError` for fewer than two rows, rows without numbers, values that are not finite
+    Raises `InputError` for no rows, rows without numbers, values that are not finite
     in float32, labels that are not classes, values off the grid that `levels` promises, and what
     are no states of the space.
 
@@ -263,16 +263,11 @@ def _tensors(named: Any, keep: NDArray[np.bool_]) -> Any:
 
 
 def _check_size(x: NDArray[Any], source: str) -> None:
-    """Raise `InputError` for fewer than two rows, or rows without numbers."""
+    """Raise `InputError` for no rows, or rows without numbers."""
     if len(x) == 0:
         raise InputError(f"{source} has no rows: there is nothing to learn from")
     if 0 in x.shape:
         raise InputError(f"{source} of shape {x.shape} has rows without a number in them")
-    if len(x) == 1:
-        raise InputError(
-            f"{source} of shape {x.shape} has one row, and one data point shows no distribution. "
-            "If this is one series of many points, reshape it to (N, 1)"
-        )
 
 
 def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[Any], Kind]:
@@ -319,8 +314,6 @@ def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
         )
     if not keep.any():
         raise InputError(f"{raw.source}: every one of the {len(x)} rows has a non-finite value")
-    if int(keep.sum()) == 1:
-        raise InputError(f"{raw.source}: only one of {len(x)} rows is free of non-finite values")
     if x.dtype.itemsize <= 4:
         return keep
     largest = float(np.finfo(np.float32).max)
@@ -352,8 +345,9 @@ def _check_levels(data: Data, row: Callable[[int], str]) -> None:
     low, high = data.value_range
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(f"value_range {data.value_range} must be finite")
-    for start in range(0, len(data.x), ROWS):
-        _check_rows(data, slice(start, start + ROWS), low, high, row)
+    rows = max(1, AT_ONCE // state.numel(data.event_shape))
+    for start in range(0, len(data.x), rows):
+        _check_rows(data, slice(start, start + rows), low, high, row)
 
 
 def _check_rows(

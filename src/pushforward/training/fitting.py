@@ -69,12 +69,12 @@ def fit(
     On return the model holds its averaged weights. Ctrl-C and SIGTERM save and return with status
     `interrupted`. Under `torchrun` all its processes train one model, and the first writes.
 
-    Raises `InputError` before anything is written for settings out of range, a run folder in use, a
-    resumed run that differs from the one begun, or data that the model cannot take; `TrainingError`
-    with the run in its `.run` when loss or gradients are no longer finite: the model then holds the
-    averaged weights that validated best, or those of the last checkpoint if nothing is held out.
-    The same error ends a run whose folder can no longer be written, or was moved or deleted: what
-    was complete in it stays as it was.
+    Raises `InputError` before anything is written for settings out of range, data of one row, a run
+    folder in use, a resumed run that differs from the one begun, or data that the model cannot
+    take; `TrainingError` with the run in its `.run` when loss or gradients are no longer finite:
+    the model then holds the averaged weights that validated best, or those of the last checkpoint
+    if nothing is held out. The same error ends a run whose folder can no longer be written, or was
+    moved or deleted: what was complete in it stays as it was.
 
     >>> import torch, pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16))
@@ -86,11 +86,13 @@ def fit(
     settings = _merge(settings, changes)
     _check_model(model)
     data = load(data, space=model.space)
+    _check_rows(data)
     start_data = None
     if source is not None:
         # Found by name; the source's own labels teach nothing.
         found = load(source, space=model.space, like=data.schema, label=False)
         start_data = _source(model, found, data)
+        _check_rows(start_data)
     if model.closed_form:
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)
@@ -168,6 +170,15 @@ def fit(
             run,
         )
     return run
+
+
+def _check_rows(data: Data) -> None:
+    """Raise `InputError` for a single row, which shows no distribution."""
+    if len(data) == 1:
+        raise InputError(
+            f"{data.name} has one row of {data.words}, and one data point shows no distribution. "
+            "If this is one series of many points, reshape it to (N, 1)"
+        )
 
 
 def _check_model(model: Any) -> None:
