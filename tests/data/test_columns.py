@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.data.columns import choose
 from pushforward.errors import InputError
 
 NAMES = ["a", "b", "kind", "2:3"]
@@ -53,11 +52,3 @@ def test_ambiguous_names() -> None:
     with pytest.raises(InputError, match="several columns called 'a'"):
         choose(["a", "a"], "file", "a")
     assert choose(["a", "a"], "file", 1) == ([0], 1)
-
-
-def test_row_numbers() -> None:
-    for start in (0, 1):
-        with pytest.raises(InputError, match=r"row number.*columns='1:'"):
-            refuse_row_numbers("", np.arange(5.0) + start, "file")
-    refuse_row_numbers("time", np.arange(5.0), "file")
-    refuse_row_numbers("", np.array([0.0, 1.0, 3.0]), "file")

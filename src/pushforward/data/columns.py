@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
-__all__ = ["LABELS", "Wanted", "choose", "closest", "refuse_row_numbers"]
+__all__ = ["LABELS", "Wanted", "choose", "closest"]
 
 LABELS = ("c", "label")
 """What a column of labels is called that has no name of its own."""
@@ -157,16 +154,6 @@ def choose(
     if not chosen:
         raise InputError(f"{source} has no column left to learn from beside the label {label!r}")
     return chosen, target
-
-
-def refuse_row_numbers(name: str, values: NDArray[Any], source: str) -> None:
-    """An `InputError` for the index column that pandas and R write: no name, and 0, 1, 2, ..."""
-    unnamed = name.strip() in ("", "Unnamed: 0", "__index_level_0__")
-    if unnamed and len(values) > 1 and bool((np.diff(values) == 1).all()):
-        raise InputError(
-            f"{source}: the first column has no name and counts {values[0]:g}, {values[1]:g}, "
-            "...: it is a row number, not data. Leave it out with columns='1:'"
-        )
 
 
 def _positions(

@@ -9,6 +9,7 @@ import numpy as np
 from pushforward.data import feature_checks, row_checks
 from pushforward.data.dataset import Data
 from pushforward.data.finding import LEVELS, Finding, Level
+from pushforward.data.identifiers import identifiers
 from pushforward.errors import InputError
 
 __all__ = ["Finding", "Level", "examine"]
@@ -17,7 +18,7 @@ __all__ = ["Finding", "Level", "examine"]
 def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tuple[Finding, ...]:
     """Look a data set over; the gravest findings come first, and an empty tuple is good news.
 
-    Checked are values that are not finite, features that never change or that count rows, offsets
+    Checked are values that are not finite, features that never change or that number rows, offsets
     that float32 cannot carry, scales, repeated values, outliers, linear dependence, repeated rows
     and their leak into held-out rows, the number of rows, and the balance of classes. With `test`,
     the leak is counted between the two; without, it is computed for a random split that holds out
@@ -64,3 +65,4 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
     yield from row_checks.leak(rows, test)
     yield from row_checks.classes(data)
     yield from feature_checks.check(data, rows)
+    yield from identifiers(data, rows)

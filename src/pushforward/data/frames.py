@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pushforward._extras import require
 from pushforward.data.cells import Cells
-from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.data.columns import choose
 from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw, counted
 from pushforward.data.schema import Column
@@ -141,8 +141,6 @@ def read_values(
         found = {column.position: column for column in mixed}
         everything = [found.get(column.position, column) for column in whole]
         raise explain(source, everything, names, len(x), None, target is not None, place)
-    if chosen[0] == 0:
-        refuse_row_numbers(names[0], x[:, 0], source)
     labels = label_dtype = None
     if target is not None:
         labels = np.array(

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward.data.column_values import described, entries_of
 from pushforward.data.dataset import Data, Kind
+from pushforward.data.identifiers import index_columns
 from pushforward.data.labels import encode
 from pushforward.data.schema import Column, Schema, Value
 from pushforward.errors import InputError
@@ -101,6 +102,10 @@ def assemble(
     if x.ndim == 1:
         x = x[:, None]
     _check_size(x, raw.source)
+    index, notes = index_columns(raw.columns, x, raw.source)
+    if index:
+        x = x[:, index:]
+        raw = dataclasses.replace(raw, columns=raw.columns[index:], notes=(*raw.notes, *notes))
     dtype = x.dtype
     x, kept_kind = _as_images(x, kind, raw.source)
     keep = _finite_rows(x, raw, drop_nonfinite)

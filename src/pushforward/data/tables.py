@@ -19,7 +19,7 @@ import numpy as np
 
 from pushforward.data.arrow_tables import Rows, read_rows
 from pushforward.data.cells import Cells
-from pushforward.data.columns import choose, refuse_row_numbers
+from pushforward.data.columns import choose
 from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw
 from pushforward.data.text_columns import TextColumn, column_of
@@ -93,8 +93,6 @@ def _read(
         rows = Rows(rows.x[:, :-1], rows.labels, rows.words[:-1])
         chosen = chosen[:-1]
         notes = ("the last column, which is empty and has no name, was left out",)
-    if chosen[0] == 0:
-        refuse_row_numbers(names[0], rows.x[:, 0], source)
     firsts = _firsts(lines, rows, chosen, named_at)
     known = tuple(
         column_of(names[i], rows.x[:, k], firsts[k], rows.words[k], source,
