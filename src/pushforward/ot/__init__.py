@@ -1,11 +1,12 @@
 """Optimal transport: plans, distances and maps between two distributions.
 
 `sinkhorn` for the entropic plan, with gradients, of `PointClouds`, a `CostMatrix` or the histograms
-on a `CartesianGrid`; `exact` for the plan without entropy; `wasserstein_1d` and `GaussianPlan` in
-closed form; `sinkhorn_divergence` and the sliced distances as losses; `ipf` for the theory of
-the iteration.
+on a `CartesianGrid`, and `sinkhorn_batch` for many weight vectors at once; `exact` for the plan
+without entropy; `wasserstein_1d` and `GaussianPlan` in closed form; `sinkhorn_divergence` and the
+sliced distances as losses; `ipf` for the theory of the iteration.
 """
 
+from pushforward.ot.batch import Plans, sinkhorn_batch
 from pushforward.ot.costs import Cost, PowerNorm, SquaredEuclidean
 from pushforward.ot.divergence import sinkhorn_divergence
 from pushforward.ot.entropic_map import EntropicMap
@@ -29,6 +30,7 @@ __all__ = [
     "GaussianPlan",
     "Geometry",
     "Plan",
+    "Plans",
     "PointClouds",
     "PowerNorm",
     "Scalings",
@@ -39,6 +41,7 @@ __all__ = [
     "ipf_gaussian",
     "max_sliced_wasserstein",
     "sinkhorn",
+    "sinkhorn_batch",
     "sinkhorn_divergence",
     "sliced_wasserstein",
     "wasserstein_1d",

@@ -131,6 +131,15 @@ class Geometry(ABC):
         """Weights of the rows (`side` 0) or the columns (1), `(n,)` or `(m,)`, checked."""
         return checks.weights(w, self.shape[side], self.like, name, any_mass=any_mass)
 
+    @property
+    def weight_axes(self) -> int:
+        """The axes of weights: one, or those of a grid."""
+        return 1
+
+    def shaped(self, w: Tensor) -> Tensor:
+        """Weights `(n,)` as they are given."""
+        return w
+
     def surrogate(self, plan: Plan) -> Tensor:
         """A number whose gradient in what the costs were made of is that of `<c, P>`, `P` fixed."""
         return self.like.new_zeros(())

@@ -66,6 +66,15 @@ class CartesianGrid(Geometry):
         """Axis by axis."""
         return Separable(self, rows, columns)
 
+    @property
+    def weight_axes(self) -> int:
+        """Those of the grid."""
+        return len(self.sizes)
+
+    def shaped(self, w: Tensor) -> Tensor:
+        """In the shape of the grid."""
+        return w.reshape(self.sizes)
+
     def weights(self, w: Tensor | None, side: int, name: str, *, any_mass: bool) -> Tensor:
         """Those of the cells, `(N,)`, from the shape of the grid."""
         if w is None:
@@ -157,11 +166,25 @@ class Separable(GibbsKernel):
 
     def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
         """All rows at once."""
+        if w.ndim == 2:
+            return self._sweep_columns(w, through)
         epsilon = self.epsilon
         f, g = self.f / epsilon, self.g / epsilon
         y = _signed(w, lambda logs: (f + self._forth(g + logs, epsilon)).exp())
         u = through(y, slice(0, self.shape[0]))
         return y, _signed(u, lambda logs: (g + self._back(f + logs, epsilon)).exp())
+
+    def _sweep_columns(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
+        """Several vectors, one after the other."""
+        forth = [self.sweep(one, lambda y, rows: y)[0] for one in w.unbind(1)]
+        y = torch.stack(forth, 1)
+        u = through(y, slice(0, self.shape[0]))
+        f, g = self.f / self.epsilon, self.g / self.epsilon
+        back = [
+            _signed(one, lambda logs: (g + self._back(f + logs, self.epsilon)).exp())
+            for one in u.unbind(1)
+        ]
+        return y, torch.stack(back, 1)
 
     def gram(self, w: Tensor) -> Tensor:
         """From a table of all entries."""

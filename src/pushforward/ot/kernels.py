@@ -37,7 +37,10 @@ class GibbsKernel(ABC):
 
     @abstractmethod
     def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
-        """`y = K w` and `K' through(y, rows)`, shapes `(n,)` and `(m,)`: forth and back."""
+        """`y = K w` and `K' through(y, rows)`, shapes `(n,)` and `(m,)`: forth and back.
+
+        Several vectors `(m, k)` at once give `(n, k)` and `(m, k)`.
+        """
 
     @abstractmethod
     def gram(self, w: Tensor) -> Tensor:
@@ -61,11 +64,12 @@ class _Rowwise(GibbsKernel):
         """The entries of some rows."""
 
     def sweep(self, w: Tensor, through: Through) -> tuple[Tensor, Tensor]:
-        y, out = self.like.new_empty(self.shape[0]), torch.zeros_like(w)
+        y, out = self.like.new_empty(self.shape[0], *w.shape[1:]), torch.zeros_like(w)
+        add = out.addmv_ if w.ndim == 1 else out.addmm_
         for rows in self.slices:
             block = self.block(rows)
             y[rows] = part = block @ w
-            out.addmv_(block.mT, through(part, rows))
+            add(block.mT, through(part, rows))
         return y, out
 
     def gram(self, w: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from pushforward.ot.plan import Plan, Scalings
 from pushforward.ot.scaling import Marginals
 from pushforward.ot.solver import solve
 
-__all__ = ["sinkhorn"]
+__all__ = ["Tau", "penalties", "sinkhorn", "solved"]
 
 _TOP = 0.25  # the first epsilon, over the spread of costs
 _SHARP = 0.01  # the same below which the next epsilon is half of the last, else a quarter
@@ -86,6 +86,29 @@ def sinkhorn(
     >>> sinkhorn(CartesianGrid([line, line]), epsilon=0.01, a=a, b=a.flip(0)).f.shape
     torch.Size([400])
     """
+    plan, advice = solved(
+        geometry, epsilon, a, b, tolerance=tolerance, max_iterations=max_iterations, anneal=anneal,
+        newton=newton, init=init, tau=tau,
+    )  # fmt: skip
+    if advice:
+        warnings.warn(advice, stacklevel=2)
+    return plan
+
+
+def solved(
+    geometry: Geometry,
+    epsilon: float,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    *,
+    tolerance: float = 1e-4,
+    max_iterations: int = 10_000,
+    anneal: bool = True,
+    newton: bool = True,
+    init: Plan | Scalings | Tensor | None = None,
+    tau: Tau = math.inf,
+) -> tuple[Plan, str | None]:
+    """The plan of `sinkhorn`, and what to do about it if it is not converged."""
     if not isinstance(geometry, Geometry):
         raise InputError(
             f"costs come as PointClouds(x, y), CostMatrix(costs) or CartesianGrid(axes), not as "
@@ -95,7 +118,7 @@ def sinkhorn(
     whole("max_iterations", max_iterations)
     flag("anneal", anneal)
     flag("newton", newton)
-    taus = _penalties(tau)
+    taus = penalties(tau)
     binding = all(map(math.isinf, taus))
     given_a = geometry.weights(a, 0, "a", any_mass=not binding)
     given_b = geometry.weights(b, 1, "b", any_mass=not binding)
@@ -128,11 +151,12 @@ def sinkhorn(
         work, potentials,
     )  # fmt: skip
     plan = _valued(plan, tolerance, (given_a, given_b), geometry)
+    advice = None
     if not plan.converged:
         if binding and work.forbids:
             check_feasible(work, left, right, potentials[0])
-        warnings.warn(_advice(plan, tolerance, exhausted=outcome.exhausted), stacklevel=2)
-    return replace(plan, geometry=work.kept)
+        advice = _advice(plan, tolerance, exhausted=outcome.exhausted)
+    return replace(plan, geometry=work.kept), advice
 
 
 def _advice(plan: Plan, tolerance: float, *, exhausted: bool) -> str:
@@ -149,7 +173,7 @@ def _advice(plan: Plan, tolerance: float, *, exhausted: bool) -> str:
     )
 
 
-def _penalties(tau: Tau) -> tuple[float, float]:
+def penalties(tau: Tau) -> tuple[float, float]:
     """The weights of both penalties, infinity among them."""
     both = tau if isinstance(tau, tuple | list) else (tau, tau)
     if len(both) != 2:
