@@ -269,3 +269,29 @@ def test_part_of_large_data_still_sees_every_extreme() -> None:
     ]
     assert "feature 3 (2 values)" in find(Data(x), "few values").detail
     assert "row 77777" in find(Data(x), "Outliers").detail
+
+
+def test_whole_numbers_have_no_density() -> None:
+    g = torch.Generator().manual_seed(1)
+    x = normal(300, 2)
+    x[:, 0] = torch.randint(0, 90, (300,), generator=g).float()
+    finding = find(Data(x, schema=Schema.of("age", "height")), "whole values")
+    assert finding.detail == "1 of 2: column 'age' (0 to 89)."
+    assert "rounded to the nearest one" in finding.advice
+    assert "no probabilities" in finding.advice
+
+
+def test_small_tables_of_few_values() -> None:
+    """Three values in 40 rows are no quantity."""
+    x = normal(40, 2)
+    x[:, 1] = (torch.arange(40) % 3).float()
+    titles = [finding.title for finding in examine(Data(x))]
+    assert "Features of few values" in titles
+
+
+def test_densities_of_a_few_rows_mean_nothing() -> None:
+    assert "3 rows of 2" in find(Data(normal(3, 2)), "Too few rows for a density").detail
+    assert "31 rows of 30" in find(Data(normal(31, 30)), "Too few rows for a density").detail
+    assert not any("density" in f.title for f in examine(Data(normal(32, 30))))
+    pictures = Data(normal(100, 1, 28, 28), kind="image")
+    assert not any("density" in f.title for f in examine(pictures))

@@ -186,15 +186,15 @@ def test_options_that_do_not_fit(folder: Path, options: dict) -> None:
         load(folder, **options)
 
 
-def png(pixels: np.ndarray, kind: int) -> bytes:
-    """A PNG of 16 bits a channel, `(H, W, C)`, which Pillow cannot write, of a `kind` of PNG."""
+def png(pixels: np.ndarray, color: int) -> bytes:
+    """A PNG of 16 bits a channel, `(H, W, C)`, which Pillow cannot write, of a color type."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         check = zlib.crc32(name + body)
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
 
     height, width = pixels.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

@@ -131,6 +131,7 @@ def carry_out(
     tensorboard: bool = False,
 ) -> None:
     """Train as a recipe says, and leave a report; the exit code tells an interrupted run."""
+    from pushforward.cli.examining import serious
     from pushforward.cli.rundata import kept_recipe
     from pushforward.errors import InputError, TrainingError
     from pushforward.training import TensorBoard, fit
@@ -148,6 +149,7 @@ def carry_out(
     if data.c is not None and not model.condition.conditional:
         kind = type(model).__name__
         typer.echo(f"note: this {kind} takes no labels: those of the data are ignored", err=True)
+    findings = _said(context, serious(recipe.train, model, data, source)) if is_first() else []
     keep = kept_recipe(out, recipe, resume=resume) if is_first() else contextlib.nullcontext()
     try:
         with keep:
@@ -166,32 +168,42 @@ def carry_out(
     except TrainingError as error:
         # Where nothing can be written, there is no report to write either.
         if error.run is not None and error.run.path is not None:
-            _finish(context, error.run, data)
+            _finish(context, error.run, data, findings)
         raise
-    _finish(context, run, data)
+    _finish(context, run, data, findings)
     if run.status == "interrupted":
         if is_first():
             typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
 
 
-def _finish(context: typer.Context, run: Any, data: Any) -> None:
+def _said(context: typer.Context, findings: list[Any]) -> list[str]:
+    """The findings, printed in the words of the command, a line each, and returned in these."""
+    parts = ((f"{found.title.rstrip('.')}.", found.detail, found.advice) for found in findings)
+    lines = [in_words_of(context.command, " ".join(filter(None, part))) for part in parts]
+    for line in lines:
+        # Said even if quiet: it is of no use after the training.
+        typer.echo(f"! {line}", err=True)
+    return lines
+
+
+def _finish(context: typer.Context, run: Any, data: Any, findings: list[str]) -> None:
     """Leave a first report beside the checkpoints, in the first process."""
     if not is_first():
         return
     from pushforward.errors import MissingExtraError
-    from pushforward.report import write
+    from pushforward.report import glance, write
 
     run.model.normalize()
-    faults = run.model.warnings(data.x)
+    seen = glance(run.path, run.model, data, show=not is_quiet(context))
     report = f"report: {run.path / 'report.html'}"
     try:
-        write(run.path, run.model, data, faults=faults)
+        write(run.path, run.model, data, seen=seen, findings=findings)
     except MissingExtraError as error:
         # The training was what was asked for, and it is whole.
         report = "no report"
         typer.echo(f"no report was written: {error}", err=True)
-    for fault in faults:
+    for fault in seen.faults:
         # Said even if quiet: whoever waits for the end must not take it for a success.
         typer.echo(f"! {in_words_of(context.command, fault)}", err=True)
     if not is_quiet(context):

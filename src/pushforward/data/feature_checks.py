@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
+from pushforward.data import discrete_checks
 from pushforward.data.dataset import Data
+from pushforward.data.features import Features, Rows, measure
 from pushforward.data.finding import Finding, Level, listed
 
 __all__ = ["check"]
 
-Rows = NDArray[np.float32]
-Array = NDArray[np.float64]
-
-MOST_NUMBERS = 10_000_000
-MOST_VALUES = 20
-MOST_LEVELS = 1024
 SPREADS = 20
-LABEL_NAMES = frozenset({"label", "labels", "class", "target", "species", "y", "category"})
-
-
-@dataclass(frozen=True)
-class _Features:
-    """The rows `(N, D)`, some of them in double precision, and what every check needs of them."""
-
-    rows: Rows
-    some: Array
-    low: Rows
-    high: Rows
-    quartiles: Array
-    mean: Array
-    std: Array
-    names: list[str]
-
-    @property
-    def varying(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self.low < self.high)
 
 
 def check(data: Data, rows: Rows) -> Iterator[Finding]:
@@ -48,13 +22,12 @@ def check(data: Data, rows: Rows) -> Iterator[Finding]:
     Of very large data a random part serves for quartiles, repeated values and dependence; ranges
     and moments come from all of it.
     """
-    features = _measure(data, rows)
-    grid = None if data.levels is not None else _grid(features.some)
+    features = measure(data, rows)
     if data.kind == "image":
         yield from _constant(
             features, "info", "Usual at the border of pictures; likelihoods count these pixels too."
         )
-        yield from _discrete(grid)
+        yield from discrete_checks.levels(data, features)
         return
     yield from _constant(
         features,
@@ -66,36 +39,12 @@ def check(data: Data, rows: Rows) -> Iterator[Finding]:
     yield from _counters(features)
     yield from _offsets(features)
     yield from _scales(features, shared_scale=len(data.event_shape) == 3)
-    yield from _discrete(grid)
-    if grid is None and data.levels is None:
-        yield from _few_values(data, features)
+    yield from discrete_checks.check(data, features)
     yield from _outliers(features)
     yield from _dependent(features)
 
 
-def _measure(data: Data, rows: Rows) -> _Features:
-    n, d = rows.shape
-    most = max(MOST_NUMBERS // d, 100)
-    if n > most:
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most]
-        some = rows[order.numpy()].astype(np.float64)
-    else:
-        some = rows.astype(np.float64)
-    if data.columns:
-        names = [f"column {name!r}" for name in data.columns]
-    elif len(data.event_shape) == 1:
-        names = [f"feature {i}" for i in range(d)]
-    else:
-        places = np.ndindex(*data.event_shape)
-        names = [f"entry {place}" for place in places]
-    quartiles = np.quantile(some, [0.25, 0.5, 0.75], axis=0)
-    mean = rows.mean(0, dtype=np.float64)
-    squares = sum(((rows[i : i + most] - mean) ** 2).sum(0) for i in range(0, n, most))
-    std = np.sqrt(squares / (n - 1))
-    return _Features(rows, some, rows.min(0), rows.max(0), quartiles, mean, std, names)
-
-
-def _constant(f: _Features, level: Level, advice: str) -> Iterator[Finding]:
+def _constant(f: Features, level: Level, advice: str) -> Iterator[Finding]:
     still = np.flatnonzero(f.low == f.high)
     if len(still) == 0:
         return
@@ -120,7 +69,7 @@ def _looks_like_images(data: Data) -> Iterator[Finding]:
         )
 
 
-def _counters(f: _Features) -> Iterator[Finding]:
+def _counters(f: Features) -> Iterator[Finding]:
     if len(f.rows) < 10:
         return
     counting = []
@@ -137,7 +86,7 @@ def _counters(f: _Features) -> Iterator[Finding]:
         )
 
 
-def _offsets(f: _Features) -> Iterator[Finding]:
+def _offsets(f: Features) -> Iterator[Finding]:
     """A spread of few float32 steps: the step at `a` is about `2^-23 |a|`."""
     step = 2.0**-23 * np.abs(f.quartiles[1])
     coarse = [i for i in f.varying if f.std[i] < 2000 * step[i]]
@@ -155,7 +104,7 @@ def _offsets(f: _Features) -> Iterator[Finding]:
         )
 
 
-def _scales(f: _Features, shared_scale: bool) -> Iterator[Finding]:
+def _scales(f: Features, shared_scale: bool) -> Iterator[Finding]:
     moving = f.varying
     if len(moving) < 2:
         return
@@ -175,74 +124,7 @@ def _scales(f: _Features, shared_scale: bool) -> Iterator[Finding]:
     )
 
 
-def _grid(some: Array) -> tuple[int, float, float] | None:
-    """`(levels, low, high)` if all values lie on few equally spaced levels, each used often."""
-    if len(np.unique(some.ravel()[:100_000])) > MOST_LEVELS:
-        return None
-    values = np.unique(some)
-    if not 2 <= len(values) <= min(MOST_LEVELS, some.size // 20):
-        return None
-    steps = (values - values[0]) / np.diff(values).min()
-    levels = round(float(steps[-1])) + 1
-    if levels > 4 * MOST_LEVELS or np.abs(steps - np.round(steps)).max() > 1e-2:
-        return None
-    return levels, float(values[0]), float(values[-1])
-
-
-def _discrete(grid: tuple[int, float, float] | None) -> Iterator[Finding]:
-    if grid is None:
-        return
-    levels, low, high = grid
-    yield Finding(
-        "warning",
-        "Discrete values",
-        f"All values lie on {levels} equally spaced levels from {low:g} to {high:g}.",
-        "A density can grow without bound on such values: load with "
-        f"levels={levels}, value_range=({low:g}, {high:g}) so that likelihoods allow for it.",
-    )
-
-
-def _few_values(data: Data, f: _Features) -> Iterator[Finding]:
-    """Features of few values, or with one value that has a positive probability."""
-    n = len(f.some)
-    if n < 10 * MOST_VALUES:
-        return
-    few, atoms, named = [], [], []
-    for i in f.varying:
-        values, counts = np.unique(f.some[:, i], return_counts=True)
-        top = int(np.argmax(counts))
-        if len(values) <= MOST_VALUES:
-            few.append(f"{f.names[i]} ({max(len(values), 2)} values)")
-            if data.columns and data.columns[i].strip().lower() in LABEL_NAMES:
-                named.append(data.columns[i])
-        elif counts[top] > 0.1 * n:
-            atoms.append(f"{f.names[i]} is {values[top]:g} in {counts[top] / n:.0%} of the rows")
-    if named:
-        yield Finding(
-            "info",
-            "A feature that may be a label",
-            f"Column {named[0]!r} is read as a number to be generated.",
-            f"If it names classes, load with label={named[0]!r}.",
-        )
-    if few:
-        yield Finding(
-            "warning",
-            "Features of few values",
-            f"{len(few)} of {f.rows.shape[1]}: {listed(few)}.",
-            "Samples of a model fall between these values, and are rounded to the nearest one when "
-            "they are written or judged; densities grow without bound on them, and say nothing: "
-            "make one the label, or leave them out.",
-        )
-    if atoms:
-        yield Finding(
-            "warning",
-            "One value occurs very often",
-            f"{listed(atoms)}.",
-            "A density has no point masses: model such a value apart, or expect it to be blurred.",
-        )
-
-
-def _outliers(f: _Features) -> Iterator[Finding]:
+def _outliers(f: Features) -> Iterator[Finding]:
     """Values further from the median than 20 spreads, a spread being the quartile range / 1.349
     (the standard deviation if normal); the standard deviation where that range vanishes."""
     q1, median, q3 = f.quartiles
@@ -269,7 +151,7 @@ def _outliers(f: _Features) -> Iterator[Finding]:
     )
 
 
-def _dependent(f: _Features) -> Iterator[Finding]:
+def _dependent(f: Features) -> Iterator[Finding]:
     """Directions with less than a millionth of the variance of standardized features."""
     spread = f.some.std(0)
     moving = np.flatnonzero(spread > 0)

@@ -72,12 +72,9 @@ class PictureReader:
 
     def _opened(self, file: Path) -> Any:
         """A picture of one frame and 8 bits, with its pixels and the right way up."""
+        phone = file.suffix.lower() in HEIF
         try:
-            with (
-                self._pillow.open(file)
-                if file.suffix.lower() not in HEIF
-                else _heif(file) as opened
-            ):
+            with _heif(file) if phone else self._pillow.open(file) as opened:
                 bits = _bits(opened, file)
                 frames = getattr(opened, "n_frames", 1)
                 if bits is None and frames == 1:

@@ -21,6 +21,7 @@ ROWS_PER_NUMBER = 10
 FEWEST_HELD_OUT = 50
 FEWEST_IN_CLASS = 10
 IMBALANCE = 10
+FEWEST_FOR_DENSITY = 20
 
 
 def non_finite(finite: NDArray[np.bool_]) -> Iterator[Finding]:
@@ -52,7 +53,17 @@ def dropped(data: Data) -> Iterator[Finding]:
 def few_rows(data: Data, n: int, holdout: float) -> Iterator[Finding]:
     """Fewer rows than a distribution of this dimension, or a judgment of it, needs."""
     numbers = int(np.prod(data.event_shape))
-    if n < ROWS_PER_NUMBER * numbers:
+    # The covariance of fewer rows than numbers is flat; pixels hang together.
+    if n < FEWEST_FOR_DENSITY or (data.kind != "image" and n < numbers + 2):
+        yield Finding(
+            "warning",
+            "Too few rows for a density",
+            f"{n} rows of {numbers} numbers each, of which {round(holdout * n) or 1} would be held "
+            "out.",
+            "Log densities of such a model mean nothing, on the rows and away from them: collect "
+            "more rows.",
+        )
+    elif n < ROWS_PER_NUMBER * numbers:
         yield Finding(
             "warning",
             "Few rows for their size",

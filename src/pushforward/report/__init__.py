@@ -2,7 +2,17 @@
 
 from pushforward.report.comparison import Comparison, Entry, compare
 from pushforward.report.comparison_page import write_comparison
+from pushforward.report.glance import Glance, glance
 from pushforward.report.pictures import save_picture
 from pushforward.report.writing import write
 
-__all__ = ["Comparison", "Entry", "compare", "save_picture", "write", "write_comparison"]
+__all__ = [
+    "Comparison",
+    "Entry",
+    "Glance",
+    "compare",
+    "glance",
+    "save_picture",
+    "write",
+    "write_comparison",
+]

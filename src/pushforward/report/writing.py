@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.charts import interval_chart, line_chart
+from pushforward.report.drawing import Drawn, seconds_for
+from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.pictures import Look, data_uri, subsample
@@ -25,7 +28,8 @@ from pushforward.training.trackers import read_history
 __all__ = ["write"]
 
 _FRAMES, _STEPS = 7, 42
-_DRAWN = 1000
+_MOST = 10_000
+_FINDINGS = "findings.json"
 
 
 def write(
@@ -35,7 +39,8 @@ def write(
     *,
     evaluation: Evaluation | None = None,
     samples: Any = None,
-    faults: Sequence[str] | None = None,
+    seen: Glance | None = None,
+    findings: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of a run folder, and `samples.png` beside it.
 
@@ -44,37 +49,34 @@ def write(
         model: the trained model, a `GenerativeModel` that is `Trainable`.
         data: the data it was trained on.
         evaluation: metrics, if there are any yet.
-        samples: states drawn from the model; some are drawn if there are none, with labels as
-            frequent as in the data for a model that takes them.
-        faults: what the model says of itself, `model.warnings(data.x)`, if known already.
+        samples: states drawn from the model; some are drawn if there are none.
+        seen: samples and what is wrong with them, a `glance`, if there has been one already.
+        findings: what to know of the data, a sentence each; kept in the folder, where the next
+            report finds them.
     """
     config = read_sealed(run / "config.yaml")
     manifest = read_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
     look = Look(model.space, data.x)
-    if samples is None:
-        n = min(look.many, _DRAWN)
-        options = model.understood("sample", seed=0)
-        samples = model.sample(n, labels_like(model, data, n, seed=0), **options)
-    if faults is None:
-        faults = model.warnings(data.x)
-    faults = [*_of_samples(model, samples, data), *faults]
-    picture = look.picture(as_written(model.space, samples, data))
+    if seen is None:
+        seen = glance(run, model, data, samples)
+    picture = look.picture(as_written(model.space, seen.drawn.states, data))
     _replace(run / "samples.png", picture)
     body = [
-        _header(run, model, config, manifest, bool(faults)),
+        _header(run, model, config, manifest, bool(seen.faults)),
         warnings_box(
             [
                 *_of_training(manifest, history, model),
-                *faults,
+                *seen.faults,
+                *_of_data(run, findings),
                 *_of_evaluation(evaluation),
             ]
         ),
-        _samples(look, picture, subsample(data.x, state.rows(samples))),
+        _samples(look, picture, seen.drawn, data),
         _metrics(evaluation),
         _curves(history, model.loss_measures_quality),
         *_notes(model),
-        _strips(look, model, data),
+        _strips(look, model, data, _affordable(seen.drawn, manifest)),
         _origins(config, manifest),
     ]
     _replace(run / "report.html", page(f"{run.name} · pushforward", body).encode())
@@ -130,18 +132,13 @@ def _of_training(
         )
 
 
-def _of_samples(model: GenerativeModel, samples: Any, data: Data) -> Iterator[str]:
-    """What can be seen of samples at a glance."""
-    fine = state.finite_rows(samples)
-    if not bool(fine.all()):
-        yield f"{int((~fine).sum())} of {len(fine)} samples are not finite."
-    elif len(fine) > 1:
-        some = state.take(data.x, slice(_DRAWN))
-        spread, known = (
-            float(model.space.features(x).double().std(0).mean()) for x in (samples, some)
-        )
-        if spread < 1e-3 * known:
-            yield "All samples are nearly the same: the model has collapsed."
+def _of_data(run: Path, findings: Sequence[str] | None) -> list[str]:
+    """What to know of the data: the findings given, which are kept, or those of an earlier time."""
+    path = run / _FINDINGS
+    if findings is not None:
+        _replace(path, (json.dumps(list(findings), indent=2) + "\n").encode())
+        return list(findings)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
@@ -151,12 +148,16 @@ def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
         yield from evaluation.warnings
 
 
-def _samples(look: Look, picture: bytes, known: Any) -> str:
+def _samples(look: Look, picture: bytes, drawn: Drawn, data: Data) -> str:
+    n, smooth = state.rows(drawn.states), not look.sharp
+    known = subsample(data.x, n)
+    shown = min(n, look.many), min(state.rows(known), look.many)
     pair = [
-        figure(data_uri(picture), "samples of the model", smooth=not look.sharp),
-        figure(data_uri(look.picture(known)), "training data", smooth=not look.sharp),
+        figure(data_uri(picture), f"{shown[0]:,} samples of the model", smooth=smooth),
+        figure(data_uri(look.picture(known)), f"{shown[1]:,} of {len(data):,} data", smooth=smooth),
     ]
-    return section("Samples beside data", f'<div class="{look.layout}">{"".join(pair)}</div>')
+    body = f'<div class="{look.layout}">{"".join(pair)}</div>'
+    return section("Samples beside data", body, drawn.note)
 
 
 def _metrics(evaluation: Evaluation | None) -> str:
@@ -215,11 +216,17 @@ def _notes(model: GenerativeModel) -> list[str]:
     ]
 
 
-def _strips(look: Look, model: Any, data: Data) -> str:
+def _affordable(drawn: Drawn, manifest: dict[str, Any]) -> int:
+    """How many states can be followed along their way in the time of a report."""
+    seconds = seconds_for(manifest.get("seconds", 0.0))
+    return max(1, int(seconds / drawn.seconds)) if drawn.seconds > 0 else _MOST
+
+
+def _strips(look: Look, model: Any, data: Data, most: int) -> str:
     """The forward process of data and the reverse process from the prior, where there are both."""
     if not model.capabilities.trajectory:
         return ""
-    n = min(look.few, len(data))
+    n = min(look.few, len(data), most)
     labels = labels_like(model, data, n, seed=0)
     backward = model.trajectory(n, labels, frames=_FRAMES, steps=_STEPS, seed=0)
     times = backward.times[::-1]
