@@ -103,6 +103,36 @@ def test_weights_that_degenerate_are_reported() -> None:
         )
 
 
+def test_a_rejected_move_is_no_alarm() -> None:
+    """Steps far too long at the end are rejected by every chain; the constant is right."""
+
+    def steep(x):
+        # Rises by thousands within a step of the kernel that suits the base.
+        return -(10 * x[:, 0]).pow(4)
+
+    exact = math.log(2 * math.gamma(1.25) / 10)
+    for seed in range(2):
+        found = mcmc.annealed_importance_sampling(
+            steep, Normal((1,), 2.0), 200, kernel=mcmc.HMC(step=2.0), betas=400, seed=seed
+        )
+        assert found.converged
+        assert found.diverged.double().mean() > 0.5
+        assert abs(found.log_z - exact) < 3 * found.stderr
+
+
+def test_systematic_resampling_keeps_to_the_weights() -> None:
+    weights = torch.tensor([0.52, 0.03, 0.45, 0.0])
+    total = torch.zeros(4)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2000):
+        picks = mcmc.systematic_resampling(weights.log(), 7, generator)
+        counts = torch.bincount(picks, minlength=4)
+        assert (counts >= (7 * weights).floor()).all()
+        assert (counts <= (7 * weights).ceil()).all()
+        total += counts
+    assert torch.allclose(total / 2000, 7 * weights, atol=4 * 0.5 / 2000**0.5)
+
+
 def test_bad_input_is_named() -> None:
     base = Normal((1,))
 

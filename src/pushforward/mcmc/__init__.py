@@ -16,6 +16,7 @@ from pushforward.mcmc.diagnostics import bulk_ess, effective_sample_size, r_hat,
 from pushforward.mcmc.hmc import HMC, leapfrog
 from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
+from pushforward.mcmc.resampling import systematic_resampling
 from pushforward.mcmc.running import Chains, run, warn_of_divergence
 from pushforward.mcmc.target import ChainState, LogDensity, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
@@ -42,6 +43,7 @@ __all__ = [
     "leapfrog",
     "r_hat",
     "run",
+    "systematic_resampling",
     "tail_ess",
     "temperatures",
     "warn_of_divergence",

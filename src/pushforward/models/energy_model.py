@@ -13,11 +13,9 @@ from torch import Tensor, nn
 
 from pushforward import checks, mcmc, registry, state
 from pushforward._random import (
-    RowNoise,
     fresh_seed,
     generator_or_global,
     resolve,
-    start_noise,
 )
 from pushforward._shapes import per_event_sum
 from pushforward.checks import positive
@@ -27,9 +25,9 @@ from pushforward.distributions import Normal
 from pushforward.energy_training import NoiseContrastive, Training
 from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models.energy_sampling import approach
+from pushforward.models.energy_sampling import Request, approach
 from pushforward.models.log_z import LogZ, estimated_log_z
-from pushforward.models.model import GenerativeModel, finite, parts_of, with_density
+from pushforward.models.model import GenerativeModel, finite, with_density
 from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron
 from pushforward.score_matching import Energy
@@ -39,9 +37,6 @@ __all__ = ["EnergyModel"]
 
 _FEW = 8
 """Dimensions in which Gaussian noise teaches a model."""
-
-_PILOTS = 64
-"""Chains that find the step sizes, so that those of a sample do not depend on its batches."""
 
 
 @configurable
@@ -180,6 +175,7 @@ class EnergyModel(GenerativeModel, Trainable):
             rows = x[torch.linspace(0, len(x) - 1, min(len(x), 1000)).long()]
             log_z = self._constants()
             if not self._normalized:
+                warnings.simplefilter("ignore", ConvergenceWarning)
                 log_z = self._estimated(512, 200, generator)
             here, there = (self._surprise(part, log_z.value) for part in (rows, drawn))
         texts = {str(warning.message) for warning in raised}
@@ -275,50 +271,38 @@ class EnergyModel(GenerativeModel, Trainable):
             n: how many.
             c: labels, one for all or one per state.
             sampler: `annealed`, Langevin steps with acceptance along the geometric path from the
-                base, which brings modes that lie far apart close to their weights, the closer the
-                more steps; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
-            steps: how many, each at a temperature of its own if annealed.
+                base, resampled by their weights at its end, which gives modes that lie far apart
+                their shares; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
+            steps: how many; if annealed each at a temperature of its own, and one in ten at the
+                end, after resampling, which draws copies of one chain apart.
             step: the step size, of standardized data; by default a few chains find it first.
             seed: or a `generator` on the model's device.
             batch_size: chains at a time; all at once by default.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
-        Warns of chains that diverge. Raises `InputError` for arguments that do not fit, and
+        Annealed chains are resampled in pools of 64 to 256 with one label, so that the first states
+        cost those of a pool. Warns of chains that diverge, and of annealed ones whose weights
+        degenerate, which are not resampled. Raises `InputError` for arguments that do not fit, and
         `CapabilityError` for labels that the network does not take or that are missing.
         """
-        units, seed = self.known_units(), fresh_seed(seed, generator)
-        way = approach(sampler)
+        units, way = self.known_units(), approach(sampler)
         checks.whole("steps", steps)
-        parts = parts_of(n, batch_size, rows)
-        labels = self._labels(c, n)
-        # The pilots come first, so that the rows are the same whatever their number.
-        noise = start_noise(seed, slice(0, _PILOTS + n), self.device)
-        drawn = self._base_distribution().sample(_PILOTS + n, generator=noise)
-        pilots, start = drawn.split([_PILOTS, n])
-        base = self._base_distribution().log_prob
-        done, total = 0, len(parts) * steps
-
-        def report() -> None:
-            nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done, total)
-
-        out = [start[:0]]
+        request = Request(
+            self._log_p,
+            self._base_distribution(),
+            checks.whole("n", n),
+            self._labels(c, n),
+            rows,
+            batch_size,
+            steps,
+            None if step is None else positive("step", step),
+            fresh_seed(seed, generator),
+            self.device,
+            progress,
+        )
         with self.evaluating():
-            if step is None:
-                few = None if labels is None else labels[torch.arange(_PILOTS) % n]
-                sizes = way.step_sizes(
-                    self._log_p(few), base, pilots, steps, resolve(seed, None, self.device)
-                )
-            else:
-                sizes = start.new_full((steps,), positive("step", step))
-            for part in parts:
-                log_p = self._log_p(None if labels is None else labels[part])
-                noise = RowNoise(seed, part, self.device)
-                out.append(way.draw(log_p, base, start[part], sizes, noise, report))
-        return units(finite(torch.cat(out)))
+            return units(finite(way.draw(request)))
 
     # -- inside ---------------------------------------------------------------------------------
 

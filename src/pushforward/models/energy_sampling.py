@@ -2,65 +2,202 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from pushforward import mcmc, registry
+from pushforward._random import RowNoise, derived_seed, resolve, start_noise
+from pushforward.errors import ConvergenceWarning
+from pushforward.importance import log_mean
 from pushforward.mcmc import LogDensity
+from pushforward.models.model import parts_of
+from pushforward.protocols import Distribution
 
-__all__ = ["Approach", "approach"]
+__all__ = ["Approach", "Request", "approach"]
+
+_PILOTS = 64
+"""Chains that find the step sizes, so that those of a sample do not depend on its batches."""
 
 _WARMUP = 100
 
+_POOL, _LEAST = 256, 64
+"""Chains that are resampled together: the most, and the fewest, of which some may not be wanted."""
 
-class Approach(NamedTuple):
-    """Chains of a kernel from the base to the target.
+_REST = 10
+"""One step in so many comes after resampling, and moves copies of one chain apart."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn: `n` states, or the `rows` of them, in the units of the model.
 
     Args:
-        kernel: what moves them.
-        annealed: one step at each temperature of the geometric path, or all on the target itself.
+        log_p: the log-density up to a constant, given the labels of its states or `None`.
+        base: the distribution that chains start from.
+        n: how many states there are.
+        labels: of all of them, `(n,)`, or `None`.
+        rows: those that are wanted.
+        batch_size: chains at a time.
+        steps: of each chain.
+        step: their size, or `None`.
+        seed: of all noise.
+        device: where the chains are.
+        progress: called with the number of finished and of all steps.
+    """
+
+    log_p: Callable[[Tensor | None], LogDensity]
+    base: Distribution
+    n: int
+    labels: Tensor | None
+    rows: slice
+    batch_size: int | None
+    steps: int
+    step: float | None
+    seed: int
+    device: torch.device
+    progress: Callable[[int, int], None] | None
+
+    def starts(self, chains: int) -> tuple[Tensor, Tensor]:
+        """States of the base: pilots, which come first, and the starts of all chains."""
+        noise = start_noise(self.seed, slice(0, _PILOTS + chains), self.device)
+        drawn = self.base.sample(_PILOTS + chains, generator=noise)
+        return drawn[:_PILOTS], drawn[_PILOTS:]
+
+    def pilot_log_p(self) -> LogDensity:
+        """The log-density of the pilots, with labels in turn."""
+        if self.labels is None:
+            return self.log_p(None)
+        return self.log_p(self.labels[torch.arange(_PILOTS) % self.n])
+
+    def pilot_noise(self) -> torch.Generator:
+        """The noise of the pilots."""
+        return resolve(self.seed, None, self.device)
+
+    def some(self, part: slice) -> LogDensity:
+        """The log-density of some of the states."""
+        return self.log_p(None if self.labels is None else self.labels[part])
+
+    def counter(self, total: int) -> Callable[[], None]:
+        """A function to call after each of `total` steps."""
+        done = 0
+
+        def report() -> None:
+            nonlocal done
+            done += 1
+            if self.progress is not None:
+                self.progress(done, total)
+
+        return report
+
+
+class Approach(Protocol):
+    """A way from the base to the model."""
+
+    def draw(self, request: Request) -> Tensor:
+        """The states that are wanted, `(rows, *event)`."""
+
+
+class _Direct(NamedTuple):
+    """Chains on the model itself."""
+
+    kernel: mcmc.MarkovKernel
+
+    def draw(self, request: Request) -> Tensor:
+        """Where chains end. Warns of those that diverge."""
+        parts = parts_of(request.n, request.batch_size, request.rows)
+        pilots, start = request.starts(request.n)
+        step, log_p = request.step, request.pilot_log_p()
+        if step is None and self.kernel.target is None:
+            step = self.kernel.step
+        elif step is None:
+            run = mcmc.run(
+                self.kernel, log_p, pilots, 1, warmup=_WARMUP, generator=request.pilot_noise()
+            )
+            step = run.step
+        more: dict[str, Any] = {"callback": request.counter(len(parts) * request.steps)}
+        out = [start[:0]]
+        for part in parts:
+            noise = RowNoise(request.seed, part, request.device)
+            more |= {"generator": noise, "step": step}
+            log_p = request.some(part)
+            if part.stop > part.start:
+                out.append(mcmc.run(self.kernel, log_p, start[part], request.steps, **more).x)
+        return torch.cat(out)
+
+
+class _Pool(NamedTuple):
+    """Chains of one label, and the states that are made of them.
+
+    Args:
+        chains: their numbers among all chains.
+        rows: the numbers of the states, at most as many.
+    """
+
+    chains: slice
+    rows: Tensor
+
+
+class _Annealing(NamedTuple):
+    """Chains along the geometric path, resampled by their weights at its end.
+
+    The weights make up for modes that chains could not share out on the way. Where they degenerate
+    the chains stay as they are.
     """
 
     kernel: mcmc.MarkovKernel
-    annealed: bool
 
-    def step_sizes(
-        self,
-        log_p: LogDensity,
-        base: LogDensity,
-        pilots: Tensor,
-        steps: int,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """The size of each step, `(steps,)`, that a few chains find."""
-        if self.annealed:
-            return mcmc.anneal(self.kernel, log_p, base, pilots, steps, generator=generator).steps
-        size = self.kernel.step
-        if self.kernel.target is not None:
-            run = mcmc.run(self.kernel, log_p, pilots, 1, warmup=_WARMUP, generator=generator)
-            size = run.step
-        return pilots.new_full((steps,), size)
+    def draw(self, request: Request) -> Tensor:
+        """States that stand for the model equally. Warns of weights that degenerate."""
+        parts = parts_of(request.n, request.batch_size, request.rows)
+        first, last = parts[0].start, parts[-1].stop
+        pools = _pools(request.labels, request.n)
+        pilots, start = request.starts(pools[-1].chains.stop)
+        if last == first:
+            return start[:0]
+        wanted = [p for p in pools if bool(((p.rows >= first) & (p.rows < last)).any())]
+        runs = [part for run in _joined(wanted) for part in _cut(run, request.batch_size)]
+        moves = request.steps // _REST
+        rungs = request.steps - moves
+        report = request.counter(len(runs) * rungs + len(parts) * moves)
+        sizes = self._sizes(request, pilots, rungs)
+        base, labels = request.base.log_prob, _labels_of_chains(pools, request.labels)
+        ends, log_weights = start, torch.full_like(start.flatten(1)[:, 0], -torch.inf)
+        for part in runs:
+            path = mcmc.anneal(
+                self.kernel,
+                request.log_p(None if labels is None else labels[part]),
+                base,
+                start[part],
+                rungs,
+                steps=sizes,
+                generator=RowNoise(request.seed, part, request.device),
+                callback=report,
+            )
+            ends[part], log_weights[part] = path.x, path.log_weights
+        picks = _resampled(wanted, log_weights, request)[first:last].to(ends.device)
+        x = ends[picks]
+        for part in parts:
+            state = mcmc.evaluate(request.some(part), x[part.start - first : part.stop - first])
+            noise = RowNoise(derived_seed(request.seed, 2), part, request.device)
+            for _ in range(moves):
+                state = self.kernel.move(request.some(part), state, sizes[-1], noise).state
+                report()
+            x[part.start - first : part.stop - first] = state.x
+        return x
 
-    def draw(
-        self,
-        log_p: LogDensity,
-        base: LogDensity,
-        x: Tensor,
-        sizes: Tensor,
-        generator: torch.Generator,
-        callback: Callable[[], None],
-    ) -> Tensor:
-        """Where chains from `x` end. Warns of those that diverge."""
-        more: dict[str, Any] = {"generator": generator, "callback": callback}
-        if not self.annealed:
-            step = float(sizes[0])
-            return mcmc.run(self.kernel, log_p, x, len(sizes), step=step, **more).x
-        path = mcmc.anneal(self.kernel, log_p, base, x, len(sizes), steps=sizes, **more)
-        mcmc.warn_of_divergence(path.diverged, float(sizes[-1]))
-        return path.x
+    def _sizes(self, request: Request, pilots: Tensor, rungs: int) -> Tensor:
+        """The size of each step, which a few chains find unless it is given."""
+        if request.step is not None:
+            return pilots.new_full((rungs,), request.step)
+        log_p, noise = request.pilot_log_p(), request.pilot_noise()
+        base = request.base.log_prob
+        return mcmc.anneal(self.kernel, log_p, base, pilots, rungs, generator=noise).steps
 
 
 def approach(sampler: str | mcmc.MarkovKernel) -> Approach:
@@ -68,5 +205,75 @@ def approach(sampler: str | mcmc.MarkovKernel) -> Approach:
 
     Raises `InputError` for another name, with the nearest one.
     """
-    annealed = sampler == "annealed"
-    return Approach(mcmc.MALA() if annealed else registry.resolve("kernels", sampler), annealed)
+    if sampler == "annealed":
+        return _Annealing(mcmc.MALA())
+    return _Direct(registry.resolve("kernels", sampler))
+
+
+def _pools(labels: Tensor | None, n: int) -> list[_Pool]:
+    """All pools of a request, whatever part of it is wanted."""
+    groups = [torch.arange(n)]
+    if labels is not None:
+        own = labels.cpu()
+        # In the order in which they come, so that more states leave the first pools as they are.
+        groups = [(own == label).nonzero()[:, 0] for label in dict.fromkeys(own.tolist())]
+    found, at = [], 0
+    for group in groups:
+        for rows in group.split(_POOL):
+            size = max(len(rows), _LEAST)
+            found.append(_Pool(slice(at, at + size), rows))
+            at += size
+    return found
+
+
+def _labels_of_chains(pools: list[_Pool], labels: Tensor | None) -> Tensor | None:
+    if labels is None:
+        return None
+    sizes = torch.tensor([p.chains.stop - p.chains.start for p in pools], device=labels.device)
+    each = torch.stack([labels[p.rows[0]] for p in pools])
+    return each.repeat_interleave(sizes)
+
+
+def _joined(pools: list[_Pool]) -> list[slice]:
+    """The chains of some pools, those that follow each other together."""
+    found: list[slice] = []
+    for pool in pools:
+        if found and found[-1].stop == pool.chains.start:
+            found[-1] = slice(found[-1].start, pool.chains.stop)
+        else:
+            found.append(pool.chains)
+    return found
+
+
+def _cut(run: slice, size: int | None) -> list[slice]:
+    step = run.stop - run.start if size is None else size
+    return [slice(at, min(at + step, run.stop)) for at in range(run.start, run.stop, step)]
+
+
+def _resampled(pools: list[_Pool], log_weights: Tensor, request: Request) -> Tensor:
+    """The chain that each of `n` states is made of, as far as these pools hold it, `(n,)`."""
+    picks = torch.zeros(request.n, dtype=torch.long)
+    lost, total, worst = 0, 0, (math.inf, 1)
+    for pool in pools:
+        weights, count = log_weights[pool.chains], len(pool.rows)
+        found = log_mean(weights)
+        chosen = torch.arange(count)
+        if bool(found.converged):
+            own = derived_seed(request.seed, 3, pool.chains.start)
+            generator = torch.Generator("cpu").manual_seed(own)
+            chosen = mcmc.systematic_resampling(weights, count, generator)
+        else:
+            lost += count
+            worst = min(worst, (float(found.ess) / len(weights), len(weights)))
+        total += count
+        picks[pool.rows] = pool.chains.start + chosen
+    if lost:
+        share, size = worst
+        warnings.warn(
+            f"the weights of the annealed chains of {lost} of {total} states degenerate (effective "
+            f"sample size {share * size:.1f} of {size}): they are not resampled, and modes that "
+            "lie apart may come in wrong proportions; take more steps",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return picks
