@@ -75,7 +75,7 @@ def test_mistakes_take_one_line(
     found = call("translate", trained, a)
     assert found.code == 2
     assert "a Diffusion maps noise to data" in found.err
-    found = call("translate", trained, a, "--out", "x.txt")
+    found = call("translate", trained, a, "--out", "x.pt")
     assert "states go to" in found.err
 
 

@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch) -> N
 @pytest.mark.parametrize(
     ("name", "file", "options", "error", "message"),
     [
-        ("euclidean", "a.pt", {}, InputError, r"\.csv, .* \.npy files, .* not 'a\.pt'"),
+        ("euclidean", "a.pt", {}, InputError, r"\.csv, .* \.npz, .* files, .* not 'a\.pt'"),
         ("product", "a.npy", {}, InputError, "one array, but a state has 3 parts"),
         ("points", "a.csv", {}, CapabilityError, "npz"),
         (

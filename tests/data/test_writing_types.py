@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.data.array_files import ARRAYS
 from pushforward.data.rounding import typed_array
 from pushforward.data.schema import Column, Schema
 from pushforward.data.table_files import TABLES
@@ -43,17 +44,24 @@ VALUES = {
     "kind": ["bee", "ant", "bee"],
 }
 
+
+def _tabs(path: Path) -> pandas.DataFrame:
+    return pandas.read_csv(path, sep="\t")
+
+
+def _lines(path: Path, **options: Any) -> pandas.DataFrame:
+    return pandas.read_json(path, lines=True, precise_float=True, **options)
+
+
+TEXTS = [kind + packed for kind in (".csv", ".tsv", ".txt", ".dat") for packed in ("", ".gz")]
 READERS = {
-    ".csv": pandas.read_csv,
-    ".tsv": lambda path: pandas.read_csv(path, sep="\t"),
-    ".csv.gz": pandas.read_csv,
-    ".tsv.gz": lambda path: pandas.read_csv(path, sep="\t"),
+    **{suffix: pandas.read_csv if suffix.startswith(".csv") else _tabs for suffix in TEXTS},
     ".parquet": pandas.read_parquet,
-    ".feather": pandas.read_feather,
-    ".jsonl": lambda path: pandas.read_json(path, lines=True, precise_float=True),
+    **dict.fromkeys((".feather", ".arrow"), pandas.read_feather),
+    **dict.fromkeys((".jsonl", ".jsonl.gz", ".ndjson"), _lines),
+    ".ndjson.gz": lambda path: _lines(path, compression="gzip"),
     ".xlsx": lambda path: pandas.read_excel(path, engine="openpyxl"),
 }
-TEXTS = [suffix for suffix in READERS if suffix[1:4] in ("csv", "tsv")]
 
 
 def test_every_table_is_tried() -> None:
@@ -61,17 +69,23 @@ def test_every_table_is_tried() -> None:
 
 
 @pytest.mark.parametrize("suffix", READERS)
-def test_pandas_reads_the_names_types_and_values_of_the_data(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("words", [("no", "yes"), ("false", "true")])
+def test_pandas_reads_the_names_types_and_values_of_the_data(
+    tmp_path: Path, suffix: str, words: tuple[str, str]
+) -> None:
     path = tmp_path / f"pets{suffix}"
-    pf.data.write(path, RAW, space=Euclidean(), schema=PETS, labels=LABELS)
+    columns = (*PETS.columns[:2], Column("tame", "bool", (0.0, 1.0), words), *PETS.columns[3:])
+    schema = dataclasses.replace(PETS, columns=columns)
+    pf.data.write(path, RAW, space=Euclidean(), schema=schema, labels=LABELS)
     frame = READERS[suffix](path)
     assert list(frame.columns) == ["legs", "age", "tame", "height", "grade", "kind"]
-    spelled = ["yes", "no", "no"] if suffix in TEXTS else VALUES["tame"]
+    spelled = VALUES["tame"] if words[1] == "true" else ["yes", "no", "no"]
     for name, values in (VALUES | {"tame": spelled}).items():
         assert frame[name].tolist() == values, name
     assert [frame[name].dtype.kind for name in ("legs", "age", "height", "grade")] == list("iiff")
-    if suffix not in TEXTS:
-        assert frame["tame"].dtype == bool
+    assert (frame["tame"].dtype == bool) == (words[1] == "true")
+    if suffix == ".csv":
+        assert f",{words[1]},0.1," in path.read_text()
     heights = frame["height"].to_numpy().astype(np.float32)
     assert heights.tolist() == RAW[:, 3].tolist()
 
@@ -233,3 +247,54 @@ def test_parts_of_a_product_are_rounded_with_their_columns(tmp_path: Path) -> No
 def test_an_array_without_room_for_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no room for labels: write an \.npz"):
         pf.data.write(tmp_path / "x.npy", RAW, space=Euclidean(), labels=LABELS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".txt"])
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("size;kind;count\n1,5;ant;2\n2,25;bee;3\n", {"decimal": ","}),
+        ("size,kind,count\ncm,,1\n1.5,ant,2\n2.25,bee,3\n", {"skip": [2]}),
+        ("Pets of 2020\n\nsize,kind,count\n1.5,ant,2\n2.25,bee,3\n", {"skip": 2}),
+        ("size,kind,Größe\n1.5,ant,2\n2.25,bee,3\n", {"encoding": "cp1252"}),
+        ("1.5,ant,2\n2.25,bee,3\n", {}),
+        ("1.5,ant,2\n2.25,bee,3\n", {"header": False}),
+        ("7,1,2\n8,2,3\n", {}),
+    ],
+)
+def test_text_is_written_as_it_was(
+    tmp_path: Path, suffix: str, text: str, options: dict[str, Any]
+) -> None:
+    """Marks, titles, units, encodings, the place of labels; no header where there was none."""
+    raw = text.encode(options.get("encoding", "utf-8"))
+    path, again = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    path.write_bytes(gzip.compress(raw) if suffix.endswith(".gz") else raw)
+    data = pf.data.load(path, label=1, **options)
+    schema = Schema.from_description(json.loads(json.dumps(data.schema.describe())))
+    assert schema == data.schema
+    pf.data.write(again, data.x, space=Euclidean(), schema=schema, labels=data.c)
+    found = again.read_bytes()
+    assert (gzip.decompress(found) if suffix.endswith(".gz") else found) == raw
+    # Other kinds of files are read without these options.
+    pf.data.write(tmp_path / "y.tsv", data.x, space=Euclidean(), schema=schema, labels=data.c)
+    if data.columns[0] == "size":
+        other = pf.data.load(tmp_path / "y.tsv", label="kind")
+        assert torch.equal(other.x, data.x)
+        assert other.columns == data.columns
+
+
+@pytest.mark.parametrize("suffix", ARRAYS)
+@pytest.mark.parametrize("dtype", ["int16", "float64", "bool"])
+def test_arrays_come_back_by_their_names(tmp_path: Path, suffix: str, dtype: str) -> None:
+    x = np.arange(12).reshape(4, 3).astype(dtype)
+    np.savez(tmp_path / "x.npz", counts=x, kind=np.array(["ant", "bee", "bee", "ant"]))
+    data = pf.data.load(tmp_path / "x.npz", key="counts", label="kind")
+    schema = Schema.from_description(data.schema.describe())
+    path = tmp_path / f"y{suffix}"
+    pf.data.write(path, data.x + 0.2, space=Euclidean(), schema=schema, labels=data.c)
+    again = pf.data.load(path, key="counts", label="kind")
+    assert (again.classes, again.c.tolist()) == (data.classes, data.c.tolist())
+    assert torch.equal(again.x, data.x + 0.2 if dtype == "float64" else data.x)
+    # NetCDF has no truths.
+    kept = "int8" if dtype == "bool" and suffix == ".nc" else dtype
+    assert again.schema.entries.dtype == kept

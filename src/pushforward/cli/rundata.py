@@ -15,6 +15,7 @@ from pushforward import registry
 from pushforward._files import write_text
 from pushforward._random import resolve
 from pushforward._records import read_sealed
+from pushforward.checks import whole
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError
 from pushforward.models.saving import CONFIG
@@ -165,7 +166,11 @@ def labeled(data: Data, code: int, run: Path, model: Any) -> Data:
 
 
 def labels_of(run: Path, model: Any, n: int, seed: int) -> Any:
-    """`n` labels as frequent as in the data of the run; `None` if it has none, or the model."""
+    """`n` labels as frequent as in the data of the run; `None` if it has none, or the model.
+
+    Raises `InputError` unless `n` is positive.
+    """
+    whole("n", n, least=1)
     config = _config(run)
     counts = (config or {"data": {}})["data"].get("counts")
     if not counts or model.num_classes is None:

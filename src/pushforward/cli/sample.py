@@ -76,10 +76,11 @@ def sample(
     from pushforward import parallel, state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
-    from pushforward.cli.writing import checked, label_of, write_states
+    from pushforward.cli.writing import check_suffix, checked, label_of, write_states
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
+    check_suffix(out)
     model = load(run, trust=tuple(trust or ()))
     require_memory(n, state.numel(model.event_shape))
     c = label_of(Path(run), label)

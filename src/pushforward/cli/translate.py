@@ -54,12 +54,13 @@ def translate(
     """
     from pushforward import state
     from pushforward.cli.rundata import load_like
-    from pushforward.cli.writing import checked, label_of, write_states
+    from pushforward.cli.writing import check_suffix, checked, label_of, write_states
     from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.parallel import launch
     from pushforward.training.progress import Progress
 
+    check_suffix(out)
     model = load(run, trust=tuple(trust or ()))
     if not model.maps_distributions:
         raise InputError(

@@ -8,9 +8,20 @@ from typing import Any
 
 from pushforward.errors import InputError
 
-__all__ = ["checked", "label_of", "write_states"]
+__all__ = ["check_suffix", "checked", "label_of", "write_states"]
 
 _PICTURE = ".png"
+
+
+def check_suffix(path: str) -> None:
+    """Raise `InputError` for the name of a file of a kind that is not written."""
+    from pushforward.data.writing import FORMATS, suffix_of
+
+    if suffix_of(path) is None and not _is_picture(path):
+        known = ", ".join((*FORMATS, _PICTURE))
+        raise InputError(
+            f"states go to {known} files, or as pictures to a folder, not {Path(path).name!r}"
+        )
 
 
 def checked(path: str, run: Path, model: Any, *, labeled: bool = False) -> None:
@@ -21,15 +32,10 @@ def checked(path: str, run: Path, model: Any, *, labeled: bool = False) -> None:
     """
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.data.picture_files import check_pixels
-    from pushforward.data.writing import FORMATS, check_destination, suffix_of
+    from pushforward.data.writing import check_destination, suffix_of
 
     if _is_picture(path):
         return
-    if suffix_of(path) is None:
-        known = ", ".join((*FORMATS, _PICTURE))
-        raise InputError(
-            f"states go to {known} files, or as pictures to a folder, not {Path(path).name!r}"
-        )
     if not check_destination(path, schema_of(run)):
         check_pixels(model.event_shape, **levels_of(run))
     if labeled and suffix_of(path) == ".npy":
@@ -82,6 +88,7 @@ def write_states(
 
     from pushforward import state
     from pushforward.cli.rundata import levels_of, schema_of
+    from pushforward.data.array_files import ARRAYS
     from pushforward.data.rounding import rounded
     from pushforward.data.schema import Column
     from pushforward.data.writing import suffix_of, write
@@ -94,11 +101,11 @@ def write_states(
         save_picture(Path(path), flat, space=space)
         return
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
-    if draws is not None and suffix in (".npz", ".npy"):
+    if draws is not None and suffix in (".npy", *ARRAYS):
         near = rounded(flat, space, schema, **levels)
         x = state.map_leaves(lambda a: a.unflatten(0, (draws, -1)), near)
-        dtype = schema.array_dtype
-        entries = None if dtype is None else Column("", dtype)
+        dtype, key = schema.array_dtype, "" if schema.entries is None else schema.entries.name
+        entries = None if dtype is None else Column(key, dtype)
         schema = dataclasses.replace(schema, columns=(), entries=entries)
         write(path, x, space=space, schema=schema)
         return

@@ -35,13 +35,13 @@ def described(columns: Sequence[Column], x: NDArray[Any]) -> tuple[Column, ...]:
     return tuple(_described(column, x[:, k]) for k, column in enumerate(columns))
 
 
-def entries_of(x: NDArray[Any]) -> Column:
-    """What the numbers of an array are, whose columns have no names.
+def entries_of(x: NDArray[Any], name: str = "") -> Column:
+    """What the numbers of an array are, whose columns have no names; the array may have one.
 
     >>> entries_of(np.array([[3, 7], [4, -1]], dtype=np.int16))
     Column(name='', dtype='int16', levels=None, words=(), value_range=(-1.0, 7.0))
     """
-    return _of_type(Column("", x.dtype.name), x)
+    return _of_type(Column(name, x.dtype.name), x)
 
 
 def _described(column: Column, values: NDArray[Any]) -> Column:

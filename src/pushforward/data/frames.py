@@ -141,15 +141,16 @@ def read_values(
         found = {column.position: column for column in mixed}
         everything = [found.get(column.position, column) for column in whole]
         raise explain(source, everything, names, len(x), None, target is not None, place)
-    labels = label_dtype = None
+    labels = label_dtype = label_at = None
     if target is not None:
+        label_at = sum(i < target for i in chosen)
         labels = np.array(
             [None if is_missing(v) else v for v in list(values[target])], dtype=object
         )
         if isinstance(values[target], np.ndarray):
             label_dtype = values[target].dtype.name
     name = None if target is None else names[target]
-    return Raw(x, labels, source, place, tuple(known), name, label_dtype)
+    return Raw(x, labels, source, place, tuple(known), name, label_dtype, label_at)
 
 
 def _values(series: Any) -> NDArray[Any] | list[Any]:

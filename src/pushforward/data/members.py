@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,9 +100,10 @@ def read_members(
             labels = labels.reshape(-1)
         if labels.ndim == 0:
             raise InputError(f"{path}, array {wanted!r} is a single value, not labels")
-        return Raw(x, labels, str(path), label=wanted)
-    whole = key is None
-    return Raw(x, None, str(path)) if whole else read_array(x, label, str(path))
+        return Raw(x, labels, str(path), label=wanted, key=key)
+    if key is None:
+        return Raw(x, None, str(path))
+    return dataclasses.replace(read_array(x, label, str(path)), key=key)
 
 
 def _named(keys: list[str], parts: Sequence[str]) -> dict[str, tuple[str, ...]]:

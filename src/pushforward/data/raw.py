@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward.data.column_values import described, entries_of
 from pushforward.data.dataset import Data, Kind
+from pushforward.data.dialect import Dialect
 from pushforward.data.identifiers import index_columns
 from pushforward.data.labels import encode
 from pushforward.data.schema import Column, Schema, Value
@@ -55,7 +56,8 @@ class Raw:
         row: how errors name row `i`: "line 7", "file cat/3.png".
         columns: the features of a table; empty for data without names.
         label: the name of the column, or array, that the labels came from, if it has one.
-        label_dtype: their type, as in `Schema`.
+        label_dtype, label_at, dialect: as in `Schema`.
+        key: the name of the array, in a file of several.
         levels: the number of equally spaced values over `value_range`, if discrete.
         value_range: the range that the format allows.
         classes: the values of the classes, for labels that are their numbers.
@@ -69,6 +71,9 @@ class Raw:
     columns: tuple[Column, ...] = ()
     label: str | None = None
     label_dtype: str | None = None
+    label_at: int | None = None
+    dialect: Dialect | None = None
+    key: str | None = None
     levels: int | None = None
     value_range: tuple[float, float] | None = None
     classes: tuple[Value, ...] = ()
@@ -105,7 +110,10 @@ def assemble(
     index, notes = index_columns(raw.columns, x, raw.source)
     if index:
         x = x[:, index:]
-        raw = dataclasses.replace(raw, columns=raw.columns[index:], notes=(*raw.notes, *notes))
+        at = None if raw.label_at is None else max(raw.label_at - index, 0)
+        raw = dataclasses.replace(
+            raw, columns=raw.columns[index:], label_at=at, notes=(*raw.notes, *notes)
+        )
     dtype = x.dtype
     x, kept_kind = _as_images(x, kind, raw.source)
     keep = _finite_rows(x, raw, drop_nonfinite)
@@ -234,9 +242,10 @@ def _schema(raw: Raw, classes: tuple[Value, ...], table: NDArray[Any] | None) ->
     if dtype is None and raw.labels is not None and raw.labels.dtype.kind in "biuf":
         dtype = raw.labels.dtype.name
     if table is not None and raw.columns:
-        return Schema(described(raw.columns, table), label, classes, dtype)
-    entries = None if isinstance(raw.x, dict) else entries_of(raw.x)
-    return Schema((), label, classes, dtype, entries)
+        known, at = described(raw.columns, table), raw.label_at if classes else None
+        return Schema(known, label, classes, dtype, at, raw.dialect)
+    entries = None if isinstance(raw.x, dict) else entries_of(raw.x, raw.key or "")
+    return Schema((), label, classes, dtype, entries=entries)
 
 
 def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[Value, ...]]:

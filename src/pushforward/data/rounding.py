@@ -100,12 +100,13 @@ def typed(
 ) -> NDArray[Any]:
     """The values of a column, `(N,)`, in the type that they have in the file.
 
-    Booleans are booleans, or if `spelled` the words of the column. Floating-point numbers have
-    the precision of the values, or if `exact` that of the column. Raises `InputError` as
-    `typed_array` does.
+    Levels with words are these; but if they are spelled false and true, and not `spelled` has been
+    asked for, they are booleans. Floating-point numbers have the precision of the values, or if
+    `exact` that of the column. Raises `InputError` as `typed_array` does.
     """
     dtype = np.dtype(column.dtype)
-    if column.words and (spelled or dtype.kind != "b"):
+    plain = tuple(word.lower() for word in column.words) == ("false", "true")
+    if column.words and (spelled or not plain):
         _check_finite(values.numpy(), dtype)
         return np.array(column.words, dtype=object)[_index(values, column).numpy()]
     near = _nearest(values, column)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pushforward.data.dialect import Dialect
 from pushforward.errors import InputError
 
 __all__ = ["Column", "Schema", "Value"]
@@ -53,7 +54,10 @@ class Schema:
         classes: the values of the labels, as typed in the file: code `k` is `classes[k]`.
         label_dtype: the type of the labels in the file, if it has types: a numpy dtype name, or
             `"category"`.
-        entries: what the numbers of an array are, whose columns have no names.
+        label_at: how many of the columns come before the labels; they are last by default.
+        dialect: how the table is written, if it is text.
+        entries: what the numbers of an array are, whose columns have no names; its own is that of
+            the array in a file of several.
 
     Raises `InputError` for names or values that are there twice.
 
@@ -68,6 +72,8 @@ class Schema:
     label: str | None = None
     classes: tuple[Value, ...] = ()
     label_dtype: str | None = None
+    label_at: int | None = None
+    dialect: Dialect | None = None
     entries: Column | None = None
 
     def __post_init__(self) -> None:
@@ -105,6 +111,10 @@ class Schema:
             described["classes"] = list(self.classes)
         if self.label_dtype is not None:
             described["label_dtype"] = self.label_dtype
+        if self.label_at is not None:
+            described["label_at"] = self.label_at
+        if self.dialect is not None:
+            described["dialect"] = self.dialect.describe()
         if self.entries is not None:
             described["entries"] = _described(self.entries)
         return described
@@ -115,8 +125,16 @@ class Schema:
         known = described or {}
         columns = tuple(map(_column, known.get("columns") or ()))
         entries = None if known.get("entries") is None else _column(known["entries"])
-        classes = tuple(known.get("classes") or ())
-        return cls(columns, known.get("label"), classes, known.get("label_dtype"), entries)
+        dialect = known.get("dialect")
+        return cls(
+            columns,
+            known.get("label"),
+            tuple(known.get("classes") or ()),
+            known.get("label_dtype"),
+            known.get("label_at"),
+            None if dialect is None else Dialect.from_description(dialect),
+            entries,
+        )
 
 
 def _column(described: Mapping[str, Any]) -> Column:

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,63 +16,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.dialect import Dialect
 from pushforward.errors import InputError
 
-__all__ = ["ARROW", "TABLES", "TEXTS", "Categories", "Columns", "TableWriter"]
+__all__ = ["ARROW", "TABLES", "TEXTS", "TableWriter", "TypedTable"]
 
-Columns = Mapping[str, NDArray[Any]]
-"""The columns of a table by name, `(N,)` each: integers, truths, floats or words."""
 
-Categories = Mapping[str, Sequence[Any]]
-"""All values of those columns that are categories, where a file has such."""
+@dataclass(frozen=True)
+class TypedTable:
+    """What a file of a table holds.
 
-TableWriter = Callable[[Path, Columns, Categories], None]
+    Args:
+        columns: by name, `(N,)` each: integers, truths, floats or words.
+        categories: all values of those columns that are categories, where a file has such.
+        dialect: how it is written as text.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    categories: Mapping[str, Sequence[Any]]
+    dialect: Dialect
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows as values of Python, where all floating-point numbers are double."""
+        # The digits of a float32 number are its own, not those of the double nearest to it.
+        values = (
+            map(float, map(str, column)) if column.dtype == np.float32 else column.tolist()
+            for column in self.columns.values()
+        )
+        return zip(*values, strict=True)
+
+
+TableWriter = Callable[[Path, TypedTable], None]
 """Writes a table to a new file. The path may be that of a partial file, with another suffix."""
 
 _SHEET_ROWS = 2**20
 """The rows of a spreadsheet, with that of the names."""
 
 
-def _text(mark: str, *, packed: bool = False) -> TableWriter:
-    """Text with a header. Floating-point numbers have the fewest digits that tell them apart."""
+def _text(path: Path, table: TypedTable) -> None:
+    """Text, in which floating-point numbers have the fewest digits that tell them apart."""
+    dialect = table.dialect
+    cells = (_cells(column, dialect.decimal) for column in table.columns.values())
+    with _opened(path, dialect) as file:
+        lines = _Lines(file, dict(dialect.skipped or {}))
+        writer = csv.writer(lines, delimiter=dialect.mark, lineterminator="\n")
+        if dialect.header:
+            writer.writerow(table.columns)
+        writer.writerows(zip(*cells, strict=True))
 
-    def write(path: Path, columns: Columns, categories: Categories) -> None:
-        with _opened(path, packed) as file:
-            writer = csv.writer(file, delimiter=mark, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*(map(str, column) for column in columns.values()), strict=True))
 
-    return write
+def _cells(column: NDArray[Any], decimal: str) -> Iterator[str]:
+    if column.dtype.kind == "f" and decimal != ".":
+        return (str(value).replace(".", decimal) for value in column)
+    return map(str, column)
 
 
-def _json_lines(path: Path, columns: Columns, categories: Categories) -> None:
+class _Lines:
+    """Lines of a table, and between them those of the file that are no part of it."""
+
+    def __init__(self, file: IO[str], others: dict[int, str]) -> None:
+        self.file, self.others, self.number = file, others, 1
+
+    def write(self, line: str) -> None:
+        while self.number in self.others:
+            self.file.write(self.others.pop(self.number) + "\n")
+            self.number += 1
+        self.file.write(line)
+        self.number += 1
+
+
+def _json_lines(path: Path, table: TypedTable) -> None:
     """An object for each row."""
-    with _opened(path, packed=False) as file:
-        for row in _rows(columns):
-            file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
+    with _opened(path, table.dialect) as file:
+        for row in table.rows():
+            named = dict(zip(table.columns, row, strict=True))
+            file.write(json.dumps(named, ensure_ascii=False) + "\n")
 
 
-def _parquet(path: Path, columns: Columns, categories: Categories) -> None:
+def _parquet(path: Path, table: TypedTable) -> None:
     require("pyarrow", extra="data", purpose="write parquet files")
-    _frame(columns, categories).to_parquet(path, engine="pyarrow", index=False)
+    _frame(table).to_parquet(path, engine="pyarrow", index=False)
 
 
-def _feather(path: Path, columns: Columns, categories: Categories) -> None:
+def _feather(path: Path, table: TypedTable) -> None:
     require("pyarrow", extra="data", purpose="write feather files")
-    _frame(columns, categories).to_feather(path)
+    _frame(table).to_feather(path)
 
 
-def _frame(columns: Columns, categories: Categories) -> Any:
+def _frame(table: TypedTable) -> Any:
     """A data frame."""
     pandas = require("pandas", extra="data", purpose="write typed tables")
-    frame = pandas.DataFrame(dict(columns))
-    known = {name: pandas.CategoricalDtype(list(values)) for name, values in categories.items()}
-    return frame.astype(known)
+    frame = pandas.DataFrame(dict(table.columns))
+    categories = table.categories.items()
+    return frame.astype({name: pandas.CategoricalDtype(list(all_)) for name, all_ in categories})
 
 
-def _spreadsheet(path: Path, columns: Columns, categories: Categories) -> None:
+def _spreadsheet(path: Path, table: TypedTable) -> None:
     openpyxl = require("openpyxl", extra="data", purpose="write spreadsheets")
-    rows = len(next(iter(columns.values())))
+    rows = len(next(iter(table.columns.values())))
     if rows >= _SHEET_ROWS:
         raise InputError(
             f"a spreadsheet has room for {_SHEET_ROWS - 1:,} rows, not {rows:,}: write a .csv or "
@@ -79,52 +121,45 @@ def _spreadsheet(path: Path, columns: Columns, categories: Categories) -> None:
         )
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("samples")
-    sheet.append(list(columns))
-    for row in _rows(columns):
+    sheet.append(list(table.columns))
+    for row in table.rows():
         sheet.append(row)
     with path.open("wb") as file:
         book.save(file)
 
 
-def _rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
-    """The rows of a table as values of Python, where all floating-point numbers are double."""
-    # The digits of a float32 number are its own, not those of the double nearest to it.
-    values = (
-        map(float, map(str, column)) if column.dtype == np.float32 else column.tolist()
-        for column in columns.values()
-    )
-    return zip(*values, strict=True)
-
-
 @contextmanager
-def _opened(path: Path, packed: bool) -> Iterator[IO[str]]:
+def _opened(path: Path, dialect: Dialect) -> Iterator[IO[str]]:
     """A text file, packed with no name and time in it, so that equal tables are equal files."""
     with path.open("wb") as raw:
-        if not packed:
-            with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+        if not dialect.suffix.endswith(".gz"):
+            with io.TextIOWrapper(raw, dialect.encoding, newline="") as file:
                 yield file
             return
         with (
             gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
-            io.TextIOWrapper(zipped, encoding="utf-8", newline="") as file,
+            io.TextIOWrapper(zipped, dialect.encoding, newline="") as file,
         ):
             yield file
 
 
+_MARKS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "\t"}
+
+TEXTS = {
+    suffix + packed: Dialect(suffix + packed, mark)
+    for packed in ("", ".gz")
+    for suffix, mark in _MARKS.items()
+}
+"""How text is written if no other of the same kind has been read, by the suffix of the file."""
+
+ARROW = frozenset({".parquet", ".feather", ".arrow"})
+"""The files whose columns have types of any precision."""
+
 TABLES: dict[str, TableWriter] = {
-    ".csv": _text(","),
-    ".tsv": _text("\t"),
-    ".csv.gz": _text(",", packed=True),
-    ".tsv.gz": _text("\t", packed=True),
+    **dict.fromkeys(TEXTS, _text),
     ".parquet": _parquet,
-    ".feather": _feather,
+    **dict.fromkeys((".feather", ".arrow"), _feather),
     ".xlsx": _spreadsheet,
-    ".jsonl": _json_lines,
+    **dict.fromkeys((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"), _json_lines),
 }
 """What writes a table, by the suffix of the file."""
-
-TEXTS = frozenset({".csv", ".tsv", ".csv.gz", ".tsv.gz"})
-"""The files of words, in which booleans are spelled as where they came from."""
-
-ARROW = frozenset({".parquet", ".feather"})
-"""The files whose columns have types of any precision."""

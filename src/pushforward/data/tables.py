@@ -107,6 +107,8 @@ def _read(
         row=lambda i: f"line {numbers()[i]}",
         columns=known,
         label=None if target is None else names[target],
+        label_at=None if target is None else sum(i < target for i in chosen),
+        dialect=lines.dialect(header=named_at > 0 or names != list(map(str, range(len(names))))),
         notes=notes,
     )
 

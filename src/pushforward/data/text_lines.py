@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.data.cells import Cells
+from pushforward.data.dialect import Dialect
 from pushforward.errors import InputError
 
 __all__ = ["SPACES", "Line", "TextLines", "reads_like_names"]
@@ -106,6 +107,18 @@ class TextLines:
             # A comma at the end of each line but the first.
             names.append("")
         return names, rows, opening[0][0]
+
+    def dialect(self, *, header: bool) -> Dialect:
+        """How this table is written."""
+        kinds = self.path.suffixes[-2:] if self._packed else self.path.suffixes[-1:]
+        skipped = {}
+        if self.skipped:
+            with self.open() as file:
+                lines = enumerate(islice(file, max(self.skipped)), 1)
+                skipped = {k: line.rstrip("\r\n") for k, line in lines if k in self.skipped}
+        encoding = "utf-8" if self.encoding == "utf-8-sig" else self.encoding
+        suffix = "".join(kinds).lower()
+        return Dialect(suffix, self.mark, self.cells.decimal, encoding, header, skipped or None)
 
     @property
     def _packed(self) -> bool:

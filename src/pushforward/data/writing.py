@@ -15,10 +15,12 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._files import check_writable, new_folder, replacing
+from pushforward.data.array_files import ARRAYS
+from pushforward.data.dialect import Dialect
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
-from pushforward.data.table_files import ARROW, TABLES, TEXTS
+from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
 from pushforward.errors import InputError
 
 __all__ = ["FORMATS", "check_destination", "suffix_of", "write"]
@@ -26,7 +28,7 @@ __all__ = ["FORMATS", "check_destination", "suffix_of", "write"]
 _LABEL = "c"
 """The name of labels that no file has named."""
 
-FORMATS = (*TABLES, ".npz", ".npy")
+FORMATS = (*TABLES, ".npy", *ARRAYS)
 """The suffixes of files that states are written to; without one they are pictures in a folder."""
 
 
@@ -42,19 +44,18 @@ def write(
 ) -> None:
     """Write states to a file or a folder, in the values and types that a schema names.
 
-    | path | what is written |
-    | --- | --- |
-    | `.csv` `.tsv` `.csv.gz` `.tsv.gz` `.parquet` `.feather` `.xlsx` `.jsonl` | a table, with the \
-columns of `space.to_table` |
-    | `.npz` | the array `x`, or the parts of states with several as `x.0`, `x.1`, `x.mask`, ... |
-    | `.npy` | one array, without labels |
-    | no suffix, or ending in `/` | a folder of 8-bit PNG pictures, in subfolders by label |
+    A table (`.csv`, `.tsv`, `.txt`, `.dat`, `.jsonl`, also with `.gz`; `.parquet`, `.feather`,
+    `.arrow`, `.xlsx`) has the columns of `space.to_table`. An `.npz`, `.mat`, `.h5` or `.nc` has an
+    array, called `x` or as it was, or the parts of states with several as `x.0`, `x.1`, `x.mask`,
+    ...; an `.npy` has one array and no labels. A path without a suffix, or ending in `/`, is a
+    folder of 8-bit PNG pictures, in subfolders by label.
 
     Columns have the names of the schema. Those with levels or of integers are rounded to the
     nearest value that they take, booleans are spelled as in the file, and labels are the values
-    of the classes, in a last column or array called `schema.label` (`c` without a name).
-    Floating-point numbers have all their digits. `load(path, space=space)` reads the states back
-    equal; point sets with their slots in another order.
+    of the classes, in the column or array called `schema.label` (`c` without a name), where it was.
+    Floating-point numbers have all their digits, and text has the marks, the encoding and the lines
+    apart from the table that a file of the same suffix had. `load(path, space=space)` reads the
+    states back equal; point sets with their slots in another order.
 
     All is written aside and moved: if that fails, what was at `path` stays.
 
@@ -204,7 +205,12 @@ class _Written:
             column.name: typed(values, column, spelled=spelled, exact=exact)
             for column, values in zip(columns, table.mT, strict=True)
         }
-        return made if labels is None else {**made, label[0]: labels}
+        if labels is None:
+            return made
+        names, at = list(made), self.schema.label_at
+        names.insert(len(names) if at is None else at, label[0])
+        made[label[0]] = labels
+        return {name: made[name] for name in names}
 
     def _column(self, name: str, values: Tensor) -> Column:
         """What is known of a column that no file has named: it may be one of tokens, in a table
@@ -230,26 +236,29 @@ def _table(suffix: str) -> Callable[..., Put]:
         schema, categories = made.schema, {}
         if labels is not None and schema.label_dtype == "category":
             categories[made.label_among(schema.columns)] = schema.classes
-        return lambda path: TABLES[suffix](path, columns, categories)
+        dialect = TEXTS.get(suffix, Dialect(suffix))
+        if schema.dialect is not None and schema.dialect.suffix == suffix:
+            dialect = schema.dialect
+        table = TypedTable(columns, categories, dialect)
+        return lambda path: TABLES[suffix](path, table)
 
     return ready
 
 
-def _npz(made: _Written, labels: NDArray[Any] | None) -> Put:
-    parts, dtype = state.named_leaves(made.to_levels()), made.array_dtype()
-    arrays: dict[str, Any] = {name: typed_array(part, dtype) for name, part in parts}
-    if labels is not None:
-        name = made.schema.label or _LABEL
-        if name in arrays:
-            raise InputError(f"labels called {name!r} cannot lie beside the states of that name")
-        # Text, and no objects, which would be pickled.
-        arrays[name] = labels.astype(str) if labels.dtype == object else labels
+def _arrays(suffix: str) -> Callable[..., Put]:
+    def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
+        entries, dtype = made.schema.entries, made.array_dtype()
+        key = (entries.name if entries is not None else "") or "x"
+        parts = state.named_leaves(made.to_levels(), key)
+        arrays = {name: typed_array(part, dtype) for name, part in parts}
+        if labels is not None:
+            name = made.schema.label or _LABEL
+            if name in arrays:
+                raise InputError(f"labels called {name!r} cannot lie beside states of that name")
+            arrays[name] = labels
+        return lambda path: ARRAYS[suffix](path, arrays)
 
-    def put(path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-
-    return put
+    return ready
 
 
 def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
@@ -278,7 +287,7 @@ def _pictures(made: _Written, labels: NDArray[Any] | None) -> Put:
 
 WRITERS: dict[str, Callable[[_Written, NDArray[Any] | None], Put]] = {
     **{suffix: _table(suffix) for suffix in TABLES},
-    ".npz": _npz,
+    **{suffix: _arrays(suffix) for suffix in ARRAYS},
     ".npy": _npy,
     "": _pictures,
 }
