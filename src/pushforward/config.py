@@ -29,6 +29,7 @@ __all__ = [
     "check_options",
     "configurable",
     "describe",
+    "forget",
     "find_class",
     "is_configurable_class",
     "made",
@@ -220,6 +221,12 @@ def _list(name: str, value: Any) -> list[Any]:
 def amend(obj: Any, **args: Any) -> None:
     """Change recorded arguments, for what an object learns about itself after it was made."""
     object.__setattr__(obj, _RECORD, {**getattr(obj, _RECORD, {}), **args})
+
+
+def forget(obj: Any, *names: str) -> None:
+    """Take recorded arguments back, for what turned out not to be so."""
+    kept = {key: arg for key, arg in getattr(obj, _RECORD, {}).items() if key not in names}
+    object.__setattr__(obj, _RECORD, kept)
 
 
 def made(cls: type[T], options: dict[str, Any], **known: Any) -> T:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import pushforward as pf
 from pushforward.data import load
 from pushforward.errors import InputError
 
@@ -278,3 +279,12 @@ def test_wrong_suffix(tmp_path: Path) -> None:
     (tmp_path / "b.npy").rename(tmp_path / "b.npz")
     with pytest.raises(InputError, match="rename"):
         load(tmp_path / "b.npz")
+
+
+def test_sets_of_points_do_not_lose_their_mask(tmp_path: Path) -> None:
+    x, mask = np.zeros((4, 3, 2)), np.ones((4, 3), dtype=bool)
+    np.savez(tmp_path / "sets.npz", x=x, mask=mask)
+    with pytest.raises(InputError, match=r"'mask' .*space=pf\.spaces\.PointCloud\(\)"):
+        load(tmp_path / "sets.npz")
+    assert load(tmp_path / "sets.npz", key="x").event_shape == (3, 2)
+    assert "points" in str(load(tmp_path / "sets.npz", space=pf.spaces.PointCloud()))

@@ -10,6 +10,7 @@ import torch
 
 import pushforward as pf
 from pushforward import processes, state
+from pushforward.errors import InputError
 from pushforward.spaces import Hilbert, Points, Sphere, Tokens, Torus
 
 N = 40
@@ -140,3 +141,14 @@ def test_what_happens_to_a_row_does_not_depend_on_the_others(name: str) -> None:
 
 def _tensors(model: Any) -> dict[str, torch.Tensor]:
     return dict(model.state_dict())
+
+
+def test_a_run_past_its_steps_is_refused_without_a_warning(tmp_path: Path) -> None:
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    options = {"batch_size": 8, "out": tmp_path / "run", "progress": False}
+    pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, steps=4, **options)
+    # Warnings are errors in tests: one before the refusal would be raised in its place.
+    with pytest.raises(InputError, match="at step 4, past steps=2"):
+        pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, steps=2, resume=True, **options)
+    with pytest.warns(UserWarning, match="steps 4 -> 6: the cosine schedule"):
+        pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, steps=6, resume=True, **options)

@@ -90,6 +90,12 @@ def read_members(
             "and which the labels with label="
         )
     x: Any = {}
+    if chosen.key is None and key is not None and "mask" in keys and wanted != "mask":
+        raise InputError(
+            f"{path} holds sets of points, {key!r} and the 'mask' of those that are there: read "
+            "them with space=pf.spaces.PointCloud(), as `train` does with "
+            f"model.process=jump-diffusion, or take {key!r} alone with key={key!r}"
+        )
     if key is not None:
         named = {key: ()}
     for name, place in named.items():

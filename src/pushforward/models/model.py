@@ -18,6 +18,7 @@ from pushforward.condition import Condition
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import saving
+from pushforward.models.calls import careful
 from pushforward.spaces import Euclidean, Space, Units
 
 __all__ = [
@@ -81,6 +82,12 @@ class GenerativeModel(nn.Module, ABC):
 
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("loss", "sample", "log_prob"):
+            if name in vars(cls):
+                setattr(cls, name, careful(vars(cls)[name]))
 
     def __init__(self, event_shape: int | state.EventShape | None) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import GenerativeModel, Trainable
+from pushforward.models.calls import shape_forgotten_if_refused
 from pushforward.models.saving import checkpoints_in
 from pushforward.parallel import agree
 from pushforward.training.average import Average
@@ -114,16 +115,17 @@ def fit(
     with _writing(folder, fabric), private(fabric.device):
         # Dropout in what is prepared, or rehearsed, draws from the global generators.
         reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
-        if start_data is not None:
-            model.keep_source(start_data.x)
-        if settings.standardize:
-            model.fit_units(train.x, None if start_data is None else start_data.x)
-        model.to(fabric.device).train()
-        noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
-        known = dequantize(model, train, train.x, noise)
-        model.prepare(known, labels_for(model, train), generator=noise)
-        objective = Objective(model, train, fabric.device, start_data)
-        objective.rehearse()
+        with shape_forgotten_if_refused(model):
+            if start_data is not None:
+                model.keep_source(start_data.x)
+            if settings.standardize:
+                model.fit_units(train.x, None if start_data is None else start_data.x)
+            model.to(fabric.device).train()
+            noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
+            known = dequantize(model, train, train.x, noise)
+            model.prepare(known, labels_for(model, train), generator=noise)
+            objective = Objective(model, train, fabric.device, start_data)
+            objective.rehearse()
         description: dict[str, Any] = {}
         tensors: dict[str, Tensor] = {}
         if folder is not None:
@@ -147,6 +149,8 @@ def fit(
             )
         if position.step > settings.steps:
             raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
+        if folder is not None and resume:
+            folder.warn_of_new_length(settings)
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()

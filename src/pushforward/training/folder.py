@@ -83,7 +83,12 @@ class RunFolder:
         if changed:
             listed = ", ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
             raise InputError(f"a resumed run keeps its settings, but {listed}")
-        before = saved["training"]["steps"]
+
+    def warn_of_new_length(self, settings: Settings) -> None:
+        """Warn if a run that goes on has another length, which its schedule follows."""
+        if not self._in_use():
+            return
+        before = self._read_config()["training"]["steps"]
         if before != settings.steps and settings.schedule == "cosine":
             warnings.warn(
                 f"steps {before} -> {settings.steps}: the cosine schedule follows the new length, "
