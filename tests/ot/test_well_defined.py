@@ -246,6 +246,10 @@ def test_a_pair_of_scalings_starts_where_it_ended() -> None:
     assert plan.iterations == 1
     again = ot.sinkhorn(ot.PointClouds(x, y), 0.5, tolerance=1e-8, init=plan.scalings())
     assert again.iterations == 1
+    pair = (plan.f.numpy(), plan.g.numpy())
+    assert ot.sinkhorn(ot.PointClouds(x, y), 0.5, tolerance=1e-8, init=pair).iterations == 1
+    with pytest.raises(InputError, match="tuple of 3"):
+        ot.sinkhorn(ot.PointClouds(x, y), 0.5, init=(1, 2, 3))
     u, v = plan.scalings()
     torch.testing.assert_close(u[:, None] * (-costs / 0.5).exp() * v, plan.matrix())
 
@@ -356,6 +360,17 @@ ODD = [None, "three", {"x": 1}, [[1.0], [2.0, 3.0]], object(), 1 + 2j, torch.one
         lambda v: ot.GaussianPlan(v, [[1.0]], [0.0], [[1.0]]),
         lambda v: ot.GaussianPlan([0.0], v, [0.0], [[1.0]]),
         lambda v: ot.EntropicMap(v, [0.0]),
+        lambda v: ot.ipf_gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], v, 2),
+        lambda v: ot.ipf_gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], ((v, v), (v, v)), 2),
+        lambda v: ot.GaussianBridge([0.0], [[1.0]], [0.0], [[1.0]], 1.0).marginal(v),
+        lambda v: ot.GaussianPlan([0.0], [[1.0]], [0.0], [[1.0]], v),
+        lambda v: ot.GaussianPlan([0.0], [[1.0]], [0.0], [[1.0]]).map(v),
+        lambda v: ot.GaussianPlan([0.0], [[1.0]], [0.0], [[1.0]]).sample(v),
+        lambda v: ot.sinkhorn(LINE, 0.1).apply(v),
+        lambda v: ot.sinkhorn(LINE, 0.1).apply_transposed(v),
+        lambda v: ot.EntropicMap(ot.sinkhorn(LINE, 0.1), [0.0, 1.0])(v),
+        lambda v: ot.sinkhorn_batch(LINE, v),
+        lambda v: ot.sinkhorn_divergence([0.0], [1.0], v),
     ],
 )  # fmt: skip
 def test_odd_input_is_named(door, value) -> None:

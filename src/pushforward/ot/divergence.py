@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.ot import checks
 from pushforward.ot.costs import CostLike
 from pushforward.ot.geometry import PointClouds
 from pushforward.ot.sinkhorn import sinkhorn
@@ -52,5 +53,9 @@ def sinkhorn_divergence(
     half = 0.5 * (left.regularized_cost + right.regularized_cost)
     if min(cross.tau) == float("inf"):
         return cross.regularized_cost - half
-    masses = (1 if a is None else a.sum()) - (1 if b is None else b.sum())
+    masses = _mass(a) - _mass(b)
     return cross.regularized_cost - half + 0.5 * epsilon * masses**2
+
+
+def _mass(weights: Any) -> Any:
+    return 1.0 if weights is None else checks.finite(weights, "weights").sum()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
-from pushforward.checks import positive
+from pushforward.checks import number, positive, whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
@@ -40,7 +40,7 @@ class GaussianPlan:
     def __init__(
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, epsilon: float = 0.0
     ) -> None:
-        self.epsilon = 0.0 if epsilon == 0 else positive("epsilon", epsilon)
+        self.epsilon = number("epsilon", epsilon, least=0)
         self.mean_x, self.cov_x = _moments(mean_x, cov_x, "x")
         self.mean_y, self.cov_y = _moments(mean_y, cov_y, "y")
         if len(self.mean_x) != len(self.mean_y):
@@ -75,6 +75,9 @@ class GaussianPlan:
 
     def map(self, x: Tensor) -> Tensor:
         """The mean of what goes with `x`, `(k, d)`: the Monge map if there is no entropy."""
+        x = checks.finite(x, "x")
+        if x.ndim != 2 or x.shape[1] != len(self.mean_x):
+            raise InputError(f"x has shape {tuple(x.shape)}; states (k, {len(self.mean_x)}) do")
         inverse = torch.linalg.pinv(self.cov_x, hermitian=True)
         slope = (self.cross_covariance.mT @ inverse).to(x)
         return self.mean_y.to(x) + (x - self.mean_x.to(x)) @ slope.mT
@@ -85,7 +88,9 @@ class GaussianPlan:
         """`n` pairs, each `(n, d)`."""
         mean, cov = self.joint()
         values, vectors = torch.linalg.eigh(cov)
-        noise = torch.randn(n, len(mean), generator=resolve(seed, generator), dtype=mean.dtype)
+        noise = torch.randn(
+            whole("n", n), len(mean), generator=resolve(seed, generator), dtype=mean.dtype
+        )
         both = mean + (noise * values.clamp(min=0).sqrt()) @ vectors.mT
         return both[:, : len(self.mean_x)], both[:, len(self.mean_x) :]
 
@@ -114,8 +119,7 @@ class GaussianBridge:
 
     def marginal(self, t: float) -> tuple[Tensor, Tensor]:
         """Mean `(d,)` and covariance `(d, d)` at a time in `[0, 1]`."""
-        if not 0 <= t <= 1:
-            raise InputError(f"t={t}: a bridge runs from 0 to 1")
+        t = number("t", t, least=0, most=1)
         plan, s = self.plan, 1 - t
         mean = s * plan.mean_x + t * plan.mean_y
         cross = plan.cross_covariance + plan.cross_covariance.mT

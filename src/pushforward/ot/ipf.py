@@ -100,7 +100,14 @@ def ipf_gaussian(
     mean = checks.finite(mean, "mean").detach().double()
     cov = checks.finite(cov, "cov").detach().double()
     d = len(mean) // 2 if mean.ndim == 1 else 0
-    targets = [(m.detach().double(), c.detach().double()) for m, c in ends]
+    try:
+        (mean_a, cov_a), (mean_b, cov_b) = ends
+    except (TypeError, ValueError) as error:
+        raise InputError(f"ends are two pairs of a mean and a covariance, not {ends!r}") from error
+    targets = [
+        (checks.finite(m, "mean").detach().double(), checks.finite(c, "cov").detach().double())
+        for m, c in ((mean_a, cov_a), (mean_b, cov_b))
+    ]
     shapes = [tuple(m.shape) + tuple(c.shape) for m, c in targets]
     if d == 0 or mean.shape != (2 * d,) or cov.shape != (2 * d, 2 * d) or shapes != [(d, d, d)] * 2:
         raise InputError(

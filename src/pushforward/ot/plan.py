@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward.errors import InputError
+from pushforward.ot import checks
 from pushforward.ot.geometry import Geometry, alive
 
 __all__ = ["Plan", "Scalings"]
@@ -73,10 +75,12 @@ class Plan:
 
     def apply(self, v: Tensor) -> Tensor:
         """`P v` for `(m,)` or `(m, k)`, in memory `O(n)`."""
+        v = self._vectors(v, 1)
         return torch.cat([block @ v for _, block in self.blocks()])
 
     def apply_transposed(self, v: Tensor) -> Tensor:
         """`P' v` for `(n,)` or `(n, k)`, in memory `O(n)`."""
+        v = self._vectors(v, 0)
         out = v.new_zeros(self.geometry.shape[1], *v.shape[1:])
         for rows, block in self.blocks():
             out += block.mT @ v[rows]
@@ -99,6 +103,15 @@ class Plan:
         Minus infinity where no mass can be.
         """
         return self.geometry.exponents(rows, *self._alive(), self.epsilon)
+
+    def _vectors(self, v: Any, side: int) -> Tensor:
+        """Vectors of one number for each row (`side` 0) or column (1) of the plan."""
+        v, size = checks.finite(v, "v"), self.geometry.shape[side]
+        if v.ndim not in (1, 2) or len(v) != size:
+            raise InputError(
+                f"v has shape {tuple(v.shape)}; ({size},) or ({size}, k) are multiplied here"
+            )
+        return v.to(self.a)
 
     def _alive(self) -> tuple[Tensor, Tensor]:
         f, g = self.potentials

@@ -27,6 +27,7 @@ _SAMPLED = 32  # rows by which the spread of costs is judged
 
 
 Tau = float | tuple[float, float]
+Init = Plan | Scalings | tuple[Tensor, Tensor] | Tensor
 
 
 def sinkhorn(
@@ -39,7 +40,7 @@ def sinkhorn(
     max_iterations: int = 10_000,
     anneal: bool = True,
     newton: bool = True,
-    init: Plan | Scalings | Tensor | None = None,
+    init: Init | None = None,
     tau: Tau = math.inf,
 ) -> Plan:
     r"""The plan that minimizes `<c, P> + epsilon KL(P | a b')` between two weighted sets.
@@ -61,7 +62,8 @@ def sinkhorn(
         anneal: start at a large `epsilon`; off where `init` is given.
         newton: take Newton steps where Sinkhorn's converge slowly; without, plain Sinkhorn.
         init: where to start from: a plan of a similar problem, a second potential `g` of shape
-            `(m,)`, from which the first follows, or `Scalings(u, v)`, as other libraries have them.
+            `(m,)`, two potentials `(f, g)`, of which the first follows from the second, or
+            `Scalings(u, v)`, as other libraries have them.
         tau: weight of the penalty `tau KL(P 1 | a)` that stands for the marginals' constraints
             (Chizat et al. 2018), one for both or one each; infinity binds them. If finite, the
             weights may have any mass.
@@ -105,7 +107,7 @@ def solved(
     max_iterations: int = 10_000,
     anneal: bool = True,
     newton: bool = True,
-    init: Plan | Scalings | Tensor | None = None,
+    init: Init | None = None,
     tau: Tau = math.inf,
 ) -> tuple[Plan, str | None]:
     """The plan of `sinkhorn`, and what to do about it if it is not converged."""
@@ -185,9 +187,7 @@ def penalties(tau: Tau) -> tuple[float, float]:
     return one, other
 
 
-def _start(
-    init: Plan | Scalings | Tensor | None, epsilon: float, b: Tensor, offset: Tensor
-) -> Tensor:
+def _start(init: Init | None, epsilon: float, b: Tensor, offset: Tensor) -> Tensor:
     """The second potential to start from, against the second marginal and less the offset."""
     if init is None:
         return torch.zeros_like(b)
@@ -202,6 +202,10 @@ def _start(
             )
         # Where there is no mass it does not matter.
         g = epsilon * (v.log() - b.log()).where(b > 0, 0.0)
+    elif isinstance(init, tuple):
+        if len(init) != 2:
+            raise InputError(f"init is a tuple of {len(init)}; two potentials (f, g) are needed")
+        g = checks.numbers(init[1], "init[1]").detach()
     else:
         g = checks.numbers(init, "init").detach()
     if g.shape != b.shape:
