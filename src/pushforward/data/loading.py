@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -55,6 +55,7 @@ def load(
     size: int | Sequence[int] | None = None,
     channels: int | None = None,
     kind: str | None = None,
+    layout: Literal["HWC", "CHW"] | None = None,
     levels: int | None = None,
     value_range: Sequence[float] | None = None,
     drop_nonfinite: bool = False,
@@ -63,8 +64,9 @@ def load(
 
     Numbers become float32, integers and float64 included, in the units they came in. Arrays
     `(N,)` become `(N, 1)`. Rows of shape `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are
-    images, and so are 8-bit rows `(H, W)`; `kind` overrules this. Labels are values, which are
-    numbered in sorted order: label `k` stands for `Data.classes[k]`.
+    images, and so are 8-bit rows `(H, W)` and rows with two equal large sides; `kind` and `layout`
+    overrule this. Labels are values, which are numbered in sorted order: label `k` stands for
+    `Data.classes[k]`.
 
     Args:
         source: a name of `pushforward list data`; the path of a file of one of the
@@ -103,6 +105,8 @@ def load(
         size: crop and resize images to `size x size` or `(height, width)` pixels.
         channels: read images as gray (1) or RGB (3).
         kind: `"vector"` or `"image"`.
+        layout: `"HWC"` or `"CHW"`, of pictures in an array; by default what the numbers of rows,
+            columns and channels make plausible, which is said in `Data.notes`.
         levels: how many equally spaced values from `value_range[0]` to `value_range[1]` the data
             can take, for data that is discrete. 8-bit arrays and images have 256.
         value_range: the smallest and largest possible value.
@@ -139,6 +143,7 @@ def load(
         given["columns"] = Wanted(like if isinstance(like, Schema) else like.schema)
     general: Options = {
         "kind": kind,
+        "layout": layout,
         "levels": levels,
         "value_range": _range(value_range),
         "drop_nonfinite": drop_nonfinite or None,
@@ -163,6 +168,8 @@ def _read(
         data = data if space is None else in_space(data, space)
     elif isinstance(source, (str, os.PathLike)):
         path = _existing(source)
+        if path.is_dir():
+            refuse({k: v for k, v in general.items() if k == "layout"}, (), "a folder of images")
         raw = _read_path(path, label, given, () if space is None else space.arrays)
         data = assemble(raw, name=name or formats.stem(path), space=space, **general)
         place = str(path.resolve())

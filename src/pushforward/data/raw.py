@@ -15,16 +15,15 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward.data.column_values import described, entries_of
-from pushforward.data.dataset import Data, Kind
+from pushforward.data.dataset import Data
 from pushforward.data.dialect import Dialect
 from pushforward.data.identifiers import index_columns
 from pushforward.data.labels import encode
+from pushforward.data.layouts import arrange
 from pushforward.data.schema import Column, Schema, Value
 from pushforward.errors import InputError
 
 __all__ = ["Raw", "assemble", "counted", "from_memory", "in_space"]
-
-CHANNELS = (1, 3, 4)
 
 BYTES = (256, (0.0, 255.0))
 """The levels and the range of every array of bytes."""
@@ -86,6 +85,7 @@ def assemble(
     name: str,
     space: Any = None,
     kind: str | None = None,
+    layout: str | None = None,
     levels: int | None = None,
     value_range: tuple[float, float] | None = None,
     drop_nonfinite: bool = False,
@@ -115,7 +115,8 @@ def assemble(
             raw, columns=raw.columns[index:], label_at=at, notes=(*raw.notes, *notes)
         )
     dtype = x.dtype
-    x, kept_kind = _as_images(x, kind, raw.source)
+    arranged = arrange(x, kind, layout, raw.source)
+    x = arranged.x
     keep = _finite_rows(x, raw, drop_nonfinite)
     numbers = np.flatnonzero(keep)
     c, classes = _labels(raw, keep)
@@ -129,18 +130,19 @@ def assemble(
     # numpy does it, as torch knows neither foreign byte orders nor negative strides.
     kept = x if keep.all() else x[keep]
     values = torch.from_numpy(np.array(kept, dtype=np.float32, order="C"))
+    schema = _schema(raw, classes, kept if values.ndim == 2 else None)
     data = Data(
         values,
         c,
         name=name,
-        kind=kept_kind,
+        kind=arranged.kind,
         levels=levels,
         value_range=value_range,
         source=raw.source,
-        schema=_schema(raw, classes, kept if values.ndim == 2 else None),
+        schema=dataclasses.replace(schema, layout=arranged.layout),
         dropped=int((~keep).sum()),
         rows=_rows(keep),
-        notes=raw.notes,
+        notes=(*raw.notes, *arranged.notes),
     )
     if not (dtype == np.uint8 and (data.levels, data.value_range) == BYTES):
         _check_levels(data, lambda i: raw.row(int(numbers[i])))
@@ -282,31 +284,6 @@ def _check_size(x: NDArray[Any], source: str) -> None:
         raise InputError(f"{source} has no rows: there is nothing to learn from")
     if 0 in x.shape:
         raise InputError(f"{source} of shape {x.shape} has rows without a number in them")
-
-
-def _as_images(x: NDArray[Any], kind: str | None, source: str) -> tuple[NDArray[Any], Kind]:
-    """`(N, C, H, W)` where the rows are images: by `kind`, or by their shape.
-
-    Rows `(C, H, W)` or `(H, W, C)` with 1, 3 or 4 channels are images, and so are 8-bit rows
-    `(H, W)`. If both readings fit, the smaller number of channels wins; if equal, they come first.
-    """
-    if kind not in (None, "vector", "image"):
-        raise InputError(f"kind is 'vector' or 'image', not {kind!r}")
-    if kind == "vector":
-        return x, "vector"
-    if x.ndim == 3 and (kind == "image" or x.dtype == np.uint8):
-        return x[:, None], "image"
-    if x.ndim == 4:
-        first, last = x.shape[1], x.shape[3]
-        if last in CHANNELS and (first not in CHANNELS or last < first):
-            return x.transpose(0, 3, 1, 2), "image"
-        return x, "image" if kind == "image" or first in CHANNELS else "vector"
-    if kind == "image":
-        raise InputError(
-            f"{source} has rows of shape {x.shape[1:]}, but images are (H, W), (C, H, W) or "
-            "(H, W, C): reshape it"
-        )
-    return x, "vector"
 
 
 def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:

@@ -58,6 +58,7 @@ class Schema:
         dialect: how the table is written, if it is text.
         entries: what the numbers of an array are, whose columns have no names; its own is that of
             the array in a file of several.
+        layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
 
@@ -75,6 +76,7 @@ class Schema:
     label_at: int | None = None
     dialect: Dialect | None = None
     entries: Column | None = None
+    layout: str | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -117,6 +119,8 @@ class Schema:
             described["dialect"] = self.dialect.describe()
         if self.entries is not None:
             described["entries"] = _described(self.entries)
+        if self.layout is not None:
+            described["layout"] = self.layout
         return described
 
     @classmethod
@@ -134,6 +138,7 @@ class Schema:
             known.get("label_at"),
             None if dialect is None else Dialect.from_description(dialect),
             entries,
+            known.get("layout"),
         )
 
 

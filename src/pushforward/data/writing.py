@@ -17,6 +17,7 @@ from pushforward import state
 from pushforward._files import check_writable, new_folder, replacing
 from pushforward.data.array_files import ARRAYS
 from pushforward.data.dialect import Dialect
+from pushforward.data.layouts import in_layout
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
@@ -53,7 +54,8 @@ def write(
     Columns have the names of the schema. Those with levels or of integers are rounded to the
     nearest value that they take, booleans are spelled as in the file, and labels are the values
     of the classes, in the column or array called `schema.label` (`c` without a name), where it was.
-    Floating-point numbers have all their digits, and text has the marks, the encoding and the lines
+    Floating-point numbers have all their digits, pictures in an array lie as theirs did, and text
+    has the marks, the encoding and the lines
     apart from the table that a file of the same suffix had. `load(path, space=space)` reads the
     states back equal; point sets with their slots in another order.
 
@@ -250,7 +252,8 @@ def _arrays(suffix: str) -> Callable[..., Put]:
         entries, dtype = made.schema.entries, made.array_dtype()
         key = (entries.name if entries is not None else "") or "x"
         parts = state.named_leaves(made.to_levels(), key)
-        arrays = {name: typed_array(part, dtype) for name, part in parts}
+        layout = made.schema.layout
+        arrays = {name: in_layout(typed_array(part, dtype), layout) for name, part in parts}
         if labels is not None:
             name = made.schema.label or _LABEL
             if name in arrays:
@@ -269,7 +272,7 @@ def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
         )
     if labels is not None:
         raise InputError("an .npy file has no room for labels: write an .npz, or leave them out")
-    array = typed_array(made.to_levels(), made.array_dtype())
+    array = in_layout(typed_array(made.to_levels(), made.array_dtype()), made.schema.layout)
 
     def put(path: Path) -> None:
         with path.open("wb") as file:

@@ -60,6 +60,7 @@ def network_for(
     sizes = {
         "num_classes": data.num_classes if labels else None,
         "context_size": data.context_size if labels else None,
+        "image": data.kind == "image",
     }
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
     if seen == shape and all(isinstance(size, int) for size in out):

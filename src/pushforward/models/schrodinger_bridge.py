@@ -139,8 +139,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         if not isinstance(iterations, OuterIterations):
             iterations = _shared_steps(checks.whole("iterations", iterations), train_steps)
         if not shared:
-            options.setdefault("backward", _default_network(data.event_shape))
-        net = _default_network(data.event_shape, 2 if shared else None)
+            options.setdefault("backward", _default_network(data))
+        net = _default_network(data, 2 if shared else None)
         return made(cls, {**options, "iterations": iterations}, net=net)
 
     # -- what it is -----------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def _shared_steps(count: int, steps: int | None) -> OuterIterations:
     return OuterIterations(count, steps // count)
 
 
-def _default_network(event_shape: tuple[int, ...], num_classes: int | None = None) -> nn.Module:
+def _default_network(data: Any, num_classes: int | None = None) -> nn.Module:
     """The default network, with an affine part where there is no picture to see."""
-    net = nets.default_network(event_shape, num_classes)
+    net = nets.default_network(data.event_shape, num_classes, image=data.kind == "image")
     return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net

@@ -69,7 +69,7 @@ class ScoreModel(GenerativeModel, Trainable):
         `options` are the constructor's, such as another `matching` of many levels.
         """
         chosen = {"matching": "denoising-levels", **options}
-        return made(cls, chosen, net=default_network(data.event_shape))
+        return made(cls, chosen, net=default_network(data.event_shape, image=data.kind == "image"))
 
     # -- what it is -----------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class Networks:
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
         self.shape, self.latent = tuple(data.event_shape), latent
         self.sizes: dict[str, Any] = flow_architectures.condition(data, labels)
-        self.image = len(self.shape) == 3 and min(self.shape[1:]) >= 4
+        self.image = data.kind == "image" and min(self.shape[1:]) >= 4
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
         self.width = whole("width", options.get("width", usual))
         self.depth = whole("depth", options.get("depth", 2 if self.image else 3))

@@ -18,6 +18,7 @@ def default_network(
     num_classes: int | None = None,
     context_size: int | None = None,
     out_shape: tuple[int, ...] | None = None,
+    image: bool | None = None,
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
@@ -29,11 +30,15 @@ def default_network(
         context_size: the length of a context vector in their place.
         out_shape: the shape of one output; that of a state by default. An image of the same sides
             comes from a U-Net, everything else from a perceptron on the flattened state.
+        image: whether a state is an image, which its shape alone does not tell; by default if it
+            has three axes of which the first, the channels, is the shortest.
 
     Raises `InputError` for an event or an output without entries.
 
     >>> type(default_network((1, 8, 8))).__name__, type(default_network((2,))).__name__
     ('UNet', 'MLP')
+    >>> type(default_network((16, 16, 7))).__name__
+    'MLP'
     >>> default_network((3, 8, 8), out_shape=(6, 8, 8)).out_channels
     6
     """
@@ -41,8 +46,11 @@ def default_network(
     for shape in (tuple(event_shape), out):
         if not shape or math.prod(shape) < 1:
             raise InputError(f"there is no network for events of shape {shape}")
-    if len(event_shape) == 3 and min(event_shape[1:]) >= 4 and out[1:] == tuple(event_shape[1:]):
-        channels, *sides = event_shape
+    sides = tuple(event_shape[1:])
+    if image is None:
+        image = len(event_shape) == 3 and event_shape[0] < min(sides)
+    if image and len(event_shape) == 3 and min(sides) >= 4 and out[1:] == sides:
+        channels = event_shape[0]
         levels = 2 if max(sides) <= 16 else 3 if max(sides) <= 48 else 4
         return UNet(
             channels,
