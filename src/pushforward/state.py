@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from pushforward._precision import has_double
 from pushforward.errors import InputError
 
 __all__ = [
@@ -134,8 +135,16 @@ def device(x: Any) -> torch.device:
     return x.device
 
 
-def to(x: X, device: Any = None, dtype: torch.dtype | None = None) -> X:
+def to(
+    x: X,
+    device: Any = None,
+    dtype: torch.dtype | None = None,
+    *,
+    non_blocking: bool = False,
+) -> X:
     """A batch on a device, its floating-point tensors in a precision; integers stay as they are.
+
+    What remains in double precision stays where it is if the device has none.
 
     >>> [a.dtype for a in to((torch.zeros(1), torch.zeros(1, dtype=torch.long)),
     ...                      dtype=torch.float64)]
@@ -143,7 +152,9 @@ def to(x: X, device: Any = None, dtype: torch.dtype | None = None) -> X:
     """
 
     def move(a: Tensor) -> Tensor:
-        return a.to(device=device, dtype=dtype if a.is_floating_point() else None)
+        kind = dtype if dtype is not None and a.is_floating_point() else a.dtype
+        stays = kind == torch.float64 and device is not None and not has_double(device)
+        return a.to(a.device if stays else device, kind, non_blocking=non_blocking)
 
     return map_leaves(move, x)
 

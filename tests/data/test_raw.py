@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import pushforward as pf
 from pushforward.data import load
@@ -52,12 +53,15 @@ def test_one_row_is_read_and_refused_by_training(tmp_path: Path) -> None:
                 pf.fit(model, data, steps=1, holdout=holdout, progress=False)
 
 
-def test_values_beyond_float32_are_not_made_infinite() -> None:
-    x = np.array([[1.0, 2.0], [3.0, -1e39], [np.nan, 1e200], [1.0, 1.0]])
-    with pytest.raises(InputError, match=r"row 1 .*, column 1 holds -1e\+39, beyond the float32"):
+def test_values_whose_squares_overflow_are_not_made_infinite() -> None:
+    x = np.array([[1.0, 2.0], [3.0, -1e160], [np.nan, 1e200], [1.0, 1.0]])
+    with pytest.raises(InputError, match=r"row 1 .*, column 1 holds -1e\+160, beyond 1e\+150"):
         load(x, drop_nonfinite=True)
-    x[1, 1] = 3.4e38
-    assert len(load(x, drop_nonfinite=True)) == 3
+    for largest, kept in ((3.4e38, torch.float32), (1e39, torch.float64)):
+        x[1, 1] = largest
+        data = load(x, drop_nonfinite=True)
+        assert (len(data), data.x.dtype) == (3, kept)
+        assert float(data.x.max()) == pytest.approx(largest)
 
 
 def test_levels_are_checked_against_the_values() -> None:

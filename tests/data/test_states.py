@@ -75,7 +75,7 @@ def test_what_it_says_of_itself() -> None:
     ("x", "message"),
     [
         ((torch.zeros(3, 1), torch.zeros(2, 1)), r"\[2, 3\] rows"),
-        ((torch.zeros(3, 1), torch.zeros(3, 1).double()), "not torch.float64"),
+        ((torch.zeros(3, 1), torch.zeros(3, 1).half()), "not torch.float16"),
         ((), "not tuple"),
         ([torch.zeros(3, 1)], "not list"),
         (torch.zeros(3), r"\(N, \*event\)"),

@@ -139,3 +139,47 @@ def test_many_isotropic_components_have_the_mean_that_few_have(spread) -> None:
     found = law.posterior_mean(x, 0.8, 0.3)
     parts = torch.cat([law.posterior_mean(part, 0.8, 0.3) for part in x.split(100)])
     assert torch.allclose(found, parts, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("spread", ["one", "each", "diagonal"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 2.0**13])
+def test_products_of_matrices_lose_no_digits(
+    spread: str, dtype: torch.dtype, offset: float
+) -> None:
+    g = torch.Generator().manual_seed(0)
+    # Few digits, so that the offset takes none; and two clusters, so that no center takes it off.
+    means = (torch.randn(60, 5, generator=g, dtype=torch.float64) * 64).round() / 64
+    means[::2] += 2.0**12
+    x = (means[:40] + (torch.randn(40, 5, generator=g) * 16).round() / 64).requires_grad_()
+    variances = 0.05 + 0.2 * torch.rand(60, 5, generator=g, dtype=torch.float64)
+    given = {"one": 0.1, "each": variances[:, 0], "diagonal": variances}[spread]
+    full = given[:, None] if spread == "each" else given
+    gap = x[:, None] - means
+    v = (
+        torch.as_tensor(full).expand(60, 5)
+        if spread != "one"
+        else torch.full((60, 5), 0.1, dtype=torch.float64).double()
+    )
+    each = -0.5 * (gap.square() / v + v.log() + math.log(2 * math.pi)).sum(-1) - math.log(60)
+    right = each.logsumexp(1)
+    (score,) = torch.autograd.grad(right.sum(), x)
+    given = given.to(dtype) if isinstance(given, torch.Tensor) else given
+    law = GaussianMixture((means + offset).to(dtype), given)
+    at = (x.detach() + offset).to(dtype).requires_grad_()
+    found = law.log_prob(at)
+    tolerance = (
+        {"rtol": 1e-6, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-7}
+    )
+    torch.testing.assert_close(found.double(), right.double(), **tolerance)
+    torch.testing.assert_close(
+        law.score(at.detach()).double(),
+        score,
+        rtol=1e-4,
+        atol=1e-3 if dtype == torch.float32 else 1e-6,
+    )
+    (slope,) = torch.autograd.grad(found.sum(), at, create_graph=True)
+    torch.testing.assert_close(
+        slope.double(), score, rtol=1e-4, atol=1e-3 if dtype == torch.float32 else 1e-6
+    )
+    assert torch.autograd.grad(slope.sum(), at)[0].isfinite().all()

@@ -141,3 +141,18 @@ def test_what_is_not_a_number_has_no_density(family) -> None:
     model = fitted(family(), TWO.sample(50, seed=0))
     with pytest.raises(InputError, match="1 of 2 states are not finite"):
         model.log_prob(torch.tensor([[0.0, 0.0], [0.0, math.nan]]))
+
+
+@pytest.mark.parametrize("dim", [1, 6])
+def test_the_width_is_the_best_of_five_folds(dim: int) -> None:
+    x = torch.randn(300, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[::3] *= 0.1
+    few = baselines._subset(x)
+    fold, rate = torch.arange(300) % 5, 1 / (dim + 4)
+    widest = 1.5 * (4 / ((dim + 2) * 240)) ** rate
+    scores = {}
+    for h in (widest * 0.85**k for k in range(24)):
+        laws = [(GaussianMixture(few[fold != k], h * h), few[fold == k]) for k in range(5)]
+        scores[h] = sum(float(law.log_prob(held).sum()) for law, held in laws)
+    best = max(scores, key=lambda h: scores[h])
+    assert baselines._best_bandwidth(x) == pytest.approx(best * (240 / 300) ** rate, rel=1e-12)

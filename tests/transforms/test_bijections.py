@@ -414,3 +414,23 @@ def test_a_masked_network_sees_only_what_comes_before() -> None:
     for i in range(4):
         for j in range(4):
             assert (float(jacobian[i, j]) > 0) == (order[j] < order[i])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["affine", "residual", "planar", "inverse"])
+def test_inverses_are_solved_to_the_precision_of_the_state(name: str, dtype: torch.dtype) -> None:
+    net = MaskedPerceptron(6, Affine().parameters, width=8, depth=2)
+    made = {
+        "affine": Autoregressive(net, Affine()),
+        "inverse": Inverse(Autoregressive(net, Affine())),
+        "residual": Residual(Contraction(6, width=8, slope=0.9)),
+        "planar": Planar(6),
+    }
+    transform = _random(made[name], scale=0.2).to(dtype)
+    z = torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, up = transform.push(z.to(dtype))
+    back, down = transform.inverse(x)
+    rounding = 500 * torch.finfo(dtype).eps
+    assert float((back - z.to(dtype)).abs().max()) < rounding
+    assert float((up + down).abs().max()) < rounding

@@ -126,11 +126,12 @@ def load_like(
 
     Files of the same kind are read with the options of the run's own. Labels may be missing, and
     are left out for a model that takes none, or with `label=False`. What is matched by position or
-    left out is said on standard error. With `n`, what is there of the first `n` rows.
+    left out is said on standard error. Numbers are float64 where the model knows its data so. With
+    `n`, what is there of the first `n` rows.
     """
     config = _config(run)
     saved = config["data"] if config else {}
-    options = _alike(dict(saved.get("origin") or {}), source)
+    options = _alike(dict(saved.get("origin") or {}), source) | {"double": model.precise}
     column, schema = options.pop("label", None), schema_of(run)
     if model.num_classes is None and model.context_size is None:
         label = False

@@ -78,8 +78,8 @@ def decompress(model: Any, archive: Archive, progress: Progress | None = None) -
     if _checksum(states) != archive.checksum:
         raise InputError("the file decodes to something else than was coded: it is damaged")
     low, width = _grid(code)
-    x = (states.double() * width + low).float().reshape(-1, *code.event_shape)
-    return Unpacked(x, archive.names)
+    x = (states.double() * width + low).reshape(-1, *code.event_shape)
+    return Unpacked(x if model.precise else x.float(), archive.names)
 
 
 def _grid(code: VAECode) -> tuple[float, float]:

@@ -20,7 +20,7 @@ __all__ = ["Data", "Kind"]
 
 Kind = Literal["vector", "image", "state"]
 
-_DTYPES = (torch.float32, torch.int64, torch.bool)
+_DTYPES = (torch.float32, torch.float64, torch.int64, torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,12 @@ class Data:
 
     Args:
         x: the data points, a batch of states: a float32 tensor `(N, *event)`, where images are
-            `(N, C, H, W)`; for other spaces a tensor of integers, or a (named) tuple of tensors.
+            `(N, C, H, W)`, or a float64 one of numbers that float32 cannot carry; for other spaces
+            a tensor of integers, or a (named) tuple of tensors.
         c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite;
             `None` without.
         name: what reports call the data.
-        kind: `"vector"` or `"image"`; `"state"` for all that is no float32 tensor.
+        kind: `"vector"` or `"image"`; `"state"` for all that is no such tensor.
         levels: how many equally spaced values `x` can take, from `value_range[0]` to
             `value_range[1]` with both ends included (256 for 8-bit images); `None` if continuous.
         value_range: the smallest and largest value that `x` can take, if known.
@@ -79,12 +80,12 @@ class Data:
         for part in parts:
             if part.dtype not in _DTYPES:
                 raise InputError(
-                    f"x is made of float32, int64 and boolean tensors, not {part.dtype} "
+                    f"x is made of float32, float64, int64 and boolean tensors, not {part.dtype} "
                     f"{tuple(part.shape)}: pushforward.data.load converts arrays and tensors"
                 )
             if 0 in part.shape:
                 raise InputError(f"x of shape {tuple(part.shape)} holds no numbers")
-        plain = isinstance(self.x, Tensor) and self.x.dtype == torch.float32
+        plain = isinstance(self.x, Tensor) and self.x.is_floating_point()
         if isinstance(self.x, Tensor) and self.x.ndim < 2:
             raise InputError(
                 f"x is a tensor of shape (N, *event), not {tuple(self.x.shape)}: "

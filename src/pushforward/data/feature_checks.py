@@ -87,8 +87,8 @@ def _counters(f: Features) -> Iterator[Finding]:
 
 
 def _offsets(f: Features) -> Iterator[Finding]:
-    """A spread of few float32 steps: the step at `a` is about `2^-23 |a|`."""
-    step = 2.0**-23 * np.abs(f.quartiles[1])
+    """A spread of few steps between numbers: that of float32 at `a` is about `2^-23 |a|`."""
+    step = float(np.finfo(f.rows.dtype).eps) * np.abs(f.quartiles[1])
     coarse = [i for i in f.varying if f.std[i] < 2000 * step[i]]
     if coarse:
         shown = [
@@ -98,9 +98,10 @@ def _offsets(f: Features) -> Iterator[Finding]:
         ]
         yield Finding(
             "warning",
-            "Offsets that float32 cannot carry",
+            f"Offsets that {f.rows.dtype} cannot carry",
             f"{listed(shown, 2)}.",
-            "Subtract the offset in double precision before loading.",
+            "The digits were lost before loading: write more of them, or subtract the offset where "
+            "the numbers are made.",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward import state
+from pushforward._precision import narrowed
 from pushforward.data.column_values import described, entries_of
 from pushforward.data.dataset import Data
 from pushforward.data.dialect import Dialect
 from pushforward.data.identifiers import index_columns
 from pushforward.data.labels import encode
 from pushforward.data.layouts import arrange
+from pushforward.data.level_checks import check_levels
+from pushforward.data.numbers import numbers_of
 from pushforward.data.schema import Column, Schema, Value
 from pushforward.errors import InputError
 
@@ -31,7 +33,7 @@ BYTES = (256, (0.0, 255.0))
 Named = dict[str, Any]
 """Arrays by name; the parts of one that is made of several are named in it."""
 
-AT_ONCE = 1 << 20  # numbers: all in double precision would fill the memory
+_LARGEST = 1e150  # float64 holds its square, and sums of those
 
 
 def counted(i: int) -> str:
@@ -89,18 +91,22 @@ def assemble(
     levels: int | None = None,
     value_range: tuple[float, float] | None = None,
     drop_nonfinite: bool = False,
+    double: bool = False,
 ) -> Data:
-    """Check a reader's numbers and make them `Data`: of float32, or states of a space.
+    """Check a reader's numbers and make them `Data`, or states of a space.
 
-    Raises `InputError` for no rows, rows without numbers, values that are not finite
-    in float32, labels that are not classes, values off the grid that `levels` promises, and what
-    are no states of the space.
+    They become float32, unless a column would lose its resolution (`narrowed`) or `double` asks
+    for float64.
+
+    Raises `InputError` for no rows, rows without numbers, values that are not finite or that
+    float64 cannot tell apart either, labels that are not classes, values off the grid that `levels`
+    promises, and what are no states of the space.
 
     >>> print(assemble(Raw(np.eye(3), None, "an array"), name="eye"))
     eye: 3 vectors of 3
     """
     if isinstance(raw.x, dict):
-        return _assemble_named(raw, name, space, drop_nonfinite)
+        return _assemble_named(raw, name, space, drop_nonfinite, double)
     x = raw.x
     if x.ndim == 0:
         raise InputError(f"{raw.source} is a single number: data has one row per data point")
@@ -129,10 +135,10 @@ def assemble(
     # A copy: data that changes under its fingerprint would be worse than the memory.
     # numpy does it, as torch knows neither foreign byte orders nor negative strides.
     kept = x if keep.all() else x[keep]
-    values = torch.from_numpy(np.array(kept, dtype=np.float32, order="C"))
+    values = numbers_of(kept, raw.source)
     schema = _schema(raw, classes, kept if values.ndim == 2 else None)
     data = Data(
-        values,
+        values if double else narrowed(values),
         c,
         name=name,
         kind=arranged.kind,
@@ -145,12 +151,14 @@ def assemble(
         notes=(*raw.notes, *arranged.notes),
     )
     if not (dtype == np.uint8 and (data.levels, data.value_range) == BYTES):
-        _check_levels(data, lambda i: raw.row(int(numbers[i])))
-    return data if space is None else in_space(data, space)
+        check_levels(data, lambda i: raw.row(int(numbers[i])))
+    return data if space is None else in_space(data, space, double=double)
 
 
-def in_space(data: Data, space: Any) -> Data:
+def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
     """Data whose points are states of a space: numbers become states, and states are checked.
+
+    They are in the least precision that the units of the space need, or in `double`.
 
     Raises `InputError` for what are none, with the file.
 
@@ -163,6 +171,8 @@ def in_space(data: Data, space: Any) -> Data:
         if isinstance(x, Tensor):
             x = space.from_arrays(x)
         space.check(x)
+        if not double and any(part.dtype == torch.float64 for part in state.leaves(x)):
+            x = space.units(state.event_shape(x)).narrowed(x)
     except InputError as error:
         where = data.name if data.source == "memory" else data.source
         raise InputError(f"{where}: {error}") from None
@@ -196,7 +206,9 @@ def _schema_of_states(data: Data, x: Any, space: Any) -> Schema:
     return dataclasses.replace(data.schema, columns=columns, entries=entries)
 
 
-def from_memory(x: Any, labels: NDArray[Any] | None, space: Any, name: str) -> Data:
+def from_memory(
+    x: Any, labels: NDArray[Any] | None, space: Any, name: str, *, double: bool = False
+) -> Data:
     """States of several parts, a tuple or tensors by name, as `Data`.
 
     Raises `InputError` for what are no states of the space, numbers that are not finite, or labels
@@ -210,13 +222,14 @@ def from_memory(x: Any, labels: NDArray[Any] | None, space: Any, name: str) -> D
     fine = state.finite_rows(found)
     if not bool(fine.all()):
         raise InputError(f"{name}: {int((~fine).sum())} of {len(fine)} states are not finite")
-    found = state.to(found, dtype=torch.float32)
+    if not double:
+        found = space.units(state.event_shape(found)).narrowed(found)
     c, classes = _labels(Raw({}, labels, name), np.ones(len(fine), dtype=bool))
     words = space.describe_states(state.event_shape(found))
     return Data(found, c, name=name, source=name, schema=Schema(classes=classes), states=words)
 
 
-def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Data:
+def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool, double: bool) -> Data:
     """States of a space from several arrays."""
     arrays = list(_flat(raw.x))
     sizes = {len(x) for x in arrays}
@@ -226,7 +239,8 @@ def _assemble_named(raw: Raw, name: str, space: Any, drop_nonfinite: bool) -> Da
         _check_size(x, raw.source)
     keep = np.logical_and.reduce([_finite_rows(x, raw, drop_nonfinite) for x in arrays])
     c, classes = _labels(raw, keep)
-    found = from_memory(_tensors(raw.x, keep), None, space, raw.source)
+    tensors = _tensors(raw.x, keep, raw.source, double)
+    found = from_memory(tensors, None, space, raw.source, double=double)
     schema = _schema(raw, classes, None)
     return dataclasses.replace(
         found, c=c, schema=schema, name=name, dropped=int((~keep).sum()), rows=_rows(keep)
@@ -270,11 +284,14 @@ def _flat(named: Any) -> Iterator[NDArray[Any]]:
         yield from _flat(part)
 
 
-def _tensors(named: Any, keep: NDArray[np.bool_]) -> Any:
-    """Nested arrays as tensors: whole numbers and truths stay, others become float32."""
+def _tensors(named: Any, keep: NDArray[np.bool_], source: str, double: bool) -> Any:
+    """Nested arrays as tensors: whole numbers and truths stay."""
     if isinstance(named, dict):
-        return {key: _tensors(part, keep) for key, part in named.items()}
-    kind = {"b": np.bool_, "f": np.float32}.get(named.dtype.kind, np.int64)
+        return {key: _tensors(part, keep, source, double) for key, part in named.items()}
+    if named.dtype.kind == "f":
+        values = numbers_of(named[keep], source)
+        return values if double else narrowed(values)
+    kind = np.bool_ if named.dtype.kind == "b" else np.int64
     return torch.from_numpy(np.array(named[keep], dtype=kind, order="C"))
 
 
@@ -287,7 +304,7 @@ def _check_size(x: NDArray[Any], source: str) -> None:
 
 
 def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
-    """Which rows are finite in float32, `(N,)`; an error for the first that is not."""
+    """Which rows are finite, `(N,)`; an error for the first that is not, or whose square is not."""
     keep = np.ones(len(x), dtype=bool)
     if x.dtype.kind != "f":
         return keep
@@ -307,13 +324,12 @@ def _finite_rows(x: NDArray[Any], raw: Raw, drop: bool) -> NDArray[np.bool_]:
         raise InputError(f"{raw.source}: every one of the {len(x)} rows has a non-finite value")
     if x.dtype.itemsize <= 4:
         return keep
-    largest = float(np.finfo(np.float32).max)
-    small = (np.abs(flat) <= largest) | ~keep[:, None]
+    small = (np.abs(flat) <= _LARGEST) | ~keep[:, None]
     if not small.all():
         row = int(np.argmin(small.all(1)))
         raise InputError(
             f"{raw.source}, {raw.row(row)}{_place(raw, x, small[row])} holds "
-            f"{flat[row][~small[row]][0]:g}, beyond the float32 range of {largest:.3g}: "
+            f"{flat[row][~small[row]][0]:g}, beyond {_LARGEST:g}, where squares overflow: "
             "rescale it"
         )
     return keep
@@ -327,36 +343,3 @@ def _place(raw: Raw, x: NDArray[Any], good: NDArray[np.bool_]) -> str:
     if x.ndim == 2:
         return f", column {entry}" if x.shape[1] > 1 else ""
     return f", entry {tuple(int(i) for i in np.unravel_index(entry, x.shape[1:]))}"
-
-
-def _check_levels(data: Data, row: Callable[[int], str]) -> None:
-    """An error for the first value outside `value_range` or off the grid of `levels`."""
-    if data.value_range is None:
-        return
-    low, high = data.value_range
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(f"value_range {data.value_range} must be finite")
-    rows = max(1, AT_ONCE // state.numel(data.event_shape))
-    for start in range(0, len(data.x), rows):
-        _check_rows(data, slice(start, start + rows), low, high, row)
-
-
-def _check_rows(
-    data: Data, some: slice, low: float, high: float, row: Callable[[int], str]
-) -> None:
-    grid = (data.x[some].flatten(1).double() - low) / (high - low)
-    bad = (grid < -1e-6) | (grid > 1 + 1e-6)
-    what = f"outside value_range ({low:g}, {high:g})"
-    if data.levels is not None and not bad.any():
-        steps = grid * (data.levels - 1)
-        # float32 values such as 37/255 sit beside their level by a rounding error.
-        bad = (steps - steps.round()).abs() > 1e-3
-        what = f"not one of the {data.levels} levels from {low:g} to {high:g}"
-    if bad.any():
-        index = int(bad.any(1).int().argmax())
-        first = some.start + index
-        value = float(data.x[first].flatten()[bad[index]][0])
-        raise InputError(
-            f"{data.source}, {row(first)} holds {value:g}, {what}: correct levels= and "
-            "value_range=, or leave them out"
-        )

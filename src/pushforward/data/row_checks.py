@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from pushforward.data.finding import Finding, listed
 
 __all__ = ["classes", "dropped", "few_rows", "leak", "non_finite", "repeated"]
 
-Rows = NDArray[np.float32]
+Rows = NDArray[np.floating[Any]]
 
 ROWS_PER_NUMBER = 10
 FEWEST_HELD_OUT = 50
@@ -106,7 +107,7 @@ def leak(rows: Rows, test: Data | None) -> Iterator[Finding]:
     if test is None:
         return
     known = set(_keys(rows))
-    others = _keys(test.x.detach().cpu().flatten(1).numpy())
+    others = _keys(test.x.detach().cpu().flatten(1).numpy().astype(rows.dtype))
     shared = sum(key in known for key in others)
     if shared:
         yield Finding(
@@ -158,5 +159,5 @@ def classes(data: Data) -> Iterator[Finding]:
 
 def _keys(rows: Rows) -> list[bytes]:
     """A digest per row; 0 and -0 count as equal."""
-    rows = np.ascontiguousarray(rows + np.float32(0))
+    rows = np.ascontiguousarray(rows + rows.dtype.type(0))
     return [blake2b(row.data, digest_size=16).digest() for row in rows]

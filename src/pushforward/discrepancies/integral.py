@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward._distances import centered, squared_distances
+from pushforward._gaussian_kernels import mean_gaussian
 from pushforward.checks import one_of
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
 __all__ = ["MMD", "EnergyDistance", "LearnedMMD", "Wasserstein"]
+
+_ROWS = 128  # of a symmetric table that are computed together
 
 
 @configurable
@@ -54,25 +58,44 @@ class _Kernel(ABC):
         return self.estimate(real, fake)
 
     def estimate(self, x: Tensor, y: Tensor) -> Tensor:
-        """One number per row whose mean is the unbiased estimate. At least two rows."""
-        n = len(x)
-        if n < 2:
+        """One number per row of `x`, `(n,)`, whose mean is the unbiased estimate from `x`
+        `(n, *event)` and `y` `(m, *event)`.
+
+        Raises `InputError` for fewer than two rows of either, or different events.
+        """
+        if min(len(x), len(y)) < 2:
             raise InputError("a kernel needs at least two states to compare: a larger batch")
-        x, y = x.flatten(1), y.flatten(1)
-        within = [self.kernel(_distances(z, z)) for z in (x, y)]
-        # A state and itself are no pair of independent ones.
-        off = [(k.sum(1) - k.diagonal()) / (n - 1) for k in within]
-        return off[0] + off[1] - 2 * self.kernel(_distances(x, y)).mean(1)
+        if x.shape[1:] != y.shape[1:]:
+            raise InputError(
+                f"events of shapes {tuple(x.shape[1:])} and {tuple(y.shape[1:])} have no distance"
+            )
+        left, right = _centered(x, y)
+        within = self._within(left, x.dtype) + self._within(right, x.dtype)
+        return within - 2 * self.kernel(squared_distances(left, right).to(x.dtype)).mean(1)
+
+    def _within(self, x: Tensor, kind: torch.dtype) -> Tensor:
+        """The mean kernel of two different rows, each pair of which is looked at once."""
+        n, total = len(x), torch.zeros((), dtype=kind, device=x.device)
+        for start in range(0, n, _ROWS):
+            part, rest = x[start : start + _ROWS], x[start + _ROWS :]
+            # A state and itself are no pair of independent ones.
+            own = self.kernel(squared_distances(part, part).to(kind))
+            total = total + own.sum() - own.diagonal().sum()
+            if len(rest):
+                total = total + 2 * self.kernel(squared_distances(part, rest).to(kind)).sum()
+        return total / (n * (n - 1))
 
     def witness(self, values: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         """The mean kernel with data minus that with samples (Gretton et al. 2012)."""
-        values, real, fake = values.flatten(1), real.flatten(1), fake.flatten(1)
-        to_real, to_fake = (self.kernel(_distances(values, z)).mean(1) for z in (real, fake))
+        at, *sets = _centered(values, real, fake)
+        to_real, to_fake = (
+            self.kernel(squared_distances(at, z).to(values.dtype)).mean(1) for z in sets
+        )
         return to_real - to_fake
 
     @abstractmethod
-    def kernel(self, distances: Tensor) -> Tensor:
-        """A function of distances `(n, m)`."""
+    def kernel(self, square: Tensor) -> Tensor:
+        """A function of squared distances `(n, m)`."""
 
 
 @configurable
@@ -103,16 +126,14 @@ class MMD(_Kernel):
         if not self.widths or min(self.widths) <= 0:
             raise InputError(f"the widths of kernels are positive, not {self.widths}")
 
-    def kernel(self, distances: Tensor) -> Tensor:
+    def kernel(self, square: Tensor) -> Tensor:
         """The mean over all widths."""
-        square = distances.square()
+        if self.shape == "gaussian":
+            return mean_gaussian(square, self.widths)
         parts = []
         for width in self.widths:
             scaled = square / (2 * width * width)
-            if self.shape == "gaussian":
-                parts.append((-scaled).exp())
-            else:
-                parts += [(1 + scaled / a) ** -a for a in (0.2, 0.5, 1.0, 2.0, 5.0)]
+            parts += [(1 + scaled / a) ** -a for a in (0.2, 0.5, 1.0, 2.0, 5.0)]
         return sum(parts[1:], parts[0]) / len(parts)
 
 
@@ -158,17 +179,13 @@ class EnergyDistance(_Kernel):
 
     outputs: int = 0
 
-    def kernel(self, distances: Tensor) -> Tensor:
+    def kernel(self, square: Tensor) -> Tensor:
         """Minus the distance."""
-        return -distances
+        # The slope of a root is infinite at zero.
+        return -square.clamp(min=1e-12).sqrt()
 
 
-def _distances(x: Tensor, y: Tensor) -> Tensor:
-    square = x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.mT
-    # The slope of a root is infinite at zero.
-    return square.clamp(min=1e-12).sqrt() if x is not y else _within(square)
-
-
-def _within(square: Tensor) -> Tensor:
-    same = torch.eye(len(square), dtype=torch.bool, device=square.device)
-    return square.clamp(min=1e-12).sqrt().masked_fill(same, 0.0)
+def _centered(*sets: Tensor) -> list[Tensor]:
+    """Flattened states about the mean of the last ones."""
+    flat = [z.flatten(1) for z in sets]
+    return centered(flat[-1].detach().mean(0), *flat)

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward._distances import centered, squared_distances
 from pushforward._random import categories, normal_like, resolve
 from pushforward._shapes import Weight
 from pushforward.errors import InputError
@@ -118,40 +119,69 @@ class GaussianMixture:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(B,)`."""
-        return self._joint(x, 1.0, 0.0)[0].logsumexp(-1)
+        return self._log_joint(x, 1.0, 0.0).logsumexp(-1)
 
     def score(self, x: Tensor) -> Tensor:
         """The gradient of the log-density, `(B, d)`."""
-        joint, gap, variance = self._joint(x, 1.0, 0.0)
-        return -self._average(joint, gap / variance)
+        if self.rotation is not None:
+            joint, gap, variance = self._joint(x, 1.0, 0.0)
+            return -self._average(joint, gap / variance)
+        weights = torch.softmax(self._log_joint(x, 1.0, 0.0), -1)
+        at, means = centered(self.mean.detach(), x, self.means)
+        weights, pull = weights.to(at), self.variances.to(at).reciprocal()
+        return (weights @ (pull * means) - (weights @ pull) * at).to(x)
 
     def posterior_mean(self, x: Tensor, alpha: Weight, sigma: Weight) -> Tensor:
         """`E[x_0 | alpha x_0 + sigma noise = x]`, `(B, d)`; both floats or `(B,)`."""
-        if self._isotropic and isinstance(alpha, float) and _is_large(x, self.means):
+        large = self._isotropic and _is_large(x, self.means)
+        if large and isinstance(alpha, float) and isinstance(sigma, float):
             return self._isotropic_mean(x, alpha, sigma)
         joint, gap, variance = self._joint(x, alpha, sigma)
         gain = _column(alpha) * self.variances / variance
         shift = self._average(joint, gain * gap)
         return torch.softmax(joint, -1) @ self.means + shift
 
-    def _isotropic_mean(self, x: Tensor, alpha: float, sigma: Weight) -> Tensor:
+    def _isotropic_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """The posterior mean without tensors `(B, K, d)`, which for data sets are gigabytes."""
         own = self.variances[:, 0]
         variance = alpha**2 * own + sigma**2
-        far = torch.cdist(x, alpha * self.means, compute_mode="donot_use_mm_for_euclid_dist")
-        joint = self.weights.log() - 0.5 * (far**2 / variance + x.shape[1] * variance.log())
-        weights = torch.softmax(joint, -1)
+        weights = torch.softmax(self._log_joint(x, alpha, sigma), -1)
         gain = alpha * own / variance
         means = (sigma**2 / variance).unsqueeze(-1) * self.means
         return weights @ means + (weights @ gain).unsqueeze(-1) * x
 
-    def _joint(self, x: Tensor, alpha: Weight, sigma: Weight) -> tuple[Tensor, Tensor, Tensor]:
-        """Joint log-densities `(B, K)` of point and component; gaps and variances `(B, K, d)`,
-        both in the eigenbasis of each component."""
+    def _log_joint(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Joint log-densities `(B, K)` of point and component.
+
+        Without tensors `(B, K, d)` where components have no rotation: products of matrices, in
+        double precision about the mean.
+        """
+        if self.rotation is not None:
+            return self._joint(x, alpha, sigma)[0]
+        self._check(x)
+        at, means = centered(alpha * self.mean.detach(), x, alpha * self.means)
+        variances = (alpha**2 * self.variances + sigma**2).to(at)
+        if self._isotropic:
+            quadratic = squared_distances(at, means) / variances[:, 0]
+        else:
+            terms = torch.cat([at.square(), at, torch.ones_like(at[:, :1])], 1)
+            constants = (means.square() / variances).sum(1, keepdim=True)
+            factors = torch.cat([1 / variances, -2 * means / variances, constants], 1)
+            quadratic = (terms @ factors.mT).clamp(min=0)
+        constant = variances.log().sum(1) + x.shape[1] * math.log(2 * math.pi)
+        return (self.weights.to(at).log() - 0.5 * (quadratic + constant)).to(x)
+
+    def _check(self, x: Tensor) -> None:
+        """Raise `InputError` for what are no states of the mixture."""
         if x.ndim != 2 or x.shape[1] != self.means.shape[1]:
             raise InputError(f"states have shape (B, {self.means.shape[1]}), not {tuple(x.shape)}")
         if x.dtype != self.means.dtype:
             raise InputError(f"the mixture is {self.means.dtype}, the states are {x.dtype}")
+
+    def _joint(self, x: Tensor, alpha: Weight, sigma: Weight) -> tuple[Tensor, Tensor, Tensor]:
+        """Joint log-densities `(B, K)` of point and component; gaps and variances `(B, K, d)`,
+        both in the eigenbasis of each component."""
+        self._check(x)
         gap = x.unsqueeze(1) - _column(alpha) * self.means
         if self.rotation is not None:
             gap = torch.einsum("kij,bki->bkj", self.rotation, gap)
@@ -176,8 +206,5 @@ def _column(a: Weight) -> Weight:
 
 
 def _is_large(x: Tensor, means: Tensor) -> bool:
-    """Whether gaps of all states from all means would fill the memory, and no gradient needs them.
-
-    Distances have no second derivative, nor one in forward mode.
-    """
-    return x.shape[0] * means.numel() > 1 << 22 and not x.requires_grad
+    """Whether gaps of all states from all means would fill the memory."""
+    return x.shape[0] * means.numel() > 1 << 22

@@ -34,6 +34,8 @@ from pushforward.metrics.estimate import Estimate
 
 __all__ = ["u_statistic"]
 
+_SLICES = 8
+
 Kernel = Callable[[Tensor], Tensor]
 
 
@@ -48,13 +50,12 @@ def u_statistic(x: Tensor, y: Tensor, kernel: Kernel) -> Estimate:
     """
     n, m = len(x), len(y)
     within_x, within_y, across = _Sums(n, n), _Sums(m, m), _Sums(n, m)
-    for sums, left, right in ((within_x, x, x), (within_y, y, y), (across, x, y)):
-        for start, block in blocks(left, len(right)):
-            table = kernel(distances(block, right))
-            if left is right:
-                rows = torch.arange(len(block))
-                table[rows, rows + start] = 0.0
-            sums.add(start, table)
+    for sums, points in ((within_x, x), (within_y, y)):
+        # Blocks of few rows: what lies left of the diagonal within them is computed in vain.
+        for start, block in blocks(points, _SLICES * len(points)):
+            sums.add_pairs(start, kernel(distances(block, points[start:])).triu_(1))
+    for start, block in blocks(x, m):
+        across.add(start, kernel(distances(block, y)))
     row_x, row_y = within_x.rows / (n - 1), within_y.rows / (m - 1)
     value = float(row_x.mean() + row_y.mean() - 2 * across.rows.sum() / (n * m))
     a, b = row_x - across.rows / m, row_y - across.columns / n
@@ -74,6 +75,13 @@ class _Sums:
         self.rows = torch.zeros(n, dtype=torch.float64)
         self.columns = torch.zeros(m, dtype=torch.float64)
         self.squares = 0.0
+
+    def add_pairs(self, start: int, table: Tensor) -> None:
+        """Take rows from `start` on of a symmetric table with zeros on its diagonal, from the
+        diagonal to the right, each pair once."""
+        self.rows[start : start + len(table)] += table.sum(1)
+        self.rows[start:] += table.sum(0)
+        self.squares += 2 * float(table.square().sum())
 
     def add(self, start: int, table: Tensor) -> None:
         self.rows[start : start + len(table)] = table.sum(1)

@@ -215,6 +215,7 @@ class _Seen:
         for name, x in named.items():
             checked(self._numbers(x), name, FEWEST)
         known = self._numbers(train)
+        self._double = known.dtype == torch.float64
         self.shift, self.scale = training_units(known, common_scale=common_scale)
         self.scaled_train = self._in_units(known)
         self.sizes = [state.rows(x) for x in named.values()]
@@ -227,7 +228,10 @@ class _Seen:
         return self.features(state.map_leaves(Tensor.detach, x)).cpu()
 
     def _in_units(self, numbers: Tensor) -> Tensor:
-        # In single precision for all sets: copies stay copies, and train may be large.
+        # In single precision for all sets: copies stay copies, and train may be large. But not
+        # before the units are off, where single precision could not carry the numbers.
+        if self._double:
+            return ((numbers.double() - self.shift) / self.scale).float()
         return (numbers.float() - self.shift.float()) / self.scale.float()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward._gaussian_kernels import mean_gaussian
 from pushforward._random import resolve
 from pushforward.errors import InputError
 from pushforward.metrics._points import distances, pair, subsample
@@ -51,16 +52,8 @@ def mmd(
         bandwidths = [multiple * median for multiple in _MULTIPLES]
     if not bandwidths or not all(0 < width < math.inf for width in bandwidths):
         raise InputError(f"bandwidths must be positive lengths, not {list(bandwidths)}")
-    rates = [-0.5 / width**2 for width in bandwidths]
-
-    def kernel(distance: Tensor) -> Tensor:
-        square = distance.square_()
-        total = torch.exp(square * rates[0])
-        for rate in rates[1:]:
-            total += torch.exp(square * rate)
-        return total / len(rates)
-
-    return u_statistic(left, right, kernel)
+    widths = bandwidths
+    return u_statistic(left, right, lambda distance: mean_gaussian(distance.square_(), widths))
 
 
 def median_distance(y: Tensor, *, seed: int = 0) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward._precision import NOISE
 from pushforward.metrics._points import checked
 
 __all__ = ["training_units"]
@@ -30,7 +31,7 @@ def training_units(train: Tensor, *, common_scale: bool = False) -> tuple[Tensor
         variance = variance.mean().expand_as(variance)
     # What is left of a constant in floating point is no spread.
     scale = variance.sqrt()
-    varies = scale > torch.finfo(torch.float32).eps * shift.abs()
+    varies = scale > NOISE.get(flat.dtype, NOISE[torch.float32]) * shift.abs()
     return shift, torch.where(varies & (scale > 0), scale, 1.0)
 
 

@@ -55,7 +55,7 @@ def chain_bound(
 
 def _width(model: GenerativeModel, z: Tensor, level: float) -> Tensor:
     """The distance of two levels in the units of the process, shaped like a state."""
-    ends = torch.zeros_like(z[:1]), torch.full_like(z[:1], level)
+    # In double precision: the units may be those of data that float32 cannot carry.
+    ends = (torch.full(z[:1].shape, end, dtype=torch.float64) for end in (0.0, level))
     low, high = (model.known_units().standardized(end)[0] for end in ends)
-    width: Tensor = high - low
-    return width
+    return (high - low).to(z)

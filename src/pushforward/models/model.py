@@ -185,6 +185,11 @@ class GenerativeModel(nn.Module, ABC):
         return torch.get_default_dtype() if found is None else found.dtype
 
     @property
+    def precise(self) -> bool:
+        """Knows its data in float64, as float32 cannot carry them, whatever its own precision."""
+        return self.units is not None and self.units.precise
+
+    @property
     def num_classes(self) -> int | None:
         """The number of labels that the model knows, `None` if it takes none."""
         return self.condition.num_classes
@@ -212,8 +217,8 @@ class GenerativeModel(nn.Module, ABC):
 
         Raises `InputError` for what is no batch of states of the known shape.
         """
-        units = self.known_units(x)
-        return state.to(units.standardized(state.to(x, self.device)), dtype=self.dtype)
+        # Shift and scale come off first: what is left fits into the precision of the model.
+        return state.to(self.known_units(x).standardized(x), self.device, self.dtype)
 
     def outward(self, z: Any) -> Any:
         """States in data units."""

@@ -63,6 +63,13 @@ CHECKPOINTS = "checkpoints"
 
 _FORMER = ".former"
 
+_PRECISIONS = {
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+}
+
 _STEP = re.compile(r"step-[0-9]{8,18}\Z")
 
 FORMAT = 4
@@ -154,6 +161,7 @@ def load(
     if not isinstance(model, nn.Module):
         raise InputError(f"{folder}/config.yaml describes a {type(model).__name__}, not a model")
     try:
+        _in_saved_precision(model, weights)
         missing, unexpected = safetensors.torch.load_model(model, weights, strict=False)
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{weights} does not fit its configuration: {error}") from None
@@ -163,6 +171,20 @@ def load(
             f"missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}"
         )
     return model.eval()
+
+
+def _in_saved_precision(model: nn.Module, weights: Path) -> None:
+    """Bring a new model to the precision of its saved weights, or of its buffers without any."""
+    with safetensors.safe_open(weights, "pt") as file:
+        names = list(file.keys())
+        saved = {name: _PRECISIONS.get(file.get_slice(name).get_dtype()) for name in names}
+    parameters = list(model.named_parameters(remove_duplicate=False))
+    known = [saved[name] for name, _ in parameters or model.named_buffers() if saved.get(name)]
+    if known:
+        # What is saved with no name of its own, such as a mask, goes with the first.
+        model.to(known[0])
+    for name, parameter in parameters:
+        parameter.data = parameter.data.to(saved.get(name) or parameter.dtype)
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:

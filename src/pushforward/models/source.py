@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward import state
+from pushforward._precision import DataBuffers
 from pushforward._random import even_rows
 from pushforward.errors import InputError
 
@@ -17,7 +18,7 @@ _KEPT = 5000
 """Rows that are saved with a model, to sample and to judge it without the file."""
 
 
-class Source(nn.Module):
+class Source(DataBuffers):
     """Rows of a source, in data units; none for a model that starts from noise.
 
     Args:
@@ -71,6 +72,7 @@ class Source(nn.Module):
             self.register_buffer(f"part{k}", leaf)
         # The structure alone: the tensors are the buffers', which move with the model.
         self._structure = None if x is None else _skeleton(x)
+        self._precise = any(leaf.dtype == torch.float64 for leaf in self.buffers())
 
 
 def _skeleton(x: Any) -> Any:

@@ -114,6 +114,7 @@ def sliced_wasserstein(
             f"d={left.shape[1]} are needed"
         )
     directions = directions.to(left)
+    left, right = _centered(left, right)
     return wasserstein_1d(left @ directions, right @ directions, p=p).mean()
 
 
@@ -139,7 +140,7 @@ def max_sliced_wasserstein(
     >>> round(float(max_sliced_wasserstein(x, x + shift, seed=0)), 3)
     4.0
     """
-    left, right = checks.pair(x, y)
+    left, right = _centered(*checks.pair(x, y))
     whole("steps", steps, least=0)
     units = _units(left, whole("starts", starts), resolve(seed, generator, left.device))
     fixed_x, fixed_y = left.detach(), right.detach()
@@ -160,6 +161,12 @@ def max_sliced_wasserstein(
         rate = torch.where(better, 1.5 * rate, 0.3 * rate)
     best = units[:, value.argmax(), None]
     return wasserstein_1d(left @ best, right @ best, p=p)[0]
+
+
+def _centered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sets about a common center, which projections would round away a part of."""
+    center = y.detach().mean(0)
+    return x - center, y - center
 
 
 def _ascent(x: Tensor, y: Tensor, units: Tensor, p: float) -> tuple[Tensor, Tensor]:

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from pushforward import state
+from pushforward._precision import narrowed
 from pushforward._random import uniform
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces.space import JumpSpace
-from pushforward.spaces.units import Units
+from pushforward.spaces.units import ShiftAndScale, Units
 from pushforward.spaces.views import Histogram, Scatter, View
 
 __all__ = ["PointCloud", "PointUnits", "Points"]
@@ -148,16 +149,11 @@ class PointCloud(JumpSpace[Points]):
         return f"sets of up to {slots} points in R^{dim}"
 
 
-class PointUnits(Units):
+class PointUnits(ShiftAndScale):
     """`x = shift + scale z` for the points that are there, one shift and scale per coordinate."""
 
-    shift: Tensor
-    scale: Tensor
-
     def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("shift", torch.zeros(dim))
-        self.register_buffer("scale", torch.ones(dim))
+        super().__init__((dim,))
 
     @torch.no_grad()
     def fit(self, x: Points, source: Any = None, *, common: bool = True) -> None:
@@ -166,17 +162,22 @@ class PointUnits(Units):
         if not bool(points.isfinite().all()):
             raise InputError("point sets with non-finite coordinates cannot be standardized")
         if len(points) > 1:
-            scale = points.std(0)
-            self.shift.copy_(points.mean(0))
-            self.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+            double = self.narrowed(x).x.dtype == torch.float64
+            self.keep(points.mean(0), points.std(0), double=double)
+
+    def narrowed(self, x: Points) -> Points:
+        """In float32, unless a coordinate of the points that are there loses its resolution."""
+        if narrowed(x.x[x.mask]).dtype == torch.float64:
+            return x
+        return Points(x.x.float(), x.mask)
 
     def forward(self, z: Points) -> Points:
         """From standardized to data units."""
-        return Points((self.shift + self.scale * z.x) * z.mask.unsqueeze(-1), z.mask)
+        return Points(self.put_on(z.x) * z.mask.unsqueeze(-1), z.mask)
 
     def standardized(self, x: Points) -> Points:
         """From data to standardized units."""
-        return Points((x.x - self.shift) / self.scale * x.mask.unsqueeze(-1), x.mask)
+        return Points(self.taken_off(x.x) * x.mask.unsqueeze(-1), x.mask)
 
     def log_det_inverse(self) -> Tensor:
         """Raises `CapabilityError`: it depends on the number of points."""

@@ -4,6 +4,9 @@
 Which map it is belongs to the space (`Space.units`): a shift and a scale per coordinate on R^d, one
 common scale for functions, whose noise would otherwise be another one, and none for angles, points
 on a sphere and tokens.
+
+Shift and scale are also what makes states of numbers that float32 cannot carry, such as seconds
+since 1970: they are taken off in double precision, and put on again in it.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward import state
+from pushforward._precision import NOISE, RESOLUTION, DataBuffers, has_double, narrowed
 from pushforward.errors import CapabilityError, InputError
 
-__all__ = ["NoUnits", "ProductUnits", "Standardize", "Units"]
+__all__ = ["NoUnits", "ProductUnits", "ShiftAndScale", "Standardize", "Units"]
 
 
 class Units(nn.Module, ABC):
@@ -49,6 +54,16 @@ class Units(nn.Module, ABC):
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From data to states, with the log-determinant."""
         return self.standardized(x), self.log_det_inverse().expand(len(x))
+
+    @property
+    def precise(self) -> bool:
+        """Fitted to data that float32 cannot carry: they enter and leave in float64."""
+        return False
+
+    def narrowed(self, x: Any) -> Any:
+        """Data in the least precision that the units can make states of: single, but double where
+        shift and scale bring out what single precision would lose."""
+        return state.to(x, dtype=torch.float32)
 
     @property
     def length(self) -> Any:
@@ -87,7 +102,73 @@ class NoUnits(Units):
         """Nothing to fit."""
 
 
-class Standardize(Units):
+class ShiftAndScale(DataBuffers, Units):
+    """`x = shift + scale z`, by coordinate.
+
+    Fitted to data that float32 cannot carry (`narrowed` leaves them in float64), shift and scale
+    are float64 whatever the precision of the model, and so are the data that come out. For a device
+    without double precision they, and their arithmetic, stay on the CPU.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(shape))
+        self.register_buffer("scale", torch.ones(shape))
+
+    @property
+    def precise(self) -> bool:
+        """Whether shift and scale are float64 for the sake of the data."""
+        return self._precise
+
+    def put_on(self, z: Tensor) -> Tensor:
+        """`shift + scale z`."""
+        return self.shift + self.scale * z.to(self.shift.device)
+
+    def taken_off(self, x: Tensor) -> Tensor:
+        """`(x - shift) / scale`.
+
+        Raises `InputError` for data in less than float64, if float32 cannot carry them.
+        """
+        shift, scale = self.shift, self.scale
+        if x.dtype != torch.float64:
+            if self._precise:
+                raise InputError(
+                    "this model knows its data in float64, since float32 cannot carry them, and "
+                    f"these are {x.dtype}: give them as they were before, or x.double()"
+                )
+        elif not has_double(shift.device):
+            shift, scale = shift.cpu(), scale.cpu()
+        return (x.to(shift.device) - shift) / scale
+
+    def keep(self, shift: Tensor, scale: Tensor, *, double: bool) -> None:
+        """Take shift and scale, found in double precision, and hold them in it or in the model's.
+
+        A scale that is not positive, that of a constant, becomes 1.
+        """
+        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+        if double:
+            self.shift, self.scale = shift.clone(), scale.clone()
+        else:
+            self.shift.copy_(shift)
+            self.scale.copy_(scale)
+        self._precise = double
+
+    def _load_from_state_dict(self, tensors: Any, prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(tensors, prefix, *rest)
+        # Those of a model that is in double precision anyway say nothing of the data.
+        self._precise = self._precise and self._coarse()
+
+    def _coarse(self) -> bool:
+        """Whether float32 numbers about the shift are too far apart for the scale."""
+        rounding = (self.shift.abs() * 2.0**-24).clamp(min=2.0**-150)
+        large = self.shift.abs() + self.scale > torch.finfo(torch.float32).max
+        return bool((large | (RESOLUTION * rounding > self.scale)).any())
+
+
+class Standardize(ShiftAndScale):
     """`x = shift + scale z`: zero mean and unit variance.
 
     A vector gets a shift and a scale per feature, so that a distance does not depend on the unit of
@@ -105,15 +186,10 @@ class Standardize(Units):
     tensor([[1., 0.]])
     """
 
-    shift: Tensor
-    scale: Tensor
-
     def __init__(self, event_shape: tuple[int, ...], *, common: bool = False) -> None:
-        super().__init__()
         self.event_shape, self.common = tuple(event_shape), common
-        shape = (self.event_shape[0], 1, 1) if len(self.event_shape) == 3 else self.event_shape
-        self.register_buffer("shift", torch.zeros(shape))
-        self.register_buffer("scale", torch.ones(shape))
+        pictures = len(self.event_shape) == 3
+        super().__init__((self.event_shape[0], 1, 1) if pictures else self.event_shape)
 
     @torch.no_grad()
     def fit(self, x: Tensor, source: Tensor | None = None, *, common: bool = True) -> None:
@@ -137,12 +213,13 @@ class Standardize(Units):
             scale = (sides[0] - shift).square().mean().sqrt().expand_as(shift)
         else:
             scale = (sides[0] - shift).square().sum(0).div(len(x) - 1).sqrt()
-        # What float32 leaves of a constant is no variation.
-        varies = scale > torch.finfo(torch.float32).eps * shift.abs()
-        if source is not None and common:
-            varies = scale > 0
-        self.shift.copy_(shift)
-        self.scale.copy_(torch.where(varies & (scale > 0), scale, torch.ones_like(scale)))
+        given = (x,) if source is None else (x, source)
+        double = any(self.narrowed(side).dtype == torch.float64 for side in given)
+        if source is None or not common:
+            # What rounding leaves of a constant is no variation.
+            least = NOISE[torch.float64 if double else torch.float32] * shift.abs()
+            scale = torch.where(scale > least, scale, torch.ones_like(scale))
+        self.keep(shift, scale, double=double)
 
     @torch.no_grad()
     def spread(self, x: Tensor, source: Tensor) -> float:
@@ -156,11 +233,15 @@ class Standardize(Units):
 
     def forward(self, z: Tensor) -> Tensor:
         """From standardized to data units."""
-        return self.shift + self.scale * z
+        return self.put_on(z)
 
     def standardized(self, x: Tensor) -> Tensor:
         """From data to standardized units."""
-        return (x - self.shift) / self.scale
+        return self.taken_off(x)
+
+    def narrowed(self, x: Tensor) -> Tensor:
+        """In float32, unless a feature, or a channel of a picture, loses its resolution."""
+        return narrowed(x)
 
     def log_det_inverse(self) -> Tensor:
         """Minus the logarithms of the scales, summed."""
@@ -185,7 +266,8 @@ class Standardize(Units):
             raise InputError(f"standardization needs at least two data points, not {len(x)}")
         if not torch.isfinite(x).all():
             raise InputError("data with non-finite values cannot be standardized")
-        return x.double().to(self.shift.device)
+        device = self.shift.device
+        return x.to(device if has_double(device) else "cpu").double()
 
 
 class ProductUnits(Units):
@@ -219,6 +301,15 @@ class ProductUnits(Units):
         """The largest of the factors."""
         parts = zip(self.parts, x, source, strict=True)
         return max(units.spread(part, start) for units, part, start in parts)
+
+    @property
+    def precise(self) -> bool:
+        """Whether one of the parts is."""
+        return any(units.precise for units in self.parts)
+
+    def narrowed(self, x: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Each part by its own units."""
+        return tuple(units.narrowed(part) for units, part in zip(self.parts, x, strict=True))
 
     @property
     def length(self) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import derived_seed
 from pushforward.data import Data, load
 from pushforward.errors import InputError, TrainingError
@@ -92,6 +93,7 @@ def fit(
     if source is not None:
         # Found by name; the source's own labels teach nothing.
         found = load(source, space=model.space, like=data.schema, label=False)
+        data, found = _alike(data, found)
         start_data = _source(model, found, data)
         _check_rows(start_data)
     if model.closed_form:
@@ -213,6 +215,14 @@ def _source(model: Any, source: Data, target: Data) -> Data:
             f"{target.name} of {target.event_shape}: bring them to one shape first"
         )
     return source
+
+
+def _alike(*sides: Data) -> list[Data]:
+    """Both data sets in the precision of the finer one, since one map of units serves both."""
+    double = any(leaf.dtype == torch.float64 for side in sides for leaf in state.leaves(side.x))
+    if not double:
+        return list(sides)
+    return [dataclasses.replace(side, x=state.to(side.x, dtype=torch.float64)) for side in sides]
 
 
 def _train(

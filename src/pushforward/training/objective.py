@@ -153,7 +153,7 @@ class Objective(nn.Module):
         """Rows of the data, or of a copy of them elsewhere, where the model is."""
         found = state.take(x, rows)
         if state.device(found) != self.device:
-            found = state.map_leaves(lambda a: a.to(self.device, non_blocking=True), found)
+            found = state.to(found, self.device, non_blocking=True)
         return dequantize(self.model, data, found, generator)
 
 

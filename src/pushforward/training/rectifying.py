@@ -258,7 +258,7 @@ def _first_cost(
     if start is None:
         units = copy.deepcopy(model.known_units()).cpu()
         z1 = torch.randn(x0.shape, generator=generator)
-        x1 = units(z1[_joined(model, units.standardized(x0), c, z1, size, generator)])
+        x1 = units(z1[_joined(model, units.standardized(x0).to(z1), c, z1, size, generator)])
     else:
         partners = model.pair(data.x, labels, start.x)
         if partners is None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward._precision import in_rounding_of
 from pushforward.checks import number
 from pushforward.config import configurable
 from pushforward.errors import SamplingError
@@ -52,15 +53,18 @@ class Autoregressive(Transform):
         net: a network `net(x, c)` from `(B, d)` to `(B, d * elementwise.parameters)`, masked:
             `nn.MaskedPerceptron`.
         elementwise: the bijection `f`.
-        tolerance: the relative change at which iteration ends; 0 for as many passes as entries.
+        tolerance: the relative change at which iteration ends; 0 for as many passes as entries. By
+            default some eight roundings of the precision of the state: 1e-6 in float32.
 
     Raises `InputError` for a negative tolerance.
     """
 
-    def __init__(self, net: nn.Module, elementwise: Elementwise, tolerance: float = 1e-6) -> None:
+    def __init__(
+        self, net: nn.Module, elementwise: Elementwise, tolerance: float | None = None
+    ) -> None:
         super().__init__()
         self.net, self.elementwise = net, elementwise
-        self.tolerance = number("tolerance", tolerance, least=0)
+        self.tolerance = None if tolerance is None else number("tolerance", tolerance, least=0)
         self.condition = TransformCondition.of(net)
 
     def _inverse(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -89,7 +93,9 @@ class Autoregressive(Transform):
         flat, c = z.flatten(1), self.condition.checked(c, len(z))
         rows, entries = flat.shape
         # Below rounding nothing can settle.
-        tolerance = max(self.tolerance, 4 * torch.finfo(flat.dtype).eps)
+        least = 4 * torch.finfo(flat.dtype).eps
+        default = in_rounding_of(flat.dtype, 1e-6)
+        tolerance = default if self.tolerance is None else max(self.tolerance, least)
         # The first entry depends on no other, and without a context one place tells it for all.
         start = torch.zeros_like(flat if c is not None else flat[:1])
         parameters = self.parameters_at(start, c).expand(rows, -1, -1)
@@ -101,7 +107,7 @@ class Autoregressive(Transform):
             new, change, log_det[moving] = self._pass(flat, old, c, moving)
             x[moving], changes[moving] = new, change
             passes += 1
-            if self.tolerance > 0:
+            if self.tolerance != 0:
                 moving = moving[~(change <= tolerance)]
         changes[moving] = 0.0
         if len(few := moving[:_CHECKED]):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward._precision import in_rounding_of
 from pushforward.checks import fraction, positive, whole
 from pushforward.config import configurable
 from pushforward.errors import SamplingError
@@ -90,7 +91,8 @@ class Residual(Transform):
     Args:
         net: the contraction: a network on `(B, d)` of slope below one, such as `Contraction`.
         exact: up to how many features the Jacobian is computed.
-        tolerance: the relative residual at which the inverse ends.
+        tolerance: the relative residual at which the inverse ends; by default some eight roundings
+            of the precision of the state, 1e-6 in float32.
         iterations: the most it may take.
 
     Raises `InputError` for a tolerance that is not positive, or no iterations.
@@ -104,11 +106,15 @@ class Residual(Transform):
     condition = TransformCondition()
 
     def __init__(
-        self, net: nn.Module, exact: int = 8, tolerance: float = 1e-6, iterations: int = 1000
+        self,
+        net: nn.Module,
+        exact: int = 8,
+        tolerance: float | None = None,
+        iterations: int = 5000,
     ) -> None:
         super().__init__()
         self.net, self.exact = net, whole("exact", exact, least=0)
-        self.tolerance = positive("tolerance", tolerance)
+        self.tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self.iterations = whole("iterations", iterations)
 
     def is_estimate(self, features: int) -> bool:
@@ -142,7 +148,9 @@ class Residual(Transform):
         """The fixed point. Raises `SamplingError`, with the residual, if it is not reached."""
         flat = z.flatten(1)
         x, residual = flat, math.inf
-        tolerance = max(self.tolerance, 8 * torch.finfo(flat.dtype).eps)
+        least = 8 * torch.finfo(flat.dtype).eps
+        default = in_rounding_of(flat.dtype, 1e-6)
+        tolerance = default if self.tolerance is None else max(self.tolerance, least)
         for k in range(1, self.iterations + 1):
             new = flat - self.net(x)
             residual = float(((new - x).abs() / (1 + x.abs())).amax()) if len(x) else 0.0
@@ -161,10 +169,11 @@ class Residual(Transform):
 
         def solved(gradient: Tensor) -> Tensor:
             v = gradient
+            least = in_rounding_of(gradient.dtype, 1e-7) * float(gradient.abs().amax())
             for _ in range(self.iterations):
                 (back,) = torch.autograd.grad(step, place, v, retain_graph=True)
                 new = gradient - back
-                if float((new - v).abs().amax()) <= 1e-7 * float(gradient.abs().amax()):
+                if float((new - v).abs().amax()) <= least:
                     return new
                 v = new
             raise SamplingError(
