@@ -22,8 +22,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_lazy", "_names", "_precision", "_shapes", "_roots")),
-    ("F0", ("checks", "registry", "state", "_row_noise")),
+    ("F0", ("errors", "_lazy", "_names", "_precision", "_shapes")),
+    ("F0", ("checks", "registry", "state", "_roots", "_row_noise")),
     ("F0", ("_distances", "_gaussian_kernels")),
     (
         "F0",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pushforward.errors import ConvergenceError
+
 __all__ = ["increasing_root"]
 
 _MOST = 100
@@ -19,6 +21,9 @@ def increasing_root(function: Callable[[Tensor], Tensor], low: Tensor, high: Ten
     The hybrid of bisection and inverse quadratic interpolation of Chandrupatla (1997): some ten
     evaluations for a smooth function, never more than about twice those of bisection. Entries
     without a change of sign give the end that is nearer to zero.
+
+    Raises `ConvergenceError` where the function is not a number, or the interval does not shrink to
+    rounding.
 
     >>> ends = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     >>> target = torch.tensor([0.25, 4.0], dtype=torch.float64)
@@ -55,5 +60,13 @@ def increasing_root(function: Callable[[Tensor], Tensor], low: Tensor, high: Ten
         share = torch.where(share.isfinite(), share, torch.full_like(share, 0.5))
         share = torch.minimum(torch.maximum(share, smallest), 1 - smallest)
         share = torch.where(done, torch.zeros_like(share), share)
+    # A root at zero has no relative accuracy: it is as near as bisection comes to it.
+    wide = ~done & (gap > _RESOLUTION * (high - low).abs())
+    lost = (fa.isnan() | fb.isnan() | wide) & ~((at_high <= 0) | (at_low >= 0))
+    if bool(lost.any()):
+        raise ConvergenceError(
+            f"no root was found for {int(lost.sum())} of {lost.numel()} entries in {_MOST} "
+            "evaluations: the function is not a number there, or does not increase"
+        )
     best = torch.where(at_high <= 0, high, best)
     return torch.where(at_low >= 0, low, best)

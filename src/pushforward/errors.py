@@ -6,6 +6,7 @@ from typing import Any
 
 __all__ = [
     "CapabilityError",
+    "ConvergenceError",
     "ConvergenceWarning",
     "InputError",
     "MissingExtraError",
@@ -44,6 +45,10 @@ class TrainingError(PushforwardError, RuntimeError):
 
 class SamplingError(PushforwardError):
     """A sampler cannot go on; the message says where it stopped and what to change."""
+
+
+class ConvergenceError(PushforwardError, ArithmeticError):
+    """An iteration has spent its budget without a result; the message says where."""
 
 
 class ConvergenceWarning(UserWarning):

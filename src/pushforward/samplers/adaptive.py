@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -40,8 +40,9 @@ _E = (
     -1 / 40,
 )
 
-MOST_STEPS = 100_000
-"""Inner steps between two times of a grid, after which a solver gives up."""
+MOST_EVALUATIONS = 10_000
+"""Evaluations after which a solver of the flow gives up, unless told otherwise: smooth flows take
+hundreds, and some thousands at the resolution of double precision."""
 
 
 class Solution(NamedTuple):
@@ -61,6 +62,7 @@ def solve(
     rtol: float,
     atol: float,
     h: float | None = None,
+    most: int = MOST_EVALUATIONS,
     prepare: Callable[[Sequence[float]], None] = lambda times: None,
 ) -> Solution:
     """Solve `dx/dt = rate(x, t)` from `t` to `s` by Dormand & Prince's pair of orders 5 and 4.
@@ -69,16 +71,19 @@ def solve(
     row decides, so that no row pays for a larger batch. Step sizes follow the controller of Hairer
     et al. (1993, II.4). `prepare` is told the times of a step before they are used.
 
-    Raises `SamplingError` if a step underflows: the solution is not finite, or too stiff.
+    Raises `SamplingError` if a step underflows, since the solution is not finite or too stiff, or
+    if it would take more than `most` evaluations.
     """
-    direction = 1.0 if s > t else -1.0
+    direction, whole = (1.0 if s > t else -1.0), abs(s - t)
     step = min(abs(h) if h else 0.05 * abs(s - t), abs(s - t))
     prepare((t,))
     first, evaluations, before, least = rate(x, t), 1, 1.0, 1e-10
-    for _ in range(MOST_STEPS):
+    while True:
         left = abs(s - t)
         if left <= 1e-14:
             return Solution(x, step, evaluations)
+        if evaluations + len(_C) > most:
+            raise SamplingError(spent(most, left / whole, rtol, atol, x.dtype))
         step = min(step, left)
         # A step that would leave a sliver takes it along.
         last = left - step < 1e-12
@@ -105,11 +110,24 @@ def solve(
         else:
             step *= max(0.2, 0.9 * ratio**-0.2) if math.isfinite(ratio) else 0.2
         if step < 1e-13:
-            break
-    raise SamplingError(
-        f"the adaptive solver got stuck at t = {t:.6g}: the model is not finite or too rough "
-        f"there; stop earlier (stop=), or allow more error than rtol={rtol:g}, atol={atol:g}"
+            raise SamplingError(
+                f"the adaptive solver got stuck at t = {t:.6g}: the model is not finite or too "
+                "rough there; stop earlier (stop=), or allow more error than "
+                f"rtol={rtol:g}, atol={atol:g}"
+            )
+
+
+def spent(most: int, left: float, rtol: float, atol: float, dtype: torch.dtype) -> str:
+    """What to say of a solver that has spent its budget with a share of the way `left`."""
+    told = (
+        f"the adaptive solver has spent its {most} evaluations with {left:.0%} of the way left: "
+        f"allow more error than rtol={rtol:g}, atol={atol:g}, or give it more of them "
+        "(max_evaluations=)"
     )
+    resolution = torch.finfo(dtype).eps
+    if max(rtol, atol) < 10 * resolution:
+        told += f"; {dtype} resolves no more than {resolution:.1g}: take double precision"
+    return told
 
 
 def worst_row(error: Tensor, scale: Tensor) -> float:
@@ -121,11 +139,13 @@ def worst_row(error: Tensor, scale: Tensor) -> float:
 class Adaptive(Rule):
     """What samplers that choose their own steps share: tolerances, and what a state remembers.
 
-    Raises `InputError` for tolerances that are not positive, or a relative one of 1 and more.
+    Raises `InputError` for tolerances that are not positive, a relative one of 1 and more, or fewer
+    than one evaluation.
     """
 
     rtol: float = 1e-4
     atol: float = 1e-4
+    max_evaluations: int = field(default=MOST_EVALUATIONS, kw_only=True)
 
     @property
     def evaluations(self) -> int:
@@ -135,6 +155,7 @@ class Adaptive(Rule):
     def __post_init__(self) -> None:
         checks.fraction("rtol", checks.positive("rtol", self.rtol))
         checks.positive("atol", self.atol)
+        checks.whole("max_evaluations", self.max_evaluations)
 
     def init(self, x: Tensor) -> State:
         """The state, no step size yet, and no evaluations."""
@@ -156,9 +177,11 @@ class DormandPrince(Adaptive):
     Args:
         rtol: the allowed error of a step relative to the state.
         atol: the allowed absolute error.
+        max_evaluations: of the model, in all.
 
-    Raises `InputError` for tolerances that are not positive, `CapabilityError` for dynamics that
-    are not a flow on a linear space, `SamplingError` where the solution cannot be continued.
+    Raises `InputError` for settings out of range, `CapabilityError` for dynamics that are not a
+    flow on a linear space, `SamplingError` where the solution cannot be continued or the
+    evaluations are spent.
     """
 
     def step(
@@ -180,6 +203,7 @@ class DormandPrince(Adaptive):
             rtol=self.rtol,
             atol=self.atol,
             h=h,
+            most=self.max_evaluations - evaluations,
             prepare=ode.prepare,
         )
         return State(ode.leave(found.x, s), (found.h, evaluations + found.evaluations))

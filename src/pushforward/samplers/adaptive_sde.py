@@ -3,7 +3,7 @@ r"""An adaptive solver of the reverse SDE, on one and the same Brownian path."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError, SamplingError
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import State, Transport
-from pushforward.samplers.adaptive import MOST_STEPS, Adaptive, worst_row
+from pushforward.samplers.adaptive import Adaptive, spent, worst_row
 from pushforward.spaces import LinearSpace
 
 __all__ = ["AdaptiveSDE"]
@@ -73,14 +73,17 @@ class AdaptiveSDE(Adaptive):
         rtol: the allowed error of a step relative to the state.
         atol: the allowed absolute error.
         churn: 1 for the reverse SDE; less noise between 0 and 1.
+        max_evaluations: of the model, in all.
 
     Raises `InputError` for settings out of range, `CapabilityError` for a process without a score
-    on a linear space, `SamplingError` where the solution cannot be continued.
+    on a linear space, `SamplingError` where the solution cannot be continued or the evaluations are
+    spent.
     """
 
     rtol: float = 0.02
     atol: float = 0.02
     churn: float = 1.0
+    max_evaluations: int = field(default=100_000, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +107,12 @@ class AdaptiveSDE(Adaptive):
         transport.process.tabulate((t, s))
         drift, scale = self._rates(transport, x, t, direction)
         evaluations += 1
-        for _ in range(MOST_STEPS):
+        while True:
+            if evaluations + 2 > self.max_evaluations:
+                share = left / abs(row[1] - row[0])
+                raise SamplingError(
+                    spent(self.max_evaluations, share, self.rtol, self.atol, x.dtype)
+                )
             last = left - step < 1e-12
             step = left if last else step
             ahead_t = s if last else t + direction * step
@@ -130,11 +138,11 @@ class AdaptiveSDE(Adaptive):
             factor = 0.9 * max(ratio, 1e-8) ** -0.5 if math.isfinite(ratio) else 0.2
             step = min(step * min(3.0, max(0.2, factor)), left)
             if step < 1e-12:
-                break
-        raise SamplingError(
-            f"the adaptive solver got stuck at t = {t:.6g}: the model is not finite or too rough "
-            f"there; stop earlier (stop=), or allow more error than rtol={self.rtol:g}"
-        )
+                raise SamplingError(
+                    f"the adaptive solver got stuck at t = {t:.6g}: the model is not finite or too "
+                    "rough there; stop earlier (stop=), or allow more error than "
+                    f"rtol={self.rtol:g}"
+                )
 
     def _rates(
         self, transport: Transport, x: Tensor, t: float, direction: float

@@ -68,7 +68,8 @@ def log_prob(
     ten times the tolerance.
 
     Raises `InputError` for a decreasing grid, an odd number of steps or fewer than 4, fewer than
-    two probes, or an unknown method.
+    two probes, or an unknown method; `SamplingError` for a tolerance that is not reached in 10,000
+    evaluations.
 
     >>> from pushforward import Transport, processes, schedules
     >>> process = processes.Gaussian(schedules.VP())

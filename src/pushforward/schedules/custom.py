@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward.config import configurable
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.schedules.schedule import Coefficients, Schedule
 
 __all__ = ["Custom", "LinearSDE"]
@@ -169,6 +170,13 @@ def _pieces(drift: Function, diffusion: Function) -> Tensor:
         middle = 0.5 * (left + right)[rough]
         edges = torch.cat([edges, middle]).sort().values
         fresh = torch.isin(edges[:-1], torch.cat([left[rough], middle]))
+    if bool(fresh.any()):
+        warnings.warn(
+            f"drift and diffusion are too rough for {len(edges) - 1} pieces: the schedule follows "
+            "them less exactly than rounding; give functions that are smooth but for a few jumps",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
     return edges
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import fork, uniform
+from pushforward.errors import SamplingError
 
 __all__ = ["SMALL", "legendre", "log_kernel_slope", "sample_angle"]
 
@@ -25,6 +26,8 @@ __all__ = ["SMALL", "legendre", "log_kernel_slope", "sample_angle"]
 SMALL = 0.05
 _TERMS = 64
 _ANGLES = 4096
+_ROUNDS = 1000
+"""Draws after which a step is given up: more than two in three are accepted at once."""
 
 
 def legendre(u: Tensor, terms: int) -> tuple[Tensor, Tensor]:
@@ -77,7 +80,7 @@ def _reject(tau: Tensor, generator: torch.Generator | None) -> Tensor:
     """Angles in a tangent plane, kept with the chance `sqrt(sin(theta) / theta)`."""
     angle = torch.full_like(tau, math.pi)
     waiting = torch.arange(len(tau), device=tau.device)
-    while len(waiting):
+    for _ in range(_ROUNDS):
         # A row that waits draws as often as it has to, whatever the others do.
         u, accept = uniform(
             (len(waiting), 2), fork(generator, waiting), dtype=tau.dtype, device=tau.device
@@ -87,7 +90,12 @@ def _reject(tau: Tensor, generator: torch.Generator | None) -> Tensor:
         kept = (accept < chance) & (proposal < math.pi)
         angle[waiting[kept]] = proposal[kept]
         waiting = waiting[~kept]
-    return angle
+        if not len(waiting):
+            return angle
+    raise SamplingError(
+        f"{len(waiting)} of {len(tau)} steps on the sphere were not accepted in {_ROUNDS} draws: "
+        "their variance is not a number"
+    )
 
 
 def _invert(tau: Tensor, generator: torch.Generator | None) -> Tensor:
