@@ -156,3 +156,32 @@ def test_the_width_is_the_best_of_five_folds(dim: int) -> None:
         scores[h] = sum(float(law.log_prob(held).sum()) for law, held in laws)
     best = max(scores, key=lambda h: scores[h])
     assert baselines._best_bandwidth(x) == pytest.approx(best * (240 / 300) ** rate, rel=1e-12)
+
+
+@pytest.mark.parametrize("components", [0, 1, 2, 3])
+def test_probabilistic_pca_has_the_largest_likelihood(components: int) -> None:
+    """In the units of the data, as scikit-learn's PCA but for its division by n - 1."""
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    g = torch.Generator().manual_seed(0)
+    mix = torch.tensor([[3.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.0, 1.0], [0.0, 0.0, 0.1, 0.2]])
+    x = torch.randn(400, 3, generator=g) @ mix + 0.3 * torch.randn(400, 4, generator=g) + 5
+    model = pf.fit(ProbabilisticPCA(components), x, holdout=0.0, progress=False).model
+    value = float(model.log_prob(x).value.mean())
+    peer = decomposition.PCA(components, svd_solver="full").fit(x.double().numpy())
+    assert peer.score(x.double().numpy()) <= value + 1e-6
+    assert value == pytest.approx(peer.score(x.double().numpy()), abs=1e-4)
+    spread = float(model.known_units().scale.flatten()[0]) ** 2
+    covariance = spread * model.covariances[0].double().numpy()
+    assert covariance == pytest.approx(peer.get_covariance() * 399 / 400, rel=1e-3, abs=1e-4)
+    of_columns = ProbabilisticPCA(components, scale="columns")
+    correlated = pf.fit(of_columns, x, holdout=0.0, progress=False).model
+    if components < 3:
+        assert abs(float(correlated.log_prob(x).value.mean()) - value) > 1e-3
+
+
+def test_columns_that_a_common_scale_loses_are_told() -> None:
+    x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e4, 1.0])
+    (doubt,) = ProbabilisticPCA().doubts(x)
+    assert "scale='columns'" in doubt
+    assert ProbabilisticPCA(scale="columns").doubts(x) == []
+    assert ProbabilisticPCA().doubts(x / torch.tensor([1e3, 1.0])) == []

@@ -152,3 +152,29 @@ def test_a_run_past_its_steps_is_refused_without_a_warning(tmp_path: Path) -> No
         pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, steps=2, resume=True, **options)
     with pytest.warns(UserWarning, match="steps 4 -> 6: the cosine schedule"):
         pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, steps=6, resume=True, **options)
+
+
+def test_an_extended_run_says_where_its_rate_goes(tmp_path: Path) -> None:
+    """Forty steps had come down to nearly nothing, and eighty are only half way down there."""
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    options = {"batch_size": 8, "out": tmp_path / "run", "progress": False, "warmup": 0}
+
+    def fit(**more) -> pf.training.Run:
+        return pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), x, **options, **more)
+
+    fit(steps=40, lr=2e-3)
+    jump = r"steps 40 -> 80: .* jumps from 3.1e-06 to 0.001 at step 40 \(the peak is 0.002\)"
+    with pytest.warns(UserWarning, match=jump):
+        run = fit(steps=80, lr=2e-3, resume=True)
+    rates = {line["step"]: line["lr"] for line in run.history}
+    assert rates[40] == pytest.approx(3.1e-6, rel=0.01)
+    assert rates[41] == pytest.approx(1e-3)
+
+
+def test_a_constant_rate_is_extended_in_silence(tmp_path: Path) -> None:
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    options = {"batch_size": 8, "out": tmp_path / "run", "progress": False, "schedule": "constant"}
+    for steps in (4, 8):
+        model = pf.Diffusion(pf.nn.MLP(2, width=8))
+        run = pf.fit(model, x, steps=steps, resume=steps == 8, **options)
+    assert run.step == 8

@@ -149,6 +149,13 @@ def carry_out(
     if data.c is not None and not model.condition.conditional:
         kind = type(model).__name__
         typer.echo(f"note: this {kind} takes no labels: those of the data are ignored", err=True)
+    if model.closed_form and recipe.train.holdout and not quiet:
+        held = round(recipe.train.holdout * len(data))
+        typer.echo(
+            f"note: nothing is tuned on the {held:,} of {len(data):,} rows that are held out for "
+            "`evaluate`; train.holdout=0 fits all rows",
+            err=True,
+        )
     findings = _said(context, serious(recipe.train, model, data, source)) if is_first() else []
     keep = kept_recipe(out, recipe, resume=resume) if is_first() else contextlib.nullcontext()
     try:

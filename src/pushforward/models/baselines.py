@@ -24,12 +24,16 @@ from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, parts_of, refuse_context, with_density
+from pushforward.models.scales import Scale, scale_of
 from pushforward.models.trainable import Trainable
 
 __all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
 
 _TERMS = 1 << 25
 """How many densities of a component at a state are held at a time: 256 MB with what they need."""
+
+_LOST = 300
+"""How many times narrower a column is that single precision loses in a common covariance."""
 
 _SELECTED = 2000
 """Rows among which a bandwidth or a number of components is chosen."""
@@ -46,7 +50,9 @@ class _Fit(NamedTuple):
 class _Baseline(GenerativeModel, Trainable):
     """A mixture of Gaussians that is fitted at once: there is nothing for an optimizer to do.
 
-    `fit` calls `prepare` and makes one step that changes nothing.
+    `fit` calls `prepare` and makes one step that changes nothing. It holds rows out as it does for
+    any model, though nothing is tuned on them: what was fitted to all rows could not be judged
+    beside others, on rows that none has seen. `holdout=0` fits all rows.
     """
 
     dequantize = True
@@ -249,11 +255,15 @@ class ProbabilisticPCA(_Baseline):
     r"""A linear Gaussian model, `x = m + W z + s e` (Tipping & Bishop 1999), in closed form.
 
     Its covariance `W W^T + s^2 I` is that of the data along the first principal components, and the
-    mean of the remaining variances in all other directions.
+    mean of the remaining variances in all other directions: the largest likelihood that a model of
+    this form can have, in the units of the data.
 
     Args:
         components: the columns of `W`; by default the number with the best likelihood in five-fold
             cross-validation.
+        scale: what the noise is equal in: `common`, the units of the data, or `columns`, the
+            standard deviations of each column, where columns have units that do not compare. The
+            components are then those of the correlations.
         event_shape: the shape of one data point, if known before the fit.
         shapes: of what was fitted; written by the model itself.
 
@@ -267,13 +277,36 @@ class ProbabilisticPCA(_Baseline):
     def __init__(
         self,
         components: int | None = None,
+        scale: Scale = "common",
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
         if components is not None:
             whole("components", components, least=0)
-        self.components = components
+        self.components, self.scale = components, scale_of(scale)
         super().__init__(shapes, event_shape)
+
+    def fit_units(self, x: Tensor, source: Tensor | None = None) -> None:
+        """A shift per column, and one scale for all or one for each, as `scale` says.
+
+        Raises `InputError` if the event shape differs from the one already known.
+        """
+        # A map shares one scale between its two sides: here both are the data.
+        self.known_units(x).fit(x, x if self.scale == "common" else None)
+
+    def doubts(self, x: Tensor) -> list[str]:
+        """Columns that are lost beside others in one unit."""
+        if self.scale == "columns" or x.ndim != 2:
+            return []
+        spread = x.double().std(0)
+        spread = spread[spread > 0]
+        if len(spread) == 0 or float(spread.max() / spread.min()) < _LOST:
+            return []
+        return [
+            f"Columns differ in scale by a factor of {float(spread.max() / spread.min()):.2g}, and "
+            "the noise of probabilistic PCA is equal in all: the narrowest are lost in it. Take "
+            "scale='columns'"
+        ]
 
     def _fit(self, z: Tensor) -> _Fit:
         dim = z.shape[1]

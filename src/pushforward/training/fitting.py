@@ -152,7 +152,7 @@ def fit(
         if position.step > settings.steps:
             raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
         if folder is not None and resume:
-            folder.warn_of_new_length(settings)
+            folder.warn_of_new_length(settings, position.step)
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -84,17 +85,27 @@ class RunFolder:
             listed = ", ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
             raise InputError(f"a resumed run keeps its settings, but {listed}")
 
-    def warn_of_new_length(self, settings: Settings) -> None:
-        """Warn if a run that goes on has another length, which its schedule follows."""
+    def warn_of_new_length(self, settings: Settings, step: int) -> None:
+        """Warn if a run that goes on at a step has another length, which its schedule follows.
+
+        A cosine that had come down to a low rate rises again: the warning has both rates.
+        """
         if not self._in_use():
             return
         before = self._read_config()["training"]["steps"]
-        if before != settings.steps and settings.schedule == "cosine":
-            warnings.warn(
-                f"steps {before} -> {settings.steps}: the cosine schedule follows the new length, "
-                "so this is not the run that it would have been from the start",
-                stacklevel=4,
-            )
+        if before == settings.steps or settings.schedule != "cosine":
+            return
+        was = dataclasses.replace(settings, steps=before).rate(min(max(step - 1, 0), before))
+        now = settings.rate(step)
+        jump = f"jumps from {was:.2g} to {now:.2g}" if now > was else f"goes on at {now:.2g}"
+        warnings.warn(
+            f"steps {before} -> {settings.steps}: the cosine schedule follows the new length, so "
+            f"the learning rate {jump} at step {step} (the peak is {settings.lr:.2g}). This is "
+            "not the run that it would have been from the start: what was annealed is stirred up "
+            "again, and settles towards the new end. For a run that can be extended at one rate, "
+            "begin with schedule='constant'",
+            stacklevel=4,
+        )
 
     def begin(self, description: dict[str, Any], step: int) -> list[dict[str, Any]]:
         """Write the configuration, cut the log at a step, and return what is left of it.
