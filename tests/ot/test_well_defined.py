@@ -161,6 +161,17 @@ def test_pairs_without_any_mass_change_nothing(block, tau) -> None:
     assert float(given[0].grad[20].abs().sum() + given[1].grad[25].abs().sum()) == 0
 
 
+def test_weights_that_are_all_but_nothing_are_nothing() -> None:
+    """Subnormal ones, of which no product keeps its digits."""
+    x, y = normal(20, 2, 0).float(), normal(25, 2, 1).float()
+    a, b = torch.full((20,), 1 / 18), torch.full((25,), 1 / 24)
+    a[:2], b[3] = 1e-40, 1e-41
+    plan = ot.sinkhorn(ot.PointClouds(x, y), 0.1, a, b)
+    same = ot.sinkhorn(ot.PointClouds(x, y), 0.1, a.where(a > 1e-30, 0), b.where(b > 1e-30, 0))
+    assert plan.converged
+    torch.testing.assert_close(plan.matrix(), same.matrix())
+
+
 def test_grids_have_empty_cells_on_both_sides() -> None:
     line = torch.linspace(0, 100, 12, dtype=torch.float64)
     a, b = torch.zeros(12).double(), torch.zeros(12).double()
@@ -469,6 +480,7 @@ def test_the_gradient_on_the_line_is_that_of_the_plane(p: float) -> None:
     value.backward()
     exact.backward()
     for one, other in zip(line, plane, strict=True):
+        assert one.grad is not None
         torch.testing.assert_close(one.grad, other.grad, atol=1e-9, rtol=0)
     found = peer.wasserstein_1d(*(t.squeeze().numpy() for t in sides), p=p)
     assert float(found) == pytest.approx(float(exact.detach()), abs=1e-12)

@@ -67,7 +67,8 @@ class ExactPlan:
         Where partial sums of both weights agree there are others.
         """
         f, g = self._duals()
-        shift = 0.5 * float(self.a.to(f) @ f - self.b.to(g) @ g)
+        a, b = (w.to("cpu", torch.float64) for w in (self.a, self.b))
+        shift = 0.5 * float(a @ f - b @ g)
         return (f - shift).to(self.a), (g + shift).to(self.b)
 
 
@@ -146,8 +147,11 @@ def exact(
 
     def all_duals() -> tuple[Tensor, Tensor]:
         """With what was taken from the costs."""
-        f, g = (p.to(o.device) + o.to(p.dtype) for p, o in zip(duals(), offsets, strict=True))
-        return f.detach(), g.detach()
+        f, g = (
+            p + offset.detach().to("cpu", torch.float64)
+            for p, offset in zip(duals(), offsets, strict=True)
+        )
+        return f, g
 
     fixed_a, fixed_b = weights_a.detach(), weights_b.detach()
     moved = (mass.detach() * table[source, target]).sum()

@@ -87,11 +87,12 @@ class Geometry(ABC):
         for rows in self.blocks():
             logs = self.exponents(rows, row, column, epsilon)
             block = logs.exp().mul_(a[rows, None]).mul_(b)
-            left[rows] = block.sum(1, dtype=wide)
-            right += block.sum(0, dtype=wide)
+            doubled = block.to(wide)
+            left[rows] = doubled.sum(1)
+            right += doubled.sum(0)
             # Where nothing goes the logarithm is minus infinity.
             logs.clamp_(min=torch.finfo(f.dtype).min)
-            entropic += float(block.mul_(logs).sum(dtype=wide))
+            entropic += float(logs.mul_(block).sum(1).sum(dtype=wide))
         return Sums(left, right, _paid(left, f) + _paid(right, g) - epsilon * entropic)
 
     @property

@@ -134,12 +134,17 @@ class Newton:
             # given a curvature of its own.
             constant = state.column.sqrt() / state.column.sum().sqrt()
             system.addr_(constant, constant)
+        residual = (state.target - state.column) * root
+        if system.device.type == "mps":
+            # Which has no factorizations.
+            system, residual = system.cpu(), residual.cpu()
         jitter = _JITTER * torch.finfo(system.dtype).eps
         system.diagonal().add_(1)
-        residual = (state.target - state.column) * root
-        while True:
+        while jitter < 1:
             system.diagonal().add_(jitter)
             factor, failed = torch.linalg.cholesky_ex(system)
             if not bool(failed):
-                return root * torch.cholesky_solve(residual[:, None], factor)[:, 0]
+                return root * torch.cholesky_solve(residual[:, None], factor)[:, 0].to(root)
             jitter *= 10
+        # Not finite: no step is better than a wild one.
+        return torch.zeros_like(diagonal)

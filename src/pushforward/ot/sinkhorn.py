@@ -124,7 +124,9 @@ def solved(
     binding = all(map(math.isinf, taus))
     given_a = geometry.weights(a, 0, "a", any_mass=not binding)
     given_b = geometry.weights(b, 1, "b", any_mass=not binding)
-    left, right = given_a.detach(), given_b.detach()
+    # Arithmetic on subnormal numbers keeps no digits: such weights are none.
+    tiny = torch.finfo(geometry.like.dtype).tiny
+    left, right = (w.detach().where(w >= tiny, 0.0) for w in (given_a, given_b))
     if binding:
         # Sums that differ by rounding can be met by no plan.
         left, right = left / left.sum(), right / right.sum()
