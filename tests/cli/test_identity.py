@@ -215,3 +215,27 @@ def test_a_model_that_ignores_labels_says_so(call, home: Path, tmp_path: Path) -
     assert out.read_text().splitlines()[0] == "height,width"
     assert len(densities(call, tmp_path / "run", table)) == N
     assert len(densities(call, tmp_path / "run", out)) == 5
+
+
+def test_translations_carry_the_labels_of_their_data(call, home: Path, tmp_path: Path) -> None:
+    table = write(home / "labeled.csv", ["height", "width", "kind"])
+    swapped = write(home / "labeled-source.csv", ["kind", "width", "height"])
+    words = ("--label", "kind", "--model", "matching", "--steps", 3, "--out", tmp_path / "run")
+    assert call("train", table, "--source", swapped, *words).code == 0
+    keep = rows()["kind"] != "ant"
+    some = write(tmp_path / "some.csv", ["kind", "height", "width"], keep)
+    asked = ("translate", tmp_path / "run", some, "--sampler", "heun", "--steps", 4)
+    assert call(*asked, "--out", tmp_path / "moved.csv").code == 0
+    moved = pf.data.load(tmp_path / "moved.csv", label="kind")
+    assert moved.c is not None
+    assert [moved.classes[k] for k in moved.c.tolist()] == rows()["kind"][keep].tolist()
+    model, data = pf.load(tmp_path / "run"), pf.data.load(table, label="kind")
+    assert data.c is not None
+    part = torch.tensor(keep)
+    exact = model.forward(data.x[part], data.c[part], sampler="heun", steps=4, seed=0)
+    assert torch.allclose(moved.x, exact, rtol=1e-4, atol=1e-4)
+    assert call(*asked, "--class", "cow", "--out", tmp_path / "cows.csv").code == 0
+    cows = pf.data.load(tmp_path / "cows.csv", label="kind")
+    assert cows.classes == ("cow",)
+    exact = model.forward(data.x[part], 2, sampler="heun", steps=4, seed=0)
+    assert torch.allclose(cows.x, exact, rtol=1e-4, atol=1e-4)

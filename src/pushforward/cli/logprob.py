@@ -184,7 +184,8 @@ def _given(model: Any, loaded: Any, klass: str | None) -> str | None:
     if not model.condition.conditional:
         return None
     if loaded.c is None:
-        return "nothing: without labels"
+        what = "labels" if model.context_size is None else "contexts"
+        return f"nothing, as DATA has no {what}"
     if loaded.num_classes is None:
         return "the context of each row"
     return "the label of each row" if klass is None else f"the label {klass}"
