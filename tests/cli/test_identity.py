@@ -18,9 +18,9 @@ def rows() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         "height": rng.normal(5, 1, N),
-        "width": rng.normal(100, 10, N),
+        "width": rng.normal(100, 5, N),
         "kind": rng.choice(["ant", "bee", "cow"], N, p=[0.5, 0.3, 0.2]),
-        "extra": rng.normal(0, 1, N),
+        "extra": rng.normal(100, 8, N),
     }
 
 
