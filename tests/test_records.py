@@ -89,7 +89,7 @@ def test_every_bit_of_a_sealed_file_counts(tmp_path: Path) -> None:
     path.write_text(sealed(values), encoding="utf-8")
     assert read_sealed(path) == values
     content = path.read_bytes()
-    for position in range(len(content) - 1):
+    for position in range(len(content)):
         damaged = bytearray(content)
         damaged[position] ^= 4
         path.write_bytes(damaged)

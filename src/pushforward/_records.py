@@ -100,7 +100,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     body, seal, digest = text.rpartition(_SEAL)
     if not seal:
         raise InputError(f"{path} has no checksum: it is damaged, or an older version wrote it")
-    if digest.strip() != _digest(body):
+    if digest != f"{_digest(body)}\n":
         raise InputError(f"{path} is not as it was written: it is damaged, or was changed by hand")
     return _mapping(parse_yaml(text, str(path)), str(path))
 

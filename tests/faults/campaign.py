@@ -1,6 +1,6 @@
 """The campaign against files: planted faults and damaged inputs, and what became of them.
 
-    python tests/faults/campaign.py --fuzz 10000 --write
+    python tests/faults/campaign.py --fuzz 10000 --kills 200 --write
 
 writes the tables of `docs/promises.md`. With a seed and a kind, one damaged input is tried again:
 
@@ -20,10 +20,13 @@ from pathlib import Path
 
 import torch
 from fuzzing import KINDS, Fuzzed, fuzzed, tried
+from kills import Killed, killed
 from planted import Planted, all_planted, outcome
 from stage import READ, REFUSED, SAME, Outcome, Stage
 
 __all__ = ["tables"]
+
+WHOLE = "whole, and goes on"
 
 PAGE = Path(__file__).parents[2] / "docs/promises.md"
 BEGIN, END = "<!-- campaign -->", "<!-- end of the campaign -->"
@@ -39,7 +42,10 @@ def _memory_is_limited(gigabytes: int) -> None:
 
 
 def tables(
-    planted: Iterable[tuple[Planted, Outcome]], damaged: Iterable[Fuzzed], about: str
+    planted: Iterable[tuple[Planted, Outcome]],
+    damaged: Iterable[Fuzzed],
+    kills: Iterable[Killed],
+    about: str,
 ) -> str:
     """What was tried and what became of it, in Markdown."""
     by_fault: Counter[tuple[str, str]] = Counter()
@@ -48,6 +54,9 @@ def tables(
     by_kind: Counter[tuple[str, str]] = Counter()
     for one in damaged:
         by_kind[one.kind, _column(one.outcome)] += 1
+    by_work: Counter[tuple[str, str]] = Counter()
+    for kill in kills:
+        by_work[kill.work, "wrong" if kill.fault else WHOLE] += 1
     return "\n".join(
         [
             about,
@@ -55,6 +64,8 @@ def tables(
             *_table("planted fault", by_fault, ("tried", REFUSED, SAME, READ, "wrong")),
             "",
             *_table("damaged input", by_kind, ("tried", REFUSED, READ, "wrong")),
+            "",
+            *_table("killed", by_work, ("tried", WHOLE, "wrong")),
         ]
     )
 
@@ -82,7 +93,7 @@ def _written(text: str) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def _run(n: int, start: int, show: bool) -> tuple[str, int]:
+def _run(n: int, start: int, kills: int, show: bool) -> tuple[str, int]:
     """The whole campaign; its tables, and how much of it went wrong."""
     begun = time.monotonic()
     wrong = 0
@@ -107,21 +118,30 @@ def _run(n: int, start: int, show: bool) -> tuple[str, int]:
             damaged.append(one)
             told(f"{one.kind} {one.seed}", one.outcome)
     today = datetime.datetime.now(datetime.UTC).date()
+        ends = []
+        for kill in killed(kills, root / "kills", start):
+            ends.append(kill)
+            told(f"kill of {kill.work} after {kill.after:.2f} s", _of_kill(kill))
     last = start + (n - 1) // len(KINDS)
-    slowest = max(
-        found.seconds for found in [*(o for _, o in planted), *(d.outcome for d in damaged)]
-    )
+    every = [*(found for _, found in planted), *(one.outcome for one in damaged)]
+    slowest = max(found.seconds for found in every)
+    minutes = (time.monotonic() - begun) / 60
     about = (
-        f"{today}: {len(planted)} planted faults and {n:,} damaged inputs, seeds {start} to {last} of "
-        f"each kind, in {(time.monotonic() - begun) / 60:.0f} minutes; the slowest took "
-        f"{slowest:.1f} s. {wrong or 'None'} went wrong."
+        f"{today}: {len(planted)} planted faults, {n:,} damaged inputs, seeds {start} to {last} of "
+        f"each kind, and {kills} kills at random moments, in {minutes:.0f} minutes. "
+        f"{wrong or 'None'} went wrong; the slowest damaged input took {slowest:.1f} s."
     )
-    return tables(planted, damaged, about), wrong
+    return tables(planted, damaged, ends, about), wrong
+
+
+def _of_kill(kill: Killed) -> Outcome:
+    return Outcome(kill.fault or SAME, "", kill.after)
 
 
 def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--fuzz", type=int, default=800, help="how many damaged inputs")
+    parser.add_argument("--kills", type=int, default=0, help="how many kills (not on Windows)")
     parser.add_argument("--start", type=int, default=0, help="the first seed of each kind")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     parser.add_argument("--show", action="store_true", help="print what was refused, and how")
@@ -137,7 +157,7 @@ def _main() -> int:
             found = tried(Stage(root / "stage"), kind, seed, root / "scratch").outcome
             print(f"{found.verdict}\n{found.message}")
         return not found.right
-    text, wrong = _run(options.fuzz, options.start, options.show)
+    text, wrong = _run(options.fuzz, options.start, options.kills, options.show)
     print(text)
     if options.write:
         _written(text)

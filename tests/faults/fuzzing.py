@@ -29,12 +29,12 @@ _WORDS = [
     *(b": ", b"- ", b"\n", b"\n\n", b"\r", b"\t", b'"', b"'", b",", b",,", b";", b"#", b"\\", b"%"),
     *(b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc3\x28", b"\xe2\x80\xae", b"../", b"/etc/passwd"),
     *(b"class: ", b"args: ", b"model: ", b"class: os.system", b"class: nn.MLP", b"class: cli.main"),
-    *(b"depth: 1000000000", b"width: 0", b"beta_max: -1", b"event_shape: []", b"function: os:abort"),
+    *(b"depth: 1000000000", b"width: 0", b"beta_max: -1", b"event_shape: []", b"function: os"),
 ]  # fmt: skip
 
 _ARGUMENTS = [
-    *("sample", "info", "list", "train", "logprob", "doctor", "compress", "decompress", "translate"),
-    *("--help", "--version", "--quiet", "--debug", "--json", "--verify", "--print-config", "--trust"),
+    *("sample", "info", "list", "train", "logprob", "doctor", "compress", "decompress", "x"),
+    *("--help", "--version", "--quiet", "--debug", "--json", "--verify", "--trust"),
     *("-n", "--seed", "--steps", "--out", "--class", "--sampler", "--grid", "--stop", "--label"),
     *("--recipe", "--lr", "--model", "--resume", "--batch-size", "--device", "--guidance", "-o"),
     *("RUN", "SAVED", "VAE", "ARCHIVE", "TABLE", "RECIPE", "OUT.npz", "OUT", "FOLDER", "two_moons"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +19,7 @@ from pushforward._records import read_yaml
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
-from pushforward.errors import InputError
+from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
 
@@ -80,14 +81,16 @@ class Recipe(BaseModel):
             known = inspect.signature(cls.for_data).parameters
             if all(p.kind is not p.VAR_KEYWORD for p in known.values()):
                 config.check_options(options, list(known))
-            space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
+            with _told("model", self.model):
+                space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
             if data is None:
                 data = _loaded("data", self.data, space)
             source = None
             if self.source is not None:
                 source = self._start(data, space)
             length = config.understood(cls.for_data, train_steps=self.train.steps)
-            model = cls.for_data(data, **{**length, **options})
+            with _told("model", self.model):
+                model = cls.for_data(data, **{**length, **options})
         return Prepared(model, data, source)
 
     def _start(self, data: Data, space: Any) -> Data:
@@ -181,7 +184,19 @@ def _loaded(key: str, options: dict[str, Any], space: Any, like: Schema | None =
             raise InputError(f"unknown key '{key}.{option}': {hint}")
     if "source" not in options:
         raise InputError(f"{key} does not say what to read: {key}.source=NAME or FILE")
-    return load(**options, space=space, like=like)
+    with _told(key, options):
+        return load(**options, space=space, like=like)
+
+
+@contextlib.contextmanager
+def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
+    """Name the part of a recipe whose values do not fit: in a file they may be of any kind."""
+    try:
+        yield
+    except PushforwardError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        raise InputError(f"{key} cannot be made from {values}: {error}") from error
 
 
 def _short(key: str, values: dict[str, Any]) -> Any:

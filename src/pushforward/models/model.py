@@ -53,6 +53,10 @@ class Curve(NamedTuple):
     note: str
 
 
+_MOST_NUMBERS = 1 << 28
+"""Of one state: a file must not ask for more memory than any model of ours could use."""
+
+
 class GenerativeModel(nn.Module, ABC):
     """A model of states of a space, which cross it in the units of the data.
 
@@ -246,6 +250,11 @@ class GenerativeModel(nn.Module, ABC):
         return units
 
     def _set_event_shape(self, shape: state.EventShape) -> Units:
+        if state.numel(shape) > _MOST_NUMBERS:
+            raise InputError(
+                f"event_shape {shape} is {state.numel(shape):,} numbers for one state: a model "
+                f"takes {_MOST_NUMBERS:,} at most"
+            )
         # Where the network is and in its precision, which may not be that of the data.
         self.units = self.space.units(shape).to(next(self.parameters(), torch.empty(0)))
         self._event_shape = shape
