@@ -117,11 +117,11 @@ def _run(n: int, start: int, kills: int, show: bool) -> tuple[str, int]:
         for one in fuzzed(stage, n, root / "scratch", start):
             damaged.append(one)
             told(f"{one.kind} {one.seed}", one.outcome)
-    today = datetime.datetime.now(datetime.UTC).date()
         ends = []
         for kill in killed(kills, root / "kills", start):
             ends.append(kill)
             told(f"kill of {kill.work} after {kill.after:.2f} s", _of_kill(kill))
+    today = datetime.datetime.now(datetime.UTC).date()
     last = start + (n - 1) // len(KINDS)
     every = [*(found for _, found in planted), *(one.outcome for one in damaged)]
     slowest = max(found.seconds for found in every)
