@@ -11,7 +11,15 @@ from pathlib import Path
 
 from pushforward.errors import InputError
 
-__all__ = ["check_writable", "checksum", "new_folder", "replacing", "sync", "write_text"]
+__all__ = [
+    "check_writable",
+    "checksum",
+    "new_folder",
+    "replacing",
+    "sync",
+    "write_bytes",
+    "write_text",
+]
 
 _BLOCK = 1 << 20
 
@@ -91,6 +99,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     sync(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:

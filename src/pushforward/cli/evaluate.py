@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pushforward._files import write_text
 from pushforward.cli.options import (
     Json,
     MovedData,
@@ -73,9 +73,7 @@ def evaluate(
         )
     settings = {**asked, "n": n, "seed": seed}
     found = {"settings": settings, **evaluation.to_dict()}
-    partial = folder / ".evaluation.json.partial"
-    partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / "evaluation.json")
+    write_text(folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
     # Contexts have no place in a file.
     written = labels if train.num_classes is not None else None
     write_states(folder / "samples.npz", x, model.space, folder, labels=written)

@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from pushforward._files import replacing
 from pushforward._random import resolve
 from pushforward.errors import InputError, TrainingError
 from pushforward.metrics._points import checked
@@ -145,14 +146,10 @@ class FeatureClassifier(nn.Module):
             raise InputError(f"a classifier is saved as NAME.safetensors, not {path.name!r}")
         shape = {"event_shape": self.event_shape, "classes": self.classes, "width": self.width}
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
         tensors = {name: value.contiguous() for name, value in self.state_dict().items()}
-        safetensors.torch.save_file(
-            tensors,
-            partial,
-            metadata={"feature_classifier": json.dumps({"format": FORMAT} | shape)},
-        )
-        os.replace(partial, path)
+        about = {"feature_classifier": json.dumps({"format": FORMAT} | shape)}
+        with replacing(path) as partial:
+            safetensors.torch.save_file(tensors, partial, metadata=about)
         return path
 
     @classmethod

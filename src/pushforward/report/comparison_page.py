@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-import os
 from pathlib import Path
 
 from pushforward import state
+from pushforward._files import write_bytes
 from pushforward.data import Data
 from pushforward.report.comparison import Comparison
 from pushforward.report.page import figure, page, section, table, warnings_box
@@ -41,12 +41,6 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
         ),
         section("Samples", f'<div class="{look.layout}">{pictures}</div>'),
     ]
-    _replace(path.with_suffix(".png"), side_by_side(drawn))
-    _replace(path, page(f"{title} · pushforward", content, _WIDTH).encode())
+    write_bytes(path.with_suffix(".png"), side_by_side(drawn))
+    write_bytes(path, page(f"{title} · pushforward", content, _WIDTH).encode())
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from pushforward import state
 from pushforward._extras import require
+from pushforward._files import write_bytes
 from pushforward.report.painters import painter_of, sheet
 from pushforward.spaces import Space
 
@@ -91,9 +91,7 @@ def save_picture(path: Path, x: Any, *, space: Space, reference: Any = None) -> 
     b'PNG'
     """
     look = Look(space, x if reference is None else reference)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(look.picture(x))
-    os.replace(partial, path)
+    write_bytes(path, look.picture(x))
 
 
 def data_uri(png: bytes) -> str:

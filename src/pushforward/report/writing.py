@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import yaml
 
 from pushforward import state
-from pushforward._records import read_json, read_sealed
+from pushforward._files import write_bytes
+from pushforward._records import parse_json, read_json, read_sealed
 from pushforward.data import Data
 from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
@@ -61,7 +61,7 @@ def write(
     if seen is None:
         seen = glance(run, model, data, samples)
     picture = look.picture(as_written(model.space, seen.drawn.states, data))
-    _replace(run / "samples.png", picture)
+    write_bytes(run / "samples.png", picture)
     body = [
         _header(run, model, config, manifest, bool(seen.faults)),
         warnings_box(
@@ -79,7 +79,7 @@ def write(
         _strips(look, model, data, _affordable(seen.drawn, manifest)),
         _origins(config, manifest),
     ]
-    _replace(run / "report.html", page(f"{run.name} · pushforward", body).encode())
+    write_bytes(run / "report.html", page(f"{run.name} · pushforward", body).encode())
     return run / "report.html"
 
 
@@ -136,9 +136,9 @@ def _of_data(run: Path, findings: Sequence[str] | None) -> list[str]:
     """What to know of the data: the findings given, which are kept, or those of an earlier time."""
     path = run / _FINDINGS
     if findings is not None:
-        _replace(path, (json.dumps(list(findings), indent=2) + "\n").encode())
+        write_bytes(path, (json.dumps(list(findings), indent=2) + "\n").encode())
         return list(findings)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return parse_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
 
 
 def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
@@ -263,9 +263,3 @@ def _origins(config: dict[str, Any], manifest: dict[str, Any]) -> str:
         plain(kept) + f"<details><summary>configuration</summary>{plain(config)}</details>",
         f"Data fingerprint {config['data']['fingerprint'][:16]}",
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

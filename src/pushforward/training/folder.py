@@ -113,6 +113,10 @@ class RunFolder:
         Raises `InputError` if the folder cannot be written.
         """
         history = read_history(self.metrics, step)
+        for rest in self.path.glob(".*.partial"):
+            # Of a write that was killed: nobody else writes here now.
+            if rest.is_file():
+                rest.unlink()
         try:
             write_text(self.path / CONFIG, sealed(description))
             write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in history))

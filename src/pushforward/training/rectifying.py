@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, samplers
+from pushforward._files import replacing, write_text
 from pushforward._random import derived_seed, even_rows, start_noise
 from pushforward._shapes import per_event_sum
 from pushforward.data import Data, load
@@ -321,9 +322,8 @@ def _cached(
         tensors["c"] = c
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.partial")
-        safetensors.torch.save_file(tensors, partial, metadata=about)
-        os.replace(partial, file)
+        with replacing(file) as partial:
+            safetensors.torch.save_file(tensors, partial, metadata=about)
     return _as_data(tensors, data)
 
 
@@ -364,6 +364,4 @@ def _write(folder: Path, result: Rectification) -> None:
             {"straightness": vars(r.straightness), "cost": vars(r.cost)} for r in result.rounds
         ],
     }
-    partial = folder / ".rectified.json.partial"
-    partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / "rectified.json")
+    write_text(folder / "rectified.json", json.dumps(found, indent=2) + "\n")
