@@ -52,6 +52,10 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"{a:.3f},{b:.3f},{'setosa' if a > 0 else 'virginica'}" for a, b in rows[:, :2].tolist()
     ]
     (tmp_path / "flowers.csv").write_text("\n".join(["petal,sepal,species", *lines]) + "\n")
+    (tmp_path / "station.csv").write_text(
+        "when;depth;open\n;m;\n2024-02-28;1.250,5;yes\n2024-02-29;?;no\n2024-03-01;-999;no\n"
+        "2024-03-02;3;no\n"
+    )
     (tmp_path / "photos").mkdir()
     for k in range(8):
         pixels = np.random.default_rng(k).integers(0, 256, (20, 24, 3), dtype=np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -269,3 +270,15 @@ def test_times_are_no_floats() -> None:
     assert "float32" not in str(error.value)
     x = when
     assert load((x - x.min()) / np.timedelta64(1, "D")).x.tolist() == [[0], [2]]
+
+
+def test_the_guide_lists_every_format_and_option() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "data.md").read_text(encoding="utf-8")
+    for known in formats.FORMATS:
+        plain = " ".join(f"`{s}`" for s in known.suffixes if not s.endswith(".gz"))
+        packed = ", each also `.gz`" if any(s.endswith(".gz") for s in known.suffixes) else ""
+        options = " ".join(f"`{option}`" for option in known.options) or "–"
+        extra = "–" if known.extra is None else f"`{known.extra}`"
+        assert f"| {plain}{packed} | {known.what} | {options} | {extra} |\n" in guide
+        assert all(f"`{option}`" in guide.partition("## Labels")[0] for option in known.options)
+        assert set(known.options) < set(inspect.signature(load).parameters)

@@ -2,7 +2,8 @@
 
 Every column is read as float64, which Arrow rounds correctly as Python does, or as words, for
 labels and for booleans. Where Arrow refuses, or might read something else, there is no result: the
-reader of `tables` then reads the rows, or names what is wrong with them.
+reader of `tables` then reads the rows, or names what is wrong with them. Ends of lines within
+quoted cells are such a case where they fall between two blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pushforward.data.cells import Cells, truth
 
 __all__ = ["Rows", "read_rows"]
 
-_BLOCK = 8 << 20
+_BLOCK = 1 << 20
 
 
 class Rows(NamedTuple):
@@ -71,7 +72,7 @@ def read_rows(
                 block_size=_BLOCK,
                 encoding="utf8" if utf8 else encoding,
             ),
-            csv.ParseOptions(delimiter=mark, newlines_in_values=True),
+            csv.ParseOptions(delimiter=mark),
             csv.ConvertOptions(
                 column_types=kinds,
                 include_columns=list(kinds),
@@ -82,19 +83,16 @@ def read_rows(
         )
     except (pyarrow.ArrowException, ValueError, LookupError):
         return None
+    spelled: list[tuple[str, ...]] = [()] * len(columns)
     x = np.empty((len(table), len(columns)))
-    spelled: list[tuple[str, ...]] = []
+    plain = [k for k, i in enumerate(columns) if i not in truths]
+    _fill(x, plain, table.select([str(columns[k]) for k in plain]), cells)
     for k, i in enumerate(columns):
-        column = table.column(str(i))
-        pair: tuple[str, ...] = ()
         if i in truths:
-            read = _truths(column.combine_chunks(), cells)
+            read = _truths(table.column(str(i)).combine_chunks(), cells)
             if read is None:
                 return None
-            x[:, k], pair = read
-        else:
-            x[:, k] = cells.without_codes(column.to_numpy())
-        spelled.append(pair)
+            x[:, k], spelled[k] = read
     if not len(x) or bool(np.isnan(x).all(1).any()):
         # A line of nothing but commas is blank, one of missing values is not.
         return None
@@ -102,6 +100,15 @@ def read_rows(
     if label is not None:
         labels = np.array([text.strip() for text in table.column(str(label)).to_pylist()])
     return Rows(x, labels, spelled)
+
+
+def _fill(x: NDArray[np.float64], places: list[int], table: Any, cells: Cells) -> None:
+    """Put the columns of a table in their places, some rows at a time, which stay in the cache."""
+    start = 0
+    for batch in table.to_batches() if places else ():
+        some = np.stack([column.to_numpy(zero_copy_only=False) for column in batch.columns], -1)
+        x[start : start + len(some), places] = cells.without_codes(some)
+        start += len(some)
 
 
 def _truths(column: Any, cells: Cells) -> tuple[NDArray[np.float64], tuple[str, str]] | None:

@@ -143,7 +143,7 @@ class Cells:
             found = np.array(list(map(float if self.plain else self.number, cells)))
         except ValueError:
             return None
-        return None if any("_" in cell for cell in cells) else self.without_codes(found)
+        return None if "_" in "".join(cells) else self.without_codes(found)
 
     def without_codes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values with NaN in the place of numbers that stand for missing ones."""

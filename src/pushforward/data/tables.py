@@ -28,7 +28,10 @@ from pushforward.errors import InputError
 
 __all__ = ["read_table"]
 
-BLOCK = 50_000
+BLOCK = 200
+"""Lines at a time: more of them keep the garbage collector busy."""
+SEEN = 10_000
+"""Rows after which is said what is wrong with them."""
 SMALL = 1 << 19
 """Bytes of a file that is read before Arrow has been imported."""
 
@@ -145,6 +148,13 @@ def _carefully(
     body = (line for line in lines.records() if line[0] > named_at)
     start = next(body, None)
     whole = chain([] if start is None else [start], body)
+
+    def check() -> None:
+        for column in columns:
+            column.settle()
+        if start is not None and any(column.faults for column in columns):
+            raise explain(str(lines.path), columns, names, rows, start[0], target is not None)
+
     while block := list(islice(whole, BLOCK)):
         numbers, records = zip(*block, strict=True)
         for number, cells in block:
@@ -156,11 +166,9 @@ def _carefully(
             column.add(numbers, by_column[column.position])
         if target is not None:
             labels += map(str.strip, by_column[target])
-        for column in columns:
-            column.settle()
-        if any(column.faults for column in columns):
-            assert start is not None
-            raise explain(str(lines.path), columns, names, rows, start[0], target is not None)
+        if rows >= SEEN:
+            check()
+    check()
     x = np.stack([column.values() for column in columns], -1)
     return Rows(
         x, None if target is None else np.array(labels), [column.words for column in columns]
