@@ -16,7 +16,6 @@ HINT = re.compile(r"'(?:data|train)\.[a-z_]+=.*?'(?=[\s,;.)]|$)|(?:data|train)\.
 OPTION = re.compile(r"--[a-z-]+ (?:'[^']*'|\S+)")
 
 TABLES = {
-    "row numbers": (",a\n0,1.5\n1,2.5\n2,4\n", "data.columns=1:"),
     "missing": ("a,b\n1,2\n3,NA\n5,6\n", "data.drop_nonfinite=true"),
     "words": ("a,kind\n1,ant\n2,bee\n3,ant\n", "--label kind"),
 }
@@ -126,6 +125,9 @@ def test_one_row_is_judged_and_not_learned(call, trained: Path, tmp_path: Path) 
     refused = call("train", tmp_path / "one.csv", "--out", tmp_path / "run", "--steps", 3)
     assert refused.code == 2
     assert "one data point shows no distribution" in refused.err
+    examined = call("doctor", tmp_path / "one.csv")
+    assert examined.code == 2
+    assert "error: One row" in examined.out
     assert not (tmp_path / "run").exists()
 
 

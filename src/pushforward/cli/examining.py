@@ -77,6 +77,9 @@ def _doubts(settings: Any, model: Any, data: Any) -> list[Any]:
     """What a model says of the data that it will be trained on, in the units that it will have."""
     from pushforward.data import Finding
 
+    if len(data) < 2:
+        text = "One data point shows no distribution.", "Reshape one series of many to (N, 1)."
+        return [Finding("error", "One row", *text)]
     if settings.standardize:
         model.fit_units(data.x)
     return [Finding("warning", doubt, "", "") for doubt in model.doubts(data.x)]

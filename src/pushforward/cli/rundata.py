@@ -16,7 +16,7 @@ from pushforward._files import write_text
 from pushforward._random import resolve
 from pushforward._records import read_sealed
 from pushforward.checks import whole
-from pushforward.data import Data, Schema, load
+from pushforward.data import Data, Schema, formats, load
 from pushforward.errors import InputError
 from pushforward.models.saving import CONFIG
 from pushforward.training.folder import RECIPE
@@ -207,7 +207,10 @@ def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
         return {}
     if path.suffix == before.suffix and path.is_dir() == before.is_dir():
         return origin
-    return {option: origin[option] for option in _ANY_FORMAT if option in origin}
+    # What cells mean is the same in tables of any format; how they are written is not.
+    taken = formats.of(path).options if path.is_file() else ()
+    known = {*_ANY_FORMAT, *({"missing", "since"} & set(taken))}
+    return {option: value for option, value in origin.items() if option in known}
 
 
 def levels_of(run: Path) -> dict[str, Any]:

@@ -177,8 +177,13 @@ def _carefully(
 
 def _firsts(lines: TextLines, rows: Rows, chosen: list[int], named_at: int) -> list[str | None]:
     """The first cell of each column that is not missing, as it is written."""
-    finite = ~np.isnan(rows.x)
-    at = {k: int(finite[:, k].argmax()) for k in range(len(chosen)) if finite[:, k].any()}
+    at = {}
+    for k in range(len(chosen) if len(rows.x) else 0):
+        column = rows.x[:, k]
+        # Nearly always the first row has it.
+        row = int(np.isnan(column).argmin()) if np.isnan(column[0]) else 0
+        if not np.isnan(column[row]):
+            at[k] = row
     firsts: list[str | None] = [None] * len(chosen)
     records = (cells for number, cells in lines.records() if number > named_at)
     for i, cells in enumerate(islice(records, max(at.values(), default=-1) + 1)):

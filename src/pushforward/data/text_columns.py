@@ -112,11 +112,11 @@ def column_of(
     >>> column_of("n", np.array([1.0, 2.0]), "1", (), "t.csv", "").dtype
     'int64'
     """
-    if len(values) and bool(np.isnan(values).all()):
+    if len(values) and first is None:
         raise InputError(f"{source}: column {name!r} is empty in every row: {way_out}")
     if words:
         return Column(name, "bool", (0.0, 1.0), words)
-    if first is None or not re.fullmatch(r"\s*[+-]?\d+\s*", first):
+    if not re.fullmatch(r"\s*[+-]?\d+\s*", first or ""):
         return Column(name)
     present = values[np.isfinite(values)]
     if not bool((present == np.round(present)).all()):
