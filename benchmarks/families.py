@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ import torch
 import pushforward as pf
 import record
 import timing
+from pushforward.importance import WIDEST
 from pushforward.report import compare
 
 PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
@@ -35,6 +37,8 @@ HELD_OUT = 1000
 SAMPLES = 1000
 SHOWN = ("NLL", "sliced W2", "MMD²", "classifier accuracy", "precision", "recall")
 SHOWN_MODES = (*SHOWN, "modes found", "near a mode")
+LIKELIHOODS = ("NLL", "bits per dimension")
+_UNCERTAIN = re.compile(r"log Z has a standard error of ([\d.]+) nats")
 SHOWN_DIGITS = ("bits per dimension", *SHOWN[1:], "memorization")
 
 
@@ -141,12 +145,27 @@ def _cell(results: list[dict[str, Any]], name: str, key: str) -> str:
     values = [row[key] for row in rows if row[key] is not None]
     if not values:
         return "–"
+    fine = key != "value" or all(_converged(result, name) for result in results)
     error = statistics.fmean(row["stderr" if key == "value" else "floor_stderr"] for row in rows)
     if len(seeds) > 1:
         # The floor is measured with every method: the same numbers again and again.
         values = values if key == "value" else list(dict.fromkeys(values))
         error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values)))
+    return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values), fine))
+
+
+def _converged(result: dict[str, Any], name: str) -> bool:
+    """Whether a measurement of a model can be trusted.
+
+    Results recorded before rows said so have the warning of an uncertain log Z.
+    """
+    row = next((row for row in result["evaluation"]["rows"] if row["name"] == name), None)
+    if row is None:
+        return True
+    if "converged" in row or name not in LIKELIHOODS:
+        return bool(row.get("converged", True))
+    found = [_UNCERTAIN.match(warning) for warning in result["warnings"]]
+    return not any(float(match[1]) > WIDEST for match in found if match)
 
 
 def main() -> None:
@@ -179,7 +198,7 @@ def main() -> None:
     print(text(results))
     if options.write:
         facts = {"environment": record.environment("scikit-learn"), "samples": SAMPLES}
-        record.save("models", facts | {"results": results}, text(results))
+        record.save("families", facts | {"results": results}, text(results))
 
 
 if __name__ == "__main__":

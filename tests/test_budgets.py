@@ -63,7 +63,7 @@ def test_steps_on_the_sphere_of_no_variance_end() -> None:
     generator = torch.Generator().manual_seed(0)
     assert sample_angle(torch.tensor([0.01, 0.02]), generator).isfinite().all()
     # A negative variance has no angles either, and passes for a small one.
-    with pytest.raises(SamplingError, match="2 of 2 steps.*not a number"):
+    with pytest.raises(SamplingError, match=r"2 of 2 steps.*not a number"):
         sample_angle(torch.tensor([-0.01, -0.02]), generator)
 
 

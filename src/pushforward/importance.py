@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["LogMean", "log_mean", "pareto_shape"]
+__all__ = ["WIDEST", "LogMean", "log_mean", "pareto_shape"]
 
 _LEAST = 10
 """Weights that a tail can be fitted to."""
@@ -27,7 +27,7 @@ _SHARE, _FEWEST, _ENOUGH = 0.2, 8.0, 200.0
 _HEAVIEST = 0.7
 """The shape of a tail from which a mean converges too slowly."""
 
-_WIDEST = 0.25
+WIDEST = 0.25
 """The relative standard error up to which the logarithm of a mean is normal enough for one."""
 
 
@@ -86,7 +86,7 @@ def log_mean(log_weights: Tensor) -> LogMean:
     stderr = torch.hypot(spread, beyond)
     least = min(max(_FEWEST, _SHARE * n), _ENOUGH)
     # Comparisons with NaN are false: what cannot be judged has not converged.
-    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= _WIDEST)
+    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= WIDEST)
     converged |= ((weights - 1).abs().amax(0) <= _EVEN) & spread.isfinite()
     value, stderr, ess, k = (part.to(like) for part in (value, stderr, ess, k))
     return LogMean(value, stderr, ess, k, converged.to(like.device))
