@@ -206,7 +206,7 @@ class Diffusion(GenerativeModel, Trainable):
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
                 alone, but for adaptive samplers, whose steps are those of a whole batch.
-            batch_size: states per evaluation of the network; all at once by default.
+            batch_size: states per evaluation of the network; by default what memory suggests.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
             callback: called with a `Moment` at the prior and after each step of the sampler.
@@ -221,14 +221,14 @@ class Diffusion(GenerativeModel, Trainable):
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
         times = times_of(self.process, grid or self.grid, steps - finish, start, stop)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
-        parts = parts_of(n, batch_size, rows)
+        parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
         seed = fresh_seed(seed, generator)
         with self.evaluating():
             x = simulate(
                 rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
-                parts=parts, seed=seed, finish=finish, progress=progress, callback=callback,
-                outward=self.outward,
+                seed=seed, batch_size=batch_size, rows=rows, finish=finish, progress=progress,
+                callback=callback, outward=self.outward,
             )  # fmt: skip
         return self.outward(finite(x))
 

@@ -17,7 +17,7 @@ from pushforward.discrepancies import Discrepancy, Regularizer
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.flow_architectures import condition
-from pushforward.models.model import GenerativeModel, Progress, parts_of
+from pushforward.models.model import GenerativeModel, Progress
 from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron
 
@@ -229,7 +229,7 @@ class GAN(GenerativeModel, Trainable):
         def draw(part: slice) -> Tensor:
             return self._made(z[part], None if context is None else context[part])
 
-        return self.drawn(parts_of(n, batch_size, rows), draw, progress)
+        return self.drawn(z, batch_size, rows, draw, progress)
 
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Raises `CapabilityError`: samples of a GAN have no density that could be computed."""

@@ -18,6 +18,7 @@ from pushforward.condition import Condition
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import saving
+from pushforward.models.batch_size import rows_at_once
 from pushforward.models.calls import careful
 from pushforward.spaces import Euclidean, Space, Units
 
@@ -277,16 +278,22 @@ class GenerativeModel(nn.Module, ABC):
 
     def drawn(
         self,
-        parts: list[slice],
+        z: Tensor,
+        batch_size: int | None,
+        rows: slice,
         draw: Callable[[slice], Any],
         progress: Progress | None = None,
     ) -> Any:
         """States in the units of the model, drawn part by part in evaluation mode, in data units.
 
-        Warns if some are not finite.
+        `draw` makes those of some rows of the latent `z`: `batch_size` at a time, by default as
+        many as memory suggests. Warns if some are not finite.
         """
         out = []
         with self.evaluating():
+            if batch_size is None:
+                batch_size = rows_at_once(lambda few: draw(slice(0, len(few))), z)
+            parts = parts_of(len(z), batch_size, rows)
             for k, part in enumerate(parts, start=1):
                 out.append(draw(part))
                 if progress is not None:

@@ -238,7 +238,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         def draw(part: slice) -> Tensor:
             return self.transform(z[part], None if context is None else context[part])
 
-        return self.drawn(parts_of(n, batch_size, rows), draw, progress)
+        return self.drawn(z, batch_size, rows, draw, progress)
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ def integral_along_paths(
         def note(moment: Moment) -> None:
             powers.append(per_event_sum(rate(flow, moment.state, moment.time).square()))
 
-        simulate(rule, lambda rows: flow, z, times, parts=[part], seed=seed, callback=note)
+        simulate(rule, lambda rows: flow, z, times, rows=part, seed=seed, callback=note)
         return torch.trapezoid(torch.stack(powers), -at, dim=0)
 
     return torch.cat([energy(part) for part in parts])

@@ -164,7 +164,9 @@ class PosteriorVariance(GenerativeModel, Trainable):
             for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
                 sampler = samplers.Ancestral(churn, self.at(context, part.stop - part.start))
+                # The sampler knows the rows of this part, which is not to be cut again.
                 asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
+                asked["batch_size"] = n
                 out.append(self.diffusion.sample(n, labels, seed=seed, **asked, **options))
                 if progress is not None:
                     progress(k, len(parts))

@@ -7,7 +7,8 @@ from typing import Any
 
 from pushforward import grids, registry, samplers, state
 from pushforward._random import RowNoise
-from pushforward.models.model import Progress
+from pushforward.models.batch_size import rows_at_once
+from pushforward.models.model import Progress, parts_of
 from pushforward.models.trajectory import Moment
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, State, Transport
@@ -44,8 +45,9 @@ def simulate(
     x: Any,
     times: Sequence[float],
     *,
-    parts: list[slice],
     seed: int,
+    batch_size: int | None = None,
+    rows: slice = slice(None),
     finish: bool = False,
     progress: Progress | None = None,
     callback: Callable[[Moment], None] | None = None,
@@ -59,8 +61,10 @@ def simulate(
         transport: the model, closed over the context of some rows, and its process.
         x: the states of all rows at the first time.
         times: the grid, in either direction.
-        parts: the rows that go together.
         seed: of the noise, which belongs to the rows: that of row `k` follows from seed and `k`.
+        batch_size: how many go together; by default what memory suggests (`rows_at_once`), or all
+            if somebody watches.
+        rows: carry these only.
         finish: take away at once what is left at the last time: one more evaluation.
         progress: called with the number of finished and of all steps.
         callback: called with a `Moment` before the first step and after each one.
@@ -69,6 +73,11 @@ def simulate(
     if isinstance(rule, Adaptive):
         # It finds its own steps between the ends.
         times = [times[0], times[-1]]
+    if batch_size is None and callback is None:
+        batch_size = rows_at_once(
+            lambda z: transport(slice(0, state.rows(z))).model(z, times[0]), x
+        )
+    parts = parts_of(state.rows(x), batch_size, rows)
     done, total = 0, len(parts) * (len(times) - 1)
     out = []
     for part in parts:

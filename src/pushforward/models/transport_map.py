@@ -135,7 +135,7 @@ class TransportMap(GenerativeModel):
             seed: or a `generator` on the model's device. What happens to row `k` depends on the
                 seed and on `k`, not on the other rows, but for adaptive samplers, whose steps are
                 those of the whole batch.
-            batch_size: states per evaluation of the network; all at once by default.
+            batch_size: states per evaluation of the network; by default what memory suggests.
             progress: called with the number of finished and of all sampler steps.
 
         Warns if results are not finite. Raises `InputError` for states that do not fit.
@@ -189,17 +189,18 @@ class TransportMap(GenerativeModel):
             sampler: a short name (`pushforward list samplers`) or a sampler.
             steps: of the sampler.
             seed: or a `generator` on the model's device.
-            batch_size: states per evaluation of the network; all at once by default.
+            batch_size: states per evaluation of the network; by default what memory suggests.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all sampler steps.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit.
         """
-        parts = parts_of(n, batch_size, rows)
+        parts_of(n, batch_size, rows)
         seed = fresh_seed(seed, generator)
         start = self._starts(n, start_noise(seed, slice(0, n), self.device), seed)
         context = self.condition.required(c, n, self.device)
-        x = self._carried(start, parts, context, "target", sampler, steps, seed, progress)
+        cut = batch_size, rows
+        x = self._carried(start, cut, context, "target", sampler, steps, seed, progress)
         return self.outward(finite(x))
 
     @torch.no_grad()
@@ -228,7 +229,7 @@ class TransportMap(GenerativeModel):
         with self.evaluating():
             simulate(
                 self._rule(sampler), self._transport(context), z, self._times(steps),
-                parts=[slice(0, n)], seed=drawn, outward=self.outward,
+                batch_size=n, seed=drawn, outward=self.outward,
                 callback=lambda moment: strip.append(moment.x),
             )  # fmt: skip
         return state.stack(strip)
@@ -359,15 +360,14 @@ class TransportMap(GenerativeModel):
     ) -> Any:
         draws = 1 if n is None else checks.whole("n", n)
         z = self._entered(x) if towards == "target" else with_density(self.inward(x))
-        parts = parts_of(state.rows(z), batch_size)
         context = self.condition.required(c, state.rows(z), self.device)
-        found = []
+        found, cut = [], (batch_size, slice(None))
         for draw in range(draws):
             each = None if progress is None else _part_of(progress, draw, draws)
             # There and back have noise of their own.
             back = towards == "source"
             own = derived_seed(seed, draw, back) if draw or back else seed
-            found.append(self._carried(z, parts, context, towards, sampler, steps, own, each))
+            found.append(self._carried(z, cut, context, towards, sampler, steps, own, each))
         ends = [finite(end) for end in found]
         if towards == "target" or self.has_source:
             ends = [self.outward(end) for end in ends]
@@ -376,7 +376,7 @@ class TransportMap(GenerativeModel):
     def _carried(
         self,
         z: Any,
-        parts: list[slice],
+        cut: tuple[int | None, slice],
         context: Any,
         towards: End,
         sampler: str | Sampler | None,
@@ -390,8 +390,8 @@ class TransportMap(GenerativeModel):
             times = times[::-1]
         with self.evaluating():
             return simulate(
-                self._rule(sampler), self._transport(context), z, times, parts=parts, seed=seed,
-                progress=progress,
+                self._rule(sampler), self._transport(context), z, times, seed=seed,
+                batch_size=cut[0], rows=cut[1], progress=progress,
             )  # fmt: skip
 
 

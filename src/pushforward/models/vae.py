@@ -26,6 +26,7 @@ from pushforward.latent import (
     annealed,
     weighed,
 )
+from pushforward.models.batch_size import rows_at_once
 from pushforward.models.model import GenerativeModel, finite, parts_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.vae_parts import vae_parts
@@ -291,29 +292,32 @@ class VAE(GenerativeModel, Trainable):
                 look smoother, but it is another distribution than the one that `log_prob` is of:
                 too narrow, and too correlated.
             seed: or a `generator` on the model's device.
-            batch_size: states per evaluation of the decoder; all at once by default.
+            batch_size: states per evaluation of the decoder; by default what memory suggests.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all batches.
 
         Warns if states are not finite. Raises `InputError` for arguments that do not fit.
         """
         self.known_units()
-        parts = parts_of(n, batch_size, rows)
+        parts_of(n, batch_size, rows)
         context = self._context(c, n)
         generator = resolve(seed, generator, self.device, rows=n)
+
+        def decoded(z: Tensor, part: slice) -> Any:
+            return self.decoder(z, None if context is None else context[part])
+
         out = []
         with self.evaluating():
             z = self.prior_distribution().sample(n, generator=generator)
             like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
             noise = like if mean else self.decoder.family.noise(like, generator)
-            for done, part in enumerate(parts):
-                found = self.decoder(z[part], None if context is None else context[part])
+            size = batch_size or rows_at_once(lambda few: decoded(few, slice(0, len(few))), z)
+            for done, part in enumerate(parts := parts_of(n, size, rows)):
+                found = decoded(z[part], part)
                 out.append(found.mean if mean else found.push(noise[part]))
                 if progress is not None:
                     progress(done + 1, len(parts))
-        # Nothing to draw is a share too, if there are more processes than states.
-        x = out[0] if len(out) == 1 else torch.cat([like[:0], *out])
-        return finite(self.outward(x))
+        return finite(self.outward(torch.cat(out)))
 
     def encode(self, x: Tensor, c: Any = None) -> Reparametrized:
         """The posteriors `q(z | x)` of the latents of states `(B, *event)` in data units."""
