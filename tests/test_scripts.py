@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 HELPERS = {"record.py", "timing.py", "drawing.py"}
 SCRIPTS = sorted(
     path
-    for folder in ("examples", "benchmarks", "docs/pictures")
+    for folder in ("examples", "benchmarks", "docs", "docs/pictures")
     for path in (ROOT / folder).glob("*.py")
     if path.name not in HELPERS
 )

@@ -38,7 +38,10 @@ def read_netcdf(path: Path, chosen: Chosen) -> Raw:
         found = dict(_variables(file, ""))
         data = [name for name, v in found.items() if v.ndim and v.name not in v.dimensions]
         asked = [name for name in (chosen.key, chosen.label) if name in found and name not in data]
-        label = False if chosen.label is None else chosen.label
+        label = chosen.label
+        if label is None:
+            # `y` is a place as often as a label here; that of a run is known by its name.
+            label = chosen.label_key if chosen.label_key in found else False
 
         def member(name: str) -> NDArray[Any]:
             try:
