@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from pushforward.errors import InputError
 
 __all__ = ["check_suffix", "checked", "label_of", "write_states"]
@@ -98,7 +100,9 @@ def write_states(
         from pushforward.report import save_picture
 
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_picture(Path(path), flat, space=space)
+        missing = save_picture(Path(path), flat, space=space, names=schema_of(run).names)
+        if missing:
+            typer.echo(f"note: in {path}, {missing}", err=True)
         return
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
     if draws is not None and suffix in (".npy", *ARRAYS):

@@ -55,6 +55,10 @@ def line_chart(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}"/>'
         )
         parts.append(f'<text x="{_LEFT - 8}" y="{down + 4}" text-anchor="end">{y:g}</text>')
+    if above := sum(y > high for _, y in points):
+        note = f"{above} of {len(points)} above, up to {values[-1]:.3g}"
+        corner = f'x="{_WIDTH - _RIGHT}" y="{_TOP + 4}" text-anchor="end"'
+        parts.append(f"<text {corner}>{note}</text>")
     for x in ticks(first, last, 6):
         across, _ = place(x, low)
         parts.append(

@@ -21,12 +21,13 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     """Write the page of a comparison to a file, and its pictures alone to a PNG beside it."""
     head, *body = comparison.cells()
     rows = [[html.escape(cell) for cell in line] for line in body]
-    look = Look(comparison.space, data.x)
+    look = Look(comparison.space, data.x, data.columns)
     most = max(map(state.rows, comparison.samples.values()))
     named = {"data": subsample(data.x, most), **comparison.samples}
     drawn = {name: look.picture(x) for name, x in named.items()}
     pictures = "".join(
-        figure(data_uri(png), name, smooth=not look.sharp) for name, png in drawn.items()
+        figure(data_uri(png), _caption(name, look.missing(named[name])), smooth=not look.sharp)
+        for name, png in drawn.items()
     )
     title = f"Models of {comparison.data}"
     content = [
@@ -44,3 +45,7 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     write_bytes(path.with_suffix(".png"), side_by_side(drawn))
     write_bytes(path, page(f"{title} · pushforward", content, _WIDTH).encode())
     return path
+
+
+def _caption(name: str, missing: str) -> str:
+    return f"{name}; {missing}" if missing else name

@@ -31,11 +31,13 @@ class Drawn:
         states: of at most `asked` samples.
         asked: how many a report would like.
         seconds: for one sample; 0 if that is not known.
+        labels: of the samples, for a model that takes some.
     """
 
     states: Any
     asked: int
     seconds: float = 0.0
+    labels: Any = None
 
     @property
     def note(self) -> str:
@@ -77,7 +79,9 @@ def draw(
             # Many at once cost less each, so that this errs to the safe side.
             affordable = int((seconds - (now - start)) * size / max(now - before, 1e-9))
             size = min(n - done, _GROWTH * done, affordable)
-    return Drawn(state.concatenate(parts), n, (time.perf_counter() - start) / done)
+    seconds_each = (time.perf_counter() - start) / done
+    told = None if labels is None else labels[:done]
+    return Drawn(state.concatenate(parts), n, seconds_each, told)
 
 
 def _part(model: GenerativeModel, labels: Any, n: int, rows: slice) -> Any:

@@ -51,7 +51,7 @@ def glance(run: Path, model: Any, data: Data, samples: Any = None, *, show: bool
     As many are drawn as a picture shows and as a share of the time of the training pays for.
     """
     if samples is not None:
-        drawn = Drawn(samples, 0)
+        drawn = Drawn(samples, asked=0)
     else:
         manifest = read_json(run / "manifest.json")
         n = min(Look(model.space, data.x).many, _DRAWN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +18,20 @@ from pushforward._extras import require
 from pushforward.errors import InputError
 from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
 
-__all__ = ["Painter", "image_grid", "painter_of", "sheet"]
+__all__ = ["Kinds", "Painter", "image_grid", "painter_of", "sheet"]
 
-_BLUE = "#2a5caa"
+_BLUE, _SOFT = "#2a5caa", "#5b6470"
+_MOST_KINDS = 10
 _BINS = 48
 _INCHES, _DOTS = 4.2, 130
+_RARE = 0.005
+
+
+class Kinds(NamedTuple):
+    """A kind for each state, `(n,)`, and the names of the kinds."""
+
+    codes: Tensor
+    names: tuple[str, ...]
 
 
 class Painter(ABC):
@@ -38,8 +47,15 @@ class Painter(ABC):
     """Made of pixels or cells whose edges must not be smoothed."""
 
     @abstractmethod
-    def draw(self, view: Any, count: int, *, small: bool = False) -> Any:
-        """A picture (`PIL.Image`) of up to `count` states."""
+    def draw(
+        self, view: Any, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
+        """A picture (`PIL.Image`) of up to `count` states, told apart by `kinds` where that can be
+        seen."""
+
+    def missing(self, view: Any, count: int) -> str:
+        """What of `count` states is not to be seen in their picture, in a few words."""
+        return ""
 
 
 class _Cloud(Painter):
@@ -53,7 +69,10 @@ class _Cloud(Painter):
         if dim > 2:
             _, _, vectors = torch.linalg.svd(points[:5000] - self.mean, full_matrices=False)
             self.axes = vectors[:2].mT
-            self.names = ("first principal component", "second principal component")
+            self.names = tuple(
+                f"{place} principal component{_heaviest(axis, view.names)}"
+                for place, axis in zip(("first", "second"), self.axes.mT, strict=True)
+            )
         if view.window is not None and dim == 2:
             low, high = (torch.tensor(corner, dtype=torch.float64) for corner in view.window)
             margin = 0.02 * (high - low)
@@ -65,15 +84,32 @@ class _Cloud(Painter):
     def _plane(self, points: Tensor) -> Tensor:
         return (points - self.mean) @ self.axes + self.mean @ self.axes
 
-    def draw(self, view: Scatter, count: int, *, small: bool = False) -> Any:
-        """A dot for each point."""
+    def draw(
+        self, view: Scatter, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
+        """A dot for each point, colored by up to ten kinds."""
         canvas, axes = _canvas(small)
-        x, y = self._plane(_numbers(view.points[:count])).mT.tolist()
-        axes.scatter(x, y, s=2 if small else 4, alpha=0.35, linewidths=0, color=_BLUE)
+        points = self._plane(_numbers(view.points[:count]))
+        style = {"s": 2 if small else 4, "alpha": 0.35, "linewidths": 0}
+        if kinds is None or len(kinds.names) > _MOST_KINDS:
+            axes.scatter(*points.mT.tolist(), color=_BLUE, **style)
+        else:
+            for code, name in enumerate(kinds.names):
+                some = points[kinds.codes[:count].cpu() == code]
+                axes.scatter(*some.mT.tolist(), color=f"C{code}", label=name, **style)
+            marks = axes.legend(fontsize=8, markerscale=3, frameon=False).legend_handles
+            for mark in marks:
+                mark.set_alpha(1)
         (left, bottom), (right, top) = self.low, self.high
         axes.set(xlim=(left, right), ylim=(bottom, top))
         axes.set(xlabel=self.names[0], ylabel=self.names[1])
-        return _picture(canvas, small)
+        return _picture(canvas, small, self.missing(view, count))
+
+    def missing(self, view: Scatter, count: int) -> str:
+        """Points outside the window."""
+        points = self._plane(_numbers(view.points[:count]))
+        inside = (points >= points.new_tensor(self.low)) & (points <= points.new_tensor(self.high))
+        return _outside(~inside.all(1), "points outside")
 
 
 class _Bars(Painter):
@@ -95,10 +131,12 @@ class _Bars(Painter):
 
     def _heights(self, values: Tensor) -> Tensor:
         """The density in each bin; the share of each whole number."""
-        counts = torch.histogram(values, self.edges).hist
+        counts = torch.histogram(values[values.isfinite()], self.edges).hist
         return counts / len(values) / self.edges.diff()
 
-    def draw(self, view: Histogram, count: int, *, small: bool = False) -> Any:
+    def draw(
+        self, view: Histogram, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
         """Bars. Shares fit in; densities that leave the picture are cut."""
         values = _numbers(view.values)
         canvas, axes = _canvas(small)
@@ -112,7 +150,15 @@ class _Bars(Painter):
         axes.set(xlabel=self.name, ylabel="share" if self.whole else "density")
         if self.whole:
             axes.xaxis.get_major_locator().set_params(integer=True)
-        return _picture(canvas, small)
+        return _picture(canvas, small, self.missing(view, count))
+
+    def missing(self, view: Histogram, count: int) -> str:
+        """Numbers outside the bins, and a bar that is cut."""
+        values = _numbers(view.values)
+        inside = (values >= self.edges[0]) & (values <= self.edges[-1])
+        tallest = float(self._heights(values).max())
+        cut = f"a bar of {tallest:.3g} is cut" if not self.whole and tallest > self.top else ""
+        return ", ".join(filter(None, (_outside(~inside, "values outside"), cut)))
 
 
 class _Lines(Painter):
@@ -125,7 +171,9 @@ class _Lines(Painter):
         margin = 0.15 * max(high - low, 1e-6)
         self.low, self.high, self.name = low - margin, high + margin, view.name
 
-    def draw(self, view: Curves, count: int, *, small: bool = False) -> Any:
+    def draw(
+        self, view: Curves, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
         """A line for each function."""
         canvas, axes = _canvas(small)
         lines = _numbers(view.values[:count])
@@ -133,7 +181,13 @@ class _Lines(Painter):
         axes.set(xlim=(0, lines.shape[1] - 1), ylim=(self.low, self.high))
         axes.set(xlabel="grid point", ylabel=self.name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        return _picture(canvas, small)
+        return _picture(canvas, small, self.missing(view, count))
+
+    def missing(self, view: Curves, count: int) -> str:
+        """Functions that leave the picture somewhere."""
+        lines = _numbers(view.values[:count])
+        inside = ((lines >= self.low) & (lines <= self.high)).all(1)
+        return _outside(~inside, "curves leave the picture")
 
 
 class _Cells(Painter):
@@ -144,7 +198,9 @@ class _Cells(Painter):
     def __init__(self, view: Sequences) -> None:
         self.symbols = view.symbols
 
-    def draw(self, view: Sequences, count: int, *, small: bool = False) -> Any:
+    def draw(
+        self, view: Sequences, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
         """A row for each state."""
         colors = require("matplotlib.colors", extra="plots", purpose="draw pictures")
         cmaps = require("matplotlib", extra="plots", purpose="draw pictures").colormaps
@@ -185,9 +241,18 @@ class _Grid(Painter):
         low, high = _quantiles(_numbers(view.pixels), (0.001, 0.999)).tolist()
         self.low, self.high = low, max(high, low + 1e-6)
 
-    def draw(self, view: Images, count: int, *, small: bool = False) -> Any:
+    def draw(
+        self, view: Images, count: int, *, small: bool = False, kinds: Kinds | None = None
+    ) -> Any:
         """A grid of them."""
         return image_grid(view.pixels[:count], self.low, self.high, 3 if small else None)
+
+    def missing(self, view: Images, count: int) -> str:
+        """Pixels far beyond the ends of the scale, which look like its ends."""
+        pixels, margin = _numbers(view.pixels[:count]), 0.05 * (self.high - self.low)
+        beyond = ~((pixels >= self.low - margin) & (pixels <= self.high + margin))
+        share = float(beyond.double().mean())
+        return f"{share:.1%} of the pixels beyond the scale" if share > _RARE else ""
 
 
 _PAINTERS: dict[type, Any] = {
@@ -256,9 +321,23 @@ def _canvas(small: bool) -> tuple[Any, Any]:
     return canvas, axes
 
 
-def _picture(canvas: Any, small: bool) -> Any:
+def _outside(outside: Tensor, what: str) -> str:
+    """How many there are, if any."""
+    return f"{int(outside.sum()):,} of {len(outside):,} {what}" if bool(outside.any()) else ""
+
+
+def _heaviest(axis: Tensor, names: tuple[str, ...]) -> str:
+    """The column that a principal axis is mostly along, in brackets; nothing without one."""
+    if not names or float(axis.square().max()) < 0.5:
+        return ""
+    return f" ({names[int(axis.abs().argmax())]})"
+
+
+def _picture(canvas: Any, small: bool, note: str = "") -> Any:
     if small:
         canvas.axes[0].set(xticks=[], yticks=[], xlabel="", ylabel="")
+    elif note:
+        canvas.axes[0].set_title(note, fontsize=8, color=_SOFT, loc="right")
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")

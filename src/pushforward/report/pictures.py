@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import torch
 from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
-from pushforward.report.painters import painter_of, sheet
+from pushforward.report.painters import Kinds, painter_of, sheet
 from pushforward.spaces import Space
+from pushforward.spaces.views import Histogram, Scatter, View
 
 __all__ = ["Look", "data_uri", "save_picture", "side_by_side", "subsample"]
 
@@ -25,32 +28,52 @@ _ENOUGH = 20_000
 class Look:
     """How states of a space are shown, on a scale fitted to reference data for all pictures.
 
-    Each of the views of the space is drawn beside the other.
+    Each of the views of the space is drawn beside the other. Axes have the `names` of the columns
+    of a table, where the space has none for them.
     """
 
-    def __init__(self, space: Space, reference: Any) -> None:
-        self.space = space
-        self._painters = [painter_of(view) for view in space.views(subsample(reference, _ENOUGH))]
+    def __init__(self, space: Space, reference: Any, names: Sequence[str] = ()) -> None:
+        self.space, self.names = space, tuple(names)
+        self._painters = [painter_of(view) for view in self._views(subsample(reference, _ENOUGH))]
         self.layout = "pair wide" if len(self._painters) > 1 else "pair"
         self.sharp = all(painter.sharp for painter in self._painters)
         self.many = max(painter.many for painter in self._painters)
         self.few = max(painter.few for painter in self._painters)
 
-    def picture(self, x: Any, count: int | None = None) -> bytes:
+    def picture(self, x: Any, count: int | None = None, kinds: Kinds | None = None) -> bytes:
         """A PNG of states, of as many as can be told apart, or of at most `count`."""
-        return self._png(x, count, small=False)
+        return self._png(x, count, small=False, kinds=kinds)
 
     def frame(self, x: Any) -> bytes:
         """A PNG of states for a strip of many small pictures."""
         return self._png(x, None, small=True)
 
-    def _png(self, x: Any, count: int | None, *, small: bool) -> bytes:
-        views = self.space.views(state.take(x, slice(self.few if small else self.many)))
+    def missing(self, x: Any) -> str:
+        """What of some states is not to be seen in their picture, in a few words."""
+        n = state.rows(x)
+        cut = f"{self.many:,} of {n:,} drawn" if n > self.many else ""
+        pairs = zip(self._painters, self._views(state.take(x, slice(self.many))), strict=True)
+        return ", ".join(filter(None, [cut, *(p.missing(view, p.many) for p, view in pairs)]))
+
+    def _views(self, x: Any) -> list[View]:
+        return [_named(view, self.names) for view in self.space.views(x)]
+
+    def _png(self, x: Any, count: int | None, *, small: bool, kinds: Kinds | None = None) -> bytes:
+        views = self._views(state.take(x, slice(self.few if small else self.many)))
         drawn = []
         for painter, view in zip(self._painters, views, strict=True):
             most = painter.few if small else painter.many
-            drawn.append(painter.draw(view, min(most, count or most), small=small))
+            drawn.append(painter.draw(view, min(most, count or most), small=small, kinds=kinds))
         return _png(sheet(drawn, upright=small))
+
+
+def _named(view: View, names: tuple[str, ...]) -> View:
+    """A view with the names of columns, if they are those of what it shows and it has none."""
+    if isinstance(view, Scatter) and not view.names and len(names) == view.points.shape[1]:
+        return dataclasses.replace(view, names=names)
+    if isinstance(view, Histogram) and not view.name and len(names) == 1:
+        return dataclasses.replace(view, name=names[0])
+    return view
 
 
 def subsample(x: Any, n: int) -> Any:
@@ -80,18 +103,24 @@ def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
     return stream.getvalue()
 
 
-def save_picture(path: Path, x: Any, *, space: Space, reference: Any = None) -> None:
+def save_picture(
+    path: Path, x: Any, *, space: Space, reference: Any = None, names: Sequence[str] = ()
+) -> str:
     """Write a PNG of states of a space, on the scale of `reference` if given.
+
+    Returns what of the states is not to be seen in it, in a few words.
 
     >>> import tempfile
     >>> from pushforward.spaces import Euclidean
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_picture(Path(folder) / "x.png", torch.zeros(4, 1, 8, 8), space=Euclidean())
+    ...     save_picture(Path(folder) / "x.png", torch.zeros(80, 1, 8, 8), space=Euclidean())
     ...     (Path(folder) / "x.png").read_bytes()[1:4]
+    '64 of 80 drawn'
     b'PNG'
     """
-    look = Look(space, x if reference is None else reference)
+    look = Look(space, x if reference is None else reference, names)
     write_bytes(path, look.picture(x))
+    return look.missing(x)
 
 
 def data_uri(png: bytes) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from pushforward import state
@@ -22,7 +23,8 @@ from pushforward.report.drawing import Drawn, seconds_for
 from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
 from pushforward.report.page import figure, page, section, table, warnings_box
-from pushforward.report.pictures import Look, data_uri, subsample
+from pushforward.report.painters import Kinds
+from pushforward.report.pictures import Look, data_uri
 from pushforward.training.trackers import read_history
 
 __all__ = ["write"]
@@ -57,10 +59,11 @@ def write(
     config = read_sealed(run / "config.yaml")
     manifest = read_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
-    look = Look(model.space, data.x)
+    look = Look(model.space, data.x, data.columns)
     if seen is None:
         seen = glance(run, model, data, samples)
-    picture = look.picture(as_written(model.space, seen.drawn.states, data))
+    samples = as_written(model.space, seen.drawn.states, data)
+    picture = look.picture(samples, kinds=_kinds(seen.drawn.labels, data))
     write_bytes(run / "samples.png", picture)
     body = [
         _header(run, model, config, manifest, bool(seen.faults)),
@@ -72,7 +75,7 @@ def write(
                 *_of_evaluation(evaluation),
             ]
         ),
-        _samples(look, picture, seen.drawn, data),
+        _samples(look, picture, look.missing(samples), seen.drawn, data),
         _metrics(evaluation),
         _curves(history, model.loss_measures_quality),
         *_notes(model),
@@ -148,16 +151,30 @@ def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:
         yield from evaluation.warnings
 
 
-def _samples(look: Look, picture: bytes, drawn: Drawn, data: Data) -> str:
-    n, smooth = state.rows(drawn.states), not look.sharp
-    known = subsample(data.x, n)
-    shown = min(n, look.many), min(state.rows(known), look.many)
+def _samples(look: Look, picture: bytes, missing: str, drawn: Drawn, data: Data) -> str:
+    n = state.rows(drawn.states)
+    index = torch.linspace(0, len(data) - 1, min(n, len(data))).long()
+    known = data.take(index)
     pair = [
-        figure(data_uri(picture), f"{shown[0]:,} samples of the model", smooth=smooth),
-        figure(data_uri(look.picture(known)), f"{shown[1]:,} of {len(data):,} data", smooth=smooth),
+        (picture, f"{n:,} samples of the model", missing),
+        (
+            look.picture(known.x, kinds=_kinds(known.c, data)),
+            f"{len(known):,} of {len(data):,} data",
+            look.missing(known.x),
+        ),
     ]
-    body = f'<div class="{look.layout}">{"".join(pair)}</div>'
-    return section("Samples beside data", body, drawn.note)
+    figures = "".join(
+        figure(data_uri(png), f"{name}; {cut}" if cut else name, smooth=not look.sharp)
+        for png, name, cut in pair
+    )
+    return section("Samples beside data", f'<div class="{look.layout}">{figures}</div>', drawn.note)
+
+
+def _kinds(labels: Any, data: Data) -> Kinds | None:
+    """The classes of labels by name."""
+    if labels is None or data.num_classes is None:
+        return None
+    return Kinds(labels, tuple(map(str, data.classes)))
 
 
 def _metrics(evaluation: Evaluation | None) -> str:
