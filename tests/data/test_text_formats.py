@@ -235,3 +235,15 @@ def test_long_tables_go_through_arrow(tmp_path: Path, monkeypatch: pytest.Monkey
     advised(tmp_path, "a,b\n" + "\n\n".join(lines), "line 100004, column 'a' holds inf")
     assert calls[0] is not None
     assert np.array_equal(calls[0].x[:, 1], np.arange(60_000) % 3 > 0)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"columns": {1: None}}, {"columns": 1.5}, {"columns": [True]}, {"missing": {"a": 1}},
+        {"skip": 1.5}, {"skip": True}, {"skip": [0]}, {"skip": ["a"]}, {"header": "no"},
+        {"encoding": 5}, {"decimal": ",,"}, {"thousands": ""}, {"since": 3}, {"since": "1.2.2024"},
+    ],
+)  # fmt: skip
+def test_options_of_another_kind_are_refused(tmp_path: Path, option: dict) -> None:
+    advised(tmp_path, "a,b\n1,2\n3,4\n", f"{next(iter(option))} is ", **option)

@@ -90,7 +90,9 @@ class Cells:
     start: datetime | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, mark in (("decimal", self.decimal), ("thousands", self.thousands or "'")):
+        for name, mark in (("decimal", self.decimal), ("thousands", self.thousands)):
+            if mark is None and name == "thousands":
+                continue
             if not isinstance(mark, str) or len(mark) != 1 or mark.isalnum() or mark in "+-":
                 raise InputError(f"{name} is one character such as ',' or '.', not {mark!r}")
         if self.decimal == self.thousands:

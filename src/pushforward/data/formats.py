@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pushforward.data.arrays import read_npy
 from pushforward.data.columns import Wanted
 from pushforward.data.frames import read_arrow, read_json_lines, read_parquet
@@ -84,6 +86,20 @@ FORMATS = (
 )  # fmt: skip
 
 
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "columns": (
+        (str, int, np.integer, list),
+        "a name, number or range of columns, or a list of these",
+    ),
+    "header": ((bool,), "True or False"),
+    "missing": ((str, int, float, list), "a text or number that means a gap, or a list of these"),
+    "encoding": ((str,), "the name of an encoding such as 'cp1252'"),
+    "skip": ((int, list), "how many lines to leave out, or the numbers of lines from 1"),
+    "key": ((str,), "the name of an array or a sheet"),
+}
+"""What the values of options are, `list` where several may be given, and in words."""
+
+
 def readable() -> str:
     """What can be read, in words.
 
@@ -131,6 +147,13 @@ def stem(path: Path) -> str:
 def options_of(known: Format, given: Options) -> dict[str, Any]:
     """The options that the reader of a format takes, after a check of all that are given."""
     refuse(given, known.options, known.what)
+    for option, value in given.items():
+        kinds, what = _KINDS.get(option, ((object,), ""))
+        listed = value if isinstance(value, (list, tuple)) and list in kinds else [value]
+        fits = all(isinstance(item, kinds) and isinstance(item, bool) == (bool in kinds)
+                   for item in listed)  # fmt: skip
+        if not fits and not isinstance(value, Wanted):
+            raise InputError(f"{option} is {what}, not {value!r}")
     return {o: v for o, v in given.items() if o in known.options or isinstance(v, Wanted)}
 
 
