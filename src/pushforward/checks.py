@@ -17,6 +17,12 @@ __all__ = ["flag", "fraction", "layers", "number", "one_of", "positive", "seed",
 
 _MOST_LAYERS = 10_000
 
+_LONG = 10**40
+
+_NO_NUMBER = (TypeError, ValueError, RuntimeError, OverflowError, DeprecationWarning)
+"""What arrays and tensors of several numbers raise, and integers beyond the largest float; numpy
+warns of arrays of one number, where warnings are errors."""
+
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """A whole number of at least `least`; booleans, floats and text are none.
@@ -31,10 +37,10 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     found = None
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
         # Arrays and tensors look like whole numbers, but only some are.
-        with contextlib.suppress(TypeError):
+        with contextlib.suppress(*_NO_NUMBER):
             found = operator.index(value)
     if found is None or found < least:
-        raise InputError(f"{name} is a whole number of at least {least}, not {value!r}")
+        raise InputError(f"{name} is a whole number of at least {least}, not {_shown(value)}")
     return found
 
 
@@ -48,7 +54,7 @@ def layers(name: str, value: Any, least: int = 1) -> int:
     """
     found = whole(name, value, least)
     if found > _MOST_LAYERS:
-        raise InputError(f"{name} is at most {_MOST_LAYERS}, not {found}")
+        raise InputError(f"{name} is at most {_MOST_LAYERS}, not {_shown(found)}")
     return found
 
 
@@ -62,7 +68,7 @@ def seed(name: str, value: Any) -> int:
     """
     found = whole(name, value, least=-(2**63))
     if found >= 2**64:
-        raise InputError(f"{name} has at most 64 bits, and {found} has more")
+        raise InputError(f"{name} has at most 64 bits, and {_shown(found)} has more")
     return found
 
 
@@ -81,7 +87,7 @@ def number(name: str, value: Any, *, least: float = -math.inf, most: float = mat
         bounds = [f"at least {least:g}"] if least > -math.inf else []
         bounds += [f"at most {most:g}"] if most < math.inf else []
         rule = f" of {' and '.join(bounds)}" if bounds else ""
-        raise InputError(f"{name} is a finite number{rule}, not {value!r}")
+        raise InputError(f"{name} is a finite number{rule}, not {_shown(value)}")
     return found
 
 
@@ -95,7 +101,7 @@ def positive(name: str, value: Any) -> float:
     """
     found = _float(value)
     if found is None or not 0 < found < math.inf:
-        raise InputError(f"{name} is a positive finite number, not {value!r}")
+        raise InputError(f"{name} is a positive finite number, not {_shown(value)}")
     return found
 
 
@@ -109,14 +115,14 @@ def fraction(name: str, value: Any) -> float:
     """
     found = _float(value)
     if found is None or not 0 <= found < 1:
-        raise InputError(f"{name} is a fraction in [0, 1), not {value!r}")
+        raise InputError(f"{name} is a fraction in [0, 1), not {_shown(value)}")
     return found
 
 
 def flag(name: str, value: Any) -> bool:
     """`True` or `False`."""
     if not isinstance(value, bool):
-        raise InputError(f"{name} is true or false, not {value!r}")
+        raise InputError(f"{name} is true or false, not {_shown(value)}")
     return value
 
 
@@ -128,8 +134,12 @@ def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     ...
     pushforward.errors.InputError: end is 'source' or 'target', not 'middle'
     """
-    if value not in choices:
-        raise InputError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
+    # An array compares entry by entry, and may refuse to say more.
+    found = False
+    with contextlib.suppress(*_NO_NUMBER):
+        found = bool(value in choices)
+    if not found:
+        raise InputError(f"{name} is {' or '.join(map(repr, choices))}, not {_shown(value)}")
     return value
 
 
@@ -139,6 +149,12 @@ def _float(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        # The last is a tensor's of more than one number.
+    except _NO_NUMBER:
         return None
+
+
+def _shown(value: Any) -> str:
+    """A value as it was written; integers of many digits by their length."""
+    if isinstance(value, int) and abs(value) >= _LONG:
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)

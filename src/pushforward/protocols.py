@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ __all__ = [
     "State",
     "Time",
     "Transport",
+    "follows",
     "matching_loss",
 ]
 
@@ -103,7 +105,7 @@ class Process(Protocol[X, Z, P]):
 class Bridged(Process[X, Z, P], Protocol[X, Z, P]):
     """A process whose steps towards the data are exact given the endpoint.
 
-    Like the protocols below it is asked for by `isinstance`: a process declares what it can do by
+    Like the protocols below it is asked for by `follows`: a process declares what it can do by
     having the methods.
     """
 
@@ -239,3 +241,22 @@ def matching_loss(
         t = t[rows] if isinstance(t, Tensor) and t.ndim else t
         c = None if c is None else state.take(c, rows)
     return process.loss(model(x_t, t, c), z, x_t, t)
+
+
+_FOLLOWED: dict[Any, WeakKeyDictionary[type, bool]] = {}
+
+
+def follows(value: Any, protocol: Any) -> bool:
+    """Whether something has the members of a protocol: `isinstance`, asked once for each type.
+
+    Python compares all members every time, which takes as long as a small layer of a network.
+
+    >>> from pushforward.processes import Gaussian, Masking
+    >>> follows(Gaussian(), GaussianKernels), follows(Masking(3), GaussianKernels)
+    (True, False)
+    """
+    known = _FOLLOWED.setdefault(protocol, WeakKeyDictionary())
+    found = known.get(type(value))
+    if found is None:
+        found = known[type(value)] = isinstance(value, protocol)
+    return found

@@ -20,7 +20,7 @@ from pushforward.analytic import (
 from pushforward.config import build, describe
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
-from pushforward.protocols import matching_loss
+from pushforward.protocols import Bridged, GaussianKernels, LinearFlow, follows, matching_loss
 from pushforward.state import rows as batch_size
 
 
@@ -261,3 +261,22 @@ def test_full_churn_gives_the_joint_law_of_the_forward_process(schedule) -> None
         found = ((x_s - then.alpha * z) * (x_t - now.alpha * z)).mean()
         error = 4.5 * math.sqrt(2 / n) * now.sigma * then.sigma
         assert float(found) == pytest.approx(kept, abs=error), churn
+
+
+def test_what_a_process_can_do_is_asked_once_for_each_type(case) -> None:
+    process = case[0]
+    for protocol in (Bridged, LinearFlow, GaussianKernels):
+        for _ in range(2):
+            assert follows(process, protocol) == isinstance(process, protocol)
+    asked = []
+
+    class Counted(type(GaussianKernels)):
+        def __instancecheck__(cls, instance: object) -> bool:
+            asked.append(instance)
+            return True
+
+    class Anything(metaclass=Counted):
+        pass
+
+    assert all(follows(process, Anything) for _ in range(3))
+    assert len(asked) == 1

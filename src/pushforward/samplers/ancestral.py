@@ -28,7 +28,7 @@ from pushforward._shapes import combine
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Kernel
-from pushforward.protocols import Bridged, GaussianKernels, State, Transport
+from pushforward.protocols import Bridged, GaussianKernels, State, Transport, follows
 from pushforward.samplers.analytic_dpm import Variance, step_variance
 from pushforward.samplers.rule import Rule
 
@@ -87,12 +87,12 @@ class Ancestral(Rule):
         self, process: Any, grid: Sequence[float]
     ) -> Sequence[_Row] | Sequence[tuple[float, float]]:
         """The kernel of each step, or its times where the kernel depends on the state."""
-        if not isinstance(process, Bridged):
+        if not follows(process, Bridged):
             raise CapabilityError(
                 f"{type(process).__name__} has no pinned kernel: use the euler or sde sampler; "
                 "Gaussian, Masking, Thinning and JumpDiffusion have one"
             )
-        if isinstance(process, GaussianKernels):
+        if follows(process, GaussianKernels):
             return [self._row(process, t, s) for t, s in pairwise(grid)]
         if self.variance != "posterior":
             raise CapabilityError(

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError
 from pushforward.processes import Gaussian
-from pushforward.protocols import GaussianKernels, State, Transport
+from pushforward.protocols import GaussianKernels, State, Transport, follows
 from pushforward.samplers.rule import Rule
 from pushforward.spaces import Euclidean
 
@@ -57,7 +57,7 @@ class Compiled(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[_Row]:
         """The sampler's rows, and the draws of each, counted in a rehearsal on a single number."""
-        if not isinstance(process, GaussianKernels) or not self.sampler.evaluations:
+        if not follows(process, GaussianKernels) or not self.sampler.evaluations:
             raise CapabilityError(
                 f"a step of {self.sampler} on {type(process).__name__} cannot be compiled: that "
                 "takes a Gaussian process and steps of a fixed size"

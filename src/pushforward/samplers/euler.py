@@ -12,7 +12,7 @@ import torch
 from pushforward import checks
 from pushforward.config import configurable
 from pushforward.dynamics import FlowWeights
-from pushforward.protocols import LinearFlow, State, Transport
+from pushforward.protocols import LinearFlow, State, Transport, follows
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Euler", "Stage", "flow_weights", "stage_dynamics", "stages"]
@@ -34,8 +34,7 @@ def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
 
 def flow_weights(process: Any, times: Sequence[float]) -> list[FlowWeights | None]:
     """The weights of the flow at each time, where they do not depend on the state."""
-    # Asked once: a protocol takes as long as a small layer.
-    if not isinstance(process, LinearFlow):
+    if not follows(process, LinearFlow):
         return [None] * len(times)
     return [process.flow_weights(t) for t in times]
 

@@ -13,7 +13,7 @@ from pushforward._shapes import combine
 from pushforward.config import configurable
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError
-from pushforward.protocols import GaussianKernels, State, Transport
+from pushforward.protocols import GaussianKernels, State, Transport, follows
 from pushforward.samplers.euler import Stage, flow_weights, stage_dynamics
 from pushforward.samplers.ode import noise_share
 from pushforward.samplers.rule import Rule
@@ -54,7 +54,7 @@ class Heun(Rule):
         self, process: Any, grid: Sequence[float]
     ) -> list[Straight] | list[tuple[Stage, Stage]]:
         """The weights of each step, or those of the flow at both its ends."""
-        if isinstance(process, GaussianKernels):
+        if follows(process, GaussianKernels):
             return [_straight(process, t, s) for t, s in pairwise(grid)]
         found = flow_weights(process, grid)
         return [

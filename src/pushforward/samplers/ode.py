@@ -23,7 +23,7 @@ from torch import Tensor
 from pushforward._shapes import combine
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
-from pushforward.protocols import GaussianKernels, Transport
+from pushforward.protocols import GaussianKernels, Transport, follows
 from pushforward.schedules import Schedule
 
 __all__ = ["FlowODE", "RectifiedODE", "TimeODE", "flow_ode", "noise_share"]
@@ -156,6 +156,6 @@ def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
     >>> round(ode.clock(1.0), 6), round(ode.scale(1.0), 6)
     (0.428571, 1.4)
     """
-    if isinstance(transport.process, GaussianKernels):
+    if follows(transport.process, GaussianKernels):
         return RectifiedODE(transport, times)
     return TimeODE(transport)

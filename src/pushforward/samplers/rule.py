@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pushforward.errors import CapabilityError, InputError
-from pushforward.protocols import GaussianKernels, State, Transport
+from pushforward.protocols import GaussianKernels, State, Transport, follows
 from pushforward.schedules import Schedule
 
 __all__ = ["Rule", "gaussian_schedule"]
@@ -56,7 +56,7 @@ def gaussian_schedule(process: Any, grid: Sequence[float], name: str) -> Schedul
     Raises `CapabilityError` for another process, `InputError` for a grid towards the noise or one
     that starts where no signal is left.
     """
-    if not isinstance(process, GaussianKernels):
+    if not follows(process, GaussianKernels):
         raise CapabilityError(
             f"{name} integrates Gaussian processes, not {type(process).__name__}: "
             "use euler, sde or a pinned sampler"

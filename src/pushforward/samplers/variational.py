@@ -25,7 +25,7 @@ from pushforward import checks, grids
 from pushforward._random import resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import CapabilityError, InputError
-from pushforward.protocols import GaussianKernels, Transport
+from pushforward.protocols import GaussianKernels, Transport, follows
 from pushforward.samplers.analytic_dpm import Variance, step_variance
 from pushforward.schedules import Schedule
 from pushforward.times import LogSNRTimes, StratifiedTimes
@@ -206,7 +206,7 @@ def _rate(schedule: Schedule, t: Tensor) -> Tensor:
 
 
 def _schedule(process: Any) -> Any:
-    if not isinstance(process, GaussianKernels):
+    if not follows(process, GaussianKernels):
         raise InputError(f"the variational bound is that of a Gaussian process, not {process!r}")
     if not process.space.white:
         raise CapabilityError(
