@@ -243,6 +243,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize(("problem", "sampler"), CASES, ids=str)
 def test_samples_do_not_depend_on_the_batch(problem: str, sampler: str) -> None:
     """The same seed, prior included: all at once, fewer of them, and a part as one of several."""

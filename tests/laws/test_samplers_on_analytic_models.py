@@ -6,6 +6,7 @@ Each tolerance is the Monte Carlo error (four standard deviations) plus the samp
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import pairwise
 
 import pytest
@@ -22,7 +23,7 @@ from pushforward.analytic import (
     AnalyticTokens,
 )
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.processes import (
     Bridge,
     Brownian,
@@ -332,6 +333,26 @@ def test_same_seed_same_sample() -> None:
         )
         assert torch.equal(first, second)
         assert torch.equal(first, other) == (name in DETERMINISTIC)
+
+
+@pytest.mark.parametrize("schedule", ["vp", "ve"])
+@pytest.mark.parametrize("steps", [20, 100, 300])
+def test_too_few_langevin_moves_are_said(schedule: str, steps: int) -> None:
+    """What is foretold of normal data is what comes out, and good settings raise no alarm."""
+    process = Gaussian(SCHEDULES[schedule])
+    problem = AnalyticMixture.gaussian(0.0, 1.0)
+    times = grids.LogSNRGrid()(process.schedule, steps)
+    x = process.prior((1,), times[0]).sample(20_000, seed=0)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        y = run(AnnealedLangevin(), Transport(problem.model(process), process), x, times, seed=1)
+    ratio = float(y.std() / problem.noised(process, times[-1]).covariance.sqrt())
+    said = [str(w.message) for w in raised if w.category is ConvergenceWarning]
+    assert (len(said) == 1) == (ratio > 1.25)
+    if said:
+        told = float(said[0].split("come out with ")[1].split(" times")[0])
+        # The chains start with the noise of the prior alone, here the foretelling with data too.
+        assert told == pytest.approx(ratio, rel=0.1)
 
 
 @pytest.mark.parametrize("schedule", ["vp", "ve"])

@@ -56,6 +56,7 @@ def test_the_simple_loss_is_the_squared_error_of_the_noise() -> None:
     assert float(loss) == pytest.approx(1.0, abs=0.03)
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("sampler", pf.registry.names("samplers"))
 def test_a_seed_fixes_the_sample_whatever_the_batch(sampler: str) -> None:
     model = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))

@@ -23,6 +23,7 @@ def _start(process, n: int = 64, dim: int = 2) -> torch.Tensor:
     return process.prior((dim,), process.schedule.t_max).sample(n, seed=0).double()
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
     transport, process = _gaussian()
@@ -39,6 +40,7 @@ def test_evaluations_per_step_are_what_is_stated(name: str) -> None:
     assert len(calls) == 6 * sampler.evaluations or sampler.evaluations == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_the_last_frame_is_the_result(name: str) -> None:
     transport, process = _gaussian()
@@ -52,6 +54,7 @@ def test_the_last_frame_is_the_result(name: str) -> None:
     assert result.isfinite().all()
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_the_start_is_left_alone(name: str) -> None:
     transport, process = _gaussian()
@@ -61,6 +64,7 @@ def test_the_start_is_left_alone(name: str) -> None:
     assert torch.equal(x, before)
 
 
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_callbacks_see_every_step(name: str) -> None:
     transport, process = _gaussian()
@@ -143,6 +147,7 @@ def test_what_is_refused(make, message: str) -> None:
 
 
 # An adaptive step depends on the state, so a slope of its noise would be none of its law.
+@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize("name", [name for name in GAUSSIAN if name != "adaptive-sde"])
 def test_gradients_flow_through_a_run(name: str) -> None:
     transport, process = _gaussian()

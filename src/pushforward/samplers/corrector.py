@@ -10,6 +10,8 @@ nothing does.
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,13 +23,17 @@ from torch import Tensor
 from pushforward import checks
 from pushforward._shapes import Weight, combine
 from pushforward.config import configurable
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.rule import Rule, gaussian_schedule
 from pushforward.schedules import Schedule
 
 __all__ = ["AnnealedLangevin", "PredictorCorrector"]
+
+
+_FAR = 1.25
+"""The factor by which the standard deviation of normal data may be off."""
 
 
 class _Move(NamedTuple):
@@ -126,7 +132,9 @@ class AnnealedLangevin(Rule):
     """Langevin moves alone, at lower and lower noise (Song & Ermon 2019).
 
     The state follows each distribution to the next by its scale `alpha` only; the moves do the
-    rest. It needs many moves, and is here for teaching and comparison.
+    rest. It needs many moves, and is here for teaching and comparison. Warns where they are too
+    few: where normal data of unit variance would come out with a standard deviation that is a
+    quarter off, which is known in closed form.
 
     Args:
         snr: the signal-to-noise ratio of a move, see `PredictorCorrector`.
@@ -150,10 +158,39 @@ class AnnealedLangevin(Rule):
         """The change of scale to each level, and the move there."""
         schedule = gaussian_schedule(process, grid, "annealed Langevin")
         alphas = [schedule.at(t).alpha for t in grid]
-        return [
+        rows = [
             (b / a, _move(schedule, s, self.snr))
             for (a, b), s in zip(pairwise(alphas), grid[1:], strict=True)
         ]
+        ratio = self._spread(schedule, grid)
+        if not 1 / _FAR < ratio < _FAR:
+            warnings.warn(
+                f"{len(grid) - 1} levels with {self.moves} Langevin moves each are too few: normal "
+                f"data would come out with {ratio:.3g} times their standard deviation; take more "
+                "steps, or more moves",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return rows
+
+    def _spread(self, schedule: Schedule, grid: Sequence[float]) -> float:
+        """The standard deviation in which `N(0, 1)` comes out, over the right one.
+
+        The posterior mean is `alpha x / (alpha^2 + sigma^2)` then, and moves keep states normal.
+        """
+        before, sigma = schedule.values(grid[0])
+        variance = exact = before**2 + sigma**2
+        for t in grid[1:]:
+            alpha, sigma = schedule.values(t)
+            variance *= (alpha / before) ** 2 if before else 1.0
+            before, exact = alpha, alpha**2 + sigma**2
+            if sigma == 0.0:
+                continue
+            pull = 2 * self.snr**2
+            factor = (1 - pull + pull * alpha**2 / exact) ** 2
+            for _ in range(self.moves):
+                variance = factor * variance + (2 * self.snr * sigma) ** 2
+        return math.sqrt(variance / exact)
 
     def step(
         self,
