@@ -164,3 +164,9 @@ def test_costs_of_single_rows() -> None:
 def test_what_is_no_grid_is_refused(axes, a, message) -> None:
     with pytest.raises(InputError, match=message):
         ot.sinkhorn(ot.CartesianGrid(axes), 0.1, a, histogram(1))
+
+
+def test_a_cost_with_parameters_is_refused() -> None:
+    weight = torch.ones((), requires_grad=True)
+    with pytest.raises(InputError, match="no gradients"):
+        ot.CartesianGrid(AXES, lambda x, y: weight * (x - y.mT).abs())

@@ -511,3 +511,36 @@ def test_each_line_may_have_weights_of_its_own() -> None:
     assert bool(a.grad.isfinite().all())
     with pytest.raises(InputError, match="the shape of the points"):
         ot.wasserstein_1d(x, y, a[:, :2])
+
+
+@pytest.mark.parametrize("block", [None, 7])
+def test_a_cost_may_have_parameters(block) -> None:
+    """Their gradient is that of the total cost of the plan, and comes with that of the points."""
+    x, y = normal(20, 2, 0), normal(25, 2, 1)
+
+    def value(scales: Tensor, x: Tensor) -> Tensor:
+        def cost(x: Tensor, y: Tensor) -> Tensor:
+            return ((x[:, None] - y) * scales).square().sum(-1)
+
+        plan = ot.sinkhorn(ot.PointClouds(x, y, cost, block), 0.3, tolerance=1e-10)
+        assert not plan.matrix().requires_grad
+        return plan.regularized_cost
+
+    scales = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    given = x.clone().requires_grad_()
+    value(scales, given).backward()
+    scaled = x.clone().requires_grad_()
+    same = ot.PointClouds(scaled * scales.detach(), y * scales.detach())
+    ot.sinkhorn(same, 0.3, tolerance=1e-10).regularized_cost.backward()
+    torch.testing.assert_close(given.grad, scaled.grad, atol=1e-8, rtol=0)
+    for k in range(2):
+        step = 1e-5 * torch.eye(2, dtype=torch.float64)[k]
+        fixed = scales.detach()
+        slope = float(value(fixed + step, x) - value(fixed - step, x)) / 2e-5
+        assert float(scales.grad[k]) == pytest.approx(slope, rel=1e-6)
+
+
+def test_a_mean_of_costs_with_parameters_is_a_number() -> None:
+    weight = torch.ones((), requires_grad=True)
+    clouds = ot.PointClouds([0.0, 2.0], [0.0, 4.0], lambda x, y: weight * (x - y.mT).abs())
+    assert clouds.mean_cost() == 2

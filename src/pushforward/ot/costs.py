@@ -34,9 +34,7 @@ class Cost(ABC):
         """
         with torch.enable_grad():
             x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-            table = self(x, y)
-            # Nothing goes between pairs that are forbidden.
-            total = (plan * table.where(table < torch.inf, 0.0)).sum()
+            total = self.total(x, y, plan)
             if not total.requires_grad:
                 raise InputError(
                     "cost returns a tensor without gradients in the points: write it in torch "
@@ -44,6 +42,17 @@ class Cost(ABC):
                 )
             left, right = torch.autograd.grad(total, (x, y), materialize_grads=True)
         return left, right
+
+    def total(self, x: Tensor, y: Tensor, plan: Tensor) -> Tensor:
+        """`sum_ij plan_ij c(x_i, y_j)`; nothing goes between pairs that are forbidden."""
+        table = self(x, y)
+        return (plan * table.where(table < torch.inf, 0.0)).sum()
+
+    def learns(self, x: Tensor, y: Tensor) -> bool:
+        """Whether the costs of points without gradients have some, in parameters of their own."""
+        if not (torch.is_grad_enabled() and self.forbids):
+            return False
+        return self(x[:1].detach(), y.detach()).requires_grad
 
     def centers(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Points `(d,)` that the two clouds may be moved to zero from, to gain digits; zeros.

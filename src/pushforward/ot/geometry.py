@@ -251,12 +251,14 @@ class Cloud(Geometry):
         return self.cost.forbids
 
     def costs(self, rows: slice) -> Tensor:
-        """Made anew."""
-        return self.cost(self.x[rows], self.y)
+        """Made anew, without the gradients that a function may have."""
+        with torch.no_grad():
+            return self.cost(self.x[rows], self.y)
 
     def exponents(self, rows: slice, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
         """As the cost has them."""
-        return self.cost.exponents(self.x[rows], self.y, f[rows], g, epsilon)
+        with torch.no_grad():
+            return self.cost.exponents(self.x[rows], self.y, f[rows], g, epsilon)
 
     @property
     def working(self) -> Cloud:
@@ -348,8 +350,12 @@ class PointClouds(Cloud):
         return moved
 
     def surrogate(self, plan: Plan) -> Tensor:
-        """Block by block."""
+        """Block by block; of a function with parameters by way of its table."""
         left, right = self.given
+        if self.cost.learns(self.x, self.y):
+            x, y = left - self.centers[0], right - self.centers[1]
+            parts = [self.cost.total(x[rows], y, block) for rows, block in plan.blocks()]
+            return torch.stack(parts).sum()
         if not (left.requires_grad or right.requires_grad):
             return super().surrogate(plan)
         to_x, to_y = torch.zeros_like(self.x), torch.zeros_like(self.y)

@@ -58,6 +58,8 @@ class CartesianGrid(Geometry):
         lines = [line.detach().to(lines[0]) for line in lines]
         lines = [line - ground.centers(line, line)[0] for line in lines]
         self.axes = tuple(checks.finite(ground(line, line), "cost") for line in lines)
+        if any(costs.requires_grad for costs in self.axes):
+            raise InputError("a grid gives no gradients in its costs: detach the cost's parameters")
         self.sizes = tuple(len(line) for line in lines)
         cells = math.prod(self.sizes)
         super().__init__((cells, cells), self.axes[0])

@@ -228,7 +228,8 @@ class Standardize(ShiftAndScale):
             return 1.0
         own = Standardize(self.event_shape)
         own.fit(x, source, common=False)
-        columns = own.scale[torch.cat([x, source]).ne(x[0]).any(0).to(own.scale.device)]
+        varies = x.ne(x[0]).any(0) | source.to(x).ne(x[0]).any(0)
+        columns = own.scale[varies.to(own.scale.device)]
         return float(columns.max() / columns.min()) if len(columns) else 1.0
 
     def forward(self, z: Tensor) -> Tensor:
