@@ -39,6 +39,7 @@ def watched_model(name: str) -> tuple[Any, Watched]:
 MODELS: dict[str, Callable[[], Any]] = {
     "flow matching": lambda: pf.FlowMatching(pf.nn.MLP(2, width=256), event_shape=2),
     "diffusion": lambda: pf.Diffusion(pf.nn.MLP(2, width=256), event_shape=2),
+    "score": lambda: pf.ScoreModel(pf.nn.MLP(2, width=64), "denoising-levels", event_shape=2),
     "flow": lambda: pf.NormalizingFlow.for_data(data(), width=256),
     "vae": lambda: pf.VAE.for_data(data(), width=256),
     "gan": lambda: pf.GAN.for_data(data(), width=256),

@@ -14,6 +14,7 @@ from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.mcmc import check_states
+from pushforward.models.batch_size import rows_at_once
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.models.trainable import Trainable
@@ -148,7 +149,7 @@ class ScoreModel(GenerativeModel, Trainable):
                 levels, else 0.01. The variance of what is found has a relative error of about
                 `step / (4 v)` where the variance is `v`.
             seed: or a `generator` on the model's device.
-            batch_size: states per evaluation of the network; all at once by default.
+            batch_size: states per evaluation of the network; by default what memory suggests.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
@@ -162,10 +163,14 @@ class ScoreModel(GenerativeModel, Trainable):
         if step is None:
             step = 0.2 * sigmas[-1] ** 2 if sigmas else 0.01
         seed = fresh_seed(seed, generator)
-        parts = parts_of(n, batch_size, rows)
+        parts_of(n, batch_size, rows)
         like = torch.empty(n, *self.event_shape, device=self.device, dtype=self.dtype)
         spread = (1 + sigmas[0] ** 2) ** 0.5 if sigmas else 1.0
         start = spread * normal_like(like, start_noise(seed, slice(0, n), self.device))
+        if batch_size is None:
+            with self.evaluating():
+                batch_size = rows_at_once(lambda z: self.network(z, *sigmas[-1:]), start)
+        parts = parts_of(n, batch_size, rows)
         done, total = 0, len(parts) * steps * max(1, len(sigmas))
 
         def report() -> None:
