@@ -117,6 +117,24 @@ def test_every_advice_on_text_tables_works(call, tmp_path: Path, case: str) -> N
         assert followed.code == 0, (hint, followed)
 
 
+def test_other_data_are_read_as_the_advice_says(call, trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("height;width\n1,5;2\n2,5;?\n3,5;4\n0,5;1\n")
+    words: list[str] = []
+    for hint in ("'data.decimal=,'", "'data.missing=?'", "data.drop_nonfinite=true"):
+        result = call("logprob", trained, path, *words, "--steps", 4)
+        assert result.code == 2
+        assert hint in hints(result.err)
+        words += shlex.split(hint)
+    result = call("logprob", trained, path, *words, "--steps", 4)
+    assert result.code == 0, result
+    assert "note: 1 of 4 rows were left out" in result.err
+    refused = call("logprob", trained, path, "data.columns=0", "--steps", 4)
+    assert "'data.columns=0' does not say how to read the data" in refused.err
+    mistyped = call("logprob", trained, path, "data.decimel=,", "--steps", 4)
+    assert "did you mean 'data.decimal'" in mistyped.err
+
+
 def test_one_row_is_judged_and_not_learned(call, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("height,width\n1.5,2.5\n")
     result = call("logprob", trained, tmp_path / "one.csv", "--steps", 4, "--json")

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Label, Run, Seed, Trust, accepted, emit, is_quiet
+from pushforward.cli.options import (
+    Json,
+    Label,
+    LabelColumn,
+    Reading,
+    Run,
+    Seed,
+    Trust,
+    accepted,
+    emit,
+    is_quiet,
+    label_column,
+)
 
 __all__ = ["logprob"]
 
@@ -23,6 +35,7 @@ def logprob(
     data: Annotated[
         str, typer.Argument(help="Data whose log-densities are computed.", metavar="DATA")
     ],
+    words: Reading = None,
     out: Annotated[
         Path | None, typer.Option(help="Write them to this .csv or .npz file.", metavar="FILE")
     ] = None,
@@ -63,10 +76,7 @@ def logprob(
         int | None, typer.Option("-n", "--n", help="Take only the first rows of DATA, this many.")
     ] = None,
     seed: Seed = 0,
-    label: Annotated[
-        str | None,
-        typer.Option(help="Column of the table that holds the labels; as in the run by default."),
-    ] = None,
+    label: LabelColumn = None,
     klass: Label = None,
     batch_size: Annotated[
         int | None,
@@ -117,7 +127,14 @@ def logprob(
         samples=samples,
     )
     code = label_of(Path(run), klass)
-    loaded = load_like(Path(run), data, model, label if code is None else False, n=n)
+    loaded = load_like(
+        Path(run),
+        data,
+        model,
+        label_column(label) if code is None else False,
+        n=n,
+        words=words or (),
+    )
     if code is not None:
         loaded = labeled(loaded, code, Path(run), model)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}

@@ -21,6 +21,7 @@ __all__ = [
     "Label",
     "LabelColumn",
     "MovedData",
+    "Reading",
     "Resume",
     "Run",
     "RunFolder",
@@ -78,10 +79,21 @@ Label = Annotated[
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option(help="Column of the table that holds the labels; false for no labels."),
+    typer.Option(
+        help="Column of the table that holds the labels, by default as in the run if there is one; "
+        "false for no labels."
+    ),
 ]
 MovedData = Annotated[
     str | None, typer.Option(help="Where the data of the run are now, if they have been moved.")
+]
+Reading = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="How to read DATA, such as data.drop_nonfinite=true, where not as the data of the "
+        "run were.",
+        metavar="[data.KEY=VALUE]...",
+    ),
 ]
 Resume = Annotated[
     bool,

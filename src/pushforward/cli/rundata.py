@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 import typer
@@ -16,7 +16,9 @@ from pushforward._files import write_text
 from pushforward._random import resolve
 from pushforward._records import read_sealed
 from pushforward.checks import whole
+from pushforward.cli.values import read_value
 from pushforward.data import Data, Schema, formats, load
+from pushforward.data.columns import closest
 from pushforward.errors import InputError
 from pushforward.models.saving import CONFIG
 from pushforward.training.folder import RECIPE
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 
+_CHOSEN = ("source", "space", "like", "label", "columns", "name", "double", "return")
+"""What `load` takes that the model of a run decides, or an option of the command."""
 _ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
 """Options of `load` that mean the same for every kind of file."""
 
@@ -121,18 +125,20 @@ def load_like(
     label: str | bool | None = None,
     *,
     n: int | None = None,
+    words: Sequence[str] = (),
 ) -> Data:
     """Other data for the model of a run: columns by name, labels with the codes of the run.
 
     Files of the same kind are read with the options of the run's own. Labels may be missing, and
     are left out for a model that takes none, or with `label=False`. What is matched by position or
     left out is said on standard error. Numbers are float64 where the model knows its data so. With
-    `n`, what is there of the first `n` rows.
+    `n`, what is there of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`.
     """
     config = _config(run)
     saved = config["data"] if config else {}
     options = _alike(dict(saved.get("origin") or {}), source) | {"double": model.precise}
     column, schema = options.pop("label", None), schema_of(run)
+    options |= _reading(words)
     if model.num_classes is None and model.context_size is None:
         label = False
     data = load(source, **options, label=label, space=model.space, like=schema)
@@ -145,6 +151,23 @@ def load_like(
         data = _as_codes(data, model.num_classes)
     _say(data)
     return data if n is None else data.first(n)
+
+
+def _reading(words: Sequence[str]) -> dict[str, Any]:
+    """The options of `load` that words such as `data.decimal=,` give."""
+    types = get_type_hints(load)
+    known = [f"data.{name}" for name in types if name not in _CHOSEN]
+    options = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or key not in known:
+            raise InputError(
+                f"{word!r} does not say how to read the data{closest(key, known)}: write "
+                "data.KEY=VALUE"
+            )
+        key = key.removeprefix("data.")
+        options[key] = read_value(f"data.{key}", text, types[key])
+    return options
 
 
 def _as_codes(data: Data, classes: int) -> Data:
@@ -182,7 +205,9 @@ def labels_of(run: Path, model: Any, n: int, seed: int) -> Any:
 
 def _say(data: Data) -> None:
     """What is to be known of how the data were read, on standard error."""
-    for note in data.notes:
+    total = len(data) + data.dropped
+    left_out = [f"{data.dropped} of {total} rows were left out for missing values"]
+    for note in (*data.notes, *(left_out if data.dropped else ())):
         typer.echo(f"note: {note}", err=True)
 
 

@@ -11,6 +11,7 @@ from pushforward.cli.options import (
     BatchSize,
     Device,
     Label,
+    Reading,
     Run,
     Sampler,
     Seed,
@@ -30,6 +31,7 @@ def translate(
     file: Annotated[
         str, typer.Argument(help="States to carry over: data as for `train`.", metavar="DATA")
     ],
+    words: Reading = None,
     backward: Annotated[
         bool, typer.Option("--backward", help="Carry states of the target back to the source.")
     ] = False,
@@ -68,7 +70,9 @@ def translate(
             "data sets, from `pushforward bridge` or `train --source`"
         )
     code = label_of(Path(run), label)
-    loaded = load_like(Path(run), file, model, False if code is not None else None)
+    loaded = load_like(
+        Path(run), file, model, False if code is not None else None, words=words or ()
+    )
     x, c = loaded.x, loaded.c if code is None else code
     own = loaded.num_classes is not None and n is None
     checked(out, Path(run), model, labeled=own)

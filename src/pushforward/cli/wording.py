@@ -45,7 +45,7 @@ def in_words_of(command: Any, message: str) -> str:
         if isinstance(parameter, TyperOption)
         for word in parameter.opts
     }
-    takes_keys = any("KEY" in str(parameter.metavar) for parameter in command.params)
+    keys = "".join(str(parameter.metavar) for parameter in command.params)
 
     def said(found: re.Match[str]) -> str:
         name, text = found["name"], found["value"]
@@ -54,8 +54,8 @@ def in_words_of(command: Any, message: str) -> str:
             words = _as_option(option, text)
             if words is not None:
                 return words
-        section = _section(name) if takes_keys else None
-        if section is None:
+        section = _section(name) if "KEY" in keys else None
+        if section is None or ("data.KEY" in keys and section != "data"):
             return found[0]
         return f"{section}.{name}=" if text is None else _as_key(f"{section}.{name}", text)
 
