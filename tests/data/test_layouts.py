@@ -93,7 +93,9 @@ def test_what_comes_in_goes_out(tmp_path: Path, shape: tuple[int, ...], suffix: 
 
 def test_a_network_of_pictures_is_for_pictures() -> None:
     x = torch.from_numpy(numbers(6, 16, 16, 7))
-    net = Diffusion.for_data(load(x.numpy(), kind="vector")).predictor.net
+    rows = load(x.numpy(), kind="vector", space=Euclidean())
+    assert "6 vectors of 16 x 16 x 7" in str(rows)
+    net = Diffusion.for_data(rows).predictor.net
     assert isinstance(net, pf.nn.MLP)
     net = Diffusion.for_data(load(x.numpy())).predictor.net
     assert isinstance(net, pf.nn.UNet)

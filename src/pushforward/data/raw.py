@@ -178,6 +178,9 @@ def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
         raise InputError(f"{where}: {error}") from None
     shape = state.event_shape(x)
     words = space.describe_states(shape)
+    if data.kind == "vector":
+        # Three axes alone make no picture.
+        words = words.replace("images of", "vectors of", 1)
     if x is data.x and words == data.states:
         return data
     changes: dict[str, Any] = {"x": x, "states": words}

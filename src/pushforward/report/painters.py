@@ -97,7 +97,7 @@ class _Cloud(Painter):
             for code, name in enumerate(kinds.names):
                 some = points[kinds.codes[:count].cpu() == code]
                 axes.scatter(*some.mT.tolist(), color=f"C{code}", label=name, **style)
-            marks = axes.legend(fontsize=8, markerscale=3, frameon=False).legend_handles
+            marks = axes.legend(fontsize=8, markerscale=3, loc="upper left").legend_handles
             for mark in marks:
                 mark.set_alpha(1)
         (left, bottom), (right, top) = self.low, self.high
@@ -336,8 +336,9 @@ def _heaviest(axis: Tensor, names: tuple[str, ...]) -> str:
 def _picture(canvas: Any, small: bool, note: str = "") -> Any:
     if small:
         canvas.axes[0].set(xticks=[], yticks=[], xlabel="", ylabel="")
-    elif note:
-        canvas.axes[0].set_title(note, fontsize=8, color=_SOFT, loc="right")
+    else:
+        # Room for a note is kept in all pictures, so that those beside each other have one frame.
+        canvas.axes[0].set_title(note or " ", fontsize=8, color=_SOFT, loc="right")
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")

@@ -99,8 +99,12 @@ def _header(
         # All steps were made, which is no success.
         status = "finished, with warnings"
     data = config["data"]
+    states = model.space.describe_states(model.event_shape)
+    if data["kind"] == "vector":
+        # Three axes alone make no picture.
+        states = states.replace("images", "vectors")
     facts = {
-        "data": f"{data['name']}, {data['n']:,} {model.space.describe_states(model.event_shape)}",
+        "data": f"{data['name']}, {data['n']:,} {states}",
         "model": type(model).__name__,
         "parameters": f"{manifest.get('parameters', 0):,}",
         "steps": f"{manifest.get('step', 0):,} of {config['training']['steps']:,}",
