@@ -56,9 +56,21 @@ def test_the_doctor_tells_what_numbers_the_rows() -> None:
     said = findings(a=a, thing=shuffled)
     assert "warning: A feature numbers the rows" in said
     assert "column 'thing'" in said
+    frame = Data(torch.tensor(np.stack([a, shuffled], -1)).float(), schema=Schema.of("a", "thing"))
+    advice = [f.advice for f in examine(frame) if "numbers" in f.title]
+    assert advice[0].endswith("leave it out with columns=['a'].")
     wide = rng.choice(10**6, n, replace=False)
     assert "column 'patient_id'" in findings(a=a, patient_id=wide)
     assert "numbers" not in findings(a=a, population=wide)
     dates = np.sort(rng.integers(44000, 44400, n))
-    assert "in the order of column 'day'" in findings(a=a, day=dates)
+    assert "warning: A feature looks like a date" in findings(a=a, day=dates)
+    assert "looks like a date" in findings(a=a, visit_date=rng.permutation(dates))
+    assert "date" not in findings(a=a, price=rng.permutation(dates))
+    seconds = 1.6e9 + 64 * np.sort(rng.choice(10**5, n, replace=False))
+    assert "looks like a date" in findings(a=a, t=seconds)
+    digits = 20240001.0 + 100 * rng.integers(1, 13, n) + rng.integers(0, 28, n)
+    assert "looks like a date" in findings(a=a, date=digits)
+    said = findings(a=a, b=np.sort(a))
+    assert "info: A feature only grows" in said
+    assert "in the order of column 'b'" in said
     assert "in the order" not in findings(a=a, b=rng.normal(size=n))

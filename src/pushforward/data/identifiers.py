@@ -18,7 +18,12 @@ __all__ = ["identifiers", "index_columns"]
 
 _NAMELESS = re.compile(r"|Unnamed: 0(\.\d+)*|__index_level_\d+__")
 _IDENTIFIER = re.compile(r"(.*[^a-z])?(ids?|index|idx|key|nr|no|num|number|row|rownum|record)")
+_DATE = re.compile(r"date|time|stamp|day|epoch")
+_PLAIN = re.compile(r"[A-Za-z_][\w .-]*")
 _FEWEST = 20
+_MOST_NAMED = 12
+_CLOCKS = ((20_000, 75_000), (1e8, 2.2e9), (1e11, 2.2e12))
+"""Days since 1900 of the years 1954 to 2105; seconds and milliseconds since 1970 to 2039."""
 
 
 def index_columns(
@@ -51,36 +56,62 @@ def identifiers(data: Data, rows: NDArray[np.floating]) -> Iterator[Finding]:
     """Columns with names that tell one row from the others, `rows` being the finite ones `(N, D)`.
 
     Numbers of rows are whole, all different, and either follow each other closely in some order or
-    are called so. What grows, or falls, from row to row is a date, or what the table is sorted by.
+    are called so. Dates are whole numbers in the range of days since 1900, of seconds since 1970,
+    or of digits such as 20240131, that are called so or grow from row to row. What grows, or falls,
+    without looking like a date may be what the table is sorted by.
     """
     if not data.columns or len(rows) < _FEWEST:
         return
-    numbered, ordered = [], []
+    numbered, dates, ordered = [], [], []
     for name, column in zip(data.columns, rows.T, strict=False):
         values = column.astype(np.float64)
         steps = np.diff(values)
         if np.abs(steps - steps[0]).max() <= 1e-3 * abs(steps[0]) or values.min() == values.max():
             continue  # counted elsewhere, or constant
-        if _numbers_rows(name, values):
-            numbered.append(f"column {name!r}")
-        elif len(np.unique(values)) >= _FEWEST and ((steps >= 0).all() or (steps <= 0).all()):
-            ordered.append(f"column {name!r}")
+        growing = bool((steps >= 0).all() or (steps <= 0).all())
+        if _is_date(name, values, growing):
+            dates.append(name)
+        elif _numbers_rows(name, values):
+            numbered.append(name)
+        elif growing and len(np.unique(values)) >= _FEWEST:
+            ordered.append(name)
     if numbered:
         yield Finding(
             "warning",
             "A feature numbers the rows",
-            f"Whole numbers, no two of them alike: {listed(numbered)}.",
-            "An identifier is no random quantity, and the model would learn it: leave it out with "
-            "columns=.",
+            f"Whole numbers, no two of them alike: {_columns(numbered)}.",
+            "An identifier is no random quantity, and the model would learn it: "
+            f"{_without(data.columns, [*numbered, *dates])}.",
+        )
+    if dates:
+        yield Finding(
+            "warning",
+            "A feature looks like a date",
+            f"Whole numbers in the range of dates: {_columns(dates)}.",
+            "A date says when a row was taken, and samples would have dates of their own: "
+            f"{_without(data.columns, [*numbered, *dates])}.",
         )
     if ordered:
         yield Finding(
             "info",
             "A feature only grows, or only falls, from row to row",
-            f"The rows come in the order of {listed(ordered)}.",
-            "A date or a counter is no random quantity: leave it out with columns=. If the table "
-            "was sorted by a measurement, all is well.",
+            f"The rows come in the order of {_columns(ordered)}.",
+            f"A clock or a counter is no random quantity: {_without(data.columns, ordered)}. If "
+            "the table was sorted by a measurement, all is well.",
         )
+
+
+def _columns(names: Sequence[str]) -> str:
+    return listed([f"column {name!r}" for name in names])
+
+
+def _without(names: Sequence[str], bad: Sequence[str]) -> str:
+    """How to leave columns out: with the option that chooses the others."""
+    rest = [name for name in names if name not in bad]
+    if not rest:
+        return "choose other columns"
+    few = len(rest) <= _MOST_NAMED and all(_PLAIN.fullmatch(name) for name in rest)
+    return f"leave it out with columns={rest!r}" if few else "leave it out with columns="
 
 
 def _is_index(name: str, values: NDArray[Any]) -> bool:
@@ -95,3 +126,14 @@ def _numbers_rows(name: str, values: NDArray[np.float64]) -> bool:
         return False
     close = values.max() - values.min() < 2 * len(values)
     return close or bool(_IDENTIFIER.fullmatch(name.strip().lower()))
+
+
+def _is_date(name: str, values: NDArray[np.float64], growing: bool) -> bool:
+    low, high = values.min(), values.max()
+    several = len(np.unique(values)) >= _FEWEST and bool((values == np.round(values)).all())
+    called = bool(_DATE.search(name.lower()))
+    if not several or not (growing or called):
+        return False
+    if low >= 19000101 and high <= 21001231:
+        return bool((values // 100 % 100 <= 12).all() and (values % 100 <= 31).all())
+    return any(first <= low and high <= last for first, last in _CLOCKS)
