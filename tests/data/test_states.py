@@ -127,8 +127,11 @@ def test_states_of_several_parts_come_in_from_memory_and_files(tmp_path: Path) -
     assert len({data.fingerprint for data in found}) == 1
     assert found[0].c.tolist() == [0, 1] * 10
     assert torch.equal(found[0].x.number, points.number)
-    # A mask beside pictures is no part of them, for a space whose states are one array.
-    assert pf.data.load(tmp_path / "sets.npz", space=Euclidean()).event_shape == (4, 2)
+    # Slots that are not there are no numbers, unless whoever asks for them alone says so.
+    with pytest.raises(InputError, match="sets of points, 'x' and the 'mask'"):
+        pf.data.load(tmp_path / "sets.npz", space=Euclidean())
+    alone = pf.data.load(tmp_path / "sets.npz", space=Euclidean(), key="x")
+    assert alone.event_shape == (4, 2)
     pair = pf.data.load(_pair(), space=Product(Euclidean(2), Tokens(3)), name="pair")
     words = Product(Euclidean(2), Tokens(3)).describe_states(((2,), (1,)))
     assert str(pair) == f"pair: 20 {words}"
