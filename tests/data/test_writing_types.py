@@ -298,3 +298,35 @@ def test_arrays_come_back_by_their_names(tmp_path: Path, suffix: str, dtype: str
     # NetCDF has no truths.
     kept = "int8" if dtype == "bool" and suffix == ".nc" else dtype
     assert again.schema.entries.dtype == kept
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        ([["size", "kind"], ["cm", None], [1.5, "ant"], [2.5, "bee"]], {"skip": [2], "label": 1}),
+        ([["Pets"], [], ["size", "kind"], [1.5, "ant"], [2.5, "bee"]], {"skip": 2, "label": 1}),
+        ([["ant", 1.5], ["bee", 2.5]], {"header": False, "label": 0}),
+        ([["size", "kind"], [1.5, "ant"], [2.5, "bee"]], {"key": "pets", "label": "kind"}),
+    ],
+)
+def test_sheets_are_written_as_they_were(
+    tmp_path: Path, rows: list[list[Any]], options: dict[str, Any]
+) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title = "pets"
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "x.xlsx")
+    data = pf.data.load(tmp_path / "x.xlsx", **options)
+    schema = Schema.from_description(json.loads(json.dumps(data.schema.describe())))
+    pf.data.write(tmp_path / "y.xlsx", data.x, space=Euclidean(), schema=schema, labels=data.c)
+    again = pf.data.load(tmp_path / "y.xlsx", **options)
+    assert torch.equal(again.x, data.x)
+    assert again.schema == data.schema
+    assert again.classes == ("ant", "bee")
+    found = openpyxl.load_workbook(tmp_path / "y.xlsx").active
+    assert [[cell or None for cell in row] for row in found.iter_rows(values_only=True)] == [
+        (row + [None, None])[:2] for row in rows
+    ]

@@ -230,12 +230,17 @@ def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
         origin.pop(option, None)
     if not path.exists() or str(before) in registry.names("data"):
         return {}
-    if path.suffix == before.suffix and path.is_dir() == before.is_dir():
+    if _suffix(path) == _suffix(before) and path.is_dir() == before.is_dir():
         return origin
     # What cells mean is the same in tables of any format; how they are written is not.
     taken = formats.of(path).options if path.is_file() else ()
     known = {*_ANY_FORMAT, *({"missing", "since"} & set(taken))}
     return {option: value for option, value in origin.items() if option in known}
+
+
+def _suffix(path: Path) -> str:
+    """The whole suffix of the format of a file, such as `.csv.gz`."""
+    return path.name.lower().removeprefix(formats.stem(path).lower())
 
 
 def levels_of(run: Path) -> dict[str, Any]:

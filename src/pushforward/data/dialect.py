@@ -1,4 +1,4 @@
-"""How a text table is written, so that another can be written alike."""
+"""How a table of text or of cells is written, so that another can be written alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Dialect"]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written.
+    """How a table of text, or in a spreadsheet, is written.
 
     Args:
         suffix: of the file, such as `.csv` or `.csv.gz`: others of this kind are written alike.
@@ -20,7 +20,8 @@ class Dialect:
         encoding: of the text.
         header: whether the first line names the columns.
         skipped: the lines that are no part of the table, such as one of units, by their numbers
-            from 1.
+            from 1; the cells of a spreadsheet are parted by tabs.
+        sheet: the name of the sheet.
 
     >>> dialect = Dialect(".csv", ";", ",", skipped={2: "cm;kg"})
     >>> Dialect.from_description(dialect.describe()) == dialect
@@ -33,6 +34,7 @@ class Dialect:
     encoding: str = "utf-8"
     header: bool = True
     skipped: Mapping[int, str] | None = None
+    sheet: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold."""

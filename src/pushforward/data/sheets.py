@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from zipfile import BadZipFile
 from pushforward._extras import require
 from pushforward.data.cells import Cells
 from pushforward.data.columns import closest
+from pushforward.data.dialect import Dialect
 from pushforward.data.frames import read_values
 from pushforward.data.raw import Raw
 from pushforward.data.text_lines import reads_like_names
@@ -58,6 +60,7 @@ def read_sheet(
     finally:
         book.close()
     skipped = set(range(1, skip + 1) if isinstance(skip, int) else skip)
+    others = {at: "\t".join(map(_text, row)) for at, row in rows if at in skipped}
     rows = [(at, row) for at, row in rows if at not in skipped and not all(map(_is_empty, row))]
     source = f"{path}, sheet {sheet.title!r}"
     if not rows:
@@ -67,15 +70,23 @@ def read_sheet(
     used = [k for k in range(width) if not all(_is_empty(row[k]) for _, row in rows)]
     table = [[row[k] for k in used] for _, row in rows]
     places = [at for at, _ in rows]
-    opening = [["" if is_missing(value) else str(value) for value in row] for row in table[:3]]
-    if reads_like_names(opening, cells) if header is None else header:
+    opening = [[_text(value) for value in row] for row in table[:3]]
+    named = reads_like_names(opening, cells) if header is None else header
+    if named:
         names, table, places = [text.strip() for text in opening[0]], table[1:], places[1:]
     else:
         names = list(map(str, range(len(used))))
     values = [[row[k] for row in table] for k in range(len(used))]
-    return read_values(
+    raw = read_values(
         names, values, label, columns, source, cells, lambda i: f"row {places[i]} of the sheet"
     )
+    title = None if key is None else sheet.title
+    dialect = Dialect(".xlsx", header=named, skipped=others or None, sheet=title)
+    return dataclasses.replace(raw, dialect=dialect)
+
+
+def _text(value: Any) -> str:
+    return "" if is_missing(value) else str(value)
 
 
 def _is_empty(value: Any) -> bool:

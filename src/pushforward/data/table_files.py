@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -120,10 +121,15 @@ def _spreadsheet(path: Path, table: TypedTable) -> None:
             "a .parquet file"
         )
     book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("samples")
-    sheet.append(list(table.columns))
-    for row in table.rows():
+    dialect = table.dialect
+    sheet = book.create_sheet(dialect.sheet or "samples")
+    others, number = dict(dialect.skipped or {}), 1
+    for row in chain([list(table.columns)] if dialect.header else [], table.rows()):
+        while number in others:
+            sheet.append(others.pop(number).split("\t"))
+            number += 1
         sheet.append(row)
+        number += 1
     with path.open("wb") as file:
         book.save(file)
 
