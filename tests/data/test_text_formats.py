@@ -247,3 +247,16 @@ def test_long_tables_go_through_arrow(tmp_path: Path, monkeypatch: pytest.Monkey
 )  # fmt: skip
 def test_options_of_another_kind_are_refused(tmp_path: Path, option: dict) -> None:
     advised(tmp_path, "a,b\n1,2\n3,4\n", f"{next(iter(option))} is ", **option)
+
+
+def test_what_is_neither_a_label_nor_a_unit(tmp_path: Path) -> None:
+    for when in ("29.2.2024", "2/29/24", "12:30", "1.3.2024 12:30:05"):
+        text = f"when,b\n{when},1\n{when},2\n"
+        advised(tmp_path, text, r"looks like a date or time: .* leave it out with columns=\['b'\]$")
+    advised(tmp_path, "a,b\n$2.50,1\n3%,2\n", r"write numbers without '\$' and '%', or leave")
+    advised(tmp_path, "a,b\n-,1\n3,2\n4,5\n", r"missing='-'; or leave it out")
+
+
+def test_bars_between_cells(tmp_path: Path, reader: str) -> None:
+    assert read(tmp_path, "a|b\n1|2\n3|4\n").columns == ("a", "b")
+    assert read(tmp_path, "a|b,c\n1,2\n3,4\n").columns == ("a|b", "c")

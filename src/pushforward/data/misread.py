@@ -12,6 +12,12 @@ from pushforward.errors import InputError
 __all__ = ["all_but", "explain"]
 
 FEW_CODES = 5
+_OWN_TIMES = re.compile(
+    r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}( \d{1,2}:\d{2}(:\d{2})?)?|\d{1,2}:\d{2}(:\d{2})?"
+)
+"""Dates and times in forms of their own: 29.2.2024, 2/29/24, 12:30."""
+_SIGNS = "$\u20ac\u00a3\u00a5%"
+_SIGNED = re.compile(f"[{_SIGNS}]")
 MARKS = (",", ".", " ", "'", "\u2019", "\u00a0")
 
 
@@ -84,7 +90,14 @@ def _advice(
     marks = _other_marks(column)
     if marks:
         return marks
-    only_first = all(c.at == body and c.faults.total() == 1 and c.numbers for c in bad)
+    if all(_OWN_TIMES.fullmatch(text) for text in column.faults):
+        return f" but looks like a date or time: write it as in 2024-02-29 12:30, or {others}"
+    signs = {sign for text in column.faults for sign in _SIGNS if sign in text}
+    if signs and not any(known.is_text(_SIGNED.sub("", text)) for text in column.faults):
+        return f": write numbers without {' and '.join(map(repr, sorted(signs)))}, or {others}"
+    only_first = all(
+        c.at == body and c.numbers and c.faults.total() == 1 and _has_letters(c) for c in bad
+    )
     if only_first and 2 * len(bad) >= width:
         return (
             f", and on no other line: if line {body} holds units or a second title, leave it out "
@@ -106,6 +119,11 @@ def _advice(
     if labeled:
         return f": {others}"
     return f": make the column the label with label={column.name!r}, or {others}"
+
+
+def _has_letters(column: TextColumn) -> bool:
+    """Whether the first fault of a column is a word, as units are, and not a dash."""
+    return any(letter.isalpha() for letter in next(iter(column.faults)))
 
 
 def _other_marks(column: TextColumn) -> str:

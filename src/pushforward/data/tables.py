@@ -47,7 +47,7 @@ def read_table(
 ) -> Raw:
     """A table of numbers, one row a line, with an optional column of labels.
 
-    Cells are separated by tabs, semicolons or commas: the first of these that the first line
+    Cells are separated by tabs, semicolons, commas or `|`: the first of these that the first line
     shows; in `.txt` and `.dat` files without any, by white space. Quoted cells, blank lines, a
     byte-order mark and `#` comments at the top are understood; a comment right above the data with
     a name for each column is its header, as numpy.savetxt writes it. `header=None` takes the first

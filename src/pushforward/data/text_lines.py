@@ -144,7 +144,7 @@ class TextLines:
         # A comma comes last: under semicolons or tabs it is a decimal comma.
         outside = "".join(line.split('"')[::2])
         loose = self.path.name.lower().removesuffix(".gz").endswith((".txt", ".dat"))
-        marks = "\t;" if loose and self.cells.decimal == "," else "\t;,"
+        marks = "\t;|" if loose and self.cells.decimal == "," else "\t;,|"
         return next((m for m in marks if m in outside), SPACES if loose else ",")
 
     def _between_spaces(self, lines: Iterator[tuple[int, str]]) -> Iterator[Line]:
