@@ -183,3 +183,15 @@ def test_products_of_matrices_lose_no_digits(
         slope.double(), score, rtol=1e-4, atol=1e-3 if dtype == torch.float32 else 1e-6
     )
     assert torch.autograd.grad(slope.sum(), at)[0].isfinite().all()
+
+
+def test_draws_of_turned_components_hold_no_matrix_for_each() -> None:
+    dim, n = 60, 4000
+    g = torch.Generator().manual_seed(0)
+    root = torch.randn(3, dim, dim, generator=g) / dim**0.5
+    law = GaussianMixture(torch.zeros(3, dim), root @ root.mT + 0.1 * torch.eye(dim))
+    with torch.profiler.profile(profile_memory=True) as seen:
+        x = law.sample(n, seed=0)
+    largest = max(event.self_cpu_memory_usage for event in seen.events())
+    assert largest < 8 * x.numel() * x.element_size()
+    torch.testing.assert_close(x.mT.cov(), law.covariance, rtol=0, atol=0.15)

@@ -114,7 +114,10 @@ class GaussianMixture:
         noise = normal_like(self.means[k], generator)
         noise = self.variances[k].sqrt() * noise
         if self.rotation is not None:
-            noise = torch.einsum("nij,nj->ni", self.rotation[k], noise)
+            # By component: a rotation for each state would be d times the memory of the states.
+            for component in k.unique():
+                own = k == component
+                noise[own] = noise[own] @ self.rotation[component].mT
         return self.means[k] + noise
 
     def log_prob(self, x: Tensor) -> Tensor:
