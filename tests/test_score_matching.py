@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from pushforward import score_matching as sm
 from pushforward.distributions import GaussianMixture
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 
 LINE = GaussianMixture(
     torch.tensor([[-1.5], [1.0]], dtype=torch.float64),
@@ -327,6 +328,26 @@ def test_annealed_langevin_follows_its_schedule() -> None:
     end = sm.annealed_langevin(score, x, levels, step, steps, seed=1)
     error = (2 / len(x)) ** 0.5
     assert float(end.var()) == pytest.approx(variance, rel=4 * error)
+
+
+@pytest.mark.parametrize("steps", [3, 10, 20, 100])
+def test_annealed_langevin_says_where_steps_are_too_few(steps: int) -> None:
+    """What is foretold of normal data is what comes out."""
+    levels = sm.geometric(5.0, 0.02, 12)
+    x = (1 + levels[0] ** 2) ** 0.5 * torch.randn(
+        20_000, 1, generator=torch.Generator().manual_seed(0)
+    )
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        end = sm.annealed_langevin(
+            lambda x, sigma: -x / (1 + sigma[:, None] ** 2), x, levels, 0.2 * 0.02**2, steps, seed=1
+        )
+    ratio = float(end.std()) / (1 + 0.02**2) ** 0.5
+    said = [str(w.message) for w in raised if w.category is ConvergenceWarning]
+    assert (len(said) == 1) == (ratio > 1.25) == (steps < 20)
+    if said:
+        told = float(said[0].split("come out with ")[1].split(" times")[0])
+        assert told == pytest.approx(ratio, rel=0.03)
 
 
 def test_annealed_langevin_finds_the_data() -> None:

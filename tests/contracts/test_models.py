@@ -15,6 +15,10 @@ from pushforward.cli.recipe import read
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
 
+# A few steps show a contract; that they are too few for a distribution is said, and tested
+# where distributions are.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+
 NAMES = pf.registry.names("models")
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -163,6 +163,19 @@ def test_resampled_states_do_not_depend_on_batches_and_shares() -> None:
         assert torch.allclose(model.sample(600, steps=30, seed=0, rows=part), whole[part])
     assert torch.allclose(model.sample(600, steps=30, seed=0, batch_size=100), whole)
     assert model.sample(600, steps=30, seed=0, rows=slice(3, 3)).shape == (0, 1)
+    assert torch.allclose(model.sample(150, steps=30, seed=0), whole[:150])
+
+
+def test_resampling_stays_within_a_label() -> None:
+    """States of one label do not depend on how many of others there are."""
+    net = pf.nn.Perceptron(1, 1, width=8, num_classes=3)
+    model = pf.EnergyModel(net, "denoising", event_shape=1)
+    c = torch.arange(400) % 3
+    whole = model.sample(400, c, steps=30, seed=0)
+    assert torch.allclose(model.sample(200, c[:200], steps=30, seed=0), whole[:200])
+    assert torch.allclose(
+        model.sample(400, c, steps=30, seed=0, rows=slice(90, 300)), whole[90:300]
+    )
 
 
 def test_weights_that_degenerate_leave_the_chains_as_they_are() -> None:

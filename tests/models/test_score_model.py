@@ -13,6 +13,10 @@ from pushforward import score_matching as sm
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 
+# A few steps show a contract; that they are too few for a distribution is said, and tested
+# where distributions are.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+
 NAMES = pf.registry.names("score-matching")
 
 

@@ -281,9 +281,9 @@ class EnergyModel(GenerativeModel, Trainable):
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
-        Annealed chains are resampled in pools of 64 to 256 with one label, so that the first states
-        cost those of a pool. Warns of chains that diverge, and of annealed ones whose weights
-        degenerate, which are not resampled. Raises `InputError` for arguments that do not fit, and
+        Annealed chains are resampled in pools of 128 with one label, so that one state costs as
+        much as a pool. Warns of chains that diverge, and of annealed ones whose weights degenerate,
+        which are not resampled. Raises `InputError` for arguments that do not fit, and
         `CapabilityError` for labels that the network does not take or that are missing.
         """
         units, way = self.known_units(), approach(sampler)

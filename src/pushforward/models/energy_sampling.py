@@ -26,8 +26,9 @@ _PILOTS = 64
 
 _WARMUP = 100
 
-_POOL, _LEAST = 256, 64
-"""Chains that are resampled together: the most, and the fewest, of which some may not be wanted."""
+_POOL = 128
+"""Chains that are resampled together, all of them even if fewer states are wanted: a state is the
+same among more others."""
 
 _REST = 10
 """One step in so many comes after resampling, and moves copies of one chain apart."""
@@ -215,23 +216,17 @@ def _pools(labels: Tensor | None, n: int) -> list[_Pool]:
     groups = [torch.arange(n)]
     if labels is not None:
         own = labels.cpu()
-        # In the order in which they come, so that more states leave the first pools as they are.
-        groups = [(own == label).nonzero()[:, 0] for label in dict.fromkeys(own.tolist())]
-    found, at = [], 0
-    for group in groups:
-        for rows in group.split(_POOL):
-            size = max(len(rows), _LEAST)
-            found.append(_Pool(slice(at, at + size), rows))
-            at += size
-    return found
+        groups = [(own == label).nonzero()[:, 0] for label in own.unique()]
+    parts = [rows for group in groups for rows in group.split(_POOL)]
+    # By their first states, so that more states leave the chains of the first ones as they are.
+    parts.sort(key=lambda rows: int(rows[0]))
+    return [_Pool(slice(k * _POOL, (k + 1) * _POOL), rows) for k, rows in enumerate(parts)]
 
 
 def _labels_of_chains(pools: list[_Pool], labels: Tensor | None) -> Tensor | None:
     if labels is None:
         return None
-    sizes = torch.tensor([p.chains.stop - p.chains.start for p in pools], device=labels.device)
-    each = torch.stack([labels[p.rows[0]] for p in pools])
-    return each.repeat_interleave(sizes)
+    return torch.stack([labels[p.rows[0]] for p in pools]).repeat_interleave(_POOL)
 
 
 def _joined(pools: list[_Pool]) -> list[slice]:
@@ -253,7 +248,7 @@ def _cut(run: slice, size: int | None) -> list[slice]:
 def _resampled(pools: list[_Pool], log_weights: Tensor, request: Request) -> Tensor:
     """The chain that each of `n` states is made of, as far as these pools hold it, `(n,)`."""
     picks = torch.zeros(request.n, dtype=torch.long)
-    lost, total, worst = 0, 0, (math.inf, 1)
+    lost, total, worst = 0, 0, math.inf
     for pool in pools:
         weights, count = log_weights[pool.chains], len(pool.rows)
         found = log_mean(weights)
@@ -261,17 +256,16 @@ def _resampled(pools: list[_Pool], log_weights: Tensor, request: Request) -> Ten
         if bool(found.converged):
             own = derived_seed(request.seed, 3, pool.chains.start)
             generator = torch.Generator("cpu").manual_seed(own)
-            chosen = mcmc.systematic_resampling(weights, count, generator)
+            chosen = mcmc.systematic_resampling(weights, _POOL, generator)[:count]
         else:
             lost += count
-            worst = min(worst, (float(found.ess) / len(weights), len(weights)))
+            worst = min(worst, float(found.ess))
         total += count
         picks[pool.rows] = pool.chains.start + chosen
     if lost:
-        share, size = worst
         warnings.warn(
             f"the weights of the annealed chains of {lost} of {total} states degenerate (effective "
-            f"sample size {share * size:.1f} of {size}): they are not resampled, and modes that "
+            f"sample size {worst:.1f} of {_POOL}): they are not resampled, and modes that "
             "lie apart may come in wrong proportions; take more steps",
             ConvergenceWarning,
             stacklevel=4,

@@ -46,7 +46,7 @@ class ScoreModel(GenerativeModel, Trainable):
 
     >>> import pushforward as pf
     >>> model = pf.ScoreModel(pf.nn.MLP(2, width=16), "denoising-levels", event_shape=(2,))
-    >>> model.sample(3, steps=2, seed=0).shape
+    >>> model.sample(3, steps=20, seed=0).shape
     torch.Size([3, 2])
     """
 
@@ -153,8 +153,8 @@ class ScoreModel(GenerativeModel, Trainable):
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
-        Warns if states are not finite. Raises `InputError` for arguments that do not fit,
-        `CapabilityError` for a context.
+        Warns if states are not finite, and of too few steps at many levels. Raises `InputError` for
+        arguments that do not fit, `CapabilityError` for a context.
         """
         refuse_context(self, c)
         units = self.known_units()

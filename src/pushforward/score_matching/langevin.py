@@ -6,6 +6,8 @@ One step is `x + (h / 2) s(x) + sqrt(h) n` with `n ~ N(0, I)`, in the convention
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.checks import positive, whole
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.mcmc import check_states, langevin_step
 from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
@@ -21,6 +23,9 @@ from pushforward.score_matching.levels import check_levels
 __all__ = ["annealed_langevin", "langevin"]
 
 Callback = Callable[[], None]
+
+_FAR = 1.25
+"""The factor by which the standard deviation of normal data may be off."""
 
 
 @torch.no_grad()
@@ -83,10 +88,12 @@ def annealed_langevin(
         seed: for the noise; or give a `generator` on the device of the states.
         callback: called after each step.
 
-    Raises `InputError` as `langevin`, and for levels that do not decrease or too large a step.
+    Warns of too few steps: if normal data of unit variance would come out with a standard deviation
+    a quarter off, which is known in closed form and hardly depends on the variance. Raises
+    `InputError` as `langevin`, and for levels that do not decrease or too large a step.
 
     >>> score = lambda x, sigma: -x / (1 + sigma[:, None] ** 2)  # of N(0, 1) with noise
-    >>> annealed_langevin(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 20, seed=0).shape
+    >>> annealed_langevin(score, torch.zeros(5, 1), (1.0, 0.1), 0.002, 500, seed=0).shape
     torch.Size([5, 1])
     """
     check_states(x)
@@ -98,6 +105,15 @@ def annealed_langevin(
             f"{4 * levels[-1] ** 2:g}, better near {0.2 * levels[-1] ** 2:g}"
         )
     whole("steps", steps)
+    ratio = _spread(levels, size, steps)
+    if not 1 / _FAR < ratio < _FAR:
+        warnings.warn(
+            f"{steps} Langevin steps at each of {len(levels)} levels are too few: normal data "
+            f"would come out with {ratio:.3g} times their standard deviation; take more steps, or "
+            "levels that lie closer together",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
     generator = resolve(seed, generator, x.device)
     for sigma in levels:
         level = torch.full(x.shape[:1], sigma, dtype=x.dtype, device=x.device)
@@ -108,6 +124,20 @@ def annealed_langevin(
         scaled = size * (sigma / levels[-1]) ** 2
         x = _chain(at_level, x, scaled, steps, generator, callback)
     return x
+
+
+def _spread(levels: Sequence[float], step: float, steps: int) -> float:
+    """The standard deviation in which `N(0, 1)` comes out, over the right one.
+
+    A chain that starts from the first level's distribution stays normal: its score is
+    `-x / (1 + sigma^2)`.
+    """
+    variance = 1 + levels[0] ** 2
+    for sigma in levels:
+        size = step * (sigma / levels[-1]) ** 2
+        kept = (1 - size / 2 / (1 + sigma**2)) ** 2
+        variance = kept**steps * variance + size * (1 - kept**steps) / (1 - kept)
+    return math.sqrt(variance / (1 + levels[-1] ** 2))
 
 
 def _chain(
