@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from pushforward.data.cells import Cells, truth
 
-__all__ = ["Rows", "read_rows"]
+__all__ = ["TableRows", "read_rows"]
 
 _BLOCK = 1 << 20
 
 
-class Rows(NamedTuple):
+class TableRows(NamedTuple):
     """Rows of a table.
 
     Args:
@@ -45,7 +45,7 @@ def read_rows(
     cells: Cells,
     mark: str,
     encoding: str,
-) -> Rows | None:
+) -> TableRows | None:
     """The rows of a file whose next line is a row with the cells `first`; `None` if Arrow fails.
 
     `columns` and `label` are positions of the cells to read, `mark` stands between them.
@@ -99,7 +99,7 @@ def read_rows(
     labels = None
     if label is not None:
         labels = np.array([text.strip() for text in table.column(str(label)).to_pylist()])
-    return Rows(x, labels, spelled)
+    return TableRows(x, labels, spelled)
 
 
 def _fill(x: NDArray[np.float64], places: list[int], table: Any, cells: Cells) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.ot.scaling import Budget, Problem, State
+from pushforward.ot.scaling import Budget, Problem, ScalingState
 
 __all__ = ["Newton"]
 
@@ -39,7 +39,7 @@ class Newton:
         self.trusted = 1.0
         """The error below which a step may pay."""
 
-    def step(self, state: State, goal: float, budget: Budget) -> State:
+    def step(self, state: ScalingState, goal: float, budget: Budget) -> ScalingState:
         """A step, shortened until it lowers the error; the old state if it does not."""
         problem = self.problem
         if budget.left < _LEAST:
@@ -55,10 +55,10 @@ class Newton:
         for _ in range(_HALVINGS):
             if not budget.left:
                 break
-            moved = State(problem, state.log_v + size * step, state.shift)
+            moved = ScalingState(problem, state.log_v + size * step, state.shift)
             budget.spent += 1
             if moved.representable and moved.error > goal and budget.left:
-                moved = State(problem, problem.sinkhorn_step(moved), moved.shift)
+                moved = ScalingState(problem, problem.sinkhorn_step(moved), moved.shift)
                 budget.spent += 1
             if moved.representable and moved.error < (1 - 0.3 * size) * state.error:
                 self.trusted = max(self.trusted, state.error)
@@ -67,7 +67,7 @@ class Newton:
         self.trusted = 0.3 * state.error
         return state
 
-    def _solved(self, state: State, goal: float, budget: Budget) -> Tensor:
+    def _solved(self, state: ScalingState, goal: float, budget: Budget) -> Tensor:
         """The step in `log v`, as well as it pays to know it."""
         diagonal = state.column
         taus = self.problem.marginals
@@ -94,7 +94,7 @@ class Newton:
 
     def _conjugate(
         self,
-        state: State,
+        state: ScalingState,
         diagonal: Tensor,
         back: Tensor,
         reduction: float,
@@ -124,7 +124,7 @@ class Newton:
             direction = scaled + product / last * direction
         return step, False
 
-    def _factorized(self, state: State, diagonal: Tensor, back: Tensor) -> Tensor:
+    def _factorized(self, state: ScalingState, diagonal: Tensor, back: Tensor) -> Tensor:
         """By Cholesky's factorization of the system, scaled to a unit diagonal."""
         root = diagonal.rsqrt()
         outer = state.v * root

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pushforward.ot.kernels import GibbsKernel
 
-__all__ = ["Budget", "Marginals", "Problem", "State"]
+__all__ = ["Budget", "Marginals", "Problem", "ScalingState"]
 
 _LOGARITHMIC = 100  # steps in the log domain that bring all columns into range
 
@@ -58,7 +58,7 @@ class Budget:
         return self.most - self.spent
 
 
-class State:
+class ScalingState:
     """A column scaling, with everything that one sweep of the kernel says about it.
 
     `shift` is a constant that has been moved to `g` from `f` since both were absorbed.
@@ -122,15 +122,15 @@ class Problem:
         """Take potentials into the kernel."""
         self.f0, self.g0 = self.kernel.absorb(f, g, self.epsilon), g
 
-    def potentials(self, state: State) -> tuple[Tensor, Tensor]:
+    def potentials(self, state: ScalingState) -> tuple[Tensor, Tensor]:
         """Those of a state, against the counting measure."""
         # Not from `u`, which underflows where almost no mass is left.
         log_u = self.log_a - self.shrink_a * (state.y.log() + state.f0 / self.marginals.tau_a)
         return state.f0 + self.epsilon * log_u, state.g0 + self.epsilon * state.log_v
 
-    def start(self, budget: Budget) -> State:
+    def start(self, budget: Budget) -> ScalingState:
         """The state at the absorbed potentials, made representable within the budget."""
-        state = State(self, torch.zeros_like(self.g0))
+        state = ScalingState(self, torch.zeros_like(self.g0))
         budget.spent += 1
         for _ in range(min(_LOGARITHMIC, budget.left)):
             if state.representable:
@@ -139,25 +139,25 @@ class Problem:
             f, _ = self.potentials(state)
             softmin = self.kernel.column_softmin(f, self.epsilon)
             self.absorb(f, self.epsilon * self.log_b + self.shrink_b * softmin)
-            state = State(self, torch.zeros_like(self.g0))
+            state = ScalingState(self, torch.zeros_like(self.g0))
             budget.spent += 1
         return state
 
-    def sinkhorn(self, state: State, budget: Budget) -> State:
+    def sinkhorn(self, state: ScalingState, budget: Budget) -> ScalingState:
         """One Sinkhorn step, absorbed if it is large."""
         log_v = self.sinkhorn_step(state)
         if float(log_v.abs().max()) <= self.reach:
-            moved = State(self, log_v, state.shift)
+            moved = ScalingState(self, log_v, state.shift)
             budget.spent += 1
             if moved.representable:
                 return moved
         return self.absorbed(state, log_v, budget) if budget.left else state
 
-    def sinkhorn_step(self, state: State) -> Tensor:
+    def sinkhorn_step(self, state: ScalingState) -> Tensor:
         """The column scaling that is exact given the rows'."""
         return self.log_b - self.shrink_b * (state.z.log() + state.g0 / self.marginals.tau_b)
 
-    def absorbed(self, state: State, log_v: Tensor, budget: Budget) -> State:
+    def absorbed(self, state: ScalingState, log_v: Tensor, budget: Budget) -> ScalingState:
         """The state of a column scaling beside that of another state, with all of it absorbed."""
         self.absorb(state.f0, state.g0 + self.epsilon * log_v)
         return self.start(budget)
