@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.data.arrow_tables import Rows, read_rows
+from pushforward.data.arrow_tables import TableRows, read_rows
 from pushforward.data.cells import Cells
 from pushforward.data.columns import choose
 from pushforward.data.misread import all_but, explain
@@ -31,7 +31,7 @@ __all__ = ["read_table"]
 BLOCK = 200
 """Lines at a time: more of them keep the garbage collector busy."""
 SEEN = 10_000
-"""Rows after which is said what is wrong with them."""
+"""TableRows after which is said what is wrong with them."""
 SMALL = 1 << 19
 """Bytes of a file that is read before Arrow has been imported."""
 
@@ -93,7 +93,7 @@ def _read(
         columns is None and [last] == chosen[-1:] != chosen and not (named_at and names[last])
     )
     if nameless and bool(np.isnan(rows.x[:, -1]).all()):
-        rows = Rows(rows.x[:, :-1], rows.labels, rows.words[:-1])
+        rows = TableRows(rows.x[:, :-1], rows.labels, rows.words[:-1])
         chosen = chosen[:-1]
         notes = ("the last column, which is empty and has no name, was left out",)
     firsts = _firsts(lines, rows, chosen, named_at)
@@ -122,7 +122,7 @@ def _quickly(
     opening: list[Line],
     chosen: list[int],
     target: int | None,
-) -> Rows | None:
+) -> TableRows | None:
     """The rows as Arrow reads them, if it can."""
     if not opening or lines.mark == SPACES or len(opening[0][1]) != len(names):
         return None
@@ -140,7 +140,7 @@ def _quickly(
 
 def _carefully(
     lines: TextLines, names: list[str], chosen: list[int], target: int | None, named_at: int
-) -> Rows:
+) -> TableRows:
     """The rows, cell by cell where need be. Raises `InputError` for what is no number."""
     columns = [TextColumn(names[i], i, lines.cells) for i in chosen]
     labels: list[str] = []
@@ -170,12 +170,14 @@ def _carefully(
             check()
     check()
     x = np.stack([column.values() for column in columns], -1)
-    return Rows(
+    return TableRows(
         x, None if target is None else np.array(labels), [column.words for column in columns]
     )
 
 
-def _firsts(lines: TextLines, rows: Rows, chosen: list[int], named_at: int) -> list[str | None]:
+def _firsts(
+    lines: TextLines, rows: TableRows, chosen: list[int], named_at: int
+) -> list[str | None]:
     """The first cell of each column that is not missing, as it is written."""
     at = {}
     for k in range(len(chosen) if len(rows.x) else 0):
