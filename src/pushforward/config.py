@@ -21,6 +21,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
+from pushforward._kinds import check_kinds
 from pushforward.errors import InputError, PushforwardError
 
 __all__ = [
@@ -48,7 +49,8 @@ _PLAIN = (bool, int, float, str, type(None))
 def configurable(cls: C) -> C:
     """Record the constructor's arguments so that the object can be described and rebuilt.
 
-    A dataclass needs no record: its fields are the arguments.
+    A dataclass needs no record: its fields are the arguments. Of both, arguments whose value is of
+    no kind that their annotation names are refused: the constructor raises `InputError`.
 
     >>> @configurable
     ... class Scale:
@@ -58,22 +60,31 @@ def configurable(cls: C) -> C:
     {'factor': 3.0}
     """
     setattr(cls, _MARK, cls)
-    if dataclasses.is_dataclass(cls):
-        return cls
     make = cls.__init__  # type: ignore[misc]
     signature = inspect.signature(make)
+    record = not dataclasses.is_dataclass(cls)
 
     @functools.wraps(make)
     def recording(self: Any, *args: Any, **kwargs: Any) -> None:
         # A configurable subclass that calls super().__init__ has already recorded its own.
-        if type(self).__dict__.get(_MARK) is cls:
-            bound = signature.bind(self, *args, **kwargs)
-            given = dict(list(bound.arguments.items())[1:])
-            for parameter in signature.parameters.values():
-                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                    given.update(given.pop(parameter.name, {}))
+        if type(self).__dict__.get(_MARK) is not cls:
+            make(self, *args, **kwargs)
+            return
+        bound = signature.bind(self, *args, **kwargs)
+        given = dict(list(bound.arguments.items())[1:])
+        for parameter in signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                given.update(given.pop(parameter.name, {}))
+        if record:
             object.__setattr__(self, _RECORD, given)
-        make(self, *args, **kwargs)
+        # Afterwards, as what the constructor says of a value says more.
+        try:
+            make(self, *args, **kwargs)
+        except (TypeError, AttributeError, ValueError, LookupError, RuntimeError) as error:
+            if not isinstance(error, PushforwardError):
+                check_kinds(make, given, is_configurable)
+            raise
+        check_kinds(make, given, is_configurable)
 
     cls.__init__ = recording  # type: ignore[misc]
     return cls

@@ -98,7 +98,7 @@ class UNet(nn.Module):
         layers("blocks", blocks)
         if not multipliers:
             raise InputError("a U-Net has at least one level: multipliers is empty")
-        multipliers = tuple(whole("a multiplier", multiplier) for multiplier in multipliers)
+        multipliers = tuple(whole("each of multipliers", multiplier) for multiplier in multipliers)
         dropout = fraction("dropout", dropout)
         self.channels, self.num_classes = channels, num_classes
         self.out_channels = (

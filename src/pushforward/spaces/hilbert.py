@@ -137,7 +137,7 @@ def _gram(
 ) -> Tensor:
     """The covariance of a kernel at grid points, with a relative jitter."""
     if points is None:
-        raise InputError("a kernel needs the grid points: Hilbert(kernel, points=64)")
+        raise InputError(f"{kernel!r} needs the grid points: Hilbert(kernel, points=64)")
     if isinstance(points, int):
         points = torch.linspace(0, 1, checks.whole("points", points, 2), dtype=torch.float64)
     grid = torch.as_tensor(points, dtype=torch.float64)
