@@ -27,6 +27,7 @@ from pushforward.errors import InputError, PushforwardError
 __all__ = [
     "amend",
     "build",
+    "check_arguments",
     "check_options",
     "configurable",
     "describe",
@@ -49,8 +50,9 @@ _PLAIN = (bool, int, float, str, type(None))
 def configurable(cls: C) -> C:
     """Record the constructor's arguments so that the object can be described and rebuilt.
 
-    A dataclass needs no record: its fields are the arguments. Of both, arguments whose value is of
-    no kind that their annotation names are refused: the constructor raises `InputError`.
+    A dataclass needs no record: its fields are the arguments, and it checks them itself. For other
+    classes, arguments whose value is of no kind that their annotation names are refused: the
+    constructor raises `InputError`. `build` does so for both.
 
     >>> @configurable
     ... class Scale:
@@ -60,9 +62,11 @@ def configurable(cls: C) -> C:
     {'factor': 3.0}
     """
     setattr(cls, _MARK, cls)
+    if dataclasses.is_dataclass(cls):
+        # Not wrapped: compiled steps make some.
+        return cls
     make = cls.__init__  # type: ignore[misc]
     signature = inspect.signature(make)
-    record = not dataclasses.is_dataclass(cls)
 
     @functools.wraps(make)
     def recording(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -75,8 +79,7 @@ def configurable(cls: C) -> C:
         for parameter in signature.parameters.values():
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 given.update(given.pop(parameter.name, {}))
-        if record:
-            object.__setattr__(self, _RECORD, given)
+        object.__setattr__(self, _RECORD, given)
         # Afterwards, as what the constructor says of a value says more.
         try:
             make(self, *args, **kwargs)
@@ -209,7 +212,9 @@ def build(
         accepted = ", ".join(signature.parameters)
         raise InputError(f"{spec['class']}: {error}; it accepts {accepted}") from None
     try:
-        return cls(*listed, **args)
+        found = cls(*listed, **args)
+        check_arguments(cls, args)
+        return found
     except PushforwardError:
         raise
     except (
@@ -227,6 +232,19 @@ def _list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise InputError(f"{name} is a list, not {value!r}")
     return value
+
+
+def check_arguments(cls: Any, values: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an argument of a dataclass whose value is of no kind that it has.
+
+    >>> from pushforward.schedules import VP
+    >>> check_arguments(VP, {"beta_max": "large"})
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: beta_max is a number, not 'large'
+    """
+    if dataclasses.is_dataclass(cls):
+        check_kinds(cls.__init__, values, is_configurable)  # type: ignore[misc]
 
 
 def amend(obj: Any, **args: Any) -> None:

@@ -19,3 +19,15 @@ def test_every_promise_has_its_test() -> None:
         rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
         assert rows
         assert all("`tests/" in row for row in rows), section
+
+
+def test_the_campaign_on_the_page_found_nothing_wrong() -> None:
+    campaign = PAGE.read_text(encoding="utf-8").partition("<!-- campaign -->")[2]
+    about = re.search(
+        r"(\d+) planted faults, ([\d,]+) damaged inputs, .* and (\d+) kills", campaign
+    )
+    assert about is not None
+    assert int(about[1]) >= 500
+    assert int(about[2].replace(",", "")) >= 10_000
+    assert int(about[3]) >= 200
+    assert "None went wrong;" in campaign

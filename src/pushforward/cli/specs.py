@@ -164,7 +164,9 @@ def _called(found: Any, arguments: dict[str, Any], where: str, *, sized: bool) -
         known = ", ".join(f"{where}.{name}" for name in signature.parameters)
         raise InputError(f"{where}: {error}; there are {known}") from None
     try:
-        return found(*listed, **arguments)
+        made = found(*listed, **arguments)
+        config.check_arguments(found, arguments)
+        return made
     except PushforwardError:
         raise
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
