@@ -63,6 +63,7 @@ def test_there_is_no_duality_gap(tau, epsilon) -> None:
     seed=st.integers(0, 1000),
 )
 @example(n=2, m=2, d=1, spread=0.0234375, epsilon=0.021484375, seed=2)  # a long plateau
+@example(n=2, m=2, d=4, spread=0.0625, epsilon=0.0625, seed=2)  # and one of Newton's steps
 @settings(max_examples=40, deadline=None)
 def test_marginals_are_as_promised(n, m, d, spread, epsilon, seed) -> None:
     a, b = simplex(n, seed, spread), simplex(m, seed + 1, spread)

@@ -40,7 +40,12 @@ class Newton:
         """The error below which a step may pay."""
 
     def step(self, state: ScalingState, goal: float, budget: Budget) -> ScalingState:
-        """A step, shortened until it lowers the error; the old state if it does not."""
+        """A step, shortened until it lowers the error enough, or else that which lowers it most;
+        the old state if none does.
+
+        Where mass has to reach a pair whose entry is all but zero the error hardly falls until it
+        does, however far the potentials have moved.
+        """
         problem = self.problem
         if budget.left < _LEAST:
             return state
@@ -51,7 +56,7 @@ class Newton:
         # Far from the solution single columns overshoot; a Sinkhorn step after Newton's repairs
         # them.
         step = step.clamp(-_LONGEST, _LONGEST)
-        size = 1.0
+        size, lowest = 1.0, state
         for _ in range(_HALVINGS):
             if not budget.left:
                 break
@@ -63,9 +68,12 @@ class Newton:
             if moved.representable and moved.error < (1 - 0.3 * size) * state.error:
                 self.trusted = max(self.trusted, state.error)
                 return moved
+            if moved.representable and moved.error < lowest.error:
+                lowest = moved
             size *= 0.4
-        self.trusted = 0.3 * state.error
-        return state
+        if lowest is state:
+            self.trusted = 0.3 * state.error
+        return lowest
 
     def _solved(self, state: ScalingState, goal: float, budget: Budget) -> Tensor:
         """The step in `log v`, as well as it pays to know it."""

@@ -16,6 +16,7 @@ __all__ = ["Outcome", "solve"]
 
 _SLOW = 0.5  # the contraction of a Sinkhorn step from which Newton's may pay
 _STALLED = 100  # Sinkhorn steps without progress, after which rounding is what is left
+_NEWTON_STALLS = 10  # Sinkhorn steps that one of Newton's without progress counts as
 _WORTHWHILE = 0.9  # the error that counts as progress, over the best, if there is another way
 _FORGIVING = 1.02  # the growth in a Sinkhorn step of the error below which Newton's is tried
 _COARSE = 0.01  # the marginal error at which to go on to a smaller epsilon
@@ -115,15 +116,15 @@ def _level(
             state, rate = solver.step(state, goal, budget), 1.0
             if state.error < best.error:
                 best = state
-            if state.error < before or not budget.left:
-                continue
-        state = problem.sinkhorn(state, budget)
-        rate = state.error / before
-        solver.trusted *= _FORGIVING
-        stalled += 1
+            stalled += _NEWTON_STALLS
+        if state.error >= before and budget.left:
+            state = problem.sinkhorn(state, budget)
+            rate = state.error / before
+            solver.trusted *= _FORGIVING
+            stalled += 1
         if state.error < best.error:
             best = state
         if state.error < worthwhile * mark:
             stalled, mark = 0, state.error
     f, g = problem.potentials(best)
-    return f, g, best.error, stalled == _STALLED
+    return f, g, best.error, stalled >= _STALLED
