@@ -339,7 +339,7 @@ LINE = ot.PointClouds([0.0, 1.0], [0.0, 1.0])
 ODD = [None, "three", {"x": 1}, [[1.0], [2.0, 3.0]], object(), 1 + 2j, torch.ones(3) * 1j]
 
 
-@pytest.mark.parametrize("value", ODD, ids=str)
+@pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize(
     "door",
     [
