@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["WIDEST", "LogMean", "log_mean", "pareto_shape"]
+__all__ = ["LogMean", "log_mean", "pareto_shape"]
 
 _LEAST = 10
 """Weights that a tail can be fitted to."""
@@ -27,9 +27,8 @@ _SHARE, _FEWEST, _ENOUGH = 0.2, 8.0, 200.0
 _HEAVIEST = 0.7
 """The shape of a tail from which a mean converges too slowly."""
 
-WIDEST = 0.25
+_WIDEST = 0.25
 """The relative standard error up to which the logarithm of a mean is normal enough for one."""
-
 
 _EVEN = 1e-3
 """The relative differences of weights that are rounding, after hundreds of steps in float32."""
@@ -61,7 +60,8 @@ def log_mean(log_weights: Tensor) -> LogMean:
 
     The standard error adds two in quadrature: that of the delta method,
     `sd(w) / (mean(w) sqrt(n))`, and the excess over the mean of the largest `1/n` of the fitted
-    tail, which a sample of `n` draws about once and often not at all.
+    tail, which a sample of `n` draws about once and often not at all. It is never below the rounding
+    of the value, in the precision of the log-weights.
 
     A mean has converged if the tail is light, `k < 0.7`; if the effective sample size is a fifth of
     `n`, at least 8 and at most 200; and if the standard error is at most 0.25. Weights that are
@@ -83,10 +83,11 @@ def log_mean(log_weights: Tensor) -> LogMean:
     ess = n / weights.square().mean(0)
     spread = torch.full_like(value, math.inf) if n < 2 else weights.std(0) / math.sqrt(n)
     k, beyond = _tail(weights)
-    stderr = torch.hypot(spread, beyond)
+    rounding = torch.finfo(like.dtype).eps * (1 + value.abs())
+    stderr = torch.hypot(torch.hypot(spread, beyond), rounding)
     least = min(max(_FEWEST, _SHARE * n), _ENOUGH)
     # Comparisons with NaN are false: what cannot be judged has not converged.
-    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= WIDEST)
+    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= _WIDEST)
     converged |= ((weights - 1).abs().amax(0) <= _EVEN) & spread.isfinite()
     value, stderr, ess, k = (part.to(like) for part in (value, stderr, ess, k))
     return LogMean(value, stderr, ess, k, converged.to(like.device))

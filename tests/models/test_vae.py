@@ -194,7 +194,10 @@ def test_what_has_converged_covers_the_likelihood(widen: float, shift: float) ->
 
 
 @pytest.mark.parametrize("method", ["importance", "annealed"])
-@pytest.mark.parametrize(("widen", "shift"), [(0.1, 0.0), (0.01, 0.0), (0.02, 2.0), (1.0, 2.0)])
+@pytest.mark.parametrize(
+    ("widen", "shift"),
+    [(0.1, 0.0), (0.03, 0.0), (0.01, 0.0), (0.02, 2.0), (1.0, 2.0), (0.1, 30.0)],
+)
 def test_a_bad_encoder_does_not_pass_for_a_likelihood(
     method: str, widen: float, shift: float
 ) -> None:
@@ -202,15 +205,15 @@ def test_a_bad_encoder_does_not_pass_for_a_likelihood(
 
     Where the encoder is too narrow all weights look alike, and Stein's identities tell.
     """
-    x, model = points()[:100], solved(points(), widen, shift)
+    x, model = points()[:200], solved(points(), widen, shift)
     exact = closed_form(points()).law.log_prob(x)
     found = model.log_prob(x, method=method, seed=0)
     off = (found.value - exact).abs() > 3 * found.stderr
     if method == "importance" and widen < 1:
         assert float(off.double().mean()) > 0.5
     assert found.converged is not None
-    assert float((found.converged & off).double().mean()) < 0.05
-    assert float(found.converged.double().mean()) < 0.2
+    assert float((found.converged & off).double().mean()) < 0.01
+    assert float(found.converged.double().mean()) < 0.05
     assert f"{found.unconverged} of them NOT CONVERGED" in str(found)
 
 

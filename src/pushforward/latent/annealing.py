@@ -22,6 +22,10 @@ __all__ = ["annealed"]
 
 _PILOTS = 4
 
+_WIDEST = 0.15
+"""The standard error up to which few chains can be believed: those that all fall short of where they
+should have gone look alike, and only the spread of their weights tells."""
+
 
 @torch.no_grad()
 def annealed(
@@ -34,8 +38,9 @@ def annealed(
 ) -> LogMean:
     """`log E exp f(u)` for each of `B` states, by chains; `(B,)` each.
 
-    It has converged if the weights have (`importance.log_mean`) and the ends of the chains, so
-    weighted, obey Stein's identities: chains that could not travel far enough do not.
+    It has converged if the weights have (`importance.log_mean`), the standard error is at most 0.15
+    and the ends of the chains, so weighted, obey Stein's identities: chains that could not travel
+    far enough do not.
 
     Args:
         f: a differentiable function `(K, B, d) -> (K, B)`.
@@ -72,4 +77,5 @@ def annealed(
     score = evaluate(joint, run.x).gradient
     found = log_mean(logs)
     u, score = (part.reshape(chains, batch, dim) for part in (run.x, score))
-    return found._replace(converged=found.converged & keeps_to_stein(logs, u, score, found.ess))
+    fine = keeps_to_stein(logs, u, score, found.ess) & (found.stderr <= _WIDEST)
+    return found._replace(converged=found.converged & fine)

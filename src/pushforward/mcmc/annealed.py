@@ -196,8 +196,8 @@ def annealed_importance_sampling(
         kernel, log_p, base.log_prob, start, betas,
         moves=moves, pilots=pilots, generator=generator, callback=callback,
     )  # fmt: skip
-    log_weights = path.log_weights.cpu().double()
-    log_z, stderr, ess, k_hat, converged = (part.item() for part in log_mean(log_weights))
+    found = log_mean(path.log_weights)
+    log_z, stderr, ess, k_hat, converged = (part.item() for part in found)
     if not converged:
         warnings.warn(
             f"the annealed weights have not converged: their effective sample size is {ess:.1f} of "
@@ -208,7 +208,7 @@ def annealed_importance_sampling(
             stacklevel=2,
         )
     evaluations = len(path.steps) * (moves * kernel.evaluations + 1)
-    weights = log_weights.softmax(0).to(path.x)
+    weights = path.log_weights.cpu().double().softmax(0).to(path.x)
     return Annealed(
         log_z, stderr, ess, k_hat, bool(converged), path.x, weights, path.diverged, evaluations
     )
