@@ -27,7 +27,17 @@ FLOORS = (
     ("F0", ("_distances", "_gaussian_kernels")),
     (
         "F0",
-        ("_extras", "_files", "_records", "_random", "_autograd", "_beta", "condition", "config"),
+        (
+            "_extras",
+            "_files",
+            "_memory",
+            "_records",
+            "_random",
+            "_autograd",
+            "_beta",
+            "condition",
+            "config",
+        ),
     ),
     ("F0", ("estimates", "importance", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),

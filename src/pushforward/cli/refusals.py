@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from pushforward import _memory
 from pushforward.errors import InputError
 
 __all__ = ["Commands", "forgiving_streams", "require_memory", "told"]
@@ -80,21 +81,13 @@ def require_memory(n: int, event_numel: int) -> None:
     ...
     pushforward.errors.InputError: -n 1000000000000 states of 2 numbers take 7,451 GiB, ...
     """
-    needed, there = 4 * n * event_numel, _memory()
+    needed, there = 4 * n * event_numel, _memory.available()
     if there is not None and needed > there:
         most = there // (4 * event_numel)
         raise InputError(
             f"-n {n} states of {event_numel} numbers take {needed / 2**30:,.0f} GiB, and this "
-            f"machine has {there / 2**30:,.0f} GiB: it holds {most:,} at most"
+            f"machine has {there / 2**30:,.1f} GiB free: it holds {most:,} at most"
         )
-
-
-def _memory() -> int | None:
-    """The bytes of memory of this machine, where the system says it."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 @contextlib.contextmanager

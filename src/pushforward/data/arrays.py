@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pushforward.data.declared import check_npy
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
@@ -137,7 +139,12 @@ def read_npy(path: Path, label: Any) -> Raw:
 
 
 def load_numpy(file: BinaryIO, path: Path) -> Any:
-    """The array or archive in a file of numpy. Raises `InputError` for anything else."""
+    """The array or archive in a file of numpy, whose header is checked before it is believed.
+
+    Raises `InputError` for anything else, and for more than there is memory for.
+    """
+    check_npy(file, os.fstat(file.fileno()).st_size, str(path))
+    file.seek(0)
     try:
         return np.load(file, allow_pickle=False)
     except Exception as error:  # a damaged file can raise nearly anything

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.declared import require_room
 from pushforward.data.frames import read_frame
 from pushforward.data.members import Chosen, read_members
 from pushforward.data.raw import Raw
@@ -50,6 +51,7 @@ def read_hdf5(path: Path, chosen: Chosen, *, matlab: bool = False) -> Raw:
                 raise InputError(
                     f"{path}, array {name!r} holds objects or text, not numbers: save an array"
                 )
+            require_room(dataset.shape, dataset.dtype, f"{path}, array {name!r}")
             try:
                 array: NDArray[Any] = dataset[()]
             except (OSError, ValueError) as error:
@@ -62,6 +64,7 @@ def read_hdf5(path: Path, chosen: Chosen, *, matlab: bool = False) -> Raw:
         table = chosen.key or (keys[0] if len(keys) == 1 else "")
         if table in keys and file[table].dtype.names:
             pandas = require("pandas", extra="data", purpose="read tables of HDF5 files")
+            require_room(file[table].shape, file[table].dtype, f"{path}, table {table!r}")
             frame = pandas.DataFrame(file[table][()])
             for name in frame.columns:
                 if frame[name].dtype == object:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.data.declared import require_room
 from pushforward.data.finding import listed
 from pushforward.data.picture_reader import SUFFIXES, PictureReader
 from pushforward.data.raw import Raw
@@ -67,6 +68,8 @@ def read_pictures(
     pictures: list[NDArray[np.uint8]] = []
     for file in files:
         picture = reader.read(file)
+        if not pictures:
+            require_room((len(files), *picture.shape), "uint8", f"the folder {file.parent}")
         if pictures and picture.shape[:2] != pictures[0].shape[:2]:
             (h0, w0), (h, w) = pictures[0].shape[:2], picture.shape[:2]
             raise InputError(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.declared import require_room
 from pushforward.data.hdf5 import read_hdf5
 from pushforward.data.members import Chosen, read_members
 from pushforward.data.raw import Raw
@@ -31,8 +32,12 @@ def read_mat(path: Path, chosen: Chosen) -> Raw:
         return read_hdf5(path, chosen, matlab=True)
     matlab = require("scipy.io", extra="formats", purpose="read .mat files")
     try:
+        for name, shape, _ in matlab.whosmat(path):
+            require_room(shape, "float64", f"{path}, array {name!r}")
         # In the types of MATLAB: doubles that happen to be small integers are written as bytes.
         found = matlab.loadmat(path, mat_dtype=True)
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can raise nearly anything
         raise InputError(f"{path} is damaged or not a .mat file ({error}): save it again") from None
     arrays = {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pushforward.data.arrays import LABEL_KEYS, load_numpy, numeric, read_array, unreadable
 from pushforward.data.columns import closest
+from pushforward.data.declared import check_inflation, check_npy
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
@@ -47,13 +48,26 @@ def read_npz(path: Path, chosen: Chosen) -> Raw:
             raise InputError(f"{path} is a single .npy array under another name: rename it")
 
         def member(name: str) -> NDArray[Any]:
+            where = f", array {name!r}"
             try:
+                _check_member(archive, name, f"{path}{where}")
                 array: NDArray[Any] = archive[name]
+            except InputError:
+                raise
             except Exception as error:  # members are read one by one, and may be damaged
-                raise InputError(unreadable(path, error, f", array {name!r}")) from None
+                raise InputError(unreadable(path, error, where)) from None
             return array
 
         return read_members(path, list(archive.files), member, chosen)
+
+
+def _check_member(archive: Any, name: str, what: str) -> None:
+    """Raise `InputError` for an array that is not what its headers promise, or too large."""
+    inside = archive.zip.namelist()
+    info = archive.zip.getinfo(name if name in inside else f"{name}.npy")
+    check_inflation(info, what)
+    with archive.zip.open(info) as file:
+        check_npy(file, info.file_size, what)
 
 
 def read_members(

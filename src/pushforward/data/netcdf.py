@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.declared import require_room
 from pushforward.data.members import Chosen, read_members
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
@@ -44,6 +45,8 @@ def read_netcdf(path: Path, chosen: Chosen) -> Raw:
             label = chosen.label_key if chosen.label_key in found else False
 
         def member(name: str) -> NDArray[Any]:
+            if found[name].dtype is not str:
+                require_room(found[name].shape, found[name].dtype, f"{path}, variable {name!r}")
             try:
                 array: NDArray[Any] = found[name][...]
             except (OSError, RuntimeError, ValueError) as error:

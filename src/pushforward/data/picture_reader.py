@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +78,14 @@ class PictureReader:
     def _opened(self, file: Path) -> Any:
         """A picture of one frame and 8 bits, with its pixels and the right way up."""
         phone = file.suffix.lower() in HEIF
+        bombs = self._pillow.DecompressionBombError, self._pillow.DecompressionBombWarning
         try:
-            with _heif(file) if phone else self._pillow.open(file) as opened:
+            with (
+                self._strictly(),
+                _heif(file) if phone else self._pillow.open(file) as opened,
+            ):
+                if opened.format == "PNG":
+                    _require_whole_png(file)
                 bits = _bits(opened, file)
                 frames = getattr(opened, "n_frames", 1)
                 if bits is None and frames == 1:
@@ -82,8 +93,13 @@ class PictureReader:
                 # Cameras store the way up beside the pixels.
                 turned = opened.format == "TIFF" or any(key in opened.info for key in _TURNED)
                 picture = self._ops.exif_transpose(opened) if turned else opened
-        except MissingExtraError:
+        except (MissingExtraError, InputError):
             raise
+        except bombs as error:
+            raise InputError(
+                f"{file} is larger than Pillow takes for safe ({error}): make it smaller, or "
+                "raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from"
+            ) from None
         except Exception as error:  # Pillow's readers meet damage with errors of every kind
             raise InputError(
                 f"{file} cannot be read as a picture ({error}): {_hint(file)}"
@@ -97,6 +113,19 @@ class PictureReader:
                 "another reader of 16 bits and give the pixels as an .npy array"
             )
         return picture
+
+    @contextlib.contextmanager
+    def _strictly(self) -> Iterator[None]:
+        """Pillow reads whole pictures or none, and warnings of bombs are errors, whatever the
+        program around this one has told it."""
+        files: Any = require("PIL.ImageFile", extra="data", purpose="read images")
+        before, files.LOAD_TRUNCATED_IMAGES = files.LOAD_TRUNCATED_IMAGES, False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", self._pillow.DecompressionBombWarning)
+                yield
+        finally:
+            files.LOAD_TRUNCATED_IMAGES = before
 
     def _flatten(self, picture: Any, file: Path) -> Any:
         """The picture without its alpha channel: dropped if opaque, on white if asked for."""
@@ -117,6 +146,30 @@ def _heif(file: Path) -> Any:
     """A picture of a phone, by pillow-heif."""
     heif = require("pillow_heif", extra="heic", purpose=f"read {file.name}")
     return heif.open_heif(file).to_pillow()
+
+
+def _require_whole_png(file: Path) -> None:
+    """Raise `InputError` for a PNG with a damaged part, or without its end.
+
+    Pillow skips the checksums of the pixels, and does not miss what comes after them.
+    """
+    content = file.read_bytes()
+    at = 8
+    while at + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        end = at + 8 + size
+        if content[end : end + 4] != zlib.crc32(content[at + 4 : end]).to_bytes(4, "big"):
+            name = kind.decode("latin-1")
+            raise InputError(
+                f"{file} cannot be read as a picture (its part {name!r} at byte {at} is damaged): "
+                "replace it"
+            )
+        if kind == b"IEND":
+            return
+        at = end + 4
+    raise InputError(
+        f"{file} cannot be read as a picture (cut off after {len(content)} bytes): replace it"
+    )
 
 
 def _bits(picture: Any, file: Path) -> str | None:

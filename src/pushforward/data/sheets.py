@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from pushforward._extras import require
 from pushforward.data.cells import Cells
 from pushforward.data.columns import closest
+from pushforward.data.declared import check_inflation
 from pushforward.data.dialect import Dialect
 from pushforward.data.frames import read_values
 from pushforward.data.raw import Raw
@@ -40,7 +41,12 @@ def read_sheet(
     openpyxl = require("openpyxl", extra="data", purpose="read spreadsheets")
     cells = Cells(**written)
     try:
+        with ZipFile(path) as inside:
+            for part in inside.infolist():
+                check_inflation(part, f"{path}, {part.filename!r}")
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    except InputError:
+        raise
     except (
         BadZipFile,
         KeyError,
