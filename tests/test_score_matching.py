@@ -312,6 +312,39 @@ def test_langevin_ends_at_the_variance_of_its_discretization() -> None:
         _is_zero(end)
 
 
+@pytest.mark.parametrize("dim", [1, 5])
+@pytest.mark.parametrize(
+    ("start", "spread", "step", "steps", "match"),
+    [
+        (0.0, 0.0, 0.02, 20, r"size 0.02 E\[\(x - c\) . s\] / d is -0\.\d+ ± .* more of them"),
+        (50.0, 1.0, 0.02, 20, "the mean of the score is"),
+        (0.0, 0.0, 3.0, 50, r"size 3 E\[\(x - c\) . s\] / d is -[234]\.\d* ± .* smaller steps"),
+        (0.0, 0.0, 4.5, 20, r"size 4.5 E\[\(x - c\) . s\] / d is -\S+ ± .* smaller steps"),
+        (0.0, 0.0, 4e4, 20, "500 of 500 chains are not finite"),
+    ],
+)
+def test_langevin_says_where_chains_do_not_rest(
+    start: float, spread: float, step: float, steps: int, match: str, dim: int
+) -> None:
+    """A standard normal score: the variance is `1 / (1 - h / 4)`, with none from `h = 4`."""
+    x = start + spread * torch.randn(500, dim, generator=_seed(0))
+    with pytest.warns(ConvergenceWarning, match=match):
+        sm.langevin(lambda x: -x, x, step, steps, seed=0)
+
+
+@pytest.mark.parametrize("count", [8, 500])
+def test_langevin_that_rests_is_not_warned_of(count: int) -> None:
+    """Any warning is an error here: heavy tails, modes apart, an offset, a start far away."""
+    law = GaussianMixture(torch.tensor([[-4.0, 1e3], [4.0, 1e3]]), 0.3, torch.tensor([0.2, 0.8]))
+    for seed in range(20):
+        sm.langevin(law.score, law.sample(count, seed=seed), 0.05, 20, seed=seed)
+        normal = torch.randn(count, 2, 4, generator=_seed(seed))
+        # Student's distribution of three degrees of freedom.
+        heavy = normal[..., 0] / normal[..., 1:].square().mean(-1).sqrt()
+        sm.langevin(lambda x: -4 * x / (3 + x.square()), heavy, 0.05, 20, seed=seed)
+        sm.langevin(lambda x: -x, torch.full((count, 3), 100.0), 0.3, 100, seed=seed)
+
+
 def test_annealed_langevin_follows_its_schedule() -> None:
     """The variance of every chain follows `V <- (1 - h / (2 v))^2 V + h` level by level."""
     levels, step, steps, v0 = sm.geometric(3.0, 0.1, 8), 0.002, 60, 1.7

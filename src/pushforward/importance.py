@@ -60,8 +60,8 @@ def log_mean(log_weights: Tensor) -> LogMean:
 
     The standard error adds two in quadrature: that of the delta method,
     `sd(w) / (mean(w) sqrt(n))`, and the excess over the mean of the largest `1/n` of the fitted
-    tail, which a sample of `n` draws about once and often not at all. It is never below the rounding
-    of the value, in the precision of the log-weights.
+    tail, which a sample of `n` draws about once and often not at all. It is never below the
+    rounding of the value, in the precision of the log-weights.
 
     A mean has converged if the tail is light, `k < 0.7`; if the effective sample size is a fifth of
     `n`, at least 8 and at most 200; and if the standard error is at most 0.25. Weights that are

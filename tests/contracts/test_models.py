@@ -15,9 +15,9 @@ from pushforward.cli.recipe import read
 from pushforward.data import Data
 from pushforward.errors import CapabilityError, InputError
 
-# A few steps show a contract; that they are too few for a distribution is said, and tested
-# where distributions are.
-pytestmark = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+few_steps = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+"""A few steps show a contract; that they are too few for a distribution is said, and tested where
+distributions are."""
 
 NAMES = pf.registry.names("models")
 
@@ -69,6 +69,7 @@ def _fitted(name: str, x: Tensor, batch: int, **settings: Any) -> Any:
     return model
 
 
+@few_steps
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", NAMES)
 def test_awkward_data_is_survived(name: str, case: str) -> None:
@@ -108,6 +109,7 @@ def test_what_is_no_number_is_refused(name: str) -> None:
         _fitted(name, x, 8)
 
 
+@few_steps
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_in_double_precision_stays_there(name: str) -> None:
     model = _fitted(name, _rows(30, 2).double(), 8).double()
@@ -122,6 +124,7 @@ def test_warnings_are_sentences(name: str) -> None:
         assert text.endswith(".")
 
 
+@few_steps
 @pytest.mark.parametrize("name", NAMES)
 def test_the_noise_of_a_state_belongs_to_its_row(name: str) -> None:
     """A state is the same among more others, in other batches and in another process."""

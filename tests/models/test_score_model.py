@@ -11,11 +11,11 @@ from torch import nn
 import pushforward as pf
 from pushforward import score_matching as sm
 from pushforward.distributions import GaussianMixture
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 
-# A few steps show a contract; that they are too few for a distribution is said, and tested
-# where distributions are.
-pytestmark = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+few_steps = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
+"""A few steps show a contract; that they are too few for a distribution is said, and tested where
+distributions are."""
 
 NAMES = pf.registry.names("score-matching")
 
@@ -48,6 +48,7 @@ class Exact(nn.Module):
         return -x / self.variance
 
 
+@few_steps
 @pytest.mark.parametrize("make", [_net, _energy])
 @pytest.mark.parametrize("matching", NAMES)
 @pytest.mark.parametrize("event", [3, (1, 2, 2)])
@@ -74,6 +75,7 @@ def test_the_contract_for_every_method(matching: str, make, event) -> None:
     assert model.sample(6, steps=3, seed=0, batch_size=4).shape == (6, *shape)
 
 
+@few_steps
 @pytest.mark.parametrize("make", [_net, _energy])
 @pytest.mark.parametrize("matching", NAMES)
 def test_saving_and_loading(matching: str, make, tmp_path: Path) -> None:
@@ -199,6 +201,7 @@ def test_any_network_at_levels_is_told_them() -> None:
     assert torch.allclose(levels, torch.tensor([0.5, 2**0.5, 4.0]))
 
 
+@few_steps
 def test_progress_is_reported() -> None:
     seen: list[tuple[int, int]] = []
     model = pf.ScoreModel(Exact(), event_shape=2)
@@ -233,8 +236,12 @@ def test_double_precision_throughout() -> None:
 
 
 def test_chains_that_diverge_are_told() -> None:
-    with pytest.warns(UserWarning, match="3 of 3 samples are not finite"):
-        pf.ScoreModel(Exact(1e-3), event_shape=2).sample(3, step=1.0, steps=100, seed=0)
+    model = pf.ScoreModel(Exact(1e-3), event_shape=2)
+    with (
+        pytest.warns(UserWarning, match="3 of 3 samples are not finite"),
+        pytest.warns(ConvergenceWarning, match="size 1 3 of 3 chains are not finite"),
+    ):
+        model.sample(3, step=1.0, steps=100, seed=0)
 
 
 @pytest.mark.parametrize(

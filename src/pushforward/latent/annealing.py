@@ -23,8 +23,8 @@ __all__ = ["annealed"]
 _PILOTS = 4
 
 _WIDEST = 0.15
-"""The standard error up to which few chains can be believed: those that all fall short of where they
-should have gone look alike, and only the spread of their weights tells."""
+"""The standard error up to which few chains can be believed: those that all fall short of where
+they should have gone look alike, and only the spread of their weights tells."""
 
 
 @torch.no_grad()

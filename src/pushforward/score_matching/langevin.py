@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -26,6 +27,12 @@ Callback = Callable[[], None]
 
 _FAR = 1.25
 """The factor by which the standard deviation of normal data may be off."""
+
+_FEWEST = 8
+"""Chains whose spread says something of the error of their mean."""
+
+_FALSE_ALARMS = 1e-4
+"""The share of good runs that may be warned of."""
 
 
 @torch.no_grad()
@@ -49,6 +56,10 @@ def langevin(
         seed: for the noise; or give a `generator` on the device of the states.
         callback: called after each step.
 
+    Warns of too large a step or too few of them, as far as eight chains or more show it: where they
+    come to rest, `E[s] = 0` and `E[(x - c) . s] = -d` for any `c`, and at the last step these are
+    off by as much as those of normal data whose deviation is a quarter off, or whose mean is by a
+    quarter of it. Modes in wrong proportions do not show. Warns of chains that are not finite.
     Raises `InputError` for a start that is not finite, a step size or a number of steps that is not
     positive, or a score of another shape.
 
@@ -59,7 +70,23 @@ def langevin(
     check_states(x)
     size = positive("step", step)
     whole("steps", steps)
-    return _chain(score, x, size, steps, resolve(seed, generator, x.device), callback)
+    last: list[tuple[Tensor, Tensor]] = []
+
+    def watched(x: Tensor) -> Tensor:
+        value = evaluate(score, x)
+        last[:] = [(x, value)]
+        return value
+
+    end = _chain(watched, x, size, steps, resolve(seed, generator, x.device), callback)
+    doubt = _restless(*last[0], end)
+    if doubt:
+        warnings.warn(
+            f"after {steps} Langevin steps of size {size:g} {doubt}; take smaller steps if the "
+            "chains spread too far, more of them if they have not come far enough",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return end
 
 
 @torch.no_grad()
@@ -138,6 +165,38 @@ def _spread(levels: Sequence[float], step: float, steps: int) -> float:
         kept = (1 - size / 2 / (1 + sigma**2)) ** 2
         variance = kept**steps * variance + size * (1 - kept**steps) / (1 - kept)
     return math.sqrt(variance / (1 + levels[-1] ** 2))
+
+
+def _restless(x: Tensor, score: Tensor, end: Tensor) -> str | None:
+    """What shows that chains `(B, *event)` do not rest where their score would have them."""
+    lost = int((~end.flatten(1).isfinite().all(1)).sum())
+    if lost:
+        return f"{lost} of {len(end)} chains are not finite"
+    if len(x) < _FEWEST:
+        return None
+    # Some accelerators have no double precision.
+    x, score = (states.flatten(1).cpu().double() for states in (x, score))
+    terms = -((x - x.mean(0)) * score).mean(1)
+    count = len(x) - 1
+    square = float(terms.mean()) * len(x) / count
+    error = float(terms.std()) / math.sqrt(count)
+    sure = _sure(1, count)
+    if square - sure * error > _FAR**2 or square + sure * error < 1 / _FAR**2:
+        return f"E[(x - c) . s] / d is {-square:.3g} ± {error:.2g} in the place of -1"
+    tiny = torch.finfo(score.dtype).tiny
+    drift = score.mean(0).abs() / score.std(0).clamp(min=tiny)
+    shift = float(drift.max())
+    if shift - _sure(score.shape[1], count) / math.sqrt(count) > _FAR - 1:
+        return f"the mean of the score is {shift:.3g} of its standard deviations in the place of 0"
+    return None
+
+
+def _sure(numbers: int, count: int) -> float:
+    """The errors that no one of so many means over `count + 1` chains is off by, nearly always."""
+    normal = NormalDist().inv_cdf(1 - _FALSE_ALARMS / (2 * numbers))
+    # Errors by few draws are uncertain themselves: the quantile of Student's t, by its expansion.
+    found: float = normal * (1 + (normal**2 + 1) / (4 * count))
+    return found
 
 
 def _chain(
