@@ -82,12 +82,12 @@ def test_a_model_without_densities(call, tmp_path: Path) -> None:
     run = tmp_path / "run"
     pf.fit(model, pf.data.load("two_moons", n=400), out=run, steps=20, progress=False)
     out = tmp_path / "new.npy"
-    assert call("sample", run, "-n", 5, "--steps", 2, "--out", out).code == 0
+    assert call("sample", run, "-n", 5, "--steps", 30, "--out", out).code == 0
     assert np.load(out).shape == (5, 2)
     refused = call("sample", run, "--sampler", "ddim", "--out", out)
     assert refused.code == 2
     assert "--sampler means nothing to a ScoreModel" in refused.err
-    found = json.loads(call("evaluate", run, "-n", 40, "--steps", 2, "--json").out)
+    found = json.loads(call("evaluate", run, "-n", 40, "--steps", 30, "--json").out)
     names = [row["name"] for row in found["rows"]]
     assert "sliced W2" in names
     assert "NLL" not in names
