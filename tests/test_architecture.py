@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("errors", "_lazy", "_names", "_precision", "_shapes")),
+    ("F0", ("errors", "_lazy", "_memory", "_names", "_precision", "_shapes")),
     ("F0", ("_kinds", "checks", "registry", "state", "_roots", "_row_noise")),
     ("F0", ("_distances", "_gaussian_kernels")),
     (
@@ -30,7 +30,6 @@ FLOORS = (
         (
             "_extras",
             "_files",
-            "_memory",
             "_records",
             "_random",
             "_autograd",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pushforward._memory import in_words
 from pushforward.errors import InputError
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "checksum",
     "new_folder",
     "replacing",
+    "require_space",
     "sync",
     "write_bytes",
     "write_text",
@@ -46,6 +48,30 @@ def check_writable(path: Path) -> None:
         partial.unlink()
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def require_space(path: Path, size: int) -> None:
+    """Raise `InputError` if fewer bytes are free than a file at `path` will at least take.
+
+    What lies there stays until the new file is whole, so its own bytes are not free.
+
+    >>> require_space(Path("no-folder/x.npz"), 1)
+    >>> require_space(Path("x.npz"), 2**80)
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: x.npz will take 1,125,899,906,842,624.0 GiB or more, and ...
+    """
+    parent = next(p for p in path.absolute().parents if p.exists())
+    try:
+        free = shutil.disk_usage(parent).free
+    except OSError:
+        # Some network file systems do not say: the write itself will.
+        return
+    if size > free:
+        raise InputError(
+            f"{path} will take {in_words(size)} or more, and {in_words(free)} are free there: "
+            "make room, or write elsewhere"
+        )
 
 
 @contextmanager

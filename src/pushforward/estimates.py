@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from pushforward.errors import InputError
+
 __all__ = ["Capabilities", "LikelihoodKind", "LogProb", "mean"]
 
 LikelihoodKind = Literal["exact", "ode", "bound", "estimated", "unnormalized", "none"]
@@ -30,6 +32,9 @@ class LogProb:
         shared: whether the errors are one and the same, that of a normalizing constant, which no
             mean over states makes smaller.
 
+    Raises `InputError` for values that are not a number, which would spoil every mean. Far from all
+    data a density may be 0: its logarithm is `-inf`.
+
     >>> import torch
     >>> print(LogProb(torch.tensor([-1.0, -2.0]), torch.zeros(2), "exact", nfe=1))
     LogProb(exact): mean -1.5000 ± 0.5000 nats over 2 states (stderr of one 0.0000), nfe 1
@@ -48,16 +53,32 @@ class LogProb:
     converged: Tensor | None = None
     shared: bool = False
 
+    def __post_init__(self) -> None:
+        lost = self.value.detach().isnan()
+        if bool(lost.any()):
+            first, dtype = int(lost.flatten().int().argmax()), str(self.value.dtype)
+            raise InputError(
+                f"the log-density of state {first} is not a number, nor that of "
+                f"{int(lost.sum()) - 1} others of {lost.numel()}: they lie too far out for "
+                f"{dtype.removeprefix('torch.')}, or the model has diverged; leave them out, or "
+                "rescale them"
+            )
+
     @property
     def unconverged(self) -> int:
         """How many of the states have values that cannot be trusted."""
         return 0 if self.converged is None else int((~self.converged).sum())
 
     def mean_stderr(self) -> float:
-        """The standard error of the mean over states, drawn at random, in nats; NaN for one."""
+        """The standard error of the mean over states, drawn at random, in nats.
+
+        NaN for one, and infinite if a value is.
+        """
         n = self.value.numel()
         if n < 2:
             return math.nan
+        if bool(self.value.isinf().any()):
+            return math.inf
         spread = self.value.detach().double().cpu().std().item() / n**0.5
         return math.hypot(spread, self.stderr.mean().item()) if self.shared else spread
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,98 @@ def test_verify(run: Path, capsys) -> None:
     weights.write_bytes(before)
     assert code == 2
     assert "training.safetensors is not the file" in err
+
+
+SHORT = {
+    "samples": (["sample", "RUN", "-n", 1000, "--out", "x.npz"], "x.npz will take 7.8 KiB"),
+    "samples as text": (["sample", "RUN", "-n", 1000, "--out", "x.csv"], "x.csv will take 3.9 KiB"),
+    "an evaluation": (
+        ["evaluate", "RUN", "-n", 1000, "--data", "DATA"],
+        "samples.npz will take 7.8 KiB",
+    ),
+    "log-densities": (
+        ["logprob", "RUN", "two_moons", "--out", "x.csv"],
+        "x.csv will take 58.6 KiB",
+    ),
+    "a training": (["train", "two_moons", "--out", "OUT", "--steps", 2], "checkpoints will take"),
+    "a training of many checkpoints": (
+        ["train", "two_moons", "--out", "OUT", "--steps", 9, "train.checkpoint_every=2"],
+        "checkpoints will take",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_no_room_is_found_before_the_work(
+    run: Path, tmp_path: Path, capsys, monkeypatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pushforward.report.judging.log_density", None)
+    monkeypatch.setattr(pf.Diffusion, "_start", None)
+    monkeypatch.setattr("pushforward.metrics.evaluating.FEWEST", 2)
+    monkeypatch.setattr(pf.training.loop.Loop, "run", None)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 2**40, 1000))
+    words, message = SHORT[name]
+    np.save(tmp_path / "data.npy", torch.randn(40, 2, generator=torch.Generator().manual_seed(0)))
+    places = {"RUN": run, "OUT": tmp_path / "out", "DATA": tmp_path / "data.npy"}
+    code, err = _call(capsys, "-q", *(places.get(word, word) for word in words))
+    assert code == 2
+    assert f"{message}" in err
+    assert "1000 bytes are free there: make room, or write elsewhere" in err
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_room_for_what_is_written_is_enough(run: Path, tmp_path: Path, monkeypatch) -> None:
+    """An estimate that is too high would refuse what fits."""
+    from pushforward._files import require_space
+    from pushforward.data.writing import least_size
+
+    x = torch.zeros(2000, 2)
+    for name in ("x.npz", "x.npy", "x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.parquet"):
+        pf.data.write(tmp_path / name, x, space=pf.spaces.Euclidean())
+        least = least_size(name, x.numel(), pf.data.Schema())
+        assert least <= (tmp_path / name).stat().st_size, name
+        require_space(tmp_path / name, least)
+    seen: list[int] = []
+    monkeypatch.setattr(
+        "pushforward.training.checkpoint.require_space", lambda path, size: seen.append(size)
+    )
+    for steps, every in ((2, 2), (4, 2), (9, 2)):
+        out = tmp_path / f"run-{steps}"
+        pf.fit(
+            pf.Diffusion(pf.nn.MLP(2, width=8)),
+            torch.randn(40, 2, generator=torch.Generator().manual_seed(0)),
+            steps=steps,
+            checkpoint_every=every,
+            out=out,
+            progress=False,
+        )
+    kept = sum(f.stat().st_size for f in (tmp_path / "run-4").rglob("*.safetensors"))
+    assert seen[1] <= kept <= 2 * seen[1]
+    assert seen[1] == 2 * seen[0]
+    assert seen[2] == 3 * seen[0]
+
+
+def test_log_densities_are_replaced_as_a_whole(
+    run: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    out = tmp_path / "x.npz"
+    out.write_bytes(b"mine")
+
+    def full(file, **arrays: object) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    np.save(tmp_path / "data.npy", np.zeros((3, 2)))
+    code, _ = _call(capsys, "-q", "logprob", run, tmp_path / "data.npy", "--out", out)
+    assert code == 2
+    assert out.read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.npy", "x.npz"]
+    (tmp_path / "d.csv").mkdir()
+    monkeypatch.setattr(pf.Diffusion, "log_prob", None)
+    code, err = _call(
+        capsys, "-q", "logprob", run, tmp_path / "data.npy", "--out", tmp_path / "d.csv"
+    )
+    assert code == 2
+    assert "is a folder" in err

@@ -33,13 +33,17 @@ def compress(
     The better the model knows the kind of picture, the smaller the file. Only the same model can
     read it again.
     """
+    from pushforward._files import require_space
+    from pushforward.cli.writing import check_file
     from pushforward.compression import compress as pack
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
-    _check(out)
+    check_file(out)
     model = load(run, trust=tuple(trust or ()))
     x, names = _states(run, files, model)
+    # An eighth of a bit for each number: few models need less.
+    require_space(out, x.numel() // 64)
     with Progress("compressing", 1, show=not is_quiet(context)) as progress:
         archive = pack(model, x, names, progress)
     data = archive.to_bytes()
@@ -114,16 +118,6 @@ def _states(run: str, files: list[str], model: Any) -> tuple[Any, tuple[str, ...
         twice = next(name for name in restored if restored.count(name) > 1)
         raise InputError(f"two of the pictures would come back as {twice}: compress them apart")
     return torch.from_numpy(read_pictures(paths)).float(), restored
-
-
-def _check(path: Path) -> None:
-    """Raise `InputError` for a place that no file can take, before the work."""
-    from pushforward._files import check_writable
-    from pushforward.errors import InputError
-
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give the name of a file")
-    check_writable(path)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -43,8 +43,10 @@ def evaluate(
 
     Every metric stands beside its floor, the same metric of training data against held-out data.
     """
+    from pushforward import state
+    from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import split_again
-    from pushforward.cli.writing import write_states
+    from pushforward.cli.writing import checked, write_states
     from pushforward.errors import InputError
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.models import load
@@ -60,6 +62,8 @@ def evaluate(
             f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "
             "give -n more, or train with a larger train.holdout"
         )
+    require_memory(n, state.numel(model.event_shape))
+    checked(str(folder / "samples.npz"), folder, model, n)
     labels = labels_like(model, train, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:

@@ -97,8 +97,9 @@ def logprob(
     has a row for each of DATA, with its number, counted from 0; cells of rows that were left out
     are empty (NaN in an .npz).
     """
+    from pushforward._files import require_space
     from pushforward.cli.rundata import labeled, load_like
-    from pushforward.cli.writing import label_of
+    from pushforward.cli.writing import check_file, label_of
     from pushforward.errors import CapabilityError, InputError
     from pushforward.models import load
     from pushforward.report.judging import conditions, log_density
@@ -106,6 +107,8 @@ def logprob(
 
     if out is not None and out.suffix not in (".csv", ".npz"):
         raise InputError(f"log-densities go to a .csv or .npz file, not {out.name!r}")
+    if out is not None:
+        check_file(out)
     if n is not None and n < 1:
         raise InputError(f"-n asks for at least one data point, not {n}")
     model = load(run, trust=tuple(trust or ()))
@@ -135,6 +138,9 @@ def logprob(
         n=n,
         words=words or (),
     )
+    if out is not None:
+        # Two columns beside the number of the row, of a digit and a mark each at least.
+        require_space(out, (24 if out.suffix == ".npz" else 6) * len(loaded))
     if code is not None:
         loaded = labeled(loaded, code, Path(run), model)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
@@ -263,6 +269,8 @@ def _write(path: Path, result: Any, chain: Any, loaded: Any) -> None:
 
     import numpy as np
 
+    from pushforward._files import replacing
+
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"log_prob": result.value, "stderr": result.stderr}
     if result.converged is not None:
@@ -274,14 +282,15 @@ def _write(path: Path, result: Any, chain: Any, loaded: Any) -> None:
         arrays: dict[str, Any] = {name: np.full(total, np.nan) for name in columns}
         for name, column in columns.items():
             arrays[name][numbers] = column.cpu().numpy()
-        np.savez(path, **{"row": np.arange(total), **arrays})
+        with replacing(path) as partial, partial.open("wb") as packed:
+            np.savez(packed, **{"row": np.arange(total), **arrays})
         return
     found = zip(*(column.tolist() for column in columns.values()), strict=True)
     cells = {
         row: [f"{value:.7g}" for value in values]
         for row, values in zip(numbers, found, strict=True)
     }
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["row", *columns])
         empty = [""] * len(columns)

@@ -79,14 +79,14 @@ def require_memory(n: int, event_numel: int) -> None:
     >>> require_memory(10**12, 2)
     Traceback (most recent call last):
     ...
-    pushforward.errors.InputError: -n 1000000000000 states of 2 numbers take 7,451 GiB, ...
+    pushforward.errors.InputError: 1000000000000 states of 2 numbers take 7,451 GiB, ...
     """
     needed, there = 4 * n * event_numel, _memory.available()
     if there is not None and needed > there:
         most = there // (4 * event_numel)
         raise InputError(
-            f"-n {n} states of {event_numel} numbers take {needed / 2**30:,.0f} GiB, and this "
-            f"machine has {there / 2**30:,.1f} GiB free: it holds {most:,} at most"
+            f"{n} states of {event_numel} numbers take {needed / 2**30:,.0f} GiB, and this "
+            f"machine has {there / 2**30:,.1f} GiB free: it holds {most:,} at most (-n)"
         )
 
 

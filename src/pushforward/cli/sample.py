@@ -86,7 +86,7 @@ def sample(
     c = label_of(Path(run), label)
     if c is None:
         c = labels_of(Path(run), model, n, seed)
-    checked(out, Path(run), model, labeled=c is not None and label is None)
+    checked(out, Path(run), model, n, labeled=c is not None and label is None)
     given = {
         "sampler": sampler,
         "steps": steps,

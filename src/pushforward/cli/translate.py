@@ -55,6 +55,7 @@ def translate(
     a table the draws one after the other. Random, unless `--sampler heun` follows the ODE.
     """
     from pushforward import state
+    from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import load_like
     from pushforward.cli.writing import check_suffix, checked, label_of, write_states
     from pushforward.errors import InputError
@@ -75,7 +76,9 @@ def translate(
     )
     x, c = loaded.x, loaded.c if code is None else code
     own = loaded.num_classes is not None and n is None
-    checked(out, Path(run), model, labeled=own)
+    rows = len(loaded) * (1 if n is None else n)
+    require_memory(rows, state.numel(model.event_shape))
+    checked(out, Path(run), model, rows, labeled=own)
     where = launch(device).device
     model.to(where)
     carry = model.backward if backward else model.forward

@@ -10,9 +10,18 @@ import typer
 
 from pushforward.errors import InputError
 
-__all__ = ["check_suffix", "checked", "label_of", "write_states"]
+__all__ = ["check_file", "check_suffix", "checked", "label_of", "write_states"]
 
 _PICTURE = ".png"
+
+
+def check_file(path: Path) -> None:
+    """Raise `InputError` for a place that no file can take, before the work."""
+    from pushforward._files import check_writable
+
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
+    check_writable(path)
 
 
 def check_suffix(path: str) -> None:
@@ -26,20 +35,24 @@ def check_suffix(path: str) -> None:
         )
 
 
-def checked(path: str, run: Path, model: Any, *, labeled: bool = False) -> None:
-    """Raise `InputError` for a place that states of a model cannot be written to, before they are
-    made.
+def checked(path: str, run: Path, model: Any, n: int, *, labeled: bool = False) -> None:
+    """Raise `InputError` for a place that `n` states of a model cannot be written to, before they
+    are made: also where there is no room for them.
 
     `labeled` says that each state has a label of its own.
     """
+    from pushforward import state
+    from pushforward._files import require_space
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.data.picture_files import check_pixels
-    from pushforward.data.writing import check_destination, suffix_of
+    from pushforward.data.writing import check_destination, least_size, suffix_of
 
     if _is_picture(path):
         return
     if not check_destination(path, schema_of(run)):
         check_pixels(model.event_shape, **levels_of(run))
+    numbers = n * state.numel(model.event_shape)
+    require_space(Path(path), least_size(path, numbers, schema_of(run)))
     if labeled and suffix_of(path) == ".npy":
         raise InputError(
             "an .npy file has no room for the labels of the states: give --out FILE.npz"

@@ -18,6 +18,7 @@ from pushforward.data import formats
 from pushforward.data.arrays import given_labels, read_array, read_named
 from pushforward.data.columns import Wanted, closest
 from pushforward.data.dataset import Data
+from pushforward.data.declared import require_room
 from pushforward.data.formats import refuse
 from pushforward.data.frames import read_frame
 from pushforward.data.images import read_folder
@@ -227,6 +228,7 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
         raise InputError(f"n is the number of points to draw, at least 2, not {n!r}")
     if type(seed) is not int:
         raise InputError(f"seed is a whole number, not {seed!r}")
+    require_room((n, 2), "float32", f"{name}(n={n})")
     x, part = make(n, torch.Generator().manual_seed(seed))
     if label is True and part is None:
         raise InputError(f"{name} has no parts to label its points by: leave label out")

@@ -24,7 +24,7 @@ from pushforward.data.schema import Column, Schema
 from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
 from pushforward.errors import InputError
 
-__all__ = ["FORMATS", "check_destination", "suffix_of", "write"]
+__all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
 
 _LABEL = "c"
 """The name of labels that no file has named."""
@@ -123,6 +123,23 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
     if schema is not None and suffix in TABLES:
         check_names((*schema.names, *([] if schema.label is None else [schema.label])))
     return suffix
+
+
+def least_size(path: str | Path, numbers: int, schema: Schema) -> int:
+    """The bytes that so many numbers take at least in a file, 0 where that depends on them.
+
+    A digit and a mark each in a text, and all their bytes in an array: in float32, or in the type
+    that the schema names.
+
+    >>> least_size("x.csv", 10, Schema()), least_size("x.npz", 10, Schema())
+    (20, 40)
+    >>> least_size("x.csv.gz", 10, Schema()), least_size("folder", 10, Schema())
+    (0, 0)
+    """
+    suffix = suffix_of(path)
+    if suffix in (".npy", *ARRAYS):
+        return numbers * np.dtype(schema.array_dtype or "float32").itemsize
+    return 2 * numbers if suffix in TEXTS and not suffix.endswith(".gz") else 0
 
 
 def suffix_of(path: str | Path) -> str | None:

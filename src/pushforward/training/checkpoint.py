@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import os
 import shutil
 import warnings
@@ -24,7 +25,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pushforward._files import sync, write_text
+from pushforward._files import require_space, sync, write_text
 from pushforward._records import read_json, sealed
 from pushforward.errors import InputError
 from pushforward.models.saving import (
@@ -69,6 +70,21 @@ class Checkpoints:
     def __init__(self, home: RunFolder, tensors: dict[str, Tensor]) -> None:
         self.home, self.run, self.tensors = home, home.path, tensors
         self.folder = self.run / CHECKPOINTS
+
+    def require_space(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, every: int
+    ) -> None:
+        """Raise `InputError` if there is no room for the checkpoints of so many steps.
+
+        Weights and their averages, and two moments of each trained number; as many times as there
+        are checkpoints at once.
+        """
+        weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+        trained = sum(p.nbytes for group in optimizer.param_groups for p in group["params"])
+        there, new = len(checkpoints_in(self.run)), math.ceil(steps / every)
+        # A new one is written before the oldest goes.
+        more = min(new, max(1, _KEEP + 1 - there))
+        require_space(self.folder, more * 2 * (weights + trained))
 
     def save(
         self,

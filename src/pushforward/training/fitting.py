@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,12 @@ def fit(
             raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
         if folder is not None and resume:
             folder.warn_of_new_length(settings, position.step)
+        if store is not None:
+            left = settings.steps - position.step
+            _in_first(
+                fabric,
+                lambda: store.require_space(model, optimizer, left, settings.checkpoint_every),
+            )
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
         average.keep()
@@ -307,6 +313,21 @@ def _writing(folder: RunFolder | None, fabric: Any) -> Iterator[None]:
         if refusal is not None:
             agree(fabric, str(refusal))
             raise refusal
+        raise InputError("the first process cannot write the run folder: see its message")
+
+
+def _in_first(fabric: Any, check: Callable[[], None]) -> None:
+    """A check of what only the first process can see. Raises its `InputError` in all of them."""
+    refusal: InputError | None = None
+    if fabric.is_global_zero:
+        try:
+            check()
+        except InputError as error:
+            refusal = error
+    fine = agree(fabric, "" if refusal is None else str(refusal))
+    if refusal is not None:
+        raise refusal
+    if not fine:
         raise InputError("the first process cannot write the run folder: see its message")
 
 
