@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from pushforward import mcmc
 from pushforward.distributions import GaussianMixture
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 
 ADJUSTED = [mcmc.MALA(0.6), mcmc.HMC(0.5, 4)]
 
@@ -149,7 +150,7 @@ def _cliff(x):
 @pytest.mark.parametrize("kernel", [mcmc.ULA(0.3), mcmc.MALA(0.3), mcmc.HMC(0.3, 4)], ids=str)
 def test_chains_that_meet_no_number_are_reported(kernel) -> None:
     x = torch.zeros(200, 1)
-    with pytest.warns(UserWarning, match=r"of 200 chains diverged.*smaller step"):
+    with pytest.warns(UserWarning, match=r"moves of 200 chains diverged.*smaller step"):
         chains = mcmc.run(kernel, _cliff, x, 40, seed=0)
     assert 0 < int(chains.diverged.sum()) < 200
     assert (chains.x < 2).all()
@@ -159,7 +160,9 @@ def test_chains_that_meet_no_number_are_reported(kernel) -> None:
 def test_steps_that_are_far_too_long_are_reported(kernel) -> None:
     """Energy errors above 1000 nats, long before anything overflows."""
     x = torch.randn(20, 2, generator=_seed())
-    with pytest.warns(UserWarning, match="20 of 20 chains diverged"):
+    with pytest.warns(
+        UserWarning, match="of the moves of 20 chains diverged .* of those of 20 chains"
+    ):
         chains = mcmc.run(kernel, lambda x: -x.square().sum(-1) * 2, x, 60, seed=0)
     assert chains.x.isfinite().all()
 
@@ -218,3 +221,24 @@ def test_bad_input_is_named() -> None:
         mcmc.run(mcmc.ULA(), _normal, x, 0)
     with pytest.raises(InputError, match="warmup"):
         mcmc.run(mcmc.ULA(), _normal, x, 1, warmup=-1)
+
+
+@pytest.mark.parametrize(("walls", "warned"), [(1, False), (5, True)])
+def test_a_few_divergent_moves_are_no_alarm(walls: int, warned: bool) -> None:
+    """A move in 200, or one in 40, meets a density that is not finite; the others are right."""
+    calls = 0
+
+    def log_p(x):
+        nonlocal calls
+        bad = (torch.arange(len(x)) + calls) % 200 < (walls if calls else 0)
+        calls += 1
+        return (-x.square().sum(-1) / 2).where(~bad, torch.nan)
+
+    start = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
+    expected = pytest.warns(
+        ConvergenceWarning, match=r"0\.025 of the moves of 200 chains.* of 0 ch"
+    )
+    with expected if warned else nullcontext():
+        chains = mcmc.run(mcmc.MALA(0.5), log_p, start, 100, seed=0)
+    assert chains.diverged.any()
+    assert abs(float(chains.x.var()) - 1) < 4 * (2 / 200) ** 0.5

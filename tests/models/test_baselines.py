@@ -10,7 +10,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.distributions import GaussianMixture
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, baselines
 
 ALL = [KernelDensity, GaussianMixtureModel, ProbabilisticPCA]
@@ -57,6 +57,16 @@ def test_the_mixture_finds_a_mixture() -> None:
     gap = TWO.log_prob(test) - model.log_prob(test).value
     # Eleven parameters cost about 11 / (2 N) nats.
     assert abs(float(gap.mean())) < 11 / 8000 + 4 * float(gap.std()) / math.sqrt(len(gap))
+
+
+def test_em_says_where_it_stops_early() -> None:
+    """Two components that overlap gain little in each step."""
+    x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(
+        ConvergenceWarning, match=r"EM of 4 .* in 3 iterations.*raise max_iterations"
+    ):
+        fitted(GaussianMixtureModel(components=4, max_iterations=3), x)
+    fitted(GaussianMixtureModel(components=4), x)
 
 
 def test_the_number_of_components_is_found_by_likelihood() -> None:

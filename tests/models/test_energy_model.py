@@ -413,7 +413,7 @@ class Steep(nn.Module):
 
 def test_divergence_is_reported() -> None:
     model = pf.EnergyModel(Steep(), "denoising", event_shape=1)
-    with pytest.warns(UserWarning, match="of 20 chains diverged"):
+    with pytest.warns(UserWarning, match="moves of 20 chains diverged"):
         model.sample(20, sampler="ula", steps=5, seed=0)
     told = model.warnings(torch.randn(50, 1, generator=_seed()))
     assert any("degenerate" in text for text in told)

@@ -17,7 +17,7 @@ from pushforward.mcmc.hmc import HMC, leapfrog
 from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
 from pushforward.mcmc.resampling import systematic_resampling
-from pushforward.mcmc.running import Chains, run, warn_of_divergence
+from pushforward.mcmc.running import Chains, run
 from pushforward.mcmc.target import ChainState, LogDensity, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
 
@@ -46,5 +46,4 @@ __all__ = [
     "systematic_resampling",
     "tail_ess",
     "temperatures",
-    "warn_of_divergence",
 ]

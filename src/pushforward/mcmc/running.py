@@ -11,11 +11,18 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.checks import positive, whole
+from pushforward.errors import ConvergenceWarning
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.kernel import MarkovKernel
 from pushforward.mcmc.target import LogDensity, check_states, evaluate
 
-__all__ = ["Chains", "run", "warn_of_divergence"]
+__all__ = ["Chains", "run"]
+
+_MANY = 0.01
+"""The share of all moves that may diverge without a word: as many proposals that are refused."""
+
+_STUCK = 0.5
+"""The same of one chain."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,10 @@ def run(
         seed: for the noise; or give a `generator` on the device of the states.
         callback: called after each step.
 
-    Warns of chains that diverge after warm-up: they stay where a step is not finite or its energy
-    error exceeds 1000 nats. Raises `InputError` for a start that is not finite, or negative counts.
+    A chain stays for one move where a step is not finite or its energy error exceeds 1000 nats, as
+    where a proposal is refused. Warns if more than one move in a hundred after warm-up is lost like
+    that, or more than half of those of one chain. Raises `InputError` for a start that is not
+    finite, or negative counts.
 
     >>> from pushforward.mcmc import HMC
     >>> log_p = lambda x: -x.square().sum(-1) / 2
@@ -85,7 +94,7 @@ def run(
     if step is not None:
         positive("step", step)
     size = torch.tensor(float(step or kernel.step), dtype=x.dtype, device=x.device)
-    acceptance, diverged = torch.zeros_like(state.log_p), torch.zeros_like(state.log_p).bool()
+    acceptance, lost = torch.zeros_like(state.log_p), torch.zeros_like(state.log_p)
     kept = []
     for k in range(warmup + steps):
         move = kernel.move(log_p, state, size, generator)
@@ -94,29 +103,31 @@ def run(
             size = adapted(kernel, size, move.acceptance, gain=2 * (k + 1) ** -0.5)
         else:
             acceptance += move.acceptance
-            diverged |= move.diverged
+            lost += move.diverged
             if trace:
                 kept.append(state.x)
         if callback is not None:
             callback()
-    warn_of_divergence(diverged, float(size))
+    _warn(lost / steps, float(size))
     return Chains(
         state.x,
         state.log_p,
         acceptance / steps,
-        diverged,
+        lost > 0,
         float(size),
         1 + (warmup + steps) * kernel.evaluations,
         torch.stack(kept) if trace else None,
     )
 
 
-def warn_of_divergence(diverged: Tensor, step: float) -> None:
-    """Warn if some chains, `(B,)`, have diverged."""
-    count = int(diverged.sum())
-    if count:
+def _warn(lost: Tensor, step: float) -> None:
+    """Warn if the shares of moves at which chains diverged, `(B,)`, are too large."""
+    mean, stuck = float(lost.mean()), int((lost > _STUCK).sum())
+    if mean > _MANY or stuck:
         warnings.warn(
-            f"{count} of {len(diverged)} chains diverged at step size {step:.3g}: what they found "
-            "is not to be trusted; take a smaller step, or look at the energy far from the data",
-            stacklevel=3,
+            f"{mean:.2g} of the moves of {len(lost)} chains diverged at step size {step:.3g}, most "
+            f"of those of {stuck} chains: what they found is not to be trusted; take a smaller "
+            "step, or look at the energy far from the data",
+            ConvergenceWarning,
+            stacklevel=4,
         )
