@@ -271,7 +271,7 @@ def test_functions_of_a_trusted_module_are_saved_by_name(tmp_path, monkeypatch) 
     spec = describe(schedules.Custom(my_clock.left, my_clock.noise))
     assert spec["args"]["alpha"] == {"function": "my_clock:left"}
     assert build(spec, trust=("my_clock",)).at(0.5)[:2] == (0.75, 0.5)
-    with pytest.raises(InputError, match="--trust my_clock"):
+    with pytest.raises(InputError, match=r"pass trust=\('my_clock',\)"):
         build(spec)
     with pytest.raises(InputError, match="no function of my_clock"):
         build({"function": "my_clock:torch"}, trust=("my_clock",))

@@ -19,7 +19,8 @@ def runs(flowers: Path, tmp_path_factory) -> list[Path]:
     for name, bandwidth in (("good", 0.3), ("wide", 5.0)):
         model = pf.models.KernelDensity(bandwidth)
         data = pf.data.load(str(flowers), label="species")
-        pf.fit(model, data, out=folder / name, progress=False)
+        with pytest.warns(UserWarning, match="takes no labels"):
+            pf.fit(model, data, out=folder / name, progress=False)
     return [folder / "good", folder / "wide"]
 
 
@@ -69,7 +70,8 @@ def test_runs_of_different_data_are_not_compared(call, runs, trained, tmp_path: 
 def test_a_model_is_trained_by_name(call, flowers: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["train", flowers, "--label", "species", "--model", "mixture", "--out", out]
-    assert call(*words, "model.components=2").code == 0
+    with pytest.warns(UserWarning, match="takes no labels"):
+        assert call(*words, "model.components=2").code == 0
     assert len(pf.load(out).weights) == 2
     assert call("logprob", out, flowers, "-n", 5).code == 0
     assert "did you mean 'components'" in call(*words, "model.component=2").err

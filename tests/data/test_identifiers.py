@@ -74,3 +74,21 @@ def test_the_doctor_tells_what_numbers_the_rows() -> None:
     assert "info: A feature only grows" in said
     assert "in the order of column 'b'" in said
     assert "in the order" not in findings(a=a, b=rng.normal(size=n))
+
+
+def test_advice_to_leave_a_column_out_names_all_others(tmp_path: Path) -> None:
+    n = 60
+    x = np.random.default_rng(0).normal(size=n).round(3)
+    file = table(tmp_path, "size (mm),rank", [x, range(100, 100 + n)])
+    advice = next(f.advice for f in examine(load(file)) if f.title == "A feature counts the rows")
+    assert advice.endswith("leave it out with columns=['size (mm)'].")
+    assert load(file, columns=["size (mm)"]).event_shape == (1,)
+    # An index without a name is not learned on the way out of another fault.
+    days = [f"2024-01-{1 + k % 30:02}" for k in range(n)]
+    file = table(tmp_path, ",a,b,day", [np.random.default_rng(1).permutation(n), x, -x, days])
+    with pytest.raises(InputError, match=r"leave it out with columns=\['a', 'b'\]"):
+        load(file)
+    # Nor are names given that the command line would read in another way.
+    file = table(tmp_path, "a[1],rank", [x, range(n)])
+    advice = next(f.advice for f in examine(load(file)) if f.title == "A feature counts the rows")
+    assert advice.endswith("choosing all others with the option columns=.")

@@ -110,7 +110,8 @@ def test_the_page_says_how_many_are_shown(tmp_path: Path) -> None:
     table.write_text("\n".join(["height,width,kind", *rows]) + "\n")
     data = pf.data.load(table, label="kind")
     model = pf.models.KernelDensity(0.3)
-    pf.fit(model, data, out=tmp_path / "run", progress=False)
+    with pytest.warns(UserWarning, match="takes no labels"):
+        pf.fit(model, data, out=tmp_path / "run", progress=False)
     far = 100 + normal(50, 2)
     text = write(tmp_path / "run", model, data, samples=far).read_text(encoding="utf-8")
     assert "50 samples of the model; 50 of 50 points outside" in text

@@ -68,10 +68,17 @@ class Recipe(BaseModel):
             raise InputError(f"a {found.__name__} is not trained: it is no models.Trainable")
         return found
 
-    def prepare(self, trust: tuple[str, ...] = (), *, data: Data | None = None) -> Prepared:
+    def prepare(
+        self,
+        trust: tuple[str, ...] = (),
+        *,
+        data: Data | None = None,
+        like: Schema | None = None,
+    ) -> Prepared:
         """Make the model for the data, read as states of its space, or for other `data`.
 
-        The weights of networks follow from the seed of the training.
+        Those of a run that goes on get the columns and classes that it had, `like`. The
+        weights of networks follow from the seed of the training.
         """
         cls = self.model_class(trust)
         with torch.random.fork_rng():
@@ -85,6 +92,8 @@ class Recipe(BaseModel):
                 space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
             if data is None:
                 data = _loaded("data", self.data, space)
+            if like is not None and like.columns:
+                data = load(data, like=like)
             source = None
             if self.source is not None:
                 source = self._start(data, space)

@@ -90,7 +90,7 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
     nothing was held out.
     """
     config = _config(run)
-    if config is None:
+    if config is None or "training" not in config:
         raise InputError(f"{run} is not a run folder made by `pushforward train`")
     saved, settings = config["data"], config["training"]
     origin, schema = dict(saved.get("origin") or {}), schema_of(run)
@@ -212,7 +212,7 @@ def _say(data: Data) -> None:
 
 
 def schema_of(run: Path) -> Schema:
-    """The columns and classes that a run was trained on; empty for a model without a run."""
+    """The columns and classes that a model was trained on; empty for one that was not."""
     config = _config(run)
     if config is None:
         return Schema()
@@ -244,7 +244,7 @@ def _suffix(path: Path) -> str:
 
 
 def levels_of(run: Path) -> dict[str, Any]:
-    """`levels` and `value_range` of the data that a run was trained on; none without a run."""
+    """`levels` and `value_range` of the data of a model; none without."""
     config = _config(run)
     if config is None:
         return {"levels": None, "value_range": None}
@@ -260,11 +260,12 @@ def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _config(run: Path) -> dict[str, Any] | None:
-    """The configuration of a run folder; `None` for anything else.
+    """The configuration of a run folder, or of a saved model that knows its data; `None` for
+    anything else.
 
     Raises `InputError` for one that is damaged.
     """
     if not (run / CONFIG).is_file():
         return None
     config = read_sealed(run / CONFIG)
-    return config if {"data", "training"} <= config.keys() else None
+    return config if "data" in config else None

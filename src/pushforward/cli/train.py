@@ -132,7 +132,7 @@ def carry_out(
 ) -> None:
     """Train as a recipe says, and leave a report; the exit code tells an interrupted run."""
     from pushforward.cli.examining import serious
-    from pushforward.cli.rundata import kept_recipe
+    from pushforward.cli.rundata import kept_recipe, schema_of
     from pushforward.errors import InputError, TrainingError
     from pushforward.training import TensorBoard, fit
 
@@ -140,15 +140,13 @@ def carry_out(
         raise InputError("no run folder: give one with --out runs/NAME")
     trusted, quiet = tuple(trust or ()), is_quiet(context)
     recipe = recipe.resolved(trusted)
-    model, data, source = recipe.prepare(trusted)
+    like = schema_of(out) if resume else None
+    model, data, source = recipe.prepare(trusted, like=like)
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
         sides = f"{data}" if source is None else f"{source} to {data}"
         kind = type(model).__name__
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
-    if data.c is not None and not model.condition.conditional:
-        kind = type(model).__name__
-        typer.echo(f"note: this {kind} takes no labels: those of the data are ignored", err=True)
     if model.closed_form and recipe.train.holdout and not quiet:
         held = round(recipe.train.holdout * len(data))
         typer.echo(

@@ -55,7 +55,8 @@ def checked(path: str, run: Path, model: Any, n: int, *, labeled: bool = False) 
     require_space(Path(path), least_size(path, numbers, schema_of(run)))
     if labeled and suffix_of(path) == ".npy":
         raise InputError(
-            "an .npy file has no room for the labels of the states: give --out FILE.npz"
+            "an .npy file has no room for the labels of the states: give --out FILE.npz, or "
+            "draw one class alone with --class"
         )
 
 

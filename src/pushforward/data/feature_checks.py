@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from pushforward.data import discrete_checks
 from pushforward.data.dataset import Data
 from pushforward.data.features import Features, Rows, measure
 from pushforward.data.finding import Finding, Level, listed
+from pushforward.data.identifiers import without
 
 __all__ = ["check"]
 
@@ -36,7 +37,7 @@ def check(data: Data, rows: Rows) -> Iterator[Finding]:
         "likelihoods count these features too: leave them out.",
     )
     yield from _looks_like_images(data)
-    yield from _counters(features)
+    yield from _counters(features, data.columns)
     yield from _offsets(features)
     yield from _scales(features, shared_scale=len(data.event_shape) == 3)
     yield from discrete_checks.check(data, features)
@@ -69,20 +70,21 @@ def _looks_like_images(data: Data) -> Iterator[Finding]:
         )
 
 
-def _counters(f: Features) -> Iterator[Finding]:
+def _counters(f: Features, columns: Sequence[str]) -> Iterator[Finding]:
     if len(f.rows) < 10:
         return
-    counting = []
+    counting, named = [], []
     for i in f.varying:
         steps = np.diff(f.rows[:, i].astype(np.float64))
         if np.abs(steps - steps[0]).max() <= 1e-3 * abs(steps[0]):
             counting.append(f"{f.names[i]} (step {steps[0]:.3g})")
+            named += list(columns[i : i + 1])
     if counting:
         yield Finding(
             "warning",
             "A feature counts the rows",
             f"From each row to the next, the same step: {listed(counting)}.",
-            "This is a row number or a clock, not a random quantity: leave it out with columns=.",
+            f"This is a row number or a clock, not a random quantity: {without(columns, named)}.",
         )
 
 

@@ -16,10 +16,10 @@ from pushforward.errors import InputError
 
 __all__ = ["identifiers", "index_columns"]
 
-_NAMELESS = re.compile(r"|Unnamed: 0(\.\d+)*|__index_level_\d+__")
+NAMELESS = re.compile(r"|Unnamed: 0(\.\d+)*|__index_level_\d+__")
 _IDENTIFIER = re.compile(r"(.*[^a-z])?(ids?|index|idx|key|nr|no|num|number|row|rownum|record)")
 _DATE = re.compile(r"date|time|stamp|day|epoch")
-_PLAIN = re.compile(r"[A-Za-z_][\w .-]*")
+_PLAIN = re.compile(r"[^\d\W][^\[\]'\"\\\n]*")
 _FEWEST = 20
 _MOST_NAMED = 12
 _CLOCKS = ((20_000, 75_000), (1e8, 2.2e9), (1e11, 2.2e12))
@@ -81,7 +81,7 @@ def identifiers(data: Data, rows: NDArray[np.floating]) -> Iterator[Finding]:
             "A feature numbers the rows",
             f"Whole numbers, no two of them alike: {_columns(numbered)}.",
             "An identifier is no random quantity, and the model would learn it: "
-            f"{_without(data.columns, [*numbered, *dates])}.",
+            f"{without(data.columns, [*numbered, *dates])}.",
         )
     if dates:
         yield Finding(
@@ -89,14 +89,14 @@ def identifiers(data: Data, rows: NDArray[np.floating]) -> Iterator[Finding]:
             "A feature looks like a date",
             f"Whole numbers in the range of dates: {_columns(dates)}.",
             "A date says when a row was taken, and samples would have dates of their own: "
-            f"{_without(data.columns, [*numbered, *dates])}.",
+            f"{without(data.columns, [*numbered, *dates])}.",
         )
     if ordered:
         yield Finding(
             "info",
             "A feature only grows, or only falls, from row to row",
             f"The rows come in the order of {_columns(ordered)}.",
-            f"A clock or a counter is no random quantity: {_without(data.columns, ordered)}. If "
+            f"A clock or a counter is no random quantity: {without(data.columns, ordered)}. If "
             "the table was sorted by a measurement, all is well.",
         )
 
@@ -105,17 +105,25 @@ def _columns(names: Sequence[str]) -> str:
     return listed([f"column {name!r}" for name in names])
 
 
-def _without(names: Sequence[str], bad: Sequence[str]) -> str:
-    """How to leave columns out: with the option that chooses the others."""
+def without(names: Sequence[str], bad: Sequence[str]) -> str:
+    """How to leave columns out: with the option that chooses the others.
+
+    >>> without(("id", "size (mm)"), ["id"]), without((), [])
+    ("leave it out with columns=['size (mm)']", 'leave it out')
+    """
+    if not names:
+        return "leave it out"
     rest = [name for name in names if name not in bad]
     if not rest:
         return "choose other columns"
     few = len(rest) <= _MOST_NAMED and all(_PLAIN.fullmatch(name) for name in rest)
-    return f"leave it out with columns={rest!r}" if few else "leave it out with columns="
+    if few:
+        return f"leave it out with columns={rest!r}"
+    return "leave it out by choosing all others with the option columns="
 
 
 def _is_index(name: str, values: NDArray[Any]) -> bool:
-    if not _NAMELESS.fullmatch(name.strip()) or len(values) < 2 or values.dtype.kind not in "biuf":
+    if not NAMELESS.fullmatch(name.strip()) or len(values) < 2 or values.dtype.kind not in "biuf":
         return False
     whole = bool(np.isfinite(values).all() and (values == np.round(values)).all())
     return whole and 2 * len(np.unique(values)) > len(values)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from pushforward.data.cells import Cells, as_date, truth
+from pushforward.data.identifiers import NAMELESS
 from pushforward.data.text_columns import TextColumn
 from pushforward.errors import InputError
 
@@ -65,7 +66,8 @@ def explain(
     """
     bad = [column for column in columns if column.faults]
     worst = min(bad, key=lambda column: (column.at or 0, column.position))
-    chosen = [column.position for column in columns]
+    # A nameless first column is an index, which would be learned if it were chosen.
+    chosen = [c.position for c in columns if c.position or not NAMELESS.fullmatch(c.name.strip())]
     cell = next(iter(worst.faults))
     where = f"{source}, {place(worst.at or 0)}, column {worst.name!r}: {cell!r} is not a number"
     others = all_but(names, chosen, [column.position for column in bad])

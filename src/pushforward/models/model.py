@@ -85,6 +85,10 @@ class GenerativeModel(nn.Module, ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Options of `for_data` whose default a recipe should show, as a recipe writes them."""
 
+    learned_from: Mapping[str, Any] | None = None
+    """What its data were, as plain values: the columns and classes (`schema`), how many rows each
+    class had (`counts`), `levels` and `value_range`. Set by `fit`, and kept by `save`."""
+
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""
 

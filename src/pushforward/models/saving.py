@@ -4,9 +4,9 @@ The configuration names classes of `pushforward` and their plain arguments; the 
 tensors. Loading makes the objects that the configuration names and copies the tensors in.
 
 The configuration also names its files with their checksums, so that no other weights are read as
-its own, and ends with a checksum of itself. It is replaced last: until then the former weights lie
-beside the new ones, and the former model is what is read. That of a checkpoint names its run and
-its step as well.
+its own, says what the data were that the model learned from, and ends with a checksum of itself. It
+is replaced last: until then the former weights lie beside the new ones, and the former model is
+what is read. That of a checkpoint names its run and its step as well.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pushforward import __version__, checks, config, registry
 from pushforward._files import checksum, replacing, write_text
 from pushforward._records import read_json, read_sealed, sealed
 from pushforward.errors import InputError
+from pushforward.models.learned_from import lasting
 
 __all__ = [
     "ARGUMENTS",
@@ -99,6 +100,8 @@ def save(model: Any, folder: str | os.PathLike[str]) -> Path:
     """
     tensors: dict[str, Any] = {}
     spec = {"model": model.describe(tensors)}
+    if model.learned_from is not None:
+        spec["data"] = dict(model.learned_from)
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -170,6 +173,9 @@ def load(
             f"{weights} does not fit its configuration: "
             f"missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}"
         )
+    known: Any = found.get("data")
+    if isinstance(known, dict):
+        model.learned_from = lasting(known)  # type: ignore[assignment]
     return model.eval()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pushforward.data import Data
+from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluating import FREQUENCIES
@@ -204,6 +204,7 @@ def baselines(train: Data, seconds: dict[str, float]) -> dict[str, Any]:
         "Gaussian mixture": GaussianMixtureModel(),
         "probabilistic PCA": ProbabilisticPCA(),
     }
+    train = load(train, label=False)
     for name, model in made.items():
         start = time.perf_counter()
         fit(model, train, holdout=0.0, progress=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._random import derived_seed
-from pushforward.data import Data, load
+from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.calls import shape_forgotten_if_refused
+from pushforward.models.learned_from import lasting
 from pushforward.models.saving import checkpoints_in
 from pushforward.parallel import agree
 from pushforward.training.average import Average
@@ -87,7 +89,11 @@ def fit(
     """
     settings = _merge(settings, changes)
     _check_model(model)
+    folder = None if out is None else RunFolder(Path(out))
     data = load(data, space=model.space)
+    if folder is not None and resume:
+        # Those of a run that goes on, whatever the order of their columns now.
+        data = _as_begun(data, folder.data())
     _check_rows(data)
     start_data = None
     if source is not None:
@@ -100,6 +106,12 @@ def fit(
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1)
     check_labels(model, data)
+    if data.c is not None and not model.capabilities.conditional:
+        warnings.warn(
+            f"this {type(model).__name__} takes no labels: those of {data.name} are ignored; "
+            "label=False leaves them out",
+            stacklevel=2,
+        )
     train, held = data.split(settings.holdout, settings.seed) if settings.holdout else (data, None)
     fabric = start(device, settings)
     about, held_source = {"data": data.describe()}, None
@@ -113,7 +125,6 @@ def fit(
             "the processes were given different data or settings: read the data from one file, or "
             "make it with a fixed seed"
         )
-    folder = None if out is None else RunFolder(Path(out))
     with _writing(folder, fabric), private(fabric.device):
         # Dropout in what is prepared, or rehearsed, draws from the global generators.
         reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
@@ -170,6 +181,7 @@ def fit(
             "device": str(fabric.device),
             "processes": fabric.world_size,
         }
+        model.learned_from = lasting(about["data"])
         run = _train(loop, folder, store, description, facts, trackers, progress)
     if run.status == "diverged":
         kept = len(checkpoints_in(folder.path)) if folder else 0
@@ -182,6 +194,15 @@ def fit(
             run,
         )
     return run
+
+
+def _as_begun(data: Data, known: Mapping[str, Any]) -> Data:
+    """Data with the columns and the classes of a run, of whose data something is `known`.
+
+    Raises `InputError` for columns or labels that the run does not know.
+    """
+    schema = Schema.from_description(known.get("schema"))
+    return load(data, like=schema) if schema.columns else data
 
 
 def _check_rows(data: Data) -> None:

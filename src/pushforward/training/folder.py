@@ -85,6 +85,13 @@ class RunFolder:
             listed = ", ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
             raise InputError(f"a resumed run keeps its settings, but {listed}")
 
+    def data(self) -> dict[str, Any]:
+        """What the data of the run that is here were; nothing if none is."""
+        if not (self.path / CONFIG).is_file():
+            return {}
+        known: dict[str, Any] = self._read_config()["data"]
+        return known
+
     def warn_of_new_length(self, settings: Settings, step: int) -> None:
         """Warn if a run that goes on at a step has another length, which its schedule follows.
 
