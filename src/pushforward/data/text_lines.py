@@ -27,7 +27,7 @@ SPACES = " "
 Line = tuple[int, list[str]]
 """The number of a line, counted from 1, and the cells of the record that begins there."""
 
-_MANY = 5
+_EVEN = 5
 _YEARS = range(1500, 2201)
 
 
@@ -185,8 +185,8 @@ class TextLines:
 def reads_like_names(rows: Sequence[Sequence[str]], cells: Cells) -> bool:
     """Whether the first row names the columns: text where the second row has a number.
 
-    So do years in order above numbers that are none, or above three or more in no order; and 0, 1,
-    2, ... above fractions, or, five and more of them, above anything but a row of the same kind.
+    So do years in order above numbers that are none, 0, 1, 2, ... above fractions, and any five or
+    more numbers in even steps, such as wavelengths, above others.
 
     >>> reads_like_names([["a", "b"], ["1", "2"]], Cells())
     True
@@ -198,28 +198,30 @@ def reads_like_names(rows: Sequence[Sequence[str]], cells: Cells) -> bool:
     second = rows[1]
     if [cell.strip() for cell in first] == list(map(str, range(len(first)))):
         # pandas calls the columns of a bare array 0, 1, 2, ...
-        whole = [int(cell) for cell in second if cell.strip().lstrip("-").isdecimal()]
-        if len(whole) < len(second):
-            return len(first) > 1
-        # Not that of a range cut into rows, nor of ranks.
-        alike = _evenly(whole) or sorted(whole) == list(range(len(first)))
-        return len(first) >= _MANY and not alike
+        fractions = not all(cell.strip().lstrip("-").isdigit() for cell in second)
+        if len(first) > 1 and fractions:
+            return True
     if any(t and not is_text(cell) for t, cell in zip(text, second, strict=False)):
         return True
     pairs = [(a, b) for a, b, t in zip(first, second, text, strict=False) if a.strip() and not t]
-    years = [year for a, _ in pairs if (year := _year(a)) is not None]
-    if len(years) < max(len(pairs), 2) or not all(a < b for a, b in pairwise(years)):
-        return False
-    # Years one after the other, above numbers that are none, or that are in no order.
-    below = [year for _, b in pairs if (year := _year(b)) is not None]
-    growing = all(a < b for a, b in pairwise(below))
-    return len(below) < len(years) or (len(years) > 2 and _evenly(years) and not growing)
+    years = [_year(a) for a, _ in pairs]
+    # Years one after the other, above numbers that are none.
+    in_order = len(years) > 1 and all(
+        a is not None and b is not None and a < b for a, b in pairwise(years)
+    )
+    if in_order and any(_year(b) is None for _, b in pairs):
+        return True
+    named = [cells.number(a) for a, _ in pairs]
+    below = [cells.number(b) for _, b in pairs if not is_text(b)]
+    # Neither a range that was cut into rows, nor ranks.
+    alike = _evenly(below) or sorted(below) == named
+    return len(named) >= _EVEN and _evenly(named) and not alike
 
 
-def _evenly(numbers: Sequence[int]) -> bool:
-    """Whether whole numbers grow by the same step."""
-    steps = {b - a for a, b in pairwise(numbers)}
-    return len(steps) == 1 and steps.pop() > 0
+def _evenly(numbers: Sequence[float]) -> bool:
+    """Whether numbers grow by the same step."""
+    steps = [b - a for a, b in pairwise(numbers)]
+    return len(steps) > 0 and 0 < min(steps) and max(steps) <= min(steps) * (1 + 1e-6)
 
 
 def _year(cell: str) -> int | None:
