@@ -221,7 +221,7 @@ def reads_like_names(rows: Sequence[Sequence[str]], cells: Cells) -> bool:
 def _evenly(numbers: Sequence[float]) -> bool:
     """Whether numbers grow by the same step."""
     steps = [b - a for a, b in pairwise(numbers)]
-    return len(steps) > 0 and 0 < min(steps) and max(steps) <= min(steps) * (1 + 1e-6)
+    return len(steps) > 0 and min(steps) > 0 and max(steps) <= min(steps) * (1 + 1e-6)
 
 
 def _year(cell: str) -> int | None:
