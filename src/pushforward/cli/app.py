@@ -23,7 +23,7 @@ from pushforward.cli.sample import sample
 from pushforward.cli.train import train
 from pushforward.cli.translate import translate
 from pushforward.cli.wording import in_words_of
-from pushforward.errors import PushforwardError, TrainingError
+from pushforward.errors import PushforwardError, SamplingError, TrainingError
 
 __all__ = ["app", "command_of", "main"]
 
@@ -38,8 +38,8 @@ Train a model on data, draw new samples, and measure how good they are:
   pushforward sample runs/digits -n 64 --out digits.png
 
 Exit codes: 0 done, 1 unexpected failure, 2 bad input, or a file or memory that the system refuses,
-3 training broke off, 130 interrupted (what was trained so far is saved; go on with --resume), 141
-the reader of what is printed has left.
+3 training or sampling broke off, 130 interrupted (what was trained so far is saved; go on with
+--resume), 141 the reader of what is printed has left.
 """
 
 app = typer.Typer(
@@ -124,4 +124,4 @@ def _run(words: list[str], command: Any) -> None:
         if message is None or "--debug" in words:
             raise
         print(f"error: {in_words_of(command, message)}", file=sys.stderr)
-        raise SystemExit(3 if isinstance(error, TrainingError) else 2) from None
+        raise SystemExit(3 if isinstance(error, TrainingError | SamplingError) else 2) from None

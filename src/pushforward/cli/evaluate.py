@@ -46,7 +46,7 @@ def evaluate(
     from pushforward import state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import split_again
-    from pushforward.cli.writing import checked, write_states
+    from pushforward.cli.writing import checked, require_finite, write_states
     from pushforward.errors import InputError
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.models import load
@@ -69,6 +69,7 @@ def evaluate(
     with Progress("sampling", 1, show=show) as progress:
         each = model.understood("sample", seed=seed, batch_size=512, progress=progress)
         x = model.sample(n, labels, **each, **asked)
+    require_finite(x, folder / "samples.npz")
     with Progress("likelihood", 1, show=show) as progress:
         log_prob = held_out_likelihood(model, test, points, seed, progress)
     with Progress("metrics", 1, show=show) as progress:

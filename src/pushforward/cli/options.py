@@ -18,6 +18,7 @@ __all__ = [
     "BatchSize",
     "Device",
     "Json",
+    "KeepNonfinite",
     "Label",
     "LabelColumn",
     "MovedData",
@@ -71,6 +72,13 @@ Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or mps; auto takes a GPU if there is one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+KeepNonfinite = Annotated[
+    bool,
+    typer.Option(
+        "--keep-nonfinite",
+        help="Write states that are not finite as they are, instead of ending with exit code 3.",
+    ),
+]
 Label = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from pushforward.cli.options import (
     BatchSize,
     Device,
+    KeepNonfinite,
     Label,
     Run,
     Sampler,
@@ -63,6 +64,7 @@ def sample(
         ),
     ] = None,
     batch_size: BatchSize = 512,
+    keep_nonfinite: KeepNonfinite = False,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
@@ -76,7 +78,13 @@ def sample(
     from pushforward import parallel, state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
-    from pushforward.cli.writing import check_suffix, checked, label_of, write_states
+    from pushforward.cli.writing import (
+        check_suffix,
+        checked,
+        label_of,
+        require_finite,
+        write_states,
+    )
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
@@ -102,6 +110,8 @@ def sample(
         x = parallel.sample(model, n, c, device=device, **each, **asked)
     if not is_first():
         return
+    if not keep_nonfinite:
+        require_finite(x, out)
     write_states(out, x, model.space, Path(run), labels=c)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):

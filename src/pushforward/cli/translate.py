@@ -10,6 +10,7 @@ import typer
 from pushforward.cli.options import (
     BatchSize,
     Device,
+    KeepNonfinite,
     Label,
     Reading,
     Run,
@@ -45,6 +46,7 @@ def translate(
     seed: Seed = 0,
     label: Label = None,
     batch_size: BatchSize = 512,
+    keep_nonfinite: KeepNonfinite = False,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
@@ -57,7 +59,13 @@ def translate(
     from pushforward import state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import load_like
-    from pushforward.cli.writing import check_suffix, checked, label_of, write_states
+    from pushforward.cli.writing import (
+        check_suffix,
+        checked,
+        label_of,
+        require_finite,
+        write_states,
+    )
     from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.parallel import launch
@@ -87,6 +95,8 @@ def translate(
         y = carry(
             state.to(x, where), c, seed=seed, batch_size=batch_size, progress=progress, **asked
         )
+    if not keep_nonfinite:
+        require_finite(y if n is None else state.map_leaves(lambda a: a.flatten(0, 1), y), out)
     written = c if code is not None or loaded.num_classes is not None else None
     write_states(out, y, model.space, Path(run), labels=written, draws=n)
     typer.echo(out)

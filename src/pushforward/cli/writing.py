@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
-from pushforward.errors import InputError
+from pushforward.errors import InputError, SamplingError
 
-__all__ = ["check_file", "check_suffix", "checked", "label_of", "write_states"]
+__all__ = ["check_file", "check_suffix", "checked", "label_of", "require_finite", "write_states"]
 
 _PICTURE = ".png"
 
@@ -84,6 +84,21 @@ def label_of(run: Path, label: str | None) -> int | None:
         raise InputError(
             f"--class is the number of a label, as {run} does not know their names, not {label!r}"
         ) from None
+
+
+def require_finite(x: Any, path: str | Path) -> None:
+    """Raise `SamplingError` for states that are not finite, before they are written to a place."""
+    from pushforward import state
+
+    fine = state.finite_rows(x)
+    if not bool(fine.all()):
+        first = int((~fine).int().argmax())
+        raise SamplingError(
+            f"{int((~fine).sum())} of {len(fine)} states are not finite, the first is {first} "
+            f"(counted from 0), and {path} is not written: take more --steps or another "
+            "--sampler, and see whether the training has converged; `sample` and `translate` "
+            "write such states with --keep-nonfinite"
+        )
 
 
 def write_states(
