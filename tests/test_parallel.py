@@ -310,7 +310,7 @@ def test_shares_of_an_ode_sampler_are_those_of_the_whole(sampler: str, processes
     assert torch.allclose(union, model.sample(7, **asked), atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
+@pytest.mark.filterwarnings("ignore::pushforward.errors.ConvergenceWarning")
 @pytest.mark.parametrize("model", ["sde", "ddpm", "pc", "langevin", "score"])
 def test_shares_of_a_stochastic_sampler_have_noise_of_their_own(model: str) -> None:
     n = 4000

@@ -18,6 +18,8 @@ FIXED = [
 ]
 
 
+# Five steps of Langevin dynamics are too few, compiled or not.
+@pytest.mark.filterwarnings("ignore::pushforward.errors.ConvergenceWarning")
 @pytest.mark.parametrize("name", FIXED)
 def test_a_step_is_one_graph_and_changes_nothing(name: str) -> None:
     with torch.random.fork_rng():
