@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,3 +79,38 @@ def test_a_run_does_not_depend_on_the_state_of_the_global_generator(name: str) -
 def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     # An energy whose normalization is not known says NaN.
     return torch.allclose(a, b, rtol=0.0, atol=0.0, equal_nan=True)
+
+
+class _Dropping(torch.nn.Module):
+    """A network that drops most of what it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = pf.nn.MLP(2, width=8)
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, c: Any = None) -> torch.Tensor:
+        return self.drop(self.net(self.drop(x), t))
+
+
+def _trained(net: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
+    model = pf.Diffusion(copy.deepcopy(net))
+    pf.fit(model, X, steps=60, seed=seed, progress=False)
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_runs_in_two_threads_give_what_each_gives_alone() -> None:
+    torch.manual_seed(0)
+    net = _Dropping()
+    alone = [_trained(net, seed) for seed in (0, 1, 2)]
+    before = torch.get_rng_state()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            together = list(pool.map(_trained, [net] * 3, (0, 1, 2)))
+    finally:
+        sys.setswitchinterval(interval)
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -31,7 +31,7 @@ from pushforward.training.loop import Loop
 from pushforward.training.objective import Objective, check_labels, dequantize, labels_for
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
-from pushforward.training.randomness import private, reseed
+from pushforward.training.randomness import private, turn
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
@@ -127,8 +127,8 @@ def fit(
         )
     with _writing(folder, fabric), private(fabric.device):
         # Dropout in what is prepared, or rehearsed, draws from the global generators.
-        reseed(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
-        with shape_forgotten_if_refused(model):
+        drawn = turn(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
+        with drawn, shape_forgotten_if_refused(model):
             if start_data is not None:
                 model.keep_source(start_data.x)
             if settings.standardize:

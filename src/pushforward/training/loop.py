@@ -21,7 +21,7 @@ from pushforward.training.objective import dequantize, labels_for
 from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
-from pushforward.training.randomness import reseed
+from pushforward.training.randomness import turn
 from pushforward.training.run import Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
@@ -118,10 +118,10 @@ class Loop:
         s, fabric = self.settings, self.fabric
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
-        reseed(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device)
-        self.model.on_step(step, self.objective.source, self.objective.x)
-        loss = self.engine.gradients(self.pairing(step), seed)
-        norm = self.engine.step(s.rate(step))
+        with turn(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device):
+            self.model.on_step(step, self.objective.source, self.objective.x)
+            loss = self.engine.gradients(self.pairing(step), seed)
+            norm = self.engine.step(s.rate(step))
         self.average.update(step)
         return loss, norm
 

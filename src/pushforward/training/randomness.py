@@ -1,43 +1,87 @@
-"""The global generators, which dropout draws from: seeded for a run, and given back after it."""
+"""The global generators, which dropout draws from: seeded for a run, and given back after it.
+
+There is one of them for all threads. What a run draws from them, it draws in a turn of its own,
+which begins with a seed: so runs in several threads give what each gives alone.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-__all__ = ["private", "reseed"]
+__all__ = ["private", "turn"]
 
 _BACKENDS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}
 
+_TURN = threading.RLock()
+"""Held by whoever may draw from the global generators."""
 
-def reseed(seed: int, device: torch.device) -> None:
-    """Seed the global generators of the CPU and of one device, which dropout draws from.
+_GIVEN_BACK: dict[str, tuple[Any, int]] = {}
+"""The user's states, by device, and how many runs will give them back."""
 
-    `torch.manual_seed` would seed every device there is, and `private` could not undo that.
+
+@contextmanager
+def turn(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from the global generators of the CPU and of one device, from a seed, undisturbed.
+
+    Other runs wait. Draws of the user's own in other threads do not, and are not reproducible
+    meanwhile.
+
+    >>> with private(torch.device("cpu")), turn(1, torch.device("cpu")):
+    ...     first = torch.rand(())
+    >>> with private(torch.device("cpu")), turn(1, torch.device("cpu")):
+    ...     torch.equal(first, torch.rand(()))
+    True
     """
-    torch.default_generator.manual_seed(seed)
-    if device.type in _BACKENDS:
-        _BACKENDS[device.type].manual_seed(seed)
+    with _TURN:
+        # `torch.manual_seed` would seed every device there is, which could not be undone.
+        torch.default_generator.manual_seed(seed)
+        if device.type in _BACKENDS:
+            _BACKENDS[device.type].manual_seed(seed)
+        yield
 
 
 @contextmanager
 def private(device: torch.device) -> Iterator[None]:
     """The user's global generators of the CPU and of one device come back as they were.
 
+    Of runs in several threads, the first keeps them, and the last gives them back.
+
     >>> before = torch.get_rng_state()
-    >>> with private(torch.device("cpu")):
-    ...     reseed(1, torch.device("cpu"))
+    >>> with private(torch.device("cpu")), turn(1, torch.device("cpu")):
+    ...     _ = torch.rand(3)
     >>> torch.equal(before, torch.get_rng_state())
     True
     """
-    backend = _BACKENDS.get(device.type)
-    states = torch.get_rng_state(), backend and backend.get_rng_state()
+    used = dict.fromkeys(("cpu", str(device)))
+    with _TURN:
+        for name in used:
+            state, users = _GIVEN_BACK.get(name) or (_state(name), 0)
+            _GIVEN_BACK[name] = state, users + 1
     try:
         yield
     finally:
-        torch.set_rng_state(states[0])
-        if backend is not None:
-            backend.set_rng_state(states[1])
+        with _TURN:
+            for name in used:
+                state, users = _GIVEN_BACK.pop(name)
+                if users > 1:
+                    _GIVEN_BACK[name] = state, users - 1
+                else:
+                    _put_back(name, state)
+
+
+def _state(name: str) -> Any:
+    backend = _BACKENDS.get(torch.device(name).type)
+    return torch.get_rng_state() if backend is None else backend.get_rng_state()
+
+
+def _put_back(name: str, state: Any) -> None:
+    backend = _BACKENDS.get(torch.device(name).type)
+    if backend is None:
+        torch.set_rng_state(state)
+    else:
+        backend.set_rng_state(state)
