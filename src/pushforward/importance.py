@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["LogMean", "log_mean", "pareto_shape"]
+__all__ = ["WIDEST", "WIDEST_OF_CHAINS", "LogMean", "log_mean", "pareto_shape"]
 
 _LEAST = 10
 """Weights that a tail can be fitted to."""
@@ -27,8 +27,12 @@ _SHARE, _FEWEST, _ENOUGH = 0.2, 8.0, 200.0
 _HEAVIEST = 0.7
 """The shape of a tail from which a mean converges too slowly."""
 
-_WIDEST = 0.25
+WIDEST = 0.25
 """The relative standard error up to which the logarithm of a mean is normal enough for one."""
+
+WIDEST_OF_CHAINS = 0.15
+"""The same of annealed chains: few that all fall short of where they should have gone look alike,
+and only the spread of their weights tells."""
 
 _EVEN = 1e-3
 """The relative differences of weights that are rounding, after hundreds of steps in float32."""
@@ -55,7 +59,7 @@ class LogMean(NamedTuple):
     converged: Tensor
 
 
-def log_mean(log_weights: Tensor) -> LogMean:
+def log_mean(log_weights: Tensor, widest: float = WIDEST) -> LogMean:
     r"""`log mean exp` over the first axis of log-weights `(n, ...)`, with an error to believe.
 
     The standard error adds two in quadrature: that of the delta method,
@@ -64,7 +68,7 @@ def log_mean(log_weights: Tensor) -> LogMean:
     rounding of the value, in the precision of the log-weights.
 
     A mean has converged if the tail is light, `k < 0.7`; if the effective sample size is a fifth of
-    `n`, at least 8 and at most 200; and if the standard error is at most 0.25. Weights that are
+    `n`, at least 8 and at most 200; and if the standard error is at most `widest`. Weights that are
     equal up to rounding have converged. What no weight tells is a part of the integral that no
     sample came near: a mode that was missed.
 
@@ -87,7 +91,7 @@ def log_mean(log_weights: Tensor) -> LogMean:
     stderr = torch.hypot(torch.hypot(spread, beyond), rounding)
     least = min(max(_FEWEST, _SHARE * n), _ENOUGH)
     # Comparisons with NaN are false: what cannot be judged has not converged.
-    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= _WIDEST)
+    converged = (k < _HEAVIEST) & (ess >= least) & (stderr <= widest)
     converged |= ((weights - 1).abs().amax(0) <= _EVEN) & spread.isfinite()
     value, stderr, ess, k = (part.to(like) for part in (value, stderr, ess, k))
     return LogMean(value, stderr, ess, k, converged.to(like.device))

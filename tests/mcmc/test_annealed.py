@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ def test_the_constant_is_found(kernel, log_p, expected: float) -> None:
 
 def test_the_error_is_what_repetition_says_and_falls_as_the_root_of_n() -> None:
     errors = {}
-    for n in (50, 800):
+    for n in (100, 1600):
         runs = [
             mcmc.annealed_importance_sampling(
                 _gaussian, Normal((2,), 2.0), n, betas=40, kernel=mcmc.MALA(), seed=seed
@@ -75,7 +76,7 @@ def test_the_error_is_what_repetition_says_and_falls_as_the_root_of_n() -> None:
         errors[n] = float(off.square().mean().sqrt())
         # The spread of a root mean square of 40 is about 1 / sqrt(80) of it.
         assert abs(errors[n] / float(claimed.square().mean().sqrt()) - 1) < 4 / 80**0.5
-    assert abs(math.log(errors[50] / errors[800]) / math.log(16) - 0.5) < 0.16
+    assert abs(math.log(errors[100] / errors[1600]) / math.log(16) - 0.5) < 0.16
 
 
 def test_weighted_states_are_a_sample_of_the_target() -> None:
@@ -101,6 +102,21 @@ def test_weights_that_degenerate_are_reported() -> None:
         mcmc.annealed_importance_sampling(
             lambda x: -(x - 40).square().sum(-1) * 50, Normal((2,), 0.5), 100, betas=2, seed=0
         )
+
+
+def test_few_chains_that_fall_short_are_not_believed() -> None:
+    """From a base of deviation 1 to one of 30: one run in twenty looks right and is far off."""
+    exact = HALF_LOG + math.log(30)
+    wrong = 0
+    for seed in range(30):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = mcmc.annealed_importance_sampling(
+                lambda x: -(x / 30).square().sum(-1) / 2, Normal((1,), 1.0), 64, seed=seed
+            )
+        assert bool(said) != found.converged
+        wrong += found.converged and abs(found.log_z - exact) > 3 * found.stderr
+    assert wrong <= 2
 
 
 def test_a_rejected_move_is_no_alarm() -> None:

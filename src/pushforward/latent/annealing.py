@@ -14,17 +14,13 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like
-from pushforward.importance import LogMean, log_mean
+from pushforward.importance import WIDEST_OF_CHAINS, LogMean, log_mean
 from pushforward.latent.weighing import keeps_to_stein
 from pushforward.mcmc import HMC, anneal, evaluate
 
 __all__ = ["annealed"]
 
 _PILOTS = 4
-
-_WIDEST = 0.15
-"""The standard error up to which few chains can be believed: those that all fall short of where
-they should have gone look alike, and only the spread of their weights tells."""
 
 
 @torch.no_grad()
@@ -75,7 +71,6 @@ def annealed(
     )  # fmt: skip
     logs = run.log_weights.reshape(chains, batch)
     score = evaluate(joint, run.x).gradient
-    found = log_mean(logs)
+    found = log_mean(logs, WIDEST_OF_CHAINS)
     u, score = (part.reshape(chains, batch, dim) for part in (run.x, score))
-    fine = keeps_to_stein(logs, u, score, found.ess) & (found.stderr <= _WIDEST)
-    return found._replace(converged=found.converged & fine)
+    return found._replace(converged=found.converged & keeps_to_stein(logs, u, score, found.ess))

@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward._random import resolve
 from pushforward.checks import whole
 from pushforward.errors import ConvergenceWarning, InputError
-from pushforward.importance import log_mean
+from pushforward.importance import WIDEST_OF_CHAINS, log_mean
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.hmc import HMC
 from pushforward.mcmc.kernel import MarkovKernel
@@ -169,7 +169,8 @@ def annealed_importance_sampling(
 
     Args:
         log_p: the log-density up to a constant, differentiable, `(B, *event) -> (B,)`.
-        base: a normalized distribution that reaches wherever the target does.
+        base: a normalized distribution that reaches wherever the target does: where it is many
+            times narrower, all chains may fall short alike, and their weights need not tell.
         n: how many chains.
         kernel: `HMC()` with 5 leapfrog steps by default.
         betas: inverse temperatures, increasing from 0 to 1, or how many.
@@ -196,7 +197,7 @@ def annealed_importance_sampling(
         kernel, log_p, base.log_prob, start, betas,
         moves=moves, pilots=pilots, generator=generator, callback=callback,
     )  # fmt: skip
-    found = log_mean(path.log_weights)
+    found = log_mean(path.log_weights, WIDEST_OF_CHAINS)
     log_z, stderr, ess, k_hat, converged = (part.item() for part in found)
     if not converged:
         warnings.warn(
