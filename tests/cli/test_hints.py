@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pushforward.cli.app import command_of
@@ -156,3 +157,14 @@ def test_the_doctor_speaks_as_a_command(call, tmp_path: Path) -> None:
     for hint in hints(result.out):
         assert call("doctor", tmp_path / "t.csv", *shlex.split(hint)).code == 0, hint
     assert re.search(r"(?<![\w.])(label|columns|kind|standardize)=", result.out) is None, result.out
+
+
+def test_notes_on_data_have_the_words_of_the_command(call, tmp_path) -> None:
+    path = tmp_path / "pictures.npy"
+    np.save(path, np.random.default_rng(0).random((30, 8, 8, 5)).astype(np.float32))
+    told = call("doctor", path)
+    assert "data.layout= or data.kind=vector says otherwise" in told.out
+    run = tmp_path / "run"
+    trained = call("train", path, "--model", "kde", "--out", run)
+    assert "data.layout= or data.kind=vector says otherwise" in trained.err
+    assert "data.layout= or data.kind=vector says otherwise" in call("logprob", run, path).err

@@ -38,7 +38,7 @@ def test_choice(label: object, columns: list | None, result: tuple) -> None:
         (None, ["a", 0], "'a' of file is chosen twice"),
         ("a", ["a", "b"], "'a' of file is chosen twice"),
         (None, [], "no column left"),
-        (None, ["7:"], "no column left"),
+        (None, ["7:"], "no columns '7:': it has 4"),
         (0.5, None, "by name or number"),
         (True, None, "by name or number"),
     ],
@@ -52,3 +52,11 @@ def test_ambiguous_names() -> None:
     with pytest.raises(InputError, match="several columns called 'a'"):
         choose(["a", "a"], "file", "a")
     assert choose(["a", "a"], "file", 1) == ([0], 1)
+
+
+@pytest.mark.parametrize("columns", ["1:3", "5:", "0:9"])
+def test_ranges_past_the_last_column_are_refused(columns: str) -> None:
+    with pytest.raises(InputError, match="it has 2, numbered from 0"):
+        choose(["a", "b"], "pets.csv", columns=columns)
+    assert choose(["a", "b"], "pets.csv", columns="0:2")[0] == [0, 1]
+    assert choose(["a", "b"], "pets.csv", columns="-2:")[0] == [0, 1]

@@ -295,3 +295,12 @@ def test_densities_of_a_few_rows_mean_nothing() -> None:
     assert not any("density" in f.title for f in examine(Data(normal(32, 30))))
     pictures = Data(normal(100, 1, 28, 28), kind="image")
     assert not any("density" in f.title for f in examine(pictures))
+
+
+def test_a_code_for_missing_values_is_said_with_the_option_that_reads_it(tmp_path) -> None:
+    path, rng = tmp_path / "codes.csv", np.random.default_rng(0)
+    rows = [f"{rng.normal()},{rng.normal() if k % 9 else -999}" for k in range(200)]
+    path.write_text("\n".join(["a,b", *rows]) + "\n")
+    data = load(path)
+    assert "missing=-999 reads -999 as a missing value" in find(data, "Outliers").advice
+    assert load(path, missing=-999, drop_nonfinite=True).dropped == 23

@@ -57,7 +57,7 @@ def compare(
     parts: Any = None
     for name, run in zip(_names(runs), runs, strict=True):
         models[name] = load(run, trust=tuple(trust or ()))
-        train, test = split_again(Path(run), models[name].space, data)
+        train, test = split_again(Path(run), models[name].space, data, command=context.command)
         if parts is None:
             parts = train, test
         elif (train.fingerprint, test.fingerprint) != (

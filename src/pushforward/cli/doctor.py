@@ -64,7 +64,7 @@ def doctor(
     if as_json:
         emit([vars(finding) for finding in findings])
     else:
-        typer.echo(str(loaded))
+        typer.echo(in_words_of(context.command, str(loaded)))
         for finding in findings:
             text = f"{finding.level}: {finding.title}"
             if finding.detail:

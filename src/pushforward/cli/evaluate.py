@@ -56,7 +56,7 @@ def evaluate(
 
     folder, show = Path(run), not is_quiet(context)
     model = load(folder, trust=tuple(trust or ()))
-    train, test = split_again(folder, model.space, data)
+    train, test = split_again(folder, model.space, data, command=context.command)
     if min(n, len(test)) < FEWEST:
         raise InputError(
             f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "

@@ -20,6 +20,7 @@ from pushforward.cli.options import (
     is_quiet,
     label_column,
 )
+from pushforward.cli.wording import in_words_of
 
 __all__ = ["logprob"]
 
@@ -137,6 +138,7 @@ def logprob(
         label_column(label) if code is None else False,
         n=n,
         words=words or (),
+        command=context.command,
     )
     if out is not None:
         # Two columns beside the number of the row, of a digit and a mark each at least.
@@ -175,7 +177,7 @@ def logprob(
         total = len(loaded) + loaded.dropped
         typer.echo(f"{loaded.dropped} of {total} rows were left out for missing values")
     if about is not None:
-        typer.echo(about)
+        typer.echo(in_words_of(context.command, about))
     if bits is not None:
         typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
     if chain is not None:

@@ -17,6 +17,7 @@ from pushforward._random import resolve
 from pushforward._records import read_sealed
 from pushforward.checks import whole
 from pushforward.cli.values import read_value
+from pushforward.cli.wording import in_words_of
 from pushforward.data import Data, Schema, formats, load
 from pushforward.data.columns import closest
 from pushforward.errors import InputError
@@ -80,7 +81,9 @@ def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
         raise
 
 
-def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data, Data]:
+def split_again(
+    run: Path, space: Any, source: str | None = None, *, command: Any = None
+) -> tuple[Data, Data]:
     """The run's training part and held-out part, as states of the space of its model.
 
     Columns are found by name and labels by value, so that the file may have been put in another
@@ -107,7 +110,7 @@ def split_again(run: Path, space: Any, source: str | None = None) -> tuple[Data,
         origin.pop("label", None)
     data = load(**origin, space=space, like=schema)
     if source is not None:
-        _say(data)
+        _say(data, command)
     if data.fingerprint != saved["fingerprint"]:
         raise InputError(
             f"{place} is not what {run} was trained on: {saved['name']} with "
@@ -126,13 +129,15 @@ def load_like(
     *,
     n: int | None = None,
     words: Sequence[str] = (),
+    command: Any = None,
 ) -> Data:
     """Other data for the model of a run: columns by name, labels with the codes of the run.
 
     Files of the same kind are read with the options of the run's own. Labels may be missing, and
     are left out for a model that takes none, or with `label=False`. What is matched by position or
-    left out is said on standard error. Numbers are float64 where the model knows its data so. With
-    `n`, what is there of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`.
+    left out is said on standard error, in the words of a `command`.
+    Numbers are float64 where the model knows its data so. With `n`, what is there
+    of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`.
     """
     config = _config(run)
     saved = config["data"] if config else {}
@@ -149,7 +154,7 @@ def load_like(
             data = load(source, **options, label=column, space=model.space, like=schema)
     if data.classes and not schema.classes:
         data = _as_codes(data, model.num_classes)
-    _say(data)
+    _say(data, command)
     return data if n is None else data.first(n)
 
 
@@ -203,12 +208,12 @@ def labels_of(run: Path, model: Any, n: int, seed: int) -> Any:
     return torch.multinomial(frequencies, n, replacement=True, generator=resolve(seed))
 
 
-def _say(data: Data) -> None:
+def _say(data: Data, command: Any) -> None:
     """What is to be known of how the data were read, on standard error."""
     total = len(data) + data.dropped
     left_out = [f"{data.dropped} of {total} rows were left out for missing values"]
     for note in (*data.notes, *(left_out if data.dropped else ())):
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {in_words_of(command, note)}", err=True)
 
 
 def schema_of(run: Path) -> Schema:

@@ -23,6 +23,7 @@ from pushforward.cli.options import (
     is_quiet,
     names_of,
 )
+from pushforward.cli.wording import in_words_of
 
 __all__ = ["sample"]
 
@@ -115,5 +116,5 @@ def sample(
     write_states(out, x, model.space, Path(run), labels=c)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
-        typer.echo(about, err=True)
+        typer.echo(in_words_of(context.command, about), err=True)
     typer.echo(out)

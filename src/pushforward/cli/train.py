@@ -144,7 +144,7 @@ def carry_out(
     model, data, source = recipe.prepare(trusted, like=like)
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
-        sides = f"{data}" if source is None else f"{source} to {data}"
+        sides = in_words_of(context.command, f"{data}" if source is None else f"{source} to {data}")
         kind = type(model).__name__
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
     if model.closed_form and recipe.train.holdout and not quiet:

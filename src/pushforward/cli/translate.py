@@ -80,7 +80,12 @@ def translate(
         )
     code = label_of(Path(run), label)
     loaded = load_like(
-        Path(run), file, model, False if code is not None else None, words=words or ()
+        Path(run),
+        file,
+        model,
+        False if code is not None else None,
+        words=words or (),
+        command=context.command,
     )
     x, c = loaded.x, loaded.c if code is None else code
     own = loaded.num_classes is not None and n is None

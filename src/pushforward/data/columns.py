@@ -163,6 +163,11 @@ def _positions(
     if cut is None:
         return [_position(names, source, column)]
     start, stop = (int(end) if end else None for end in cut.groups())
+    if max(start or 0, stop or 0) > len(names):
+        raise InputError(
+            f"{source} has no columns {column!r}: it has {len(names)}, numbered from 0, and the "
+            "end of a range is not part of it"
+        )
     return [i for i in range(len(names))[start:stop] if i != target]
 
 

@@ -41,7 +41,7 @@ def check(data: Data, rows: Rows) -> Iterator[Finding]:
     yield from _offsets(features)
     yield from _scales(features, shared_scale=len(data.event_shape) == 3)
     yield from discrete_checks.check(data, features)
-    yield from _outliers(features)
+    yield from _outliers(features, data.columns)
     yield from _dependent(features)
 
 
@@ -127,7 +127,7 @@ def _scales(f: Features, shared_scale: bool) -> Iterator[Finding]:
     )
 
 
-def _outliers(f: Features) -> Iterator[Finding]:
+def _outliers(f: Features, columns: Sequence[str]) -> Iterator[Finding]:
     """Values further from the median than 20 spreads, a spread being the quartile range / 1.349
     (the standard deviation if normal); the standard deviation where that range vanishes."""
     q1, median, q3 = f.quartiles
@@ -142,6 +142,9 @@ def _outliers(f: Features) -> Iterator[Finding]:
     distance = np.abs(f.rows[:, far] - median[far]) / spread[far]
     row, column = np.unravel_index(int(np.argmax(distance)), distance.shape)
     place = int(np.flatnonzero(far)[column])
+    worst = f.rows[row, place]
+    often = float(worst).is_integer() and int((f.rows[:, place] == worst).sum()) > 1
+    code = f"missing={worst:.0f} reads {worst:.0f} as a missing value, if it stands for one. "
     yield Finding(
         "warning",
         "Outliers or heavy tails",
@@ -149,8 +152,8 @@ def _outliers(f: Features) -> Iterator[Finding]:
         f"one of {int(far.sum())} features; the furthest is {f.rows[row, place]:g} in "
         f"{f.names[place]}, row {int(row)} (counting from 0), where the median is "
         f"{median[place]:.3g} and the spread {spread[place]:.3g}.",
-        "If these are mistakes (units, missing-value codes such as -999), remove them; if real, "
-        "take logarithms or ranks first: few rows will decide the scale.",
+        f"{code if often and columns else ''}If these are mistakes (units, codes), remove them; if "
+        "real, take logarithms or ranks first: few rows will decide the scale.",
     )
 
 

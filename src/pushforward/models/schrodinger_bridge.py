@@ -356,7 +356,10 @@ def _shared_steps(count: int, steps: int | None) -> OuterIterations:
     if steps is None:
         return OuterIterations(count)
     if steps < count:
-        raise InputError(f"{steps} steps do not make {count} outer iterations of a step or more")
+        raise InputError(
+            f"{steps} steps do not make {count} outer iterations of a step or more: take "
+            f"steps={count} at least, or fewer iterations"
+        )
     return OuterIterations(count, steps // count)
 
 
