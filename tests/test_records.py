@@ -13,8 +13,10 @@ from pushforward._records import (
     parse_yaml,
     read_json,
     read_sealed,
+    read_sealed_json,
     read_yaml,
     sealed,
+    sealed_json,
     to_yaml,
 )
 from pushforward.errors import InputError
@@ -95,6 +97,20 @@ def test_every_bit_of_a_sealed_file_counts(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(InputError):
             read_sealed(path)
+
+
+def test_every_bit_of_a_sealed_manifest_counts(tmp_path: Path) -> None:
+    values = {"a": [1, 2.5, None, True, 1e-300], "b": {"c": "ä\n"}, "run": "1e5"}
+    path = tmp_path / "x.json"
+    path.write_text(sealed_json(values), encoding="utf-8")
+    assert read_sealed_json(path) == values
+    content = path.read_bytes()
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"x\.json"):
+            read_sealed_json(path)
 
 
 def test_what_is_shared_is_written_twice() -> None:

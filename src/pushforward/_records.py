@@ -26,9 +26,12 @@ __all__ = [
     "parse_json",
     "parse_yaml",
     "read_json",
+    "read_json_texts",
     "read_sealed",
+    "read_sealed_json",
     "read_yaml",
     "sealed",
+    "sealed_json",
     "to_yaml",
 ]
 
@@ -41,6 +44,7 @@ DEEPEST = 50
 """How far lists and mappings may lie in each other."""
 
 _SEAL = "# sha256 "
+_SUM = "sha256"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -105,6 +109,33 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return _mapping(parse_yaml(text, str(path)), str(path))
 
 
+def sealed_json(value: Mapping[str, Any]) -> str:
+    """An object as JSON whose last entry, `sha256`, is the checksum of all before it."""
+    text = json.dumps(value, indent=2)
+    return json.dumps({**value, _SUM: _digest(text)}, indent=2) + "\n"
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """The object that `sealed_json` wrote to a file. Raises `InputError` for any other file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.json"
+    ...     _ = path.write_text(sealed_json({"a": 1.5}))
+    ...     read_sealed_json(path)
+    {'a': 1.5}
+    """
+    text = _text(path)
+    found = _mapping(parse_json(text, str(path)), str(path))
+    if _SUM not in found:
+        raise InputError(f"{path} has no checksum: it is damaged, or an older version wrote it")
+    value = {key: part for key, part in found.items() if key != _SUM}
+    # Every bit counts: another spelling of the same values is not what was written.
+    if text != sealed_json(value):
+        raise InputError(f"{path} is not as it was written: it is damaged, or was changed by hand")
+    return value
+
+
 def read_yaml(path: Path, loader: Any = StrictLoader) -> dict[str, Any]:
     """The mapping in a YAML file. Raises `InputError` if it holds none, or cannot be read."""
     return _mapping(parse_yaml(_text(path), str(path), loader), str(path))
@@ -113,6 +144,14 @@ def read_yaml(path: Path, loader: Any = StrictLoader) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises `InputError` if it holds none, or cannot be read."""
     return _mapping(parse_json(_text(path), str(path)), str(path))
+
+
+def read_json_texts(path: Path) -> list[str]:
+    """The list of texts in a JSON file. Raises `InputError` if it holds none, or cannot be read."""
+    found = parse_json(_text(path), str(path))
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise InputError(f"{path} must hold a list of texts, not {type(found).__name__}")
+    return found
 
 
 def parse_yaml(text: str, name: str, loader: Any = StrictLoader) -> Any:

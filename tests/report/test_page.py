@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward._records import read_sealed_json, sealed_json
+from pushforward.errors import InputError
 from pushforward.metrics import Evaluation, Row
 from pushforward.report import save_picture, write
 from pushforward.report.page import page, section, table, warnings_box
@@ -90,11 +91,33 @@ def test_samples_that_are_not_finite_are_counted(run) -> None:
 
 def test_a_run_that_did_not_finish_says_so(run) -> None:
     folder, model, data = run
-    manifest = json.loads((folder / "manifest.json").read_text())
+    path = folder / "manifest.json"
+    before, manifest = path.read_text(), read_sealed_json(path)
     for status, words in (("interrupted", "go on with --resume"), ("diverged", "diverged after")):
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"status": status}))
+        path.write_text(sealed_json(manifest | {"status": status}))
         assert words in write(folder, model, data).read_text(encoding="utf-8")
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    path.write_text(before)
+
+
+def test_findings_and_manifest_that_are_damaged_are_named(run) -> None:
+    folder, model, data = run
+    write(folder, model, data, findings=["one row is odd"])
+    manifest = (folder / "manifest.json").read_bytes()
+    for name, damaged in (
+        ("findings.json", b"\xff["),
+        ("findings.json", b'{"a": 1}'),
+        ("findings.json", b"[1]"),
+        (
+            "manifest.json",
+            manifest.replace(b'"step": ', b'"step":  '),
+        ),
+    ):
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(InputError, match=name):
+            write(folder, model, data)
+        (folder / name).write_bytes(before)
+    assert "one row is odd" in write(folder, model, data).read_text(encoding="utf-8")
 
 
 def test_pieces() -> None:

@@ -16,6 +16,7 @@ from pushforward import energy_training, models
 
 X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)) + 4
 DATA = pf.data.Data(X, c=torch.arange(60) % 2)
+PLAIN = pf.data.Data(X)
 WIDE = pf.data.Data(torch.randn(60, 12, generator=torch.Generator().manual_seed(0)))
 
 
@@ -33,14 +34,14 @@ def _dropout_flow() -> Any:
 
 
 MODELS: dict[str, tuple[Callable[[], Any], Any, Any]] = {
-    "diffusion": (lambda: pf.Diffusion(pf.nn.MLP(2, width=8)), DATA, None),
+    "diffusion": (lambda: pf.Diffusion(pf.nn.MLP(2, width=8)), PLAIN, None),
     "flow matching": (lambda: pf.FlowMatching(pf.nn.MLP(2, width=8), coupling="ot"), X, X - 3),
     "noise as source": (
         lambda: pf.FlowMatching(pf.nn.MLP(2, width=8), coupling="ot"), X, None,
     ),
     "vamp": (lambda: pf.VAE.for_data(DATA, prior="vamp", width=8, latent=1), DATA, None),
     "flow": (lambda: pf.NormalizingFlow.for_data(DATA, kind="glow", width=8), DATA, None),
-    "dropout": (_dropout_flow, DATA, None),
+    "dropout": (_dropout_flow, PLAIN, None),
     "residual": (
         lambda: pf.NormalizingFlow.for_data(WIDE, kind="residual", width=8, layers=1), WIDE, None,
     ),
@@ -49,10 +50,10 @@ MODELS: dict[str, tuple[Callable[[], Any], Any, Any]] = {
             DATA, training=energy_training.PersistentContrastiveDivergence(steps=1, size=64)
         ), DATA, None,
     ),
-    "nce": (lambda: pf.EnergyModel.for_data(DATA, labels=False), DATA, None),
-    "score": (lambda: pf.ScoreModel.for_data(DATA), DATA, None),
+    "nce": (lambda: pf.EnergyModel.for_data(PLAIN), PLAIN, None),
+    "score": (lambda: pf.ScoreModel.for_data(PLAIN), PLAIN, None),
     "gan": (lambda: pf.GAN.for_data(DATA, width=8), DATA, None),
-    "mixture": (lambda: models.GaussianMixtureModel(2), DATA, None),
+    "mixture": (lambda: models.GaussianMixtureModel(2), PLAIN, None),
 }  # fmt: skip
 
 

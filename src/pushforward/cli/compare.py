@@ -9,7 +9,6 @@ import typer
 
 from pushforward import checks
 from pushforward._files import check_writable
-from pushforward._records import read_json
 from pushforward.cli.options import Json, MovedData, Seed, Trust, emit, is_quiet
 
 __all__ = ["compare"]
@@ -105,6 +104,7 @@ def _names(runs: list[str]) -> list[str]:
 
 
 def _seconds(run: Path) -> float | None:
-    path = run / "manifest.json"
-    seconds = read_json(path).get("seconds") if path.is_file() else None
-    return None if seconds is None else checks.number(f"{path}: seconds", seconds)
+    from pushforward.training.folder import read_manifest
+
+    seconds = read_manifest(run).get("seconds")
+    return None if seconds is None else checks.number(f"{run}/manifest.json: seconds", seconds)

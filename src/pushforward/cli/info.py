@@ -53,12 +53,12 @@ def info(
 
 
 def _folder(path: Path) -> dict[str, Any]:
-    from pushforward._records import read_json, read_sealed
+    from pushforward._records import read_sealed
     from pushforward.models.saving import checkpoints_in
+    from pushforward.training.folder import read_manifest
 
     found = read_sealed(path / "config.yaml")
-    manifest = path / "manifest.json"
-    if manifest.is_file():
-        found["manifest"] = read_json(manifest)
+    if manifest := read_manifest(path):
+        found["manifest"] = manifest
     found["checkpoints"] = [folder.name for folder in checkpoints_in(path)]
     return found

@@ -26,7 +26,7 @@ from torch import nn
 
 from pushforward import __version__, checks, config, registry
 from pushforward._files import checksum, replacing, write_text
-from pushforward._records import read_json, read_sealed, sealed
+from pushforward._records import read_json, read_sealed, read_sealed_json, sealed
 from pushforward.errors import InputError
 from pushforward.models.learned_from import lasting
 
@@ -264,6 +264,7 @@ def check(path: str | os.PathLike[str]) -> list[Path]:
         folders = [root]
     else:
         read_sealed(root / CONFIG)
+        read_sealed_json(root / MANIFEST)
         folders = checkpoints_in(root)
         if not folders:
             raise InputError(f"{root} has no checkpoint")

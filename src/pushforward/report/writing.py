@@ -13,7 +13,7 @@ import yaml
 
 from pushforward import state
 from pushforward._files import write_bytes
-from pushforward._records import parse_json, read_json, read_sealed
+from pushforward._records import read_json_texts, read_sealed, read_sealed_json
 from pushforward.data import Data
 from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
@@ -57,7 +57,7 @@ def write(
             report finds them.
     """
     config = read_sealed(run / "config.yaml")
-    manifest = read_json(run / "manifest.json")
+    manifest = read_sealed_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
     look = Look(model.space, data.x, data.columns)
     if seen is None:
@@ -145,7 +145,7 @@ def _of_data(run: Path, findings: Sequence[str] | None) -> list[str]:
     if findings is not None:
         write_bytes(path, (json.dumps(list(findings), indent=2) + "\n").encode())
         return list(findings)
-    return parse_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
+    return read_json_texts(path) if path.is_file() else []
 
 
 def _of_evaluation(evaluation: Evaluation | None) -> Iterator[str]:

@@ -14,18 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from pushforward._files import write_text
-from pushforward._records import read_sealed, sealed
+from pushforward._records import read_json, read_sealed, read_sealed_json, sealed, sealed_json
 from pushforward.errors import InputError
-from pushforward.models.saving import CONFIG, MANIFEST, versions
+from pushforward.models.saving import CONFIG, MANIFEST, WEIGHTS, read_config, verified, versions
 from pushforward.training.lock import LOCK, Lock
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, read_history
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "read_manifest"]
 
 
 RECIPE = "recipe.yaml"
 """What the command line keeps beside the run, written before it begins."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a saved model or a run says; nothing if there is none.
+
+    That of a run has its own checksum, that of a model is in `config.yaml`. Raises `InputError` if
+    it is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    if (folder / WEIGHTS).is_file():
+        return read_json(verified(folder, MANIFEST, read_config(folder)["files"]))
+    return read_sealed_json(path)
 
 
 class RunFolder:
@@ -144,8 +158,7 @@ class RunFolder:
     def write_manifest(self, entries: dict[str, Any]) -> None:
         """What a stranger needs to know: versions, data, how far the run came."""
         self.require_in_place()
-        text = json.dumps(versions() | entries, indent=2) + "\n"
-        write_text(self.path / MANIFEST, text)
+        write_text(self.path / MANIFEST, sealed_json(versions() | entries))
 
     def _in_use(self) -> bool:
         """Whether anything lies here but a recipe and what an early kill left half written."""
