@@ -127,3 +127,25 @@ def test_pushforward_by_the_change_of_variables() -> None:
     assert torch.equal(x, units(Normal((2,)).sample(20_000, seed=0)))
     exact = stats.norm(shift.numpy(), scale.numpy()).logpdf(x[:5].numpy()).sum(1)
     assert law.log_prob(x[:5]).numpy() == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Normal(2), "shape is that of a state"),
+        (lambda: Normal("2"), "shape is that of a state"),
+        (lambda: Normal((2.5,)), "shape"),
+        (lambda: Normal((-1,)), "shape"),
+        (lambda: Normal((2,), scale="wide"), "scale"),
+        (lambda: ColoredNormal([[1.0]]), "covariance is a tensor"),
+        (lambda: ColoredNormal(torch.eye(2).long()), "covariance is a tensor"),
+        (lambda: ColoredNormal(torch.ones(2, 3)), "covariance is a square matrix"),
+        (lambda: ColoredNormal(torch.ones(2, 2)), "not positive definite"),
+        (lambda: ColoredNormal(torch.full((2, 2), torch.nan)), "not positive definite"),
+        (lambda: ColoredNormal(torch.eye(2), torch.zeros(3)), "mean is a tensor of shape"),
+        (lambda: ColoredNormal(torch.eye(2), 1.0), "mean is a tensor of shape"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused_by_name(make, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()

@@ -91,7 +91,12 @@ REFUSED = {
     "a seed beyond 64 bits": (["sample", "RUN", "--seed", 10**25], "--seed has at most 64 bits"),
     "a seed of a training": (
         ["train", "two_moons", "--out", "OUT", "--seed", 10**25],
-        "seed has at most 64 bits",
+        "--seed has at most 64 bits",
+    ),
+    "a seed of a bridge": (
+        ["bridge", "--source", "two_moons", "--target", "8gaussians", "--out", "OUT"]
+        + ["--seed", 10**25],
+        "--seed has at most 64 bits",
     ),
     "a folder for a file": (["sample", "RUN", "--out", "folder.npz"], "is a folder"),
     "a file for a folder": (["sample", "RUN", "--out", "file/x.npz"], "cannot be written"),

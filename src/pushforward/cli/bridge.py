@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Device, Resume, RunFolder, Trust, names_of
+from pushforward.cli.options import Device, Resume, RunFolder, SeedOfRun, Trust, names_of
 from pushforward.cli.train import carry_out
 
 __all__ = ["bridge"]
@@ -71,7 +71,7 @@ def bridge(
         int | None, typer.Option(help="Number of data points in each step.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    seed: SeedOfRun = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="Use one network for both directions.")
     ] = False,

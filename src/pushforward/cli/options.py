@@ -28,6 +28,7 @@ __all__ = [
     "RunFolder",
     "Sampler",
     "Seed",
+    "SeedOfRun",
     "StatesOut",
     "Steps",
     "Trust",
@@ -59,10 +60,10 @@ def _trusted(context: typer.Context, modules: list[str] | None) -> list[str] | N
     return modules
 
 
-def _seed(seed: int) -> int:
+def _seed(seed: int | None) -> int | None:
     from pushforward import checks
 
-    return checks.seed("--seed", seed)
+    return None if seed is None else checks.seed("--seed", seed)
 
 
 BatchSize = Annotated[
@@ -119,6 +120,7 @@ Sampler = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.", callback=_seed)]
+SeedOfRun = Annotated[int | None, typer.Option(help="Seed of all randomness.", callback=_seed)]
 StatesOut = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,7 @@ from pushforward.cli.options import (
     LabelColumn,
     Resume,
     RunFolder,
+    SeedOfRun,
     Trust,
     is_first,
     is_quiet,
@@ -56,7 +57,7 @@ def train(
         int | None, typer.Option(help="Number of data points in each step.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    seed: SeedOfRun = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Save a checkpoint every so many steps.")
     ] = None,

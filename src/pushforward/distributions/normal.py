@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal, resolve
-from pushforward.checks import positive
+from pushforward.checks import positive, whole
 from pushforward.errors import InputError
 from pushforward.spaces import Euclidean, LinearSpace
 
@@ -31,7 +31,10 @@ class Normal:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.shape, self.scale = tuple(shape), positive("scale", scale)
+        if not isinstance(shape, (tuple, list)):
+            raise InputError(f"shape is that of a state, such as (2,), not {shape!r}")
+        self.shape = tuple(whole("shape", side, least=1) for side in shape)
+        self.scale = positive("scale", scale)
         self.space = space or Euclidean()
         self.dtype, self.device = dtype, device
 
@@ -64,6 +67,16 @@ class ColoredNormal:
     """
 
     def __init__(self, covariance: Tensor, mean: Tensor | None = None) -> None:
+        if not isinstance(covariance, Tensor) or not covariance.is_floating_point():
+            raise InputError(f"covariance is a tensor of real numbers, not {covariance!r}")
+        if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+            raise InputError(f"covariance is a square matrix, not of {tuple(covariance.shape)}")
+        if mean is not None and (
+            not isinstance(mean, Tensor) or mean.shape != covariance.shape[:1]
+        ):
+            raise InputError(f"mean is a tensor of shape {tuple(covariance.shape[:1])}")
+        if not covariance.isfinite().all() or torch.linalg.cholesky_ex(covariance).info > 0:
+            raise InputError("covariance is not positive definite: add a small multiple of eye(n)")
         self.covariance = covariance
         self.mean = torch.zeros_like(covariance[0]) if mean is None else mean
         self._law = torch.distributions.MultivariateNormal(self.mean, covariance)
