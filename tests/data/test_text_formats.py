@@ -271,3 +271,13 @@ def test_what_is_neither_a_label_nor_a_unit(tmp_path: Path) -> None:
 def test_bars_between_cells(tmp_path: Path, reader: str) -> None:
     assert read(tmp_path, "a|b\n1|2\n3|4\n").columns == ("a", "b")
     assert read(tmp_path, "a|b,c\n1,2\n3,4\n").columns == ("a|b", "c")
+
+
+@pytest.mark.parametrize(("no", "yes"), [("FALSCH", "WAHR"), ("nein", "ja"), ("Non", "Oui")])
+def test_truths_in_other_languages_come_back_as_they_were(
+    tmp_path: Path, no: str, yes: str
+) -> None:
+    rows = [f"{k / 7:.3f},{yes if k % 3 else no}" for k in range(30)]
+    data = read(tmp_path, "\n".join(["x,open", *rows]) + "\n")
+    assert data.x[:3, 1].tolist() == [0, 1, 1]
+    assert data.schema.columns[1].words == (no, yes)

@@ -17,7 +17,11 @@ __all__ = ["Cells", "as_date", "days_since", "truth"]
 
 MISSING = frozenset({"", "na", "n/a", "null", "none"})
 
-_TRUTHS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
+_TRUTHS = (
+    *(("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on")),
+    # As spreadsheets of other languages write them.
+    *(("falsch", "wahr"), ("nein", "ja"), ("faux", "vrai"), ("non", "oui"), ("falso", "verdadero")),
+)
 _DAY = 86_400.0
 
 
