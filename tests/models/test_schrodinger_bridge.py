@@ -366,7 +366,9 @@ def test_paths_that_miss_their_end_are_warned_of(method: str, told: bool, shift:
     model = _model(
         iterations=OuterIterations(4, 2), steps=3, method=method, reference=Bridge(sigma=0.1)
     )
+    assert model.converged is None
     pf.fit(model, b, source=a, steps=8, batch_size=8, **SETTINGS)
+    assert model.converged is (shift == 0)
     found = model.warnings(b)
     for end in ("source", "target"):
         assert any(f"miss the {end}" in text for text in found) == (shift > 0)

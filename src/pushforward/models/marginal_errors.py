@@ -17,6 +17,9 @@ __all__ = ["MarginalError", "MarginalErrors"]
 _ROWS = 2000
 """Rows of each side that an error is measured with."""
 
+_FAR = 3
+"""Times its floor that an error may be: two samples of one distribution are rarely so far apart."""
+
 
 class MarginalError(NamedTuple):
     """How far the ends of simulated paths are from the distribution that they should have.
@@ -87,12 +90,15 @@ class MarginalErrors(nn.Module):
         )
         return [Curve("Marginals over the outer iterations", series, "outer iteration", note)]
 
+    def missed(self) -> list[MarginalError]:
+        """Those of the last outer iteration each way that are far above their floors."""
+        return [e for e in self.found()[-2:] if e.value > _FAR * e.floor]
+
     def warnings(self, advice: str) -> list[str]:
         """What the last outer iterations miss, and what to do about it."""
         return [
             f"Simulated paths miss the {e.end}: their ends are {e.value:.3g} from it in outer "
             f"iteration {e.iteration}, and two samples of it {e.floor:.3g} from each other. "
             f"{advice}"
-            for e in self.found()[-2:]
-            if e.value > 3 * e.floor
+            for e in self.missed()
         ]

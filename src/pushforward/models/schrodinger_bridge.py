@@ -168,6 +168,14 @@ class SchrodingerBridge(TransportMap, Trainable):
         """How far simulated ends were from their distribution, for each outer iteration."""
         return self.loop.marginals.found()
 
+    @property
+    def converged(self) -> bool | None:
+        """Whether the last outer iterations meet source and target; `None` if none was measured.
+
+        If not, `warnings` says what they miss, and so do the report and the end of a training.
+        """
+        return not self.loop.marginals.missed() if self.marginal_errors else None
+
     def curves(self) -> list[Curve]:
         """The marginal errors over the outer iterations, by their floors."""
         return self.loop.marginals.curves()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._random import resolve
-from pushforward._records import read_json
+from pushforward._records import read_sealed_json
 from pushforward.data import Data
 from pushforward.metrics.units import training_units
 from pushforward.report.drawing import Drawn, draw, seconds_for
@@ -53,7 +53,7 @@ def glance(run: Path, model: Any, data: Data, samples: Any = None, *, show: bool
     if samples is not None:
         drawn = Drawn(samples, asked=0)
     else:
-        manifest = read_json(run / "manifest.json")
+        manifest = read_sealed_json(run / "manifest.json")
         n = min(Look(model.space, data.x).many, _DRAWN)
         drawn = draw(model, data, n, seconds_for(manifest.get("seconds", 0.0)), show=show)
     seen = as_written(model.space, drawn.states, data)
