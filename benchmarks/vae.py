@@ -280,6 +280,7 @@ def judged(model: pf.VAE, x: Tensor, annealed: bool, smoke: bool) -> dict[str, A
             "value": -float(each.value.mean()),
             # Of the estimate itself, for these data; the data's own share is common to all models.
             "stderr": float(each.stderr.square().sum().sqrt()) / len(x),
+            "unconverged": each.unconverged / len(x),
         }
         for name, each in found.items()
     }
@@ -344,13 +345,19 @@ def text(quality: list[dict[str, Any]], speed: list[dict[str, Any]]) -> str:
 
 
 def _cell(rows: list[dict[str, float]]) -> str:
+    """The mean over seeds, and the share of the test data whose values cannot be trusted.
+
+    Results recorded before rows said so have no share.
+    """
     if not rows:
         return "–"
+    share = statistics.fmean(row.get("unconverged", 0.0) for row in rows)
     values = [row["value"] for row in rows]
     error = rows[0]["stderr"]
     if len(values) > 1:
         error = statistics.stdev(values) / len(values) ** 0.5
-    return str(Estimate(statistics.fmean(values), error, len(values)))
+    found = str(Estimate(statistics.fmean(values), error, len(values)))
+    return f"{found} ({share:.0%} not converged)" if share else found
 
 
 def main() -> None:

@@ -87,6 +87,15 @@ def test_the_shape_of_a_pareto_tail(k: float) -> None:
     assert float(found.std()) == pytest.approx((1 + k) / count**0.5, rel=0.2)
 
 
+def test_a_tail_without_variance_is_told_by_its_shape() -> None:
+    """The effective sample size alone lets 30 % of such means pass."""
+    uniform = torch.rand(4000, 1000, generator=_seed(), dtype=torch.float64)
+    found = log_mean(-0.8 * uniform.log())
+    enough = (found.ess >= 200) & (found.stderr <= 0.25)
+    assert float(enough.double().mean()) > 0.25
+    assert float(found.converged.double().mean()) < 0.21
+
+
 def test_equal_weights_and_no_weights() -> None:
     even = log_mean(torch.full((100, 2), 1.5))
     assert even.converged.all()

@@ -70,7 +70,8 @@ def log_mean(log_weights: Tensor, widest: float = WIDEST) -> LogMean:
     A mean has converged if the tail is light, `k < 0.7`; if the effective sample size is a fifth of
     `n`, at least 8 and at most 200; and if the standard error is at most `widest`. Weights that are
     equal up to rounding have converged. What no weight tells is a part of the integral that no
-    sample came near: a mode that was missed.
+    sample came near: a mode that was missed. Nor does a power law: of `u^-0.8` for uniform `u` one
+    mean in seven of 100 weights passes and is off by more than three of its errors.
 
     >>> even = torch.full((100,), 2.0).log()
     >>> [round(float(part), 4) for part in log_mean(even)[:2]]
