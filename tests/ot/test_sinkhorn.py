@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ot as peer
 from pushforward import ot
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:
@@ -261,7 +261,7 @@ def test_clusters_far_apart_meet_their_marginals() -> None:
 
 
 def test_not_converging_is_said() -> None:
-    with pytest.warns(UserWarning, match="marginal error"):
+    with pytest.warns(ConvergenceWarning, match="marginal error"):
         plan = ot.sinkhorn(ot.PointClouds(X, Y), 0.01, max_iterations=5, tolerance=1e-8)
     assert not plan.converged
     assert plan.marginal_error > 1e-8
@@ -309,3 +309,27 @@ def test_bad_input_is_named(case) -> None:
     call, message = BAD[case]
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_weights_whose_sums_differ_by_rounding_are_met() -> None:
+    """No plan has both marginals as they are given."""
+    x, y = (
+        torch.randn(20, 2, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+        for k in range(2)
+    )
+    a = torch.full((20,), (1 + 4e-6) / 20, dtype=torch.float64)
+    assert ot.sinkhorn(ot.PointClouds(x, y), 0.5, a, tolerance=1e-9).converged
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_another_way_down_that_ends_badly_is_not_taken(dtype: torch.dtype) -> None:
+    """With 1000 sweeps a second descent begins, and ends at an error of 0.065."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(100, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    clouds = ot.PointClouds(x.to(dtype), y.to(dtype))
+    errors = []
+    for most in (400, 1000):
+        with pytest.warns(ConvergenceWarning, match="marginal error"):
+            plan = ot.sinkhorn(clouds, 0.003, tolerance=1e-9, max_iterations=most, newton=False)
+        errors.append(plan.marginal_error)
+    assert errors[1] < errors[0] < 1e-2

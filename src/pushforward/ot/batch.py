@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.checks import positive, whole
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.ot import checks
 from pushforward.ot.feasibility import support
 from pushforward.ot.geometry import Geometry, picked
@@ -125,7 +125,8 @@ def sinkhorn_batch(
         found.append(replace(plan, iterations=plan.iterations + shared))
         advice += [said] if said else []
     if advice:
-        warnings.warn(f"{len(advice)} of {len(found)}: {advice[0]}", stacklevel=2)
+        told = f"{len(advice)} of {len(found)}: {advice[0]}"
+        warnings.warn(told, ConvergenceWarning, stacklevel=2)
     return Plans(tuple(found))
 
 

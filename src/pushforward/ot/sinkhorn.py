@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.checks import flag, positive, whole
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.ot import checks
 from pushforward.ot.feasibility import check_feasible, support
 from pushforward.ot.geometry import Geometry, picked
@@ -68,7 +68,7 @@ def sinkhorn(
             (Chizat et al. 2018), one for both or one each; infinity binds them. If finite, the
             weights may have any mass.
 
-    Returns a `Plan`. A plan that is not converged says so in `converged` and by a warning.
+    Returns a `Plan`; one that is not converged says so, in `converged` and by `ConvergenceWarning`.
     Raises `InputError` for what cannot be transported.
 
     >>> from pushforward.ot import CartesianGrid, CostMatrix, PointClouds
@@ -93,7 +93,7 @@ def sinkhorn(
         newton=newton, init=init, tau=tau,
     )  # fmt: skip
     if advice:
-        warnings.warn(advice, stacklevel=2)
+        warnings.warn(advice, ConvergenceWarning, stacklevel=2)
     return plan
 
 
