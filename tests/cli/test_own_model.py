@@ -28,6 +28,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop("mine", None)
 
 
+@pytest.mark.filterwarnings("ignore:this OneGaussian takes no labels")
 def test_it_trains_evaluates_samples_compares(call, mine, flowers: Path, tmp_path: Path) -> None:
     run, trust = tmp_path / "run", ("--trust", mine)
     words = ("--model", "one-gaussian", "--label", "species", "model.start=0.5")
