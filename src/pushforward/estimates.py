@@ -58,8 +58,8 @@ class LogProb:
         if bool(lost.any()):
             first, dtype = int(lost.flatten().int().argmax()), str(self.value.dtype)
             raise InputError(
-                f"the log-density of state {first} is not a number, nor that of "
-                f"{int(lost.sum()) - 1} others of {lost.numel()}: they lie too far out for "
+                f"{int(lost.sum())} of {lost.numel()} log-densities are not a number, the first "
+                f"that of state {first}: these states lie too far out for "
                 f"{dtype.removeprefix('torch.')}, or the model has diverged; leave them out, or "
                 "rescale them"
             )
