@@ -41,7 +41,8 @@ def test_columns_are_found_by_name_and_labels_by_value(tmp_path: Path, text: str
 
 
 def test_a_parquet_file_and_a_frame_match_by_name_too(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     frame = pandas.DataFrame({"b": [10.0, 20.0], "kind": ["cow", "bee"], "a": [1, 2]})
     frame.to_parquet(tmp_path / "other.parquet")
     for source in (frame, tmp_path / "other.parquet"):

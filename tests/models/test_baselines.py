@@ -171,7 +171,8 @@ def test_the_width_is_the_best_of_five_folds(dim: int) -> None:
 @pytest.mark.parametrize("components", [0, 1, 2, 3])
 def test_probabilistic_pca_has_the_largest_likelihood(components: int) -> None:
     """In the units of the data, as scikit-learn's PCA but for its division by n - 1."""
-    decomposition = pytest.importorskip("sklearn.decomposition")
+    from sklearn import decomposition
+
     g = torch.Generator().manual_seed(0)
     mix = torch.tensor([[3.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.0, 1.0], [0.0, 0.0, 0.1, 0.2]])
     x = torch.randn(400, 3, generator=g) @ mix + 0.3 * torch.randn(400, 4, generator=g) + 5
