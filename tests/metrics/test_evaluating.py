@@ -86,6 +86,19 @@ def test_known_modes_are_counted() -> None:
     assert row.better == "higher"
 
 
+def test_points_anywhere_find_no_modes() -> None:
+    """A thousand even points come near half of the 25 modes, each with a point or two."""
+    data = load("25gaussians", n=2000)
+    assert data.modes is not None
+    train, test = data.split(0.5, seed=0)
+    even = 9 * torch.rand(1000, 2, generator=torch.Generator().manual_seed(0)) - 4.5
+    result = evaluate(even, test.x, train.x, modes=data.modes)
+    row = result["modes found"]
+    assert (row.value, row.floor) == (0, 25)
+    assert row.note == "of 25, with 10 samples or more: half the mode's weight"
+    assert result["near a mode"].value < 0.05
+
+
 def test_copies_of_training_data_are_named() -> None:
     mixed = torch.cat([TRAIN[:200], GOOD[200:]])
     result = evaluate(mixed, TEST, TRAIN)

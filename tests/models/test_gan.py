@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
@@ -11,7 +9,6 @@ from torch.nn.utils import parameters_to_vector
 import pushforward as pf
 from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
-from pushforward.metrics import mode_coverage
 from pushforward.nn import Perceptron
 
 DATA = pf.data.Data(torch.randn(400, 2, generator=torch.Generator().manual_seed(0)))
@@ -159,20 +156,6 @@ def test_a_kernel_and_a_plan_refuse_a_batch_of_one() -> None:
         model = pf.GAN.for_data(DATA, discrepancy=name, width=8)
         with pytest.raises(InputError, match="larger batch"):
             pf.fit(model, DATA, steps=1, batch_size=1, progress=False)
-
-
-def test_modes_are_counted() -> None:
-    law = pf.data.load("8gaussians", n=4000)
-    angle = torch.arange(8) * math.pi / 4
-    centers = 4 / math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 1)
-    found = mode_coverage(law.x, centers, 0.5 / math.sqrt(2))
-    assert found.modes == 8
-    # Three standard deviations in the plane: 1 - exp(-9 / 2).
-    assert found.quality.value == pytest.approx(1 - math.exp(-4.5), abs=4 * found.quality.stderr)
-    collapsed = mode_coverage(centers[2:3].expand(50, 2), centers, 0.35)
-    assert (collapsed.modes, int(collapsed.counts[2])) == (1, 50)
-    with pytest.raises(InputError, match="centers"):
-        mode_coverage(law.x, centers[:, :1], 1.0)
 
 
 def test_what_is_refused() -> None:

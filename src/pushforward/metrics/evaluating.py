@@ -279,13 +279,12 @@ def _row(comparison: _Comparison, value: Estimate, floor: Estimate) -> Row:
 
 def _mode_rows(drawn: Tensor, real: Tensor, centers: Tensor, std: float) -> list[Row]:
     found, floor = (mode_coverage(x, centers, std) for x in (drawn, real))
-    near = "a sample within three standard deviations"
     good, best = found.quality, floor.quality
     return [
         Row("modes found", found.modes, 0.0, floor.modes, 0.0, "higher",
-            f"of {len(centers)}, with {near}"),
+            f"of {len(centers)}, with {found.needed[0]} samples or more: half the mode's weight"),
         Row("near a mode", good.value, good.stderr, best.value, best.stderr, "higher",
-            "share of samples within three standard deviations"),
+            "precision: share of samples within three standard deviations of a mode"),
     ]  # fmt: skip
 
 
