@@ -16,6 +16,7 @@ _HOMES = {
     "ConvolutionalDecoder": "convolutional",
     "ConvolutionalEncoder": "convolutional",
     "DiT": "dit",
+    "FourierFeatures": "fourier",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
     "UNet": "unet",
@@ -28,6 +29,7 @@ __all__ = [
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "DiT",
+    "FourierFeatures",
     "MaskedPerceptron",
     "Perceptron",
     "UNet",
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.default import default_network
     from pushforward.nn.dit import DiT
+    from pushforward.nn.fourier import FourierFeatures
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pushforward._shapes import for_each_row
-from pushforward.checks import layers, one_of, whole
+from pushforward.checks import flag, layers, one_of, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.nn.fourier import FourierFeatures
+from pushforward.nn.layer import ResidualLayer
 
 __all__ = ["Perceptron", "encoded_condition"]
 
@@ -31,6 +33,9 @@ class Perceptron(nn.Module):
         context: the length of a context vector in their place.
         zero: start from the zero function.
         activation: of hidden units, `silu` or `relu`.
+        frequencies: of the sines and cosines of each input that the first layer sees besides the
+            input itself, `FourierFeatures`: 5 show structure far finer than the inputs' scale.
+        normalize: layer normalization before each linear map but the first.
 
     Raises `InputError` for sizes below one, another activation, and states or contexts of another
     shape.
@@ -49,6 +54,8 @@ class Perceptron(nn.Module):
         context: int | None = None,
         zero: bool = False,
         activation: str = "silu",
+        frequencies: int = 0,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         self.inputs = (inputs,) if isinstance(inputs, int) else tuple(inputs)
@@ -59,14 +66,20 @@ class Perceptron(nn.Module):
         width, depth = whole("width", width), layers("depth", depth)
         if before + more < 1 or after < 1:
             raise InputError(f"inputs {inputs} and outputs {outputs} must have an entry")
-        self.first = nn.Linear(before + more, width)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        one_of("activation", activation, tuple(_ACTIVATIONS))
+        self.activation = _ACTIVATIONS[activation]()
+        flag("normalize", normalize)
+        self.features = FourierFeatures(before, frequencies) if before and frequencies else None
+        entries = before if self.features is None else self.features.features
+        self.first = nn.Linear(entries + more, width)
+        self.hidden = nn.ModuleList(
+            ResidualLayer(width, self.activation, normalize) for _ in range(depth - 1)
+        )
+        self.norm = nn.LayerNorm(width) if normalize else nn.Identity()
         self.last = nn.Linear(width, after)
         if zero:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
-        one_of("activation", activation, tuple(_ACTIVATIONS))
-        self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The output `(B, *outputs)` at inputs `(B, *inputs)`, labels `(B,)` or contexts
@@ -78,10 +91,12 @@ class Perceptron(nn.Module):
             raise InputError(f"states have shape {self.inputs}, not {tuple(x.shape[1:])}")
         h = x.flatten(1)
         given = encoded_condition(c, h, self.num_classes, self.context_size)
+        if self.features is not None:
+            h = self.features(h)
         h = self.activation(self.first(h if given is None else torch.cat([h, given], 1)))
         for layer in self.hidden:
-            h = h + self.activation(layer(h))
-        return self.last(h).reshape(len(x), *self.outputs)
+            h = layer(h)
+        return self.last(self.norm(h)).reshape(len(x), *self.outputs)
 
 
 def encoded_condition(
