@@ -20,8 +20,8 @@ def test_events_of_any_shape(event: int | tuple[int, ...]) -> None:
 def test_depth_counts_the_hidden_layers() -> None:
     for depth in (1, 2, 5):
         layers = [m for m in MLP(3, width=8, depth=depth).modules() if isinstance(m, nn.Linear)]
-        # Two belong to the conditioning, one is the way out.
-        assert len(layers) == depth + 3
+        # Three belong to time and labels, one is the way in, one the way out.
+        assert len(layers) == depth + 5
 
 
 @pytest.mark.parametrize("bad", [{"event": 0}, {"event": (3, 0)}, {"width": 0}, {"depth": 0}])

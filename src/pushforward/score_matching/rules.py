@@ -40,7 +40,11 @@ class Matching(Protocol):
 @configurable
 @dataclass(frozen=True)
 class Implicit:
-    """`implicit`: exact, at one backward pass per dimension."""
+    """`implicit`: exact, at one backward pass per dimension.
+
+    A loss with derivatives rewards a network that is steep at the data: take one that is smooth,
+    such as `nn.MLP` with `frequencies=0`.
+    """
 
     @property
     def sigmas(self) -> tuple[float, ...]:
@@ -57,7 +61,10 @@ class Implicit:
 @configurable
 @dataclass(frozen=True)
 class Sliced:
-    """`sliced`, with a number of projections per example."""
+    """`sliced`, with a number of projections per example.
+
+    As for `Implicit`, the network should be smooth: `nn.MLP` with `frequencies=0`.
+    """
 
     projections: int = 1
 

@@ -16,7 +16,7 @@ class Untimed(nn.Module):
 
     >>> import torch
     >>> from pushforward.nn import MLP
-    >>> Untimed(MLP(2, width=8))(torch.zeros(3, 2)).shape
+    >>> Untimed(MLP(2, width=8, frequencies=0))(torch.zeros(3, 2)).shape
     torch.Size([3, 2])
     """
 
