@@ -22,10 +22,23 @@ def test_small_variation_on_a_large_offset_is_variation(mean: float, spread: flo
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
-def test_a_constant_keeps_its_scale(value: float) -> None:
+def test_a_constant_comes_out_as_it_is(value: float) -> None:
+    x = torch.full((10, 1), value)
     units = Standardize((1,))
-    units.fit(torch.full((10, 1), value))
-    assert float(units.scale) == 1.0
+    units.fit(x)
+    z, log_det = units.inverse(x)
+    assert torch.equal(z, torch.zeros_like(z))
+    assert torch.equal(units(z + _normal(10, 1)).to(x), x)
+    assert torch.equal(log_det, torch.zeros(10))
+
+
+def test_the_last_digits_of_single_precision_are_variation() -> None:
+    """Two numbers next to each other: what comes out is as often the one as the other."""
+    x = torch.tensor([[1e4], [1e4 + 2.0**-10]]).repeat(50, 1)
+    units = Standardize((1,))
+    units.fit(x)
+    assert float(units(units.standardized(x)).std()) == pytest.approx(float(x.std()), rel=1e-3)
+    assert float(units.standardized(x).std()) == pytest.approx(1.0, rel=0.1)
 
 
 def test_pictures_share_one_scale() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
-from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, baselines
+from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, bandwidth
 
 ALL = [KernelDensity, GaussianMixtureModel, ProbabilisticPCA]
 TWO = GaussianMixture(torch.tensor([[-3.0, 0.0], [5.0, 1.0]]), torch.tensor([0.5, 1.0]))
@@ -99,7 +101,7 @@ def test_the_width_of_a_kernel_falls_with_the_number_of_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Chosen with the same few points, for many times as many.
-    monkeypatch.setattr(baselines, "_subset", lambda z: z[:500])
+    monkeypatch.setattr(bandwidth, "selected", lambda z: z[:500])
     x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     settings = {"standardize": False, "holdout": 0.0}
     spreads = [float(fitted(KernelDensity(), x[:n], **settings).covariances) for n in (500, 4000)]
@@ -157,7 +159,7 @@ def test_what_is_not_a_number_has_no_density(family) -> None:
 def test_the_width_is_the_best_of_five_folds(dim: int) -> None:
     x = torch.randn(300, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[::3] *= 0.1
-    few = baselines._subset(x)
+    few = bandwidth.selected(x)
     fold, rate = torch.arange(300) % 5, 1 / (dim + 4)
     widest = 1.5 * (4 / ((dim + 2) * 240)) ** rate
     scores = {}
@@ -165,7 +167,7 @@ def test_the_width_is_the_best_of_five_folds(dim: int) -> None:
         laws = [(GaussianMixture(few[fold != k], h * h), few[fold == k]) for k in range(5)]
         scores[h] = sum(float(law.log_prob(held).sum()) for law, held in laws)
     best = max(scores, key=lambda h: scores[h])
-    assert baselines._best_bandwidth(x) == pytest.approx(best * (240 / 300) ** rate, rel=1e-12)
+    assert bandwidth.best_bandwidth(x) == pytest.approx(best * (240 / 300) ** rate, rel=1e-12)
 
 
 @pytest.mark.parametrize("components", [0, 1, 2, 3])
@@ -192,7 +194,58 @@ def test_probabilistic_pca_has_the_largest_likelihood(components: int) -> None:
 
 def test_columns_that_a_common_scale_loses_are_told() -> None:
     x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e4, 1.0])
-    (doubt,) = ProbabilisticPCA().doubts(x)
+    (doubt,) = ProbabilisticPCA(scale="common").doubts(x)
     assert "scale='columns'" in doubt
     assert ProbabilisticPCA(scale="columns").doubts(x) == []
-    assert ProbabilisticPCA().doubts(x / torch.tensor([1e3, 1.0])) == []
+    assert ProbabilisticPCA(scale="common").doubts(x / torch.tensor([1e3, 1.0])) == []
+    assert ProbabilisticPCA().doubts(x) == []
+
+
+def test_probabilistic_pca_takes_the_scale_that_fits(tmp_path) -> None:
+    x = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    assert fitted(ProbabilisticPCA(1), x).scale == "common"
+    unequal = fitted(ProbabilisticPCA(1), x * torch.tensor([1e3, 1.0, 1.0, 1.0]))
+    assert unequal.scale == "columns"
+    unequal.save(tmp_path)
+    assert pf.load(tmp_path).scale == "columns"
+
+
+def test_the_time_to_fit_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    fit = KernelDensity._fit
+
+    def slow(self, z: Tensor):
+        time.sleep(0.3)
+        return fit(self, z)
+
+    monkeypatch.setattr(KernelDensity, "_fit", slow)
+    run = pf.fit(KernelDensity(0.5), TWO.sample(20, seed=0), out=tmp_path, progress=False)
+    assert run.history[-1]["seconds"] >= 0.3
+    assert json.loads((tmp_path / "manifest.json").read_text())["seconds"] >= 0.3
+
+
+def test_many_components_are_judged_by_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = fitted(KernelDensity(0.5), TWO.sample(40, seed=0))
+    assert model.judged_rows() > 1_000_000
+    model._allocate([[200_000, 2], [], [200_000], [2], [2]])
+    assert model.judged_rows() == 1000
+    monkeypatch.setattr(KernelDensity, "judged_rows", lambda self: 7)
+    seen = []
+    loss = KernelDensity.loss
+    monkeypatch.setattr(
+        KernelDensity, "loss", lambda self, x, c=None, **more: seen.append(len(x)) or loss(self, x)
+    )
+    fitted(KernelDensity(0.5), TWO.sample(200, seed=0), holdout=0.5, batch_size=4)
+    assert seen[-1] == 7
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_what_does_not_vary_has_no_part_in_a_density(family) -> None:
+    """The same as without it, and less where it has another value."""
+    x = TWO.sample(60, seed=0)
+    more = torch.cat([torch.full((60, 1), 0.1), x], 1)
+    plain, model = (fitted(family(), y, holdout=0.0) for y in (x, more))
+    assert torch.allclose(model.log_prob(more).value, plain.log_prob(x).value, atol=1e-4)
+    assert bool((model.log_prob(more + torch.eye(3)[0]).value < model.log_prob(more).value).all())
+    assert torch.equal(model.sample(5, seed=0)[:, 0], torch.full((5,), 0.1))
+    still = fitted(family(), torch.full((30, 2), 0.1))
+    assert torch.equal(still.sample(5, seed=0), torch.full((5, 2), 0.1))

@@ -6,7 +6,6 @@ single component whose covariance has few directions and equal noise in all of t
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 
 from pushforward import config
-from pushforward._distances import centered, squared_distances
 from pushforward._extras import require
 from pushforward._random import resolve
 from pushforward.checks import positive, whole
@@ -24,8 +22,9 @@ from pushforward.config import configurable, made
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.estimates import Capabilities, LogProb
+from pushforward.models.bandwidth import best_bandwidth, selected
 from pushforward.models.model import GenerativeModel, parts_of, refuse_context, with_density
-from pushforward.models.scales import Scale, scale_of
+from pushforward.models.scales import UNEQUAL, Scale, scale_of
 from pushforward.models.trainable import Trainable
 
 __all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
@@ -36,16 +35,21 @@ _TERMS = 1 << 25
 _LOST = 300
 """How many times narrower a column is that single precision loses in a common covariance."""
 
-_SELECTED = 2000
-"""Rows among which a bandwidth or a number of components is chosen."""
+_JUDGED = 1 << 27
+"""How many of them a validation looks at: seconds, with 200,000 components as with ten."""
 
 
 class _Fit(NamedTuple):
-    """A mixture's tensors: means `(K, d)`, covariances of any form, weights `(K,)`."""
+    """A mixture's tensors: means `(K, d)`, covariances of any form, weights `(K,)`.
+
+    Its coordinates are those `varying`, `(d,)`, of states, which else are as the `center`, `(D,)`.
+    """
 
     means: Tensor
     covariances: Tensor
     weights: Tensor
+    varying: Tensor = torch.empty(0)
+    center: Tensor = torch.empty(0)
 
 
 class _Baseline(GenerativeModel, Trainable):
@@ -54,6 +58,9 @@ class _Baseline(GenerativeModel, Trainable):
     `fit` calls `prepare` and makes one step that changes nothing. It holds rows out as it does for
     any model, though nothing is tuned on them: what was fitted to all rows could not be judged
     beside others, on rows that none has seen. `holdout=0` fits all rows.
+
+    Coordinates that do not vary are no part of the mixture: samples have their constants, and the
+    density is that of the others, less half the squared distance from the constants.
     """
 
     dequantize = True
@@ -61,12 +68,14 @@ class _Baseline(GenerativeModel, Trainable):
     means: Tensor
     covariances: Tensor
     weights: Tensor
+    varying: Tensor
+    center: Tensor
 
     def __init__(
         self, shapes: list[list[int]] | None, event_shape: int | tuple[int, ...] | None
     ) -> None:
         super().__init__(event_shape)
-        self._allocate([[0], [0], [0]] if shapes is None else shapes)
+        self._allocate([[0]] * len(_Fit._fields) if shapes is None else shapes)
         self._ready()
 
     @classmethod
@@ -94,15 +103,26 @@ class _Baseline(GenerativeModel, Trainable):
         if len(x) < 2:
             raise InputError(f"a density needs at least two data points, not {len(x)}")
         z = self.inward(x).flatten(1).double().cpu()
-        fit = self._fit(z)
+        varies = z.ne(z[0]).any(0)
+        # A kernel of a constant has no width. Where nothing varies, none is drawn of any mixture.
+        varying = varies.nonzero().flatten()
+        fit = self._fit(z[:, varying] if len(varying) else z[:, :1])
+        fit = fit._replace(varying=varying, center=z[0])
         self._allocate([list(part.shape) for part in fit])
         for name, part in zip(_Fit._fields, fit, strict=True):
             getattr(self, name).copy_(part)
         config.amend(self, shapes=[list(part.shape) for part in fit])
 
+    def judged_rows(self) -> int:
+        """As many as a validation has seconds for."""
+        return max(1000, _JUDGED // max(1, len(self.weights)))
+
     @property
     def distribution(self) -> GaussianMixture:
-        """The mixture, of standardized and flattened states. Raises `InputError` before a fit."""
+        """The mixture, of those coordinates of standardized and flattened states that vary.
+
+        Raises `InputError` before a fit.
+        """
         if not len(self.weights):
             raise InputError(f"this {type(self).__name__} has not been fitted: pushforward.fit")
         return GaussianMixture(self.means, self.covariances, self.weights)
@@ -119,8 +139,14 @@ class _Baseline(GenerativeModel, Trainable):
         refuse_context(self, c)
         z, distribution = with_density(self.inward(x)).flatten(1), self.distribution
         size = max(1, _TERMS // len(distribution.weights))
-        value = torch.cat([distribution.log_prob(part) for part in z.split(size)])
-        value = value + self.known_units().log_det_inverse()
+        value = torch.zeros_like(z[:, 0])
+        if len(self.varying):
+            parts = z[:, self.varying].split(size)
+            value = torch.cat([distribution.log_prob(part) for part in parts])
+        fixed = torch.ones_like(self.center, dtype=torch.bool)
+        fixed[self.varying] = False
+        value = value - (z - self.center)[:, fixed].square().sum(1) / 2
+        value = value + self._volume(fixed)
         return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
 
     @torch.no_grad()
@@ -139,15 +165,24 @@ class _Baseline(GenerativeModel, Trainable):
         refuse_context(self, c)
         parts_of(n, batch_size, rows)
         noise = resolve(seed, generator, self.weights.device, rows=n)
-        z = self.distribution.sample(n, generator=noise)
+        z = self.center.expand(n, -1).clone()
+        drawn = self.distribution.sample(n, generator=noise)
+        z[:, self.varying] = drawn[:, : len(self.varying)]
         if progress is not None:
             progress(1, 1)
         return self.outward(z.reshape(n, *self.event_shape)[rows])
 
+    def _volume(self, fixed: Tensor) -> Tensor:
+        """`log |det dz/dx|` of the coordinates that are not `fixed`, `(D,)`."""
+        units: Any = self.known_units()
+        scale = units.scale.expand(self.event_shape).flatten()[fixed]
+        volume: Tensor = units.log_det_inverse() + scale[scale > 0].log().sum()
+        return volume
+
     def _allocate(self, shapes: list[list[int]]) -> None:
         for name, shape in zip(_Fit._fields, shapes, strict=True):
-            home = getattr(self, name, torch.empty(0))
-            self.register_buffer(name, home.new_zeros(shape))
+            start = torch.empty(0, dtype=torch.int64 if name == "varying" else None)
+            self.register_buffer(name, getattr(self, name, start).new_zeros(shape))
 
 
 @configurable
@@ -179,7 +214,7 @@ class KernelDensity(_Baseline):
         super().__init__(shapes, event_shape)
 
     def _fit(self, z: Tensor) -> _Fit:
-        h = self.bandwidth or _best_bandwidth(z)
+        h = self.bandwidth or best_bandwidth(z)
         spread = torch.tensor(h * h, dtype=z.dtype)
         return _Fit(z, spread, torch.full_like(z[:, 0], 1 / len(z)))
 
@@ -258,7 +293,7 @@ class GaussianMixtureModel(_Baseline):
     def _best_number(self, z: Tensor) -> int:
         if len(z) < 20:
             return 1
-        few = _subset(z)
+        few = selected(z)
         held = max(len(few) // 5, 1)
         numbers = [2**k for k in range(7) if 2**k * 4 <= len(few) - held]
         scores = {k: self._em(few[held:], k).score(few[:held].numpy()) for k in numbers}
@@ -278,7 +313,8 @@ class ProbabilisticPCA(_Baseline):
             cross-validation.
         scale: what the noise is equal in: `common`, the units of the data, or `columns`, the
             standard deviations of each column, where columns have units that do not compare. The
-            components are then those of the correlations.
+            components are then those of the correlations. By default `columns` for tables whose
+            scales differ by more than a factor of 10, and `common` for all else.
         event_shape: the shape of one data point, if known before the fit.
         shapes: of what was fitted; written by the model itself.
 
@@ -292,13 +328,13 @@ class ProbabilisticPCA(_Baseline):
     def __init__(
         self,
         components: int | None = None,
-        scale: Scale = "common",
+        scale: Scale | None = None,
         event_shape: int | tuple[int, ...] | None = None,
         shapes: list[list[int]] | None = None,
     ) -> None:
         if components is not None:
             whole("components", components, least=0)
-        self.components, self.scale = components, scale_of(scale)
+        self.components, self.scale = components, None if scale is None else scale_of(scale)
         super().__init__(shapes, event_shape)
 
     def fit_units(self, x: Tensor, source: Tensor | None = None) -> None:
@@ -306,12 +342,16 @@ class ProbabilisticPCA(_Baseline):
 
         Raises `InputError` if the event shape differs from the one already known.
         """
+        units = self.known_units(x)
+        if self.scale is None:
+            self.scale = "columns" if units.spread(x, x) >= UNEQUAL else "common"
+            config.amend(self, scale=self.scale)
         # A map shares one scale between its two sides: here both are the data.
-        self.known_units(x).fit(x, x if self.scale == "common" else None)
+        units.fit(x, x if self.scale == "common" else None)
 
     def doubts(self, x: Tensor) -> list[str]:
         """Columns that are lost beside others in one unit."""
-        if self.scale == "columns" or x.ndim != 2:
+        if self.scale != "common" or x.ndim != 2:
             return []
         spread = x.double().std(0)
         spread = spread[spread > 0]
@@ -345,7 +385,7 @@ class ProbabilisticPCA(_Baseline):
             return min(1, dim)
         pca = require("sklearn.decomposition", extra="data", purpose="choose the components").PCA
         select = require("sklearn.model_selection", extra="data", purpose="choose the components")
-        few = _subset(z)
+        few = selected(z)
         # A constant feature has no likelihood of its own.
         few = few + 1e-3 * torch.randn(few.shape, generator=resolve(0), dtype=few.dtype)
         most = min(dim - 1, 4 * len(few) // 5 - 1)
@@ -355,45 +395,3 @@ class ProbabilisticPCA(_Baseline):
             for k in numbers
         }
         return max(scores, key=lambda k: scores[k])
-
-
-def _best_bandwidth(z: Tensor) -> float:
-    """The bandwidth of the best five-fold likelihood, on a fine logarithmic grid."""
-    few = _subset(z)
-    folds = min(5, len(few))
-    fold = torch.arange(len(few)) % folds
-    rate = 1 / (z.shape[1] + 4)
-    fitted = max(1, len(few) - len(few) // folds)
-    # Silverman's rule for a normal distribution is an upper end; clusters want much less.
-    widest = 1.5 * (4 / ((z.shape[1] + 2) * fitted)) ** rate
-    widths = widest * 0.85 ** torch.arange(24, dtype=z.dtype)
-    total = torch.zeros_like(widths)
-    for part in fold.unique():
-        total += _left_out(few[fold == part], few[fold != part], widths)
-    chosen = float(widths[total.argmax()])
-    # The best bandwidth falls with the number of points, and in the end there are all of them.
-    return chosen * (fitted / len(z)) ** rate
-
-
-def _left_out(x: Tensor, known: Tensor, widths: Tensor) -> Tensor:
-    """The log-likelihoods of points under kernels of some widths at known ones, `(widths,)`.
-
-    Up to a constant. All widths share one table of distances.
-    """
-    square = squared_distances(*centered(known.mean(0), x, known))
-    nearest = square.amin(1, keepdim=True)
-    # The nearest point has weight one. Single precision is enough for those beside it, and what
-    # it cannot see beside one is left at e^-60, as smaller numbers take far longer.
-    behind = (nearest - square).float()
-    found = []
-    for width in widths.tolist():
-        sums = (behind * (0.5 / width**2)).clamp_(min=-60.0).exp_().sum(1).double().log()
-        each = sums - nearest[:, 0] * (0.5 / width**2) - x.shape[1] * math.log(width)
-        found.append(each.sum())
-    return torch.stack(found)
-
-
-def _subset(z: Tensor) -> Tensor:
-    """At most a few thousand rows, the same every time."""
-    order = torch.randperm(len(z), generator=resolve(0))
-    return z[order[:_SELECTED]]

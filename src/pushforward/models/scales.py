@@ -10,11 +10,11 @@ from pushforward.errors import InputError
 from pushforward.spaces import Space
 from pushforward.spaces.units import Units
 
-__all__ = ["Scale", "fit_to_both", "scale_of", "unequal_columns", "unit_length"]
+__all__ = ["UNEQUAL", "Scale", "fit_to_both", "scale_of", "unequal_columns", "unit_length"]
 
 Scale = Literal["common", "columns"]
 
-_UNEQUAL = 10.0
+UNEQUAL = 10.0
 """The largest scale of a column over the smallest from which one for all will not do."""
 
 
@@ -51,7 +51,7 @@ def fit_to_both(units: Units, space: Space, x: Any, source: Any, scale: Scale) -
 
 def unequal_columns(units: Units, x: Any, source: Any, scale: Scale) -> list[str]:
     """What is wrong with one scale for all columns of some data, in a sentence; mostly nothing."""
-    if source is None or scale == "columns" or (spread := units.spread(x, source)) < _UNEQUAL:
+    if source is None or scale == "columns" or (spread := units.spread(x, source)) < UNEQUAL:
         return []
     return [
         f"The scales of the columns differ by a factor of {spread:.3g}, and distances are those of "

@@ -62,6 +62,10 @@ class Trainable(ABC):
         Called once, after `fit_units`. All random choices come from the generator.
         """
 
+    def judged_rows(self) -> int | None:
+        """How many rows held out a validation looks at, at the most; all by default."""
+        return None
+
     def on_step(self, step: int, source: Any, target: Any) -> None:  # noqa: B027
         """Take note of a step of training before it is made; often nothing.
 

@@ -105,6 +105,9 @@ class NoUnits(Units):
 class ShiftAndScale(DataBuffers, Units):
     """`x = shift + scale z`, by coordinate.
 
+    A constant has the scale 0: whatever a model makes of its coordinate, the data that come out are
+    the constant. On the way in its coordinate is `x - shift`, and it has no part in volumes.
+
     Fitted to data that float32 cannot carry (`narrowed` leaves them in float64), shift and scale
     are float64 whatever the precision of the model, and so are the data that come out. For a device
     without double precision they, and their arithmetic, stay on the CPU.
@@ -141,14 +144,14 @@ class ShiftAndScale(DataBuffers, Units):
                 )
         elif not has_double(shift.device):
             shift, scale = shift.cpu(), scale.cpu()
-        return (x.to(shift.device) - shift) / scale
+        return (x.to(shift.device) - shift) / torch.where(scale > 0, scale, 1.0)
 
     def keep(self, shift: Tensor, scale: Tensor, *, double: bool) -> None:
         """Take shift and scale, found in double precision, and hold them in it or in the model's.
 
-        A scale that is not positive, that of a constant, becomes 1.
+        A scale that is no number, that of a single value, becomes 1.
         """
-        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+        scale = torch.where(scale >= 0, scale, torch.ones_like(scale))
         if double:
             self.shift, self.scale = shift.clone(), scale.clone()
         else:
@@ -165,7 +168,8 @@ class ShiftAndScale(DataBuffers, Units):
         """Whether float32 numbers about the shift are too far apart for the scale."""
         rounding = (self.shift.abs() * 2.0**-24).clamp(min=2.0**-150)
         large = self.shift.abs() + self.scale > torch.finfo(torch.float32).max
-        return bool((large | (RESOLUTION * rounding > self.scale)).any())
+        blurred = (self.scale > 0) & (RESOLUTION * rounding > self.scale)
+        return bool((large | blurred).any())
 
 
 class Standardize(ShiftAndScale):
@@ -198,7 +202,7 @@ class Standardize(ShiftAndScale):
         With a `source`, of any number of rows, both count the same and share one scale, a single
         number, so that noise given in the units of the data keeps its meaning and distances between
         the two are not bent. Unless this is to be `common`, each entry of a vector then has a scale
-        of its own, too. A feature that does not vary keeps the scale 1.
+        of its own, too. Unless all share one scale, a feature of one value has the scale 0.
 
         Raises `InputError` for another event shape, fewer than two rows, or non-finite values.
         """
@@ -215,9 +219,15 @@ class Standardize(ShiftAndScale):
             scale = (sides[0] - shift).square().sum(0).div(len(x) - 1).sqrt()
         given = (x,) if source is None else (x, source)
         double = any(self.narrowed(side).dtype == torch.float64 for side in given)
-        if source is None or not common:
-            # What rounding leaves of a constant is no variation.
-            least = NOISE[torch.float64 if double else torch.float32] * shift.abs()
+        if x.ndim != 4 and not self.common and (source is None or not common):
+            # By its values: of the spread of a constant, rounding may leave something.
+            first = sides[0][0]
+            constant = torch.stack([side.eq(first).all(0) for side in sides]).all(0)
+            shift = torch.where(constant, first, shift)
+            scale = torch.where(constant, 0.0, scale)
+        else:
+            rounding = NOISE[torch.float64 if double else torch.float32]
+            least = rounding * shift.abs() if source is None else torch.zeros_like(shift)
             scale = torch.where(scale > least, scale, torch.ones_like(scale))
         self.keep(shift, scale, double=double)
 
@@ -228,8 +238,7 @@ class Standardize(ShiftAndScale):
             return 1.0
         own = Standardize(self.event_shape)
         own.fit(x, source, common=False)
-        varies = x.ne(x[0]).any(0) | source.to(x).ne(x[0]).any(0)
-        columns = own.scale[varies.to(own.scale.device)]
+        columns = own.scale[own.scale > 0]
         return float(columns.max() / columns.min()) if len(columns) else 1.0
 
     def forward(self, z: Tensor) -> Tensor:
@@ -245,8 +254,9 @@ class Standardize(ShiftAndScale):
         return narrowed(x)
 
     def log_det_inverse(self) -> Tensor:
-        """Minus the logarithms of the scales, summed."""
-        return -self.scale.log().expand(self.event_shape).sum()
+        """Minus the logarithms of the scales, summed; those of constants are left out."""
+        scale = torch.where(self.scale > 0, self.scale, 1.0)
+        return -scale.log().expand(self.event_shape).sum()
 
     @property
     def length(self) -> float:

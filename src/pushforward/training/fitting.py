@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -128,6 +129,7 @@ def fit(
     with _writing(folder, fabric), private(fabric.device):
         # Dropout in what is prepared, or rehearsed, draws from the global generators.
         drawn = turn(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
+        began = time.monotonic()
         with drawn, shape_forgotten_if_refused(model):
             if start_data is not None:
                 model.keep_source(start_data.x)
@@ -139,6 +141,7 @@ def fit(
             model.prepare(known, labels_for(model, train), generator=noise)
             objective = Objective(model, train, fabric.device, start_data)
             objective.rehearse()
+            prepared = time.monotonic() - began
         description: dict[str, Any] = {}
         tensors: dict[str, Tensor] = {}
         if folder is not None:
@@ -154,7 +157,8 @@ def fit(
         position = None
         if store is not None and resume:
             position = store.restore(description, model, average.model, optimizer)
-        position = position or Position()
+        # A model in closed form is fitted by what prepares others.
+        position = position or Position(seconds=prepared)
         if not agree(fabric, position.step):
             raise InputError(
                 f"the processes see different checkpoints in {out}: a run of several machines "

@@ -50,6 +50,9 @@ class Loop:
         self.settings, self.engine, self.average = settings, engine, average
         self.objective, self.fabric = engine.objective, engine.fabric
         self.model: Any = self.objective.model
+        most = self.model.judged_rows()
+        if held is not None and most is not None and most < len(held):
+            held, _ = held.split(1 - most / len(held), settings.seed)
         self.held, self.held_source, self.position = held, held_source, position
         # Where the loss does not measure quality, the last model is the one to keep.
         self._judges = held is not None and self.model.loss_measures_quality
