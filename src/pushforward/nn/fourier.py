@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.checks import layers, whole
+from pushforward.checks import layers
 
 __all__ = ["FourierFeatures"]
 
@@ -23,7 +23,7 @@ class FourierFeatures(nn.Module):
         size: the number of entries.
         frequencies: how many, `K`; 0 passes the vector on as it is.
 
-    Raises `InputError` for a size below one or a negative number of frequencies.
+    Raises `InputError` for a negative number of frequencies.
 
     >>> FourierFeatures(3, 5)(torch.zeros(2, 3)).shape
     torch.Size([2, 33])
@@ -35,7 +35,7 @@ class FourierFeatures(nn.Module):
     def __init__(self, size: int, frequencies: int) -> None:
         super().__init__()
         count = layers("frequencies", frequencies, least=0)
-        self.features = whole("size", size) * (1 + 2 * count)
+        self.features = size * (1 + 2 * count)
         scales = 2.0 ** torch.arange(count).reshape(-1, 1)
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("amplitudes", scales**-0.5, persistent=False)

@@ -30,9 +30,9 @@ class MLP(nn.Module):
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
         frequencies: of the sines and cosines of each number of a state that the first layer sees
-            besides the number itself, `FourierFeatures`; 0 for none. By default 5 for up to 9
-            numbers and fewer for more, 0 beyond 48: where structure finer than the spread of the
-            data can be learned.
+            besides the number itself, `FourierFeatures`; 0 for none. By default 5 for up to 4
+            numbers and fewer for more, 0 beyond 24: few rows show structure finer than the spread
+            of the data in many dimensions, and smooth laws are learned faster without.
 
     Raises `InputError` for sizes below one, or states of another shape.
 
@@ -63,7 +63,7 @@ class MLP(nn.Module):
             raise InputError(f"event {event} and out {out} must have an entry")
         width, depth = whole("width", width), layers("depth", depth)
         if frequencies is None:
-            frequencies = min(5, 48 // before)
+            frequencies = min(5, 24 // before)
             amend(self, frequencies=frequencies)
         self.num_classes = num_classes
         self.context_size = context
