@@ -3,7 +3,8 @@
 Two kinds of generators go through the library. A `torch.Generator` is a stream: what a batch draws
 depends on how many numbers were drawn before, and so on the size of the batch. `RowNoise` is a
 function of the seed, the row and the draw: a row gets the same noise in any batch. A call that is
-given `seed=` draws from `RowNoise`.
+given `seed=` draws from `RowNoise`. A loss of a part of a batch draws from `PartNoise`, a stream's
+numbers for the whole batch, cut.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
+from pushforward._part_noise import PartNoise
 from pushforward._row_noise import RowNoise, derived_seed
 from pushforward.errors import InputError
 
 __all__ = [
+    "PartNoise",
     "ProbeDistribution",
     "RowNoise",
     "branch",
@@ -30,6 +33,7 @@ __all__ = [
     "generator_or_global",
     "normal",
     "normal_like",
+    "part_of",
     "probe_like",
     "resolve",
     "start_noise",
@@ -118,6 +122,23 @@ def generator_or_global(generator: torch.Generator | None, device: torch.device)
     return torch.Generator(device).manual_seed(seed)
 
 
+def part_of(
+    x: Tensor, c: Tensor | None, generator: torch.Generator | None, rows: slice
+) -> tuple[Tensor, Tensor | None, torch.Generator | None]:
+    """A part of a batch: its states, its labels, and a generator of the noise that it has there.
+
+    All is as it was if the part is the whole.
+
+    >>> x, c, noise = part_of(torch.zeros(5, 2), None, resolve(seed=0), slice(2, 4))
+    >>> torch.equal(normal_like(x, noise), torch.randn(5, 2, generator=resolve(seed=0))[2:4])
+    True
+    """
+    if rows == slice(None):
+        return x, c, generator
+    noise = PartNoise(generator, len(x), rows, x.device)
+    return x[rows], None if c is None else c[rows], noise
+
+
 def branch(generator: torch.Generator, key: int) -> torch.Generator:
     """An independent generator for each key; key 0 goes on with the generator itself.
 
@@ -193,7 +214,7 @@ def _drawn(
     dtype: torch.dtype | None,
     device: torch.device | str | None,
 ) -> Tensor:
-    if isinstance(generator, RowNoise):
+    if isinstance(generator, RowNoise | PartNoise):
         return generator.draw(shape, normal, dtype or torch.get_default_dtype())
     if device is None and generator is not None:
         device = generator.device
@@ -235,7 +256,7 @@ def fork(
 def probe_like(
     x: Tensor,
     probes: int,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     distribution: ProbeDistribution = "rademacher",
 ) -> Tensor:
     """Probes with independent entries of unit variance, shape `(P, B, *event)`.
@@ -246,6 +267,11 @@ def probe_like(
     >>> probe_like(torch.zeros(1, 4), 1, torch.Generator().manual_seed(0)).abs()
     tensor([[[1., 1., 1., 1.]]])
     """
+    if isinstance(generator, PartNoise):
+        # As a stream draws them for the whole batch.
+        like = x.new_empty(generator.whole(x.shape))
+        whole = probe_like(like, probes, generator.stream, distribution)
+        return generator.cut(whole.transpose(0, 1)).transpose(0, 1)
     if isinstance(generator, RowNoise):
         # The rows come first, as their noise does.
         shape = (len(x), probes, *x.shape[1:])

@@ -58,12 +58,13 @@ class Witness(GenerativeModel, Trainable):
         *,
         source: Tensor | None = None,
         generator: torch.Generator | None = None,
+        rows: slice = slice(None),
     ) -> Tensor:
         assert source is not None
         if self.training:
-            self.seen.append((x[:, 0], source[:, 0]))
-        noise = torch.randn(len(x), generator=generator)
-        return (self.weight - noise) ** 2 + 0 * source.flatten()
+            self.seen.append((x[rows, 0], source[rows, 0]))
+        noise = torch.randn(len(x), generator=generator)[rows]
+        return (self.weight - noise) ** 2 + 0 * source[rows].flatten()
 
 
 class Sorting(Witness):

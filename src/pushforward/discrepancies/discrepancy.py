@@ -27,6 +27,10 @@ class Discrepancy(Protocol):
     def outputs(self) -> int:
         """How many numbers the critic gives for a state; 0 if there is no critic."""
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether the losses of a state do not depend on the others of a batch."""
+
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """What the critic minimizes, from its values `(B, k)` at both samples: `(B,)`."""
 

@@ -50,6 +50,7 @@ class FDivergence(ABC):
     generator: Goal = "non-saturating"
 
     outputs = 1
+    pointwise = True
 
     def __post_init__(self) -> None:
         one_of("generator", self.generator, ("non-saturating", "minimax"))

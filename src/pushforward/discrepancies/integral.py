@@ -32,6 +32,7 @@ class Wasserstein:
     """
 
     outputs = 1
+    pointwise = True
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the difference."""
@@ -48,6 +49,8 @@ class Wasserstein:
 
 class _Kernel(ABC):
     """Twice the same: the generator makes small what the critic's features make large."""
+
+    pointwise = False
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the discrepancy of the features."""

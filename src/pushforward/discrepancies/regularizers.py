@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from pushforward._random import uniform
 from pushforward.checks import positive
 from pushforward.config import configurable
 from pushforward.discrepancies.discrepancy import Critic
@@ -88,7 +89,7 @@ class GradientPenalty(_Nothing):
         self, critic: Critic, real: Tensor, fake: Tensor, c: Any, generator: torch.Generator | None
     ) -> Tensor:
         """The squared distance of the slope from one."""
-        u = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
+        u = uniform((len(real),), generator, device=real.device, dtype=real.dtype)
         between = torch.lerp(real, fake, u.reshape(-1, *[1] * (real.ndim - 1)))
         excess = _slope(critic, between, c) - 1
         return self.weight * torch.where(excess > 0, 1.0, self.flat) * excess.square()
@@ -117,7 +118,8 @@ class SpectralNorm(_Nothing):
     """Linear and convolutional maps divided by their largest singular value (Miyato et al. 2018).
 
     A plain chain of such maps and activations of slope at most one is a critic of slope at most
-    one; a residual layer doubles the bound.
+    one; a residual layer doubles the bound. The estimate of these values takes one step of the
+    power method before every step of training.
     """
 
     def begin(self, critic: nn.Module) -> None:
@@ -125,6 +127,16 @@ class SpectralNorm(_Nothing):
         for module in list(critic.modules()):
             if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
                 parametrizations.spectral_norm(module)
+
+    @torch.no_grad()
+    def project(self, critic: nn.Module) -> None:
+        """One step of the power method, and none until the next call."""
+        for module in critic.modules():
+            for norm in module.modules() if hasattr(module, "parametrizations") else ():
+                if isinstance(norm, parametrizations._SpectralNorm):
+                    norm.train()
+                    _ = module.weight  # computed anew, which makes the step
+                    norm.eval()
 
 
 def _slope(critic: Critic, x: Tensor, c: Any) -> Tensor:

@@ -39,6 +39,7 @@ class SinkhornDivergence:
     tolerance: float = 1e-3
 
     outputs = 0
+    pointwise = False
 
     def __post_init__(self) -> None:
         positive("epsilon", self.epsilon)

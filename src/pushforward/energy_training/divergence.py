@@ -6,9 +6,16 @@ The gradient of the mean log-likelihood of `exp(-E) / Z` is
 
 and both methods replace draws from the model by chains of a few steps: from the data themselves
 (Hinton 2002), or from where the chains of earlier updates ended (Tieleman 2008).
+
+The chains of a batch share a step size that follows their acceptance rate, so that they are moved
+together: where a loss is asked for in parts, the first part moves them all, and the others find
+them moved. A part that does not come after the last one begins a new batch.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,10 +42,22 @@ _MEMORY = 0.99
 """Of the running share of chains that diverge."""
 
 
+_Ends = tuple[Tensor, Tensor | None]
+"""Ends of chains `(B, *event)`, and their labels."""
+
+
+class _Moved(NamedTuple):
+    """The chains of a batch, and where the part of it begins that was last asked for."""
+
+    first: int
+    ends: _Ends
+
+
 class _ShortChains(Training):
     """Chains of a few steps, whose step size follows the acceptance rate, and the loss by them."""
 
     comparable = False
+    compares_rows = "the chains of a batch share their step size"
     step: Tensor
     diverged: Tensor
 
@@ -53,6 +72,16 @@ class _ShortChains(Training):
         )
         self.register_buffer("step", torch.tensor(float(self.kernel.step)))
         self.register_buffer("diverged", torch.zeros(()))
+        self._moved: _Moved | None = None
+
+    def _once(self, rows: slice, move: Callable[[], _Ends]) -> _Ends:
+        """The ends of the chains of a batch, moved for the first of its parts alone."""
+        if rows == slice(None) or not self.training:
+            return move()
+        if self._moved is None or rows.start <= self._moved.first:
+            self._moved = _Moved(rows.start, move())
+        self._moved = self._moved._replace(first=rows.start)
+        return self._moved.ends
 
     @torch.no_grad()
     def _walk(
@@ -74,9 +103,9 @@ class _ShortChains(Training):
         return state.x
 
     def _loss(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, found: Tensor, d: Tensor | None
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, ends: _Ends, rows: slice
     ) -> Tensor:
-        here, there = energy(x, c), energy(found, d)
+        here, there = (energy(z[rows], None if d is None else d[rows]) for z, d in ((x, c), ends))
         loss = here - there
         if self.regularization:
             loss = loss + self.regularization * (here.square() + there.square())
@@ -119,10 +148,16 @@ class ContrastiveDivergence(_ShortChains):
         super().__init__(steps, kernel, regularization)
 
     def forward(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self,
+        energy: EnergyFunction,
+        x: Tensor,
+        c: Tensor | None,
+        generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The energy of data minus that of the ends of their chains, `(B,)`."""
-        return self._loss(energy, x, c, self._walk(energy, x, c, generator), c)
+        ends, _ = self._once(rows, lambda: (self._walk(energy, x, c, generator), None))
+        return self._loss(energy, x, c, (ends, c), rows)
 
 
 @configurable
@@ -181,12 +216,24 @@ class PersistentContrastiveDivergence(_ShortChains):
             )
 
     def forward(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self,
+        energy: EnergyFunction,
+        x: Tensor,
+        c: Tensor | None,
+        generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The energy of data minus that of chains, `(B,)`.
 
         Raises `InputError` for a batch of more data than there are chains.
         """
+        ends = self._once(rows, lambda: self._onward(energy, x, c, generator))
+        return self._loss(energy, x, c, ends, rows)
+
+    def _onward(
+        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+    ) -> _Ends:
+        """As many chains as there are data, moved, with their labels."""
         if len(x) > self.size:
             raise InputError(
                 f"a batch of {len(x)} needs as many chains, not {self.size}: give size={len(x)}"
@@ -203,4 +250,4 @@ class PersistentContrastiveDivergence(_ShortChains):
             self.chains[rows] = found
             if labels is not None:
                 self.labels[rows] = labels
-        return self._loss(energy, x, c, found, labels)
+        return found, labels

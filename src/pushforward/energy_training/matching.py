@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward import registry
+from pushforward._random import part_of
 from pushforward.config import configurable
 from pushforward.energy_training.training import EnergyFunction, Training
 from pushforward.errors import InputError
@@ -42,8 +43,14 @@ class ScoreMatching(Training):
             )
 
     def forward(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self,
+        energy: EnergyFunction,
+        x: Tensor,
+        c: Tensor | None,
+        generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The score matching loss of data, `(B,)`."""
+        x, c, generator = part_of(x, c, generator, rows)
         score = score_of(lambda x: energy(x, c))
         return self.matching(score, x, generator)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pushforward._random import normal_like
+from pushforward._random import normal_like, part_of
 from pushforward._shapes import flatten
 from pushforward.checks import whole
 from pushforward.config import configurable
@@ -71,12 +71,20 @@ class NoiseContrastive(Training):
         self.factor.copy_(torch.linalg.cholesky(covariance))
 
     def forward(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self,
+        energy: EnergyFunction,
+        x: Tensor,
+        c: Tensor | None,
+        generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The logistic loss of data and their share of noise, `(B,)`."""
-        n = len(x)
-        rows = normal_like(flatten(x).repeat(self.ratio, 1), generator)
-        noise = (self.mean + rows @ self.factor.mT).reshape(-1, *x.shape[1:])
+        x, c, generator = part_of(x, c, generator, rows)
+        n, flat = len(x), flatten(x)
+        # The data point comes first, as its noise does.
+        drawn = normal_like(flat.unsqueeze(1).expand(-1, self.ratio, -1), generator)
+        drawn = drawn.transpose(0, 1).reshape(-1, flat.shape[1])
+        noise = (self.mean + drawn @ self.factor.mT).reshape(-1, *x.shape[1:])
         repeated = None if c is None else c.repeat(self.ratio + 1)
         odds = self._log_odds(energy, torch.cat([x, noise]), repeated)
         return softplus(-odds[:n]) + softplus(odds[n:]).reshape(self.ratio, n).sum(0)

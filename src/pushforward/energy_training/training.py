@@ -35,12 +35,21 @@ class Training(nn.Module):
     def prepare(self, x: Tensor, c: Tensor | None, generator: torch.Generator) -> None:
         """Take what is needed from standardized training data `(N, *event)`; often nothing."""
 
+    compares_rows: str | None = None
+    """What sees a batch as a whole, so that a part of it costs as much; see `Trainable`."""
+
     @abstractmethod
     def forward(
-        self, energy: EnergyFunction, x: Tensor, c: Tensor | None, generator: torch.Generator | None
+        self,
+        energy: EnergyFunction,
+        x: Tensor,
+        c: Tensor | None,
+        generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The loss of standardized data `(B, *event)` with labels `(B,)` or `None`; `(B,)`.
 
+        Or of a part of them, as if it had been cut out of the loss of the whole.
         Only in training mode is anything remembered.
         """
 

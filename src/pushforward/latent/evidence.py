@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from pushforward._random import normal_like
 from pushforward.latent.decoders import Decoder
 from pushforward.latent.distributions import Reparametrized
 from pushforward.protocols import Distribution
@@ -62,10 +64,11 @@ class Evidence:
         z, log_q = self.posterior.push_and_log_prob(noise)
         return self.log_likelihood(z) + self.prior.log_prob(z) - log_q
 
-    def like(self, count: int) -> Tensor:
-        """A tensor of the shape of noise for so many latents of each state."""
+    def noise(self, count: int, generator: torch.Generator | None) -> Tensor:
+        """So much noise for each state, `(K, B, d)`, drawn state by state."""
         middle = self.posterior.location
-        return middle.expand(count, *middle.shape)
+        like = middle.unsqueeze(1).expand(-1, count, -1)
+        return normal_like(like, generator).transpose(0, 1)
 
     def log_likelihood(self, z: Tensor) -> Tensor:
         """`log p(x | z)` at latents `(K, B, d)`, `(K, B)`."""

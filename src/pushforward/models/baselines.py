@@ -71,9 +71,7 @@ class _Baseline(GenerativeModel, Trainable):
     varying: Tensor
     center: Tensor
 
-    def __init__(
-        self, shapes: list[list[int]] | None, event_shape: int | tuple[int, ...] | None
-    ) -> None:
+    def __init__(self, shapes: list[list[int]] | None, event_shape: Any) -> None:
         super().__init__(event_shape)
         self._allocate([[0]] * len(_Fit._fields) if shapes is None else shapes)
         self._ready()
@@ -127,9 +125,11 @@ class _Baseline(GenerativeModel, Trainable):
             raise InputError(f"this {type(self).__name__} has not been fitted: pushforward.fit")
         return GaussianMixture(self.means, self.covariances, self.weights)
 
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """The negative log-likelihood of data `(B, *event)` in nats, `(B,)`."""
-        return -self.log_prob(x, c).value
+    def loss(
+        self, x: Tensor, c: Any = None, *, generator: Any = None, rows: slice = slice(None)
+    ) -> Tensor:
+        """The negative log-likelihood of data `(B, *event)` in nats, `(B,)`; or of some rows."""
+        return -self.log_prob(x[rows], c).value
 
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
         """Exact log-densities of states `(B, *event)` in nats, in data units.
@@ -145,8 +145,7 @@ class _Baseline(GenerativeModel, Trainable):
             value = torch.cat([distribution.log_prob(part) for part in parts])
         fixed = torch.ones_like(self.center, dtype=torch.bool)
         fixed[self.varying] = False
-        value = value - (z - self.center)[:, fixed].square().sum(1) / 2
-        value = value + self._volume(fixed)
+        value = value - (z - self.center)[:, fixed].square().sum(1) / 2 + self._volume(fixed)
         return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
 
     @torch.no_grad()

@@ -60,7 +60,6 @@ class Diffusion(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
-    cuts_batches = True
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(

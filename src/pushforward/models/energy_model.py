@@ -128,17 +128,32 @@ class EnergyModel(GenerativeModel, Trainable):
 
     # -- learning -------------------------------------------------------------------------------
 
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         """The loss of data `(B, *event)` by the training in use, `(B,)`.
 
-        That of contrastive divergence is a difference of energies: its gradient means something,
-        its value does not. In training mode chains are kept, and a known `log Z` is forgotten.
+        `rows` asks for a part of the batch, as if it had been cut out of the loss of the whole;
+        chains want the parts in their order (see `energy_training`). The loss of contrastive
+        divergence is a difference of energies: its gradient means something, its value does not. In
+        training mode chains are kept, and a known `log Z` is forgotten.
         Raises `CapabilityError` for labels that the network does not take, or that are missing.
         """
         labels, z = self._labels(c, len(x)), self.inward(x)
         if self.training:
             self.log_z.fill_(math.nan)
-        return self.learning(self._energy, z, labels, generator_or_global(generator, z.device))
+        noise = generator_or_global(generator, z.device)
+        return self.learning(self._energy, z, labels, noise, rows)
+
+    @property
+    def compares_rows(self) -> str | None:
+        """Chains of a batch share their step size."""
+        return self.learning.compares_rows
 
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Take the labels' frequencies and what the training needs from data `(N, *event)`."""

@@ -70,7 +70,6 @@ class FlowMatching(TransportMap, Trainable):
     """
 
     takes_source = True
-    cuts_batches = True
 
     keeps_source: bool = False
     """Trains on pairs that it made itself, which leave the source as it is."""

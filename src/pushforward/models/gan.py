@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import discrepancies, registry
-from pushforward._random import normal, resolve
+from pushforward._random import normal, part_of, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.discrepancies import Discrepancy, Regularizer
@@ -156,7 +156,10 @@ class GAN(GenerativeModel, Trainable):
             self.frequencies.copy_(counts / counts.sum())
 
     def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
-        """Say whether it is the generator's turn: at every `critic_steps`-th step."""
+        """Bring the critic's weights to where they may be, and say whether it is the generator's
+        turn: at every `critic_steps`-th step."""
+        if self.regularizer is not None and self.critic is not None:
+            self.regularizer.project(self.critic)
         self.turn.fill_(step % self.critic_steps == 0)
 
     @property
@@ -164,25 +167,41 @@ class GAN(GenerativeModel, Trainable):
         """Whether the generator has a loss: in its turn, and outside training."""
         return not self.training or self.critic_steps == 1 or bool(self.turn)
 
+    @property
+    def compares_rows(self) -> str | None:
+        """Samples that are compared with all data of a batch, by a kernel or a plan."""
+        if self.discrepancy.pointwise:
+            return None
+        return f"{type(self.discrepancy).__name__} compares all states of a batch"
+
     def frozen_parameters(self) -> list[nn.Parameter]:
         """The generator, unless it is its turn."""
         return [] if self._moves else list(self.generator.parameters())
 
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         """The losses of both players at data `(B, *event)`, added up, `(B,)`.
 
+        `rows` asks for a part of the batch, as if it had been cut out of the loss of the whole.
         Their gradients do not mix. That of the generator is there in every `critic_steps`-th step
         of training. The sum says little; samples do.
         """
-        real, context = self.inward(x), self.condition.required(c, len(x), self.device)
+        if self.compares_rows and rows != slice(None):
+            return self.loss(x, c, generator=generator)[rows]
+        context = self.condition.required(c, len(x), self.device)
+        real, context, generator = part_of(self.inward(x), context, generator, rows)
         z = self._noise(len(real), generator)
         turn = self._moves
         with torch.set_grad_enabled(torch.is_grad_enabled() and turn):
             fake = self._made(z, context)
         if self.critic is None:
             return self.discrepancy.generator_loss(real, fake)
-        if self.regularizer is not None and self.training:
-            self.regularizer.project(self.critic)
         total = self._critic_loss(real, fake.detach(), context, generator)
         if turn:
             with _frozen(self.critic):

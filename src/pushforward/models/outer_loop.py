@@ -146,8 +146,11 @@ class OuterLoop(nn.Module):
             self.directions.start_average(now.forward)
         self._simulate(now, step, data)
 
-    def loss(self, n: int, generator: torch.Generator) -> Tensor:
-        """The loss of the direction that learns, on `n` rows of the cached couplings, `(n,)`."""
+    def loss(self, n: int, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
+        """The loss of the direction that learns, on `n` rows of the cached couplings, `(n,)`.
+
+        Or on a part of those rows.
+        """
         assert self.learning is not None
         assert self.simulated is not None
         couplings, process = self.simulated[:2]
@@ -156,7 +159,7 @@ class OuterLoop(nn.Module):
         drawn = tuple(part.index_select(0, rows) for part in couplings)
         return self.method.loss(
             self.directions.control(self.learning.forward, learning=True), process, drawn,
-            forward=self.learning.forward, steps=self.steps, generator=generator,
+            forward=self.learning.forward, steps=self.steps, generator=generator, rows=part,
         )  # fmt: skip
 
     def simulation(

@@ -306,8 +306,9 @@ class SchrodingerBridge(TransportMap, Trainable):
         *,
         source: Tensor | None = None,
         generator: torch.Generator | None = None,
+        rows: slice = slice(None),
     ) -> Tensor:
-        """The loss of the direction that is being learned, `(B,)`.
+        """The loss of the direction that is being learned, `(B,)`; or of some rows of the batch.
 
         In training, on rows of the cached couplings, which stand in for the batch; otherwise on
         paths simulated from the batch, the sum of both directions. Without a generator, torch's
@@ -316,7 +317,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         self.condition.rows(c, len(x), self.device)
         generator = generator_or_global(generator, self.device)
         if self.training and self.loop.simulated is not None:
-            return self.loop.loss(len(x), generator)
+            return self.loop.loss(len(x), generator, rows)
         process, method, target = self.process_in_units(), self.loop.method, self.inward(x)
         start = self._noise(len(x), generator) if source is None else self.inward(source)
         # Gradients are asked of the weights that learn, and averages have none.
@@ -333,7 +334,7 @@ class SchrodingerBridge(TransportMap, Trainable):
                     generator=generator,
                 )
             )  # fmt: skip
-        return losses[0] + losses[1]
+        return (losses[0] + losses[1])[rows]
 
     def _initial(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Couplings of a warm start in the units of the model, each as often as any other."""

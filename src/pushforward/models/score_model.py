@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, registry, score_matching
-from pushforward._random import RowNoise, fresh_seed, generator_or_global, normal_like, start_noise
+from pushforward._random import (
+    RowNoise,
+    fresh_seed,
+    generator_or_global,
+    normal_like,
+    part_of,
+    start_noise,
+)
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -82,16 +89,23 @@ class ScoreModel(GenerativeModel, Trainable):
 
     # -- learning -------------------------------------------------------------------------------
 
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         """The score matching loss of data `(B, *event)`, shape `(B,)`: see `score_matching`.
 
-        Raises `InputError` for states that are not finite or of another shape, `CapabilityError`
-        for a context.
+        `rows` asks for a part of the batch, with the noise that it has there. Raises `InputError`
+        for states that are not finite or of another shape, `CapabilityError` for a context.
         """
         refuse_context(self, c)
-        return self.matching(
-            self.network, self.inward(x), generator_or_global(generator, self.device)
-        )
+        generator = generator_or_global(generator, self.device)
+        z, _, noise = part_of(self.inward(x), None, generator, rows)
+        return self.matching(self.network, z, noise)
 
     # -- score and density ----------------------------------------------------------------------
 

@@ -22,9 +22,6 @@ class Trainable(ABC):
     takes_source: bool = False
     """Starts from data, if `fit` is given some: then `loss` takes `source=`."""
 
-    cuts_batches: bool = False
-    """`loss` takes `rows=`, a part of a batch whose noise is that of the whole."""
-
     closed_form: bool = False
     """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
 
@@ -36,9 +33,31 @@ class Trainable(ABC):
         """A flow along straight lines that can learn again from its own pairs: see `rectify`."""
         return False
 
+    @property
+    def compares_rows(self) -> str | None:
+        """What in the loss sees a batch as a whole, in words; `None` if rows stand for themselves.
+
+        Where there is such a thing, the loss of a part computes the whole and cuts: it is the same,
+        but neither micro-batches nor processes save anything.
+        """
+        return None
+
     @abstractmethod
-    def loss(self, x: Any, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """What training minimizes, `(B,)`, for a batch of data in data units."""
+    def loss(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
+        """What training minimizes, `(B,)`, for a batch of data in data units.
+
+        `rows` asks for a part of the batch only, as if it had been cut out of the loss of the
+        whole, noise and all: so the weights that training finds do not depend on how batches are
+        cut over processes and micro-batches. A loss without this argument is computed for the
+        whole batch and cut.
+        """
 
     def fit_units(self, x: Any, source: Any = None) -> None:
         """Fit the units of the model to training data, and learn the event shape from it.

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from pushforward._random import branch, normal_like, resolve
+from pushforward._random import branch, part_of, resolve
 from pushforward.checks import number, whole
 from pushforward.condition import Condition
 from pushforward.config import configurable
@@ -30,6 +30,7 @@ from pushforward.models.batch_size import rows_at_once
 from pushforward.models.model import GenerativeModel, finite, parts_of
 from pushforward.models.trainable import Trainable
 from pushforward.models.vae_parts import vae_parts
+from pushforward.models.vae_warnings import latent_warnings
 from pushforward.protocols import Distribution
 
 __all__ = ["VAE"]
@@ -145,6 +146,11 @@ class VAE(GenerativeModel, Trainable):
         found: Distribution = self.prior(self.encoder)
         return found
 
+    @property
+    def compares_rows(self) -> str | None:
+        """Free bits, which the mean over a batch has."""
+        return "free bits are those of the mean over a batch" if self.free_bits else None
+
     # -- learning -------------------------------------------------------------------------------
 
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
@@ -152,11 +158,24 @@ class VAE(GenerativeModel, Trainable):
         self.decoder.check(x)
         self.prior.prepare(self.inward(x), generator)
 
-    def loss(self, x: Tensor, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
-        """Minus the bound of data `(B, *event)` in nats, `(B,)`, with beta and free bits."""
+    def loss(
+        self,
+        x: Tensor,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
+        """Minus the bound of data `(B, *event)` in nats, `(B,)`, with beta and free bits.
+
+        `rows` asks for a part of the batch, as if it had been cut out of the loss of the whole.
+        """
+        if self.free_bits and rows != slice(None):
+            return self.loss(x, c, generator=generator)[rows]
+        x, c, generator = part_of(x, self._context(c, len(x)), generator, rows)
         if self.samples > 1:
             evidence = self._evidence(x, c)
-            noise = normal_like(evidence.like(self.samples), generator)
+            noise = evidence.noise(self.samples, generator)
             return math.log(self.samples) - evidence(noise).logsumexp(0)
         found = self.elbo(x, c, generator=generator)
         kl = found.kl
@@ -181,8 +200,7 @@ class VAE(GenerativeModel, Trainable):
         whole("samples", samples)
         generator = resolve(seed, generator, self.device)
         evidence = self._evidence(x, c)
-        noise = normal_like(evidence.like(samples), generator)
-        z, log_q = evidence.posterior.push_and_log_prob(noise)
+        z, log_q = evidence.posterior.push_and_log_prob(evidence.noise(samples, generator))
         kl = self.prior.divergence(evidence.posterior)
         if kl is None:
             kl = (log_q - evidence.prior.log_prob(z)).mean(0).unsqueeze(-1)
@@ -253,11 +271,11 @@ class VAE(GenerativeModel, Trainable):
             for done, part in enumerate(parts):
                 evidence = self._evidence(x[part], None if context is None else context[part])
                 own = branch(generator, part.start)
-                like = evidence.like(samples)
                 if method == "annealed":
-                    found.append(annealed(evidence, like[0], samples, steps, leapfrogs, own))
+                    like = evidence.posterior.location
+                    found.append(annealed(evidence, like, samples, steps, leapfrogs, own))
                 else:
-                    noise = normal_like(like, own)
+                    noise = evidence.noise(samples, own)
                     bound = method == "bound"
                     found.append(mean(evidence(noise)) if bound else weighed(evidence, noise))
                 if progress is not None:
@@ -351,26 +369,8 @@ class VAE(GenerativeModel, Trainable):
 
     def warnings(self, x: Tensor) -> list[str]:
         """Posterior collapse, and a decoder without noise."""
-        found = []
         active = int(self.active_units(x[:2000]).sum()) if len(x) > 1 else self.latent
-        if active == 0:
-            found.append(
-                "Posterior collapse: no latent depends on the data, and the decoder ignores them "
-                "all: lower beta, give free_bits, or take a smaller deviation of the decoder."
-            )
-        elif 2 * active < self.latent:
-            found.append(
-                f"Only {active} of {self.latent} latents depend on the data: fewer would do, or "
-                "give free_bits."
-            )
-        narrow = self.decoder.narrowest()
-        if narrow is not None:
-            found.append(
-                f"The decoder's deviation has shrunk to its floor, {narrow:g}: a constant or "
-                "repeated feature makes the likelihood grow without bound, and log-densities mean "
-                "little."
-            )
-        return found
+        return latent_warnings(active, self.latent, self.decoder.narrowest())
 
     # -- inside ---------------------------------------------------------------------------------
 

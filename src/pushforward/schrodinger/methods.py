@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
+from pushforward._random import part_of
 from pushforward.config import configurable
 from pushforward.processes import Reference
 from pushforward.schrodinger.controlled import (
@@ -99,8 +100,9 @@ class Method(ABC):
         forward: bool,
         steps: int,
         generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
-        """The loss of the control to learn on rows of a cache, `(B,)`."""
+        """The loss of the control to learn on rows of a cache, `(B,)`, or on a part of them."""
 
 
 @configurable
@@ -158,6 +160,7 @@ class DSBM(Method):
         forward: bool,
         steps: int,
         generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The Markovian projection of the reciprocal one, at stratified times."""
         exact = couplings[1]
@@ -166,7 +169,9 @@ class DSBM(Method):
         # Inside (0, 1), where bridges have noise; rows are in random order already.
         place = (torch.arange(n, device=exact.device) + jitter) / n
         t = _EDGE + (1 - 2 * _EDGE) * place
-        pair = _pair(couplings, forward)
+        target, source = _pair(couplings, forward)
+        pair = target[rows], source[rows]
+        t, _, generator = part_of(t, None, generator, rows)
         return markovian_projection(
             control, process.reference, pair, t, forward=forward, generator=generator
         )
@@ -256,13 +261,14 @@ class DSB(Method):
         forward: bool,
         steps: int,
         generator: torch.Generator | None,
+        rows: slice = slice(None),
     ) -> Tensor:
         """The error of one reversed step per path, all steps in equal parts."""
         _, states, means = couplings
         n = len(states)
         turn = torch.randint(steps, (), generator=generator, device=states.device)
         which = (torch.arange(n, device=states.device) + turn) % steps
-        here = torch.arange(n, device=states.device)
+        here, which = torch.arange(n, device=states.device)[rows], which[rows]
         x, mean = states[here, which], means[here, which]
         # In the order in which the simulation met their starts.
         plan = steps_of(process, equal_times(steps, forward))[::-1]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward._autograd import quadratic_forms
-from pushforward._random import normal_like, probe_like, resolve
+from pushforward._random import categories, normal_like, probe_like, resolve
 from pushforward._shapes import like, per_event_sum
 from pushforward.checks import positive, whole
 from pushforward.errors import InputError
@@ -155,8 +155,7 @@ def denoising_levels(
     check_states(x)
     levels = torch.tensor(check_levels(sigmas), dtype=x.dtype, device=x.device)
     generator = resolve(generator=generator, device=x.device)
-    chosen = torch.randint(len(levels), x.shape[:1], generator=generator, device=x.device)
-    sigma = levels[chosen]
+    sigma = levels[categories(torch.ones_like(levels), len(x), generator)]
     noise = normal_like(x, generator)
     value = evaluate(score, x + like(sigma, x) * noise, sigma)
     return per_event_sum((like(sigma, x) * value + noise).square()) / 2

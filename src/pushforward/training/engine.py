@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from pushforward import parallel
 from pushforward.errors import InputError
 from pushforward.training.objective import Objective
 from pushforward.training.pairing import Rows
+from pushforward.training.part_draws import sees_all
 from pushforward.training.settings import Settings
 
 __all__ = ["Engine", "start"]
@@ -44,6 +46,9 @@ class Engine:
         self._plain = alone or not self._parameters
         if fabric.world_size > 1:
             objective.reach_all()
+        if fabric.world_size * self._accumulate > 1 and fabric.is_global_zero:
+            for text in sees_all(objective.model):
+                warnings.warn(text, stacklevel=4)
         if not self._plain:
             self._wrapped, self._stepper = fabric.setup(objective, optimizer)
 

@@ -21,14 +21,14 @@ from pushforward.training.objective import dequantize, labels_for
 from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
-from pushforward.training.randomness import turn
+from pushforward.training.randomness import dropout_seed, turn
 from pushforward.training.run import Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
 
 __all__ = ["Loop"]
 
-_VALIDATION, _NOISE, _DROPOUT, _ORDER = range(4)
+_VALIDATION, _NOISE, _, _ORDER = range(4)
 
 
 class Diverged(Exception):
@@ -118,10 +118,10 @@ class Loop:
 
     def _optimize(self, step: int) -> tuple[Tensor, Tensor]:
         """Optimizer step `step`; its loss and gradient norm, not yet read."""
-        s, fabric = self.settings, self.fabric
+        s = self.settings
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
-        with turn(derived_seed(seed, _DROPOUT, fabric.global_rank), fabric.device):
+        with turn(dropout_seed(seed), self.fabric.device):
             self.model.on_step(step, self.objective.source, self.objective.x)
             loss = self.engine.gradients(self.pairing(step), seed)
             norm = self.engine.step(s.rate(step))

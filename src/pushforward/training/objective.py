@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import state
-from pushforward._random import derived_seed
 from pushforward.data import Data
 from pushforward.errors import InputError
 from pushforward.metrics import dequantized
+from pushforward.training.part_draws import WholeDraws, takes_rows
+from pushforward.training.randomness import dropout_seed, turn
 
 __all__ = ["Objective", "check_labels", "dequantize", "labels_for"]
 
@@ -37,6 +38,7 @@ class Objective(nn.Module):
         labels = labels_for(model, data)
         self.c = None if labels is None else labels.to(state.device(self.x))
         self.generator = torch.Generator(device)
+        self.cuts = takes_rows(model)
         self._reaches = False
         self._idle: list[nn.Parameter] = []
 
@@ -51,24 +53,35 @@ class Objective(nn.Module):
 
         `sources` are the rows of the source.
 
-        The noise of a part is that of the whole batch if the model's loss takes `rows`, and
-        otherwise its own.
+        The loss of a part is that of the whole batch, cut, with the same noise and the same
+        dropout. Only if the model's loss takes `rows` it is cheaper.
         """
-        if part is not None and not self.model.cuts_batches:
-            sources = None if sources is None else sources[part]
-            rows, seed, part = rows[part], derived_seed(seed, part.start), None
         self.generator.manual_seed(seed)
         x = self._taken(self.data, self.x, rows, self.generator)
         c = None if self.c is None else state.take(self.c, rows).to(self.device)
-        more: dict[str, Any] = {} if part is None else {"rows": part}
+        more: dict[str, Any] = {"generator": self.generator}
         if sources is not None:
             assert self.origin is not None
             more["source"] = self._taken(self.origin, self.source, sources, self.generator)
-        loss = self.model.loss(x, c, generator=self.generator, **more).mean()
+        if part is None:
+            loss = self.model.loss(x, c, **more).mean()
+        else:
+            loss = self._of_part(part, x, c, seed, more).mean()
         if self._reaches:
             for parameter in (*self._idle, *self.model.frozen_parameters()):
                 loss = loss + 0 * parameter.sum()
         return loss
+
+    def _of_part(self, part: slice, x: Any, c: Any, seed: int, more: dict[str, Any]) -> Tensor:
+        """The loss of a part of a batch; each part has dropout drawn anew for the whole."""
+        with turn(dropout_seed(seed), self.device):
+            found: Tensor
+            if not self.cuts:
+                found = self.model.loss(x, c, **more)[part]
+            else:
+                with WholeDraws(state.rows(x), part):
+                    found = self.model.loss(x, c, rows=part, **more)
+        return found
 
     def reach_all(self) -> None:
         """Give every trainable parameter a gradient, zero where the loss does not depend on it.

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["private", "turn"]
+from pushforward._random import derived_seed
+
+__all__ = ["dropout_seed", "private", "turn"]
 
 _BACKENDS: dict[str, Any] = {"cuda": torch.cuda, "mps": torch.mps}
 
@@ -22,6 +24,15 @@ _TURN = threading.RLock()
 
 _GIVEN_BACK: dict[str, tuple[Any, int]] = {}
 """The user's states, by device, and how many runs will give them back."""
+
+
+def dropout_seed(seed: int) -> int:
+    """The seed of the global generators in a step of training, from that of its noise.
+
+    >>> dropout_seed(0) != dropout_seed(1)
+    True
+    """
+    return derived_seed(seed, 2, 0)
 
 
 @contextmanager

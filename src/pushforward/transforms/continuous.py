@@ -81,7 +81,7 @@ class Continuous(Transform):
         h = sign / self.steps
         probe = None
         if x[0].numel() > self.exact:
-            probe = torch.randint(0, 2, x.shape, device=x.device).to(x) * 2 - 1
+            probe = torch.where(torch.rand_like(x) < 0.5, -1.0, 1.0).to(x)
         log_det = x.new_zeros(len(x))
         for k in range(self.steps):
             arguments = (x, log_det, c, start + k * h, h, probe)

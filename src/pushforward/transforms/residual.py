@@ -199,7 +199,7 @@ class Residual(Transform):
 
     def _by_series(self, step: Tensor, place: Tensor) -> Tensor:
         """Terms up to a random one, each over the chance that it is reached."""
-        probe = torch.randint(0, 2, step.shape, device=step.device).to(step) * 2 - 1
+        probe = torch.where(torch.rand_like(step) < 0.5, -1.0, 1.0).to(step)
         if self.training:
             # Three terms for certain, then each with probability one half.
             terms = 2 + int(torch.empty((), device="cpu").geometric_(0.5))
