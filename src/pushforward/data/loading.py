@@ -269,6 +269,8 @@ def _existing(source: str | os.PathLike[str]) -> Path:
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"{path} does not exist, nor does the folder {folder}")
+    if path.is_symlink():
+        raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist")
     here = [entry.name for entry in folder.iterdir()]
     raise InputError(f"{path} does not exist{closest(path.name, here)}")
 
