@@ -239,7 +239,8 @@ def test_room_for_what_is_written_is_enough(run: Path, tmp_path: Path, monkeypat
     for steps, every in ((2, 2), (4, 2), (9, 2)):
         out = tmp_path / f"run-{steps}"
         pf.fit(
-            pf.Diffusion(pf.nn.MLP(2, width=8)),
+            # Large enough that the headers of files do not count.
+            pf.Diffusion(pf.nn.MLP(2, width=64)),
             torch.randn(40, 2, generator=torch.Generator().manual_seed(0)),
             steps=steps,
             checkpoint_every=every,
