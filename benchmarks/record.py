@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "parts", "save", "table"]
+__all__ = ["environment", "parts", "save", "table", "taken_up"]
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE.parent / "docs" / "benchmarks.md"
@@ -39,10 +39,28 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def parts(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """The results in files that `--part` wrote, or that `save` did, together."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return [
-        result for part in found for result in (part["results"] if isinstance(part, dict) else part)
-    ]
+    found: list[dict[str, Any]] = []
+    for path in paths:
+        if path.suffix == ".jsonl":
+            found += taken_up(path)
+        else:
+            part = json.loads(path.read_text(encoding="utf-8"))
+            found += part["results"] if isinstance(part, dict) else part
+    return found
+
+
+def taken_up(path: Path) -> list[dict[str, Any]]:
+    """The results in a file of one on each line, to which further ones can be added.
+
+    A last line that was cut short is taken away.
+    """
+    if not path.exists():
+        return []
+    whole = path.read_text(encoding="utf-8")
+    lines = whole[: whole.rfind("\n") + 1]
+    if lines != whole:
+        path.write_text(lines, encoding="utf-8")
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def save(name: str, results: dict[str, Any], text: str) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"record.py", "timing.py", "drawing.py"}
+HELPERS = {
+    "drawing.py",
+    "entries.py",
+    "judged_data.py",
+    "laws.py",
+    "peers.py",
+    "record.py",
+    "timing.py",
+}
 SCRIPTS = sorted(
     path
     for folder in ("examples", "benchmarks", "docs", "docs/pictures")

@@ -21,7 +21,6 @@ _HOMES = {
     "Perceptron": "perceptron",
     "UNet": "unet",
     "default_network": "default",
-    "suitable_frequencies": "fourier",
 }
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "Perceptron",
     "UNet",
     "default_network",
-    "suitable_frequencies",
 ]
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.default import default_network
     from pushforward.nn.dit import DiT
-    from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
+    from pushforward.nn.fourier import FourierFeatures
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
