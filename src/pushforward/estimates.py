@@ -82,6 +82,9 @@ class LogProb:
         spread = self.value.detach().double().cpu().std().item() / n**0.5
         return math.hypot(spread, self.stderr.mean().item()) if self.shared else spread
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         n, own = self.value.numel(), f"{self.stderr.mean().item():.4f}"
         if n == 1:

@@ -59,7 +59,7 @@ def test_other_items() -> None:
         (Items(), "Items has no rows"),
         (Items(torch.zeros(2), torch.zeros(3)), r"item 1 has shape \(3,\), but item 0 has \(2,\)"),
         (Items((1, 2, 3)), "item 0 has 3 entries"),
-        (Items({"x": 1}), r"item 0 is a dict \(x\)"),
+        (Items(1.0, {"x": 1.0}), "item 1 is a dict, but the ones before are none"),
         (Items("text"), "item 0 has dtype"),
         (Items((torch.zeros(2), 0), torch.zeros(2)), "item 1 .* do not all have labels"),
         (Items(torch.zeros(2), (torch.zeros(2), 0)), "item 1 .* do not all have labels"),

@@ -175,3 +175,13 @@ def test_optional_packages_are_not_imported_early(tmp_path: Path) -> None:
         check=True,
     )
     assert out.stdout.strip() == "[]"
+
+
+def test_no_hint_proposes_what_was_given(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(InputError, match=r"x\.csv is a link to .*gone\.csv, which does not exist$"):
+        load(tmp_path / "x.csv")
+    (tmp_path / "x.csv").unlink()
+    (tmp_path / "y.csv").touch()
+    with pytest.raises(InputError, match=r"x\.csv does not exist \(did you mean 'y\.csv'\?\)"):
+        load(tmp_path / "x.csv")

@@ -7,10 +7,13 @@ folders, and all archives, get a right checksum again: whoever changes a file ca
 from __future__ import annotations
 
 import copy
+import gzip
+import io
 import math
 import random
 import shutil
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -243,8 +246,41 @@ def _arguments(stage: Stage, scratch: Path, chance: random.Random) -> Callable[[
     return lambda: called([str(places.get(word, word)) for word in words])
 
 
+def _packed(stage: Stage, scratch: Path, chance: random.Random) -> Callable[[], bytes]:
+    """A packed table, damaged before it is packed or after."""
+    content = (stage.root / "x.csv").read_bytes()
+    if chance.random() < 0.5:
+        content = gzip.compress(damaged(content, chance), mtime=0)
+    else:
+        content = damaged(gzip.compress(content, mtime=0), chance)
+    (scratch / "x.csv.gz").write_bytes(content)
+    return lambda: USES["load"](scratch, "x.csv.gz")
+
+
+def _sheet(stage: Stage, scratch: Path, chance: random.Random) -> Callable[[], bytes]:
+    """A spreadsheet that is damaged as a whole, or of which one part is, and packed again."""
+    path = scratch / "x.xlsx"
+    content = (stage.root / path.name).read_bytes()
+    if chance.random() < 0.3:
+        path.write_bytes(damaged(content, chance))
+    else:
+        with zipfile.ZipFile(io.BytesIO(content)) as book, zipfile.ZipFile(path, "w") as target:
+            names = book.namelist()
+            sheets = [name for name in names if "sheet1" in name]
+            spoiled = chance.choice(sheets if chance.random() < 0.7 else names)
+            for name in names:
+                part = book.read(name)
+                target.writestr(name, damaged(part, chance) if name == spoiled else part)
+    return lambda: USES["load"](scratch, path.name)
+
+
 KINDS: dict[str, Callable[[Stage, Path, random.Random], Callable[[], bytes]]] = {
     "table": _table,
+    "packed table": _packed,
+    "lines of JSON": _file("x.jsonl", "load"),
+    "parquet": _file("x.parquet", "load"),
+    "feather": _file("x.feather", "load"),
+    "spreadsheet": _sheet,
     "array": _file("x.npz", "load"),
     "plain array": _file("x.npy", "load"),
     "pictures": _picture,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from stage import REFUSED, USES, Outcome, Stage, judged
+from stage import REFUSED, TYPED, USES, Outcome, Stage, judged
 
 __all__ = ["Planted", "all_planted", "outcome"]
 
@@ -76,6 +76,7 @@ _OF_A_RUN = (
     *(f"{STEP}/{name}" for name in ("config.yaml", "manifest.json", "training.json")),
     *(f"{STEP}/{name}.safetensors" for name in ("model", "ema", "training")),
 )
+_TABLES = tuple(f"x{suffix}" for suffix in TYPED)
 _OF_A_MODEL = ("config.yaml", "manifest.json", "model.safetensors")
 
 
@@ -105,7 +106,7 @@ def all_planted() -> Iterator[Planted]:
         for file in _OF_A_MODEL:
             for use in ("sample", "verify"):
                 yield Planted("saved", f"saved/{file}", spoiler, use)
-        for file in ("x.csv", "x.npz", "x.npy", "pictures/3.png"):
+        for file in ("x.csv", "x.csv.gz", "x.npz", "x.npy", "pictures/3.png", *_TABLES):
             target = file.partition("/")[0]
             yield Planted(target, file, spoiler, "load")
         yield Planted("x.pf", "x.pf", spoiler, "decompress")

@@ -8,6 +8,7 @@ data it cannot be asked which numbers are right: there, being read is as good.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import signal
 import time
@@ -29,7 +30,10 @@ from pushforward.cli.refusals import told
 from pushforward.errors import PushforwardError
 from pushforward.models.saving import check
 
-__all__ = ["LIMIT", "REFUSED", "USES", "Outcome", "Stage", "called", "judged"]
+__all__ = ["LIMIT", "REFUSED", "TYPED", "USES", "Outcome", "Stage", "called", "judged"]
+
+TYPED = (".jsonl", ".parquet", ".feather", ".xlsx")
+"""Tables whose columns have types, and lines of JSON."""
 
 LIMIT = 60
 """Seconds that a use of a small file may take, on a slow and busy machine."""
@@ -70,6 +74,14 @@ class Stage:
         (root / "x.pf").write_bytes(archive.to_bytes())
         rows = [f"{a:.4f},{b:.4f},{'ab'[k % 2]}" for k, (a, b) in enumerate(self.points.tolist())]
         (root / "x.csv").write_text("\n".join(["height,width,kind", *rows]) + "\n")
+        text = (root / "x.csv").read_bytes()
+        (root / "x.csv.gz").write_bytes(gzip.compress(text, mtime=0))
+        table = pf.data.load(str(root / "x.csv"), label="kind")
+        for suffix in TYPED:
+            to = root / f"x{suffix}"
+            pf.data.write(
+                to, table.x, space=pf.spaces.Euclidean(), schema=table.schema, labels=table.c
+            )
         np.savez(root / "x.npz", x=self.points.numpy())
         np.save(root / "x.npy", self.points.numpy())
         (root / "pictures").mkdir()
@@ -117,7 +129,7 @@ def _unpacked(root: Path, name: str) -> bytes:
 
 
 def _loaded(root: Path, name: str) -> bytes:
-    label = "kind" if name.endswith(".csv") else None
+    label = "kind" if name.endswith((".csv", ".gz", *TYPED)) else None
     return pf.data.load(str(root / name), label=label).fingerprint.encode()
 
 

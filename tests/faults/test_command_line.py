@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def test_room_for_what_is_written_is_enough(run: Path, tmp_path: Path, monkeypat
     for steps, every in ((2, 2), (4, 2), (9, 2)):
         out = tmp_path / f"run-{steps}"
         pf.fit(
-            pf.Diffusion(pf.nn.MLP(2, width=8)),
+            # Large enough that the headers of files do not count.
+            pf.Diffusion(pf.nn.MLP(2, width=64)),
             torch.randn(40, 2, generator=torch.Generator().manual_seed(0)),
             steps=steps,
             checkpoint_every=every,
@@ -274,3 +276,32 @@ def test_log_densities_are_replaced_as_a_whole(
     )
     assert code == 2
     assert "is a folder" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "RUN", "-n", 30, "--batch-size", 16),
+        ("logprob", "RUN", "two_moons", "-n", 30, "--batch-size", 16),
+        ("train", "two_moons", "--out", "OUT", "--steps", 2, "--batch-size", 16),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_memory_says_how_much_a_state_takes(
+    run: Path, tmp_path: Path, capsys, monkeypatch, words: tuple[object, ...]
+) -> None:
+    real = torch.nn.Linear.forward
+
+    def limited(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 4:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return real(self, x)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.nn.Linear, "forward", limited)
+    places = {"RUN": run, "OUT": tmp_path / "out"}
+    code, err = _call(capsys, "-q", *(places.get(word, word) for word in words))
+    assert code == 2
+    assert re.search(r"out of memory: a state takes about [\d.]+ (bytes|KiB) in the network", err)
+    assert "--batch-size 8 fits" in err
+    assert "Traceback" not in err

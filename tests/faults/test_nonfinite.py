@@ -82,3 +82,9 @@ def test_a_sampler_that_cannot_go_on_has_the_same_code(
     monkeypatch.setattr(pf.Diffusion, "sample", stuck)
     code, err = _call(capsys, "sample", broken["sample"], "--out", tmp_path / "x.npz")
     assert (code, err) == (3, "error: a step underflows\n")
+
+
+def test_in_python_states_that_are_not_finite_come_with_a_warning(broken: dict[str, Path]) -> None:
+    with pytest.warns(UserWarning, match="5 of 5 samples are not finite"):
+        x = pf.load(broken["sample"]).sample(5, seed=0)
+    assert not x.isfinite().any()

@@ -39,7 +39,8 @@ def _small(kind: str, x: Tensor, c: Tensor | None = None, scale: float = 0.2) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_come_with_their_density(kind: str) -> None:
-    model = _small(kind, torch.zeros(2, 3))
+    # Networks of random weights are steep: in single precision the way back would lose digits.
+    model = _small(kind, torch.zeros(2, 3)).double()
     x, log_p = model.rsample_and_log_prob(50, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(model.log_prob(x).value, log_p, atol=1e-3)
     assert model.capabilities.log_prob == "exact"
@@ -73,7 +74,7 @@ def test_the_density_has_gradients_in_states_and_parameters(kind: str) -> None:
 def test_the_density_of_every_kind_integrates_to_one(kind: str) -> None:
     # The density of splines has kinks, which a grid has to resolve, and ridges that it cannot if
     # the network is wild.
-    model = _small(kind, torch.zeros(2, 2), scale=0.1)
+    model = _small(kind, torch.zeros(2, 2), scale=0.05)
     side = torch.linspace(-12, 12, 801 if "spline" in kind or kind == "glow" else 201)
     found = model.log_prob(torch.cartesian_prod(side, side), batch_size=20_000).value
     assert float(found.exp().sum()) * float(side[1] - side[0]) ** 2 == pytest.approx(1, abs=3e-3)

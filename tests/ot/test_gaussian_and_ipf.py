@@ -169,3 +169,14 @@ def test_divergences_fall_and_marginals_faster_than_one_over_n(case) -> None:
 def test_bad_input_is_named(call, message) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_fits_say_whether_they_have_converged() -> None:
+    eye = torch.eye(3)
+    reference = torch.cat([torch.cat([A, A], 1), torch.cat([A, A + eye.to(A)], 1)])
+    ends = ((ZERO, A), (SHIFT, B))
+    start = torch.cat([ZERO, ZERO])
+    assert not ot.ipf_gaussian(start, reference, ends, 1).converged
+    assert ot.ipf_gaussian(start, reference, ends, 400).converged
+    table, half = torch.tensor([[99.0, 1.0], [1.0, 1.0]]), torch.tensor([0.5, 0.5])
+    assert [ot.ipf(table, half, half, k).converged for k in (1, 2, 100)] == [False, False, True]

@@ -103,6 +103,7 @@ def logprob(
     from pushforward.cli.writing import check_file, label_of
     from pushforward.errors import CapabilityError, InputError
     from pushforward.models import load
+    from pushforward.models.row_memory import advising
     from pushforward.report.judging import conditions, log_density
     from pushforward.training.progress import Progress
 
@@ -147,7 +148,12 @@ def logprob(
         loaded = labeled(loaded, code, Path(run), model)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
-        result = log_density(model, loaded, **each, **asked, progress=progress)
+
+        def valued(rows: int | None) -> Any:
+            return log_density(model, loaded, rows, **each, **asked, progress=progress)
+
+        with advising(valued, min(len(loaded), batch_size or len(loaded)), learns=True):
+            result = valued(None)
     chain = None
     if bound is not None:
         labels = conditions(model, loaded, slice(None))

@@ -60,15 +60,16 @@ def told(error: Exception) -> str | None:
         place = error.filename if error.filename is not None else "standard output or a file"
         cure = _CURES.get(error.errno)
         return f"{place}: {reason}" + (f": {cure}" if cure else "")
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in str(error) or "can't allocate memory" in str(error))
-    ):
+    from pushforward.models.row_memory import is_out_of_memory
+
+    if is_out_of_memory(error):
         asked = _ASKED.search(str(error))
         much = f" when {asked.group(1)} more were asked for" if asked else ""
+        # What was measured, where it was known what took it.
+        measured = "".join(f"{note}; " for note in getattr(error, "__notes__", ()))
         return (
-            f"out of memory{much}: give a smaller --batch-size, fewer states (-n) or a smaller "
-            "model; how much is needed grows in proportion to them"
+            f"out of memory{much}: {measured}give a smaller --batch-size, fewer states (-n) or a "
+            "smaller model; how much is needed grows in proportion to them"
         )
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -87,6 +87,7 @@ def sample(
         write_states,
     )
     from pushforward.models import load
+    from pushforward.models.row_memory import advising
     from pushforward.training.progress import Progress
 
     check_suffix(out)
@@ -108,7 +109,13 @@ def sample(
     asked = accepted(model.sample, **given)
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         each = model.understood("sample", seed=seed, batch_size=batch_size, progress=progress)
-        x = parallel.sample(model, n, c, device=device, **each, **asked)
+
+        def draw(n: int) -> Any:
+            own = c if c is None or isinstance(c, int) else state.take(c, slice(0, n))
+            return parallel.sample(model, n, own, device=device, **each, **asked)
+
+        with advising(draw, min(n, batch_size)):
+            x = draw(n)
     if not is_first():
         return
     if not keep_nonfinite:

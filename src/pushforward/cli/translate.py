@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,6 +68,7 @@ def translate(
     )
     from pushforward.errors import InputError
     from pushforward.models import load
+    from pushforward.models.row_memory import advising
     from pushforward.parallel import launch
     from pushforward.training.progress import Progress
 
@@ -97,9 +98,14 @@ def translate(
     carry = model.backward if backward else model.forward
     asked = accepted(carry, sampler=sampler, steps=steps, n=n)
     with Progress("translating", 1, show=not is_quiet(context)) as progress:
-        y = carry(
-            state.to(x, where), c, seed=seed, batch_size=batch_size, progress=progress, **asked
-        )
+
+        def carried(few: slice) -> Any:
+            own = c if c is None or isinstance(c, int) else state.take(c, few)
+            start = state.to(state.take(x, few), where)
+            return carry(start, own, seed=seed, batch_size=batch_size, progress=progress, **asked)
+
+        with advising(lambda k: carried(slice(0, k)), min(len(loaded), batch_size)):
+            y = carried(slice(None))
     if not keep_nonfinite:
         require_finite(y if n is None else state.map_leaves(lambda a: a.flatten(0, 1), y), out)
     written = c if code is not None or loaded.num_classes is not None else None

@@ -113,8 +113,10 @@ def closest(word: str, known: Sequence[str]) -> str:
 
     >>> closest("digts", ["digits", "pinwheel"])
     " (did you mean 'digits'?)"
+    >>> closest("digits", ["digits"])
+    ''
     """
-    match = get_close_matches(word, known, n=1)
+    match = get_close_matches(word, [name for name in known if name != word], n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 

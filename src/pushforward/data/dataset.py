@@ -279,6 +279,9 @@ class Data:
             "fingerprint": self.fingerprint,
         }
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         parts = [f"{len(self)} {self.words}"]
         if self.levels is not None and self.value_range is not None:

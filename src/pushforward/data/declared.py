@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from typing import Any, BinaryIO
-from zipfile import ZipInfo
 
 import numpy as np
 
 from pushforward import _memory
 from pushforward.errors import InputError
 
-__all__ = ["check_inflation", "check_npy", "require_room"]
+__all__ = ["DEFLATE", "check_inflation", "check_npy", "check_ratio", "require_room"]
 
 _MAGIC = b"\x93NUMPY"
 
-_DEFLATE = 1040
+DEFLATE = 1040
 """Deflate makes nothing smaller by more than this (1032, and some bytes)."""
 
 _SUSPECT = 200
@@ -27,15 +26,17 @@ _SMALL = 2**28
 _OVERHEAD = 64
 
 
-def require_room(shape: tuple[int, ...], dtype: Any, what: str) -> None:
+def require_room(shape: tuple[int, ...], dtype: Any, what: str, copies: int = 1) -> None:
     """Raise `InputError` for an array that does not fit in memory together with its float32 copy.
+
+    `copies` is how often it is there at one time while it is read.
 
     >>> require_room((10**9, 10**6), "float64", "x.npy")
     Traceback (most recent call last):
     ...
     pushforward.errors.InputError: x.npy promises numbers of the shape (1000000000, 1000000), ...
     """
-    needed = math.prod(map(int, shape)) * (np.dtype(dtype).itemsize + 4)
+    needed = math.prod(map(int, shape)) * (copies * np.dtype(dtype).itemsize + 4)
     there = _memory.available()
     if there is not None and needed > there:
         raise InputError(
@@ -82,19 +83,30 @@ def check_npy(file: BinaryIO, size: int, what: str) -> None:
     require_room(shape, dtype, what)
 
 
-def check_inflation(member: ZipInfo, what: str) -> None:
-    """Raise `InputError` for a member of a zip archive that inflates beyond reason.
+def check_inflation(packed: int, size: int, what: str) -> None:
+    """Raise `InputError` if `packed` bytes inflate to a size beyond reason.
 
-    Its size is that of the directory, more than which is never read.
+    Of a member of a zip archive it is the size in the directory, more than which is never read.
     """
-    packed, size = member.compress_size, member.file_size
-    if size > _DEFLATE * packed + _OVERHEAD:
+    if size > DEFLATE * packed + _OVERHEAD:
         raise InputError(
             f"{what} is damaged: {packed} bytes cannot inflate to the {size} that it promises"
         )
+    check_ratio(packed, size, what)
+
+
+def check_ratio(packed: int, size: int, what: str) -> None:
+    """Raise `InputError` if `packed` bytes stand for many, and for more of them than numbers do.
+
+    >>> check_ratio(1000, 10**6, "x.arrow")
+    >>> check_ratio(10**6, 10**9, "x.arrow")
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.InputError: x.arrow inflates from 976.6 KiB to 953.7 MiB or more, ...
+    """
     if size > max(_SMALL, _SUSPECT * packed):
         raise InputError(
-            f"{what} inflates from {_memory.in_words(packed)} to {_memory.in_words(size)}, which "
-            "traps do and numbers hardly ever: if you know where it comes from, save it again "
-            "without compression, as np.savez does"
+            f"{what} inflates from {_memory.in_words(packed)} to {_memory.in_words(size)} or more, "
+            "which traps do and numbers hardly ever: if you know where it comes from, save it "
+            "again without compression"
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward.data.arrow_sizes import check_arrow, check_parquet
 from pushforward.data.cells import Cells
 from pushforward.data.columns import choose
+from pushforward.data.measured import check_json_lines, opened
 from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw, counted
 from pushforward.data.schema import Column
@@ -31,9 +33,14 @@ def read_parquet(path: Path, label: Any = None, **options: Any) -> Raw:
     Needs the extra `data`. Raises `InputError` for damaged files and as `read_frame` does.
     """
     pandas = require("pandas", extra="data", purpose="read parquet files")
-    return _read(
-        path, "a parquet file", lambda: pandas.read_parquet(path, engine="pyarrow"), label, options
-    )
+
+    def frame() -> Any:
+        text = check_parquet(path)
+        found = pandas.read_parquet(path, engine="pyarrow", read_dictionary=text)
+        there = [name for name in text if name in found.columns]
+        return found.astype(dict.fromkeys(there, object))
+
+    return _read(path, "a parquet file", frame, label, options)
 
 
 def read_arrow(path: Path, label: Any = None, **options: Any) -> Raw:
@@ -45,11 +52,15 @@ def read_arrow(path: Path, label: Any = None, **options: Any) -> Raw:
     feather = require("pyarrow.feather", extra="data", purpose="read files of Arrow")
 
     def frame() -> Any:
+        check_arrow(path)
         try:
-            return feather.read_table(str(path)).to_pandas()
+            table = feather.read_table(str(path))
         except pyarrow.ArrowInvalid:
             with pyarrow.ipc.open_stream(path.read_bytes()) as stream:
-                return stream.read_all().to_pandas()
+                table = stream.read_all()
+        # Offsets that lie lead out of memory.
+        table.validate(full=True)
+        return table.to_pandas()
 
     return _read(path, "a file of Arrow", frame, label, options)
 
@@ -62,8 +73,8 @@ def read_json_lines(path: Path, label: Any = None, **options: Any) -> Raw:
     lines = require("pyarrow.json", extra="data", purpose="read JSON lines")
 
     def frame() -> Any:
-        packed = path.suffix.lower() == ".gz"
-        with gzip.GzipFile(path) if packed else path.open("rb") as file:
+        check_json_lines(path)
+        with opened(path) as file:
             return lines.read_json(file).to_pandas()
 
     return _read(path, "a file of JSON lines", frame, label, options)
@@ -75,7 +86,9 @@ def _read(
     pyarrow = require("pyarrow", extra="data", purpose=f"read {what}")
     try:
         found = frame()
-    except (pyarrow.ArrowException, OSError, EOFError, ValueError) as error:
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, EOFError, ValueError, zlib.error) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is damaged or not {what} ({reason}): save it again") from None
     return read_frame(found, label, source=str(path), **options)

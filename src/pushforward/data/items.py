@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from pushforward.data.arrays import numeric
+from pushforward.data.named_items import read_records
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
-__all__ = ["is_items", "read_items"]
+__all__ = ["is_items", "is_pair", "read_items"]
 
 
 def is_items(source: Any) -> bool:
@@ -28,11 +30,28 @@ def is_items(source: Any) -> bool:
     return hasattr(source, "__len__") and hasattr(source, "__getitem__")
 
 
-def read_items(dataset: Any, label: Any = None) -> Raw:
+def is_pair(source: Any) -> bool:
+    """Whether `source` is `(x, y)`: data, and a label for each row.
+
+    >>> is_pair((np.eye(3), [0, 1, 1])), is_pair((np.zeros(3), np.ones(3)))
+    (True, False)
+    """
+    if not isinstance(source, tuple) or len(source) != 2:
+        return False
+    try:
+        x, y = (np.asarray(part) for part in source)
+    except (TypeError, ValueError):
+        return False
+    # Two rows of numbers are data.
+    return x.ndim >= 1 and y.shape == x.shape[:1] and (x.ndim > 1 or y.dtype.kind != "f")
+
+
+def read_items(dataset: Any, label: Any = None, columns: Any = None) -> Raw:
     """The items of a map-style data set, each `x` or `(x, label)`; read once, in order.
 
-    `label=False` leaves the labels out. Raises `InputError` for streams, dictionaries, and items of
-    different shapes; an error inside the data set is let through.
+    Dictionaries are rows with names, whose `columns` and `label` are chosen as those of a table;
+    see `named_items`. Else `label=False` leaves the labels out. Raises `InputError` for streams, a
+    dictionary itself, and items of different shapes; an error inside the data set is let through.
 
     >>> import torch
     >>> from torch.utils.data import TensorDataset
@@ -41,6 +60,12 @@ def read_items(dataset: Any, label: Any = None) -> Raw:
     ((3, 2), [0, 1, 1])
     """
     what = type(dataset).__name__
+    items = not isinstance(dataset, (DataLoader, IterableDataset, dict)) and len(dataset) > 0
+    if items and isinstance(dataset[0], Mapping):
+        rows = [dataset[i] for i in range(len(dataset))]
+        return read_records(rows, what, label, columns)
+    if columns is not None:
+        raise InputError(f"columns={columns!r}: the items of {what} have no names")
     if label is not None and label is not False:
         raise InputError(
             f"label={label!r}: the labels of a Dataset are the second entry of its items (x, "
@@ -79,11 +104,9 @@ def read_items(dataset: Any, label: Any = None) -> Raw:
 
 
 def _parts(item: Any, i: int, what: str) -> tuple[Any, Any]:
-    if isinstance(item, dict):
-        keys = ", ".join(map(str, list(item)[:10]))
+    if isinstance(item, Mapping):
         raise InputError(
-            f"{what}, item {i} is a dict ({keys}): wrap the Dataset so that its items are x or "
-            "(x, label)"
+            f"{what}: item {i} is a {type(item).__name__}, but the ones before are none"
         )
     if not isinstance(item, tuple):
         return item, None

@@ -22,9 +22,10 @@ from pushforward.data.declared import require_room
 from pushforward.data.formats import refuse
 from pushforward.data.frames import read_frame
 from pushforward.data.images import read_folder
-from pushforward.data.items import is_items, read_items
+from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
 from pushforward.data.matching import matched
+from pushforward.data.named_items import is_hub, is_records, read_hub, read_records
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
@@ -75,8 +76,10 @@ def load(
     Args:
         source: a name of `pushforward list data`; the path of a file of one of the
             `pushforward.data.formats`, or of a folder of images with or without one subfolder per
-            class; an array, a tensor, a nested list, a pandas data frame; a map-style `Dataset` of
-            `x` or `(x, label)`; `Data`.
+            class; an array, a tensor, a nested list, a pandas data frame; a pair `(x, y)` of
+            data and their labels; a list of dictionaries; a map-style `Dataset` of `x`,
+            `(x, label)` or dictionaries; a data set of Hugging Face, of numbers or with a column
+            of pictures or arrays; `Data`.
         space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
             through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
             such as `x` and `mask`; without one, everything becomes float32. In memory, states of
@@ -88,8 +91,9 @@ def load(
         name: what reports call the data; by default the built-in name or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in a file of several (`c`, `y` or `labels` by default); for data in
-            memory, the labels themselves, `(N,)`. `False` leaves labels out; `True` labels the
-            points of a toy distribution by the part that they came from.
+            memory, the labels themselves, `(N,)`. A data set of Hugging Face has its only
+            `ClassLabel` by default. `False` leaves labels out; `True` labels the points of a toy
+            distribution by the part that they came from.
         n: how many points to draw from a toy distribution, 10000 by default.
         seed: of the toy distribution, 0 by default.
         key: which array of a file of several (`.npz`, `.mat`, `.h5`, `.nc`) is the data, `x` or the
@@ -265,6 +269,8 @@ def _existing(source: str | os.PathLike[str]) -> Path:
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"{path} does not exist, nor does the folder {folder}")
+    if path.is_symlink():
+        raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist")
     here = [entry.name for entry in folder.iterdir()]
     raise InputError(f"{path} does not exist{closest(path.name, here)}")
 
@@ -309,14 +315,39 @@ def _read_object(source: Any, label: Any, given: Options) -> Raw:
         refuse(given, ("columns", "missing", "since"), "a data frame")
         return read_frame(source, label, **given)
     what = type(source).__name__
-    refuse(given, (), f"a {what} in memory")
+    chosen = given.get("columns")
+    if is_hub(source):
+        refuse(given, ("columns",), f"a {what} of Hugging Face")
+        return read_hub(source, label, chosen)
+    if is_records(source):
+        refuse(given, ("columns",), "a list of dictionaries")
+        return read_records(source, "the list", label, chosen)
+    if is_pair(source):
+        return _read_pair(source, label, given)
     if is_items(source):
-        return read_items(source, label)
+        refuse(given, ("columns",), f"a {what} in memory")
+        return read_items(source, label, chosen)
+    refuse(given, (), f"a {what} in memory")
     if source is None or (callable(source) and not hasattr(source, "__array__")):
         known = ", ".join(registry.names("data"))
         raise InputError(f"{source!r} is not data: give one of {known}, or {formats.readable()}")
     noun = "tensor" if isinstance(source, torch.Tensor) else "array"
     return read_array(source, label, f"the {noun}")
+
+
+def _read_pair(pair: Any, label: Any, given: Options) -> Raw:
+    """Data and their labels, which have a name if they are a column of a data frame."""
+    x, y = pair
+    raw = _read_object(x, None, given)
+    if label is False:
+        return raw
+    if label is not None:
+        raise InputError(f"label={label!r}: (x, y) has labels in y; label=False leaves them out")
+    labels = given_labels(y, "(x, y)")
+    name = getattr(y, "name", None)
+    return dataclasses.replace(
+        raw, labels=labels, label=None if name is None else str(name), source="the pair"
+    )
 
 
 def _plain_name(source: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
-from pushforward.data.declared import require_room
+from pushforward.data.declared import check_inflation, require_room
 from pushforward.data.hdf5 import read_hdf5
 from pushforward.data.members import Chosen, read_members
 from pushforward.data.raw import Raw
@@ -19,6 +22,10 @@ __all__ = ["read_mat"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HEADER = 512  # of MATLAB, before that of HDF5
+
+_START = 128  # bytes of a file of version 5, which end with the order of bytes
+_COMPRESSED = 15  # the kind of an element that is packed
+_BLOCK = 1 << 20
 
 
 def read_mat(path: Path, chosen: Chosen) -> Raw:
@@ -32,8 +39,10 @@ def read_mat(path: Path, chosen: Chosen) -> Raw:
         return read_hdf5(path, chosen, matlab=True)
     matlab = require("scipy.io", extra="formats", purpose="read .mat files")
     try:
-        for name, shape, _ in matlab.whosmat(path):
+        inside = matlab.whosmat(path)
+        for name, shape, _ in inside:
             require_room(shape, "float64", f"{path}, array {name!r}")
+        _check_packed(path)
         # In the types of MATLAB: doubles that happen to be small integers are written as bytes.
         found = matlab.loadmat(path, mat_dtype=True)
     except InputError:
@@ -54,3 +63,21 @@ def read_mat(path: Path, chosen: Chosen) -> Raw:
         return array[:, 0] if array.dtype.kind == "U" and array.shape[1:] == (1,) else array
 
     return read_members(path, list(arrays), member, chosen)
+
+
+def _check_packed(path: Path) -> None:
+    """Raise `InputError` for a variable that inflates beyond reason, whatever its shape says."""
+    with path.open("rb") as file:
+        order = {b"IM": "<", b"MI": ">"}.get(file.read(_START)[-2:])
+        while order and len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}II", tag)
+            if kind != _COMPRESSED:
+                file.seek(size, os.SEEK_CUR)
+                continue
+            inflater, seen, left = zlib.decompressobj(), 0, size
+            while block := file.read(min(left, _BLOCK)):
+                left -= len(block)
+                while block:
+                    seen += len(inflater.decompress(block, _BLOCK))
+                    check_inflation(size, seen, str(path))
+                    block = inflater.unconsumed_tail

@@ -65,7 +65,7 @@ def _check_member(archive: Any, name: str, what: str) -> None:
     """Raise `InputError` for an array that is not what its headers promise, or too large."""
     inside = archive.zip.namelist()
     info = archive.zip.getinfo(name if name in inside else f"{name}.npy")
-    check_inflation(info, what)
+    check_inflation(info.compress_size, info.file_size, what)
     with archive.zip.open(info) as file:
         check_npy(file, info.file_size, what)
 

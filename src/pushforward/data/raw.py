@@ -275,7 +275,10 @@ def _labels(raw: Raw, keep: NDArray[np.bool_]) -> tuple[Tensor | None, tuple[Val
         raise InputError(f"{raw.source} has {len(keep)} rows but {len(raw.labels)} labels")
     numbers = np.flatnonzero(keep)
     c, found = encode(raw.labels[keep], raw.source, lambda i: raw.row(int(numbers[i])))
-    return c, raw.classes or found
+    if raw.classes:
+        # Classes that do not occur keep their numbers.
+        return torch.tensor(found, dtype=torch.int64)[c], raw.classes
+    return c, found
 
 
 def _flat(named: Any) -> Iterator[NDArray[Any]]:

@@ -20,7 +20,7 @@ from pushforward._extras import require
 from pushforward.data.dialect import Dialect
 from pushforward.errors import InputError
 
-__all__ = ["ARROW", "TABLES", "TEXTS", "TableWriter", "TypedTable"]
+__all__ = ["ARROW", "SHEET_ROWS", "TABLES", "TEXTS", "TableWriter", "TypedTable"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TypedTable:
 TableWriter = Callable[[Path, TypedTable], None]
 """Writes a table to a new file. The path may be that of a partial file, with another suffix."""
 
-_SHEET_ROWS = 2**20
+SHEET_ROWS = 2**20
 """The rows of a spreadsheet, with that of the names."""
 
 
@@ -115,9 +115,9 @@ def _frame(table: TypedTable) -> Any:
 def _spreadsheet(path: Path, table: TypedTable) -> None:
     openpyxl = require("openpyxl", extra="data", purpose="write spreadsheets")
     rows = len(next(iter(table.columns.values())))
-    if rows >= _SHEET_ROWS:
+    if rows >= SHEET_ROWS:
         raise InputError(
-            f"a spreadsheet has room for {_SHEET_ROWS - 1:,} rows, not {rows:,}: write a .csv or "
+            f"a spreadsheet has room for {SHEET_ROWS - 1:,} rows, not {rows:,}: write a .csv or "
             "a .parquet file"
         )
     book = openpyxl.Workbook(write_only=True)

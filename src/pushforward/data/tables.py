@@ -20,6 +20,8 @@ import numpy as np
 from pushforward.data.arrow_tables import TableRows, read_rows
 from pushforward.data.cells import Cells
 from pushforward.data.columns import choose
+from pushforward.data.declared import require_room
+from pushforward.data.measured import count_lines
 from pushforward.data.misread import all_but, explain
 from pushforward.data.raw import Raw
 from pushforward.data.text_columns import TextColumn, column_of
@@ -82,8 +84,11 @@ def _read(
     lines: TextLines, label: Any, columns: Sequence[str | int] | None, header: bool | None
 ) -> Raw:
     source = str(lines.path)
+    most = count_lines(lines.path)
     names, opening, named_at = lines.names(header)
     chosen, target = choose(names, source, label, columns)
+    # Arrow's numbers and these are there at one time.
+    require_room((most, len(chosen)), "float64", source, copies=2)
     rows = _quickly(lines, names, opening, chosen, target)
     if rows is None:
         rows = _carefully(lines, names, chosen, target, named_at)

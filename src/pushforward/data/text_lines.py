@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import TextIOWrapper
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.data.cells import Cells
 from pushforward.data.dialect import Dialect
+from pushforward.data.measured import opened
 from pushforward.errors import InputError
 
 __all__ = ["SPACES", "Line", "TextLines", "reads_like_names"]
@@ -62,13 +62,16 @@ class TextLines:
 
     def open(self) -> TextIO:
         """The text from its beginning."""
-        if self._packed:
-            return TextIOWrapper(gzip.GzipFile(self.path), self.encoding, newline="")
-        return self.path.open(newline="", encoding=self.encoding)
+        raw = self.open_bytes()
+        try:
+            return TextIOWrapper(raw, self.encoding, newline="")
+        except LookupError:
+            raw.close()
+            raise
 
     def open_bytes(self) -> BinaryIO:
         """The bytes of the text from their beginning."""
-        return cast(BinaryIO, gzip.GzipFile(self.path)) if self._packed else self.path.open("rb")
+        return opened(self.path)
 
     @property
     def mark(self) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 from pushforward.errors import InputError
@@ -120,19 +121,39 @@ class Evaluation:
         except (TypeError, KeyError) as error:
             raise InputError(f"this is not a saved evaluation: {error}") from error
 
-    def __str__(self) -> str:
-        title = (
+    @property
+    def _title(self) -> str:
+        return (
             f"{self.samples:,} samples, {self.test:,} held-out and {self.train:,} training points; "
             f"distances from {self.points:,} of each"
         )
-        header = ("", "samples", "real data", "better", "")
-        body = [header, *(_cells(row) for row in self.rows)]
-        widths = [max(len(line[i]) for line in body) for i in range(len(header))]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """The table, for a notebook."""
+        head, *body = (
+            "".join(f"<{tag} style='text-align: left'>{escape(cell)}</{tag}>" for cell in cells)
+            for tag, cells in (("th", _HEADER), *(("td", _cells(row)) for row in self.rows))
+        )
+        rows = "".join(f"<tr>{line}</tr>" for line in body)
+        said = "".join(f"<p>⚠ {escape(warning)}</p>" for warning in self.warnings)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<p>{escape(self._title)}</p>{table}{said}"
+
+    def __str__(self) -> str:
+        title = self._title
+        body = [_HEADER, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in body) for i in range(len(_HEADER))]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in body
         ]
         return "\n".join([title, "", *lines, *(f"\n! {warning}" for warning in self.warnings)])
+
+
+_HEADER = ("", "samples", "real data", "better", "")
 
 
 def _cells(row: Row) -> tuple[str, ...]:

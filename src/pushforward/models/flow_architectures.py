@@ -9,7 +9,7 @@ from typing import Any
 from pushforward import checks, registry
 from pushforward.config import check_options
 from pushforward.errors import CapabilityError
-from pushforward.nn import MaskedPerceptron, Perceptron
+from pushforward.nn import MaskedPerceptron, Perceptron, suitable_frequencies
 from pushforward.transforms import (
     ActNorm,
     Additive,
@@ -83,11 +83,14 @@ def coupling(
 ) -> Transform:
     """Couplings that keep every second entry, then the others, then halves in turn.
 
+    In few dimensions their networks see Fourier features of what is kept.
+
     Data of one entry have nothing to couple, and take an autoregressive transform.
     """
     size = math.prod(shape)
     if size == 1:
         return autoregressive(shape, sizes, elementwise, layers, width, depth)
+    frequencies = suitable_frequencies(size)
     parts: list[Transform] = []
     for k in range(checks.layers("layers", layers)):
         # Every second, then halves, so that all pairs of entries meet.
@@ -95,7 +98,16 @@ def coupling(
         kept = sum(stays)
         out = (size - kept) * elementwise.parameters
         net = Perceptron(
-            kept * elementwise.shown, out, width, depth, zero=True, activation="relu", **sizes
+            kept * elementwise.shown,
+            out,
+            width,
+            depth,
+            zero=True,
+            activation="relu",
+            frequencies=frequencies,
+            # Without it the high frequencies make training rough; without them it slows it down.
+            normalize=frequencies > 0,
+            **sizes,
         )
         parts.append(CouplingLayer(net, elementwise, stays))
     return Composed(parts)
@@ -117,8 +129,16 @@ def autoregressive(
 
 
 def spline_coupling(
-    shape: Shape, sizes: Condition, layers: int = 4, width: int = 128, depth: int = 2, bins: int = 8
+    shape: Shape,
+    sizes: Condition,
+    layers: int = 4,
+    width: int = 128,
+    depth: int = 2,
+    bins: int | None = None,
 ) -> Transform:
+    if bins is None:
+        # Modes far narrower than their distances take many bins; in many dimensions few do.
+        bins = max(8, 64 // math.prod(shape))
     return coupling(shape, sizes, Spline(bins), layers, width, depth)
 
 

@@ -109,6 +109,19 @@ class GenerativeModel(nn.Module, ABC):
         if self._given_shape is not None:
             self._set_event_shape(_tuples(self._given_shape))
 
+    def __repr__(self) -> str:
+        """One line; the layers are those of `list(model.children())`."""
+        size = sum(parameter.numel() for parameter in self.parameters())
+        parts = [f"{size:,} parameters"] if size else []
+        if self._event_shape is not None:
+            parts.insert(0, f"states of shape {self._event_shape}")
+        if self.condition.num_classes is not None:
+            parts.append(f"{self.condition.num_classes} classes")
+        if self.condition.context_size is not None:
+            parts.append(f"contexts of {self.condition.context_size}")
+        parts.append(f"log_prob {self.capabilities.log_prob}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     # -- what it can do -------------------------------------------------------------------------
 
     @property

@@ -21,6 +21,7 @@ _HOMES = {
     "Perceptron": "perceptron",
     "UNet": "unet",
     "default_network": "default",
+    "suitable_frequencies": "fourier",
 }
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Perceptron",
     "UNet",
     "default_network",
+    "suitable_frequencies",
 ]
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.default import default_network
     from pushforward.nn.dit import DiT
-    from pushforward.nn.fourier import FourierFeatures
+    from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron

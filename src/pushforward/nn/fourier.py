@@ -7,7 +7,20 @@ from torch import Tensor, nn
 
 from pushforward.checks import layers
 
-__all__ = ["FourierFeatures"]
+__all__ = ["FourierFeatures", "suitable_frequencies"]
+
+
+def suitable_frequencies(numbers: int) -> int:
+    """How many frequencies a network of so many numbers takes by default: `min(5, 12 // numbers)`.
+
+    In few dimensions they are what fine structure needs. In many, few rows show structure finer
+    than the spread of the data, and smooth laws are learned faster without: see
+    `benchmarks/networks.py`.
+
+    >>> [suitable_frequencies(numbers) for numbers in (1, 2, 4, 8, 16)]
+    [5, 5, 3, 1, 0]
+    """
+    return int(min(5, 12 // numbers))
 
 
 class FourierFeatures(nn.Module):

@@ -10,7 +10,7 @@ from pushforward.checks import layers, whole
 from pushforward.config import amend, configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
-from pushforward.nn.fourier import FourierFeatures
+from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
 from pushforward.nn.layer import ResidualLayer
 
 __all__ = ["MLP"]
@@ -30,9 +30,8 @@ class MLP(nn.Module):
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
         frequencies: of the sines and cosines of each number of a state that the first layer sees
-            besides the number itself, `FourierFeatures`; 0 for none. By default 5 for up to 4
-            numbers and fewer for more, 0 beyond 24: few rows show structure finer than the spread
-            of the data in many dimensions, and smooth laws are learned faster without.
+            besides the number itself, `FourierFeatures`; by default `suitable_frequencies`, none
+            for more than 12 numbers.
 
     Raises `InputError` for sizes below one, or states of another shape.
 
@@ -63,7 +62,7 @@ class MLP(nn.Module):
             raise InputError(f"event {event} and out {out} must have an entry")
         width, depth = whole("width", width), layers("depth", depth)
         if frequencies is None:
-            frequencies = min(5, 24 // before)
+            frequencies = suitable_frequencies(before)
             amend(self, frequencies=frequencies)
         self.num_classes = num_classes
         self.context_size = context

@@ -125,6 +125,9 @@ class Comparison:
         entries = [{**asdict(e), "evaluation": e.evaluation.to_dict()} for e in self.entries]
         return {"data": self.data, "entries": entries, "warnings": list(self.warnings)}
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         lines = self.cells()
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

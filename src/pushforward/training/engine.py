@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pushforward import parallel
 from pushforward.errors import InputError
+from pushforward.models.row_memory import advising
 from pushforward.training.objective import Objective
 from pushforward.training.pairing import Rows
 from pushforward.training.part_draws import sees_all
@@ -55,8 +56,17 @@ class Engine:
     def gradients(self, rows: Rows, seed: int) -> Tensor:
         """Add up the gradients of the rows of a step, in micro-batches; the mean loss, detached.
 
-        All processes get all rows and the same seed, and each takes its own part of them.
+        All processes get all rows and the same seed, and each takes its own part of them. An error
+        of memory says how much a row takes.
         """
+
+        def act(n: int) -> Tensor:
+            return self.objective(rows.target, seed, slice(0, n), rows.source)
+
+        with advising(act, len(rows.target) // self._accumulate, learns=True):
+            return self._gradients(rows, seed)
+
+    def _gradients(self, rows: Rows, seed: int) -> Tensor:
         if self._plain and self._accumulate == 1:
             loss = self.objective(rows.target, seed, None, rows.source)
             if self._parameters:

@@ -1,13 +1,45 @@
-"""Progress of long work: a bar on a terminal, now and then a line elsewhere; always on stderr."""
+"""Progress of long work: a bar on a terminal or in a notebook, now and then a line elsewhere.
+
+Terminals and lines are on stderr. A notebook is a kernel of IPython: there the bar is a cell's own
+output, which is put in the place of the one before.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
+from html import escape
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "in_notebook"]
+
+
+def in_notebook() -> bool:
+    """Whether Python runs as a kernel, whose front end shows HTML: in Jupyter, Colab and the like.
+
+    >>> in_notebook()
+    False
+    """
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    # A shell in a terminal has none.
+    return getattr(shell, "kernel", None) is not None
+
+
+@dataclass(frozen=True)
+class _Html:
+    """What a front end shows."""
+
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 class Progress:
@@ -24,12 +56,17 @@ class Progress:
         self.title, self.total, self.done, self.show = title, total, done, show
         self._bar: Any = None
         self._task: Any = None
+        self._cell: Any = None
         self._last_line = 0.0
         self._start = time.monotonic()
         self._first = done
 
     def __enter__(self) -> Progress:
-        if self.show and sys.stderr.isatty():
+        if self.show and in_notebook():
+            from IPython.display import display
+
+            self._cell = display(self._html(""), display_id=True)
+        elif self.show and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import (
                 BarColumn,
@@ -65,6 +102,12 @@ class Progress:
             self.total = total
         if not self.show:
             return
+        if self._cell is not None:
+            now = time.monotonic()
+            if now - self._last_line > 0.2 or done >= self.total:
+                self._last_line = now
+                self._cell.update(self._html(note))
+            return
         if self._bar is not None:
             # One redraw per step would cost more than a small step.
             now = time.monotonic()
@@ -75,10 +118,20 @@ class Progress:
         now = time.monotonic()
         if now - self._last_line > 10 or done >= self.total:
             self._last_line = now
-            rate = (done - self._first) / max(now - self._start, 1e-9)
-            left = (self.total - done) / rate if rate > 0 else float("inf")
-            line = f"{self.title}: {done}/{self.total}, {now - self._start:.0f} s"
-            print(f"{line}, {left:.0f} s left  {note}".rstrip(), file=sys.stderr, flush=True)
+            print(f"{self.title}: {self._line(note)}", file=sys.stderr, flush=True)
+
+    def _line(self, note: str) -> str:
+        """Steps, seconds and what is left of them."""
+        past = time.monotonic() - self._start
+        rate = (self.done - self._first) / max(past, 1e-9)
+        left = (self.total - self.done) / rate if rate > 0 else float("inf")
+        return f"{self.done}/{self.total}, {past:.0f} s, {left:.0f} s left  {note}".rstrip()
+
+    def _html(self, note: str) -> _Html:
+        """The bar of a notebook, in words where a page is shown without HTML."""
+        words = self._line(note) if self.done > self._first else f"{self.done}/{self.total}"
+        bar = f"<progress value='{self.done}' max='{max(1, self.total)}'></progress>"
+        return _Html(f"{escape(self.title)} {bar} {escape(words)}", f"{self.title}: {words}")
 
     def __exit__(
         self,

@@ -24,8 +24,8 @@ class Run:
             could no longer be written.
         step: the optimizer steps behind the model's weights.
 
-    >>> print(Run(None, [], {"step": 20, "val_loss": 0.5}, Path("runs/a"), "finished", 40))
-    finished at step 40, best validation loss 0.5 at step 20, in runs/a
+    >>> Run(None, [], {"step": 20, "val_loss": 0.5}, Path("runs/a"), "finished", 40)
+    Run(finished at step 40, best validation loss 0.5 at step 20, in runs/a)
     """
 
     model: Any = field(repr=False)
@@ -34,6 +34,9 @@ class Run:
     path: Path | None
     status: Status
     step: int
+
+    def __repr__(self) -> str:
+        return f"Run({self})"
 
     def __str__(self) -> str:
         parts = [f"{self.status} at step {self.step}"]
