@@ -174,6 +174,8 @@ def run(
                 return f"no {PEERS[method].package} here: make bench-env"
             found = theirs(method, sides, seed, 0.0 if smoke else rival["training"])
     except Exception as error:
+        if smoke:
+            raise
         # What a library raises is its result here, and no end of the others' hours.
         return about | {"failed": f"{type(error).__name__}: {error}"}
     truth = laws.log_density(name, sides.test.x) if name not in PICTURES else None

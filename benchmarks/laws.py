@@ -14,7 +14,7 @@ from pushforward.distributions import GaussianMixture
 __all__ = ["correlated", "log_density"]
 
 COLUMNS = 5
-ANGLES = 4001
+ANGLES = 1001
 """Nodes of the integrals over the angle of a curve; its noise is far wider than their distance."""
 
 
@@ -107,7 +107,7 @@ def _swiss_roll(x: Tensor) -> Tensor:
 
 def _pinwheel(x: Tensor) -> Tensor:
     """By change of variables: every `r` that the point could have come from, on a fine grid."""
-    r = torch.linspace(-1, 3, 4001, dtype=torch.float64)
+    r = torch.linspace(-1, 3, 1001, dtype=torch.float64)
     found = torch.zeros(len(x), dtype=torch.float64)
     for k in range(5):
         turn = torch.stack([_blade(k, r).cos(), _blade(k, r).sin()])
