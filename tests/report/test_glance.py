@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 import pushforward as pf
 from pushforward.data import Data, load
 from pushforward.report.drawing import draw, seconds_for
-from pushforward.report.glance import faults_of_samples
+from pushforward.report.glance import faults_of_samples, glance
 from pushforward.spaces import Euclidean
 
 TOYS = ["two_moons", "8gaussians", "25gaussians", "checkerboard", "swiss_roll", "pinwheel"]
@@ -115,3 +116,26 @@ def test_large_states_begin_with_a_few() -> None:
     data = Data(normal(20, 1, 128, 128), kind="image")
     model = pf.fit(Slow(0.5), data, progress=False).model
     assert len(draw(model, data, 64, 0.0).states) == 8
+
+
+@pytest.mark.parametrize(
+    ("n", "holdout", "seen"), [(1200, 0.1, 120), (600, 0.1, 540), (600, 0.0, 600)]
+)
+def test_a_model_is_asked_beside_held_out_data(
+    n: int, holdout: float, seen: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that training has seen are those that a critic may know by heart; few rows tell less."""
+    asked = []
+
+    def warnings(self: Any, x: Any, c: Any = None) -> list[str]:
+        asked.append(x)
+        return ["as asked"]
+
+    monkeypatch.setattr(pf.models.KernelDensity, "warnings", warnings)
+    data, model = Data(normal(n, 2)), pf.models.KernelDensity(0.1)
+    pf.fit(model, data, out=tmp_path, holdout=holdout, seed=3, progress=False)
+    assert glance(tmp_path, model, data, data.x).faults[-1] == "as asked"
+    (x,) = asked
+    assert len(x) == seen
+    if seen == 120:
+        assert torch.equal(x, data.split(holdout, 3)[1].x)

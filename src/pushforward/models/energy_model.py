@@ -173,7 +173,7 @@ class EnergyModel(GenerativeModel, Trainable):
         return [network, {"params": own, "rate": 10.0}] if own else [network]
 
     @torch.no_grad()
-    def warnings(self, x: Tensor) -> list[str]:
+    def warnings(self, x: Tensor, c: Any = None) -> list[str]:
         """Chains that diverge, samples unlike the data in energy, and a `log Z` that is uncertain.
 
         Draws 256 samples. A `log Z` that is not known is estimated for the purpose, not kept.

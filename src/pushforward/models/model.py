@@ -157,8 +157,12 @@ class GenerativeModel(nn.Module, ABC):
         """Where the states of a model made with some options will be: R^d unless it says more."""
         return cls.space
 
-    def warnings(self, x: Any) -> list[str]:
-        """What is wrong with the trained model, in sentences, seen on some data."""
+    def warnings(self, x: Any, c: Any = None) -> list[str]:
+        """What is wrong with the trained model, in sentences, seen on some data.
+
+        `c` are the labels or contexts of the data, for a model that takes them. Data that training
+        has not seen tell most.
+        """
         return []
 
     def normalize(self, *, seed: int = 0) -> None:

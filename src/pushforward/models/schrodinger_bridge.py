@@ -180,7 +180,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         """The marginal errors over the outer iterations, by their floors."""
         return self.loop.marginals.curves()
 
-    def warnings(self, x: Any) -> list[str]:
+    def warnings(self, x: Any, c: Any = None) -> list[str]:
         """What the simulated ends say about the last outer iterations."""
         advice = "Train longer outer iterations with larger batches, or take more steps per path."
         method = self.loop.method

@@ -99,7 +99,7 @@ class TransportMap(GenerativeModel):
         """
         fit_to_both(self.known_units(x), self.space, x, self._kept, self.scale)
 
-    def warnings(self, x: Any) -> list[str]:
+    def warnings(self, x: Any, c: Any = None) -> list[str]:
         """Whether columns are too unequal for one scale."""
         return unequal_columns(self.known_units(), x, self._kept, self.scale)
 

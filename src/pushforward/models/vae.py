@@ -367,7 +367,7 @@ class VAE(GenerativeModel, Trainable):
             middle = _middle(self.encoder(self.inward(x), None))
         return middle.var(0, correction=0) > _ACTIVE
 
-    def warnings(self, x: Tensor) -> list[str]:
+    def warnings(self, x: Tensor, c: Any = None) -> list[str]:
         """Posterior collapse, and a decoder without noise."""
         active = int(self.active_units(x[:2000]).sum()) if len(x) > 1 else self.latent
         return latent_warnings(active, self.latent, self.decoder.narrowest())

@@ -18,7 +18,13 @@ from pushforward.models import (
     KernelDensity,
     ProbabilisticPCA,
 )
-from pushforward.report.judging import as_written, evaluated, held_out_likelihood, labels_like
+from pushforward.report.judging import (
+    as_written,
+    evaluated,
+    held_out_likelihood,
+    labels_like,
+    warnings_of_model,
+)
 from pushforward.spaces import Space
 from pushforward.training import fit
 
@@ -244,7 +250,7 @@ def _judged(
         "kind": model.capabilities.log_prob,
         "labels": labels is not None,
         "seconds": seconds,
-        "warnings": tuple(model.warnings(train.x)),
+        "warnings": tuple(warnings_of_model(model, train, test)),
     }
     return about, as_written(space, x, train)
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._random import resolve
-from pushforward._records import read_sealed_json
+from pushforward._records import read_sealed, read_sealed_json
 from pushforward.data import Data
 from pushforward.metrics.units import training_units
 from pushforward.report.drawing import Drawn, draw, seconds_for
-from pushforward.report.judging import as_written
+from pushforward.report.judging import as_written, warnings_of_model
 from pushforward.report.pictures import Look
 from pushforward.spaces import Space
 
@@ -56,8 +56,12 @@ def glance(run: Path, model: Any, data: Data, samples: Any = None, *, show: bool
         manifest = read_sealed_json(run / "manifest.json")
         n = min(Look(model.space, data.x).many, _DRAWN)
         drawn = draw(model, data, n, seconds_for(manifest.get("seconds", 0.0)), show=show)
+    settings = read_sealed(run / "config.yaml")["training"]
+    train, held = data, None
+    if settings["holdout"]:
+        train, held = data.split(settings["holdout"], settings["seed"])
     seen = as_written(model.space, drawn.states, data)
-    faults = [*faults_of_samples(model.space, seen, data), *model.warnings(data.x)]
+    faults = [*faults_of_samples(model.space, seen, data), *warnings_of_model(model, train, held)]
     return Glance(drawn, tuple(faults))
 
 

@@ -26,7 +26,10 @@ __all__ = [
     "held_out_likelihood",
     "labels_like",
     "log_density",
+    "warnings_of_model",
 ]
+
+_FEWEST_UNSEEN = 100
 
 Progress = Callable[[int, int], None]
 
@@ -41,6 +44,16 @@ def conditions(model: GenerativeModel, data: Data, rows: Any) -> Any:
 def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:
     """`n` labels as frequent as in the data, for a model that takes them; `None` otherwise."""
     return conditions(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
+
+
+def warnings_of_model(model: GenerativeModel, train: Data, held: Data | None) -> list[str]:
+    """What a model says of itself beside held-out data, or those of training if these are few."""
+    data = train if held is None or len(held) < _FEWEST_UNSEEN else held
+    x = data.x
+    if data.levels is not None and model.dequantize:
+        # As it learned from them: a critic that never saw a level itself would tell it by that.
+        x = dequantized(x, data.levels, data.value_range, seed=0)
+    return model.warnings(x, conditions(model, data, slice(None)))
 
 
 def as_written(space: Space, x: Any, data: Data) -> Any:

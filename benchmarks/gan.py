@@ -1,0 +1,118 @@
+"""GANs on 25 narrow modes with default settings: modes found, precision, and what the loss is.
+
+Each discrepancy with the networks of `for_data` and the 10,000 steps of `fit`; a seed draws data,
+networks and samples anew. A run reaches the aim if it finds all 25 modes (`metrics.mode_coverage`)
+and .9 of its samples lie within three standard deviations of one.
+
+    .venv/bin/python benchmarks/gan.py --write
+    .venv/bin/python benchmarks/gan.py --discrepancies mmd --seeds 0 1 --part mmd.json
+
+`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
+such files together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pushforward as pf
+import record
+import timing
+from pushforward.metrics import Estimate, classifier_accuracy, mode_coverage, sliced_wasserstein
+
+DISCREPANCIES = ("jensen-shannon", "wasserstein", "mmd")
+SEEDS = (0, 1, 2, 3, 4)
+STEPS = 10_000
+SAMPLES = 10_000
+COMPARED = 1000
+AIM = 0.9
+
+
+def judged(x: torch.Tensor, held: pf.data.Data) -> dict[str, float]:
+    """What is measured of samples beside held-out data."""
+    assert held.modes is not None
+    found = mode_coverage(x, held.modes.centers, held.modes.std)
+    pair = x[:COMPARED], held.x[:COMPARED]
+    return {
+        "modes": found.modes,
+        "quality": found.quality.value,
+        "sliced W2": sliced_wasserstein(*pair, seed=0).value,
+        "classifier": classifier_accuracy(*pair, seed=0).value,
+    }
+
+
+def run(discrepancy: str, seed: int, smoke: bool) -> dict[str, Any]:
+    """Train and judge one model."""
+    data = pf.data.load("25gaussians", n=200 if smoke else None, seed=seed, label=False)
+    held = pf.data.load("25gaussians", n=200 if smoke else SAMPLES, seed=1000 + seed)
+    torch.manual_seed(seed)
+    model = pf.GAN.for_data(data, discrepancy=discrepancy)
+    start = time.process_time()
+    pf.fit(model, data, steps=3 if smoke else STEPS, seed=seed, progress=False)
+    spent = time.process_time() - start
+    x = model.sample(200 if smoke else SAMPLES, seed=seed)
+    about = {"discrepancy": discrepancy, "seed": seed, "training": spent}
+    floor = judged(data.x, held)
+    return about | judged(x, held) | {"floor": floor, "warnings": model.warnings(held.x)}
+
+
+def text(results: list[dict[str, Any]]) -> str:
+    """A row per discrepancy: means over the seeds, and in how many of them the aim is reached."""
+    names = ("modes", "quality", "sliced W2", "classifier")
+    floors = [result["floor"] for result in results]
+    body = [["real data", *(_mean(floors, name) for name in names), "", "", ""]]
+    for discrepancy in dict.fromkeys(result["discrepancy"] for result in results):
+        own = [result for result in results if result["discrepancy"] == discrepancy]
+        reached = sum(result["modes"] == 25 and result["quality"] >= AIM for result in own)
+        warned = sum(bool(result["warnings"]) for result in own)
+        seconds = statistics.fmean(result["training"] for result in own)
+        cells = [_mean(own, name) for name in names]
+        more = [f"{reached} of {len(own)}", f"{warned} of {len(own)}", f"{seconds:.0f}"]
+        body.append([discrepancy, *cells, *more])
+    head = ["", "modes found", "near a mode", "sliced W2", "classifier accuracy"]
+    return record.table([*head, f"25 modes and {AIM:g}", "warned", "training s"], body)
+
+
+def _mean(results: list[dict[str, Any]], name: str) -> str:
+    values = [float(result[name]) for result in results]
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return str(Estimate(statistics.fmean(values), error, len(values)))
+
+
+def main() -> None:
+    """Train, judge, print, and with `--write` record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--write", action="store_true", help="record the results")
+    parser.add_argument("--discrepancies", nargs="+", default=list(DISCREPANCIES), help="which")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
+    options = parser.parse_args()
+    timing.one_thread()
+    results: list[dict[str, Any]] = []
+    if options.merge:
+        results = record.parts(options.merge)
+        results.sort(key=lambda result: (result["discrepancy"], result["seed"]))
+    else:
+        for discrepancy in options.discrepancies:
+            for seed in options.seeds[: 1 if options.smoke else None]:
+                results.append(run(discrepancy, seed, options.smoke))
+                print(seed, text(results[-1:]).splitlines()[-1], flush=True)
+                if options.part:
+                    options.part.write_text(json.dumps(results))
+    print(text(results))
+    if options.write:
+        facts = {"environment": record.environment(), "steps": STEPS, "samples": SAMPLES}
+        record.save("gan", facts | {"results": results}, text(results))
+
+
+if __name__ == "__main__":
+    main()
