@@ -138,13 +138,19 @@ def test_samples_of_a_decoder_have_its_spread_unless_means_are_asked_for(
     assert call("train", tmp_path / "x.csv", *words).code == 0
     spread = {}
     for way in ("", "--mean"):
-        out = tmp_path / f"x{way}.csv"
-        assert call("sample", run, "-n", 400, "--out", out, *way.split()).code == 0
+        out = tmp_path / f"drawn{way}.csv"
+        drawn = call("sample", run, "-n", 400, "--out", out, *way.split())
+        assert drawn.code == 0
+        assert ("means, without its noise" in drawn.err) == bool(way)
         spread[way] = pandas.read_csv(out).std()
     model = pf.load(run)
     drawn = model.sample(400, seed=0).std(0)
     assert spread[""].tolist() == pytest.approx(drawn.tolist(), rel=1e-4)
     assert (spread["--mean"] < 0.95 * spread[""]).all()
+    # Judged are samples of the distribution that the likelihood beside them is of.
+    assert call("evaluate", run, "-n", 100).code == 0
+    judged = pf.data.load(run / "samples.npz").x
+    assert judged.numpy() == pytest.approx(model.sample(100, seed=0).numpy(), rel=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:The scales of the columns differ")

@@ -76,6 +76,20 @@ def test_what_a_network_gets_at_once_is_bounded(name: str) -> None:
     assert watched.most == N
 
 
+@pytest.mark.filterwarnings("ignore::pushforward.errors.ConvergenceWarning")
+def test_chains_of_an_energy_are_cut_too() -> None:
+    net = pf.nn.Perceptron(2, 1, width=256)
+    model, watched = pf.EnergyModel(net, event_shape=2), Watched(net)
+    found = model.sample(N, sampler="ula", steps=2, seed=0)
+    assert watched.most < 10_000
+    again = model.sample(N, sampler="ula", steps=2, seed=0, batch_size=N)
+    assert watched.most == N
+    torch.testing.assert_close(found, again, rtol=1e-4, atol=1e-4)
+    watched.most = 0
+    model.sample(N, steps=2, seed=0)
+    assert watched.most < 10_000
+
+
 def test_maps_are_cut_too() -> None:
     model, watched = watched_model("flow matching")
     z = torch.randn(N, 2, generator=torch.Generator().manual_seed(0))

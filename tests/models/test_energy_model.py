@@ -155,6 +155,26 @@ def test_modes_far_apart_have_their_weights() -> None:
     assert len(drawn.unique()) > 0.95 * n
 
 
+class Spike(nn.Module):
+    """With the base 2 of the model N(0, 1), and N(1, 0.05^2) of the same weight."""
+
+    def forward(self, x):
+        narrow = -200 * (x - 1).square() + math.log(20)
+        both = torch.cat([narrow, -x.square() / 2], 1).logsumexp(1)
+        return -both - x.square().sum(-1) / 8
+
+
+def test_chains_are_resampled_on_the_way_to_a_narrow_mode() -> None:
+    """One chain in forty begins where the mode is. The weights of the whole way, at its end alone,
+    are too uneven to be resampled: .24 of the samples would be in the mode."""
+    model = pf.EnergyModel(Spike(), "denoising", event_shape=1)
+    with pytest.warns(ConvergenceWarning, match="states degenerate"):
+        drawn = model.sample(1024, steps=200, seed=0)
+    near = float(((drawn - 1).abs() < 0.15).float().mean())
+    # 0.5 x 0.997 of the narrow mode, and 0.5 x (Phi(1.15) - Phi(0.85)) of the wide one.
+    assert near == pytest.approx(0.535, abs=0.06)
+
+
 def test_resampled_states_do_not_depend_on_batches_and_shares() -> None:
     """Whole pools are drawn by whoever needs a part of them."""
     model = pf.EnergyModel(Apart(), "denoising", event_shape=1)

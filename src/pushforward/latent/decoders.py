@@ -52,6 +52,10 @@ class Decoder(nn.Module):
         return h
 
 
+START = 0.2
+"""The deviation that learning starts from. From that of the data themselves, the latents are easily
+never found useful."""
+
 PACE = 10.0
 """How many times as far as a weight the logarithm of a deviation goes in a step of Adam, whose
 steps have one size: from 0.2 to 1 would be 1,600 steps of 1e-3.
@@ -93,6 +97,15 @@ class Scale(nn.Module):
                 f"a deviation is a number above {LEAST:g}, 'scalar', 'dimension' or 'network', "
                 f"not {choice!r}"
             )
+
+    @property
+    def learned(self) -> bool:
+        """Whether training changes it."""
+        return self.predicted or isinstance(self.raw, nn.Parameter)
+
+    def start(self, std: float) -> None:
+        """Begin to learn from a deviation, in the place of another one."""
+        self.raw.fill_(math.log(std - LEAST) / PACE)
 
     @property
     def log(self) -> Tensor:
@@ -142,8 +155,7 @@ class GaussianDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.net = check_network(net)
-        # From the deviation of the data themselves, the latents are easily never found useful.
-        self.scale = Scale(sigma, event_shape, start=0.2)
+        self.scale = Scale(sigma, event_shape, start=START)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> DiagonalNormal:
         """Gaussians with independent entries."""
@@ -227,7 +239,7 @@ class LogisticDecoder(_LevelDecoder):
         super().__init__()
         self.net, self.levels = check_network(net), levels
         self.value_range = _range(levels, value_range)
-        self.scale = Scale(scale, event_shape, start=0.2)
+        self.scale = Scale(scale, event_shape, start=START)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Logistic:
         """Rounded logistic distributions."""

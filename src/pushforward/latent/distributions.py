@@ -46,6 +46,10 @@ class Reparametrized(ABC):
         """What `push` takes: standard normal unless a class says otherwise."""
         return normal_like(like, generator)
 
+    def middle(self) -> Tensor:
+        """The states that no noise becomes, `(B, *event)`."""
+        return self.push(torch.zeros_like(self.location))
+
     def push_and_log_prob(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The states that noise becomes, and their log-densities."""
         x = self.push(noise)

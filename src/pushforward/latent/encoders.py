@@ -61,6 +61,11 @@ class DiagonalEncoder(_Gaussian):
         mean, raw = evaluate(self.net, x, c, (2 * self.latent,)).chunk(2, -1)
         return DiagonalNormal(mean, _LEAST + softplus(raw))
 
+    @staticmethod
+    def raw(std: Tensor) -> Tensor:
+        """What the network puts out for some deviations."""
+        return (std - _LEAST).expm1().log()
+
 
 @configurable
 class FullCovarianceEncoder(_Gaussian):

@@ -24,6 +24,9 @@ class Prior(nn.Module):
 
     latent: int | None = None
 
+    rate: float = 1.0
+    """A factor of the run's learning rate for the networks."""
+
     @abstractmethod
     def forward(self, encoder: Encoder) -> Distribution:
         """The distribution as it is now."""
@@ -71,6 +74,8 @@ class MixturePrior(Prior):
     Raises `InputError` for sizes below one.
     """
 
+    rate = 10.0
+
     def __init__(self, latent: int, components: int = 10) -> None:
         super().__init__()
         self.latent = whole("latent", latent)
@@ -81,6 +86,19 @@ class MixturePrior(Prior):
     def forward(self, encoder: Encoder) -> Mixture:
         """The mixture."""
         return Mixture(DiagonalNormal(self.means, self.log_stds.exp()), self.logits.log_softmax(0))
+
+    @torch.no_grad()
+    def start(self, posterior: DiagonalNormal) -> None:
+        """Begin as a kernel density of the latents of as many states as there are components.
+
+        Of the width of Scott's rule, and drawn together, so that it is no wider than the latents.
+        """
+        middle = posterior.mean.mean(0)
+        count, latent = posterior.mean.shape
+        width = count ** (-1 / (latent + 4))
+        self.means.copy_(middle + math.sqrt(1 - width**2) * (posterior.mean - middle))
+        spread = posterior.mean.var(0, correction=0)
+        self.log_stds.copy_((width**2 * spread + posterior.std.square()).log() / 2)
 
 
 @configurable

@@ -16,7 +16,7 @@ from pushforward.mcmc.diagnostics import bulk_ess, effective_sample_size, r_hat,
 from pushforward.mcmc.hmc import HMC, leapfrog
 from pushforward.mcmc.kernel import MarkovKernel, Move
 from pushforward.mcmc.mala import MALA
-from pushforward.mcmc.resampling import systematic_resampling
+from pushforward.mcmc.resampling import PooledResampling, systematic_resampling
 from pushforward.mcmc.running import Chains, run
 from pushforward.mcmc.target import ChainState, LogDensity, check_states, evaluate
 from pushforward.mcmc.ula import ULA, langevin_step
@@ -31,6 +31,7 @@ __all__ = [
     "MarkovKernel",
     "LogDensity",
     "Move",
+    "PooledResampling",
     "ChainState",
     "adapted",
     "anneal",

@@ -97,6 +97,7 @@ def anneal(
     moves: int = 1,
     steps: Tensor | None = None,
     pilots: Tensor | None = None,
+    resample: Callable[[Tensor], Tensor | None] | None = None,
     generator: torch.Generator | None = None,
     callback: Callable[[], None] | None = None,
 ) -> AnnealedPath:
@@ -113,6 +114,8 @@ def anneal(
             chains, which biases the weights, if little.
         pilots: other states of the base, which go first and find the step sizes, so that the
             weights stay unbiased.
+        resample: says by the log-weights `(B,)`, which it may change, which states to go on with,
+            `(B,)`, or `None` for all: `PooledResampling`, which makes it sequential Monte Carlo.
         generator: for the noise.
         callback: called at each temperature.
 
@@ -129,6 +132,9 @@ def anneal(
     used, rates = [], []
     for k, (before, beta) in enumerate(pairwise(ladder)):
         log_weights += (beta - before) * (log_p(x) - base(x))
+        picks = None if resample is None else resample(log_weights)
+        if picks is not None:
+            x, diverged = x[picks], diverged[picks]
 
         def at_temperature(x: Tensor, beta: float = beta) -> Tensor:
             return torch.lerp(base(x), log_p(x), beta)

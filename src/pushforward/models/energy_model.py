@@ -286,19 +286,21 @@ class EnergyModel(GenerativeModel, Trainable):
             n: how many.
             c: labels, one for all or one per state.
             sampler: `annealed`, Langevin steps with acceptance along the geometric path from the
-                base, resampled by their weights at its end, which gives modes that lie far apart
-                their shares; or `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
+                base, resampled by their weights on the way and at its end (sequential Monte Carlo,
+                `mcmc.PooledResampling`), which gives modes that lie far apart their shares; or
+                `ula`, `mala`, `hmc` or an object of `mcmc`, on the model itself.
             steps: how many; if annealed each at a temperature of its own, and one in ten at the
                 end, after resampling, which draws copies of one chain apart.
             step: the step size, of standardized data; by default a few chains find it first.
             seed: or a `generator` on the model's device.
-            batch_size: chains at a time; all at once by default.
+            batch_size: chains at a time, annealed ones in whole pools; by default what memory
+                suggests.
             rows: draw this part of the `n` states only, as one of several processes does.
             progress: called with the number of finished and of all steps.
 
         Annealed chains are resampled in pools of 128 with one label, so that one state costs as
-        much as a pool. Warns of chains that diverge, and of annealed ones whose weights degenerate,
-        which are not resampled. Raises `InputError` for arguments that do not fit, and
+        much as a pool. Warns of chains that diverge, and of annealed ones whose weights degenerate
+        somewhere on the way. Raises `InputError` for arguments that do not fit, and
         `CapabilityError` for labels that the network does not take or that are missing.
         """
         units, way = self.known_units(), approach(sampler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from torch import Tensor
 from pushforward import mcmc, registry
 from pushforward._random import RowNoise, derived_seed, resolve, start_noise
 from pushforward.errors import ConvergenceWarning
-from pushforward.importance import log_mean
 from pushforward.mcmc import LogDensity
+from pushforward.models.batch_size import rows_at_once
 from pushforward.models.model import parts_of
 from pushforward.protocols import Distribution
 
@@ -44,7 +43,7 @@ class Request:
         n: how many states there are.
         labels: of all of them, `(n,)`, or `None`.
         rows: those that are wanted.
-        batch_size: chains at a time.
+        batch_size: chains at a time; `None` for what memory suggests.
         steps: of each chain.
         step: their size, or `None`.
         seed: of all noise.
@@ -69,6 +68,17 @@ class Request:
         noise = start_noise(self.seed, slice(0, _PILOTS + chains), self.device)
         drawn = self.base.sample(_PILOTS + chains, generator=noise)
         return drawn[:_PILOTS], drawn[_PILOTS:]
+
+    def at_once(self, start: Tensor) -> int:
+        """How many of some chains to move at a time."""
+        if self.batch_size is not None:
+            return self.batch_size
+        one = None if self.labels is None else self.labels[:1]
+
+        def log_p(x: Tensor) -> Tensor:
+            return self.log_p(None if one is None else one.expand(len(x)))(x)
+
+        return rows_at_once(log_p, start)
 
     def pilot_log_p(self) -> LogDensity:
         """The log-density of the pilots, with labels in turn."""
@@ -111,8 +121,8 @@ class _Direct(NamedTuple):
 
     def draw(self, request: Request) -> Tensor:
         """Where chains end. Warns of those that diverge."""
-        parts = parts_of(request.n, request.batch_size, request.rows)
         pilots, start = request.starts(request.n)
+        parts = parts_of(request.n, request.at_once(start), request.rows)
         step, log_p = request.step, request.pilot_log_p()
         if step is None and self.kernel.target is None:
             step = self.kernel.step
@@ -145,31 +155,37 @@ class _Pool(NamedTuple):
 
 
 class _Annealing(NamedTuple):
-    """Chains along the geometric path, resampled by their weights at its end.
+    """Chains along the geometric path, resampled by their weights on the way and at its end.
 
-    The weights make up for modes that chains could not share out on the way. Where they degenerate
-    the chains stay as they are.
+    The weights make up for modes that chains could not share out on the way.
     """
 
     kernel: mcmc.MarkovKernel
 
     def draw(self, request: Request) -> Tensor:
         """States that stand for the model equally. Warns of weights that degenerate."""
-        parts = parts_of(request.n, request.batch_size, request.rows)
-        first, last = parts[0].start, parts[-1].stop
         pools = _pools(request.labels, request.n)
         pilots, start = request.starts(pools[-1].chains.stop)
+        size = request.at_once(start)
+        parts = parts_of(request.n, size, request.rows)
+        first, last = parts[0].start, parts[-1].stop
         if last == first:
             return start[:0]
         wanted = [p for p in pools if bool(((p.rows >= first) & (p.rows < last)).any())]
-        runs = [part for run in _joined(wanted) for part in _cut(run, request.batch_size)]
+        # Pools stay together, since their chains take each other's places.
+        whole = max(1, size // _POOL) * _POOL
+        runs = [part for run in _joined(wanted) for part in _cut(run, whole)]
         moves = request.steps // _REST
         rungs = request.steps - moves
         report = request.counter(len(runs) * rungs + len(parts) * moves)
         sizes = self._sizes(request, pilots, rungs)
         base, labels = request.base.log_prob, _labels_of_chains(pools, request.labels)
-        ends, log_weights = start, torch.full_like(start.flatten(1)[:, 0], -torch.inf)
+        ends, lost = start, dict[int, float]()
         for part in runs:
+            firsts = range(part.start, part.stop, _POOL)
+            pooled = mcmc.PooledResampling(
+                _POOL, [derived_seed(request.seed, 3, first) for first in firsts]
+            )
             path = mcmc.anneal(
                 self.kernel,
                 request.log_p(None if labels is None else labels[part]),
@@ -177,12 +193,16 @@ class _Annealing(NamedTuple):
                 start[part],
                 rungs,
                 steps=sizes,
+                resample=pooled,
                 generator=RowNoise(request.seed, part, request.device),
                 callback=report,
             )
-            ends[part], log_weights[part] = path.x, path.log_weights
-        picks = _resampled(wanted, log_weights, request)[first:last].to(ends.device)
-        x = ends[picks]
+            picks = pooled(path.log_weights, all_pools=True)
+            ends[part] = path.x if picks is None else path.x[picks]
+            sides = zip(firsts, pooled.lost, pooled.ess, strict=True)
+            lost |= {first: ess for first, gone, ess in sides if gone}
+        _warn_of_lost(wanted, lost)
+        x = ends[_places(wanted, request.n)[first:last].to(ends.device)]
         for part in parts:
             state = mcmc.evaluate(request.some(part), x[part.start - first : part.stop - first])
             noise = RowNoise(derived_seed(request.seed, 2), part, request.device)
@@ -240,34 +260,27 @@ def _joined(pools: list[_Pool]) -> list[slice]:
     return found
 
 
-def _cut(run: slice, size: int | None) -> list[slice]:
-    step = run.stop - run.start if size is None else size
-    return [slice(at, min(at + step, run.stop)) for at in range(run.start, run.stop, step)]
+def _cut(run: slice, size: int) -> list[slice]:
+    return [slice(at, min(at + size, run.stop)) for at in range(run.start, run.stop, size)]
 
 
-def _resampled(pools: list[_Pool], log_weights: Tensor, request: Request) -> Tensor:
-    """The chain that each of `n` states is made of, as far as these pools hold it, `(n,)`."""
-    picks = torch.zeros(request.n, dtype=torch.long)
-    lost, total, worst = 0, 0, math.inf
+def _places(pools: list[_Pool], n: int) -> Tensor:
+    """The chain that each of `n` states is the end of, as far as these pools hold it, `(n,)`."""
+    places = torch.zeros(n, dtype=torch.long)
     for pool in pools:
-        weights, count = log_weights[pool.chains], len(pool.rows)
-        found = log_mean(weights)
-        chosen = torch.arange(count)
-        if bool(found.converged):
-            own = derived_seed(request.seed, 3, pool.chains.start)
-            generator = torch.Generator("cpu").manual_seed(own)
-            chosen = mcmc.systematic_resampling(weights, _POOL, generator)[:count]
-        else:
-            lost += count
-            worst = min(worst, float(found.ess))
-        total += count
-        picks[pool.rows] = pool.chains.start + chosen
+        places[pool.rows] = pool.chains.start + torch.arange(len(pool.rows))
+    return places
+
+
+def _warn_of_lost(pools: list[_Pool], lost: dict[int, float]) -> None:
+    """Warn of pools, by their first chains, whose weights of some effective size degenerate."""
     if lost:
+        rows = sum(len(pool.rows) for pool in pools if pool.chains.start in lost)
+        total = sum(len(pool.rows) for pool in pools)
         warnings.warn(
-            f"the weights of the annealed chains of {lost} of {total} states degenerate (effective "
-            f"sample size {worst:.1f} of {_POOL}): they are not resampled, and modes that "
-            "lie apart may come in wrong proportions; take more steps",
+            f"the weights of the annealed chains of {rows} of {total} states degenerate (effective "
+            f"sample size {min(lost.values()):.1f} of {_POOL}): modes that lie apart may come in "
+            "wrong proportions; take more steps",
             ConvergenceWarning,
             stacklevel=4,
         )
-    return picks

@@ -22,15 +22,15 @@ from pushforward.latent import (
     Evidence,
     Prior,
     Reparametrized,
-    StandardNormal,
     annealed,
     weighed,
 )
 from pushforward.models.batch_size import rows_at_once
+from pushforward.models.linear_start import linear_start
 from pushforward.models.model import GenerativeModel, finite, parts_of
 from pushforward.models.trainable import Trainable
-from pushforward.models.vae_parts import vae_parts
-from pushforward.models.vae_warnings import latent_warnings
+from pushforward.models.vae_parts import checked_parts, vae_parts
+from pushforward.models.vae_warnings import ABOUT_MEANS, latent_warnings
 from pushforward.protocols import Distribution
 
 __all__ = ["VAE"]
@@ -91,17 +91,7 @@ class VAE(GenerativeModel, Trainable):
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(event_shape)
-        for name, part, kind in (("encoder", encoder, Encoder), ("decoder", decoder, Decoder)):
-            if not isinstance(part, kind):
-                raise InputError(f"the {name} is an object of pushforward.latent, not {part!r}")
-        self.encoder, self.decoder = encoder, decoder
-        self.prior = StandardNormal(encoder.latent) if prior is None else prior
-        if not isinstance(self.prior, Prior):
-            raise InputError(f"the prior is an object of pushforward.latent, not {prior!r}")
-        if self.prior.latent not in (None, encoder.latent):
-            raise InputError(
-                f"the prior has {self.prior.latent} latents, but the encoder {encoder.latent}"
-            )
+        self.encoder, self.decoder, self.prior = checked_parts(encoder, decoder, prior)
         beta, free_bits = number("beta", beta, least=0), number("free_bits", free_bits, least=0)
         if whole("samples", samples) > 1 and (beta != 1 or free_bits):
             raise InputError(
@@ -141,6 +131,10 @@ class VAE(GenerativeModel, Trainable):
         """The dimension of the latents."""
         return self.encoder.latent
 
+    def about_sampling(self, options: dict[str, Any]) -> str | None:
+        """That the decoder's means are another distribution than the one of log-densities."""
+        return ABOUT_MEANS if options.get("mean") else None
+
     def prior_distribution(self) -> Distribution:
         """The distribution of the latents as it is now."""
         found: Distribution = self.prior(self.encoder)
@@ -154,9 +148,19 @@ class VAE(GenerativeModel, Trainable):
     # -- learning -------------------------------------------------------------------------------
 
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
-        """Check that data are levels if they must be, and start a `VampPrior` at data."""
+        """Check that data are levels if they must be, and start at principal components of data."""
         self.decoder.check(x)
-        self.prior.prepare(self.inward(x), generator)
+        z, context = self.inward(x), self._context(c, len(x))
+        linear_start(self.encoder, self.decoder, self.prior, z, context, generator)
+        self.prior.prepare(z, generator)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Encoder and decoder, and a prior, which may have far to go."""
+        nets = [*self.encoder.parameters(), *self.decoder.parameters()]
+        own = list(self.prior.parameters())
+        groups: list[dict[str, Any]] = [{"params": nets}]
+        groups.append({"params": own, "rate": self.prior.rate})
+        return groups if own else groups[:1]
 
     def loss(
         self,
@@ -352,7 +356,7 @@ class VAE(GenerativeModel, Trainable):
     def reconstruct(self, x: Tensor, c: Any = None) -> Tensor:
         """States through encoder and decoder, at the middle of the posterior."""
         with self.evaluating():
-            return self.decode(_middle(self.encode(x, c)), c)
+            return self.decode(self.encode(x, c).middle(), c)
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -364,7 +368,7 @@ class VAE(GenerativeModel, Trainable):
         labels.
         """
         with self.evaluating():
-            middle = _middle(self.encoder(self.inward(x), None))
+            middle = self.encoder(self.inward(x), None).middle()
         return middle.var(0, correction=0) > _ACTIVE
 
     def warnings(self, x: Tensor, c: Any = None) -> list[str]:
@@ -393,8 +397,3 @@ class VAE(GenerativeModel, Trainable):
     def _context(self, c: Any, n: int) -> Tensor | None:
         context: Tensor | None = self.condition.required(c, n, self.device)
         return context
-
-
-def _middle(posterior: Reparametrized) -> Tensor:
-    """Where the noise is zero, `(B, latent)`."""
-    return posterior.push(torch.zeros_like(posterior.location))

@@ -28,13 +28,23 @@ from pushforward.latent import (
     VampPrior,
 )
 from pushforward.models import flow_architectures
-from pushforward.nn import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron
+from pushforward.nn import (
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    LinearSkip,
+    Perceptron,
+    suitable_frequencies,
+)
 from pushforward.transforms import Transform
 
-__all__ = ["vae_parts"]
+__all__ = ["checked_parts", "vae_parts"]
 
 _FEATURES = 16
 """What the flow of a posterior is condition of a state."""
+
+_ROWS = 20
+"""Data points for each component of a mixture of latents: with fewer, small tables are learned by
+heart within a hundred steps."""
 
 _OPTIONS = ("latent", "width", "depth", "decoder", "encoder", "prior", "sigma", "components")
 
@@ -49,11 +59,13 @@ def vae_parts(
         labels: make a model of the labels' distributions, if the data has labels or contexts.
         names: further options that a caller takes, for the message about an unknown one.
         options: any of
-            `latent` (2 to 8 for as many features, 16, or 32 beyond 256 numbers),
+            `latent` (as many as features, 2 to 32; of images 16, or 32 beyond 256 numbers),
             `width` (channels, or hidden units) and `depth` (levels of convolutions, or layers),
             `decoder` (`gaussian`, `bernoulli`, `logistic`; that of the data's levels by default),
             `encoder` (`diagonal`, `full`, `flow`, or a `Transform` on top of a diagonal one),
-            `prior` (`normal`, `mixture`, `vamp`, `flow`, or a `Transform` of a normal one),
+            `prior` (`normal`, `mixture`, `vamp`, `flow`, or a `Transform` of a normal one; with a
+            diagonal encoder and a Gaussian decoder of vectors a mixture, of one component for 20
+            rows and 100 at the most, else normal),
             `sigma` (of a Gaussian decoder, or the scale of a logistic one),
             `components` (of a mixture or VampPrior).
 
@@ -66,22 +78,52 @@ def vae_parts(
     """
     check_options(options, [*_OPTIONS, *names])
     shape = data.event_shape
-    latent = whole("latent", options.get("latent", _latent(shape)))
-    nets = Networks(data, latent, labels, options)
+    latent = whole("latent", options.get("latent", _latent(shape, is_image(data))))
+    choices = {"encoder": "diagonal", "decoder": "auto", **options}
+    nets = Networks(data, latent, labels, choices)
+    prior, components = options.get("prior"), options.get("components")
+    if prior is None:
+        prior = "mixture" if nets.linear else "normal"
+        if nets.linear and components is None:
+            components = min(100, max(2, len(data) // _ROWS))
     return {
-        "encoder": _encoder(options.get("encoder", "diagonal"), latent, nets),
-        "decoder": _decoder(options.get("decoder", "auto"), options.get("sigma"), data, nets),
-        "prior": _prior(options.get("prior", "normal"), latent, shape, options.get("components")),
+        "encoder": _encoder(choices["encoder"], latent, nets),
+        "decoder": _decoder(choices["decoder"], options.get("sigma"), data, nets),
+        "prior": _prior(prior, latent, shape, components),
     }
 
 
+def checked_parts(
+    encoder: Encoder, decoder: Decoder, prior: Prior | None
+) -> tuple[Encoder, Decoder, Prior]:
+    """The parts of a `VAE`, with a standard normal prior for none.
+
+    Raises `InputError` for other objects, or a prior of another number of latents.
+    """
+    for name, part, kind in (("encoder", encoder, Encoder), ("decoder", decoder, Decoder)):
+        if not isinstance(part, kind):
+            raise InputError(f"the {name} is an object of pushforward.latent, not {part!r}")
+    own = StandardNormal(encoder.latent) if prior is None else prior
+    if not isinstance(own, Prior):
+        raise InputError(f"the prior is an object of pushforward.latent, not {prior!r}")
+    if own.latent not in (None, encoder.latent):
+        raise InputError(f"the prior has {own.latent} latents, but the encoder {encoder.latent}")
+    return encoder, decoder, own
+
+
 class Networks:
-    """Convolutions for images of at least 4 pixels a side, perceptrons for all else."""
+    """Convolutions for images of at least 4 pixels a side, perceptrons for all else.
+
+    `linear` says whether these are around an affine map, where principal components can start both
+    a Gaussian encoder and a Gaussian decoder: from the zero function alone, latents may collapse.
+    """
 
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
         self.shape, self.latent = tuple(data.event_shape), latent
         self.sizes: dict[str, Any] = flow_architectures.condition(data, labels)
-        self.image = data.kind == "image" and min(self.shape[1:]) >= 4
+        self.image = is_image(data)
+        gaussian = _decoder_of(options["decoder"], data) == "gaussian"
+        self.linear = not self.image and options["encoder"] == "diagonal" and gaussian
         usual = 32 if self.image else min(512, max(128, 2 * math.prod(self.shape)))
         self.width = whole("width", options.get("width", usual))
         self.depth = whole("depth", options.get("depth", 2 if self.image else 3))
@@ -90,19 +132,38 @@ class Networks:
         """From states to vectors."""
         if self.image:
             return ConvolutionalEncoder(self.shape, outputs, self.width, self.depth, **self.sizes)
-        return Perceptron(self.shape, outputs, self.width, self.depth, **self.sizes)
+        frequencies = suitable_frequencies(math.prod(self.shape)) if self.linear else 0
+        return self._around(self.shape, outputs, frequencies)
 
     def outward(self, twice: bool) -> nn.Module:
         """From latents to states, with twice the entries on the first axis or not."""
         shape = ((1 + twice) * self.shape[0], *self.shape[1:])
         if self.image:
             return ConvolutionalDecoder(self.latent, shape, self.width, self.depth, **self.sizes)
-        return Perceptron(self.latent, shape, self.width, self.depth, **self.sizes)
+        return self._around(self.latent, shape)
+
+    def _around(
+        self, before: int | tuple[int, ...], after: int | tuple[int, ...], frequencies: int = 0
+    ) -> nn.Module:
+        """A perceptron; if linear, zero at first and with an affine map: `models.linear_start`."""
+        net = Perceptron(
+            before, after, self.width, self.depth, **self.sizes,
+            zero=self.linear, frequencies=frequencies, normalize=True,
+        )  # fmt: skip
+        return LinearSkip(net, before, after) if self.linear else net
 
 
-def _latent(shape: tuple[int, ...]) -> int:
+def is_image(data: Any) -> bool:
+    """Whether data are images, of at least 4 pixels a side."""
+    return data.kind == "image" and min(data.event_shape[1:]) >= 4
+
+
+def _latent(shape: tuple[int, ...], image: bool) -> int:
     size = math.prod(shape)
-    return max(2, size) if size <= 8 else 16 if size <= 256 else 32
+    if image:
+        return 16 if size <= 256 else 32
+    # As many as a linear model needs to be exact, if they are few.
+    return min(max(2, size), 32)
 
 
 def _encoder(choice: Any, latent: int, nets: Networks) -> Encoder:
@@ -134,8 +195,7 @@ def _decoder(choice: Any, sigma: Any, data: Any, nets: Networks) -> Decoder:
     if isinstance(choice, Decoder):
         return choice
     levels, values = data.levels, data.value_range
-    if choice == "auto":
-        choice = "gaussian" if levels is None else "bernoulli" if levels == 2 else "logistic"
+    choice = _decoder_of(choice, data)
     if choice in ("bernoulli", "logistic") and (levels is None or values is None):
         raise InputError(
             f"a {choice} decoder is for data of equally spaced levels, and {data.name} has none: "
@@ -152,9 +212,18 @@ def _decoder(choice: Any, sigma: Any, data: Any, nets: Networks) -> Decoder:
     return decoder
 
 
+def _decoder_of(choice: Any, data: Any) -> Any:
+    """What is chosen, or the name of the decoder that fits the data's levels."""
+    if choice != "auto":
+        return choice
+    return "gaussian" if data.levels is None else "bernoulli" if data.levels == 2 else "logistic"
+
+
 def gaussian_decoder(nets: Networks, data: Any, sigma: Any) -> Decoder:
-    """For real numbers; one scale for all of them is learned unless `sigma` says otherwise."""
-    scale = "scalar" if sigma is None else sigma
+    """For real numbers; a scale is learned for each, or for all of an image, unless `sigma` says
+    otherwise.
+    """
+    scale = ("scalar" if nets.image else "dimension") if sigma is None else sigma
     return GaussianDecoder(nets.outward(scale == "network"), scale, nets.shape)
 
 
@@ -187,8 +256,8 @@ def normal_prior(latent: int, shape: tuple[int, ...], components: int | None) ->
 
 
 def mixture_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:
-    """A mixture of normal distributions, ten by default."""
-    return MixturePrior(latent, 10 if components is None else components)
+    """A mixture of normal distributions, a hundred by default."""
+    return MixturePrior(latent, 100 if components is None else components)
 
 
 def vamp_prior(latent: int, shape: tuple[int, ...], components: int | None) -> Prior:

@@ -1,8 +1,14 @@
-"""What is wrong with the latents of a variational autoencoder, in sentences."""
+"""What to know of a variational autoencoder and its latents, in sentences."""
 
 from __future__ import annotations
 
-__all__ = ["latent_warnings"]
+__all__ = ["ABOUT_MEANS", "latent_warnings"]
+
+ABOUT_MEANS = (
+    "these are the decoder's means, without its noise: they vary less than the model's "
+    "distribution, which log-densities, `evaluate` and `compare` are of"
+)
+"""What whoever draws the means of a decoder should know."""
 
 
 def latent_warnings(active: int, latent: int, narrowest: float | None) -> list[str]:

@@ -17,6 +17,7 @@ _HOMES = {
     "ConvolutionalEncoder": "convolutional",
     "DiT": "dit",
     "FourierFeatures": "fourier",
+    "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
     "UNet": "unet",
@@ -31,6 +32,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "DiT",
     "FourierFeatures",
+    "LinearSkip",
     "MaskedPerceptron",
     "Perceptron",
     "UNet",
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pushforward.nn.default import default_network
     from pushforward.nn.dit import DiT
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
+    from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
