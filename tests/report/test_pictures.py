@@ -59,9 +59,11 @@ def test_a_given_window_is_kept() -> None:
 
 def test_many_coordinates_are_seen_along_the_axes_of_the_reference() -> None:
     wide = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
-    wide[:, 2] *= 10
+    wide[:, 2] = 10 * wide[:, 0] + 5 * wide[:, 2]
+    wide[:, 3] *= 1000  # a unit of its own
     flat = torch.zeros(100, 4)
-    flat[:, 2] = torch.linspace(-20, 20, 100)
+    flat[:, 0] = torch.linspace(-2, 2, 100)
+    flat[:, 2] = 11 * flat[:, 0]
     ink = _frame(Scatter(wide), Scatter(flat))
     across, down = (ink.sum(0) > 0).float().mean(), (ink.sum(1) > 0).float().mean()
     assert across > 0.5

@@ -18,10 +18,24 @@ from pushforward._extras import require
 from pushforward.errors import InputError
 from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
 
-__all__ = ["Kinds", "Painter", "image_grid", "painter_of", "sheet"]
+__all__ = [
+    "BLUE",
+    "MOST_KINDS",
+    "PlanePainter",
+    "Kinds",
+    "Painter",
+    "framed",
+    "image_grid",
+    "numbers",
+    "painter_of",
+    "sheet",
+]
 
-_BLUE, _SOFT = "#2a5caa", "#5b6470"
-_MOST_KINDS = 10
+BLUE, _SOFT = "#2a5caa", "#5b6470"
+
+MOST_KINDS = 10
+"""Kinds that have a color each."""
+
 _BINS = 48
 _INCHES, _DOTS = 4.2, 130
 _RARE = 0.005
@@ -58,21 +72,33 @@ class Painter(ABC):
         return ""
 
 
-class _Cloud(Painter):
-    """Points of a plane: the two coordinates, or the leading principal axes of the reference."""
+class PlanePainter(Painter):
+    """Points of a plane: the two coordinates, or the leading principal axes of the reference.
+
+    Those are the axes of the correlations: coordinates may have units that do not compare.
+    """
 
     def __init__(self, view: Scatter) -> None:
-        points = _numbers(view.points)
+        points = numbers(view.points)
         dim = points.shape[1]
-        self.mean, self.axes = points.mean(0), torch.eye(dim, 2, dtype=torch.float64)
+        self.mean, self.scale = points.mean(0), torch.ones(dim, dtype=torch.float64)
+        self.axes = torch.eye(dim, 2, dtype=torch.float64)
         self.names = tuple(view.names) if len(view.names) == 2 else ("x0", "x1")
         if dim > 2:
-            _, _, vectors = torch.linalg.svd(points[:5000] - self.mean, full_matrices=False)
-            self.axes = vectors[:2].mT
+            spread = points.std(0, correction=0)
+            self.scale = torch.where(spread > 0, spread, 1.0)
+            white = (points[:5000] - self.mean) / self.scale
+            _, _, vectors = torch.linalg.svd(white, full_matrices=False)
+            axes = vectors[:2].mT
+            # Upwards is more of what counts most.
+            axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
             self.names = tuple(
                 f"{place} principal component{_heaviest(axis, view.names)}"
-                for place, axis in zip(("first", "second"), self.axes.mT, strict=True)
+                for place, axis in zip(("first", "second"), axes.mT, strict=True)
             )
+            self.axes = axes / self.scale[:, None]
+        # Components are counted from the mean, coordinates from zero.
+        self._origin = self.mean @ self.axes if dim <= 2 else torch.zeros(2, dtype=torch.float64)
         if view.window is not None and dim == 2:
             low, high = (torch.tensor(corner, dtype=torch.float64) for corner in view.window)
             margin = 0.02 * (high - low)
@@ -82,17 +108,17 @@ class _Cloud(Painter):
         self.low, self.high = (low - margin).tolist(), (high + margin).tolist()
 
     def _plane(self, points: Tensor) -> Tensor:
-        return (points - self.mean) @ self.axes + self.mean @ self.axes
+        return (points - self.mean) @ self.axes + self._origin
 
     def draw(
         self, view: Scatter, count: int, *, small: bool = False, kinds: Kinds | None = None
     ) -> Any:
         """A dot for each point, colored by up to ten kinds."""
         canvas, axes = _canvas(small)
-        points = self._plane(_numbers(view.points[:count]))
+        points = self._plane(numbers(view.points[:count]))
         style = {"s": 2 if small else 4, "alpha": 0.35, "linewidths": 0}
-        if kinds is None or len(kinds.names) > _MOST_KINDS:
-            axes.scatter(*points.mT.tolist(), color=_BLUE, **style)
+        if kinds is None or len(kinds.names) > MOST_KINDS:
+            axes.scatter(*points.mT.tolist(), color=BLUE, **style)
         else:
             for code, name in enumerate(kinds.names):
                 some = points[kinds.codes[:count].cpu() == code]
@@ -107,7 +133,7 @@ class _Cloud(Painter):
 
     def missing(self, view: Scatter, count: int) -> str:
         """Points outside the window."""
-        points = self._plane(_numbers(view.points[:count]))
+        points = self._plane(numbers(view.points[:count]))
         inside = (points >= points.new_tensor(self.low)) & (points <= points.new_tensor(self.high))
         return _outside(~inside.all(1), "points outside")
 
@@ -116,7 +142,7 @@ class _Bars(Painter):
     """Numbers counted in bins of the reference, or one bar for each whole number."""
 
     def __init__(self, view: Histogram) -> None:
-        values = _numbers(view.values)
+        values = numbers(view.values)
         self.name, self.whole = view.name or "x", view.whole
         if view.whole:
             # Room for a number on each side that data do not have; counts have none below zero.
@@ -138,14 +164,14 @@ class _Bars(Painter):
         self, view: Histogram, count: int, *, small: bool = False, kinds: Kinds | None = None
     ) -> Any:
         """Bars. Shares fit in; densities that leave the picture are cut."""
-        values = _numbers(view.values)
+        values = numbers(view.values)
         canvas, axes = _canvas(small)
         heights = self._heights(values)
         top = max(self.top, 1.05 * float(heights.max())) if self.whole else self.top
         if self.whole:
-            axes.bar((self.edges[:-1] + 0.5).tolist(), heights.tolist(), 0.8, color=_BLUE)
+            axes.bar((self.edges[:-1] + 0.5).tolist(), heights.tolist(), 0.8, color=BLUE)
         else:
-            axes.stairs(heights.numpy(), self.edges.numpy(), fill=True, color=_BLUE)
+            axes.stairs(heights.numpy(), self.edges.numpy(), fill=True, color=BLUE)
         axes.set(xlim=(float(self.edges[0]), float(self.edges[-1])), ylim=(0, top))
         axes.set(xlabel=self.name, ylabel="share" if self.whole else "density")
         if self.whole:
@@ -154,7 +180,7 @@ class _Bars(Painter):
 
     def missing(self, view: Histogram, count: int) -> str:
         """Numbers outside the bins, and a bar that is cut."""
-        values = _numbers(view.values)
+        values = numbers(view.values)
         inside = (values >= self.edges[0]) & (values <= self.edges[-1])
         tallest = float(self._heights(values).max())
         cut = f"a bar of {tallest:.3g} is cut" if not self.whole and tallest > self.top else ""
@@ -167,7 +193,7 @@ class _Lines(Painter):
     many, few = 60, 20
 
     def __init__(self, view: Curves) -> None:
-        low, high = _quantiles(_numbers(view.values), (0.002, 0.998)).tolist()
+        low, high = _quantiles(numbers(view.values), (0.002, 0.998)).tolist()
         margin = 0.15 * max(high - low, 1e-6)
         self.low, self.high, self.name = low - margin, high + margin, view.name
 
@@ -176,8 +202,8 @@ class _Lines(Painter):
     ) -> Any:
         """A line for each function."""
         canvas, axes = _canvas(small)
-        lines = _numbers(view.values[:count])
-        axes.plot(lines.mT.numpy(), color=_BLUE, alpha=0.35, linewidth=0.6 if small else 1)
+        lines = numbers(view.values[:count])
+        axes.plot(lines.mT.numpy(), color=BLUE, alpha=0.35, linewidth=0.6 if small else 1)
         axes.set(xlim=(0, lines.shape[1] - 1), ylim=(self.low, self.high))
         axes.set(xlabel="grid point", ylabel=self.name)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -185,7 +211,7 @@ class _Lines(Painter):
 
     def missing(self, view: Curves, count: int) -> str:
         """Functions that leave the picture somewhere."""
-        lines = _numbers(view.values[:count])
+        lines = numbers(view.values[:count])
         inside = ((lines >= self.low) & (lines <= self.high)).all(1)
         return _outside(~inside, "curves leave the picture")
 
@@ -238,7 +264,7 @@ class _Grid(Painter):
 
     def __init__(self, view: Images) -> None:
         # Rare extremes would wash all pictures out.
-        low, high = _quantiles(_numbers(view.pixels), (0.001, 0.999)).tolist()
+        low, high = _quantiles(numbers(view.pixels), (0.001, 0.999)).tolist()
         self.low, self.high = low, max(high, low + 1e-6)
 
     def draw(
@@ -249,14 +275,14 @@ class _Grid(Painter):
 
     def missing(self, view: Images, count: int) -> str:
         """Pixels far beyond the ends of the scale, which look like its ends."""
-        pixels, margin = _numbers(view.pixels[:count]), 0.05 * (self.high - self.low)
+        pixels, margin = numbers(view.pixels[:count]), 0.05 * (self.high - self.low)
         beyond = ~((pixels >= self.low - margin) & (pixels <= self.high + margin))
         share = float(beyond.double().mean())
         return f"{share:.1%} of the pixels beyond the scale" if share > _RARE else ""
 
 
 _PAINTERS: dict[type, Any] = {
-    Scatter: _Cloud,
+    Scatter: PlanePainter,
     Histogram: _Bars,
     Curves: _Lines,
     Sequences: _Cells,
@@ -327,10 +353,11 @@ def _outside(outside: Tensor, what: str) -> str:
 
 
 def _heaviest(axis: Tensor, names: tuple[str, ...]) -> str:
-    """The column that a principal axis is mostly along, in brackets; nothing without one."""
-    if not names or float(axis.square().max()) < 0.5:
-        return ""
-    return f" ({names[int(axis.abs().argmax())]})"
+    """The columns that a principal axis is mostly along, in brackets; nothing without names."""
+    order = axis.square().argsort(descending=True)[:3]
+    heavy = [k for k in order.tolist() if float(axis[k]) ** 2 > 0.2] if names else []
+    found = ", ".join(f"{'' if float(axis[k]) > 0 else '−'}{names[k]}" for k in heavy)
+    return f" ({found})" if found else ""
 
 
 def _picture(canvas: Any, small: bool, note: str = "") -> Any:
@@ -339,13 +366,23 @@ def _picture(canvas: Any, small: bool, note: str = "") -> Any:
     else:
         # Room for a note is kept in all pictures, so that those beside each other have one frame.
         canvas.axes[0].set_title(note or " ", fontsize=8, color=_SOFT, loc="right")
+    return _image(canvas)
+
+
+def framed(canvas: Any, *notes: str) -> Any:
+    """A figure of many panels, with what to know of it above."""
+    canvas.suptitle(", ".join(filter(None, notes)), fontsize=8, color=_SOFT, x=1.0, ha="right")
+    return _image(canvas)
+
+
+def _image(canvas: Any) -> Any:
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")
     return image.open(stream).convert("RGB")
 
 
-def _numbers(x: Tensor) -> Tensor:
+def numbers(x: Tensor) -> Tensor:
     return x.detach().cpu().double()
 
 

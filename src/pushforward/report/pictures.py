@@ -16,6 +16,7 @@ from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
 from pushforward.report.painters import Kinds, painter_of, sheet
+from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
 from pushforward.spaces.views import Histogram, Scatter, View
 
@@ -34,8 +35,12 @@ class Look:
 
     def __init__(self, space: Space, reference: Any, names: Sequence[str] = ()) -> None:
         self.space, self.names = space, tuple(names)
-        self._painters = [painter_of(view) for view in self._views(subsample(reference, _ENOUGH))]
-        self.layout = "pair wide" if len(self._painters) > 1 else "pair"
+        self._painters = [
+            PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
+            for view in self._views(subsample(reference, _ENOUGH))
+        ]
+        several = any(isinstance(painter, PairPlot) for painter in self._painters)
+        self.layout = "pair wide" if several or len(self._painters) > 1 else "pair"
         self.sharp = all(painter.sharp for painter in self._painters)
         self.many = max(painter.many for painter in self._painters)
         self.few = max(painter.few for painter in self._painters)

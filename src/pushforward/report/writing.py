@@ -22,6 +22,7 @@ from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.drawing import Drawn, seconds_for
 from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
+from pushforward.report.marginals import marginals
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
@@ -76,6 +77,7 @@ def write(
             ]
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
+        marginals(data.columns, data.x, samples),
         _metrics(evaluation),
         _curves(history, model.loss_measures_quality),
         *_notes(model),
