@@ -23,7 +23,19 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # all there is to know; what belongs together is a package.
 FLOORS = (
     ("F0", ("errors", "_lazy", "_memory", "_names", "_precision", "_shapes")),
-    ("F0", ("_kinds", "checks", "registry", "state", "_roots", "_part_noise", "_row_noise")),
+    (
+        "F0",
+        (
+            "_kinds",
+            "checks",
+            "registry",
+            "state",
+            "_regular",
+            "_roots",
+            "_part_noise",
+            "_row_noise",
+        ),
+    ),
     ("F0", ("_distances", "_gaussian_kernels")),
     (
         "F0",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pushforward._memory import in_words
+from pushforward._regular import require_file
 from pushforward.errors import InputError
 
 __all__ = [
@@ -153,6 +154,7 @@ def sync(path: Path) -> None:
 
 def checksum(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
+    require_file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from pushforward._regular import require_file
 from pushforward.errors import InputError
 
 __all__ = [
@@ -228,6 +229,7 @@ def _listed(names: Iterable[Any]) -> str:
 
 
 def _text(path: Path) -> str:
+    require_file(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

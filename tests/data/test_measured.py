@@ -261,3 +261,10 @@ def test_a_variable_of_matlab_that_inflates_beyond_reason(tmp_path: Path, monkey
     monkeypatch.setattr("scipy.io.loadmat", None)
     with pytest.raises(InputError, match=r"inflates from .* KiB to .* MiB or more"):
         load(path)
+
+
+def test_damaged_notes_of_pandas_are_named(tmp_path: Path) -> None:
+    path = _table(tmp_path / "x.feather")
+    path.write_bytes(path.read_bytes().replace(b"pandas_type", b"pandas_typx"))
+    with pytest.raises(InputError, match="is damaged or not a file of Arrow"):
+        load(path)

@@ -40,9 +40,15 @@ def _loop(path: Path) -> None:
     path.symlink_to(path.name)
 
 
-def _pipe_like(path: Path) -> None:
+def _nothing(path: Path) -> None:
     path.unlink()
     path.symlink_to(os.devnull)
+
+
+def _pipe(path: Path) -> None:
+    """Nobody writes to it: who opens it waits."""
+    path.unlink()
+    os.mkfifo(path)
 
 
 SPOILERS: dict[str, Callable[[Path], None]] = {
@@ -68,7 +74,8 @@ SPOILERS: dict[str, Callable[[Path], None]] = {
     ),
     "a folder": _folder,
     "a link to itself": _loop,
-    "a link to nothing": _pipe_like,
+    "a link to nothing": _nothing,
+    **({"a pipe": _pipe} if hasattr(os, "mkfifo") else {}),
 }
 
 _OF_A_RUN = (

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward import config
+from pushforward._regular import require_file
 from pushforward.compression.bits_back import decode, encode
 from pushforward.compression.container import Archive, check_names
 from pushforward.compression.vae_code import VAECode
@@ -103,6 +104,7 @@ def _checksum(states: Tensor) -> int:
 
 def read(path: Path) -> Archive:
     """The file that `pushforward compress` wrote. Raises `InputError` for any other."""
+    require_file(path)
     try:
         return Archive.from_bytes(path.read_bytes(), str(path))
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,12 +82,12 @@ def read_json_lines(path: Path, label: Any = None, **options: Any) -> Raw:
 def _read(
     path: Path, what: str, frame: Callable[[], Any], label: Any, options: dict[str, Any]
 ) -> Raw:
-    pyarrow = require("pyarrow", extra="data", purpose=f"read {what}")
+    require("pyarrow", extra="data", purpose=f"read {what}")
     try:
         found = frame()
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except (pyarrow.ArrowException, OSError, EOFError, ValueError, zlib.error) as error:
+    except Exception as error:  # a damaged file can raise nearly anything
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is damaged or not {what} ({reason}): save it again") from None
     return read_frame(found, label, source=str(path), **options)

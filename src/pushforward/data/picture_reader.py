@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward._extras import require
+from pushforward._regular import require_file
 from pushforward.errors import InputError, MissingExtraError
 
 __all__ = ["HEIF", "SUFFIXES", "PictureReader"]
@@ -77,6 +78,7 @@ class PictureReader:
 
     def _opened(self, file: Path) -> Any:
         """A picture of one frame and 8 bits, with its pixels and the right way up."""
+        require_file(file)
         phone = file.suffix.lower() in HEIF
         bombs = self._pillow.DecompressionBombError, self._pillow.DecompressionBombWarning
         try:

@@ -384,6 +384,8 @@ def locate(path: Path, checkpoint: str) -> Path:
 
 def _pointed(pointer: Path) -> str:
     """The sibling that a pointer names; nothing for any other text."""
+    if not pointer.is_file():
+        return ""
     try:
         with pointer.open("rb") as file:
             name = file.read(64).decode().strip()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pushforward import checks
 from pushforward._extras import require
 from pushforward._records import parse_json
+from pushforward._regular import require_file
 from pushforward.errors import InputError
 
 __all__ = ["JsonLines", "TensorBoard", "Tracker", "read_history"]
@@ -44,6 +45,7 @@ class JsonLines:
     """
 
     def __init__(self, path: Path) -> None:
+        require_file(path)
         self._file = path.open("a", encoding="utf-8")
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
@@ -94,6 +96,7 @@ def read_history(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
 
     Raises `InputError` for any other line that no run has written.
     """
+    require_file(path)
     if not path.is_file():
         return []
     history: list[dict[str, Any]] = []
