@@ -29,7 +29,7 @@ from pushforward.models.energy_sampling import Request, approach
 from pushforward.models.log_z import LogZ, estimated_log_z
 from pushforward.models.model import GenerativeModel, finite, with_density
 from pushforward.models.trainable import Trainable
-from pushforward.nn import Perceptron
+from pushforward.nn import Perceptron, suitable_frequencies
 from pushforward.score_matching import Energy
 from pushforward.spaces import Units
 
@@ -99,14 +99,21 @@ class EnergyModel(GenerativeModel, Trainable):
         """A perceptron's energy, larger for longer vectors; `options` are the constructor's.
 
         It learns by noise contrast in up to eight dimensions, where Gaussian noise is close enough
-        to the data, and by persistent contrastive divergence in more. Raises `InputError` for
-        options that the constructor does not take.
+        to the data, and by persistent contrastive divergence in more. Noise contrast tells it where
+        there are no data, so that its perceptron may see fine structure (`nn.FourierFeatures`).
+        Raises `InputError` for options that the constructor does not take.
         """
         width = min(1024, max(128, 4 * math.prod(data.event_shape)))
         classes = data.num_classes if labels else None
-        net = Perceptron(data.event_shape, 1, width=width, num_classes=classes, zero=True)
-        few = math.prod(data.event_shape) <= _FEW
-        chosen = {"training": NoiseContrastive(ratio=4) if few else "pcd", **options}
+        size = math.prod(data.event_shape)
+        usual = NoiseContrastive(ratio=4) if size <= _FEW else "pcd"
+        training = registry.resolve("energy-training", options.get("training", usual))
+        fine = isinstance(training, NoiseContrastive)
+        net = Perceptron(
+            data.event_shape, 1, width=width, num_classes=classes, zero=True,
+            frequencies=suitable_frequencies(size) if fine else 0, normalize=fine,
+        )  # fmt: skip
+        chosen = {**options, "training": training}
         return made(cls, chosen, net=net, event_shape=data.event_shape)
 
     # -- what it is -----------------------------------------------------------------------------
