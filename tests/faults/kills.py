@@ -20,7 +20,8 @@ from stage import Stage, called
 
 import pushforward as pf
 from pushforward import compression
-from pushforward.models.saving import check, checkpoints_in
+from pushforward.models.checkpoints import checkpoints_in
+from pushforward.models.saving import check
 from pushforward.schrodinger import CouplingCache, OuterIterations
 
 __all__ = ["WORK", "Killed", "killed"]

@@ -104,7 +104,7 @@ def test_no_foreign_or_damaged_checkpoint_is_used(runs: Path, name: str) -> None
     plant(runs)
     before = {path: path.read_bytes() for path in runs.rglob("*.safetensors")}
     with pytest.raises(InputError, match=message):
-        pf.load(runs / "a")
+        pf.load(runs / "a", checkpoint="last")
     with pytest.raises(InputError, match=message):
         check(runs / "a")
     with pytest.warns(UserWarning, match="going back one"):

@@ -118,4 +118,4 @@ def test_averages_that_are_lost_are_not_replaced_by_raw_weights(tmp_path: Path) 
     folder = tmp_path / "run/checkpoints/step-00000002"
     (folder / "ema.safetensors").unlink()
     with pytest.raises(InputError, match=r"ema\.safetensors is lost"):
-        pf.load(tmp_path / "run")
+        pf.load(tmp_path / "run", checkpoint="last")

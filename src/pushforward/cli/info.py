@@ -54,7 +54,7 @@ def info(
 
 def _folder(path: Path) -> dict[str, Any]:
     from pushforward._records import read_sealed
-    from pushforward.models.saving import checkpoints_in
+    from pushforward.models.checkpoints import checkpoints_in
     from pushforward.training.folder import read_manifest
 
     found = read_sealed(path / "config.yaml")

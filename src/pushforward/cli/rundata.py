@@ -21,7 +21,7 @@ from pushforward.cli.wording import in_words_of
 from pushforward.data import Data, Schema, formats, load
 from pushforward.data.columns import closest
 from pushforward.errors import InputError
-from pushforward.models.saving import CONFIG
+from pushforward.models.sealed_folder import CONFIG
 from pushforward.training.folder import RECIPE
 
 __all__ = [

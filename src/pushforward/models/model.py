@@ -20,6 +20,7 @@ from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import saving
 from pushforward.models.batch_size import rows_at_once
 from pushforward.models.calls import careful
+from pushforward.models.checkpoints import HeldWeights
 from pushforward.spaces import Euclidean, Space, Units
 
 __all__ = [
@@ -88,6 +89,9 @@ class GenerativeModel(nn.Module, ABC):
     learned_from: Mapping[str, Any] | None = None
     """What its data were, as plain values: the columns and classes (`schema`), how many rows each
     class had (`counts`), `levels` and `value_range`. Set by `fit`, and kept by `save`."""
+
+    holds: HeldWeights | None = None
+    """Which weights of a run it has: set by `fit`, and where they are read from a run."""
 
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""

@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,45 +21,27 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from pushforward import __version__, checks, config, registry
+from pushforward import config, registry
 from pushforward._files import checksum, replacing, write_text
-from pushforward._records import read_json, read_sealed, read_sealed_json, sealed
+from pushforward._records import read_sealed, read_sealed_json, sealed
 from pushforward.errors import InputError
+from pushforward.models.checkpoints import check_identity, checkpoints_in, choose
 from pushforward.models.learned_from import lasting
+from pushforward.models.sealed_folder import (
+    ARGUMENTS,
+    AVERAGES,
+    CONFIG,
+    FORMER,
+    MANIFEST,
+    WEIGHTS,
+    checksums,
+    former_path,
+    read_config,
+    verified,
+    versions,
+)
 
-__all__ = [
-    "ARGUMENTS",
-    "AVERAGES",
-    "CHECKPOINTS",
-    "CONFIG",
-    "FORMAT",
-    "MANIFEST",
-    "WEIGHTS",
-    "check",
-    "check_identity",
-    "checkpoints_in",
-    "checksums",
-    "load",
-    "read_config",
-    "save",
-    "step_name",
-    "step_of",
-    "verified",
-    "versions",
-    "write_arguments",
-]
-
-ARGUMENTS = "arguments.safetensors"
-"""Tensors among the arguments of a model's parts, such as a noise covariance, by fingerprint."""
-
-WEIGHTS, AVERAGES = "model.safetensors", "ema.safetensors"
-
-CONFIG, MANIFEST = "config.yaml", "manifest.json"
-
-CHECKPOINTS = "checkpoints"
-"""The folder of a run's checkpoints, each with its averaged weights."""
-
-_FORMER = ".former"
+__all__ = ["check", "load", "save", "write_arguments"]
 
 _PRECISIONS = {
     "F16": torch.float16,
@@ -70,26 +49,6 @@ _PRECISIONS = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
-
-_STEP = re.compile(r"step-[0-9]{8,18}\Z")
-
-FORMAT = 4
-"""The version of the folder's layout; any other is refused."""
-
-
-def versions() -> dict[str, Any]:
-    """What a saved folder records of its making.
-
-    >>> sorted(versions())
-    ['format', 'platform', 'pushforward', 'python', 'torch']
-    """
-    return {
-        "format": FORMAT,
-        "pushforward": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
 
 
 def save(model: Any, folder: str | os.PathLike[str]) -> Path:
@@ -117,7 +76,7 @@ def save(model: Any, folder: str | os.PathLike[str]) -> Path:
     for name in (ARGUMENTS, AVERAGES):
         if name not in written:
             (path / name).unlink(missing_ok=True)
-    for former in path.glob(f"*{_FORMER}"):
+    for former in path.glob(f"*{FORMER}"):
         former.unlink()
     return path
 
@@ -127,18 +86,22 @@ def load(
     *,
     trust: tuple[str, ...] = (),
     net: nn.Module | None = None,
-    checkpoint: str = "latest",
+    checkpoint: str | int | None = None,
 ) -> Any:
     """Load a saved model, or the averaged weights of a run folder, ready to sample.
+
+    Of a run, the weights that validated best, where something was held out and the loss of the
+    model measures its quality, and otherwise the last ones; `model.holds` says which.
 
     Args:
         path: a folder made by `save` or by `fit`, or one checkpoint of the latter.
         trust: modules outside `pushforward` whose configurable classes may be made.
         net: the network, for a model whose own network cannot be named in a configuration.
-        checkpoint: `latest`, `best` or a checkpoint's name; only for a run folder.
+        checkpoint: of a run folder, `last`, `best` or the step of a checkpoint in the place of the
+            weights that it is to be used with.
 
-    Raises `InputError` for a folder that is neither, a configuration that names anything else than
-    trusted classes, or weights that do not fit.
+    Raises `InputError` for a folder that is neither, a checkpoint that is not there, a
+    configuration that names anything else than trusted classes, or weights that do not fit.
 
     >>> import tempfile, pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=8))
@@ -147,9 +110,9 @@ def load(
     ...     type(pf.load(folder)).__name__
     'Diffusion'
     """
-    folder = locate(Path(path), checkpoint)
+    folder, held = choose(Path(path), checkpoint)
     found = read_config(folder)
-    if folder != Path(path):
+    if held is not None:
         check_identity(folder, found)
     names = found["files"]
     # A checkpoint samples with its averages or not at all.
@@ -176,6 +139,7 @@ def load(
     known: Any = found.get("data")
     if isinstance(known, dict):
         model.learned_from = lasting(known)  # type: ignore[assignment]
+    model.holds = held  # type: ignore[assignment]
     return model.eval()
 
 
@@ -193,29 +157,6 @@ def _in_saved_precision(model: nn.Module, weights: Path) -> None:
         parameter.data = parameter.data.to(saved.get(name) or parameter.dtype)
 
 
-def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The part of a configuration that names its files, each with its sha256."""
-    return {"files": {name: checksum(folder / name) for name in names}}
-
-
-def verified(folder: Path, name: str, files: dict[str, str]) -> Path:
-    """The file of a name that a configuration was written with.
-
-    That of a model which was being replaced when the writing broke off lies beside the new one.
-    Raises `InputError` if there is none, or only one with other contents.
-    """
-    if name not in files:
-        raise InputError(f"{folder}/config.yaml does not name {name} among its files")
-    path = folder / name
-    for candidate in (path, _former(path)):
-        if candidate.is_file() and checksum(candidate) == files[name]:
-            return candidate
-    what = (
-        "is not the file that its configuration was written with" if path.is_file() else "is lost"
-    )
-    raise InputError(f"{path} {what}: it is damaged, or belongs to another model")
-
-
 def write_arguments(folder: Path, tensors: dict[str, Any]) -> list[str]:
     """Keep the tensors that a configuration speaks of beside it; the names of the files written."""
     if not tensors:
@@ -223,35 +164,6 @@ def write_arguments(folder: Path, tensors: dict[str, Any]) -> list[str]:
     with replacing(folder / ARGUMENTS) as partial:
         safetensors.torch.save_file(tensors, str(partial))
     return [ARGUMENTS]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a saved model or checkpoint: at least `model` and `files`.
-
-    Raises `InputError` if it is damaged or was changed, or if another version wrote it.
-    """
-    path = folder / CONFIG
-    _check_layout(folder)
-    found = read_sealed(path)
-    files = found.get("files")
-    if not isinstance(found.get("model"), dict) or not isinstance(files, dict):
-        raise InputError(f"{path} does not describe a model with its files")
-    for name, digest in files.items():
-        if not isinstance(digest, str) or not _is_plain_name(name):
-            raise InputError(f"{path} names {name!r}, which is no file beside it")
-    return found
-
-
-def check_identity(folder: Path, found: dict[str, Any]) -> None:
-    """Raise `InputError` for a configuration that is not of the run and the step of its folder."""
-    place = folder.resolve()
-    run = place.parent.parent
-    if "run" not in found:
-        raise InputError(f"{folder} is no checkpoint of a run: another model lies in its place")
-    if place.name != step_name(checks.whole(f"{folder}: step", found.get("step"), least=0)):
-        raise InputError(f"{folder} is the checkpoint of step {found['step']}: it was renamed")
-    if read_sealed(run / CONFIG).get("run") != found["run"]:
-        raise InputError(f"{folder} is a checkpoint of another run than {run}")
 
 
 def check(path: str | os.PathLike[str]) -> list[Path]:
@@ -284,47 +196,6 @@ def check(path: str | os.PathLike[str]) -> list[Path]:
     return folders
 
 
-def step_name(step: int) -> str:
-    """The name of the folder of a step's checkpoint."""
-    return f"step-{step:08d}"
-
-
-def step_of(folder: Path) -> int:
-    """The step in the name of a checkpoint's folder."""
-    return int(folder.name.removeprefix("step-"))
-
-
-def checkpoints_in(run: Path) -> list[Path]:
-    """The complete checkpoints of a run folder, oldest first."""
-    found = (folder for folder in (run / CHECKPOINTS).glob("step-*") if _STEP.match(folder.name))
-    return sorted(found, key=step_of)
-
-
-def _check_layout(folder: Path) -> None:
-    """Raise `InputError` for what another version wrote. Not yet verified: to be told first."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return
-    layout = read_json(manifest).get("format")
-    if isinstance(layout, bool) or not isinstance(layout, int):
-        raise InputError(f"{manifest} is damaged: format is {layout!r}")
-    if layout > FORMAT:
-        raise InputError(
-            f"{folder} has layout {layout}, this version reads {FORMAT}: "
-            "pip install --upgrade pushforward"
-        )
-    if layout < FORMAT:
-        raise InputError(
-            f"{folder} has layout {layout}, from before files were sealed, and this version reads "
-            f"{FORMAT}: use the version that wrote it, or train again"
-        )
-
-
-def _is_plain_name(name: str) -> bool:
-    """Whether a name is that of a file in the same folder, and no path to elsewhere."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
-
-
 def _read_arguments(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = safetensors.torch.load_file(path)
@@ -348,47 +219,9 @@ def _keep_former(folder: Path) -> None:
         if not path.is_file() or checksum(path) != wanted:
             continue
         # Between two names of one file, a rename does nothing.
-        _former(path).unlink(missing_ok=True)
-        with replacing(_former(path)) as partial:
+        former_path(path).unlink(missing_ok=True)
+        with replacing(former_path(path)) as partial:
             try:
                 os.link(path, partial)
             except OSError:
                 shutil.copyfile(path, partial)
-
-
-def _former(path: Path) -> Path:
-    return path.with_name(path.name + _FORMER)
-
-
-def locate(path: Path, checkpoint: str) -> Path:
-    """The folder that holds the weights. Raises `InputError` if there is none."""
-    if (path / WEIGHTS).is_file():
-        return path
-    if not path.exists():
-        raise InputError(f"there is no folder {path}")
-    checkpoints = path / CHECKPOINTS
-    if not checkpoints.is_dir():
-        raise InputError(f"{path} holds neither a saved model nor a run: it has no {WEIGHTS}")
-    if checkpoint == "latest":
-        # Not by the pointer: it may be older, if the run was killed at the wrong moment.
-        folders = checkpoints_in(path)
-        name = folders[-1].name if folders else ""
-    else:
-        name = checkpoint if _is_plain_name(checkpoint) else ""
-        if (pointer := checkpoints / name).is_file():
-            name = _pointed(pointer)
-    if name and (checkpoints / name).is_dir():
-        return checkpoints / name
-    raise InputError(f"{path} has no complete checkpoint {checkpoint!r} yet")
-
-
-def _pointed(pointer: Path) -> str:
-    """The sibling that a pointer names; nothing for any other text."""
-    if not pointer.is_file():
-        return ""
-    try:
-        with pointer.open("rb") as file:
-            name = file.read(64).decode().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return name if _is_plain_name(name) else ""

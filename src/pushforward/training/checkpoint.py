@@ -28,21 +28,24 @@ from torch import Tensor, nn
 from pushforward._files import require_space, sync, write_text
 from pushforward._records import read_json, sealed
 from pushforward.errors import InputError
-from pushforward.models.saving import (
-    AVERAGES,
+from pushforward.models.checkpoints import (
     CHECKPOINTS,
+    POSITION,
+    check_identity,
+    checkpoints_in,
+    step_name,
+    step_of,
+)
+from pushforward.models.saving import write_arguments
+from pushforward.models.sealed_folder import (
+    AVERAGES,
     CONFIG,
     MANIFEST,
     WEIGHTS,
-    check_identity,
-    checkpoints_in,
     checksums,
     read_config,
-    step_name,
-    step_of,
     verified,
     versions,
-    write_arguments,
 )
 from pushforward.training.folder import RunFolder
 from pushforward.training.optimizing import read_state, write_state
@@ -51,8 +54,8 @@ from pushforward.training.position import Position
 __all__ = ["Checkpoints"]
 
 _KEEP = 2
-_OPTIMIZER, _POSITION = "training.safetensors", "training.json"
-_NEEDED = (WEIGHTS, AVERAGES, _OPTIMIZER, _POSITION, MANIFEST)
+_OPTIMIZER = "training.safetensors"
+_NEEDED = (WEIGHTS, AVERAGES, _OPTIMIZER, POSITION, MANIFEST)
 _FAULTS = (
     InputError,
     OSError,
@@ -108,10 +111,10 @@ class Checkpoints:
         safetensors.torch.save_file(read_state(optimizer), partial / _OPTIMIZER)
         arguments = write_arguments(partial, self.tensors)
         training = json.dumps(dataclasses.asdict(position), indent=2)
-        (partial / _POSITION).write_text(training + "\n", encoding="utf-8")
+        (partial / POSITION).write_text(training + "\n", encoding="utf-8")
         manifest = json.dumps(versions() | {"step": position.step}, indent=2)
         (partial / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
-        written = [WEIGHTS, AVERAGES, _OPTIMIZER, _POSITION, MANIFEST, *arguments]
+        written = [WEIGHTS, AVERAGES, _OPTIMIZER, POSITION, MANIFEST, *arguments]
         config = sealed(description | {"step": position.step} | checksums(partial, written))
         (partial / CONFIG).write_text(config, encoding="utf-8", newline="\n")
         for file in partial.iterdir():
@@ -150,9 +153,9 @@ class Checkpoints:
                     name: verified(folder, name, saved["files"])
                     for name in dict.fromkeys([*_NEEDED, *saved["files"]])
                 }
-                position = Position.from_plain(read_json(files[_POSITION]), _POSITION)
+                position = Position.from_plain(read_json(files[POSITION]), POSITION)
                 if position.step != saved.get("step"):
-                    raise InputError(f"its {_POSITION} is that of step {position.step}")
+                    raise InputError(f"its {POSITION} is that of step {position.step}")
                 self._check(saved, description)
                 tensors = safetensors.torch.load_file(files[_OPTIMIZER])
                 safetensors.torch.load_model(average, files[AVERAGES])

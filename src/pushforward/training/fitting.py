@@ -21,8 +21,8 @@ from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.calls import shape_forgotten_if_refused
+from pushforward.models.checkpoints import checkpoints_in
 from pushforward.models.learned_from import lasting
-from pushforward.models.saving import checkpoints_in
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints

@@ -16,7 +16,14 @@ from typing import Any
 from pushforward._files import write_text
 from pushforward._records import read_json, read_sealed, read_sealed_json, sealed, sealed_json
 from pushforward.errors import InputError
-from pushforward.models.saving import CONFIG, MANIFEST, WEIGHTS, read_config, verified, versions
+from pushforward.models.sealed_folder import (
+    CONFIG,
+    MANIFEST,
+    WEIGHTS,
+    read_config,
+    verified,
+    versions,
+)
 from pushforward.training.lock import LOCK, Lock
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import JsonLines, read_history
