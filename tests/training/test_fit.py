@@ -122,12 +122,14 @@ def test_resuming_with_dropout_is_exact_too(tmp_path: Path) -> None:
 
     images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     settings = {"batch_size": 8, "progress": False, "checkpoint_every": 3, "validate_every": 6}
-    whole = pf.fit(model(), images, steps=6, out=tmp_path / "a", schedule="constant", **settings)
+    pf.fit(model(), images, steps=6, out=tmp_path / "a", schedule="constant", **settings)
     pf.fit(model(), images, steps=3, out=tmp_path / "b", schedule="constant", **settings)
-    grown = pf.fit(
+    pf.fit(
         model(), images, steps=6, out=tmp_path / "b", schedule="constant", resume=True, **settings
     )
-    assert _same(whole.model, grown.model)
+    # What validates best may differ, since the shorter run validated at its end, too.
+    last = [pf.load(tmp_path / name, checkpoint="last") for name in ("a", "b")]
+    assert _same(*last)
 
 
 _CHILD = """

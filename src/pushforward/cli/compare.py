@@ -9,7 +9,7 @@ import typer
 
 from pushforward import checks
 from pushforward._files import check_writable
-from pushforward.cli.options import Json, MovedData, Seed, Trust, emit, is_quiet
+from pushforward.cli.options import Checkpoint, Json, MovedData, Seed, Trust, emit, is_quiet
 
 __all__ = ["compare"]
 
@@ -35,6 +35,7 @@ def compare(
     ] = True,
     seed: Seed = 0,
     as_json: Json = False,
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Compare models of any kind on the same held-out data: one table and one page.
@@ -55,7 +56,7 @@ def compare(
     training: dict[str, float] = {}
     parts: Any = None
     for name, run in zip(_names(runs), runs, strict=True):
-        models[name] = load(run, trust=tuple(trust or ()))
+        models[name] = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
         train, test = split_again(Path(run), models[name].space, data, command=context.command)
         if parts is None:
             parts = train, test

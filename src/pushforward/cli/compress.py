@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Trust, is_quiet
+from pushforward.cli.options import Checkpoint, Trust, is_quiet
 
 __all__ = ["compress", "decompress"]
 
@@ -26,6 +26,7 @@ def compress(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The compressed file to write.", metavar="FILE")
     ],
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Compress pictures without loss, by a variational autoencoder of their levels.
@@ -40,7 +41,7 @@ def compress(
     from pushforward.training.progress import Progress
 
     check_file(out)
-    model = load(run, trust=tuple(trust or ()))
+    model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     x, names = _states(run, files, model)
     # An eighth of a bit for each number: few models need less.
     require_space(out, x.numel() // 64)
@@ -70,6 +71,7 @@ def decompress(
             metavar="FILE",
         ),
     ],
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Restore what `pushforward compress` wrote, exactly."""
@@ -83,7 +85,7 @@ def decompress(
 
     suffix = check_destination(out)
     archive = read(file)
-    model = load(run, trust=tuple(trust or ()))
+    model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     with Progress("decompressing", 1, show=not is_quiet(context)) as progress:
         x, names = unpack(model, archive, progress)
     if suffix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from pushforward._files import write_text
 from pushforward.cli.options import (
+    Checkpoint,
     Json,
     MovedData,
     Run,
@@ -37,6 +39,7 @@ def evaluate(
         int, typer.Option(help="Number of held-out points whose likelihood is computed.")
     ] = 128,
     as_json: Json = False,
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Compare samples of a trained model with held-out data, and write the report.
@@ -55,7 +58,7 @@ def evaluate(
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
-    model = load(folder, trust=tuple(trust or ()))
+    model = load(folder, trust=tuple(trust or ()), checkpoint=checkpoint)
     train, test = split_again(folder, model.space, data, command=context.command)
     if min(n, len(test)) < FEWEST:
         raise InputError(
@@ -77,7 +80,12 @@ def evaluate(
             model.space, x, test, train, seed=seed, log_prob=log_prob, progress=progress
         )
     settings = {**asked, "n": n, "seed": seed}
-    found = {"settings": settings, **evaluation.to_dict()}
+    held = model.holds
+    found = {
+        "settings": settings,
+        "weights": None if held is None else asdict(held),
+        **evaluation.to_dict(),
+    }
     write_text(folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
     # Contexts have no place in a file.
     written = labels if train.num_classes is not None else None
@@ -87,4 +95,6 @@ def evaluate(
         emit(found)
         return
     typer.echo(str(evaluation))
+    if held is not None:
+        typer.echo(f"\nweights: {held}")
     typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")

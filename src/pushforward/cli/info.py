@@ -60,5 +60,19 @@ def _folder(path: Path) -> dict[str, Any]:
     found = read_sealed(path / "config.yaml")
     if manifest := read_manifest(path):
         found["manifest"] = manifest
+    if (weights := _weights(path)) is not None:
+        found["weights"] = weights
     found["checkpoints"] = [folder.name for folder in checkpoints_in(path)]
     return found
+
+
+def _weights(path: Path) -> str | None:
+    """Which weights of a run are used, in words; what is wrong with them, if they cannot be."""
+    from pushforward.errors import InputError
+    from pushforward.models.checkpoints import choose
+
+    try:
+        _, held = choose(path)
+    except InputError as error:
+        return str(error)
+    return None if held is None else str(held)

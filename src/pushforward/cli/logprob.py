@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import (
+    Checkpoint,
     Json,
     Label,
     LabelColumn,
@@ -87,6 +88,7 @@ def logprob(
         ),
     ] = None,
     as_json: Json = False,
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Compute log-densities of data under a trained model, in nats, with standard errors.
@@ -113,7 +115,7 @@ def logprob(
         check_file(out)
     if n is not None and n < 1:
         raise InputError(f"-n asks for at least one data point, not {n}")
-    model = load(run, trust=tuple(trust or ()))
+    model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if model.capabilities.log_prob in ("unnormalized", "none"):
         raise CapabilityError(
             f"{type(model).__name__} has no normalized density: its log_prob in Python, if it has "

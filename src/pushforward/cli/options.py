@@ -16,6 +16,7 @@ from pushforward import registry
 
 __all__ = [
     "BatchSize",
+    "Checkpoint",
     "Device",
     "Json",
     "KeepNonfinite",
@@ -68,6 +69,13 @@ def _seed(seed: int | None) -> int | None:
 
 BatchSize = Annotated[
     int, typer.Option(help="Number of states that go through the network at a time.")
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights of the run to use: last, best, or the step of a checkpoint. By default those "
+        "that validated best, or the last where the loss does not measure the quality of the model."
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or mps; auto takes a GPU if there is one.")

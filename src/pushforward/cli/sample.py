@@ -9,6 +9,7 @@ import typer
 
 from pushforward.cli.options import (
     BatchSize,
+    Checkpoint,
     Device,
     KeepNonfinite,
     Label,
@@ -67,6 +68,7 @@ def sample(
     batch_size: BatchSize = 512,
     keep_nonfinite: KeepNonfinite = False,
     device: Device = "auto",
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Draw new samples from a trained model and write them to a file.
@@ -91,7 +93,7 @@ def sample(
     from pushforward.training.progress import Progress
 
     check_suffix(out)
-    model = load(run, trust=tuple(trust or ()))
+    model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     require_memory(n, state.numel(model.event_shape))
     c = label_of(Path(run), label)
     if c is None:

@@ -61,6 +61,13 @@ def train(
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Save a checkpoint every so many steps.")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop when so many validations in a row are clearly worse than the best; 0 never "
+            "stops."
+        ),
+    ] = None,
     resume: Resume = False,
     recipe: Annotated[
         Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
@@ -105,6 +112,7 @@ def train(
         "train.lr": lr,
         "train.seed": seed,
         "train.checkpoint_every": checkpoint_every,
+        "train.patience": patience,
         "train.precision": precision,
         "train.standardize": None if standardize else False,
     }
@@ -199,6 +207,7 @@ def _finish(context: typer.Context, run: Any, data: Any, findings: list[str]) ->
         return
     from pushforward.errors import MissingExtraError
     from pushforward.report import glance, write
+    from pushforward.training.judge import early_end, overfitting
 
     run.model.normalize()
     seen = glance(run.path, run.model, data, show=not is_quiet(context))
@@ -209,14 +218,16 @@ def _finish(context: typer.Context, run: Any, data: Any, findings: list[str]) ->
         # The training was what was asked for, and it is whole.
         report = "no report"
         typer.echo(f"no report was written: {error}", err=True)
-    for fault in seen.faults:
+    noted = [early_end(run.step)] if run.stopped_early else []
+    overfit = overfitting(run.history, run.best, run.weights)
+    for fault in (*noted, *([overfit] if overfit else ()), *seen.faults):
         # Said even if quiet: whoever waits for the end must not take it for a success.
         typer.echo(f"! {in_words_of(context.command, fault)}", err=True)
     if not is_quiet(context):
         last = run.history[-1] if run.history else {}
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
         typer.echo(
-            f"{run.status} at step {run.step}{loss}\n"
+            f"{run.status} at step {run.step}{loss}\nweights: {run.weights}\n"
             f"{report}\nnext: pushforward evaluate {run.path}",
             err=True,
         )

@@ -9,6 +9,7 @@ import typer
 
 from pushforward.cli.options import (
     BatchSize,
+    Checkpoint,
     Device,
     KeepNonfinite,
     Label,
@@ -48,6 +49,7 @@ def translate(
     batch_size: BatchSize = 512,
     keep_nonfinite: KeepNonfinite = False,
     device: Device = "auto",
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
 ) -> None:
     """Carry states from one distribution to the other with a trained model.
@@ -73,7 +75,7 @@ def translate(
     from pushforward.training.progress import Progress
 
     check_suffix(out)
-    model = load(run, trust=tuple(trust or ()))
+    model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if not model.maps_distributions:
         raise InputError(
             f"a {type(model).__name__} maps noise to data: translate takes a model between two "

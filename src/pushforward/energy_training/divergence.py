@@ -58,6 +58,10 @@ class _ShortChains(Training):
 
     comparable = False
     compares_rows = "the chains of a batch share their step size"
+    meaning = (
+        "The loss is the gap between the energies of data and of chains. It stays near zero while "
+        "the chains follow the model, good or bad."
+    )
     step: Tensor
     diverged: Tensor
 

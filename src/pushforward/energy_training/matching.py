@@ -11,6 +11,7 @@ from pushforward.config import configurable
 from pushforward.energy_training.training import EnergyFunction, Training
 from pushforward.errors import InputError
 from pushforward.score_matching import Matching, score_of
+from pushforward.score_matching.losses import MEANING
 
 __all__ = ["ScoreMatching"]
 
@@ -32,6 +33,8 @@ class ScoreMatching(Training):
     >>> ScoreMatching("implicit")(lambda x, c: x.square().sum(-1) / 2, x, None, None).shape
     torch.Size([5])
     """
+
+    meaning = MEANING
 
     def __init__(self, matching: str | Matching = "denoising") -> None:
         super().__init__()

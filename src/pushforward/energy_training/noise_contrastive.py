@@ -42,6 +42,10 @@ class NoiseContrastive(Training):
     """
 
     rate = 3.0
+    meaning = (
+        "The loss is that of telling data from noise by the energy. How low it can come depends on "
+        "how unlike the noise is to the data."
+    )
     mean: Tensor
     factor: Tensor
     log_z: nn.Parameter

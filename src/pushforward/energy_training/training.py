@@ -23,6 +23,9 @@ class Training(nn.Module):
     comparable: bool = True
     """Whether a lower loss is a better model."""
 
+    meaning: str = ""
+    """What the loss is, in sentences for whoever sees its curve."""
+
     rate: float = 1.0
     """A factor of the run's learning rate for the network."""
 

@@ -25,7 +25,7 @@ from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.bandwidth import best_bandwidth, selected
 from pushforward.models.model import GenerativeModel, parts_of, refuse_context, with_density
 from pushforward.models.scales import UNEQUAL, Scale, scale_of
-from pushforward.models.trainable import Trainable
+from pushforward.models.trainable import NEGATIVE_LIKELIHOOD, Trainable
 
 __all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
 
@@ -65,6 +65,7 @@ class _Baseline(GenerativeModel, Trainable):
 
     dequantize = True
     closed_form = True
+    loss_meaning = NEGATIVE_LIKELIHOOD
     means: Tensor
     covariances: Tensor
     weights: Tensor

@@ -100,7 +100,7 @@ def choose(path: Path, checkpoint: str | int | None = None) -> tuple[Path, HeldW
     if best not in folders:
         raise InputError(
             f"{path} validated best at step {best}, whose checkpoint is lost: take the last one, "
-            "checkpoint='last' (--checkpoint last)"
+            "checkpoint='last'"
         )
     return folders[best], HeldWeights("best", best, last)
 

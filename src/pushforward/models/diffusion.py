@@ -23,7 +23,7 @@ from pushforward.models.objective import weighted
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
 from pushforward.models.simulation import simulate, times_of
-from pushforward.models.trainable import Trainable
+from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
 from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
@@ -60,6 +60,7 @@ class Diffusion(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
+    loss_meaning = ERROR_OF_PREDICTION
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
@@ -122,9 +123,8 @@ class Diffusion(GenerativeModel, Trainable):
         end = self._end(options.get("stop"))
         if end <= 0:
             return None
-        left = (
-            " with the noise left there" if options.get("denoise") is False else ", then denoised"
-        )
+        noisy = options.get("denoise") is False
+        left = " with the noise left there" if noisy else ", then denoised"
         return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:

@@ -87,6 +87,7 @@ class EnergyModel(GenerativeModel, Trainable):
         self.base = base
         self.learning: Training = registry.resolve("energy-training", training)
         self.loss_measures_quality = self.learning.comparable
+        self.loss_meaning = self.learning.meaning
         count = self.num_classes or 1
         for name in ("log_z", "log_z_stderr", "log_z_ess"):
             self.register_buffer(name, torch.full((count,), math.nan))

@@ -21,7 +21,7 @@ from pushforward.models.networks import network_for
 from pushforward.models.predictor import Predictor
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
-from pushforward.models.trainable import Trainable
+from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
 from pushforward.models.transport_map import TransportMap
 from pushforward.processes import GenerativeProcess, Linear
 from pushforward.protocols import Transport, matching_loss
@@ -70,6 +70,7 @@ class FlowMatching(TransportMap, Trainable):
     """
 
     takes_source = True
+    loss_meaning = ERROR_OF_PREDICTION
 
     keeps_source: bool = False
     """Trains on pairs that it made itself, which leave the source as it is."""

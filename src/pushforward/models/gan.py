@@ -66,6 +66,10 @@ class GAN(GenerativeModel, Trainable):
     """
 
     loss_measures_quality = False
+    loss_meaning = (
+        "The loss is that of the player whose turn it is, generator or critic: it tells how even "
+        "the game is, and not how good the samples are."
+    )
     turn: Tensor
     frequencies: Tensor
 

@@ -87,11 +87,10 @@ class GenerativeModel(nn.Module, ABC):
     """Options of `for_data` whose default a recipe should show, as a recipe writes them."""
 
     learned_from: Mapping[str, Any] | None = None
-    """What its data were, as plain values: the columns and classes (`schema`), how many rows each
-    class had (`counts`), `levels` and `value_range`. Set by `fit`, and kept by `save`."""
+    """What its data were, as plain values: `schema`, its columns and classes; `counts`, the rows of
+    each class; `levels`, `value_range`. Set by `fit`, and kept by `save`."""
 
-    holds: HeldWeights | None = None
-    """Which weights of a run it has: set by `fit`, and where they are read from a run."""
+    holds: HeldWeights | None = None  # set by `fit`, and where weights are read from a run
 
     maps_distributions: bool = False
     """Carries a source to a target: has `forward` and `backward`."""

@@ -18,7 +18,7 @@ from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import flow_architectures
 from pushforward.models.model import GenerativeModel, parts_of, with_density
-from pushforward.models.trainable import Trainable
+from pushforward.models.trainable import NEGATIVE_LIKELIHOOD, Trainable
 from pushforward.spaces import Torus
 from pushforward.transforms import Transform
 
@@ -69,6 +69,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     """
 
     dequantize = True
+    loss_meaning = NEGATIVE_LIKELIHOOD
 
     def __init__(
         self,

@@ -77,6 +77,10 @@ class SchrodingerBridge(TransportMap, Trainable):
 
     takes_source = True
     loss_measures_quality = False
+    loss_meaning = (
+        "Each outer iteration has targets of its own: its loss cannot be compared with that of "
+        "another one."
+    )
 
     def __init__(
         self,

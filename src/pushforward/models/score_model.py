@@ -28,6 +28,7 @@ from pushforward.models.trainable import Trainable
 from pushforward.nn import default_network
 from pushforward.score_matching import Energy, Matching
 from pushforward.score_matching.checks import evaluate
+from pushforward.score_matching.losses import MEANING
 from pushforward.spaces import Units
 
 __all__ = ["ScoreModel"]
@@ -56,6 +57,8 @@ class ScoreModel(GenerativeModel, Trainable):
     >>> model.sample(3, steps=20, seed=0).shape
     torch.Size([3, 2])
     """
+
+    loss_meaning = MEANING
 
     def __init__(
         self,

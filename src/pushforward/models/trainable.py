@@ -10,7 +10,21 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 
-__all__ = ["Trainable"]
+__all__ = ["ERROR_OF_PREDICTION", "NEGATIVE_BOUND", "NEGATIVE_LIKELIHOOD", "Trainable"]
+
+ERROR_OF_PREDICTION = (
+    "The loss is the error of what the network predicts, at random times. It includes noise that "
+    "nothing can predict, so it does not go to zero, and its value is no likelihood."
+)
+NEGATIVE_LIKELIHOOD = (
+    "The loss is the negative log-likelihood, in nats, of the data in the units of the model. At "
+    "best it comes down to their entropy, which may be negative."
+)
+NEGATIVE_BOUND = (
+    "The loss is minus a lower bound of the log-likelihood, in nats, of the data in the units of "
+    "the model: it lies above the negative log-likelihood by what the encoder lacks."
+)
+"""What some losses are: `Trainable.loss_meaning`."""
 
 
 class Trainable(ABC):
@@ -27,6 +41,9 @@ class Trainable(ABC):
 
     loss_measures_quality: bool = True
     """Whether a lower loss means a better model: that of an adversary does not."""
+
+    loss_meaning: str = ""
+    """What the loss is, and what can be read from it, in sentences for whoever sees its curve."""
 
     @property
     def reflows(self) -> bool:

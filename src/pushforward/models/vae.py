@@ -28,7 +28,7 @@ from pushforward.latent import (
 from pushforward.models.batch_size import rows_at_once
 from pushforward.models.linear_start import linear_start
 from pushforward.models.model import GenerativeModel, finite, parts_of
-from pushforward.models.trainable import Trainable
+from pushforward.models.trainable import NEGATIVE_BOUND, Trainable
 from pushforward.models.vae_parts import checked_parts, vae_parts
 from pushforward.models.vae_warnings import ABOUT_MEANS, latent_warnings
 from pushforward.protocols import Distribution
@@ -91,6 +91,7 @@ class VAE(GenerativeModel, Trainable):
         event_shape: int | tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(event_shape)
+        self.loss_meaning = NEGATIVE_BOUND
         self.encoder, self.decoder, self.prior = checked_parts(encoder, decoder, prior)
         beta, free_bits = number("beta", beta, least=0), number("free_bits", free_bits, least=0)
         if whole("samples", samples) > 1 and (beta != 1 or free_bits):
@@ -386,9 +387,8 @@ class VAE(GenerativeModel, Trainable):
             constant = self.known_units().log_det_inverse()
         target = x.to(z) if self.discrete else z
         posterior = self.encoder(z, context)
-        return Evidence(
-            self.decoder, posterior, self.prior_distribution(), target, context, constant
-        )
+        prior = self.prior_distribution()
+        return Evidence(self.decoder, posterior, prior, target, context, constant)
 
     def outward(self, z: Tensor) -> Tensor:
         """States in data units; those of a decoder of levels are in them already."""

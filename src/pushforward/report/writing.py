@@ -26,6 +26,7 @@ from pushforward.report.marginals import marginals
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
+from pushforward.training.judge import early_end, overfitting
 from pushforward.training.trackers import read_history
 
 __all__ = ["write"]
@@ -79,7 +80,7 @@ def write(
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         marginals(data.columns, data.x, samples),
         _metrics(evaluation),
-        _curves(history, model.loss_measures_quality),
+        _curves(history, model),
         *_notes(model),
         _strips(look, model, data, _affordable(seen.drawn, manifest)),
         _origins(config, manifest),
@@ -113,6 +114,9 @@ def _header(
         "training time": f"{manifest.get('seconds', 0.0):.0f} s",
         "seed": str(config["training"]["seed"]),
     }
+    if model.holds is not None:
+        held = model.holds
+        facts["weights"] = f"of step {held.step:,}" + (", the best" if held.kind == "best" else "")
     cells = "".join(f"<div>{k} <b>{html.escape(v)}</b></div>" for k, v in facts.items())
     return (
         f"<header><h1>{html.escape(run.name)} "
@@ -122,7 +126,7 @@ def _header(
 
 
 def _of_training(
-    manifest: dict[str, Any], history: list[dict[str, Any]], model: Trainable
+    manifest: dict[str, Any], history: list[dict[str, Any]], model: Any
 ) -> Iterator[str]:
     """How training ended, and whether it went on for too long."""
     if manifest["status"] == "diverged":
@@ -132,13 +136,10 @@ def _of_training(
         )
     if manifest["status"] == "interrupted":
         yield f"Training was stopped at step {manifest['step']}; go on with --resume."
-    checked = [line["val_loss"] for line in history if line.get("val_loss") is not None]
-    if model.loss_measures_quality and len(checked) >= 5 and checked[-1] > 1.05 * min(checked):
-        yield (
-            f"The validation loss rose from {min(checked):.4g} to {checked[-1]:.4g}: the model "
-            "has begun to overfit its training data. Train for fewer steps, on more data, or "
-            "load the best checkpoint with checkpoint='best'."
-        )
+    if manifest.get("stopped_early"):
+        yield early_end(manifest["step"])
+    if (overfit := overfitting(history, manifest.get("best"), model.holds)) is not None:
+        yield overfit
 
 
 def _of_data(run: Path, findings: Sequence[str] | None) -> list[str]:
@@ -215,18 +216,21 @@ def _number(value: float | None, error: float | None) -> str:
     return "–" if value is None else str(Estimate(value, error or 0.0, 0))
 
 
-def _curves(history: list[dict[str, Any]], measures_quality: bool) -> str:
+def _curves(history: list[dict[str, Any]], model: Trainable) -> str:
     series = {
         name: [(h["step"], h[key]) for h in history if h.get(key) is not None]
         for name, key in (("training loss", "loss"), ("validation loss", "val_loss"))
     }
     series = {name: line for name, line in series.items() if line}
-    note = (
-        "Both include noise that no model can predict, so they do not go to zero. The validation "
-        "loss is that of the averaged weights on held-out data, with the same noise every time."
-    )
-    if not measures_quality:
-        note = "For this model the loss does not measure quality; judge by the samples."
+    notes = [model.loss_meaning]
+    if "validation loss" in series:
+        notes.append(
+            "The validation loss is that of the averaged weights on held-out data, with the same "
+            "noise every time."
+        )
+    if not model.loss_measures_quality:
+        notes.append("For this model the loss does not measure quality; judge by the samples.")
+    note = " ".join(filter(None, notes))
     return section("Training", line_chart(series, "step", "loss"), note)
 
 

@@ -29,6 +29,11 @@ from pushforward.score_matching.levels import check_levels
 
 __all__ = ["denoising", "denoising_levels", "implicit", "sliced", "sliced_variance_reduced"]
 
+MEANING = (
+    "The loss is the squared error of the score, but for a constant that no model changes: it may "
+    "be negative, and zero means nothing."
+)
+
 
 def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
     r"""`tr grad s + |s|^2 / 2` (Hyvärinen 2005), with the exact trace.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ class Average:
     def keep(self) -> None:
         """Remember the average as it is now, to come back to."""
         self._kept = [tensor.clone() for tensor in self._tensors()]
+
+    @torch.no_grad()
+    def keep_other(self, read: Callable[[nn.Module], None]) -> None:
+        """Remember, in the place of the average, what is read into the model; it stays as it is."""
+        now = [tensor.clone() for tensor in self._tensors()]
+        try:
+            read(self.model)
+            self.keep()
+        finally:
+            torch._foreach_copy_(self._tensors(), now)
 
     @torch.no_grad()
     def go_back(self) -> None:

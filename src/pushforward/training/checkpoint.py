@@ -2,6 +2,7 @@
 
     checkpoints/step-00000500/  config.yaml  manifest.json  model.safetensors  ema.safetensors
                                 training.safetensors  training.json  arguments.safetensors
+                                validation.safetensors: the losses of the best validation by row
     checkpoints/latest, checkpoints/best    text files that name a folder
 
 A run killed at any moment leaves complete folders only; what was being written is swept away. Each
@@ -11,6 +12,7 @@ names its run, its step and the checksums of its files, all of which are verifie
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -47,6 +49,7 @@ from pushforward.models.sealed_folder import (
     verified,
     versions,
 )
+from pushforward.training.average import Average
 from pushforward.training.folder import RunFolder
 from pushforward.training.optimizing import read_state, write_state
 from pushforward.training.position import Position
@@ -54,7 +57,7 @@ from pushforward.training.position import Position
 __all__ = ["Checkpoints"]
 
 _KEEP = 2
-_OPTIMIZER = "training.safetensors"
+_OPTIMIZER, _VALIDATION = "training.safetensors", "validation.safetensors"
 _NEEDED = (WEIGHTS, AVERAGES, _OPTIMIZER, POSITION, MANIFEST)
 _FAULTS = (
     InputError,
@@ -96,8 +99,11 @@ class Checkpoints:
         model: nn.Module,
         average: nn.Module,
         optimizer: torch.optim.Optimizer,
+        losses: Tensor | None = None,
     ) -> Path:
         """Write the checkpoint of a step, and sweep away older ones but the last two and best.
+
+        `losses` are those of the best validation, by row.
 
         Raises `OSError` if it cannot be written, or the run folder is gone: it is not made again.
         """
@@ -109,12 +115,15 @@ class Checkpoints:
         safetensors.torch.save_model(model, str(partial / WEIGHTS))
         safetensors.torch.save_model(average, str(partial / AVERAGES))
         safetensors.torch.save_file(read_state(optimizer), partial / _OPTIMIZER)
-        arguments = write_arguments(partial, self.tensors)
+        more = write_arguments(partial, self.tensors)
+        if losses is not None:
+            safetensors.torch.save_file({"best": losses}, partial / _VALIDATION)
+            more.append(_VALIDATION)
         training = json.dumps(dataclasses.asdict(position), indent=2)
         (partial / POSITION).write_text(training + "\n", encoding="utf-8")
         manifest = json.dumps(versions() | {"step": position.step}, indent=2)
         (partial / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
-        written = [WEIGHTS, AVERAGES, _OPTIMIZER, POSITION, MANIFEST, *arguments]
+        written = [WEIGHTS, AVERAGES, _OPTIMIZER, POSITION, MANIFEST, *more]
         config = sealed(description | {"step": position.step} | checksums(partial, written))
         (partial / CONFIG).write_text(config, encoding="utf-8", newline="\n")
         for file in partial.iterdir():
@@ -136,35 +145,35 @@ class Checkpoints:
         self,
         description: dict[str, Any],
         model: nn.Module,
-        average: nn.Module,
+        average: Average,
         optimizer: torch.optim.Optimizer,
-    ) -> Position | None:
-        """Load the newest checkpoint that is whole; `None` if there is none yet.
+        held: int,
+    ) -> tuple[Position, Tensor | None] | None:
+        """Load the newest checkpoint that is whole: where it stood, and the losses of its best.
 
-        A damaged one, or one of another run, is passed over with a warning. Raises `InputError` if
-        all are damaged.
+        `None` if there is none yet. The average keeps the weights that had validated best on the
+        `held` rows, or those of the checkpoint. A damaged one, or one of another run, is passed
+        over with a warning. Raises `InputError` if all are damaged.
         """
         folders = checkpoints_in(self.run)
         for folder in reversed(folders):
             try:
-                saved = read_config(folder)
-                check_identity(folder, saved)
-                files = {
-                    name: verified(folder, name, saved["files"])
-                    for name in dict.fromkeys([*_NEEDED, *saved["files"]])
-                }
+                saved, files = _whole(folder, description)
                 position = Position.from_plain(read_json(files[POSITION]), POSITION)
                 if position.step != saved.get("step"):
                     raise InputError(f"its {POSITION} is that of step {position.step}")
-                self._check(saved, description)
                 tensors = safetensors.torch.load_file(files[_OPTIMIZER])
-                safetensors.torch.load_model(average, files[AVERAGES])
+                losses = _losses(files, held)
+                safetensors.torch.load_model(average.model, files[AVERAGES])
                 safetensors.torch.load_model(model, files[WEIGHTS])
                 write_state(optimizer, tensors)
             except _FAULTS as error:
                 warnings.warn(f"{folder} cannot be used ({error}): going back one", stacklevel=4)
                 continue
-            return position
+            average.keep()
+            if not self._keep_best(description, position, average):
+                losses = None
+            return position, losses
         if folders:
             raise InputError(
                 f"every checkpoint in {self.folder} is damaged, or of another run: train anew "
@@ -172,12 +181,26 @@ class Checkpoints:
             )
         return None
 
-    @staticmethod
-    def _check(saved: dict[str, Any], now: dict[str, Any]) -> None:
-        """Raise `InputError` for a checkpoint of another run."""
-        same = saved.get("run") == now.get("run") and saved["model"] == now["model"]
-        if not same or any(_print(saved, part) != _print(now, part) for part in ("data", "source")):
-            raise InputError("it is one of another run")
+    def _keep_best(self, description: dict[str, Any], position: Position, average: Average) -> bool:
+        """Let the average keep the weights that validated best before a position, if there are any.
+
+        If they are lost, the position forgets them, so that others can take their place.
+        """
+        if position.best is None or position.best["step"] == position.step:
+            return position.best is not None
+        best = self._path(int(position.best["step"]))
+        try:
+            _, files = _whole(best, description)
+            average.keep_other(functools.partial(_read_weights, files[AVERAGES]))
+        except _FAULTS as error:
+            warnings.warn(
+                f"{best}, which had validated best, cannot be used ({error}): what validates best "
+                "from here on takes its place",
+                stacklevel=5,
+            )
+            position.best, position.rising = None, 0
+            return False
+        return True
 
     def sweep(self, step: int) -> None:
         """Set aside what lies past a step and was passed over, and remove what is half written.
@@ -204,6 +227,37 @@ class Checkpoints:
         doomed = folder.with_name(f".{folder.name}.partial")
         os.rename(folder, doomed)
         shutil.rmtree(doomed)
+
+
+def _whole(folder: Path, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The configuration and the verified files of a checkpoint of the run that is described.
+
+    Raises `InputError` if any is damaged, or of another run.
+    """
+    saved = read_config(folder)
+    check_identity(folder, saved)
+    files = {
+        name: verified(folder, name, saved["files"])
+        for name in dict.fromkeys([*_NEEDED, *saved["files"]])
+    }
+    same = saved.get("run") == now.get("run") and saved["model"] == now["model"]
+    if not same or any(_print(saved, part) != _print(now, part) for part in ("data", "source")):
+        raise InputError("it is one of another run")
+    return saved, files
+
+
+def _losses(files: dict[str, Path], held: int) -> Tensor | None:
+    """The losses of the best validation by row, if there are any."""
+    if _VALIDATION not in files:
+        return None
+    losses = safetensors.torch.load_file(files[_VALIDATION])["best"]
+    if losses.shape != (held,):
+        raise InputError(f"its {_VALIDATION} has losses of {tuple(losses.shape)}, not {held} rows")
+    return losses
+
+
+def _read_weights(file: Path, model: nn.Module) -> None:
+    safetensors.torch.load_model(model, file)
 
 
 def _print(description: dict[str, Any], part: str) -> Any:

@@ -21,21 +21,23 @@ from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.calls import shape_forgotten_if_refused
-from pushforward.models.checkpoints import checkpoints_in
+from pushforward.models.checkpoints import HeldWeights, checkpoints_in
 from pushforward.models.learned_from import lasting
 from pushforward.parallel import agree
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
-from pushforward.training.loop import Loop
+from pushforward.training.judge import Judge
+from pushforward.training.loop import VALIDATION, Loop
 from pushforward.training.objective import Objective, check_labels, dequantize, labels_for
 from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
 from pushforward.training.randomness import private, turn
-from pushforward.training.run import Run
+from pushforward.training.run import Run, Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
+from pushforward.training.validation import Validation
 
 __all__ = ["fit"]
 
@@ -71,8 +73,11 @@ def fit(
         progress: show a progress bar, or lines where there is no terminal.
         settings: see `Settings`; each of its fields can also be given by name.
 
-    On return the model holds its averaged weights. Ctrl-C and SIGTERM save and return with status
-    `interrupted`. Under `torchrun` all its processes train one model, and the first writes.
+    On return the model holds the averaged weights that validated best, or the last ones where
+    nothing is held out or its loss does not measure quality: `run.weights` says which. A run whose
+    validation loss has been rising stops early: see `patience` of `Settings`. Ctrl-C and SIGTERM
+    save and return with status `interrupted`. Under `torchrun` all its processes train one model,
+    and the first writes.
 
     Raises `InputError` before anything is written for settings out of range, data of one row, a run
     folder in use, a resumed run that differs from the one begun, or data that the model cannot
@@ -154,11 +159,16 @@ def fit(
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
         store = None if folder is None else Checkpoints(folder, tensors)
-        position = None
-        if store is not None and resume:
-            position = store.restore(description, model, average.model, optimizer)
+        validation = judge = None
+        if held is not None:
+            noise_seed = derived_seed(settings.seed, VALIDATION)
+            validation = Validation(objective, held, held_source, settings.batch_size, noise_seed)
         # A model in closed form is fitted by what prepares others.
-        position = position or Position(seconds=prepared)
+        position, losses = Position(seconds=prepared), None
+        if store is not None and resume:
+            rows = 0 if validation is None else validation.rows
+            restored = store.restore(description, model, average, optimizer, rows)
+            position, losses = restored or (position, losses)
         if not agree(fabric, position.step):
             raise InputError(
                 f"the processes see different checkpoints in {out}: a run of several machines "
@@ -176,8 +186,9 @@ def fit(
             )
         if position.scaler:
             fabric.strategy.precision.load_state_dict(position.scaler)
-        average.keep()
-        loop = Loop(settings, engine, average, held, held_source, position)
+        if validation is not None and model.loss_measures_quality:
+            judge = Judge(position, settings.patience, losses)
+        loop = Loop(settings, engine, average, validation, judge, position)
         facts = about | {
             "seed": settings.seed,
             "split": {"holdout": settings.holdout, "seed": settings.seed},
@@ -191,8 +202,8 @@ def fit(
         kept = len(checkpoints_in(folder.path)) if folder else 0
         where = f", and {kept} checkpoints in {folder.path} are kept" if folder and kept else ""
         raise TrainingError(
-            f"training diverged {loop.fault}. The model holds its averaged weights of step "
-            f"{run.step} again{where}. Try a lower lr (now "
+            f"training diverged {loop.fault}. The model holds its averaged weights again, "
+            f"{run.weights}{where}. Try a lower lr (now "
             f"{settings.lr:g}), clip=1.0 (now {settings.clip:g}), standardize=True, or look at the "
             "data with `pushforward doctor`",
             run,
@@ -266,7 +277,7 @@ def _train(
     progress: bool,
 ) -> Run:
     """Run the loop; the first process writes, the others only compute."""
-    model, average, at = loop.model, loop.average, loop.position
+    model, at = loop.model, loop.position
     if not loop.engine.fabric.is_global_zero:
         folder, store, trackers, progress = None, None, (), False
     if folder is not None and store is not None:
@@ -277,7 +288,8 @@ def _train(
     def report(status: str) -> None:
         if folder is not None:
             speed = {"seconds": round(at.seconds, 3), "step": at.step, "best": at.best}
-            folder.write_manifest({"status": status} | speed | facts)
+            early = {"stopped_early": loop.stopped_early}
+            folder.write_manifest({"status": status} | speed | early | facts)
 
     try:
         try:
@@ -293,24 +305,37 @@ def _train(
             loop.pairing.close()
         report(status)
     except OSError as error:
-        _settle(model, average)
+        weights = _settle(loop, "failed")
         raise TrainingError(
             f"training stopped at step {at.step}: {_told(error)}. What was complete stays as it "
             "was: mend that and go on with resume=True (--resume)",
-            Run(model, loop.history, at.best, None, "failed", at.step),
+            Run(model, loop.history, at.best, None, "failed", at.step, weights),
         ) from error
-    if status == "diverged":
-        average.go_back()
-    _settle(model, average)
+    weights = _settle(loop, status)
     loop.engine.fabric.barrier()
-    step = loop.good_step if status == "diverged" else at.step
-    return Run(model, loop.history, at.best, None if folder is None else folder.path, status, step)
+    path = None if folder is None else folder.path
+    early = loop.stopped_early
+    return Run(model, loop.history, at.best, path, status, at.step, weights, early)
 
 
-def _settle(model: Any, average: Average) -> None:
-    """Give a model its averaged weights, ready to sample."""
+def _settle(loop: Loop, status: Status) -> HeldWeights:
+    """Give the model the averaged weights that it is to be used with; which these are.
+
+    Those that validated best, if it is judged; otherwise the last, or the last that were good.
+    """
+    at, average, model = loop.position, loop.average, loop.model
+    if at.best is not None:
+        average.go_back()
+        held = HeldWeights("best", int(at.best["step"]), at.step)
+    elif status == "diverged":
+        average.go_back()
+        held = HeldWeights("step", loop.good_step, at.step)
+    else:
+        held = HeldWeights("last", at.step, at.step)
     model.load_state_dict(average.model.state_dict())
+    model.holds = held
     model.eval()
+    return held
 
 
 def _told(error: OSError) -> str:

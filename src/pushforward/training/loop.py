@@ -10,14 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward import state
 from pushforward._random import derived_seed
-from pushforward.data import Data
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
 from pushforward.training.interrupts import Interrupts
-from pushforward.training.objective import dequantize, labels_for
+from pushforward.training.judge import Judge
 from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
 from pushforward.training.progress import Progress
@@ -25,10 +23,11 @@ from pushforward.training.randomness import dropout_seed, turn
 from pushforward.training.run import Status
 from pushforward.training.settings import Settings
 from pushforward.training.trackers import Tracker
+from pushforward.training.validation import Validation
 
 __all__ = ["Loop"]
 
-_VALIDATION, _NOISE, _, _ORDER = range(4)
+VALIDATION, _NOISE, _, _ORDER = range(4)
 
 
 class Diverged(Exception):
@@ -43,19 +42,16 @@ class Loop:
         settings: Settings,
         engine: Engine,
         average: Average,
-        held: Data | None,
-        held_source: Data | None,
+        validation: Validation | None,
+        judge: Judge | None,
         position: Position,
     ) -> None:
         self.settings, self.engine, self.average = settings, engine, average
         self.objective, self.fabric = engine.objective, engine.fabric
         self.model: Any = self.objective.model
-        most = self.model.judged_rows()
-        if held is not None and most is not None and most < len(held):
-            held, _ = held.split(1 - most / len(held), settings.seed)
-        self.held, self.held_source, self.position = held, held_source, position
+        self.validation, self.position = validation, position
         # Where the loss does not measure quality, the last model is the one to keep.
-        self._judges = held is not None and self.model.loss_measures_quality
+        self.judge = judge
         order = derived_seed(settings.seed, _ORDER)
         self.pairing = Pairing(self.objective, settings.batch_size, order)
         self.history: list[dict[str, Any]] = []
@@ -78,12 +74,12 @@ class Loop:
         start = time.monotonic() - at.seconds
         bar = Progress("training", s.steps, done=at.step, show=progress)
         with Interrupts() as interrupts, bar:
-            while at.step < s.steps:
+            while at.step < s.steps and not self.stopped_early:
                 self._unread.append(self._optimize(at.step))
                 at.step += 1
                 last = at.step == s.steps
                 log = last or at.step % s.log_every == 0
-                validate = self.held is not None and (last or at.step % s.validate_every == 0)
+                validate = self.validation is not None and s.validates(at.step)
                 keep = last or at.step % s.checkpoint_every == 0
                 if not (log or validate or keep or at.step % self._stride == 0):
                     continue
@@ -91,30 +87,43 @@ class Loop:
                     loss, norm, stop = self._read(interrupts.requested)
                     at.seconds = time.monotonic() - start
                     metrics: dict[str, Any] = {}
+                    better = False
                     if log:
                         metrics = self._summary(norm)
                     if validate:
-                        metrics["val_loss"] = self._validate()
+                        better = self._validate(metrics)
                 except Diverged as fault:
                     self.fault = str(fault)
                     return "diverged"
+                if better or (keep and self.judge is None):
+                    self.average.keep()
+                    self.good_step = at.step
                 if metrics:
                     self.history.append({"step": at.step, **metrics})
                     for tracker in trackers:
                         tracker.log(at.step, metrics)
-                better = validate and self._judges and self._is_best(metrics["val_loss"])
-                if better or (keep and not self._judges):
-                    self.average.keep()
-                    self.good_step = at.step
-                if store and (keep or better or stop):
+                if store and (keep or better or stop or self.stopped_early):
                     at.scaler = self.fabric.strategy.precision.state_dict()
+                    best = None if self.judge is None else self.judge.best
                     store.save(
-                        at, description, self.model, self.average.model, self.engine.optimizer
+                        at, description, self.model, self.average.model, self.engine.optimizer, best
                     )
-                bar(at.step, note=f"loss {loss:.4f}")
-                if stop and not last:
+                bar(at.step, note=self._note(loss))
+                if stop and not last and not self.stopped_early:
                     return "interrupted"
         return "finished"
+
+    def _note(self, loss: float) -> str:
+        """What stands beside the progress: the loss, and whether validation has been rising."""
+        best, rising = self.position.best, self.position.rising
+        since = f", validation rising since step {best['step']:g}" if best and rising > 1 else ""
+        return f"loss {loss:.4f}{since}"
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training ends before its last step, since validation has been rising."""
+        rising = self.judge is not None and self.judge.exhausted
+        return rising and self.position.step < self.settings.steps
 
     def _optimize(self, step: int) -> tuple[Tensor, Tensor]:
         """Optimizer step `step`; its loss and gradient norm, not yet read."""
@@ -163,34 +172,21 @@ class Loop:
         rate = self.settings.rate(at.step - 1)
         return {"loss": mean, "lr": rate, "grad_norm": norm, "seconds": round(at.seconds, 3)}
 
-    @torch.no_grad()
-    def _validate(self) -> float:
-        """The averaged model's loss on held-out data, with the same noise every time."""
-        assert self.held is not None
-        device = self.fabric.device
-        model: Any = self.average.model
-        labels = labels_for(model, self.held)
-        generator = torch.Generator(device)
-        generator.manual_seed(derived_seed(self.settings.seed, _VALIDATION))
-        total = 0.0
-        for i in range(0, len(self.held), 512):
-            part = slice(i, i + 512)
-            x = state.to(state.take(self.held.x, part), device)
-            x = dequantize(model, self.held, x, generator)
-            c = None if labels is None else labels[part].to(device)
-            start = self.objective.start_for(model, x, c, i, generator, self.held_source)
-            total += float(model.loss(x, c, generator=generator, **start).sum())
-        mean = total / len(self.held)
+    def _validate(self, metrics: dict[str, Any]) -> bool:
+        """Validate, note what was found, and say whether it is the best so far."""
+        assert self.validation is not None
+        losses = self.validation(self.average.model)
         if self.fabric.world_size > 1:
             # The same but for rounding; processes must not differ about what is best.
-            mean = float(self.fabric.all_reduce(torch.tensor(mean).double(), reduce_op="mean"))
+            losses = self.fabric.all_reduce(losses, reduce_op="mean").cpu()
+        mean = float(losses.mean())
         if not math.isfinite(mean):
             raise Diverged(f"at step {self.position.step}: validation loss {mean:g}")
-        return mean
-
-    def _is_best(self, value: float) -> bool:
-        at = self.position
-        if at.best is not None and value >= at.best["val_loss"]:
+        metrics["val_loss"] = mean
+        if len(losses) > 1:
+            metrics["val_stderr"] = float(losses.std()) / len(losses) ** 0.5
+        if self.judge is None:
             return False
-        at.best = {"step": at.step, "val_loss": value}
-        return True
+        better, found = self.judge(self.position.step, losses)
+        metrics |= found
+        return better

@@ -25,6 +25,7 @@ class Position:
         loss_sum: the sum of the losses since the last line of the log.
         losses: how many these are.
         scaler: the loss scale of 16-bit training, empty otherwise.
+        rising: validations in a row that were clearly above the best.
     """
 
     step: int = 0
@@ -33,6 +34,7 @@ class Position:
     loss_sum: float = 0.0
     losses: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
+    rising: int = 0
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], name: str) -> Position:
@@ -45,7 +47,8 @@ class Position:
         ...
         pushforward.errors.InputError: training.json lacks best, loss_sum, losses, scaler, seconds
         """
-        return cls(**checked_fields(values, _CHECKS, name))
+        # Runs of older versions do not count.
+        return cls(**checked_fields({"rising": 0, **values}, _CHECKS, name))
 
 
 def _best(name: str, value: Any) -> dict[str, Any] | None:
@@ -69,4 +72,5 @@ _CHECKS: dict[str, Check] = {
     "loss_sum": checks.number,
     "losses": _COUNT,
     "scaler": _mapping,
+    "rising": _COUNT,
 }

@@ -16,7 +16,7 @@ __all__ = ["Settings"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
-_FREE = ("steps", "validate_every", "checkpoint_every", "log_every")
+_FREE = ("steps", "validate_every", "checkpoint_every", "log_every", "patience")
 """What may change when a run is resumed; the rest decides what is computed."""
 
 
@@ -36,7 +36,12 @@ class Settings:
         accumulate: micro-batches per optimizer step, for batches that do not fit in memory.
         precision: `32-true`, `bf16-mixed`, or `16-mixed` for older GPUs.
         holdout: the fraction of the data kept for validation and evaluation.
-        validate_every: steps between validations; 0 for a twentieth of `steps`.
+        validate_every: steps between validations; 0 for a twentieth of `steps`. Before the first
+            of these there are more, at a half of it, a quarter and so on, down to ten steps: small
+            data are learned soon.
+        patience: training stops when so many validations in a row are clearly worse than the best,
+            by the standard error of the difference on the same rows; 0 never stops it. Only where
+            the loss measures the quality of the model.
         checkpoint_every: steps between checkpoints; 0 for a tenth of `steps`.
         log_every: steps between lines of `metrics.jsonl`; 0 for a two-hundredth of `steps`.
         standardize: shift and scale the data inside the model.
@@ -65,6 +70,7 @@ class Settings:
     precision: Precision = "32-true"
     holdout: float = 0.1
     validate_every: int = 0
+    patience: int = 5
     checkpoint_every: int = 0
     log_every: int = 0
     standardize: bool = True
@@ -100,6 +106,17 @@ class Settings:
         before = {f.name: f.default for f in dataclasses.fields(self)} | saved
         now = self.describe()
         return {k: (before[k], now[k]) for k in now if k not in _FREE and before[k] != now[k]}
+
+    def validates(self, step: int) -> bool:
+        """Whether validation is due after so many steps.
+
+        >>> settings = Settings(steps=2000)
+        >>> [step for step in range(1, 301) if settings.validates(step)]
+        [12, 25, 50, 100, 200, 300]
+        """
+        every = self.validate_every
+        early = 10 <= step < every and step == every >> (every // step).bit_length() - 1
+        return early or step % every == 0 or step == self.steps
 
     def rate(self, step: int) -> float:
         """The learning rate of optimizer step `step`, counted from 0."""
@@ -137,6 +154,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "precision": partial(checks.one_of, choices=("32-true", "bf16-mixed", "16-mixed")),
     "holdout": checks.fraction,
     "validate_every": _COUNT,
+    "patience": _COUNT,
     "checkpoint_every": _COUNT,
     "log_every": _COUNT,
     "standardize": checks.flag,
