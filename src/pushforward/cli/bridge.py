@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import Device, Resume, RunFolder, SeedOfRun, Trust, names_of
-from pushforward.cli.train import carry_out
+from pushforward.cli.train import carry_out, print_recipe
 
 __all__ = ["bridge"]
 
@@ -119,7 +119,7 @@ def bridge(
         known, {key: value for key, value in given.items() if value is not None}, overrides or []
     )
     if print_config:
-        typer.echo(chosen.resolved(tuple(trust or ())).to_yaml(), nl=False)
+        print_recipe(chosen, tuple(trust or ()))
         return
     carry_out(context, chosen, out, resume=resume, trust=trust, device=device)
 

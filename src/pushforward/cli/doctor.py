@@ -59,7 +59,7 @@ def doctor(
     made, loaded, start = chosen.prepare(tuple(trust or ()))
     findings = [
         *examine_data(loaded, start),
-        *examine_recipe(chosen.train, made, loaded, start),
+        *examine_recipe(chosen.sized(made, loaded).train, made, loaded, start),
     ]
     if as_json:
         emit([vars(finding) for finding in findings])

@@ -48,6 +48,9 @@ def examine_recipe(settings: Any, model: Any, data: Any, source: Any = None) -> 
                 f"A batch of {len(data)} or less costs less per step.",
             )
         )
+    if settings.steps is None:
+        # A budget of time: how far it goes is seen when it is counted out.
+        return findings
     passes = settings.steps * settings.batch_size / len(data)
     if passes < 5:
         findings.append(

@@ -22,6 +22,7 @@ from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.training import Settings
+from pushforward.training.sizing import sized
 
 __all__ = ["Prepared", "Recipe", "read"]
 
@@ -97,7 +98,8 @@ class Recipe(BaseModel):
             source = None
             if self.source is not None:
                 source = self._start(data, space)
-            length = config.understood(cls.for_data, train_steps=self.train.steps)
+            steps = sized(self.train, cls, len(data)).steps
+            length = config.understood(cls.for_data, train_steps=steps)
             with _told("model", self.model):
                 model = cls.for_data(data, **{**length, **options})
         return Prepared(model, data, source)
@@ -128,6 +130,10 @@ class Recipe(BaseModel):
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
         model = {"class": "", **defaults, **cls.defaults, **self.model}
         return self.model_copy(update={"model": model})
+
+    def sized(self, model: Any, data: Data) -> Recipe:
+        """The recipe with the length and the batches that fit the model and the data."""
+        return self.model_copy(update={"train": sized(self.train, model, len(data))})
 
     def to_yaml(self) -> str:
         """The recipe as a file; reading it gives the same recipe."""
@@ -244,6 +250,9 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
         # Another place, read in the same way.
         value = {**known, "source": value}
     here[last] = value
+    if way == ["train"] and value is not None and last in ("steps", "budget"):
+        # A run has one length: the one that was said last.
+        here.pop("steps" if last == "budget" else "budget", None)
 
 
 def _explain(error: ValidationError) -> str:

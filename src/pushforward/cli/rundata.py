@@ -79,6 +79,12 @@ def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
         if made and not any(run.iterdir()):
             run.rmdir()
         raise
+    finally:
+        config = _config(run)
+        if recipe.train.budget is not None and config is not None and path.is_file():
+            # Counted out by now: what can be repeated is the number of steps.
+            train = replace(recipe.train, steps=config["training"]["steps"], budget=None)
+            write_text(path, recipe.model_copy(update={"train": train}).to_yaml())
 
 
 def split_again(

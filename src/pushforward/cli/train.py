@@ -22,7 +22,7 @@ from pushforward.cli.options import (
 )
 from pushforward.cli.wording import in_words_of
 
-__all__ = ["carry_out", "train"]
+__all__ = ["carry_out", "print_recipe", "train"]
 
 
 def train(
@@ -52,9 +52,17 @@ def train(
         ),
     ] = None,
     out: RunFolder = None,
-    steps: Annotated[int | None, typer.Option(help="Number of optimizer steps.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Number of optimizer steps; by default as many as the data need."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Train for a time in place of --steps, such as 30s, 5m or 2h."),
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Number of data points in each step.")
+        int | None,
+        typer.Option(help="Number of data points in each step; by default as the data need."),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: SeedOfRun = None,
@@ -108,6 +116,7 @@ def train(
         "model.class": model,
         "data.label": label_column(label),
         "train.steps": steps,
+        "train.budget": budget,
         "train.batch_size": batch_size,
         "train.lr": lr,
         "train.seed": seed,
@@ -122,11 +131,20 @@ def train(
         [w for w in values if w not in data],
     )
     if print_config:
-        typer.echo(chosen.resolved(tuple(trust or ())).to_yaml(), nl=False)
+        print_recipe(chosen, tuple(trust or ()))
         return
     carry_out(
         context, chosen, out, resume=resume, trust=trust, device=device, tensorboard=tensorboard
     )
+
+
+def print_recipe(recipe: Any, trust: tuple[str, ...]) -> None:
+    """The complete recipe on standard output, with what is chosen by the data."""
+    recipe = recipe.resolved(trust)
+    if recipe.train.steps is None or recipe.train.batch_size is None:
+        model, data, _ = recipe.prepare(trust)
+        recipe = recipe.sized(model, data)
+    typer.echo(recipe.to_yaml(), nl=False)
 
 
 def carry_out(
@@ -151,11 +169,14 @@ def carry_out(
     recipe = recipe.resolved(trusted)
     like = schema_of(out) if resume else None
     model, data, source = recipe.prepare(trusted, like=like)
+    asked, recipe = recipe.train, recipe.sized(model, data)
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
         sides = in_words_of(context.command, f"{data}" if source is None else f"{source} to {data}")
         kind = type(model).__name__
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
+        if not (model.closed_form or resume):
+            typer.echo(_length(asked, recipe.train, len(data)), err=True)
     if model.closed_form and recipe.train.holdout and not quiet:
         held = round(recipe.train.holdout * len(data))
         typer.echo(
@@ -189,6 +210,18 @@ def carry_out(
         if is_first():
             typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
+
+
+def _length(asked: Any, chosen: Any, rows: int) -> str:
+    """How long the training will be, and what was chosen of it."""
+    steps = f"{chosen.steps:,} steps" if chosen.steps else f"{chosen.budget:g} s"
+    found = [
+        name
+        for name, value in (("steps", asked.steps or asked.budget), ("batches", asked.batch_size))
+        if value is None
+    ]
+    why = f" ({' and '.join(found)} chosen for {rows:,} rows)" if found else ""
+    return f"{steps} of batches of {chosen.batch_size:,}{why}"
 
 
 def _said(context: typer.Context, findings: list[Any]) -> list[str]:

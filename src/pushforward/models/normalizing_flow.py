@@ -69,6 +69,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     """
 
     dequantize = True
+    draws_noise = False
     loss_meaning = NEGATIVE_LIKELIHOOD
 
     def __init__(

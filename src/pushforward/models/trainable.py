@@ -39,6 +39,9 @@ class Trainable(ABC):
     closed_form: bool = False
     """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
 
+    draws_noise: bool = True
+    """`loss` draws noise or times for every row: one that comes again teaches something new."""
+
     loss_measures_quality: bool = True
     """Whether a lower loss means a better model: that of an adversary does not."""
 

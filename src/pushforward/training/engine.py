@@ -118,7 +118,7 @@ def start(device: str, settings: Settings) -> Any:
         raise InputError("precision '16-mixed' needs a GPU: on a CPU use bf16-mixed or 32-true")
     processes = parallel.world_size()
     # Equal parts, so that the mean of their means is the mean of the batch.
-    if settings.batch_size % (settings.accumulate * processes):
+    if settings.batch % (settings.accumulate * processes):
         raise InputError(
             f"batch_size {settings.batch_size} must be a multiple of accumulate "
             f"{settings.accumulate} times {processes} processes"

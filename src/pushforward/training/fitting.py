@@ -8,7 +8,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from pushforward.models.checkpoints import HeldWeights, checkpoints_in
 from pushforward.models.learned_from import lasting
 from pushforward.parallel import agree
 from pushforward.training.average import Average
+from pushforward.training.budget import counted_out
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine, start
 from pushforward.training.folder import RunFolder
@@ -35,7 +35,8 @@ from pushforward.training.optimizing import make_optimizer
 from pushforward.training.position import Position
 from pushforward.training.randomness import private, turn
 from pushforward.training.run import Run, Status
-from pushforward.training.settings import Settings
+from pushforward.training.settings import Settings, merged
+from pushforward.training.sizing import sized
 from pushforward.training.trackers import Tracker
 from pushforward.training.validation import Validation
 
@@ -93,13 +94,14 @@ def fit(
     >>> run.status, run.step
     ('finished', 3)
     """
-    settings = _merge(settings, changes)
+    settings = merged(settings, changes)
     _check_model(model)
     folder = None if out is None else RunFolder(Path(out))
     data = load(data, space=model.space)
     if folder is not None and resume:
         # Those of a run that goes on, whatever the order of their columns now.
         data = _as_begun(data, folder.data())
+        settings = folder.as_begun(settings)
     _check_rows(data)
     start_data = None
     if source is not None:
@@ -110,7 +112,8 @@ def fit(
         _check_rows(start_data)
     if model.closed_form:
         # It is fitted before the first step, and no step changes it.
-        settings = dataclasses.replace(settings, steps=1)
+        settings = dataclasses.replace(settings, steps=1, budget=None)
+    settings, budget = sized(settings, model, len(data)), settings.budget
     check_labels(model, data)
     if data.c is not None and not model.capabilities.conditional:
         warnings.warn(
@@ -146,7 +149,6 @@ def fit(
             model.prepare(known, labels_for(model, train), generator=noise)
             objective = Objective(model, train, fabric.device, start_data)
             objective.rehearse()
-            prepared = time.monotonic() - began
         description: dict[str, Any] = {}
         tensors: dict[str, Tensor] = {}
         if folder is not None:
@@ -156,13 +158,19 @@ def fit(
             description["run"] = folder.identity(resume)
         optimizer = make_optimizer(model, settings)
         engine = Engine(fabric, settings, objective, optimizer)
+        if settings.budget is not None:
+            with turn(derived_seed(settings.seed, _PREPARE, 1), fabric.device):
+                spent = time.monotonic() - began
+                settings = counted_out(settings, engine, held, held_source, spent)
+            description["training"] = settings.describe()
+        prepared = time.monotonic() - began
         # Made after the processes have agreed on the first one's weights.
         average = Average(model, settings.ema)
         store = None if folder is None else Checkpoints(folder, tensors)
         validation = judge = None
         if held is not None:
             noise_seed = derived_seed(settings.seed, VALIDATION)
-            validation = Validation(objective, held, held_source, settings.batch_size, noise_seed)
+            validation = Validation(objective, held, held_source, settings.batch, noise_seed)
         # A model in closed form is fitted by what prepares others.
         position, losses = Position(seconds=prepared), None
         if store is not None and resume:
@@ -174,12 +182,12 @@ def fit(
                 f"the processes see different checkpoints in {out}: a run of several machines "
                 "resumes from a folder that they share"
             )
-        if position.step > settings.steps:
+        if position.step > settings.length:
             raise InputError(f"the run is at step {position.step}, past steps={settings.steps}")
         if folder is not None and resume:
             folder.warn_of_new_length(settings, position.step)
         if store is not None:
-            left = settings.steps - position.step
+            left = settings.length - position.step
             _in_first(
                 fabric,
                 lambda: store.require_space(model, optimizer, left, settings.checkpoint_every),
@@ -195,6 +203,7 @@ def fit(
             "parameters": sum(p.numel() for p in model.parameters()),
             "device": str(fabric.device),
             "processes": fabric.world_size,
+            "budget": budget,
         }
         model.learned_from = lasting(about["data"])
         run = _train(loop, folder, store, description, facts, trackers, progress)
@@ -379,14 +388,3 @@ def _in_first(fabric: Any, check: Callable[[], None]) -> None:
         raise refusal
     if not fine:
         raise InputError("the first process cannot write the run folder: see its message")
-
-
-def _merge(settings: Settings | None, changes: dict[str, Any]) -> Settings:
-    """The settings with changes by name."""
-    names = [f.name for f in dataclasses.fields(Settings)]
-    for name in changes:
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise InputError(f"there is no setting {name!r}{hint}: choose from {', '.join(names)}")
-    return dataclasses.replace(settings, **changes) if settings else Settings(**changes)

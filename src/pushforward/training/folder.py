@@ -113,6 +113,18 @@ class RunFolder:
         known: dict[str, Any] = self._read_config()["data"]
         return known
 
+    def as_begun(self, settings: Settings) -> Settings:
+        """Settings with the length and the batches of the run that is here, where they are open.
+
+        A budget was counted out when it began.
+        """
+        if not (self.path / CONFIG).is_file():
+            return settings
+        saved = self._read_config()["training"]
+        names = ("steps", "batch_size")
+        kept = {name: saved[name] for name in names if getattr(settings, name) is None}
+        return dataclasses.replace(settings, **{"budget": None, **kept})
+
     def warn_of_new_length(self, settings: Settings, step: int) -> None:
         """Warn if a run that goes on at a step has another length, which its schedule follows.
 

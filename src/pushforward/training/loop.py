@@ -53,7 +53,7 @@ class Loop:
         # Where the loss does not measure quality, the last model is the one to keep.
         self.judge = judge
         order = derived_seed(settings.seed, _ORDER)
-        self.pairing = Pairing(self.objective, settings.batch_size, order)
+        self.pairing = Pairing(self.objective, settings.batch, order)
         self.history: list[dict[str, Any]] = []
         self.good_step = position.step
         self.fault = ""
@@ -71,13 +71,14 @@ class Loop:
     ) -> Status:
         """Train up to the last step, an interrupt, or a loss that is not finite."""
         s, at = self.settings, self.position
+        length = s.length
         start = time.monotonic() - at.seconds
-        bar = Progress("training", s.steps, done=at.step, show=progress)
+        bar = Progress("training", length, done=at.step, show=progress)
         with Interrupts() as interrupts, bar:
-            while at.step < s.steps and not self.stopped_early:
-                self._unread.append(self._optimize(at.step))
+            while at.step < length and not self.stopped_early:
+                self._unread.append(self.optimize(at.step))
                 at.step += 1
-                last = at.step == s.steps
+                last = at.step == length
                 log = last or at.step % s.log_every == 0
                 validate = self.validation is not None and s.validates(at.step)
                 keep = last or at.step % s.checkpoint_every == 0
@@ -123,9 +124,9 @@ class Loop:
     def stopped_early(self) -> bool:
         """Whether training ends before its last step, since validation has been rising."""
         rising = self.judge is not None and self.judge.exhausted
-        return rising and self.position.step < self.settings.steps
+        return rising and self.position.step < self.settings.length
 
-    def _optimize(self, step: int) -> tuple[Tensor, Tensor]:
+    def optimize(self, step: int) -> tuple[Tensor, Tensor]:
         """Optimizer step `step`; its loss and gradient norm, not yet read."""
         s = self.settings
         seed = derived_seed(s.seed, _NOISE, step)

@@ -57,7 +57,7 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
         self._cell: Any = None
-        self._last_line = 0.0
+        self._last_line, self._told = 0.0, False
         self._start = time.monotonic()
         self._first = done
 
@@ -116,7 +116,9 @@ class Progress:
                 self._bar.update(self._task, completed=done, total=self.total, note=note)
             return
         now = time.monotonic()
-        if now - self._last_line > 10 or done >= self.total:
+        # The first line soon: how long it will take is best known before it is waited for.
+        if now - self._last_line > (10 if self._told else 1) or done >= self.total:
+            self._told = True
             self._last_line = now
             print(f"{self.title}: {self._line(note)}", file=sys.stderr, flush=True)
 

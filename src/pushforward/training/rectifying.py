@@ -6,6 +6,7 @@ Liu, Gong & Liu 2023.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ from pushforward.training.fitting import fit
 from pushforward.training.objective import labels_for
 from pushforward.training.run import Run, Status
 from pushforward.training.settings import Settings
+from pushforward.training.sizing import sized
 
 __all__ = ["Rectification", "Round", "rectify", "straightness"]
 
@@ -150,7 +152,9 @@ def rectify(
         return fit(flow, x0, source=x1, out=place, resume=resume, **{**options, **more})
 
     run = trained(model, "round-1", target, start)
-    size = options.get("batch_size") or (options.get("settings") or Settings()).batch_size
+    own = options.get("settings") or Settings()
+    own = dataclasses.replace(own, batch_size=options.get("batch_size") or own.batch_size)
+    size = sized(own, model, len(target)).batch
     cost = _first_cost(model, target, start, size, seed)
     done = [_judged(run, target, solver_steps, seed)]
     last, stopped = model, run.status != "finished"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
 from pushforward import checks
 from pushforward.errors import InputError
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "merged"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
-_FREE = ("steps", "validate_every", "checkpoint_every", "log_every", "patience")
+_FREE = ("steps", "validate_every", "checkpoint_every", "log_every", "patience", "budget")
 """What may change when a run is resumed; the rest decides what is computed."""
 
 
@@ -25,8 +27,12 @@ class Settings:
     """How to train.
 
     Args:
-        steps: optimizer steps.
-        batch_size: data points per optimizer step, over all processes and micro-batches.
+        steps: optimizer steps; by default as many as data of that size need (`sized`).
+        batch_size: data points per optimizer step, over all processes and micro-batches; by default
+            as `sized` has it.
+        budget: train for a time, in place of `steps`: seconds, or text such as `30s`, `5m`, `2h`.
+            The steps that fit in are counted out by a rehearsal before the first, so that the
+            schedule ends with them; a run that goes on, or a recipe of it, has their number.
         lr: the peak learning rate of AdamW.
         schedule: `cosine` decays to zero over `steps`, `constant` stays.
         warmup: steps over which the learning rate rises linearly.
@@ -58,8 +64,9 @@ class Settings:
     pushforward.errors.InputError: lr is a positive finite number, not -1.0
     """
 
-    steps: int = 10_000
-    batch_size: int = 128
+    steps: int | None = None
+    batch_size: int | None = None
+    budget: float | str | None = None
     lr: float = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 100
@@ -79,16 +86,43 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check = _CHECKS[field.name]
-            value = check(field.name, _plain(getattr(self, field.name), field.type == "int"))
+            value = _plain(getattr(self, field.name), str(field.type).startswith("int"))
+            if value is not None or field.default is not None:
+                value = check(field.name, value)
             object.__setattr__(self, field.name, value)
-        if self.batch_size % self.accumulate:
+        if self.steps is not None and self.budget is not None:
+            raise InputError(
+                f"steps={self.steps} and budget={self.budget:g} seconds: a run has one length, "
+                "give one of them"
+            )
+        if self.batch_size is not None and self.batch_size % self.accumulate:
             raise InputError(
                 f"batch_size is a multiple of accumulate={self.accumulate}, not {self.batch_size}"
             )
+        if self.steps is None:
+            return
         # Rates that follow from the length of the run.
         for name, parts in (("validate_every", 20), ("checkpoint_every", 10), ("log_every", 200)):
             if getattr(self, name) == 0:
                 object.__setattr__(self, name, max(1, self.steps // parts))
+
+    @property
+    def length(self) -> int:
+        """The optimizer steps. Raises `InputError` where they are still to be chosen (`sized`)."""
+        if self.steps is None:
+            raise InputError(
+                "steps are not chosen yet: training.sizing.sized does it for some data"
+            )
+        return self.steps
+
+    @property
+    def batch(self) -> int:
+        """The data points of a step. Raises `InputError` where they are still to be chosen."""
+        if self.batch_size is None:
+            raise InputError(
+                "batch_size is not chosen yet: training.sizing.sized does it for some data"
+            )
+        return self.batch_size
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values."""
@@ -116,14 +150,14 @@ class Settings:
         """
         every = self.validate_every
         early = 10 <= step < every and step == every >> (every // step).bit_length() - 1
-        return early or step % every == 0 or step == self.steps
+        return early or step % every == 0 or step == self.length
 
     def rate(self, step: int) -> float:
         """The learning rate of optimizer step `step`, counted from 0."""
         rise = min(1.0, (step + 1) / (self.warmup + 1))
         if self.schedule == "constant":
             return self.lr * rise
-        return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / self.length))
 
 
 def _plain(value: Any, whole: bool) -> Any:
@@ -136,6 +170,40 @@ def _plain(value: Any, whole: bool) -> Any:
     return int(value) if whole and isinstance(value, float) and value.is_integer() else value
 
 
+def merged(settings: Settings | None, changes: dict[str, Any]) -> Settings:
+    """The settings with changes by name; a length that is given takes the place of the other kind.
+
+    Raises `InputError` for a name that is none.
+    """
+    names = [f.name for f in dataclasses.fields(Settings)]
+    for name in changes:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise InputError(f"there is no setting {name!r}{hint}: choose from {', '.join(names)}")
+    for name, other in (("steps", "budget"), ("budget", "steps")):
+        if changes.get(name) is not None:
+            changes = {other: None, **changes}
+    return dataclasses.replace(settings, **changes) if settings else Settings(**changes)
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(name: str, value: Any) -> float:
+    """A time in seconds, a number or text with units. Raises `InputError` for anything else.
+
+    >>> seconds("budget", "1h30m"), seconds("budget", "45s"), seconds("budget", 10)
+    (5400.0, 45.0, 10.0)
+    """
+    if not isinstance(value, str):
+        return checks.positive(name, value)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smh])", value.strip())
+    if "".join(number + unit for number, unit in parts) != value.strip() or not parts:
+        raise InputError(f"{name} is a time such as 30s, 5m, 2h or 1h30m, not {value!r}")
+    return checks.positive(name, sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
 def _seed(name: str, value: Any) -> int:
     return checks.seed(name, checks.whole(name, value, least=0))
 
@@ -144,6 +212,7 @@ _COUNT = partial(checks.whole, least=0)
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "steps": checks.whole,
     "batch_size": checks.whole,
+    "budget": seconds,
     "lr": checks.positive,
     "schedule": partial(checks.one_of, choices=("cosine", "constant")),
     "warmup": _COUNT,

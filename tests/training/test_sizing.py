@@ -1,0 +1,126 @@
+"""How long runs are without a word: by the data, or by a budget of time."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import torch
+import yaml
+
+import pushforward as pf
+from pushforward import registry
+from pushforward.errors import InputError
+from pushforward.training import Settings, budget, fitting
+from pushforward.training.sizing import sized, training_rows
+
+FAMILIES = sorted(registry.names("models"))
+
+
+def data(rows: int) -> torch.Tensor:
+    return torch.randn(rows, 2, generator=torch.Generator().manual_seed(0))
+
+
+def model() -> pf.Diffusion:
+    torch.manual_seed(0)
+    return pf.Diffusion(pf.nn.MLP(2, width=8))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_ten_thousand_steps_for_ten_thousand_rows(name: str) -> None:
+    family = registry.find("models", name)
+    for rows in (10_000, 200_000):
+        found = sized(Settings(), family, rows)
+        assert (found.steps, found.batch_size) == (1 if family.closed_form else 10_000, 128)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_more_rows_are_never_given_fewer_steps(name: str) -> None:
+    family = registry.find("models", name)
+    found = [sized(Settings(), family, rows) for rows in (2, 20, 50, 200, 1000, 5000, 10_000)]
+    steps = [settings.length for settings in found]
+    assert steps == sorted(steps)
+    assert family.closed_form or steps[0] >= 200
+
+
+def test_what_is_given_is_kept_and_what_is_open_is_not_used() -> None:
+    found = sized(Settings(steps=7, batch_size=3), pf.NormalizingFlow, 50)
+    assert (found.steps, found.batch_size) == (7, 3)
+    assert sized(Settings(accumulate=10), pf.NormalizingFlow, 50).batch_size == 40
+    for name in ("length", "batch"):
+        with pytest.raises(InputError, match="not chosen yet"):
+            getattr(Settings(), name)
+    # What follows from the length follows from the one that is chosen.
+    assert sized(Settings(holdout=0.0), pf.Diffusion, 500).validate_every == 5000 // 20
+
+
+@pytest.mark.parametrize("rows", [2, 3, 50, 51, 999])
+def test_rows_are_counted_as_they_are_parted(rows: int) -> None:
+    train, _ = pf.data.load(data(rows)).split(0.1)
+    assert training_rows(Settings(), rows) == len(train)
+
+
+def test_a_run_that_goes_on_keeps_what_was_chosen(monkeypatch, tmp_path) -> None:
+    pf.fit(model(), data(60), steps=4, batch_size=8, out=tmp_path / "run", progress=False)
+    run = pf.fit(model(), data(60), out=tmp_path / "run", resume=True, progress=False)
+    assert run.step == 4
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]
+    assert (saved["steps"], saved["batch_size"]) == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("90", 90), (7, 7)]
+)
+def test_a_time_is_seconds_or_text(text, seconds: float) -> None:
+    assert Settings(budget=text).budget == seconds
+
+
+@pytest.mark.parametrize("text", ["5 minutes", "m5", "", "5m3", "-1s", 0, "0s"])
+def test_what_is_no_time(text) -> None:
+    with pytest.raises(InputError, match="budget is a"):
+        Settings(budget=text)
+
+
+def test_a_budget_is_a_length_of_its_own() -> None:
+    with pytest.raises(InputError, match="give one of them"):
+        Settings(steps=5, budget="5m")
+    # Of defaults and changes, what is changed counts.
+    run = pf.fit(model(), data(40), settings=Settings(budget="1h"), steps=2, progress=False)
+    assert run.step == 2
+
+
+def test_a_budget_is_kept_and_can_be_repeated(tmp_path) -> None:
+    """The schedule ends with the last step, and the same number of steps is the same run."""
+    start = time.monotonic()
+    run = pf.fit(model(), data(60), budget=2.0, patience=0, out=tmp_path / "run", progress=False)
+    # Not a measure of the machine: a run of the default length takes many times as long.
+    assert time.monotonic() - start < 30
+    assert run.status == "finished"
+    assert 1 < run.step
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]
+    assert (saved["steps"], saved["budget"]) == (run.step, None)
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["budget"] == 2.0
+    rates = [line["lr"] for line in run.history]
+    assert rates[-1] == min(rates[len(rates) // 2 :])
+    again = pf.fit(model(), data(60), steps=run.step, patience=0, progress=False)
+    weights = zip(run.model.parameters(), again.model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in weights)
+
+
+def test_the_steps_fill_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second with every step."""
+    now = [0.0]
+    step = fitting.Loop.optimize
+
+    def timed(self, k: int):
+        now[0] += 1.0
+        return step(self, k)
+
+    monkeypatch.setattr(fitting.Loop, "optimize", timed)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now[0])
+    run = pf.fit(model(), data(60), budget=100, patience=0, progress=False)
+    # Eight steps of rehearsal come off.
+    assert run.step == 92
+    with pytest.raises(InputError, match="spent before the first step"):
+        pf.fit(model(), data(60), budget=5, progress=False)
