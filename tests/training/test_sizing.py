@@ -70,7 +70,8 @@ def test_a_run_that_goes_on_keeps_what_was_chosen(monkeypatch, tmp_path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("90", 90), (7, 7)]
+    ("text", "seconds"),
+    [("30s", 30), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("90", 90), (7, 7)],
 )
 def test_a_time_is_seconds_or_text(text, seconds: float) -> None:
     assert Settings(budget=text).budget == seconds
@@ -97,7 +98,7 @@ def test_a_budget_is_kept_and_can_be_repeated(tmp_path) -> None:
     # Not a measure of the machine: a run of the default length takes many times as long.
     assert time.monotonic() - start < 30
     assert run.status == "finished"
-    assert 1 < run.step
+    assert run.step > 1
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]
     assert (saved["steps"], saved["budget"]) == (run.step, None)
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["budget"] == 2.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +39,13 @@ def evaluate(
     points: Annotated[
         int, typer.Option(help="Number of held-out points whose likelihood is computed.")
     ] = 128,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="For tables of few rows: train anew so many times, each time without a part of the "
+            "rows, and judge every row by the model that has not seen it."
+        ),
+    ] = None,
     as_json: Json = False,
     checkpoint: Checkpoint = None,
     trust: Trust = None,
@@ -58,12 +66,15 @@ def evaluate(
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
+    if folds is not None:
+        _in_folds(folder, folds, seed, data, tuple(trust or ()), show=show, as_json=as_json)
+        return
     model = load(folder, trust=tuple(trust or ()), checkpoint=checkpoint)
     train, test = split_again(folder, model.space, data, command=context.command)
     if min(n, len(test)) < FEWEST:
         raise InputError(
             f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "
-            "give -n more, or train with a larger train.holdout"
+            "give -n more, train with a larger train.holdout, or cross-validate with --folds 5"
         )
     require_memory(n, state.numel(model.event_shape))
     checked(str(folder / "samples.npz"), folder, model, n)
@@ -98,3 +109,61 @@ def evaluate(
     if held is not None:
         typer.echo(f"\nweights: {held}")
     typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")
+
+
+def _in_folds(
+    run: Path,
+    folds: int,
+    seed: int,
+    moved: str | None,
+    trust: tuple[str, ...],
+    *,
+    show: bool,
+    as_json: bool,
+) -> None:
+    """Train the recipe of a run without each fold in turn, and a Gaussian mixture beside it."""
+    from pushforward.cli.recipe import read
+    from pushforward.cli.rundata import recipe_of, schema_of
+    from pushforward.errors import InputError
+    from pushforward.models import GaussianMixtureModel
+    from pushforward.report import cross_validate
+    from pushforward.training import Settings
+    from pushforward.training.progress import Progress
+
+    path = recipe_of(run, None, resume=True)
+    if path is None:
+        raise InputError(
+            f"{run} has no recipe to train again by: in Python, pushforward.report.cross_validate "
+            "takes a function that makes the model"
+        )
+    recipe = read(path, {} if moved is None else {"data": moved})
+    if recipe.source is not None:
+        raise InputError(f"{run} maps one data set to another, which --folds does not judge")
+    _, data, _ = recipe.prepare(trust, like=schema_of(run))
+
+    def make(part: Any) -> Any:
+        return recipe.prepare(trust, data=part).model
+
+    with Progress("folds", folds, show=show) as progress:
+        found = cross_validate(make, data, recipe.train, folds=folds, seed=seed, progress=progress)
+    told = {"cross_validation": found.to_dict(), "seed": seed}
+    lines = [str(found)]
+    if data.kind == "vector":
+        whole = dataclasses.replace(
+            data, c=None, schema=dataclasses.replace(data.schema, label=None, classes=())
+        )
+        mixture = cross_validate(
+            lambda part: GaussianMixtureModel.for_data(part),
+            whole,
+            Settings(holdout=0.0),
+            folds=folds,
+            seed=seed,
+        )
+        gap = found.above(mixture)
+        told |= {"mixture": mixture.to_dict(), "above": gap.value, "above_stderr": gap.stderr}
+        lines += [str(mixture), f"{found.model} minus {mixture.model}: {gap} nats a row"]
+    write_text(run / "cross_validation.json", json.dumps(told, indent=2) + "\n")
+    if as_json:
+        emit(told)
+        return
+    typer.echo("\n".join(lines))

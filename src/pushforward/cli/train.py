@@ -177,6 +177,8 @@ def carry_out(
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
         if not (model.closed_form or resume):
             typer.echo(_length(asked, recipe.train, len(data)), err=True)
+    if (few := _too_few(recipe.train, len(data))) and not quiet:
+        typer.echo(f"note: {few}", err=True)
     if model.closed_form and recipe.train.holdout and not quiet:
         held = round(recipe.train.holdout * len(data))
         typer.echo(
@@ -210,6 +212,20 @@ def carry_out(
         if is_first():
             typer.echo(f"interrupted at step {run.step}, saved; go on with --resume", err=True)
         raise typer.Exit(130)
+
+
+def _too_few(settings: Any, rows: int) -> str:
+    """What `evaluate` will say of a run that holds few rows out, before it is trained."""
+    from pushforward.metrics.evaluating import FEWEST
+    from pushforward.training.sizing import training_rows
+
+    held = rows - training_rows(settings, rows)
+    if not 0 < held < FEWEST:
+        return ""
+    advice = "`evaluate RUN --folds 5` will train five times more and judge every row"
+    if rows >= 2 * FEWEST:
+        advice += f", or hold out more: train.holdout={FEWEST / rows:.2g}"
+    return f"{held} of {rows} rows are held out, and `evaluate` wants {FEWEST}. {advice}"
 
 
 def _length(asked: Any, chosen: Any, rows: int) -> str:

@@ -2,15 +2,18 @@
 
 from pushforward.report.comparison import Comparison, Entry, compare
 from pushforward.report.comparison_page import write_comparison
+from pushforward.report.folds import CrossValidation, cross_validate
 from pushforward.report.glance import Glance, glance
 from pushforward.report.pictures import save_picture
 from pushforward.report.writing import write
 
 __all__ = [
     "Comparison",
+    "CrossValidation",
     "Entry",
     "Glance",
     "compare",
+    "cross_validate",
     "glance",
     "save_picture",
     "write",

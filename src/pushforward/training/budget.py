@@ -82,13 +82,17 @@ def counted_out(
     if held is not None:
         begun = time.monotonic()
         Validation(objective, held, held_source, settings.batch, 0)(average.model)
-        judged = _VALIDATIONS * (time.monotonic() - begun)
-    left = budget - spent - (time.monotonic() - start) - judged
+        judged = time.monotonic() - begun
+    left = budget - spent - (time.monotonic() - start)
+    # As many validations as steps, where there are few steps.
+    steps = int(
+        max((left - _VALIDATIONS * judged) / each, min(left / (each + judged), _VALIDATIONS))
+    )
     if fabric.world_size > 1:
-        left = fabric.broadcast(left)
-    if left < each:
+        steps = fabric.broadcast(steps)
+    if steps < 1:
         raise InputError(
-            f"budget={budget:g} seconds are spent before the first step: to prepare, rehearse and "
-            f"validate takes {budget - left:.1f}, and a step {each:.2g}"
+            f"budget={budget:g} seconds are spent before the first step: preparing and rehearsing "
+            f"took {budget - left:.1f}, and a step takes {each + judged:.2g}"
         )
-    return dataclasses.replace(settings, steps=int(left / each), budget=None)
+    return dataclasses.replace(settings, steps=steps, budget=None)
