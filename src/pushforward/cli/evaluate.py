@@ -42,8 +42,8 @@ def evaluate(
     folds: Annotated[
         int | None,
         typer.Option(
-            help="For tables of few rows: train anew so many times, each time without a part of the "
-            "rows, and judge every row by the model that has not seen it."
+            help="For tables of few rows: train so many times without a part of the rows, and "
+            "judge every row by the model that has not seen it."
         ),
     ] = None,
     as_json: Json = False,

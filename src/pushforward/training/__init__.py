@@ -4,6 +4,7 @@ from pushforward.training.fitting import fit
 from pushforward.training.rectifying import Rectification, Round, rectify, straightness
 from pushforward.training.run import Run
 from pushforward.training.settings import Settings
+from pushforward.training.sizing import sized
 from pushforward.training.trackers import JsonLines, TensorBoard, Tracker
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Tracker",
     "fit",
     "rectify",
+    "sized",
     "straightness",
 ]

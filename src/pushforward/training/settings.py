@@ -110,18 +110,14 @@ class Settings:
     def length(self) -> int:
         """The optimizer steps. Raises `InputError` where they are still to be chosen (`sized`)."""
         if self.steps is None:
-            raise InputError(
-                "steps are not chosen yet: training.sizing.sized does it for some data"
-            )
+            raise InputError("steps are not chosen yet: training.sized does it for some data")
         return self.steps
 
     @property
     def batch(self) -> int:
         """The data points of a step. Raises `InputError` where they are still to be chosen."""
         if self.batch_size is None:
-            raise InputError(
-                "batch_size is not chosen yet: training.sizing.sized does it for some data"
-            )
+            raise InputError("batch_size is not chosen yet: training.sized does it for some data")
         return self.batch_size
 
     def describe(self) -> dict[str, Any]:
