@@ -42,7 +42,7 @@ def sized(settings: Settings, family: Any, rows: int) -> Settings:
     * A loss that draws noise or times for every row (`family.draws_noise`: diffusion, matching,
       VAE) teaches something new when it comes to a row again, and overfits slowly:
       `10,000 min(1, sqrt(n / 2000))` steps of 128 rows, each as often as it takes.
-    * A loss that does not (the likelihood of a flow) has seen all there is in some seventy passes,
+    * A loss that does not (the likelihood of a flow) has seen all there is in 40 to 80 passes,
       whatever `n`, and gets worse from there on: at most 10,000 steps, and at most 150 passes, in
       the middle of which the learning rate is still high. Batches are not larger than the data: a
       row that comes twice in one adds nothing.
