@@ -97,7 +97,7 @@ def ours(method: str, sides: Sides, seed: int, smoke: bool) -> dict[str, Any]:
         if model.capabilities.log_prob not in ("unnormalized", "none"):
             likelihood = log_density(model, test, seed=seed)
         evaluation = evaluated(model.space, samples, test, train, seed=seed, log_prob=likelihood)
-        told = [*faults_of_samples(model.space, samples, train), *model.warnings(train.x)]
+        told = [*faults_of_samples(model.space, samples, train), *model.warnings(test.x, test.c)]
     told += [str(w.message) for w in raised if isinstance(w.message, pf.errors.ConvergenceWarning)]
     numbers = model.buffers() if model.closed_form else model.parameters()
     return {
