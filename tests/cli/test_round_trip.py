@@ -134,7 +134,7 @@ def test_samples_of_a_decoder_have_its_spread_unless_means_are_asked_for(
     rows = pandas.DataFrame({"a": random.normal(0, 3, 200), "b": random.normal(5, 1, 200)})
     rows.to_csv(tmp_path / "x.csv", index=False)
     run = tmp_path / "run"
-    words = ("--model", "vae", "--steps", 3, "--out", run)
+    words = ("--model", "vae", "model.sigma=0.5", "--steps", 3, "--out", run)
     assert call("train", tmp_path / "x.csv", *words).code == 0
     spread = {}
     for way in ("", "--mean"):
