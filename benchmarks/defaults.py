@@ -40,11 +40,14 @@ from pushforward.report.glance import faults_of_samples
 from pushforward.report.judging import evaluated, labels_like, log_density
 from pushforward.spaces import Euclidean
 from pushforward.training import Settings
+from pushforward.training.judge import overfitting
 
 SEEDS = (0, 1, 2, 3, 4)
 PICTURES = ("digits", "fashion-mnist")
 ONLY = {"fashion-mnist": ("diffusion", "vae")}
 """Where one family takes hours, not all of them are asked for."""
+FEW = 128
+"""Held-out pictures for likelihoods, which cost a hundred evaluations of a large network each."""
 MIXTURE = "mixture"
 CLEAR = 2.0
 """Standard errors from which on a difference from the mixture counts."""
@@ -69,8 +72,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 METHODS = (*FAMILIES, *PEERS)
 
 
-def ours(method: str, sides: Sides, seed: int, smoke: bool) -> dict[str, Any]:
-    """A family trained and judged, with what a user is told before, meanwhile and after."""
+def ours(method: str, sides: Sides, seed: int, points: int | None, smoke: bool) -> dict[str, Any]:
+    """A family trained and judged, with what a user is told before, meanwhile and after.
+
+    The likelihood is that of the first `points` held-out rows, by default of all.
+    """
     family, options = FAMILIES[method]
     train, test = sides
     torch.manual_seed(seed)
@@ -95,15 +101,18 @@ def ours(method: str, sides: Sides, seed: int, smoke: bool) -> dict[str, Any]:
         drawing = (time.process_time() - start) * 1000 / n
         likelihood = None
         if model.capabilities.log_prob not in ("unnormalized", "none"):
-            likelihood = log_density(model, test, seed=seed)
+            likelihood = log_density(model, test, points, seed=seed)
         evaluation = evaluated(model.space, samples, test, train, seed=seed, log_prob=likelihood)
-        told = [*faults_of_samples(model.space, samples, train), *model.warnings(test.x, test.c)]
+        overfit = overfitting(done.history, done.best, done.weights)
+        told = [overfit] if overfit else []
+        told += [*faults_of_samples(model.space, samples, train), *model.warnings(test.x, test.c)]
     told += [str(w.message) for w in raised if isinstance(w.message, pf.errors.ConvergenceWarning)]
     numbers = model.buffers() if model.closed_form else model.parameters()
     return {
         "kind": model.capabilities.log_prob,
         "labels": labels is not None,
         "steps": done.step,
+        "stopped_early": done.stopped_early,
         "training": training,
         "seconds": drawing,
         "parameters": sum(part.numel() for part in numbers),
@@ -163,7 +172,7 @@ def run(
     about: dict[str, Any] = {"data": name, "method": method, "seed": seed, "failed": None}
     try:
         if method in FAMILIES:
-            found = ours(method, sides, seed, smoke)
+            found = ours(method, sides, seed, FEW if name in PICTURES else None, smoke)
         else:
             rival = next((r for r in known if _key(r) == (name, PEERS[method].rival, seed)), None)
             if rival is None or rival["failed"]:
