@@ -22,7 +22,7 @@ import torch
 from fuzzing import KINDS, Fuzzed, fuzzed, tried
 from kills import Killed, killed
 from planted import Planted, all_planted, outcome
-from stage import READ, REFUSED, SAME, Outcome, Stage
+from stage import READ, REFUSED, SAME, WARNED, Outcome, Stage
 
 __all__ = ["tables"]
 
@@ -61,7 +61,7 @@ def tables(
         [
             about,
             "",
-            *_table("planted fault", by_fault, ("tried", REFUSED, SAME, READ, "wrong")),
+            *_table("planted fault", by_fault, ("tried", REFUSED, WARNED, SAME, READ, "wrong")),
             "",
             *_table("damaged input", by_kind, ("tried", REFUSED, READ, "wrong")),
             "",

@@ -20,7 +20,7 @@ from stage import Stage, called
 
 import pushforward as pf
 from pushforward import compression
-from pushforward.models.checkpoints import checkpoints_in
+from pushforward.models.checkpoints import checkpoints_in, choose
 from pushforward.models.saving import check
 from pushforward.schrodinger import CouplingCache, OuterIterations
 
@@ -46,7 +46,7 @@ def _fit(folder: Path, steps: int = 60) -> pf.training.Run:
     points = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     return pf.fit(
         Stage.model(), points, out=folder / "run", resume=True, steps=steps, batch_size=8,
-        checkpoint_every=1, log_every=1, progress=False,
+        checkpoint_every=1, log_every=1, validate_every=3, lr=1.0, progress=False,
     )  # fmt: skip
 
 
@@ -68,12 +68,13 @@ def _bridge(folder: Path) -> pf.training.Run:
 
 
 def _goes_on(fit: Callable[[Path], pf.training.Run]) -> Callable[[Path], bool]:
-    """Complete checkpoints stay complete, and the run ends with the weights of one in one piece."""
+    """Complete checkpoints stay complete, and the run ends as one in one piece: last and best."""
     whole: dict[str, bytes] = {}
 
     def weights(folder: Path) -> dict[str, bytes]:
-        newest = checkpoints_in(folder / "run")[-1]
-        return {file.name: file.read_bytes() for file in newest.glob("*.safetensors")}
+        kept = {checkpoints_in(folder / "run")[-1], choose(folder / "run")[0]}
+        files = [file for checkpoint in kept for file in checkpoint.glob("*.safetensors")]
+        return {f"{file.parent.name}/{file.name}": file.read_bytes() for file in files}
 
     def holds(folder: Path) -> bool:
         if not whole:

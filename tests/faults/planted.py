@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from stage import REFUSED, TYPED, USES, Outcome, Stage, judged
 __all__ = ["Planted", "all_planted", "outcome"]
 
 STEP = "checkpoints/step-00000006"
+BEST = "checkpoints/step-00000003"
+"""Of the run whose loss has risen since."""
 
 
 def _changed(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -35,6 +38,10 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _lost(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _loop(path: Path) -> None:
     path.unlink()
     path.symlink_to(path.name)
@@ -52,7 +59,7 @@ def _pipe(path: Path) -> None:
 
 
 SPOILERS: dict[str, Callable[[Path], None]] = {
-    "lost": Path.unlink,
+    "lost": _lost,
     "empty": _changed(lambda content: b""),
     "cut in half": _changed(lambda content: content[: len(content) // 2]),
     "without its last byte": _changed(lambda content: content[:-1]),
@@ -83,6 +90,11 @@ _OF_A_RUN = (
     *(f"{STEP}/{name}" for name in ("config.yaml", "manifest.json", "training.json")),
     *(f"{STEP}/{name}.safetensors" for name in ("model", "ema", "training")),
 )
+_OF_THE_BEST = (
+    "checkpoints/best",
+    *(f"{BEST}/{name}" for name in ("config.yaml", "manifest.json", "training.json")),
+    *(f"{BEST}/{name}.safetensors" for name in ("model", "ema", "training", "validation")),
+)
 _TABLES = tuple(f"x{suffix}" for suffix in TYPED)
 _OF_A_MODEL = ("config.yaml", "manifest.json", "model.safetensors")
 
@@ -98,7 +110,7 @@ class Planted(NamedTuple):
     @property
     def is_verified(self) -> bool:
         """Whether the file is one of those that have a checksum."""
-        return STEP in self.file or self.target == "saved"
+        return STEP in self.file or BEST in self.file or self.target == "saved"
 
     def __str__(self) -> str:
         return f"{self.file}: {self.spoiler}, then {self.use}"
@@ -110,6 +122,9 @@ def all_planted() -> Iterator[Planted]:
         for file in _OF_A_RUN:
             for use in ("sample", "resume", "verify"):
                 yield Planted("run", f"run/{file}", spoiler, use)
+        for file in (*_OF_THE_BEST, *([BEST] if spoiler == "lost" else [])):
+            for use in ("sample", "resume", "verify"):
+                yield Planted("run-rising", f"run-rising/{file}", spoiler, use)
         for file in _OF_A_MODEL:
             for use in ("sample", "verify"):
                 yield Planted("saved", f"saved/{file}", spoiler, use)
@@ -118,11 +133,12 @@ def all_planted() -> Iterator[Planted]:
             yield Planted(target, file, spoiler, "load")
         yield Planted("x.pf", "x.pf", spoiler, "decompress")
         yield Planted("recipe.yaml", "recipe.yaml", spoiler, "recipe")
-        for name in ("model", "ema", "training"):
+        if spoiler == "lost":
             # Of the same shape, from a run that differs in its seed alone.
-            if spoiler == "lost":
+            of_both = [("run", STEP), ("run-rising", BEST)]
+            for (run, step), name in product(of_both, ("model", "ema", "training")):
                 for use in ("sample", "resume", "verify"):
-                    yield Planted("run", f"run/{STEP}/{name}.safetensors", EXCHANGED, use)
+                    yield Planted(run, f"{run}/{step}/{name}.safetensors", EXCHANGED, use)
 
 
 EXCHANGED = "that of another run"
@@ -141,7 +157,7 @@ def outcome(fault: Planted, stage: Stage, scratch: Path) -> Outcome:
     reference = _reference(stage, fault)
     path = scratch / fault.file
     if fault.spoiler == EXCHANGED:
-        shutil.copy2(stage.root / "other" / fault.file.removeprefix("run/"), path)
+        shutil.copy2(stage.root / "other" / STEP / path.name, path)
     else:
         SPOILERS[fault.spoiler](path)
     free = fault.use in ("load", "recipe")

@@ -17,6 +17,7 @@ import pushforward as pf
 from pushforward._records import read_sealed_json
 from pushforward.errors import InputError
 from pushforward.models.checkpoints import HeldWeights
+from pushforward.models.saving import check
 from pushforward.training import Settings
 from pushforward.training.judge import Judge, Rise, last_rise, overfitting
 from pushforward.training.objective import Objective
@@ -175,6 +176,8 @@ def test_best_weights_that_are_lost_are_named_and_forgotten(script, tmp_path: Pa
     shutil.rmtree(tmp_path / "run/checkpoints/step-00000006")
     with pytest.raises(InputError, match="validated best at step 6, whose checkpoint is lost"):
         pf.load(tmp_path / "run")
+    with pytest.raises(InputError, match="whose checkpoint is lost"):
+        check(tmp_path / "run")
     assert pf.load(tmp_path / "run", checkpoint="last").holds == HeldWeights("last", 16, 16)
     script((9.0, 8.0))
     with pytest.warns(UserWarning, match="which had validated best, cannot be used"):

@@ -191,8 +191,12 @@ def check(path: str | os.PathLike[str]) -> list[Path]:
                 verified(folder, name, found["files"])
         except InputError as error:
             faults.append(str(error))
+    try:
+        choose(root)  # The one that validated best may be lost as a whole.
+    except InputError as error:
+        faults.append(str(error))
     if faults:
-        raise InputError("; ".join(faults))
+        raise InputError("; ".join(dict.fromkeys(faults)))
     return folders
 
 
