@@ -67,14 +67,22 @@ def test_other_items() -> None:
         (Items((1.0, [1, 0]), (1.0, [0, 1])), "argmax"),
         (Items((1.0, [1]), (1.0, [0, 1])), "different shapes"),
         (Items(torch.zeros(2), torch.full((2,), torch.nan)), "item 1, column 0 holds nan"),
-        (Stream(), "stream"),
+        (Stream(), "Stream is a stream .* n=1000 reads"),
         (DataLoader([1.0, 2.0]), "loader.dataset"),
-        ({"x": [1.0]}, r"dict \(x\)"),
     ],
 )
 def test_datasets_that_cannot_be_read(dataset: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load(dataset)
+
+
+def test_streams_are_read_from_their_start() -> None:
+    assert load(Stream(), n=2).x.tolist() == [[0], [1]]
+    assert load(Stream(), n=9).x.tolist() == [[0], [1], [2]]
+    with pytest.raises(InputError, match=r"^n .* 0"):
+        load(Stream(), n=0)
+    with pytest.raises(InputError, match="n=2 means nothing"):
+        load(Items(1.0, 2.0), n=2)
 
 
 def test_labels_are_in_the_items() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 from pushforward.data import load
 from pushforward.errors import InputError
@@ -34,41 +37,136 @@ class Items(Dataset):  # type: ignore[type-arg]
         return self.items[i]
 
 
-class Feature:
-    """A feature of a Hugging Face data set; a `ClassLabel` has names."""
+@dataclass
+class Value:
+    """`datasets.Value`: a feature of numbers, texts or times, by the name of its type."""
 
-    def __init__(self, names: list[str] | None = None) -> None:
-        if names is not None:
-            self.names = names
+    dtype: str
+
+
+@dataclass
+class ClassLabel:
+    """`datasets.ClassLabel`: whole numbers that stand for names; -1 and None for none of them."""
+
+    names: list[str]
+    dtype: str = "int64"
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.names)
+
+
+class HubColumn(Sequence[Any]):
+    """`datasets.arrow_dataset.Column`, what a name gives: read when it is asked for."""
+
+    def __init__(self, hub: Hub, name: str) -> None:
+        self.hub, self.name = hub, name
+
+    def __len__(self) -> int:
+        return len(self.hub)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.hub[key][self.name]
 
 
 class Hub:
-    """What `datasets.Dataset` is to its users, by its documentation: columns, features, formats.
+    """What `datasets.Dataset` is to its users, by its documentation.
 
-    Items are dictionaries, slices dictionaries of lists; another format converts what comes out.
+    A number gives a dictionary, a slice a dictionary of lists, a name a `HubColumn`. A format has a
+    type, which converts what comes out, and columns, which are all that comes out without
+    `output_all_columns`. A transform gets a batch of rows, and makes of it what comes out.
     """
 
-    def __init__(self, columns: dict[str, list[Any]], format: str | None = None, **classes: Any):
-        self._columns, self._format, self._classes = columns, format, classes
-        self.features = {name: Feature(classes.get(name)) for name in columns}
+    def __init__(
+        self,
+        columns: dict[str, list[Any]],
+        features: dict[str, Any],
+        format: dict[str, Any] | None = None,
+    ) -> None:
+        self._columns, self.features = columns, features
+        kept = {"columns": list(columns), "output_all_columns": False, "format_kwargs": {}}
+        self.format = {"type": None, **kept} if format is None else format
 
     @property
     def column_names(self) -> list[str]:
         return list(self._columns)
 
-    def with_format(self, type: str | None = None) -> Hub:
-        return Hub(self._columns, type, **self._classes)
+    @property
+    def num_rows(self) -> int:
+        return len(next(iter(self._columns.values())))
 
     def __len__(self) -> int:
-        return len(next(iter(self._columns.values())))
+        return self.num_rows
+
+    def with_format(
+        self,
+        type: str | None = None,
+        columns: list[str] | None = None,
+        output_all_columns: bool = False,
+        **format_kwargs: Any,
+    ) -> Hub:
+        form = {
+            "type": type,
+            "columns": self.column_names if columns is None else columns,
+            "output_all_columns": output_all_columns,
+            "format_kwargs": format_kwargs,
+        }
+        return Hub(self._columns, self.features, form)
+
+    def with_transform(self, transform: Any) -> Hub:
+        return self.with_format("custom", transform=transform)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        return dict(self._columns)
+
+    def to_iterable_dataset(self) -> HubStream:
+        return HubStream(self)
 
     def __getitem__(self, key: int | slice | str) -> Any:
         if isinstance(key, str):
-            return self._made(self._columns[key])
-        return {name: self._made(values[key]) for name, values in self._columns.items()}
+            return HubColumn(self, key)
+        form, rows = self.format, key if isinstance(key, slice) else slice(key, key + 1 or None)
+        names = self.column_names if form["output_all_columns"] else form["columns"]
+        batch = {name: self._columns[name][rows] for name in names}
+        if form["type"] == "custom":
+            batch = form["format_kwargs"]["transform"](batch)
+        elif form["type"] == "torch":
+            batch = {name: torch.as_tensor(values) for name, values in batch.items()}
+        if isinstance(key, slice):
+            return batch
+        return {name: values[0] for name, values in batch.items()}
 
-    def _made(self, value: Any) -> Any:
-        return torch.as_tensor(value) if self._format == "torch" else value
+
+class HubStream(IterableDataset):  # type: ignore[type-arg]
+    """`datasets.IterableDataset`: no length, no numbers; one of a generator knows no features."""
+
+    def __init__(self, hub: Hub, known: bool = True) -> None:
+        self._hub = hub
+        self.features = hub.features if known else None
+        self.column_names = hub.column_names if known else None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self._hub[i] for i in range(len(self._hub)))
+
+    def with_format(self, type: str | None = None) -> HubStream:
+        return HubStream(self._hub.with_format(type), self.features is not None)
+
+
+class HubSplits(dict[str, Any]):
+    """`datasets.DatasetDict`: data sets by the names of their splits."""
+
+    @property
+    def column_names(self) -> dict[str, Any]:
+        return {name: part.column_names for name, part in self.items()}
+
+
+PETS = {"a": [0.5, 1.5, 2.5], "b": [1, 2, 3], "kind": [2, 0, 2]}
+OF_PETS = {
+    "a": Value("float32"),
+    "b": Value("int8"),
+    "kind": ClassLabel(["cat", "ant", "bee"]),
+}
+HUB = Hub(PETS, OF_PETS)
 
 
 @pytest.mark.parametrize("wrap", [list, Items], ids=["list", "dataset"])
@@ -102,25 +200,63 @@ def test_dictionaries_of_arrays_have_one_that_is_learned() -> None:
 
 
 @pytest.mark.parametrize("format", [None, "torch"])
-def test_data_sets_of_hugging_face(format: str | None) -> None:
-    columns = {"a": [0.5, 1.5, 2.5], "b": [1, 2, 3], "kind": [2, 0, 2]}
-    hub = Hub(columns, format, kind=["cat", "ant", "bee"])
-    data = load(hub)
+@pytest.mark.parametrize("stream", [False, True], ids=["map", "stream"])
+def test_data_sets_of_hugging_face(format: str | None, stream: bool) -> None:
+    hub = HUB.with_format(format)
+    given = {"n": 3} if stream else {}
+    source: Any = hub.to_iterable_dataset() if stream else hub
+    data = load(source, **given)
     assert data.columns == ("a", "b")
+    assert [column.dtype for column in data.schema.columns] == ["float32", "int8"]
     # In the order of the names, also of those that do not occur.
     assert data.classes == ("cat", "ant", "bee")
     assert data.c is not None
     assert data.c.tolist() == [2, 0, 2]
     assert data.schema.label == "kind"
-    assert load(hub, label=False).columns == ("a", "b", "kind")
-    assert load(hub, label=False, columns=["b"]).x.tolist() == [[1], [2], [3]]
-    other = load(hub, label="b", columns=["a"])
+    assert load(source, label=False, **given).columns == ("a", "b", "kind")
+    assert load(source, label=False, columns=["b"], **given).x.tolist() == [[1], [2], [3]]
+    other = load(source, label="b", columns=["a"], **given)
     assert other.classes == (1, 2, 3)
+
+
+def test_streams_of_hugging_face_are_read_from_their_start() -> None:
+    stream = HUB.to_iterable_dataset()
+    assert load(stream, n=2).x.tolist() == [[0.5, 1], [1.5, 2]]
+    assert len(load(stream, n=100)) == 3
+    unknown = load(HubStream(HUB, known=False), n=3)
+    assert (unknown.columns, unknown.classes) == (("a", "b", "kind"), ())
+
+
+def test_formats_choose_columns_and_transforms_make_items() -> None:
+    few = HUB.with_format("torch", columns=["a"])
+    assert load(few).columns == ("a",)
+    everything = HUB.with_format("torch", columns=["a"], output_all_columns=True)
+    assert load(everything).columns == ("a", "b")
+    made = HUB.with_transform(lambda rows: {"z": [2 * a for a in rows["a"]], "kind": rows["kind"]})
+    data = load(made)
+    assert (data.columns, data.x[:, 0].tolist()) == (("z",), [1, 3, 5])
+    assert data.classes == ("cat", "ant", "bee")
+    names = OF_PETS["kind"].names
+    named = HUB.with_transform(lambda rows: {**rows, "kind": [names[k] for k in rows["kind"]]})
+    assert load(named).classes == ("bee", "cat")
+
+
+def test_dates_and_codes_for_gaps_are_read_as_in_tables() -> None:
+    rows = {"day": [date(2024, 1, 2), date(2024, 1, 4)], "a": [-999.0, 2.0]}
+    hub = Hub(rows, {"day": Value("date32"), "a": Value("float64")})
+    items = [dict(zip(rows, row, strict=True)) for row in zip(*rows.values(), strict=True)]
+    for source in (hub, hub.to_dict(), items, Items(items)):
+        options = {"since": "2024-01-01", "missing": -999, "drop_nonfinite": True}
+        data = load(source, **options)
+        assert (data.x.tolist(), data.dropped) == ([[3, 2]], 1)
+    with pytest.raises(InputError, match="since='2024-01-01': the items of Items have no names"):
+        load(Items([1.0, 2.0]), since="2024-01-01")
 
 
 def test_pictures_of_hugging_face() -> None:
     image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
-    data = load(Hub({"image": [image, image], "label": [1, 0]}, label=["zero", "one"]))
+    features = {"image": Value("PIL.Image.Image"), "label": ClassLabel(["zero", "one"])}
+    data = load(Hub({"image": [image, image], "label": [1, 0]}, features))
     assert (data.kind, data.event_shape, data.levels) == ("image", (1, 8, 8), 256)
     assert data.classes == ("zero", "one")
     assert data.c is not None
@@ -142,25 +278,31 @@ def test_a_pair_is_data_with_labels() -> None:
     assert load((np.zeros(3), np.ones(3))).x.shape == (2, 3)
 
 
-class Stream:
-    """An `IterableDataset` of Hugging Face."""
-
-    column_names, features = ("a",), {"a": Feature()}
-
-    def __iter__(self) -> Any:
-        return iter([{"a": 1.0}])
-
-
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (Stream(), {}, "is a stream"),
+        (HUB.to_iterable_dataset(), {}, "HubStream is a stream .* n=1000 reads its first 1000"),
+        (HUB, {"n": 2}, "n=2 means nothing for a Hub of Hugging Face; it takes columns="),
+        (
+            HubSplits(train=HUB, test=HUB),
+            {},
+            r"HubSplits holds the splits 'train', 'test': .* such as data\['train'\]",
+        ),
+        ({"a": {"x": [1.0]}, "b": {"x": [2.0]}}, {}, "dict holds the splits 'a', 'b'"),
+        ({"a": pd.DataFrame({"x": [1.0]})}, {}, r"give one of them, such as data\['a'\]"),
         ([{"a": 1.0}, 2.0], {}, "item 1 is a float"),
         ([{"a": 1.0}, {"b": 2.0}], {}, "a|missing"),
         ([{"a": "red"}, {"a": "green"}], {}, "'red'"),
         ([{"a": [1.0, 2.0]}, {"a": [1.0]}], {}, r"item 1 has shape \(1,\)"),
         ([{"a": 1.0, "y": 0}, {"a": 2.0, "y": 1}], {"label": "z"}, "has no column 'z'"),
-        (Hub({"a": [1.0, 2.0], "y": [0, -1]}, y=["u", "v"]), {}, "item 1: label -1 is none of"),
+        (
+            Hub(
+                {"a": [1.0, 2.0], "y": [0, -1]},
+                {"a": Value("float32"), "y": ClassLabel(["u", "v"])},
+            ),
+            {},
+            "item 1: label -1 is none of",
+        ),
         ((np.eye(2), [0, 1]), {"label": [1, 0]}, "has labels in y"),
         (Items([1.0, 2.0]), {"columns": ["a"]}, "have no names"),
     ],

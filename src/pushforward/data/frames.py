@@ -23,7 +23,14 @@ from pushforward.data.text_columns import TextColumn, column_of
 from pushforward.data.value_columns import filled, is_missing
 from pushforward.errors import InputError
 
-__all__ = ["read_arrow", "read_frame", "read_json_lines", "read_parquet", "read_values"]
+__all__ = [
+    "column_values",
+    "read_arrow",
+    "read_frame",
+    "read_json_lines",
+    "read_parquet",
+    "read_values",
+]
 
 
 def read_parquet(path: Path, label: Any = None, **options: Any) -> Raw:
@@ -112,7 +119,7 @@ def read_frame(
     ([[4.0], [30.0]], ['cat', 'dog'])
     """
     names = [str(name) for name in frame.columns]
-    values = [_values(frame.iloc[:, i]) for i in range(len(names))]
+    values = [column_values(frame.iloc[:, i]) for i in range(len(names))]
     raw = read_values(names, values, label, columns, source, Cells(**written))
     target = names.index(raw.label) if raw.label is not None else None
     if target is not None and str(frame.dtypes.iloc[target]) == "category":
@@ -165,7 +172,7 @@ def read_values(
     return Raw(x, labels, source, place, tuple(known), name, label_dtype, label_at)
 
 
-def _values(series: Any) -> NDArray[Any] | list[Any]:
+def column_values(series: Any) -> NDArray[Any] | list[Any]:
     """A column of numbers as an array of its type, any other as a list."""
     dtype = series.dtype
     if getattr(dtype, "kind", "O") not in "biuf":

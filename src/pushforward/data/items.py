@@ -1,4 +1,4 @@
-"""Map-style data sets of PyTorch: anything with a length and numbered items."""
+"""Data sets of PyTorch: anything with a length and numbered items, and the start of streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from pushforward.data.arrays import numeric
-from pushforward.data.named_items import read_records
+from pushforward.data.named_items import first_rows, read_records
 from pushforward.data.raw import Raw
 from pushforward.errors import InputError
 
@@ -23,7 +23,7 @@ def is_items(source: Any) -> bool:
     >>> is_items(np.eye(2)), is_items([1.0, 2.0]), is_items(DataLoader([1.0]))
     (False, False, True)
     """
-    if isinstance(source, (DataLoader, IterableDataset, dict)):
+    if isinstance(source, (DataLoader, IterableDataset)):
         return True
     if isinstance(source, (list, tuple)) or hasattr(source, "__array__"):
         return False
@@ -46,12 +46,16 @@ def is_pair(source: Any) -> bool:
     return x.ndim >= 1 and y.shape == x.shape[:1] and (x.ndim > 1 or y.dtype.kind != "f")
 
 
-def read_items(dataset: Any, label: Any = None, columns: Any = None) -> Raw:
+def read_items(
+    dataset: Any, label: Any = None, columns: Any = None, n: int | None = None, **written: Any
+) -> Raw:
     """The items of a map-style data set, each `x` or `(x, label)`; read once, in order.
 
-    Dictionaries are rows with names, whose `columns` and `label` are chosen as those of a table;
-    see `named_items`. Else `label=False` leaves the labels out. Raises `InputError` for streams, a
-    dictionary itself, and items of different shapes; an error inside the data set is let through.
+    Of a stream, an `IterableDataset`, the first `n` are read. Dictionaries are rows with names,
+    whose `columns` and `label` are chosen as those of a table; `written` are `missing` and `since`
+    of `cells.Cells`. Else `label=False` leaves the labels out. Raises `InputError` for streams
+    without `n`, loaders, and items of different shapes; an error inside the data set is let
+    through.
 
     >>> import torch
     >>> from torch.utils.data import TensorDataset
@@ -60,24 +64,21 @@ def read_items(dataset: Any, label: Any = None, columns: Any = None) -> Raw:
     ((3, 2), [0, 1, 1])
     """
     what = type(dataset).__name__
-    items = not isinstance(dataset, (DataLoader, IterableDataset, dict)) and len(dataset) > 0
-    if items and isinstance(dataset[0], Mapping):
+    if isinstance(dataset, DataLoader):
+        raise InputError(f"{what} serves batches: give its loader.dataset")
+    if isinstance(dataset, IterableDataset):
+        dataset = first_rows(dataset, n, what)
+    if len(dataset) > 0 and isinstance(dataset[0], Mapping):
         rows = [dataset[i] for i in range(len(dataset))]
-        return read_records(rows, what, label, columns)
-    if columns is not None:
-        raise InputError(f"columns={columns!r}: the items of {what} have no names")
+        return read_records(rows, what, label, columns, **written)
+    for option, value in {"columns": columns, **written}.items():
+        if value is not None:
+            raise InputError(f"{option}={value!r}: the items of {what} have no names")
     if label is not None and label is not False:
         raise InputError(
             f"label={label!r}: the labels of a Dataset are the second entry of its items (x, "
             "label); label=False leaves them out"
         )
-    if isinstance(dataset, DataLoader):
-        raise InputError(f"{what} serves batches: give its loader.dataset")
-    if isinstance(dataset, IterableDataset):
-        raise InputError(f"{what} is a stream without a length: give a map-style Dataset")
-    if isinstance(dataset, dict):
-        keys = ", ".join(map(str, list(dataset)[:10]))
-        raise InputError(f"a dict ({keys}) does not say which entry is the data: give that entry")
     states: list[NDArray[Any]] = []
     labels: list[Any] = []
     for i in range(len(dataset)):

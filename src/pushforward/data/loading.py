@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.utils.data import IterableDataset
 
 from pushforward import registry, state
 from pushforward._extras import require
 from pushforward.data import formats
 from pushforward.data.arrays import given_labels, read_array, read_named
-from pushforward.data.columns import Wanted, closest
+from pushforward.data.column_dicts import read_dict
+from pushforward.data.columns import Wanted, closest, listed
 from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.formats import refuse
@@ -25,7 +27,7 @@ from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
 from pushforward.data.matching import matched
-from pushforward.data.named_items import is_hub, is_records, read_hub, read_records
+from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
@@ -76,8 +78,9 @@ def load(
     Args:
         source: a name of `pushforward list data`; the path of a file of one of the
             `pushforward.data.formats`, or of a folder of images with or without one subfolder per
-            class; an array, a tensor, a nested list, a pandas data frame; a pair `(x, y)` of
-            data and their labels; a list of dictionaries; a map-style `Dataset` of `x`,
+            class; an array, a tensor, a nested list, a pandas data frame; a dictionary of columns,
+            read as a data frame of them, or of larger arrays, read as an `.npz` of them; a pair
+            `(x, y)` of data and their labels; a list of dictionaries; a `Dataset` of `x`,
             `(x, label)` or dictionaries; a data set of Hugging Face, of numbers or with a column
             of pictures or arrays; `Data`.
         space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
@@ -94,10 +97,12 @@ def load(
             memory, the labels themselves, `(N,)`. A data set of Hugging Face has its only
             `ClassLabel` by default. `False` leaves labels out; `True` labels the points of a toy
             distribution by the part that they came from.
-        n: how many points to draw from a toy distribution, 10000 by default.
+        n: how many points to draw from a toy distribution, 10000 by default; how many rows of a
+            stream, an `IterableDataset`, to read from its start.
         seed: of the toy distribution, 0 by default.
-        key: which array of a file of several (`.npz`, `.mat`, `.h5`, `.nc`) is the data, `x` or the
-            only one by default; which sheet of a workbook, the first by default.
+        key: which array of a dictionary, or of a file of several (`.npz`, `.mat`, `.h5`, `.nc`), is
+            the data, `x` or the only one by default; which sheet of a workbook, the first by
+            default.
         columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
             the label by default.
         header: whether the first line of a text table names its columns; by default, whether it
@@ -192,7 +197,7 @@ def _read(
         labels = given_labels(label, "the states")
         return from_memory(source, labels, space, name or "states", double=double)
     else:
-        parts = space is not None and isinstance(source, Mapping)
+        parts = isinstance(source, Mapping) and _is_state(source, space)
         raw = read_named(source, label) if parts else _read_object(source, label, given)
         return assemble(raw, name=name or _plain_name(raw.source), space=space, **general)
     named = {
@@ -309,6 +314,12 @@ def _is_tree(source: Any) -> bool:
     )
 
 
+def _is_state(arrays: Mapping[Any, Any], space: Any) -> bool:
+    """Whether arrays by name are the parts that states of a space have, and not columns."""
+    several = space is not None and len(space.arrays) > 1
+    return several and set(space.arrays) <= set(arrays)
+
+
 def _read_object(source: Any, label: Any, given: Options) -> Raw:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(source, pandas.DataFrame):
@@ -316,17 +327,30 @@ def _read_object(source: Any, label: Any, given: Options) -> Raw:
         return read_frame(source, label, **given)
     what = type(source).__name__
     chosen = given.get("columns")
+    if is_splits(source):
+        raise InputError(
+            f"{what} holds the splits {listed(list(map(str, source)))}: give one of them, such as "
+            f"data[{next(iter(source))!r}]"
+        )
+    written = {option: given[option] for option in ("missing", "since") if option in given}
+    stream = isinstance(source, IterableDataset) or (
+        is_hub(source) and not hasattr(source, "__len__")
+    )
+    # How many rows to read is asked of what may have no end.
+    options = ("columns", *(("n",) if stream else ()), "missing", "since")
     if is_hub(source):
-        refuse(given, ("columns",), f"a {what} of Hugging Face")
-        return read_hub(source, label, chosen)
+        refuse(given, options, f"a {what} of Hugging Face")
+        return read_hub(source, label, chosen, given.get("n"), **written)
     if is_records(source):
-        refuse(given, ("columns",), "a list of dictionaries")
-        return read_records(source, "the list", label, chosen)
+        refuse(given, options, "a list of dictionaries")
+        return read_records(source, "the list", label, chosen, **written)
+    if isinstance(source, Mapping):
+        return read_dict(source, label, given)
     if is_pair(source):
         return _read_pair(source, label, given)
     if is_items(source):
-        refuse(given, ("columns",), f"a {what} in memory")
-        return read_items(source, label, chosen)
+        refuse(given, options, f"a {what} in memory")
+        return read_items(source, label, chosen, given.get("n"), **written)
     refuse(given, (), f"a {what} in memory")
     if source is None or (callable(source) and not hasattr(source, "__array__")):
         known = ", ".join(registry.names("data"))

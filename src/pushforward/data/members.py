@@ -71,9 +71,9 @@ def _check_member(archive: Any, name: str, what: str) -> None:
 
 
 def read_members(
-    path: Path, keys: list[str], member: Callable[[str], NDArray[Any]], chosen: Chosen
+    path: Path | str, keys: list[str], member: Callable[[str], NDArray[Any]], chosen: Chosen
 ) -> Raw:
-    """The arrays of a file that are asked for; `member` reads one of its `keys`.
+    """The arrays of a file, or of what `path` names, that are asked for; `member` reads one.
 
     Raises `InputError` if the data cannot be told apart, or an array is not there.
     """

@@ -77,11 +77,16 @@ class Product(Space[tuple[Any, ...]]):
             for name, kinds in factor.categories(part).items()
         }
 
+    @property
+    def arrays(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The numbers of the factors."""
+        return tuple(map(str, range(len(self.factors))))
+
     def from_arrays(self, arrays: Any) -> tuple[Any, ...]:
         """States from a tuple of parts, from arrays named 0, 1, ..., or from the columns of a
         table, cut by the widths of the factors, of which one may be open."""
         if isinstance(arrays, Mapping):
-            names = [str(k) for k in range(len(self.factors))]
+            names = self.arrays
             if set(arrays) != set(names):
                 raise InputError(
                     f"a product of {len(names)} takes the arrays {', '.join(names)}, not "
