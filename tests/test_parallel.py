@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,21 @@ def test_devices_and_machines_are_checked(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="same --nproc-per-node"):
         parallel.launch("cpu")
+
+
+def test_threads_that_launch_at_one_time_leave_all_as_it_was() -> None:
+    """Fabric changes the class of data loaders for a moment."""
+    parallel.launch("cpu")
+    made = torch.utils.data.DataLoader.__init__
+    level, interval = logging.getLogger("lightning_fabric").level, sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: parallel.launch("cpu"), range(60)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert torch.utils.data.DataLoader.__init__ is made
+    assert logging.getLogger("lightning_fabric").level == level
 
 
 if __name__ == "__main__":

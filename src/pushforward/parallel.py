@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import threading
 from typing import Any
 
 import torch
@@ -17,6 +18,10 @@ from pushforward import state
 from pushforward.errors import InputError
 
 __all__ = ["agree", "launch", "rank", "sample", "share", "world_size"]
+
+_LAUNCHING = threading.Lock()
+"""Fabric changes the class of data loaders while it is launched, and then changes it back: threads
+that did so at one time would leave it changed, or fail."""
 
 
 def rank() -> int:
@@ -140,13 +145,14 @@ def launch(device: str = "auto", precision: Any = "32-true") -> Any:
     fabric = Fabric(accelerator=kind, devices=local, num_nodes=nodes, precision=precision)
     joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     logger = logging.getLogger("lightning_fabric")
-    level = logger.level
-    # Its greeting comes from every process.
-    logger.setLevel(logging.WARNING)
-    try:
-        fabric.launch()
-    finally:
-        logger.setLevel(level)
+    with _LAUNCHING:
+        level = logger.level
+        # Its greeting comes from every process.
+        logger.setLevel(logging.WARNING)
+        try:
+            fabric.launch()
+        finally:
+            logger.setLevel(level)
     if fabric.world_size > 1 and not joined:
         # Threads that still serve the group when Python ends abort the process now and then.
         atexit.register(_leave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import time
 import zlib
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.cli import main
 from pushforward.compression import compress, decompress
 from pushforward.compression.container import Archive
 from pushforward.errors import InputError
@@ -125,3 +127,20 @@ def test_what_is_honest_comes_back(model: Any, honest: Archive, tmp_path: Path) 
 def test_no_archive_is_made_that_would_be_refused(model: Any) -> None:
     with pytest.raises(InputError, match="leads out of the folder"):
         compress(model, DATA.x, [f"a\\{k}.png" for k in range(30)])
+
+
+@pytest.mark.parametrize(("name", "size"), [("x.npz", "1.9 KiB"), ("x.csv", "960 bytes")])
+def test_no_room_for_what_was_compressed_is_found_before_the_work(
+    model: Any, honest: Archive, tmp_path: Path, capsys, monkeypatch, name: str, size: str
+) -> None:
+    monkeypatch.setattr("pushforward.compression.decompress", None)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 2**40, 900))
+    model.save(tmp_path / "vae")
+    (tmp_path / "x.pf").write_bytes(honest.to_bytes())
+    words = ["decompress", tmp_path / "vae", tmp_path / "x.pf", "-o", tmp_path / name]
+    with pytest.raises(SystemExit) as end:
+        main(["-q", *map(str, words)])
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert f"{name} will take {size} or more" in " ".join(told.split())
+    assert not (tmp_path / name).exists()

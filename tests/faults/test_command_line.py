@@ -283,6 +283,8 @@ def test_log_densities_are_replaced_as_a_whole(
     [
         ("sample", "RUN", "-n", 30, "--batch-size", 16),
         ("logprob", "RUN", "two_moons", "-n", 30, "--batch-size", 16),
+        ("evaluate", "RUN", "-n", 30, "--batch-size", 16, "--data", "DATA"),
+        ("translate", "BRIDGE", "DATA", "--batch-size", 16),
         ("train", "two_moons", "--out", "OUT", "--steps", 2, "--batch-size", 16),
     ],
     ids=lambda words: words[0],
@@ -299,7 +301,10 @@ def test_no_memory_says_how_much_a_state_takes(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.nn.Linear, "forward", limited)
-    places = {"RUN": run, "OUT": tmp_path / "out"}
+    monkeypatch.setattr("pushforward.metrics.evaluating.FEWEST", 2)
+    np.save("data.npy", torch.randn(40, 2, generator=torch.Generator().manual_seed(0)))
+    pf.FlowMatching(pf.nn.MLP(2, width=8), event_shape=(2,)).save("map")
+    places = {"RUN": run, "OUT": tmp_path / "out", "DATA": "data.npy", "BRIDGE": "map"}
     code, err = _call(capsys, "-q", *(places.get(word, word) for word in words))
     assert code == 2
     assert re.search(r"out of memory: a state takes about [\d.]+ (bytes|KiB) in the network", err)

@@ -75,17 +75,22 @@ def decompress(
     trust: Trust = None,
 ) -> None:
     """Restore what `pushforward compress` wrote, exactly."""
+    from pushforward import state
+    from pushforward._files import require_space
+    from pushforward.cli.rundata import schema_of
     from pushforward.cli.writing import write_states
     from pushforward.compression import decompress as unpack
     from pushforward.compression import read
     from pushforward.data.picture_files import names_of_pictures
-    from pushforward.data.writing import check_destination
+    from pushforward.data.writing import check_destination, least_size
     from pushforward.models import load
     from pushforward.training.progress import Progress
 
     suffix = check_destination(out)
     archive = read(file)
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
+    numbers = archive.count * state.numel(model.event_shape)
+    require_space(Path(out), least_size(out, numbers, schema_of(Path(run))))
     with Progress("decompressing", 1, show=not is_quiet(context)) as progress:
         x, names = unpack(model, archive, progress)
     if suffix:

@@ -46,6 +46,13 @@ def evaluate(
             "judge every row by the model that has not seen it."
         ),
     ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of states that go through the network at a time; by default 512 to "
+            "sample, and what fits into a GiB for likelihoods."
+        ),
+    ] = None,
     as_json: Json = False,
     checkpoint: Checkpoint = None,
     trust: Trust = None,
@@ -61,6 +68,7 @@ def evaluate(
     from pushforward.errors import InputError
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.models import load
+    from pushforward.models.row_memory import advising
     from pushforward.report import write
     from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
     from pushforward.training.progress import Progress
@@ -81,11 +89,23 @@ def evaluate(
     labels = labels_like(model, train, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
-        each = model.understood("sample", seed=seed, batch_size=512, progress=progress)
-        x = model.sample(n, labels, **each, **asked)
+        size = 512 if batch_size is None else batch_size
+        each = model.understood("sample", seed=seed, batch_size=size, progress=progress)
+
+        def draw(k: int) -> Any:
+            own = None if labels is None else state.take(labels, slice(0, k))
+            return model.sample(k, own, **each, **asked)
+
+        with advising(draw, min(n, size)):
+            x = draw(n)
     require_finite(x, folder / "samples.npz")
     with Progress("likelihood", 1, show=show) as progress:
-        log_prob = held_out_likelihood(model, test, points, seed, progress)
+
+        def valued(rows: int) -> Any:
+            return held_out_likelihood(model, test, rows, seed, progress, batch_size)
+
+        with advising(valued, min(points, len(test), batch_size or points), learns=True):
+            log_prob = valued(points)
     with Progress("metrics", 1, show=show) as progress:
         evaluation = evaluated(
             model.space, x, test, train, seed=seed, log_prob=log_prob, progress=progress

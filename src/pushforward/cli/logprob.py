@@ -75,7 +75,13 @@ def logprob(
         typer.Option(help="Also compute the variational bound of a chain of this many steps."),
     ] = None,
     n: Annotated[
-        int | None, typer.Option("-n", "--n", help="Take only the first rows of DATA, this many.")
+        int | None,
+        typer.Option(
+            "-n",
+            "--n",
+            help="Take only the first rows of DATA, this many. All of it is read, and has to be in "
+            "order.",
+        ),
     ] = None,
     seed: Seed = 0,
     label: LabelColumn = None,

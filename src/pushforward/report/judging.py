@@ -84,15 +84,24 @@ def evaluated(space: Space, samples: Any, test: Data, train: Data, **options: An
 
 
 def held_out_likelihood(
-    model: GenerativeModel, data: Data, points: int, seed: int, progress: Progress | None = None
+    model: GenerativeModel,
+    data: Data,
+    points: int,
+    seed: int,
+    progress: Progress | None = None,
+    batch_size: int | None = None,
 ) -> LogProb | None:
-    """Log-densities of the first held-out points; `None` for a model without normalized ones."""
+    """Log-densities of the first held-out points; `None` for a model without normalized ones.
+
+    So many go through a network at a time, by default what fits into a GiB.
+    """
     kind = model.capabilities.log_prob
     if kind in ("unnormalized", "none"):
         return None
     # Enough for a report; `logprob` takes its time.
     asked = {"steps": 32, "probes": 4} if kind == "ode" else {}
-    return log_density(model, data, points, seed=seed, progress=progress, **asked)
+    each: dict[str, Any] = {"progress": progress, "batch_size": batch_size}
+    return log_density(model, data, points, seed=seed, **each, **asked)
 
 
 @torch.no_grad()
