@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 
-def test_few_rows_are_told_before_and_judged_in_folds(call, tmp_path) -> None:
+def test_few_rows_are_told_before_and_judged_in_folds(call, tmp_path, monkeypatch) -> None:
     out = tmp_path / "run"
     words = ("two_moons", "data.n=60", "--steps", "4", "--batch-size", "8", "--out", out)
     found = call("train", *words, "--model", "flow")
@@ -23,3 +23,9 @@ def test_few_rows_are_told_before_and_judged_in_folds(call, tmp_path) -> None:
     kept = json.loads((out / "cross_validation.json").read_text())
     assert kept["cross_validation"]["rows"] == 60
     assert kept["cross_validation"]["folds"] == 3
+    (out / "cross_validation.json").unlink()
+    (out / "cross_validation.json").mkdir()
+    monkeypatch.setattr("pushforward.report.cross_validate", None)
+    told = call("evaluate", out, "--folds", "3")
+    assert told.code == 2
+    assert "cross_validation.json is a folder" in told.err

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 import pushforward as pf
 from pushforward._records import read_sealed, sealed
 from pushforward.errors import InputError, TrainingError
-from pushforward.models import KernelDensity
+from pushforward.models import KernelDensity, saving
+from pushforward.models.checkpoints import HeldWeights
 from pushforward.models.saving import check
+from pushforward.models.sealed_folder import checksums
 from pushforward.training.lock import LOCK, Lock
 from pushforward.training.trackers import read_history
 
@@ -271,3 +274,49 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path: Pa
         model.prepare = None  # the work would begin with it
         with pytest.raises(InputError, match=r"is a file|cannot be written"):
             _fit(out, model)
+
+
+def test_a_run_is_read_while_it_is_written(tmp_path: Path, monkeypatch) -> None:
+    """What is being read is removed by the training, which has gone on: the newer one is read."""
+    settings: dict[str, Any] = {"holdout": 0.0, "schedule": "constant"}
+    _fit(tmp_path, **settings)
+    real, gone = saving.read_config, []
+
+    def slow(folder: Path) -> Any:
+        if not gone:
+            gone.append(folder)
+            _fit(tmp_path, steps=20, resume=True, **settings)
+        return real(folder)
+
+    monkeypatch.setattr(saving, "read_config", slow)
+    assert pf.load(tmp_path).holds == HeldWeights("last", 20, 20)
+    assert gone == [_step(tmp_path)]
+
+
+def test_a_checkpoint_that_is_swept_while_it_is_verified_is_no_fault(
+    runs: Path, monkeypatch
+) -> None:
+    real, oldest = saving.verified, _step(runs / "a", 8)
+
+    def slow(folder: Path, *rest: Any) -> Path:
+        if folder == oldest:
+            shutil.rmtree(oldest, ignore_errors=True)
+        return real(folder, *rest)
+
+    monkeypatch.setattr(saving, "verified", slow)
+    assert _step(runs / "a") in check(runs / "a")
+    assert not oldest.exists()
+
+
+def test_a_state_of_the_optimizer_that_does_not_fit_is_refused(runs: Path) -> None:
+    """With a valid checksum: whoever changes a file can make one."""
+    folder = _step(runs / "a")
+    file = folder / "training.safetensors"
+    for name, shape in (("0.step", (7,)), ("0.exp_avg", (7,)), ("99.exp_avg", (7,))):
+        state = safetensors.torch.load_file(file)
+        safetensors.torch.save_file(state | {name: torch.zeros(shape)}, file)
+        config = read_sealed(folder / "config.yaml")
+        text = sealed(config | checksums(folder, list(config["files"])))
+        (folder / "config.yaml").write_text(text)
+        with pytest.warns(UserWarning, match=rf"optimizer's {name} has shape \(7,\).*back one"):
+            assert _fit(runs / "a", resume=True).step == 12

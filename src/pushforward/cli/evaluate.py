@@ -144,6 +144,7 @@ def _in_folds(
     """Train the recipe of a run without each fold in turn, and a Gaussian mixture beside it."""
     from pushforward.cli.recipe import read
     from pushforward.cli.rundata import recipe_of, schema_of
+    from pushforward.cli.writing import check_file
     from pushforward.errors import InputError
     from pushforward.models import GaussianMixtureModel
     from pushforward.report import cross_validate
@@ -156,6 +157,7 @@ def _in_folds(
             f"{run} has no recipe to train again by: in Python, pushforward.report.cross_validate "
             "takes a function that makes the model"
         )
+    check_file(run / "cross_validation.json")
     recipe = read(path, {} if moved is None else {"data": moved})
     if recipe.source is not None:
         raise InputError(f"{run} maps one data set to another, which --folds does not judge")

@@ -69,10 +69,10 @@ def _folder(path: Path) -> dict[str, Any]:
 def _weights(path: Path) -> str | None:
     """Which weights of a run are used, in words; what is wrong with them, if they cannot be."""
     from pushforward.errors import InputError
-    from pushforward.models.checkpoints import choose
+    from pushforward.models.checkpoints import choose, while_written
 
     try:
-        _, held = choose(path)
+        _, held = while_written(path, lambda: choose(path))
     except InputError as error:
         return str(error)
     return None if held is None else str(held)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pushforward import checks
 from pushforward._records import read_json, read_sealed
@@ -21,13 +22,18 @@ __all__ = [
     "choose",
     "step_name",
     "step_of",
+    "while_written",
 ]
+
+Result = TypeVar("Result")
 
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints, each with its averaged weights."""
 
 POSITION = "training.json"
 """Where the run stood, in each of them: the step that had validated best, among other things."""
+
+_TRIES = 20
 
 _STEP = re.compile(r"step-[0-9]{8,18}\Z")
 
@@ -103,6 +109,21 @@ def choose(path: Path, checkpoint: str | int | None = None) -> tuple[Path, HeldW
             "checkpoint='last'"
         )
     return folders[best], HeldWeights("best", best, last)
+
+
+def while_written(path: Path, act: Callable[[], Result]) -> Result:
+    """What `act` reads of a run that may be training: it removes its older checkpoints meanwhile.
+
+    Read again if it fails and there are other checkpoints than before, a few times at most.
+    """
+    for _ in range(_TRIES):
+        before = checkpoints_in(path)
+        try:
+            return act()
+        except (InputError, OSError):
+            if checkpoints_in(path) == before:
+                raise
+    return act()
 
 
 def _step(checkpoint: str | int | None) -> int | None:

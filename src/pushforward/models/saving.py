@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,13 @@ from pushforward import config, registry
 from pushforward._files import checksum, replacing, write_text
 from pushforward._records import read_sealed, read_sealed_json, sealed
 from pushforward.errors import InputError
-from pushforward.models.checkpoints import check_identity, checkpoints_in, choose
+from pushforward.models.checkpoints import (
+    HeldWeights,
+    check_identity,
+    checkpoints_in,
+    choose,
+    while_written,
+)
 from pushforward.models.learned_from import lasting
 from pushforward.models.sealed_folder import (
     ARGUMENTS,
@@ -110,7 +117,16 @@ def load(
     ...     type(pf.load(folder)).__name__
     'Diffusion'
     """
-    folder, held = choose(Path(path), checkpoint)
+    registry.trust(trust)
+    given = {} if net is None else {"net": net}
+    root = Path(path)
+    return while_written(root, lambda: _loaded(*choose(root, checkpoint), trust, given))
+
+
+def _loaded(
+    folder: Path, held: HeldWeights | None, trust: Sequence[str], given: dict[str, Any]
+) -> Any:
+    """The model in a folder."""
     found = read_config(folder)
     if held is not None:
         check_identity(folder, found)
@@ -119,10 +135,8 @@ def load(
     weights = verified(folder, AVERAGES if "run" in found else WEIGHTS, names)
     verified(folder, MANIFEST, names)
     arguments = _read_arguments(verified(folder, ARGUMENTS, names)) if ARGUMENTS in names else {}
-    registry.trust(trust)
     # The weights are about to be replaced: their random start must not move the user's generator.
     with torch.random.fork_rng(devices=[]):
-        given = {} if net is None else {"net": net}
         model = config.build(found["model"], trust, arguments, **given)
     if not isinstance(model, nn.Module):
         raise InputError(f"{folder}/config.yaml describes a {type(model).__name__}, not a model")
@@ -189,10 +203,13 @@ def check(path: str | os.PathLike[str]) -> list[Path]:
             needed = (WEIGHTS, AVERAGES) if "run" in found else (WEIGHTS,)
             for name in dict.fromkeys([*needed, *found["files"]]):
                 verified(folder, name, found["files"])
-        except InputError as error:
-            faults.append(str(error))
+        except (InputError, OSError) as error:
+            # A run that is training removes its older ones meanwhile.
+            if folder.is_dir():
+                faults.append(str(error))
     try:
-        choose(root)  # The one that validated best may be lost as a whole.
+        # The one that validated best may be lost as a whole.
+        while_written(root, lambda: choose(root))
     except InputError as error:
         faults.append(str(error))
     if faults:

@@ -48,9 +48,16 @@ def read_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def write_state(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put named tensors back. Raises `ValueError` for those of other parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition(".")
+        own = parameters[int(index)].shape if int(index) < len(parameters) else None
+        if tensor.shape not in (own, torch.Size()) or (name == "step" and tensor.ndim):
+            raise ValueError(
+                f"the optimizer's {key} has shape {tuple(tensor.shape)}, its parameter "
+                f"{None if own is None else tuple(own)}"
+            )
         state.setdefault(int(index), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
