@@ -314,6 +314,9 @@ def test_penalties_are_those_of_the_slope() -> None:
     free = GradientPenalty(10.0).penalty(_Line(0.5), x, y, None, generator)
     assert torch.equal(free, torch.zeros(5))
     assert torch.allclose(R1(0.5).penalty(_Line(2.0), x, y, None, None), torch.ones(5), rtol=1e-5)
+    # Half the squared slope at data, which is also paid where the slope is allowed.
+    damped = GradientPenalty(10.0, data=0.2).penalty(_Line(0.5), x, y, None, generator)
+    assert torch.allclose(damped, free + 0.5 * 0.2 * 0.5**2)
 
 
 def test_a_normed_critic_has_no_slope_above_one() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from pushforward._random import uniform
-from pushforward.checks import positive
+from pushforward.checks import number, positive
 from pushforward.config import configurable
 from pushforward.discrepancies.discrepancy import Critic
 
@@ -77,22 +77,29 @@ class GradientPenalty(_Nothing):
         flat: what a critic that is too flat pays: 0 by default, and as much as one that is too
             steep with 1, which is the penalty of Gulrajani et al. (2017). On the line a critic that
             has to turn round then meets a wall, since its slope has to pass through zero.
+        data: the weight of the term of `R1` beside it. A bound on the slope alone does not damp
+            the circles in which players chase each other; the slope at data does.
     """
 
     weight: float = 10.0
     flat: float = 0.0
+    data: float = 0.0
 
     def __post_init__(self) -> None:
         positive("weight", self.weight)
+        number("data", self.data, least=0)
 
     def penalty(
         self, critic: Critic, real: Tensor, fake: Tensor, c: Any, generator: torch.Generator | None
     ) -> Tensor:
-        """The squared distance of the slope from one."""
+        """The squared distance of the slope from one, and the squared slope at data."""
         u = uniform((len(real),), generator, device=real.device, dtype=real.dtype)
         between = torch.lerp(real, fake, u.reshape(-1, *[1] * (real.ndim - 1)))
         excess = _slope(critic, between, c) - 1
-        return self.weight * torch.where(excess > 0, 1.0, self.flat) * excess.square()
+        total = self.weight * torch.where(excess > 0, 1.0, self.flat) * excess.square()
+        return (
+            total + R1(self.data).penalty(critic, real, fake, c, generator) if self.data else total
+        )
 
 
 @configurable

@@ -21,15 +21,12 @@ from pushforward.models.flow_architectures import condition
 from pushforward.models.game_faults import faults_of_critic, faults_of_samples
 from pushforward.models.model import GenerativeModel, Progress
 from pushforward.models.trainable import Trainable
-from pushforward.nn import Perceptron
+from pushforward.nn import Perceptron, suitable_frequencies
 from pushforward.nn.perceptron import encoded_condition
 
 __all__ = ["GAN"]
 
 _LOOKED_AT, _FEWEST = 1024, 20
-
-_FREQUENCIES, _ENTRIES = 5, 24
-"""Of the features of a network's input, and how many entries it has at most with one of each."""
 
 
 @configurable
@@ -117,7 +114,9 @@ class GAN(GenerativeModel, Trainable):
         narrower than the data are found, and normalize their layers. With any discrepancy the
         critic has the one-sided `GradientPenalty`: one of bounded slope pulls samples to data from
         wherever they are, for f-divergences as for `Wasserstein` (Lipschitz GANs, Zhou et al.
-        2019). `wasserstein` and `learned-mmd` take five steps of it for one of the generator.
+        2019). f-divergences add a term at data and take two steps of the critic for one of the
+        generator, without which the weights of modes go round in circles; `wasserstein` and
+        `learned-mmd` take five.
         """
         width, depth = options.pop("width", 256), options.pop("depth", 3)
         sizes = condition(data, labels)
@@ -125,13 +124,17 @@ class GAN(GenerativeModel, Trainable):
         discrepancy: Any = registry.resolve(
             "discrepancies", options.pop("discrepancy", "jensen-shannon")
         )
-        options = {"regularizer": "gradient-penalty"} | options
+        chosen: dict[str, Any] = {"regularizer": "gradient-penalty"}
         if isinstance(discrepancy, discrepancies.Wasserstein | discrepancies.LearnedMMD):
             # With one step each the mean of a normal law is 1.3 deviations off after 1,000 steps.
-            options = {"critic_steps": 5} | options
+            chosen["critic_steps"] = 5
+        elif discrepancy.outputs:
+            # Otherwise the weights of eight modes go round in circles, also after 10,000 steps.
+            chosen = {"regularizer": discrepancies.GradientPenalty(data=0.1), "critic_steps": 2}
+        options = chosen | options
 
         def network(inputs: Any, outputs: Any) -> Perceptron:
-            seen = min(_FREQUENCIES, _ENTRIES // math.prod(inputs))
+            seen = suitable_frequencies(math.prod(inputs))
             fine: dict[str, Any] = {"frequencies": seen, "normalize": True}
             return Perceptron(inputs, outputs, width, depth, **fine, **sizes)
 
