@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ def load(
 
 
 def _loaded(
-    folder: Path, held: HeldWeights | None, trust: Sequence[str], given: dict[str, Any]
+    folder: Path, held: HeldWeights | None, trust: tuple[str, ...], given: dict[str, Any]
 ) -> Any:
     """The model in a folder."""
     found = read_config(folder)
