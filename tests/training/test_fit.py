@@ -219,11 +219,11 @@ class _Fragile(GenerativeModel, Trainable):
     def log_prob(self, x, c=None):
         raise NotImplementedError
 
-    def loss(self, x, c=None, *, generator=None):
+    def loss(self, x, c=None, *, generator=None, rows=slice(None)):
         if self.training:
             self.calls += 1
         bad = self.training and self.calls == self.bad_call
-        return (self.weight * x).square().mean(-1) * (float("nan") if bad else 1.0)
+        return (self.weight * x[rows]).square().mean(-1) * (float("nan") if bad else 1.0)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was_good(tmp_path: Path) -> None:
