@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
+from pushforward._notebook import Displayed
 from pushforward.data import toys
 from pushforward.data.schema import Schema, Value
 from pushforward.errors import InputError
@@ -24,7 +25,7 @@ _DTYPES = (torch.float32, torch.float64, torch.int64, torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
+class Data(Displayed):
     """`N` data points as they were given (not standardized), with optional class labels.
 
     Args:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, config, state
+from pushforward._notebook import Displayed
 from pushforward.condition import Condition
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
@@ -59,7 +60,7 @@ _MOST_NUMBERS = 1 << 28
 """Of one state: a file must not ask for more memory than any model of ours could use."""
 
 
-class GenerativeModel(nn.Module, ABC):
+class GenerativeModel(Displayed, nn.Module, ABC):
     """A model of states of a space, which cross it in the units of the data.
 
     The map between data units and states, which `fit_units` fits, is kept and saved inside. The
@@ -163,8 +164,7 @@ class GenerativeModel(nn.Module, ABC):
     def warnings(self, x: Any, c: Any = None) -> list[str]:
         """What is wrong with the trained model, in sentences, seen on some data.
 
-        `c` are the labels or contexts of the data, for a model that takes them. Data that training
-        has not seen tell most.
+        `c` are its labels or contexts, for a model that takes them. Unseen data tell most.
         """
         return []
 

@@ -6,10 +6,17 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-__all__ = ["interval_chart", "line_chart", "ticks"]
+__all__ = ["interval_chart", "line_chart", "standalone", "ticks"]
 
 _WIDTH, _HEIGHT = 680, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 40
+
+_SVG = "http://www.w3.org/2000/svg"
+_ALONE = (
+    "text{fill:#5b6470;font:12px system-ui,sans-serif} .grid{stroke:#dfe2e6} "
+    ".line{fill:none;stroke-width:1.8;stroke-linejoin:round} "
+    ".s0{stroke:#2a5caa} .s1{stroke:#c4622d} .s2{stroke:#5b6470}"
+)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -76,6 +83,17 @@ def line_chart(
         f"{html.escape(x_label)}</text></svg>"
     )
     return "".join(parts)
+
+
+def standalone(chart: str) -> str:
+    """A line chart with its own colors and paper, which is a file where no page has any.
+
+    >>> standalone(line_chart({"loss": [(0, 2.0), (9, 1.0)]}, "step", "loss"))[:40]
+    '<svg xmlns="http://www.w3.org/2000/svg" '
+    """
+    head, _, body = chart.partition(">")
+    opened = head.replace("<svg", f'<svg xmlns="{_SVG}" width="{_WIDTH}" height="{_HEIGHT}"', 1)
+    return f'{opened}><style>{_ALONE}</style><rect width="100%" height="100%" fill="#fff"/>{body}'
 
 
 def interval_chart(value: float, error: float, floor: float, floor_error: float) -> str:

@@ -29,7 +29,7 @@ from pushforward.report.pictures import Look, data_uri
 from pushforward.training.judge import early_end, overfitting
 from pushforward.training.trackers import read_history
 
-__all__ = ["write"]
+__all__ = ["kinds_of", "loss_series", "write"]
 
 _FRAMES, _STEPS = 7, 42
 _MOST = 10_000
@@ -65,7 +65,7 @@ def write(
     if seen is None:
         seen = glance(run, model, data, samples)
     samples = as_written(model.space, seen.drawn.states, data)
-    picture = look.picture(samples, kinds=_kinds(seen.drawn.labels, data))
+    picture = look.picture(samples, kinds=kinds_of(seen.drawn.labels, data))
     write_bytes(run / "samples.png", picture)
     body = [
         _header(run, model, config, manifest, bool(seen.faults)),
@@ -165,7 +165,7 @@ def _samples(look: Look, picture: bytes, missing: str, drawn: Drawn, data: Data)
     pair = [
         (picture, f"{n:,} samples of the model", missing),
         (
-            look.picture(known.x, kinds=_kinds(known.c, data)),
+            look.picture(known.x, kinds=kinds_of(known.c, data)),
             f"{len(known):,} of {len(data):,} data",
             look.missing(known.x),
         ),
@@ -177,8 +177,8 @@ def _samples(look: Look, picture: bytes, missing: str, drawn: Drawn, data: Data)
     return section("Samples beside data", f'<div class="{look.layout}">{figures}</div>', drawn.note)
 
 
-def _kinds(labels: Any, data: Data) -> Kinds | None:
-    """The classes of labels by name."""
+def kinds_of(labels: Any, data: Data) -> Kinds | None:
+    """The classes of labels by name; `None` for contexts and without labels."""
     if labels is None or data.num_classes is None:
         return None
     return Kinds(labels, tuple(map(str, data.classes)))
@@ -216,12 +216,17 @@ def _number(value: float | None, error: float | None) -> str:
     return "–" if value is None else str(Estimate(value, error or 0.0, 0))
 
 
-def _curves(history: list[dict[str, Any]], model: Trainable) -> str:
+def loss_series(history: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """The losses of a run by step, those that were logged."""
     series = {
         name: [(h["step"], h[key]) for h in history if h.get(key) is not None]
         for name, key in (("training loss", "loss"), ("validation loss", "val_loss"))
     }
-    series = {name: line for name, line in series.items() if line}
+    return {name: line for name, line in series.items() if line}
+
+
+def _curves(history: list[dict[str, Any]], model: Trainable) -> str:
+    series = loss_series(history)
     notes = [model.loss_meaning]
     if "validation loss" in series:
         notes.append(

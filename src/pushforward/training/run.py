@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pushforward._notebook import Displayed
 from pushforward.models.checkpoints import HeldWeights
 
 __all__ = ["Run", "Status"]
@@ -14,7 +15,7 @@ Status = Literal["finished", "interrupted", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Displayed):
     """The result of `fit`.
 
     Args:
