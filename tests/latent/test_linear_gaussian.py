@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.latent import DiagonalNormal, FullNormal, expectation_maximization
 
 D, LATENT = 6, 2
@@ -40,6 +40,16 @@ def test_em_comes_to_principal_components_and_never_falls() -> None:
     logs = values[D - LATENT :].log().sum() + (D - LATENT) * noise.log()
     best = -0.5 * (D * math.log(2 * math.pi) + logs + D)
     assert float(fit.log_likelihood[-1]) == pytest.approx(float(best), abs=1e-10)
+
+
+def test_em_says_when_its_precision_does_not_resolve_the_tolerance() -> None:
+    x = points().float()
+    assert expectation_maximization(x, LATENT, seed=1).converged
+    with pytest.warns(ConvergenceWarning, match=r"tolerance=1e-14.*float32 resolves nothing"):
+        fit = expectation_maximization(x, LATENT, tolerance=1e-14, seed=1)
+    assert not fit.converged
+    assert len(fit.log_likelihood) < 1000
+    assert not expectation_maximization(points(), LATENT, steps=1, seed=1).converged
 
 
 def test_the_bound_is_the_likelihood_less_the_divergence_at_every_step() -> None:

@@ -68,6 +68,16 @@ def test_chains_forget_where_they_began(kernel) -> None:
     assert ((chains.x.var(0) - 1).abs() < 4 * (2 / 4000) ** 0.5).all()
 
 
+@pytest.mark.parametrize("kernel", ADJUSTED, ids=str)
+def test_chains_say_whether_their_step_has_settled(kernel) -> None:
+    x = torch.randn(200, 2, generator=_seed())
+    assert mcmc.run(kernel, _normal, x, 5, warmup=60, seed=0).adapted
+    assert mcmc.run(kernel, _normal, x, 5, step=1e-4, seed=0).adapted
+    with pytest.warns(ConvergenceWarning, match="step size has not settled.*longer warmup"):
+        chains = mcmc.run(kernel, _normal, x, 5, step=1e-4, warmup=1, seed=0)
+    assert not chains.adapted
+
+
 @pytest.mark.parametrize("step", [0.2, 0.8])
 def test_unadjusted_chains_have_the_known_bias(step: float) -> None:
     """The variance is `1 / (1 - h / 4)`, not 1."""

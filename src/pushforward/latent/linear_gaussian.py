@@ -10,6 +10,7 @@ and `s`.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from torch.distributions import LowRankMultivariateNormal
 
 from pushforward._random import resolve
 from pushforward.checks import whole
-from pushforward.errors import InputError
+from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.latent.distributions import DiagonalNormal, FullNormal
 from pushforward.latent.evidence import Elbo
 
@@ -104,7 +105,8 @@ class LinearGaussianFit:
     Args:
         model: the last.
         log_likelihood: mean log-likelihoods, before the first step and after each.
-        converged: whether the last step gained less than was asked for.
+        converged: whether the last step gained less than was asked for; false where the precision
+            of the data does not tell.
     """
 
     model: LinearGaussian
@@ -117,7 +119,7 @@ def expectation_maximization(
     x: Tensor,
     latent: int,
     steps: int = 1000,
-    tolerance: float = 1e-10,
+    tolerance: float | None = None,
     seed: int | None = None,
 ) -> LinearGaussianFit:
     """Maximize the likelihood of data `(N, d)` by EM, in their precision.
@@ -126,11 +128,13 @@ def expectation_maximization(
         x: the data.
         latent: the dimension of the latents, below `d`.
         steps: at most.
-        tolerance: nats per data point that a step has to gain to go on.
+        tolerance: nats per data point that a step has to gain to go on; by default 1e-10, or what
+            the precision of the data resolves.
         seed: of the first weight.
 
-    Raises `InputError` for data that are no vectors, not finite, or fill no more dimensions than
-    there are latents.
+    Warns if a tolerance is finer than what is resolved: the steps end there, not converged. Raises
+    `InputError` for data that are no vectors, not finite, or fill no more dimensions than there are
+    latents.
 
     >>> x = torch.randn(200, 3, dtype=torch.float64, generator=resolve(0))
     >>> fit = expectation_maximization(x, latent=1, seed=0)
@@ -151,9 +155,22 @@ def expectation_maximization(
     weight = torch.randn(d, latent, generator=generator, dtype=x.dtype).to(x.device)
     model = LinearGaussian(mean, weight * variance.sqrt(), variance)
     values = [model.log_prob(x).mean()]
-    converged = False
-    while not converged and len(values) <= steps:
+    converged = ended = False
+    while not ended and len(values) <= steps:
         model = model.improved(x)
         values.append(model.log_prob(x).mean())
-        converged = bool(values[-1] - values[-2] < tolerance)
+        resolved = torch.finfo(x.dtype).eps * abs(float(values[-1]))
+        goal = max(1e-10, resolved) if tolerance is None else tolerance
+        gain = float(values[-1] - values[-2])
+        converged = gain < goal and goal >= resolved
+        # Below rounding no gain is one.
+        ended = gain < max(goal, resolved)
+    if ended and not converged:
+        warnings.warn(
+            f"EM has not converged to tolerance={tolerance:g}: its last step gained less than "
+            f"{resolved:.1g}, below which {x.dtype} resolves nothing. Take double precision, or a "
+            "larger tolerance",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
     return LinearGaussianFit(model, torch.stack(values), converged)

@@ -24,6 +24,9 @@ _MANY = 0.01
 _STUCK = 0.5
 """The same of one chain."""
 
+_NEAR = 0.15
+"""How far from its goal the acceptance rate may be after warm-up, beside its standard errors."""
+
 
 @dataclass(frozen=True)
 class Chains:
@@ -36,6 +39,8 @@ class Chains:
         diverged: chains that diverged at least once after warm-up, `(B,)`.
         step: the step size in use after warm-up.
         evaluations: gradients of the log-density per chain.
+        adapted: whether the acceptance after warm-up is near what the kernel aims at, as far as the
+            chains can tell; true without a warm-up, and for a kernel that aims at none.
         trace: the states after each step, `(steps, B, *event)`, if they were asked for.
     """
 
@@ -45,6 +50,7 @@ class Chains:
     diverged: Tensor
     step: float
     evaluations: int
+    adapted: bool
     trace: Tensor | None = None
 
 
@@ -77,7 +83,8 @@ def run(
 
     A chain stays for one move where a step is not finite or its energy error exceeds 1000 nats, as
     where a proposal is refused. Warns if more than one move in a hundred after warm-up is lost like
-    that, or more than half of those of one chain. Raises `InputError` for a start that is not
+    that, or more than half of those of one chain, and if warm-up was too short for the step size to
+    settle. Raises `InputError` for a start that is not
     finite, or negative counts.
 
     >>> from pushforward.mcmc import HMC
@@ -109,6 +116,7 @@ def run(
         if callback is not None:
             callback()
     _warn(lost / steps, float(size))
+    settled = warmup == 0 or _settled(kernel, acceptance / steps, float(size))
     return Chains(
         state.x,
         state.log_p,
@@ -116,6 +124,7 @@ def run(
         lost > 0,
         float(size),
         1 + (warmup + steps) * kernel.evaluations,
+        settled,
         torch.stack(kept) if trace else None,
     )
 
@@ -131,3 +140,23 @@ def _warn(lost: Tensor, step: float) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
+
+
+def _settled(kernel: MarkovKernel, acceptance: Tensor, step: float) -> bool:
+    """Whether the acceptance rates `(B,)` are in the mean near their goal; warns if they are not.
+
+    Of one chain nothing can be told.
+    """
+    if kernel.target is None or len(acceptance) < 2:
+        return True
+    mean, stderr = float(acceptance.mean()), float(acceptance.std()) / len(acceptance) ** 0.5
+    if not abs(mean - kernel.target) > _NEAR + 4 * stderr:
+        return True
+    warnings.warn(
+        f"the step size has not settled: at {step:.3g}, chains accept {mean:.2g} of their moves "
+        f"after warm-up, where {type(kernel).__name__} aims at {kernel.target:.2g}. They explore "
+        "less than they could: give a longer warmup, or a step nearer to the right one",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+    return False
