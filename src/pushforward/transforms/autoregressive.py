@@ -54,7 +54,8 @@ class Autoregressive(Transform):
             `nn.MaskedPerceptron`.
         elementwise: the bijection `f`.
         tolerance: the relative change at which iteration ends; 0 for as many passes as entries. By
-            default some eight roundings of the precision of the state: 1e-6 in float32.
+            default some eight roundings of the precision of the state: 1e-6 in float32. Finer than
+            four of them is not resolved, and ends there: `solve` says what was reached.
 
     Raises `InputError` for a negative tolerance.
     """

@@ -92,7 +92,8 @@ class Residual(Transform):
         net: the contraction: a network on `(B, d)` of slope below one, such as `Contraction`.
         exact: up to how many features the Jacobian is computed.
         tolerance: the relative residual at which the inverse ends; by default some eight roundings
-            of the precision of the state, 1e-6 in float32.
+            of the precision of the state, 1e-6 in float32. A finer one is not resolved, and ends
+            there: `solve` says what was reached.
         iterations: the most it may take.
 
     Raises `InputError` for a tolerance that is not positive, or no iterations.
