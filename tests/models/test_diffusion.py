@@ -13,6 +13,7 @@ from torch import nn
 import pushforward as pf
 from pushforward._records import sealed
 from pushforward.errors import CapabilityError, InputError
+from pushforward.models.sealed_folder import FORMAT
 from pushforward.parametrizations import EDMPreconditioning
 from pushforward.processes import Gaussian
 from pushforward.schedules import Rectified
@@ -103,7 +104,7 @@ def test_saving_and_loading(tmp_path: Path) -> None:
     loaded = pf.load(tmp_path / "model")
     assert loaded.describe() == model.describe()
     assert torch.equal(loaded.sample(5, 1, seed=0), model.sample(5, 1, seed=0))
-    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == 4
+    assert json.loads((tmp_path / "model/manifest.json").read_text())["format"] == FORMAT
     assert sorted(p.suffix for p in (tmp_path / "model").iterdir()) == [
         ".json",
         ".safetensors",
@@ -158,6 +159,10 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(InputError, match="layout 99"):
+        pf.load(tmp_path)
+    # Its networks had other layers.
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"format": 4}))
+    with pytest.raises(InputError, match=r"layout 4, of an older version.*use the version"):
         pf.load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,12 @@ def test_a_constant_rate_is_extended_in_silence(tmp_path: Path) -> None:
         model = pf.Diffusion(pf.nn.MLP(2, width=8))
         run = pf.fit(model, x, steps=steps, resume=steps == 8, **options)
     assert run.step == 8
+
+
+def test_a_run_of_an_older_version_is_said_to_be_one(tmp_path: Path) -> None:
+    pf.fit(pf.Diffusion(pf.nn.MLP(2, width=8)), _vectors(), steps=1, out=tmp_path, progress=False)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 4}))
+    with pytest.raises(InputError, match="layout 4, of an older version"):
+        # What its networks are called now is another model; that is not why.
+        pf.fit(pf.Diffusion(pf.nn.MLP(2)), _vectors(), steps=2, out=tmp_path, resume=True)

@@ -22,6 +22,7 @@ __all__ = [
     "FORMER",
     "MANIFEST",
     "WEIGHTS",
+    "check_layout",
     "checksums",
     "former_path",
     "read_config",
@@ -39,8 +40,10 @@ CONFIG, MANIFEST = "config.yaml", "manifest.json"
 FORMER = ".former"
 """What ends the name of a file that is being replaced."""
 
-FORMAT = 4
-"""The version of the folder's layout; any other is refused."""
+FORMAT = 5
+"""The version of the folder's layout and of the networks' weights; any other is refused.
+
+4 has networks of vectors with other layers, under other names; 3 and before are not sealed."""
 
 
 def versions() -> dict[str, Any]:
@@ -87,7 +90,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises `InputError` if it is damaged or was changed, or if another version wrote it.
     """
     path = folder / CONFIG
-    _check_layout(folder)
+    check_layout(folder)
     found = read_sealed(path)
     files = found.get("files")
     if not isinstance(found.get("model"), dict) or not isinstance(files, dict):
@@ -108,7 +111,7 @@ def former_path(path: Path) -> Path:
     return path.with_name(path.name + FORMER)
 
 
-def _check_layout(folder: Path) -> None:
+def check_layout(folder: Path) -> None:
     """Raise `InputError` for what another version wrote. Not yet verified: to be told first."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
@@ -123,6 +126,6 @@ def _check_layout(folder: Path) -> None:
         )
     if layout < FORMAT:
         raise InputError(
-            f"{folder} has layout {layout}, from before files were sealed, and this version reads "
+            f"{folder} has layout {layout}, of an older version, and this version reads "
             f"{FORMAT}: use the version that wrote it, or train again"
         )

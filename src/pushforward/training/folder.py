@@ -20,6 +20,7 @@ from pushforward.models.sealed_folder import (
     CONFIG,
     MANIFEST,
     WEIGHTS,
+    check_layout,
     read_config,
     verified,
     versions,
@@ -87,6 +88,7 @@ class RunFolder:
                 f"{self.path} is not empty: give another folder, or resume=True to go on"
             )
         saved = self._read_config()
+        check_layout(self.path)
         for part, use in (
             ("data", "trained on other data"),
             ("source", "begun from another source"),
