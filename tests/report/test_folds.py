@@ -9,6 +9,7 @@ import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
 from pushforward.models import KernelDensity, ProbabilisticPCA
 from pushforward.report import cross_validate
+from pushforward.report.folds import uneven
 from pushforward.training import Settings
 
 ALL = Settings(holdout=0.0)
@@ -50,3 +51,19 @@ def test_what_cannot_be_cross_validated() -> None:
             cross_validate(lambda part: ProbabilisticPCA(), rows(10), ALL, folds=folds)
     with pytest.raises(CapabilityError, match="no normalized densities"):
         cross_validate(lambda part: pf.GAN.for_data(part), rows(10), ALL, folds=2)
+
+
+def test_what_makes_a_mixture_another_measure_is_said() -> None:
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(40) % 2
+    plain, given = pf.data.load(x), pf.data.load((x, labels))
+    assert uneven(pf.Diffusion.for_data(plain), plain) == []
+    (note,) = uneven(pf.Diffusion.for_data(given), given)
+    # Two classes as often as each other: log 2.
+    assert "given the labels" in note
+    assert "up to 0.69 nats" in note
+    assert uneven(pf.NormalizingFlow.for_data(given, labels=False), given) == []
+    still = pf.data.load(torch.cat([x, torch.full((40, 2), 412.5)], 1))
+    (note,) = uneven(pf.Diffusion.for_data(still), still)
+    assert note.startswith("2 columns never change")
+    assert uneven(ProbabilisticPCA(), still) == []

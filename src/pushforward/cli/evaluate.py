@@ -148,6 +148,7 @@ def _in_folds(
     from pushforward.errors import InputError
     from pushforward.models import GaussianMixtureModel
     from pushforward.report import cross_validate
+    from pushforward.report.folds import uneven
     from pushforward.training import Settings
     from pushforward.training.progress import Progress
 
@@ -161,7 +162,7 @@ def _in_folds(
     recipe = read(path, {} if moved is None else {"data": moved})
     if recipe.source is not None:
         raise InputError(f"{run} maps one data set to another, which --folds does not judge")
-    _, data, _ = recipe.prepare(trust, like=schema_of(run))
+    model, data, _ = recipe.prepare(trust, like=schema_of(run))
 
     def make(part: Any) -> Any:
         return recipe.prepare(trust, data=part).model
@@ -181,9 +182,11 @@ def _in_folds(
             folds=folds,
             seed=seed,
         )
-        gap = found.above(mixture)
+        gap, notes = found.above(mixture), uneven(model, data)
         told |= {"mixture": mixture.to_dict(), "above": gap.value, "above_stderr": gap.stderr}
+        told["notes"] = notes
         lines += [str(mixture), f"{found.model} minus {mixture.model}: {gap} nats a row"]
+        lines += [f"! {note}" for note in notes]
     write_text(run / "cross_validation.json", json.dumps(told, indent=2) + "\n")
     if as_json:
         emit(told)
