@@ -76,6 +76,7 @@ def test_the_evaluation_and_the_report_say_which_weights(call, learned_by_heart:
         result = call("evaluate", run, "-n", 20, *words)
         assert result.code == 0, result.err
         assert f"weights: those of {'the last step, 200' if step == 200 else 'step'}" in result.out
+        assert ("They were chosen by the held-out rows" in result.out) == (kind == "best")
         found = json.loads((run / "evaluation.json").read_text())["weights"]
         assert (found["kind"], found["step"]) == (kind, step)
         page = (run / "report.html").read_text()

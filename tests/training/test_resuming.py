@@ -188,3 +188,13 @@ def test_a_run_of_an_older_version_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="layout 4, of an older version"):
         # What its networks are called now is another model; that is not why.
         pf.fit(pf.Diffusion(pf.nn.MLP(2)), _vectors(), steps=2, out=tmp_path, resume=True)
+
+
+def test_a_budget_of_a_run_that_goes_on_is_said_to_be_left_out(tmp_path: Path) -> None:
+    def fit(**settings: Any) -> pf.training.Run:
+        model = pf.Diffusion(pf.nn.MLP(2, width=8))
+        return pf.fit(model, _vectors(), out=tmp_path, progress=False, **settings)
+
+    fit(steps=2)
+    with pytest.warns(UserWarning, match="goes on to its 2 steps. Give steps="):
+        assert fit(budget="5m", resume=True).step == 2

@@ -128,6 +128,9 @@ def evaluate(
     typer.echo(str(evaluation))
     if held is not None:
         typer.echo(f"\nweights: {held}")
+    if held is not None and held.kind == "best":
+        # Measures of the rows that chose them are not those of rows that nobody has seen.
+        typer.echo("They were chosen by the held-out rows, which flatters them a little here.")
     typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")
 
 

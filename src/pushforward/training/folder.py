@@ -123,6 +123,12 @@ class RunFolder:
         if not (self.path / CONFIG).is_file():
             return settings
         saved = self._read_config()["training"]
+        if settings.budget is not None:
+            warnings.warn(
+                f"budget={settings.budget:g} seconds are for a run that begins: this one goes on "
+                f"to its {saved['steps']} steps. Give steps= for another length",
+                stacklevel=4,
+            )
         names = ("steps", "batch_size")
         kept = {name: saved[name] for name in names if getattr(settings, name) is None}
         return dataclasses.replace(settings, **{"budget": None, **kept})
