@@ -14,6 +14,9 @@ def test_few_rows_are_told_before_and_judged_in_folds(call, tmp_path, monkeypatc
     refused = call("evaluate", out)
     assert refused.code == 2
     assert "--folds 5" in refused.err
+    # There are enough samples.
+    assert "-n" not in refused.err
+    assert found.err.count("drawing samples for the report: ") == 1
     told = call("evaluate", out, "--folds", "3")
     assert told.code == 0
     first, second, third = told.out.splitlines()

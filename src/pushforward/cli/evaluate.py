@@ -82,7 +82,11 @@ def evaluate(
     if min(n, len(test)) < FEWEST:
         raise InputError(
             f"an evaluation needs {FEWEST} samples and held-out points, not {n} and {len(test)}: "
-            "give -n more, train with a larger train.holdout, or cross-validate with --folds 5"
+            + (
+                "give -n more"
+                if len(test) >= FEWEST
+                else "train with a larger train.holdout, or cross-validate with --folds 5"
+            )
         )
     require_memory(n, state.numel(model.event_shape))
     checked(str(folder / "samples.npz"), folder, model, n)

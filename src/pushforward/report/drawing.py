@@ -79,7 +79,8 @@ def draw(
             # Many at once cost less each, so that this errs to the safe side.
             affordable = int((seconds - (now - start)) * size / max(now - before, 1e-9))
             size = min(n - done, _GROWTH * done, affordable)
-        progress(done, done)
+        if done < n:
+            progress(done, done)
     seconds_each = (time.perf_counter() - start) / done
     told = None if labels is None else labels[:done]
     return Drawn(state.concatenate(parts), n, seconds_each, told)
