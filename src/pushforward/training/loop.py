@@ -188,6 +188,7 @@ class Loop:
             metrics["val_stderr"] = float(losses.std()) / len(losses) ** 0.5
         if self.judge is None:
             return False
-        better, found = self.judge(self.position.step, losses)
+        step = self.position.step
+        better, found = self.judge(step, losses, final=step == self.settings.steps)
         metrics |= found
         return better
