@@ -161,7 +161,7 @@ def test_a_rise_within_its_error_does_not_stop_training(script, tmp_path: Path) 
 
 def test_what_cannot_be_told_from_the_best_does_not_take_its_place(script) -> None:
     """Six rows that swing by one each time: the error of a difference is about 0.6."""
-    means = (3.0, 2.9, 2.8, 2.9, 2.8, 2.9, 2.9, 3.1)
+    means = (3.0, 2.9, 2.8, 2.9, 2.8, 2.9, 2.9, 2.9)
     script(means, spread=1.0)
     assert _fit().best["step"] == 2
     script((*means[:3], 1.0, *means[4:]), spread=1.0)
@@ -211,17 +211,6 @@ def test_runs_of_before_rows_were_kept_go_on(script, tmp_path: Path) -> None:
     assert judge(5, 1 + ROWS)[0]
     values = {"step": 1, "seconds": 0.0, "best": None, "loss_sum": 0.0, "losses": 0, "scaler": {}}
     assert Position.from_plain(values, "training.json").rising == 0
-
-
-def test_the_last_step_needs_a_lower_mean_only() -> None:
-    """By .05 with an error of .06: not enough on the way, and enough at the end."""
-    lower = ROWS - 0.05 + torch.tensor([0.15, -0.15, 0.15, -0.15, 0.15, -0.15])
-    for final in (False, True):
-        judge = Judge(Position(), patience=1)
-        judge(1, ROWS)
-        assert judge(2, lower, final=final)[0] is final
-        assert judge.position.best["step"] == 1 + final
-        assert not judge(3, lower + 0.01, final=True)[0] or not final
 
 
 def test_settings() -> None:

@@ -63,9 +63,8 @@ class Judge:
 
     A validation takes the place of the best before it if its mean loss is lower by more than the
     standard error of the difference on the same rows: of two that cannot be told apart, the earlier
-    one has learned less by heart. The last one of a run only needs a lower mean: where training to
-    the end has not been seen to harm, it is what the schedule was for. After `patience` validations
-    in a row, each clearly above the best, training is to stop; 0 never stops it.
+    one has learned less by heart. After `patience` validations in a row, each clearly above the
+    best, training is to stop; 0 never stops it.
 
     Args:
         position: of the run, where the step, the loss and the count are kept.
@@ -88,9 +87,7 @@ class Judge:
         """Whether validation has been rising for as long as patience lasts."""
         return 0 < self.patience <= self.position.rising
 
-    def __call__(
-        self, step: int, losses: Tensor, *, final: bool = False
-    ) -> tuple[bool, dict[str, float]]:
+    def __call__(self, step: int, losses: Tensor) -> tuple[bool, dict[str, float]]:
         """Take in the losses of a validation; whether it is the best, and what to log of it."""
         at, mean = self.position, float(losses.mean())
         if self.best is not None:
@@ -99,7 +96,7 @@ class Judge:
             # The first, or that of a run that was begun before rows were kept.
             before = math.inf if at.best is None else at.best["val_loss"]
             rise = Rise(mean - before, 0.0, len(losses))
-        if rise.value < (0.0 if final else -rise.stderr):
+        if rise.value < -rise.stderr:
             at.best, at.rising = {"step": step, "val_loss": mean}, 0
             self.best, rise = losses, Rise(0.0, 0.0, rise.n)
             better = True

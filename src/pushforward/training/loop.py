@@ -188,7 +188,6 @@ class Loop:
             metrics["val_stderr"] = float(losses.std()) / len(losses) ** 0.5
         if self.judge is None:
             return False
-        step = self.position.step
-        better, found = self.judge(step, losses, final=step == self.settings.steps)
+        better, found = self.judge(self.position.step, losses)
         metrics |= found
         return better
