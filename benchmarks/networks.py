@@ -20,6 +20,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,8 @@ def _zuko(size: int, width: int) -> nn.Module:
     return TimeAppended(zuko.nn.MLP(size + 1, size, hidden_features=(64, 64)))
 
 
+PEERS = ("torchcfm", "zuko")
+
 NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     "nn.MLP, the default": lambda size, width: pf.nn.MLP(size, width, 4),
     "… without frequencies": lambda size, width: pf.nn.MLP(size, width, 4, frequencies=0),
@@ -306,11 +309,14 @@ def main() -> None:
     timing.one_thread()
     results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
     if not options.merge:
+        there = [name for name in options.networks if name not in PEERS or find_spec(name)]
+        if len(there) < len(options.networks) and not options.smoke:
+            raise SystemExit("the networks of others are not installed: make bench-env")
         for name in options.data[:1] if options.smoke else options.data:
-            step = steps_of(options.networks, name, 1 if options.smoke else 5)
+            step = steps_of(there, name, 1 if options.smoke else 5)
             for seed in options.seeds[:1] if options.smoke else options.seeds:
                 for family in options.families:
-                    for network in options.networks:
+                    for network in there:
                         found = run(name, family, network, seed, step[network], options.smoke)
                         results.append(found)
                         print(json.dumps(found), flush=True)

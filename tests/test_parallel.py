@@ -232,6 +232,9 @@ def _check_same(a: Path, b: Path) -> None:
     assert len(lines[0]) == len(lines[1]) > 5
     for first, second in zip(*lines, strict=True):
         del first["seconds"], second["seconds"]
+        # Small differences of losses near one have the rounding of these.
+        for key in {"val_rise", "val_rise_stderr"} & first.keys():
+            assert first.pop(key) == pytest.approx(second.pop(key), rel=1e-5, abs=1e-6), key
         assert first == pytest.approx(second, rel=1e-5), first["step"]
 
 

@@ -18,6 +18,7 @@ def require_file(path: Path) -> None:
     What is missing and folders are left to the reader, and so are the pipes of a shell, as in
     `--recipe <(...)`.
 
+    >>> import os
     >>> require_file(Path("missing"))
     >>> require_file(Path(os.devnull))
     Traceback (most recent call last):

@@ -17,7 +17,7 @@ def _page(run: Path) -> str:
 
 def test_a_collapsed_generator_is_no_success(call, tmp_path: Path) -> None:
     """A critic that learns a thousand times too slowly: all samples go where it is largest."""
-    options = ["width=32", "depth=2", "regularizer=null", "critic_rate=0.001"]
+    options = ["width=32", "depth=2", "regularizer=null", "critic_steps=1", "critic_rate=0.001"]
     settings = ["--steps", 150, "--lr", 0.01, "--batch-size", 64, "--out", tmp_path / "run"]
     words = ["-q", "train", "8gaussians", "--model", "gan", *settings]
     result = call(*words, *(f"model.{option}" for option in options))
