@@ -58,6 +58,7 @@ class Progress:
         self._task: Any = None
         self._cell: Any = None
         self._last_line, self._told = 0.0, False
+        self._ended: int | None = None
         self._start = time.monotonic()
         self._first = done
 
@@ -117,8 +118,13 @@ class Progress:
             return
         now = time.monotonic()
         # The first line soon: how long it will take is best known before it is waited for.
-        if now - self._last_line > (10 if self._told else 1) or done >= self.total:
+        ends = done >= self.total
+        if ends and done == self._ended:
+            # Told already, by the part of the work that came last.
+            return
+        if now - self._last_line > (10 if self._told else 1) or ends:
             self._told = True
+            self._ended = done if ends else None
             self._last_line = now
             print(f"{self.title}: {self._line(note)}", file=sys.stderr, flush=True)
 
