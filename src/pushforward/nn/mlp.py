@@ -20,7 +20,8 @@ __all__ = ["MLP"]
 class MLP(nn.Module):
     """Normalized residual layers of equal width, each scaled and shifted by time and label.
 
-    The best of the networks compared in `benchmarks/networks.py` at equal time.
+    Beside others at equal time in `benchmarks/networks.py`: near the best both on narrow modes of
+    the plane and on a smooth law of 16 dimensions; most others are far off on one of the two.
 
     Args:
         event: the dimension of a state, or its shape.
