@@ -177,7 +177,7 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     "… twice the width": lambda size, width: pf.nn.MLP(size, 2 * width, 4),
     "… half the depth": lambda size, width: pf.nn.MLP(size, width, 2),
     "shifted by time, no norm": Shifted,
-    "… five frequencies ": lambda size, width: Shifted(size, width, frequencies=5),
+    "… and five frequencies": lambda size, width: Shifted(size, width, frequencies=5),
     "adaptive norm (sbi)": lambda size, width: AdaptiveNorm(size),
     "sinusoidal (tiny diffusion)": lambda size, width: Sinusoidal(size),
     "torchcfm": _torchcfm,

@@ -105,6 +105,11 @@ def test_every_critic_made_for_data_has_a_bounded_slope(name: str) -> None:
     model = _gan(discrepancy=name)
     assert isinstance(model.regularizer, pf.discrepancies.GradientPenalty)
     assert model.critic is None or (model.critic.features is not None)
+    if model.critic is not None:
+        # What damps the circles: a term at data, or many steps of the critic.
+        damped = name not in {"wasserstein", "learned-mmd"}
+        expected = (0.1, 2) if damped else (0.0, 5)
+        assert (model.regularizer.data, model.critic_steps) == expected
     assert _gan(discrepancy=name, regularizer=None).regularizer is None
 
 

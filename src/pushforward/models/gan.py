@@ -115,7 +115,7 @@ class GAN(GenerativeModel, Trainable):
         critic has the one-sided `GradientPenalty`: one of bounded slope pulls samples to data from
         wherever they are, for f-divergences as for `Wasserstein` (Lipschitz GANs, Zhou et al.
         2019). f-divergences add a term at data and take two steps of the critic for one of the
-        generator, without which the weights of modes go round in circles; `wasserstein` and
+        generator, without which modes are found with uneven weights; `wasserstein` and
         `learned-mmd` take five.
         """
         width, depth = options.pop("width", 256), options.pop("depth", 3)
@@ -129,7 +129,7 @@ class GAN(GenerativeModel, Trainable):
             # With one step each the mean of a normal law is 1.3 deviations off after 1,000 steps.
             chosen["critic_steps"] = 5
         elif discrepancy.outputs:
-            # Otherwise the weights of eight modes go round in circles, also after 10,000 steps.
+            # Otherwise eight equal modes have .002 to .25 of the samples after 10,000 steps.
             chosen = {"regularizer": discrepancies.GradientPenalty(data=0.1), "critic_steps": 2}
         options = chosen | options
 

@@ -99,7 +99,7 @@ def cross_validate(
         data: all rows; `seed` deals them out to the folds.
         settings: of each training. What they hold out is held out of the other folds, to choose the
             weights: no row is judged by a model that it was used for.
-        folds: how many, from 2 to the number of rows.
+        folds: how many, from 2 to half the number of rows.
         seed: of the folds and the densities.
         progress: called with the number of finished folds and of all.
 
