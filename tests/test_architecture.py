@@ -54,7 +54,7 @@ FLOORS = (
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
-    ("F2", ("distributions", "discrepancies", "score_matching")),
+    ("F2", ("distributions", "discrepancies", "inverse", "score_matching")),
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "metrics")),
     ("F3", ("processes",)),
