@@ -113,6 +113,21 @@ TABLE: dict[str, dict[str, Any]] = {
         "bridge": "models.SchrodingerBridge",
     },
     "networks": {"mlp": "nn.MLP", "unet": "nn.UNet", "dit": "nn.DiT"},
+    "noises": {
+        "gaussian": "inverse.GaussianNoise",
+        "laplace": "inverse.LaplaceNoise",
+        "poisson": "inverse.PoissonNoise",
+        "exact": "inverse.ExactConstraint",
+    },
+    "operators": {
+        "mask": "inverse.Mask",
+        "crop": "inverse.Crop",
+        "columns": "inverse.Columns",
+        "downsample": "inverse.Downsample",
+        "blur": "inverse.Blur",
+        "fourier": "inverse.FourierRows",
+        "matrix": "inverse.Matrix",
+    },
     "paths": {
         "linear": "processes.Linear",
         "trigonometric": "processes.Trigonometric",
@@ -269,6 +284,8 @@ KINDS: dict[str, str] = {
     "bridges": "schrodinger.Method",
     "couplings": "couplings.Coupling",
     "grids": "grids.Grid",
+    "noises": "inverse.Noise",
+    "operators": "inverse.Operator",
     "paths": "processes.GenerativeProcess",
     "schedules": "schedules.Schedule",
 }

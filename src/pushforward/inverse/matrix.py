@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from torch import Tensor
@@ -16,6 +17,7 @@ __all__ = ["Matrix"]
 class Matrix(LinearOperator):
     """`A x` for a matrix `(m, d)`; states of other shapes are read as vectors of `d` numbers.
 
+    >>> import torch
     >>> operator = Matrix(torch.tensor([[1.0, 1.0]]))
     >>> operator(torch.tensor([[1.0, 2.0]])), operator.adjoint(torch.tensor([[3.0]]), (2,))
     (tensor([[3.]]), tensor([[3., 3.]]))
@@ -27,6 +29,11 @@ class Matrix(LinearOperator):
         if not matrix.is_floating_point() or not bool(matrix.isfinite().all()):
             raise InputError("the matrix of an operator holds finite real numbers")
         self.matrix = matrix
+
+    @functools.cached_property
+    def disjoint_rows(self) -> bool:
+        """Whether no column has two numbers that are not zero."""
+        return bool(((self.matrix != 0).sum(0) <= 1).all())
 
     def observed_shape(self, event_shape: Shape) -> Shape:
         """`(m,)`."""
@@ -40,6 +47,7 @@ class Matrix(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """`A x` of each row."""
+        self.observed_shape(tuple(x.shape[1:]))
         return flatten(x) @ self.matrix.to(x).mT
 
     def adjoint(self, u: Tensor, event_shape: Shape) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward.errors import CapabilityError, InputError
-from pushforward.inverse.noise import GaussianNoise, Noise
+from pushforward.inverse.gaussian_noise import GaussianNoise
+from pushforward.inverse.noise import Noise
 from pushforward.inverse.operator import LinearOperator, Operator, Shape
 from pushforward.spaces import Units
 
@@ -31,6 +32,7 @@ class Measurement:
 
     Raises `InputError` for shapes that do not fit and measurements that are not finite.
 
+    >>> import torch
     >>> from pushforward.inverse import Matrix
     >>> found = Measurement(
     ...     torch.tensor([3.0]), Matrix(torch.tensor([[1.0, 1.0]])), GaussianNoise(0.1), (2,),
@@ -55,6 +57,7 @@ class Measurement:
             )
         if not bool(self.y.isfinite().all()):
             raise InputError("a measurement y holds finite numbers")
+        self.noise.possible(self.y)
 
     @classmethod
     def of(

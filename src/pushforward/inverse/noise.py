@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
-from pushforward._shapes import per_event_sum
 from pushforward.errors import InputError
 
-__all__ = ["GaussianNoise", "Noise"]
+__all__ = ["Noise", "positive_level"]
 
 
 class Noise(ABC):
@@ -26,37 +23,22 @@ class Noise(ABC):
     def sample(self, clean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Measurements with noise, one for each row."""
 
+    @abstractmethod
+    def spread(self, clean: Tensor) -> Tensor:
+        """The standard deviation of each number of a measurement, shaped like it."""
 
-class GaussianNoise(Noise):
-    """`y = A x + std e` with standard normal `e`.
+    def possible(self, y: Tensor) -> Tensor:
+        """A measurement as it is. Raises `InputError` for one that the noise cannot have made."""
+        return y
 
-    Args:
-        std: in the units of the measurement, one for all numbers or one each, `(*observed)`.
 
-    Raises `InputError` unless all are positive: without noise a measurement is an exact constraint.
-
-    >>> noise = GaussianNoise(0.5)
-    >>> noise.log_prob(torch.zeros(1, 1), torch.zeros(1, 1))
-    tensor([-0.2258])
-    """
-
-    def __init__(self, std: float | Tensor) -> None:
-        found = torch.as_tensor(std, dtype=torch.get_default_dtype())
-        if not bool((found > 0).all() and found.isfinite().all()):
-            raise InputError(f"the deviation of the noise is positive and finite, not {std}")
-        self.std = found
-
-    @property
-    def variance(self) -> Tensor:
-        """`()` or `(*observed)`."""
-        return self.std.square()
-
-    def log_prob(self, y: Tensor, clean: Tensor) -> Tensor:
-        """The normal log-density."""
-        std = self.std.to(clean)
-        z = (y - clean) / std
-        return per_event_sum(-0.5 * z.square() - std.log() - 0.5 * math.log(2 * math.pi))
-
-    def sample(self, clean: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """`A x + std e`."""
-        return clean + self.std.to(clean) * normal_like(clean, generator)
+def positive_level(name: str, value: float | Tensor, hint: str = "") -> Tensor:
+    """One level for all numbers of a measurement, or one each. Raises `InputError` unless all are
+    positive and finite."""
+    try:
+        found = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError):
+        found = torch.tensor(torch.nan)
+    if not found.numel() or not bool((found > 0).all() and found.isfinite().all()):
+        raise InputError(f"{name} is positive and finite, not {value}{hint}")
+    return found

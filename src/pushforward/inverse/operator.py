@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from pushforward.errors import InputError
+from pushforward._shapes import flatten
+from pushforward.errors import CapabilityError, InputError
+from pushforward.inverse.svd import SVD
 
 __all__ = ["Differentiable", "LinearOperator", "Operator", "Shape"]
 
 Shape = tuple[int, ...]
+
+_MOST_NUMBERS = 1 << 22
+"""Of a matrix that is decomposed on the way: some seconds of work."""
 
 
 class Operator(ABC):
@@ -34,9 +40,11 @@ class Operator(ABC):
 class LinearOperator(Operator):
     """`A x`, with its transpose."""
 
-    disjoint_rows: bool = False
-    """Whether each number of the state goes into one measurement at most: then `A D A^T` is
-    diagonal for every diagonal `D`."""
+    @property
+    def disjoint_rows(self) -> bool:
+        """Whether each number of the state goes into one measurement at most: then `A D A^T` is
+        diagonal for every diagonal `D`."""
+        return False
 
     def adjoint(self, u: Tensor, event_shape: Shape) -> Tensor:
         """`A^T u` for `(B, *observed)`, so that `<A x, u> = <x, A^T u>`.
@@ -47,6 +55,34 @@ class LinearOperator(Operator):
             x = u.new_zeros(len(u), *event_shape).requires_grad_()
             (found,) = torch.autograd.grad(self(x), x, u)
         return found
+
+    def dense(self, event_shape: Shape, dtype: torch.dtype | None = None) -> Tensor:
+        """`A` as a matrix `(m, d)`, for states and measurements read as vectors."""
+        numbers = math.prod(event_shape)
+        basis = torch.eye(numbers, dtype=dtype).reshape(numbers, *event_shape)
+        return flatten(self(basis)).mT.contiguous()
+
+    def svd(self, event_shape: Shape) -> SVD:
+        """The singular value decomposition, in closed form where a class has one.
+
+        Else of the matrix, if it is small. Raises `CapabilityError` if it is not.
+        """
+        observed = self.observed_shape(event_shape)
+        rows, numbers = math.prod(observed), math.prod(event_shape)
+        if rows * numbers > _MOST_NUMBERS:
+            raise CapabilityError(
+                f"{type(self).__name__} has no singular values in closed form, and its matrix of "
+                f"{rows} x {numbers} numbers is too large to decompose: mmps, dps and daps need "
+                "none"
+            )
+        return SVD.of_matrix(self.dense(event_shape, torch.float64), event_shape, observed)
+
+    def pseudo_inverse(self, y: Tensor, event_shape: Shape) -> Tensor:
+        """`A^+ y`, `(B, *event)`: of the states that fit the measurements best, the smallest.
+
+        Raises `CapabilityError` as `svd` does.
+        """
+        return self.svd(event_shape).pseudo_inverse(y)
 
 
 class Differentiable(Operator):
