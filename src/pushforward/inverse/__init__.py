@@ -22,7 +22,7 @@ from pushforward.inverse.noise import Noise
 from pushforward.inverse.operator import Differentiable, LinearOperator, Operator
 from pushforward.inverse.poisson_noise import PoissonNoise
 from pushforward.inverse.selection import Selection
-from pushforward.inverse.separable import Separable
+from pushforward.inverse.separable import SeparableOperator
 from pushforward.inverse.svd import SVD
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "Operator",
     "PoissonNoise",
     "Selection",
-    "Separable",
+    "SeparableOperator",
     "check_adjoint",
     "compose",
 ]

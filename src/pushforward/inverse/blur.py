@@ -9,12 +9,12 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward.errors import InputError
-from pushforward.inverse.separable import Separable, filter_matrix, outside
+from pushforward.inverse.separable import SeparableOperator, filter_matrix, outside
 
 __all__ = ["Blur"]
 
 
-class Blur(Separable):
+class Blur(SeparableOperator):
     r"""A picture, or a signal, filtered along each axis by the same taps.
 
     Args:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward.errors import InputError
-from pushforward.inverse.separable import Separable, filter_matrix
+from pushforward.inverse.separable import SeparableOperator, filter_matrix
 
 __all__ = ["Downsample"]
 
 
-class Downsample(Separable):
+class Downsample(SeparableOperator):
     r"""Each axis of a picture, or of a signal, by a whole factor smaller.
 
     Args:

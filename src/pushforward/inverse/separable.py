@@ -12,7 +12,7 @@ from pushforward.errors import InputError
 from pushforward.inverse.operator import LinearOperator, Shape
 from pushforward.inverse.svd import SVD, decomposed
 
-__all__ = ["Boundary", "Separable", "axes_of", "outside"]
+__all__ = ["Boundary", "SeparableOperator", "axes_of", "outside"]
 
 Boundary = str
 """`zeros`, `reflect`, `replicate` or `circular`, as in `torch.nn.Conv2d`."""
@@ -20,7 +20,7 @@ Boundary = str
 BOUNDARIES = ("zeros", "reflect", "replicate", "circular")
 
 
-class Separable(LinearOperator):
+class SeparableOperator(LinearOperator):
     r"""`y = R x C^T` for pictures `(C, H, W)`, and `y = C x` for signals `(n,)`.
 
     The rows and the columns of the picture are mixed by a matrix each, so that the singular value
