@@ -25,6 +25,8 @@ __all__ = [
     "Distribution",
     "Dynamics",
     "GaussianKernels",
+    "Guided",
+    "GuidedModel",
     "LinearFlow",
     "Model",
     "Process",
@@ -169,6 +171,37 @@ class Model(Protocol[X_contra, P_co]):
 
     def __call__(self, x_t: X_contra, t: Time, c: Any = None) -> P_co:
         """The canonical prediction of the process at `(x_t, t)` in context `c`."""
+
+
+class Guided(NamedTuple):
+    """What a model that is guided by a measurement `y` knows at one `(x_t, t)`.
+
+    Args:
+        free: the prediction without the measurement, `E[x_0 | x_t]`.
+        guided: with it, an approximation of `E[x_0 | x_t, y]`.
+        log_likelihood: an approximation of `log p(y | x_t)`, up to a function of the time, `(B,)`.
+        residual: what an iterative solver has left of its right-hand side, relative, `(B,)`; `None`
+            where nothing is iterated.
+    """
+
+    free: Tensor
+    guided: Tensor
+    log_likelihood: Tensor
+    residual: Tensor | None = None
+
+
+@runtime_checkable
+class GuidedModel(Protocol):
+    """A model that knows how likely a measurement is: the twist of `samplers.TwistedSMC`."""
+
+    def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+        """The guided prediction."""
+
+    def guide(self, x_t: Tensor, t: Time, c: Any = None) -> Guided:
+        """Both predictions and the likelihood, from one evaluation of the model."""
+
+    def log_likelihood(self, x_0: Tensor, c: Any = None) -> Tensor:
+        """`log p(y | x_0)` of data, exactly, `(B,)`."""
 
 
 class Transport(NamedTuple, Generic[X, P]):

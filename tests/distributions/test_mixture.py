@@ -195,3 +195,64 @@ def test_draws_of_turned_components_hold_no_matrix_for_each() -> None:
     largest = max(event.self_cpu_memory_usage for event in seen.events())
     assert largest < 8 * x.numel() * x.element_size()
     torch.testing.assert_close(x.mT.cov(), law.covariance, rtol=0, atol=0.15)
+
+
+def _measured(dim: int = 2):
+    matrix = torch.tensor([[1.0, -0.5], [0.3, 2.0]], dtype=torch.float64)[:dim]
+    return matrix, torch.tensor([0.7, -1.2], dtype=torch.float64)[:dim]
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("variance", [0.3, [0.3, 0.05]])
+def test_the_posterior_of_a_measurement_follows_bayes(case, dim: int, variance) -> None:
+    prior, _ = case
+    matrix, y = _measured(dim)
+    noise = torch.as_tensor(variance, dtype=torch.float64)
+    noise = noise.expand(dim) if noise.ndim == 0 else noise[:dim]
+    x = _points()
+    likelihood = torch.distributions.Normal(x @ matrix.mT, noise.sqrt()).log_prob(y).sum(-1)
+    exact = prior.log_prob(x) + likelihood - prior.log_evidence(matrix, y, noise)
+    assert torch.allclose(prior.posterior(matrix, y, noise).log_prob(x), exact, atol=1e-9)
+
+
+def test_the_evidence_is_the_density_of_the_measurement(case) -> None:
+    prior, covariances = case
+    matrix, y = _measured()
+    spread = matrix @ covariances @ matrix.mT + 0.3 * torch.eye(2)
+    pushed = GaussianMixture(prior.means @ matrix.mT, spread, prior.weights)
+    assert float(prior.log_evidence(matrix, y, 0.3)) == pytest.approx(
+        float(pushed.log_prob(y[None]))
+    )
+
+
+def test_components_without_weight_leave_the_posterior() -> None:
+    prior = GaussianMixture(torch.tensor([[-100.0], [0.0]]), 0.01)
+    found = prior.posterior(torch.ones(1, 1), torch.zeros(1), 0.01)
+    assert found.weights.tolist() == [1.0]
+    assert found.means.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("per_row", [False, True])
+def test_the_posterior_covariance_is_the_derivative_of_the_mean(case, per_row: bool) -> None:
+    prior, _ = case
+    x, n = _points(8), 8
+    alpha, sigma = (0.8, 0.6)
+    if per_row:
+        alpha, sigma = torch.linspace(0.3, 0.9, n).double(), torch.linspace(0.5, 0.2, n).double()
+    slope = torch.autograd.functional.jacobian(lambda x: prior.posterior_mean(x, alpha, sigma), x)
+    own = torch.stack([slope[k, :, k] for k in range(n)])
+    factor = torch.as_tensor(sigma**2 / alpha).expand(n).reshape(-1, 1, 1)
+    assert torch.allclose(prior.posterior_covariance(x, alpha, sigma), factor * own, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "y", "variance", "message"),
+    [
+        (torch.ones(1, 3), torch.ones(1), 1.0, "matrix"),
+        (torch.ones(1, 2), torch.ones(2), 1.0, "matrix"),
+        (torch.ones(1, 2), torch.ones(1), 0.0, "positive"),
+    ],
+)
+def test_measurements_that_a_mixture_refuses(matrix, y, variance, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LAWS["full"][0].posterior(matrix, y, variance)

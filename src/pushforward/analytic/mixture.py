@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,3 +52,11 @@ class AnalyticMixture:
             return self.data.posterior_mean(x_t, *process.schedule.values(t))
 
         return posterior_mean
+
+    def covariance(self, process: Gaussian) -> Callable[[Tensor, Time], Tensor]:
+        """`Cov[x_0 | x_t]`, `(B, d, d)`, as a function of `(x_t, t)`: see `guidance.MMPS`."""
+
+        def posterior_covariance(x_t: Tensor, t: Time) -> Tensor:
+            return self.data.posterior_covariance(x_t, *process.schedule.values(t))
+
+        return posterior_covariance

@@ -144,6 +144,99 @@ class GaussianMixture:
         shift = self._average(joint, gain * gap)
         return torch.softmax(joint, -1) @ self.means + shift
 
+    def posterior_covariance(self, x: Tensor, alpha: Weight, sigma: Weight) -> Tensor:
+        """`Cov[x_0 | alpha x_0 + sigma noise = x]`, `(B, d, d)`; both floats or `(B,)`.
+
+        Within the components and between their means. Components are gone through one by one, so
+        that no more than a few matrices of each state are in memory.
+        """
+        joint, gap, variance = self._joint(x, alpha, sigma)
+        weights = torch.softmax(joint, -1)
+        gain = _column(alpha) * self.variances / variance
+        moves = gain * gap
+        if self.rotation is not None:
+            moves = torch.einsum("kij,bkj->bki", self.rotation, moves)
+        means = self.means + moves
+        means = means - torch.einsum("bk,bkd->bd", weights, means).unsqueeze(1)
+        total = torch.einsum("bk,bki,bkj->bij", weights, means, means)
+        within = weights.unsqueeze(-1) * (1 - _column(alpha) * gain) * self.variances
+        if self.rotation is None:
+            return total + torch.diag_embed(within.sum(1))
+        for k, rotation in enumerate(self.rotation):
+            total = total + (rotation * within[:, k].unsqueeze(1)) @ rotation.mT
+        return total
+
+    def posterior(self, matrix: Tensor, y: Tensor, variance: Tensor | float) -> GaussianMixture:
+        r"""The distribution of `x` given `y = A x + noise`, a mixture again.
+
+        Component `k` becomes `N(m_k + K (y - A m_k), (I - K A) S_k)` with
+        `K = S_k A^T (A S_k A^T + Sigma)^{-1}`, and its weight is multiplied by the density of `y`
+        under it, `N(A m_k, A S_k A^T + Sigma)`.
+
+        Args:
+            matrix: `A`, `(m, d)`.
+            y: `(m,)`.
+            variance: of the noise, positive, one for all measured numbers or one each, `(m,)`.
+
+        Components without any weight in the precision of the mixture are left out.
+
+        >>> prior = GaussianMixture(torch.zeros(1, 1), 1.0)
+        >>> prior.posterior(torch.ones(1, 1), torch.tensor([2.0]), 1.0).mean
+        tensor([1.])
+        """
+        joint, gain, spread, gap = self._measured(matrix, y, variance)
+        weights = joint.softmax(0).to(self.means)
+        kept = weights > 0
+        means = self.means.double() + (gain @ gap.unsqueeze(-1)).squeeze(-1)
+        # Joseph's form: positive definite whatever the rounding.
+        a = matrix.double()
+        left = torch.eye(a.shape[1], dtype=a.dtype, device=a.device) - gain @ a
+        noise = torch.as_tensor(variance).to(a).expand(len(a))
+        covariances = left @ spread @ left.mT + (gain * noise) @ gain.mT
+        found = (means[kept].to(self.means), covariances[kept].to(self.means))
+        return GaussianMixture(*found, weights[kept] / weights[kept].sum())
+
+    def log_evidence(self, matrix: Tensor, y: Tensor, variance: Tensor | float) -> Tensor:
+        """`log p(y)` for `y = A x + noise`, `()`; see `posterior`.
+
+        >>> prior = GaussianMixture(torch.zeros(1, 1), 1.0)
+        >>> prior.log_evidence(torch.ones(1, 1), torch.tensor([0.0]), 1.0)  # N(0; 0, 2)
+        tensor(-1.2655)
+        """
+        return self._measured(matrix, y, variance)[0].logsumexp(0).to(self.means)
+
+    def _measured(
+        self, matrix: Tensor, y: Tensor, variance: Tensor | float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """In double precision, the joint log-densities `(K,)` of measurement and component, the
+        gains `(K, d, m)`, the covariances `(K, d, d)` and what the means leave of `y`, `(K, m)`."""
+        if (
+            matrix.ndim != 2
+            or matrix.shape[1] != self.means.shape[1]
+            or y.shape != matrix.shape[:1]
+        ):
+            raise InputError(
+                f"a measurement of states of {self.means.shape[1]} numbers has a matrix (m, "
+                f"{self.means.shape[1]}) and y (m,), not {tuple(matrix.shape)} and {tuple(y.shape)}"
+            )
+        a = matrix.double()
+        noise = torch.as_tensor(variance).to(a)
+        if not bool((noise > 0).all()):
+            raise InputError(f"the variance of the noise is positive, not {variance}")
+        spread = torch.diag_embed(self.variances.double())
+        if self.rotation is not None:
+            rotation = self.rotation.double()
+            spread = rotation @ spread @ rotation.mT
+        observed = a @ spread @ a.mT + torch.diag(noise.expand(len(a)))
+        gap = y.double() - self.means.double() @ a.mT
+        factor = torch.linalg.cholesky(observed)
+        gain = torch.cholesky_solve(a @ spread, factor).mT
+        white = torch.linalg.solve_triangular(factor, gap.unsqueeze(-1), upper=False).squeeze(-1)
+        log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        constant = 0.5 * len(a) * math.log(2 * math.pi)
+        log_prob = -0.5 * white.square().sum(-1) - log_det - constant
+        return self.weights.double().log() + log_prob, gain, spread, gap
+
     def _isotropic_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """The posterior mean without tensors `(B, K, d)`, which for data sets are gigabytes."""
         own = self.variances[:, 0]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from pushforward import state
+from pushforward._shapes import flatten
 from pushforward.errors import CapabilityError, InputError
 from pushforward.inverse.gaussian_noise import GaussianNoise
 from pushforward.inverse.noise import Noise
 from pushforward.inverse.operator import LinearOperator, Operator, Shape
+from pushforward.inverse.spectrum import Spectrum, linear_spectrum
 from pushforward.spaces import Units
 
 __all__ = ["Measurement"]
@@ -122,3 +126,32 @@ class Measurement:
     def adjoint(self, u: Tensor) -> Tensor:
         """The transpose of `tangent`, `scale A^T u`, `(B, *event)`."""
         return self.scale * self.linear().adjoint(u, self.event_shape)
+
+    @cached_property
+    def spectrum(self) -> Spectrum | None:
+        """That of `A A^T` in units of Gaussian noise; `None` for too many numbers."""
+        std = self.variance().expand(self.observed_shape).flatten().sqrt()
+        return self.spectrum_in(std)
+
+    def spectrum_in(self, std: Tensor) -> Spectrum | None:
+        """That of `A A^T` in units of some deviations, `(m,)`.
+
+        Of the singular values of the operator where the matrix is too large, and all numbers of the
+        state, and all measured ones, have the same unit.
+        """
+        operator, shape = self.linear(), self.observed_shape
+        found = linear_spectrum(self.tangent, self.adjoint, shape, std, operator.disjoint_rows)
+        scale = torch.as_tensor(self.scale).to(std)
+        if found is not None or bool((scale != scale.flatten()[0]).any() or (std != std[0]).any()):
+            return found
+        try:
+            svd = operator.svd(self.event_shape)
+        except CapabilityError:
+            return None
+        values = (svd.values.to(std) * scale.flatten()[0] / std[0]).square()
+        return Spectrum(
+            values,
+            lambda w: svd.left(w.reshape(-1, *shape)),
+            lambda a: flatten(svd.from_left(a)),
+            std,
+        )
