@@ -48,8 +48,10 @@ class Watched(pf.SchrodingerBridge):
 
     correlations: list[float]
 
-    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
-        super().on_step(step, source, target)
+    def on_step(
+        self, step: int, source: Tensor | None, target: Tensor, c: Tensor | None = None
+    ) -> None:
+        super().on_step(step, source, target, c)
         if step == self.iterations.at(step).start:
             assert self.loop.simulated is not None
             x, y = self.loop.simulated.couplings

@@ -47,7 +47,9 @@ class Witness(GenerativeModel, Trainable):
 
     def keep_source(self, source: Tensor) -> None: ...
 
-    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def on_step(
+        self, step: int, source: Tensor | None, target: Tensor, c: Tensor | None = None
+    ) -> None:
         assert source is not None
         self.steps_seen.append(step)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pushforward._lazy import attach
 
 _HOMES = {
+    "ConditionalSource": "conditional_source",
     "Diffusion": "diffusion",
     "EnergyModel": "energy_model",
     "FlowMatching": "flow_matching",
@@ -21,16 +22,20 @@ _HOMES = {
     "NormalizingFlow": "normalizing_flow",
     "PosteriorVariance": "posterior_variance",
     "ProbabilisticPCA": "baselines",
+    "RegressedSource": "conditional_source",
     "SchrodingerBridge": "schrodinger_bridge",
     "ScoreModel": "score_model",
     "Trainable": "trainable",
     "Trajectory": "trajectory",
     "TransportMap": "transport_map",
+    "UpsampledSource": "conditional_source",
     "VAE": "vae",
     "load": "saving",
+    "recondition": "reconditioning",
 }
 
 __all__ = [
+    "ConditionalSource",
     "Diffusion",
     "EnergyModel",
     "FlowMatching",
@@ -43,13 +48,16 @@ __all__ = [
     "NormalizingFlow",
     "PosteriorVariance",
     "ProbabilisticPCA",
+    "RegressedSource",
     "SchrodingerBridge",
     "ScoreModel",
     "Trainable",
     "Trajectory",
     "TransportMap",
+    "UpsampledSource",
     "VAE",
     "load",
+    "recondition",
 ]
 
 if TYPE_CHECKING:
@@ -57,6 +65,11 @@ if TYPE_CHECKING:
         GaussianMixtureModel,
         KernelDensity,
         ProbabilisticPCA,
+    )
+    from pushforward.models.conditional_source import (
+        ConditionalSource,
+        RegressedSource,
+        UpsampledSource,
     )
     from pushforward.models.diffusion import Diffusion
     from pushforward.models.energy_model import EnergyModel
@@ -66,6 +79,7 @@ if TYPE_CHECKING:
     from pushforward.models.model import GenerativeModel
     from pushforward.models.normalizing_flow import NormalizingFlow
     from pushforward.models.posterior_variance import PosteriorVariance
+    from pushforward.models.reconditioning import recondition
     from pushforward.models.saving import load
     from pushforward.models.schrodinger_bridge import SchrodingerBridge
     from pushforward.models.score_model import ScoreModel

@@ -59,19 +59,33 @@ class Directions(nn.Module):
         """The averaged weights of a direction, in one vector."""
         return self.get_buffer(_name(forward))
 
-    def control(self, forward: bool, *, learning: bool = False) -> Control:
-        """What the network of a direction says, by its average, or by the weights that learn."""
+    def control(
+        self, forward: bool, context: Tensor | None = None, *, learning: bool = False
+    ) -> Control:
+        """What the network of a direction says of states in their `context`, one row each.
+
+        By its average, for as many states at a time as memory holds; or by the weights that learn.
+        """
         averaged = not learning and bool(self.has_average[int(not forward)])
         predictor = self.averaged(forward) if averaged else self._predictor(forward)
 
-        def control(x: Tensor, t: Time) -> Tensor:
-            label = None
+        def part(x: Tensor, t: Time, rows: slice) -> Tensor:
+            told = None if context is None else context[rows]
             if self.shared:
-                label = torch.full((len(x),), int(not forward), device=x.device)
-            found: Tensor = predictor(x, t, label)
+                told = torch.full((len(x),), int(not forward), device=x.device)
+            found: Tensor = predictor(x, t, told)
             return found
 
-        return _in_parts(control) if averaged else control
+        def control(x: Tensor, t: Time) -> Tensor:
+            size = max(1, NUMBERS_AT_ONCE // max(1, x[0].numel())) if averaged and len(x) else 0
+            if not size or len(x) <= size:
+                return part(x, t, slice(None))
+            parts = [slice(k, k + size) for k in range(0, len(x), size)]
+            times = [t[rows] if isinstance(t, Tensor) and t.ndim else t for rows in parts]
+            each = zip(parts, times, strict=True)
+            return torch.cat([part(x[rows], time, rows) for rows, time in each])
+
+        return control
 
     def averaged(self, forward: bool) -> Predictor:
         """The network with the averaged weights of a direction, copied when these have changed."""
@@ -96,10 +110,10 @@ class Directions(nn.Module):
         self.average(forward).lerp_(flattened(self.network(forward)), 1 - decay)
 
     @torch.no_grad()
-    def copy(self, other: Directions) -> None:
+    def copy(self, other: Directions, first: bool = False) -> None:
         """Go on from other networks of the same sizes, as if both directions had learned.
 
-        Raises `InputError` for networks that differ.
+        `first` is whether forward learns first. Raises `InputError` for networks that differ.
         """
         mine, theirs = (
             [*d.predictors.parameters(), *d.predictors.buffers()] for d in (self, other)
@@ -108,9 +122,9 @@ class Directions(nn.Module):
             raise InputError("the other bridge has other networks: make them with the same sizes")
         for ours, buffer in zip(self.predictors.buffers(), other.predictors.buffers(), strict=True):
             ours.copy_(buffer)
-        # The way back last: a shared network learns it first.
-        for k, forward in enumerate((True, False)):
-            known = bool(other.has_average[k])
+        # A shared network ends with the direction that it learns first.
+        for forward in (not first, first):
+            known = bool(other.has_average[int(not forward)])
             vector = other.average(forward) if known else flattened(other.network(forward))
             self.average(forward).copy_(vector)
             put_back(self.network(forward), self.average(forward))
@@ -137,16 +151,3 @@ class _Copy(NamedTuple):
 
 def _name(forward: bool) -> str:
     return "average_forward" if forward else "average_backward"
-
-
-def _in_parts(control: Control) -> Control:
-    """The same control, for as many states at a time as memory holds."""
-
-    def parts(x: Tensor, t: Time) -> Tensor:
-        size = max(1, NUMBERS_AT_ONCE // max(1, x[0].numel()))
-        if len(x) <= size:
-            return control(x, t)
-        times = t.split(size) if isinstance(t, Tensor) and t.ndim else [t] * -(-len(x) // size)
-        return torch.cat([control(a, b) for a, b in zip(x.split(size), times, strict=True)])
-
-    return parts

@@ -178,7 +178,7 @@ class GAN(GenerativeModel, Trainable):
             counts = torch.bincount(known, minlength=self.num_classes).clamp(min=1e-9)
             self.frequencies.copy_(counts / counts.sum())
 
-    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def on_step(self, step: int, source: Tensor | None, target: Tensor, c: Any = None) -> None:
         """Bring the critic's weights to where they may be, and say whether it is the generator's
         turn: at every `critic_steps`-th step."""
         if self.regularizer is not None and self.critic is not None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pushforward import metrics
 from pushforward.models.model import Curve
 from pushforward.models.transport_map import End
-from pushforward.schrodinger import HalfBridge
+from pushforward.schrodinger import HalfBridge, OuterIterations
 
 __all__ = ["MarginalError", "MarginalErrors"]
 
@@ -41,35 +41,41 @@ class MarginalErrors(nn.Module):
     """The errors of some outer iterations, saved with a model.
 
     Args:
-        iterations: how many there are.
+        iterations: which direction learns when.
     """
 
     measured: Tensor
 
-    def __init__(self, iterations: int) -> None:
+    def __init__(self, iterations: OuterIterations) -> None:
         super().__init__()
-        self.register_buffer("measured", torch.full((iterations, 2), -1.0))
+        self.iterations = iterations
+        self.register_buffer("measured", torch.full((iterations.count, 2), -1.0))
 
     def forget(self) -> None:
         """Start anew."""
         self.measured.fill_(-1)
 
-    def measure(self, at: HalfBridge, ends: Tensor, exact: Tensor, count: int | None) -> None:
-        """Compare simulated ends with as many exact states, rows of data if a `count` is given."""
+    def measure(
+        self, at: HalfBridge, ends: Tensor, exact: Tensor, context: Tensor | None, count: int | None
+    ) -> None:
+        """Compare simulated ends with as many exact states, rows of data if a `count` is given.
+
+        With contexts, together with them: right states in the wrong contexts are told.
+        """
         # The first pass over the data: later ones are the same rows again, at no distance.
         m = min(_ROWS, len(exact) // 2, (len(exact) if count is None else count) // 2)
         if m >= 4:
-            found = [
-                metrics.sliced_wasserstein(y, exact[:m]).value for y in (ends[:m], exact[m : 2 * m])
-            ]
+            ends, exact = (_joined(x, context) for x in (ends, exact))
+            other = exact[m : 2 * m]
+            found = [metrics.sliced_wasserstein(x[:m], other).value for x in (ends, exact)]
             self.measured[at.number] = torch.tensor(found)
 
     def found(self) -> list[MarginalError]:
         """One for each outer iteration that has any."""
         rows = enumerate(self.measured.tolist())
-        # What learns the way back, in even iterations, has simulated forward.
+        # What learns the way back has simulated forward.
         return [
-            MarginalError(k, "source" if k % 2 else "target", value, floor)
+            MarginalError(k, "source" if self.iterations.forward(k) else "target", value, floor)
             for k, (value, floor) in rows
             if value >= 0
         ]
@@ -102,3 +108,16 @@ class MarginalErrors(nn.Module):
             f"{advice}"
             for e in self.missed()
         ]
+
+
+def _joined(x: Tensor, c: Tensor | None) -> Tensor:
+    """States beside their contexts in units of their own, or their labels, as vectors `(B, k)`."""
+    if c is None:
+        return x
+    if c.is_floating_point():
+        shown = c[~c.isnan().any(1)]
+        # Hidden contexts are their own group, whose members are alike in this.
+        c = ((c - shown.mean(0)) / shown.std(0).clamp(min=1e-12)).nan_to_num()
+    else:
+        c = nn.functional.one_hot(c - c.min())
+    return torch.cat([x.flatten(1), c.to(x)], 1)

@@ -13,7 +13,7 @@ from pushforward.errors import InputError
 from pushforward.processes import Reading
 from pushforward.spaces import Space
 
-__all__ = ["StateNetwork", "network_for"]
+__all__ = ["StateNetwork", "affine_network", "network_for"]
 
 
 @configurable
@@ -42,6 +42,16 @@ class StateNetwork(nn.Module):
         """The output at states and times, in the shape that the process reads."""
         flat = self.net(self.space.embed(x).to(t.dtype), t, c).flatten(1)
         return _cut(flat, self.output_shape)
+
+
+def affine_network(
+    data: Any, num_classes: int | None = None, context_size: int | None = None
+) -> nn.Module:
+    """The default network, with an affine part where there is no picture to see."""
+    net = nets.default_network(
+        data.event_shape, num_classes, context_size, image=data.kind == "image"
+    )
+    return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
 
 
 def network_for(

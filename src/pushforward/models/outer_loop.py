@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pushforward._random import derived_seed
+from pushforward.models.bridge_data import BothEnds, BridgeData
 from pushforward.models.directions import Directions
 from pushforward.models.marginal_errors import MarginalErrors
 from pushforward.processes import Reference
@@ -22,7 +22,7 @@ from pushforward.schrodinger import (
 )
 from pushforward.schrodinger.methods import Couplings
 
-__all__ = ["BridgeData", "ExactStates", "OuterLoop"]
+__all__ = ["OuterLoop"]
 
 _NODES = 33
 """Where the variance of the ends is measured: at equal steps of the remaining time."""
@@ -33,42 +33,12 @@ _MEASURED = 2000
 _COUPLINGS, _VARIANCES = range(2)
 
 
-class ExactStates(NamedTuple):
-    """One of the two distributions that a bridge joins, in the units of the model.
-
-    Args:
-        draw: `n` states in random order, with a generator of the CPU: rows of data, each as often
-            as any other, or draws of a prior.
-        rows: how many rows there are; `None` if there are always more.
-    """
-
-    draw: Callable[[int, torch.Generator], Tensor]
-    rows: int | None = None
-
-
-class BridgeData(NamedTuple):
-    """What a bridge is trained on, in the units of the model.
-
-    Args:
-        reference: the bridges of the reference.
-        source: the states at `t = 1`.
-        target: the states at `t = 0`.
-        numel: how many numbers a state has.
-        initial: draws couplings `(target, source)` to begin with, if there are some in the place of
-            the method's own.
-    """
-
-    reference: Reference
-    source: ExactStates
-    target: ExactStates
-    numel: int
-    initial: Callable[[int, torch.Generator], tuple[Tensor, Tensor]] | None = None
-
-
 class _Simulated(NamedTuple):
-    """The couplings that are learned from, what they were simulated with, and for which step."""
+    """The couplings that are learned from, in which contexts and with what they were simulated, and
+    for which step."""
 
     couplings: Couplings
+    context: Tensor | None
     process: ControlledDiffusion
     iteration: int
     step: int
@@ -102,7 +72,7 @@ class OuterLoop(nn.Module):
         super().__init__()
         self.directions = directions
         self.method, self.iterations, self.cache, self.steps = method, iterations, cache, steps
-        self.marginals = MarginalErrors(iterations.count)
+        self.marginals = MarginalErrors(iterations)
         self.register_buffer("noise_seed", torch.zeros((), dtype=torch.int64))
         # Of either direction, forward first: whether an outer iteration of it has ended, and the
         # variance of its end that was then measured.
@@ -123,7 +93,7 @@ class OuterLoop(nn.Module):
 
         Raises `InputError` for networks that differ.
         """
-        self.directions.copy(other.directions)
+        self.directions.copy(other.directions, self.iterations.forward(0))
         self.trained.fill_(True)
         if self.method.measures_end_variance:
             self.variance_ratios.copy_(other.variance_ratios)
@@ -153,45 +123,62 @@ class OuterLoop(nn.Module):
         """
         assert self.learning is not None
         assert self.simulated is not None
-        couplings, process = self.simulated[:2]
+        couplings, context, process = self.simulated[:3]
         device = couplings[0].device
         rows = torch.randint(len(couplings[0]), (n,), generator=generator, device=device)
-        drawn = tuple(part.index_select(0, rows) for part in couplings)
+        drawn = tuple(one.index_select(0, rows) for one in couplings)
+        own = None if context is None else context.index_select(0, rows[part])
         return self.method.loss(
-            self.directions.control(self.learning.forward, learning=True), process, drawn,
+            self.directions.control(self.learning.forward, own, learning=True), process, drawn,
             forward=self.learning.forward, steps=self.steps, generator=generator, rows=part,
         )  # fmt: skip
 
-    def simulation(
-        self, reference: Reference, near: Tensor, far: Tensor, forward: bool
-    ) -> Simulation:
-        """What simulates from `near`, to learn the way there."""
+    def loss_of_both(
+        self, reference: Reference, ends: BothEnds, generator: torch.Generator
+    ) -> Tensor:
+        """The losses of both directions on paths that are simulated from some ends, `(n,)`."""
+        # Gradients are asked of the weights that learn, and averages have none.
+        learning = torch.is_grad_enabled()
+        total = torch.zeros(())
+        for forward in (False, True):
+            with torch.no_grad():
+                simulation = self._simulation(reference, ends, forward)
+                couplings = self.method.collect(simulation, generator)
+            control = self.directions.control(forward, ends.context, learning=learning)
+            total = total + self.method.loss(
+                control, simulation.process, couplings, forward=forward, steps=self.steps,
+                generator=generator,
+            )  # fmt: skip
+        return total
+
+    def _simulation(self, reference: Reference, ends: BothEnds, forward: bool) -> Simulation:
+        """What is simulated to learn a direction: paths the other way, from where it leads."""
         known = bool(self.trained[int(forward)])
-        control = self.directions.control(not forward) if known else None
+        control = self.directions.control(not forward, ends.context) if known else None
+        near, far = (ends.target, ends.source) if forward else (ends.source, ends.target)
         return Simulation(self.process(reference), control, near, far, self.steps, forward)
 
     def _simulate(self, at: HalfBridge, step: int, data: BridgeData) -> None:
         """The couplings of a step, if they are not at hand: a function of saved state and step."""
         last = self.cache.last_refresh(step - at.start)
-        if self.simulated is not None and self.simulated[2:] == (at.number, last):
+        if self.simulated is not None and self.simulated[3:] == (at.number, last):
             return
         seed = derived_seed(int(self.noise_seed), _COUPLINGS, at.number, last)
         order = torch.Generator().manual_seed(seed)
         size = self.cache.size(data.numel * self.method.states(self.steps))
-        a, b = data.source.draw(size, order), data.target.draw(size, order)
-        near, far = (b, a) if at.forward else (a, b)
-        simulation = self.simulation(data.reference, near, far, at.forward)
+        ends = data.draw(size, order)
+        simulation = self._simulation(data.reference, ends, at.forward)
         couplings: Couplings
         if simulation.control is None and data.initial is not None:
             b, a = data.initial(size, order)
             couplings = (a, b) if at.forward else (b, a)
         else:
-            generator = torch.Generator(near.device).manual_seed(derived_seed(seed, 0))
+            generator = torch.Generator(simulation.start.device).manual_seed(derived_seed(seed, 0))
             couplings = self.method.collect(simulation, generator)
-        self.simulated = _Simulated(couplings, simulation.process, at.number, last)
+        self.simulated = _Simulated(couplings, ends.context, simulation.process, at.number, last)
         if last == 0 and simulation.control is not None:
-            rows = (data.target if at.forward else data.source).rows
-            self.marginals.measure(at, couplings[0], far, rows)
+            rows = data.source_rows if at.forward else data.target_rows
+            self.marginals.measure(at, couplings[0], simulation.other, ends.context, rows)
 
     def _finish(self, at: HalfBridge, reference: Reference) -> None:
         """End an outer iteration: its average simulates from now on, and what its control leaves
@@ -201,9 +188,11 @@ class OuterLoop(nn.Module):
         if not self.method.measures_end_variance or self.simulated is None:
             return
         couplings = tuple(part[:_MEASURED] for part in self.simulated.couplings)
+        context = self.simulated.context
+        context = None if context is None else context[:_MEASURED]
         seed = derived_seed(int(self.noise_seed), _VARIANCES, at.number)
         generator = torch.Generator(couplings[0].device).manual_seed(seed)
         self.variance_ratios[direction] = self.method.variance_ratios(
-            self.directions.control(at.forward), reference, couplings, _NODES,
+            self.directions.control(at.forward, context), reference, couplings, _NODES,
             forward=at.forward, generator=generator,
         )  # fmt: skip

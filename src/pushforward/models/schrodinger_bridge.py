@@ -9,14 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from pushforward import checks, registry, state
-from pushforward import nn as nets
 from pushforward._random import even_rows, fresh_seed, generator_or_global
+from pushforward.condition import Condition
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
+from pushforward.models.bridge_data import BothEnds, BridgeData, drawing
+from pushforward.models.conditional_source import ConditionalSource
 from pushforward.models.directions import NUMBERS_AT_ONCE, Directions
 from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
-from pushforward.models.outer_loop import BridgeData, ExactStates, OuterLoop
+from pushforward.models.networks import affine_network
+from pushforward.models.outer_loop import OuterLoop
 from pushforward.models.predictor import check_network
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
@@ -46,6 +49,11 @@ class SchrodingerBridge(TransportMap, Trainable):
     exact states of both distributions enter in turns. Networks predict where the end ahead differs
     from where the reference would lead (`schrodinger.ControlledDiffusion`).
 
+    Two networks with contexts or labels make it conditional (CDSB, Shi et al. 2022): `c` stays with
+    its row on all paths, which join the source with `p(x | c)`. Begun with
+    `OuterIterations(first="forward")` and `dsbm-ipf` or `dsb`, the first outer iteration is a
+    conditional diffusion.
+
     Args:
         net: the network of the way forward, `net(x, t, c)`, with `t` from 1 at the source to 0 at
             the target.
@@ -62,6 +70,10 @@ class SchrodingerBridge(TransportMap, Trainable):
         event_shape: the shape of one data point, if known before training.
         source_rows: rows of the source that are kept, known after training.
         start_rows: couplings that are kept from a warm start.
+        start: a source that depends on the context, in the place of noise (CDSB-C), such as
+            `models.RegressedSource()`. It is fitted to the training data.
+        label_dropout: the fraction of labels or contexts hidden in training, so that the model can
+            also do without.
         scale: `common`, one unit of distance for all columns, that of your data; or `columns`, each
             by its standard deviation, in whose units `sigma` is then given.
 
@@ -96,6 +108,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         source_rows: int = 0,
         start_rows: int = 0,
         scale: Scale = "common",
+        start: ConditionalSource | None = None,
+        label_dropout: float = 0.0,
     ) -> None:
         super().__init__(event_shape)
         self.scale = scale_of(scale)
@@ -112,6 +126,14 @@ class SchrodingerBridge(TransportMap, Trainable):
             )
         self.reference: Reference | None = reference
         networks = [net] if backward is None else [net, backward]
+        # One network for both takes the direction in the place of a label.
+        self.condition = Condition() if backward is None else Condition.of(networks, label_dropout)
+        if start is not None and self.condition.context_size is None:
+            raise InputError(
+                "a source that depends on the context needs two networks that are told contexts, "
+                "such as nn.MLP(2, context=5)"
+            )
+        self.start = start
         self.source = Source(source_rows, self._given_shape)
         self.loop = OuterLoop(
             Directions(networks, checks.fraction("ema", ema)),
@@ -137,14 +159,18 @@ class SchrodingerBridge(TransportMap, Trainable):
     ) -> Self:
         """Two networks that fit the data, or one `shared`; `options` are the constructor's.
 
-        A number of `iterations` share the `train_steps` of the training, where these are known.
+        Two are told the contexts of the data; labels are left aside, since those of two data sets
+        need not mean the same. A number of `iterations` share the `train_steps` of the training,
+        where these are known.
         Raises `InputError` for fewer steps than iterations.
         """
         if not isinstance(iterations, OuterIterations):
-            iterations = _shared_steps(checks.whole("iterations", iterations), train_steps)
+            count = checks.whole("iterations", iterations)
+            iterations = OuterIterations.sharing(count, train_steps)
+        size = data.context_size if labels and not shared else None
         if not shared:
-            options.setdefault("backward", _default_network(data))
-        net = _default_network(data, 2 if shared else None)
+            options.setdefault("backward", affine_network(data, context_size=size))
+        net = affine_network(data, 2 if shared else None, size)
         return made(cls, {**options, "iterations": iterations}, net=net)
 
     # -- what it is -----------------------------------------------------------------------------
@@ -161,11 +187,20 @@ class SchrodingerBridge(TransportMap, Trainable):
     def _reference(self) -> Reference:
         return Bridge(1.0) if self.reference is None else self.reference.in_units(self.length)
 
+    @property
+    def starts_from_noise(self) -> bool:
+        """Unless it has a source, of data or one that depends on the context."""
+        return super().starts_from_noise and self.start is None
+
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
-        directions = self.loop.directions
-        controls = Controls(directions.control(True), directions.control(False))
-        transport = Transport(controls, self.process_in_units())
-        return lambda rows: transport
+        directions, process = self.loop.directions, self.process_in_units()
+
+        def of(rows: slice) -> Transport:
+            own = None if context is None else context[rows]
+            controls = Controls(*(directions.control(way, own) for way in (True, False)))
+            return Transport(controls, process)
+
+        return of
 
     @property
     def marginal_errors(self) -> list[MarginalError]:
@@ -222,10 +257,11 @@ class SchrodingerBridge(TransportMap, Trainable):
         """
         if not random:
             return super().path_energy(a, c, steps=steps, batch_size=batch_size)
-        control, reference = self.loop.directions.control(True), self._reference()
+        reference = self._reference()
 
         def drift(transport: Transport, x: Tensor, t: float) -> Tensor:
-            return control(x, t) * drift_gain(reference, t)
+            found: Tensor = transport.model(x, t)[0]
+            return found * drift_gain(reference, t)
 
         drawn = fresh_seed(seed, generator)
         return self._energy(a, c, self._rule(None), drift, steps, batch_size, drawn)
@@ -257,6 +293,11 @@ class SchrodingerBridge(TransportMap, Trainable):
         if isinstance(other, SchrodingerBridge):
             self.loop.go_on_from(other.loop)
             return
+        if self.condition.conditional:
+            raise InputError(
+                f"a {type(other).__name__} keeps rows of its source without contexts: a "
+                "conditional bridge goes on from another bridge"
+            )
         if not other.has_source:
             raise InputError(f"this {type(other).__name__} starts from noise: it couples no data")
         if not isinstance(self.loop.method, DSBM):
@@ -273,10 +314,14 @@ class SchrodingerBridge(TransportMap, Trainable):
         amend(self, start_rows=len(a))
 
     def prepare(self, x: Tensor, c: Any = None, *, generator: torch.Generator) -> None:
-        """Draw the seed of all simulations; forget other trainings.
+        """Draw the seed of all simulations; forget other trainings; fit a source to the contexts.
 
-        Raises `InputError` for data that are not finite.
+        Raises `InputError` for data that are not finite, and for two sources.
         """
+        if self.start is not None:
+            if self.has_source:
+                raise InputError("give a source of data or start=, not both")
+            self.start.fit(x, self.condition.rows(c, len(x), self.device))
         bad = int((~state.finite_rows(x)).sum())
         if bad:
             raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
@@ -291,15 +336,21 @@ class SchrodingerBridge(TransportMap, Trainable):
         return list(self.loop.directions.network(not learning.forward).parameters())
 
     @torch.no_grad()
-    def on_step(self, step: int, source: Tensor | None, target: Tensor) -> None:
+    def on_step(self, step: int, source: Tensor | None, target: Tensor, c: Any = None) -> None:
         """Average weights, turn to the other direction, draw couplings: what is due at a step."""
-        initial = self._initial if len(self.initial_couplings) else None
+
+        def start(context: Any, n: int, order: torch.Generator) -> Tensor:
+            if source is None:
+                return self._drawn_source(context, n, order)
+            return self.inward(state.take(source, even_rows(n, len(source), order)))
+
         data = BridgeData(
             self._reference(),
-            self._states(source),
-            self._states(target),
+            drawing(target, c, self.condition, self.inward, start),
+            None if source is None else len(source),
+            len(target),
             state.numel(self.event_shape),
-            initial,
+            self._initial if len(self.initial_couplings) else None,
         )
         self.loop.on_step(step, data)
 
@@ -318,65 +369,32 @@ class SchrodingerBridge(TransportMap, Trainable):
         paths simulated from the batch, the sum of both directions. Without a generator, torch's
         global one is read.
         """
-        self.condition.rows(c, len(x), self.device)
+        context = self.condition.rows(c, len(x), self.device)
         generator = generator_or_global(generator, self.device)
         if self.training and self.loop.simulated is not None:
             return self.loop.loss(len(x), generator, rows)
-        process, method, target = self.process_in_units(), self.loop.method, self.inward(x)
-        start = self._noise(len(x), generator) if source is None else self.inward(source)
-        # Gradients are asked of the weights that learn, and averages have none.
-        learning = torch.is_grad_enabled()
-        losses = []
-        for forward, near, far in ((False, start, target), (True, target, start)):
-            with torch.no_grad():
-                simulation = self.loop.simulation(process.reference, near, far, forward)
-                couplings = method.collect(simulation, generator)
-            control = self.loop.directions.control(forward, learning=learning)
-            losses.append(
-                method.loss(
-                    control, process, couplings, forward=forward, steps=simulation.steps,
-                    generator=generator,
-                )
-            )  # fmt: skip
-        return (losses[0] + losses[1])[rows]
+        target = self.inward(x)
+        if source is None:
+            start = self._drawn_source(context, len(x), generator)
+        else:
+            start = self.inward(source)
+        ends = BothEnds(start, target, context)
+        return self.loop.loss_of_both(self._reference(), ends, generator)[rows]
 
     def _initial(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Couplings of a warm start in the units of the model, each as often as any other."""
         b, a = self.initial_couplings.draw(n, generator)
         return self.inward(b), self.inward(a)
 
-    def _states(self, data: Tensor | None) -> ExactStates:
-        """The rows of one side in the units of the model, or the prior where there is no source."""
-        if data is None:
-            return ExactStates(self._noise)
-
-        def draw(n: int, generator: torch.Generator) -> Tensor:
-            # A small set starts several paths from each row; no path from some would bend the
-            # distribution.
-            z: Tensor = self.inward(state.take(data, even_rows(n, len(data), generator)))
-            return z
-
-        return ExactStates(draw, len(data))
-
-    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
-        """States of the prior."""
+    def _drawn_source(self, context: Any, n: int, generator: torch.Generator) -> Tensor:
+        """States of a source that is no data, in some contexts, in the units of the model."""
+        if self.start is not None:
+            found: Tensor = self.inward(self.start.sample(context, generator))
+            return found
         drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
         return drawn.to(self.device, self.dtype)
 
-
-def _shared_steps(count: int, steps: int | None) -> OuterIterations:
-    """Outer iterations that share the steps of a training."""
-    if steps is None:
-        return OuterIterations(count)
-    if steps < count:
-        raise InputError(
-            f"{steps} steps do not make {count} outer iterations of a step or more: take "
-            f"steps={count} at least, or fewer iterations"
-        )
-    return OuterIterations(count, steps // count)
-
-
-def _default_network(data: Any, num_classes: int | None = None) -> nn.Module:
-    """The default network, with an affine part where there is no picture to see."""
-    net = nets.default_network(data.event_shape, num_classes, image=data.kind == "image")
-    return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
+    def _starts(self, n: int, noise: torch.Generator, seed: int, context: Any = None) -> Any:
+        if self.start is None or self.has_source:
+            return super()._starts(n, noise, seed, context)
+        return self._drawn_source(context, n, noise)

@@ -14,10 +14,7 @@ from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.adaptive import Adaptive
 
-__all__ = [
-    "simulate",
-    "times_of",
-]
+__all__ = ["part_of_progress", "simulate", "times_of"]
 
 
 def times_of(
@@ -99,3 +96,8 @@ def simulate(
             own = process.finish(flow.model(own, times[-1]), own, times[-1], noise)
         out.append(own)
     return state.concatenate(out)
+
+
+def part_of_progress(progress: Progress, k: int, n: int) -> Progress:
+    """What the part `k` of `n` equal ones reports to the progress of all."""
+    return lambda done, total: progress(k * total + done, n * total)

@@ -105,11 +105,14 @@ class Trainable(ABC):
         """How many rows held out a validation looks at, at the most; all by default."""
         return None
 
-    def on_step(self, step: int, source: Any, target: Any) -> None:  # noqa: B027
+    def on_step(  # noqa: B027
+        self, step: int, source: Any, target: Any, c: Any = None
+    ) -> None:
         """Take note of a step of training before it is made; often nothing.
 
-        Gets the whole training sets, in data units. A function of them, the step and the buffers,
-        so that a resumed run is the one that was not stopped.
+        Gets the whole training sets, in data units, and the labels or contexts of the target. A
+        function of them, the step and the buffers, so that a resumed run is the one that was not
+        stopped.
         """
 
     def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:

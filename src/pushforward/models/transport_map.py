@@ -17,7 +17,7 @@ from pushforward.models.model import GenerativeModel, Progress, finite, parts_of
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.path_integral import Rate, integral_along_paths
 from pushforward.models.scales import Scale, fit_to_both, unequal_columns, unit_length
-from pushforward.models.simulation import simulate, times_of
+from pushforward.models.simulation import part_of_progress, simulate, times_of
 from pushforward.models.source import Source
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, Transport
@@ -60,9 +60,14 @@ class TransportMap(GenerativeModel):
         return len(self.source) > 0
 
     @property
+    def starts_from_noise(self) -> bool:
+        """Whether the source is the prior of the process, in units of its own."""
+        return not self.has_source
+
+    @property
     def capabilities(self) -> Capabilities:
         """Samples; log-densities by the ODE where the density of the source is known."""
-        density = not self.has_source and "density" in self.process_in_units().supports
+        density = self.starts_from_noise and "density" in self.process_in_units().supports
         return Capabilities(True, "ode" if density else "none", self.condition.conditional)
 
     @property
@@ -197,8 +202,8 @@ class TransportMap(GenerativeModel):
         """
         parts_of(n, batch_size, rows)
         seed = fresh_seed(seed, generator)
-        start = self._starts(n, start_noise(seed, slice(0, n), self.device), seed)
         context = self.condition.required(c, n, self.device)
+        start = self._starts(n, start_noise(seed, slice(0, n), self.device), seed, context)
         cut = batch_size, rows
         x = self._carried(start, cut, context, "target", sampler, steps, seed, progress)
         return self.outward(finite(x))
@@ -265,7 +270,7 @@ class TransportMap(GenerativeModel):
             raise CapabilityError(
                 "this model starts from data, whose density is not known: train it without a "
                 "source to have log_prob"
-                if self.has_source
+                if not self.starts_from_noise
                 else f"a flow of {type(self.process_in_units()).__name__} has no density here"
             )
         z = with_density(self.inward(x))
@@ -312,13 +317,13 @@ class TransportMap(GenerativeModel):
 
     def _entered(self, a: Any) -> Any:
         """States of the source in the units of the model. Raises unless they are finite."""
-        if self.has_source:
+        if not self.starts_from_noise:
             return with_density(self.inward(a))
         self.known_units(a)
         return with_density(state.to(a, self.device, self.dtype))
 
-    def _starts(self, n: int, noise: torch.Generator, seed: int) -> Any:
-        """`n` states of the source, in the units of the model."""
+    def _starts(self, n: int, noise: torch.Generator, seed: int, context: Any = None) -> Any:
+        """`n` states of the source in a context, in the units of the model."""
         self.known_units()
         if self.has_source:
             order = torch.Generator(self.device).manual_seed(seed)
@@ -363,13 +368,13 @@ class TransportMap(GenerativeModel):
         context = self.condition.required(c, state.rows(z), self.device)
         found, cut = [], (batch_size, slice(None))
         for draw in range(draws):
-            each = None if progress is None else _part_of(progress, draw, draws)
+            each = progress and part_of_progress(progress, draw, draws)
             # There and back have noise of their own.
             back = towards == "source"
             own = derived_seed(seed, draw, back) if draw or back else seed
             found.append(self._carried(z, cut, context, towards, sampler, steps, own, each))
         ends = [finite(end) for end in found]
-        if towards == "target" or self.has_source:
+        if towards == "target" or not self.starts_from_noise:
             ends = [self.outward(end) for end in ends]
         return ends[0] if n is None else state.stack(ends)
 
@@ -393,7 +398,3 @@ class TransportMap(GenerativeModel):
                 self._rule(sampler), self._transport(context), z, times, seed=seed,
                 batch_size=cut[0], rows=cut[1], progress=progress,
             )  # fmt: skip
-
-
-def _part_of(progress: Progress, k: int, n: int) -> Progress:
-    return lambda done, total: progress(k * total + done, n * total)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from pushforward import checks
 from pushforward.config import configurable
+from pushforward.errors import InputError
 
 __all__ = ["CouplingCache", "HalfBridge", "OuterIterations"]
 
@@ -27,14 +28,17 @@ class OuterIterations:
     """The outer iterations of a Schrödinger bridge: each learns one direction, a half-bridge.
 
     Backward first, from the target to the source, and then in turns (Algorithm 1 of Shi et al.
-    2023; De Bortoli et al. 2021).
+    2023). With `first="forward"` and a method that starts from its reference, the first one
+    reverses the noising of data and is a diffusion model by itself, which the others improve (De
+    Bortoli et al. 2021).
 
     Args:
         count: how many; the last one goes on for as long as training does.
         steps: optimizer steps of each.
         first_steps: optimizer steps of the first two, which start from nothing; `steps` if `None`.
+        first: the direction that is learned first, `backward` or `forward`.
 
-    Raises `InputError` for numbers below one.
+    Raises `InputError` for numbers below one, or another direction.
 
     >>> iterations = OuterIterations(count=4, steps=10, first_steps=30)
     >>> [tuple(iterations.at(step)) for step in (0, 29, 30, 60, 1000)]
@@ -46,8 +50,25 @@ class OuterIterations:
     count: int = 20
     steps: int = 500
     first_steps: int | None = None
+    first: Literal["backward", "forward"] = "backward"
+
+    @classmethod
+    def sharing(cls, count: int, steps: int | None) -> Self:
+        """So many that share the steps of a training, if these are known.
+
+        Raises `InputError` for fewer steps than iterations.
+        """
+        if steps is None:
+            return cls(count)
+        if steps < count:
+            raise InputError(
+                f"{steps} steps do not make {count} outer iterations of a step or more: take "
+                f"steps={count} at least, or fewer iterations"
+            )
+        return cls(count, steps // count)
 
     def __post_init__(self) -> None:
+        checks.one_of("first", self.first, ("backward", "forward"))
         checks.whole("count", self.count)
         checks.whole("steps", self.steps)
         if self.first_steps is not None:
@@ -63,7 +84,11 @@ class OuterIterations:
         first = self.first_steps or self.steps
         index = step // first if step < 2 * first else 2 + (step - 2 * first) // self.steps
         index = min(index, self.count - 1)
-        return HalfBridge(index, index % 2 == 1, self._start(index))
+        return HalfBridge(index, self.forward(index), self._start(index))
+
+    def forward(self, number: int) -> bool:
+        """Whether an outer iteration learns the way forward, to the target."""
+        return (number % 2 == 0) == (self.first == "forward")
 
     def _start(self, number: int) -> int:
         first = self.first_steps or self.steps

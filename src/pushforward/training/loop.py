@@ -132,7 +132,7 @@ class Loop:
         seed = derived_seed(s.seed, _NOISE, step)
         # Dropout draws from the global generator; the user's own comes back after the run.
         with turn(dropout_seed(seed), self.fabric.device):
-            self.model.on_step(step, self.objective.source, self.objective.x)
+            self.model.on_step(step, self.objective.source, self.objective.x, self.objective.c)
             loss = self.engine.gradients(self.pairing(step), seed)
             norm = self.engine.step(s.rate(step))
         self.average.update(step)
