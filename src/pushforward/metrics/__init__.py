@@ -4,50 +4,74 @@ Every two-sample metric is called alike, `metric(x, y, seed=0)` with `x` to be j
 gives an `Estimate`. `evaluate` calls those that take the features of any state and puts beside each
 what real data reach. Pictures are also judged by a classifier of the real ones, from
 `train_features`: the Fréchet distance of its features, and the share of conditional samples that
-show the class asked for.
+show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expected coverage, the
+local classifier test, contraction.
 """
 
+from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
+from pushforward.metrics.contraction import PosteriorContraction, contraction
 from pushforward.metrics.energy_distance import energy_distance
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
+from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
 from pushforward.metrics.likelihood import bits_per_dimension, dequantized, negative_log_likelihood
+from pushforward.metrics.local_c2st import LocalC2ST, local_c2st, local_c2st_of_latents
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
 from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
+from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
+from pushforward.metrics.sbc import SBC, sbc
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
+from pushforward.metrics.tarp import TARP, reference_points, tarp
 from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
 
 __all__ = [
-    "ModeCoverage",
-    "mode_coverage",
+    "SBC",
+    "TARP",
+    "Calibration",
+    "PosteriorContraction",
     "Estimate",
     "Evaluation",
+    "ExpectedCoverage",
     "FeatureClassifier",
+    "LocalC2ST",
+    "ModeCoverage",
+    "RankUniformity",
     "Row",
     "bits_per_dimension",
+    "calibrate",
     "class_accuracy",
     "classifier_accuracy",
+    "contraction",
     "dequantized",
     "energy_distance",
     "evaluate",
+    "expected_coverage",
     "frechet_distance",
     "frechet_infinity",
     "frechet_of_moments",
+    "local_c2st",
+    "local_c2st_of_latents",
     "memorization",
     "mmd",
+    "mode_coverage",
     "near_copies",
     "negative_log_likelihood",
     "observed_order",
     "precision",
+    "rank_uniformity",
     "recall",
+    "reference_points",
+    "sbc",
     "sliced_wasserstein",
+    "tarp",
     "total_variation",
     "train_features",
     "training_units",

@@ -1,5 +1,6 @@
 """Reports: one self-contained page per run or comparison, and pictures of samples."""
 
+from pushforward.report.calibration_pictures import calibration_page, calibration_picture
 from pushforward.report.comparison import Comparison, Entry, compare
 from pushforward.report.comparison_page import write_comparison
 from pushforward.report.folds import CrossValidation, cross_validate
@@ -12,6 +13,8 @@ __all__ = [
     "CrossValidation",
     "Entry",
     "Glance",
+    "calibration_page",
+    "calibration_picture",
     "compare",
     "cross_validate",
     "glance",

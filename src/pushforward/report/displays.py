@@ -19,7 +19,9 @@ from torch.nn.functional import avg_pool2d
 from pushforward import state
 from pushforward.data import Data
 from pushforward.errors import MissingExtraError
+from pushforward.metrics import Calibration
 from pushforward.models import GenerativeModel
+from pushforward.report.calibration_pictures import calibration_picture
 from pushforward.report.charts import line_chart, standalone
 from pushforward.report.pictures import Look, data_uri, subsample
 from pushforward.report.writing import kinds_of, loss_series
@@ -97,6 +99,17 @@ def _(model: GenerativeModel) -> str:
         if fact
     )
     return f"<table><caption>{escape(type(model).__name__)}</caption><tbody>{rows}</tbody></table>"
+
+
+@html_of.register
+def _(found: Calibration) -> str:
+    """The verdicts in words, and the picture of ranks."""
+    words = f"<pre>{escape(str(found))}</pre>"
+    try:
+        picture = calibration_picture(found)
+    except MissingExtraError:
+        return words
+    return f"{words}<img src='{data_uri(picture)}' style='{_style(_WIDE)}'/>"
 
 
 def _line(shown: Any) -> str:

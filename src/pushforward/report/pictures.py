@@ -20,7 +20,7 @@ from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
 from pushforward.spaces.views import Histogram, Scatter, View
 
-__all__ = ["Look", "data_uri", "save_picture", "side_by_side", "subsample"]
+__all__ = ["Look", "data_uri", "png_of", "save_picture", "side_by_side", "subsample"]
 
 _ENOUGH = 20_000
 """Reference states that a scale is fitted to."""
@@ -69,7 +69,7 @@ class Look:
         for painter, view in zip(self._painters, views, strict=True):
             most = painter.few if small else painter.many
             drawn.append(painter.draw(view, min(most, count or most), small=small, kinds=kinds))
-        return _png(sheet(drawn, upright=small))
+        return png_of(sheet(drawn, upright=small))
 
 
 def _named(view: View, names: tuple[str, ...]) -> View:
@@ -133,7 +133,8 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def _png(picture: Any) -> bytes:
+def png_of(picture: Any) -> bytes:
+    """A `PIL.Image` as the bytes of a PNG."""
     stream = io.BytesIO()
     picture.save(stream, format="PNG", optimize=True)
     return stream.getvalue()

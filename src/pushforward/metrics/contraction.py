@@ -1,0 +1,90 @@
+"""How much data tell of each parameter, and how far posterior means are from the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from pushforward.errors import InputError
+from pushforward.metrics.estimate import Estimate
+from pushforward.metrics.posterior_draws import posterior_draws, true_parameters
+
+__all__ = ["PosteriorContraction", "contraction"]
+
+
+@dataclass(frozen=True)
+class PosteriorContraction:
+    """Posterior contraction and z-scores.
+
+    Args:
+        contraction: `1 - Var[theta | y] / Var[theta]`, `(m, d)`.
+        z: `(theta - E[theta | y]) / sd[theta | y]`, `(m, d)`, corrected for the number of draws.
+        draws: how many there were for each pair.
+    """
+
+    contraction: Tensor = field(repr=False)
+    z: Tensor = field(repr=False)
+    draws: int
+
+    @property
+    def mean_contraction(self) -> list[Estimate]:
+        """Of each coordinate, over the pairs: 0 if data tell nothing, 1 if they tell all."""
+        return _estimates(self.contraction)
+
+    @property
+    def mean_z(self) -> list[Estimate]:
+        """Of each coordinate: 0 for exact draws; else posterior means are off on one side."""
+        return _estimates(self.z)
+
+    @property
+    def mean_square_z(self) -> list[Estimate]:
+        """Of each coordinate: 1 for exact draws; above for draws too narrow, below for too wide."""
+        return _estimates(self.z.square())
+
+    def __str__(self) -> str:
+        rows = zip(self.mean_contraction, self.mean_z, self.mean_square_z, strict=True)
+        lines = [f"  theta[{k}]: {c}, z {z}, z² {s}" for k, (c, z, s) in enumerate(rows)]
+        return "\n".join(["contraction and z-scores:", *lines])
+
+
+def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
+    r"""Posterior contraction and z-scores of each pair (Schad, Betancourt & Vasishth 2021).
+
+    Contraction is one minus the ratio of posterior and prior variance, the latter that of the
+    `theta`. The z-score is the error of the posterior mean in posterior deviations. For the
+    exact posterior and its true moments `E z = 0` and `E z^2 = 1` in each coordinate, whatever its
+    shape. With `L` draws mean and deviation are estimates, and
+
+        z = (theta - mean) / sd * sqrt((L - 3) / ((L - 1) (1 + 1 / L)))
+
+    has the mean square 1 exactly where the posterior is normal.
+
+    Raises `InputError` for fewer than 5 draws, shapes that do not fit, values that are not finite,
+    or draws that are all alike.
+
+    >>> g = torch.Generator().manual_seed(0)
+    >>> theta = torch.randn(500, 1, generator=g)
+    >>> y = theta + torch.randn(500, 1, generator=g)
+    >>> print(contraction(theta, y / 2 + 0.5**0.5 * torch.randn(99, 500, 1, generator=g)))
+    contraction and z-scores:
+      theta[0]: 0.5120 ± 0.0032, z 0.045 ± 0.045, z² 1.013 ± 0.061
+    """
+    truth, many = true_parameters(theta), posterior_draws(theta, draws)
+    n = len(many)
+    if n < 5:
+        raise InputError(f"z-scores need at least 5 draws a pair, not {n}")
+    spread, prior = many.std(0), truth.std(0)
+    stuck = int((spread == 0).any(1).sum())
+    if stuck:
+        raise InputError(f"all draws of {stuck} of {len(truth)} pairs are alike: no deviation")
+    if bool((prior == 0).any()):
+        raise InputError("a coordinate of theta is the same in all pairs: it has no variance")
+    correction = ((n - 3) / ((n - 1) * (1 + 1 / n))) ** 0.5
+    z = (truth - many.mean(0)) / spread * correction
+    return PosteriorContraction(1 - (spread / prior).square(), z, n)
+
+
+def _estimates(x: Tensor) -> list[Estimate]:
+    means, errors = x.mean(0).tolist(), (x.std(0) / len(x) ** 0.5).tolist()
+    return [Estimate(mean, error, len(x)) for mean, error in zip(means, errors, strict=True)]
