@@ -20,7 +20,9 @@ from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, ProbeDistribution, log_prob
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
+from pushforward.samplers.particles import PosteriorParticles
 from pushforward.samplers.rule import Rule
+from pushforward.samplers.twisted import TwistedSMC
 from pushforward.samplers.variational import (
     VariationalBound,
     continuous_bound,
@@ -39,10 +41,12 @@ __all__ = [
     "Euler",
     "Heun",
     "Multistep",
+    "PosteriorParticles",
     "PredictorCorrector",
     "ProbabilityFlow",
     "ProbeDistribution",
     "Rule",
+    "TwistedSMC",
     "Variance",
     "VariationalBound",
     "continuous_bound",
