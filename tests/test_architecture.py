@@ -130,6 +130,7 @@ MAY_NAME_A_SPACE = {
 }
 # Nothing but processes and their readers names the Gaussian process, but for these.
 MAY_NAME_GAUSSIAN = {
+    "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
     "pushforward.theory.orders": "orders of convergence are measured on it",

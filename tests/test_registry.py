@@ -38,6 +38,7 @@ CLASSES = {
     "guidance": object,
     "models": GenerativeModel,
     "networks": torch.nn.Module,
+    "posteriors": object,
     "processes": object,
     "spaces": object,
 }

@@ -145,6 +145,14 @@ TABLE: dict[str, dict[str, Any]] = {
         "bridge": "processes.Bridge",
         "geodesic": "processes.Geodesic",
     },
+    "posteriors": {
+        "mmps": "guidance.MMPS",
+        "tmpd": "guidance.TMPD",
+        "pigdm": "guidance.PiGDM",
+        "dps": "guidance.DPS",
+        "diffpir": "guidance.DiffPIR",
+        "projection": "guidance.NullSpaceProjection",
+    },
     "spaces": {
         "euclidean": "spaces.Euclidean",
         "hilbert": "spaces.Hilbert",
@@ -283,6 +291,7 @@ ONE: dict[str, str] = {
     "discrepancies": "discrepancy",
     "energy-training": "training of energies",
     "guidance": "guidance",
+    "posteriors": "posterior method",
     "processes": "process",
     "score-matching": "score matching",
     "times": "distribution of training times",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -68,6 +68,12 @@ class LogProb:
     def unconverged(self) -> int:
         """How many of the states have values that cannot be trusted."""
         return 0 if self.converged is None else int((~self.converged).sum())
+
+    def reshaped(self, shape: tuple[int, ...]) -> LogProb:
+        """The same with an axis for each size of a shape."""
+        parts = (self.value, self.stderr, self.error, self.converged)
+        value, stderr, error, converged = (None if a is None else a.reshape(shape) for a in parts)
+        return replace(self, value=value, stderr=stderr, error=error, converged=converged)
 
     def mean_stderr(self) -> float:
         """The standard error of the mean over states, drawn at random, in nats.

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 from pushforward._lazy import attach
 
 _HOMES = {
+    "AmortizedPosterior": "amortized_posterior",
     "ConditionalSource": "conditional_source",
+    "Denoiser": "denoiser",
     "Diffusion": "diffusion",
     "EnergyModel": "energy_model",
+    "Exactness": "posterior",
     "FlowMatching": "flow_matching",
     "GAN": "gan",
     "GaussianMixtureModel": "baselines",
     "GenerativeModel": "model",
+    "GuidedPosterior": "guided_posterior",
     "KernelDensity": "baselines",
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
+    "NoiseLevel": "noise_level",
     "NormalizingFlow": "normalizing_flow",
+    "Posterior": "posterior",
     "PosteriorVariance": "posterior_variance",
     "ProbabilisticPCA": "baselines",
     "RegressedSource": "conditional_source",
@@ -30,22 +36,30 @@ _HOMES = {
     "TransportMap": "transport_map",
     "UpsampledSource": "conditional_source",
     "VAE": "vae",
+    "estimated_level": "noise_level",
     "load": "saving",
+    "posterior_of": "inferring",
     "recondition": "reconditioning",
 }
 
 __all__ = [
+    "AmortizedPosterior",
     "ConditionalSource",
+    "Denoiser",
     "Diffusion",
     "EnergyModel",
+    "Exactness",
     "FlowMatching",
     "GAN",
     "GaussianMixtureModel",
     "GenerativeModel",
+    "GuidedPosterior",
     "KernelDensity",
     "MarginalError",
     "Moment",
+    "NoiseLevel",
     "NormalizingFlow",
+    "Posterior",
     "PosteriorVariance",
     "ProbabilisticPCA",
     "RegressedSource",
@@ -56,11 +70,14 @@ __all__ = [
     "TransportMap",
     "UpsampledSource",
     "VAE",
+    "estimated_level",
     "load",
+    "posterior_of",
     "recondition",
 ]
 
 if TYPE_CHECKING:
+    from pushforward.models.amortized_posterior import AmortizedPosterior
     from pushforward.models.baselines import (
         GaussianMixtureModel,
         KernelDensity,
@@ -71,13 +88,18 @@ if TYPE_CHECKING:
         RegressedSource,
         UpsampledSource,
     )
+    from pushforward.models.denoiser import Denoiser
     from pushforward.models.diffusion import Diffusion
     from pushforward.models.energy_model import EnergyModel
     from pushforward.models.flow_matching import FlowMatching
     from pushforward.models.gan import GAN
+    from pushforward.models.guided_posterior import GuidedPosterior
+    from pushforward.models.inferring import posterior_of
     from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel
+    from pushforward.models.noise_level import NoiseLevel, estimated_level
     from pushforward.models.normalizing_flow import NormalizingFlow
+    from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.reconditioning import recondition
     from pushforward.models.saving import load

@@ -17,6 +17,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.chain_bound import chain_bound
+from pushforward.models.denoiser import Denoiser, denoiser_of_process
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import network_for
 from pushforward.models.objective import weighted
@@ -103,8 +104,6 @@ class Diffusion(GenerativeModel, Trainable):
         """That of the process."""
         return (options.get("process") or Gaussian()).space
 
-    # -- what it is -----------------------------------------------------------------------------
-
     @property
     def capabilities(self) -> Capabilities:
         """Samples; densities, guidance and denoised states where the process has them."""
@@ -123,14 +122,16 @@ class Diffusion(GenerativeModel, Trainable):
         end = self._end(options.get("stop"))
         if end <= 0:
             return None
-        noisy = options.get("denoise") is False
-        left = " with the noise left there" if noisy else ", then denoised"
+        left = (
+            " with the noise left there" if options.get("denoise") is False else ", then denoised"
+        )
         return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:
         """The time that the density is of."""
-        end = self._end(options.get("stop"))
-        return f"density of the model at t = {end:g}, where its path ends"
+        return (
+            f"density of the model at t = {self._end(options.get('stop')):g}, where its path ends"
+        )
 
     def doubts(self, x: Any) -> list[str]:
         """What the process says of the data."""
@@ -166,8 +167,6 @@ class Diffusion(GenerativeModel, Trainable):
         loss = matching_loss(model, process, z, t, c, generator, rows)
         more = self.times.weights(t[rows], clock)
         return loss if more is None else loss * more
-
-    # -- sampling -------------------------------------------------------------------------------
 
     @torch.no_grad()
     def sample(
@@ -277,10 +276,14 @@ class Diffusion(GenerativeModel, Trainable):
         """
         z = self.inward(x)
         n, device, seed = state.rows(z), state.device(z), fresh_seed(seed)
-        if self.process.paired:
-            z = (z, self._start(n, 1.0, seed))
+        z = (z, self._start(n, 1.0, seed)) if self.process.paired else z
         strip = [self.process.sample(z, t, RowNoise(seed, slice(0, n), device)) for t in times]
         return state.stack([self.outward(x_t) for x_t in strip])
+
+    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+        """`E[x_0 | x_t]` of a Gaussian process, guided towards labels if asked."""
+        transports = self._transport(self.condition.required(c, n, self.device), guidance)
+        return denoiser_of_process(self.process, transports, self.grid, self.event_shape)
 
     # -- density --------------------------------------------------------------------------------
 
@@ -373,12 +376,12 @@ class Diffusion(GenerativeModel, Trainable):
         """Where a path ends, unless told otherwise."""
         return self.process.interval[1] if stop is None else stop
 
-    def _transport(self, context: Any, guidance: float) -> Callable[[slice], Transport]:
+    def _transport(self, context: Any, guidance: float) -> Callable[[Any], Transport]:
         """The predictor in the context of some rows, guided, with its process."""
         if guidance != 1.0:
             self._needs("guidance", "guidance")
 
-        def of(rows: slice) -> Transport:
+        def of(rows: Any) -> Transport:
             own = None if context is None else state.take(context, rows)
             model = conditioned(self.predictor, self.condition, own, guidance)
             return Transport(model, self.process)

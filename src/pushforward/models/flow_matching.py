@@ -15,8 +15,9 @@ from pushforward._random import generator_or_global
 from pushforward.condition import Condition
 from pushforward.config import configurable, made
 from pushforward.couplings import Coupling, Independent, Paired
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import conditioned
+from pushforward.models.denoiser import NO_DENOISER, Denoiser, denoiser_of_flow
 from pushforward.models.networks import network_for
 from pushforward.models.predictor import Predictor
 from pushforward.models.scales import Scale, scale_of
@@ -197,6 +198,18 @@ class FlowMatching(TransportMap, Trainable):
         more = self.times.weights(t[rows], process.clock)
         return loss if more is None else loss * more
 
+    # -- given a measurement --------------------------------------------------------------------
+
+    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+        """`E[x_0 | x_t]`, which the velocity from standard normal noise stands for."""
+        if self.has_source:
+            raise CapabilityError(f"this model starts from data, not from noise: {NO_DENOISER}")
+        if guidance != 1.0:
+            raise CapabilityError("flow matching has no classifier-free guidance: leave guidance=")
+        transports = self._transport(self.condition.required(c, n, self.device))
+        process = self.process_in_units()
+        return denoiser_of_flow(process, transports, self.coupling, self.event_shape)
+
     # -- inside ---------------------------------------------------------------------------------
 
     def process_in_units(self) -> GenerativeProcess:
@@ -221,7 +234,7 @@ class FlowMatching(TransportMap, Trainable):
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
         process = self.process_in_units()
 
-        def of(rows: slice) -> Transport:
+        def of(rows: Any) -> Transport:
             own = None if context is None else state.take(context, rows)
             return Transport(conditioned(self.predictor, self.condition, own), process)
 

@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from pushforward import checks, config, state
+from pushforward import config, state
 from pushforward._notebook import Displayed
 from pushforward.condition import Condition
 from pushforward.errors import CapabilityError, InputError
@@ -22,7 +22,14 @@ from pushforward.models import saving
 from pushforward.models.batch_size import rows_at_once
 from pushforward.models.calls import careful
 from pushforward.models.checkpoints import HeldWeights
+from pushforward.models.curve import Curve
+from pushforward.models.parts import parts_of
+from pushforward.models.place import first_tensor
 from pushforward.spaces import Euclidean, Space, Units
+
+if TYPE_CHECKING:
+    from pushforward.models.denoiser import Denoiser
+    from pushforward.models.posterior import Posterior
 
 __all__ = [
     "Curve",
@@ -38,22 +45,6 @@ Progress = Callable[[int, int], None]
 """Called with the number of finished steps and of all."""
 
 _CPU = torch.device("cpu")
-
-
-class Curve(NamedTuple):
-    """Numbers that a model has noted during training, for its report.
-
-    Args:
-        title: of the section.
-        series: points `(x, y)` by name.
-        across: what `x` is.
-        note: what the reader should know.
-    """
-
-    title: str
-    series: dict[str, list[tuple[float, float]]]
-    across: str
-    note: str
 
 
 _MOST_NUMBERS = 1 << 28
@@ -194,6 +185,37 @@ class GenerativeModel(Displayed, nn.Module, ABC):
         """Those options that a method of the model takes: an exact density needs no seed."""
         return config.understood(getattr(self, method), **options)
 
+    # -- given a measurement --------------------------------------------------------------------
+
+    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+        """`E[x_0 | x_t]` under Gaussian noise, for one context of all `n` or one each.
+
+        Raises `CapabilityError` for a model that has none.
+        """
+        from pushforward.models.denoiser import NO_DENOISER
+
+        raise CapabilityError(f"a {type(self).__name__} has none: {NO_DENOISER}")
+
+    def posterior(
+        self,
+        y: Any,
+        operator: Any = None,
+        noise: Any = None,
+        method: Any = None,
+        *,
+        c: Any = None,
+        guidance: float = 1.0,
+        **options: Any,
+    ) -> Posterior:
+        """`p(x | y)`: see `models.posterior_of`.
+
+        With an `operator` and a `noise` the model is the prior; without them `y` is the context of
+        a model that was trained on pairs.
+        """
+        from pushforward.models.inferring import posterior_of
+
+        return posterior_of(self, y, operator, noise, method, c, guidance, options)
+
     # -- what it is -----------------------------------------------------------------------------
 
     @property
@@ -204,13 +226,13 @@ class GenerativeModel(Displayed, nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the network is, or what was fitted in its place."""
-        found = _first(self)
+        found = first_tensor(self)
         return _CPU if found is None else found.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the network, or of what was fitted in its place."""
-        found = _first(self)
+        found = first_tensor(self)
         return torch.get_default_dtype() if found is None else found.dtype
 
     @property
@@ -325,26 +347,6 @@ class GenerativeModel(Displayed, nn.Module, ABC):
         return self.outward(finite(state.concatenate(out)))
 
 
-def parts_of(n: int, batch_size: int | None, rows: slice = slice(None)) -> list[slice]:
-    """Slices of at most `batch_size` rows that cover some of `n` rows; one of all without a size.
-
-    Nothing to draw is a share too, if there are more processes than states. Raises `InputError`
-    unless both numbers are positive and whole, or for rows not next to each other.
-
-    >>> parts_of(5, 3)
-    [slice(0, 3, None), slice(3, 5, None)]
-    >>> parts_of(5, None, slice(3, None))
-    [slice(3, 5, None)]
-    """
-    checks.whole("n", n)
-    size = n if batch_size is None else checks.whole("batch_size", batch_size)
-    first, last, stride = rows.indices(n)
-    if stride != 1:
-        raise InputError(f"rows are next to each other, not {rows}")
-    parts = [slice(i, min(i + size, last)) for i in range(first, last, size)]
-    return parts or [slice(first, first)]
-
-
 def finite(x: Any) -> Any:
     """Samples as they are, with a warning if some are not finite."""
     fine = state.finite_rows(x)
@@ -377,24 +379,3 @@ def refuse_context(model: GenerativeModel, c: Any) -> None:
 def _tuples(shape: Any) -> state.EventShape:
     """A shape as tuples, which a configuration has as lists."""
     return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)
-
-
-def _first(model: nn.Module) -> Tensor | None:
-    """The first floating-point parameter, or else buffer.
-
-    Asked for at every step of training, where `parameters()` would take longer than a small layer.
-    """
-
-    def within(module: nn.Module, kind: str) -> Tensor | None:
-        for tensor in module.__dict__[kind].values():
-            if tensor is not None and tensor.is_floating_point():
-                own: Tensor = tensor
-                return own
-        for child in module.__dict__["_modules"].values():
-            found = None if child is None else within(child, kind)
-            if found is not None:
-                return found
-        return None
-
-    found = within(model, "_parameters")
-    return within(model, "_buffers") if found is None else found

@@ -22,6 +22,7 @@ from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.mcmc import check_states
 from pushforward.models.batch_size import rows_at_once
+from pushforward.models.denoiser import Denoiser, denoiser_of_score
 from pushforward.models.model import GenerativeModel, finite, parts_of, refuse_context
 from pushforward.models.score_network import AtLevels, Plain
 from pushforward.models.trainable import Trainable
@@ -136,6 +137,11 @@ class ScoreModel(GenerativeModel, Trainable):
             energy = self.network.energy(z, *self.matching.sigmas[-1:])
         value = units.log_det_inverse() - energy
         return LogProb(value, torch.zeros_like(value), "unnormalized", nfe=1)
+
+    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+        """`E[x_0 | x_t]` under variance-exploding noise between the levels."""
+        refuse_context(self, c)
+        return denoiser_of_score(self.network, self.matching.sigmas, self.event_shape)
 
     # -- sampling -------------------------------------------------------------------------------
 

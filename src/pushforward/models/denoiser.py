@@ -1,0 +1,128 @@
+"""What posteriors need of a prior: `E[x_0 | x_t]` under Gaussian noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pushforward import grids
+from pushforward.couplings import Coupling, Independent
+from pushforward.distributions import Normal
+from pushforward.errors import CapabilityError
+from pushforward.processes import Gaussian, GenerativeProcess, StochasticInterpolant
+from pushforward.processes.path_noise import gaussian_of, posterior_mean
+from pushforward.protocols import Model, Time, Transport
+from pushforward.schedules import VE
+
+__all__ = [
+    "Denoiser",
+    "NO_DENOISER",
+    "denoiser_of_flow",
+    "denoiser_of_process",
+    "denoiser_of_score",
+]
+
+NO_DENOISER = (
+    "posteriors by guidance need E[x_0 | x_t] under white Gaussian noise: a Diffusion on a "
+    "Gaussian process, a FlowMatching without a source and with the coupling 'independent', or "
+    "a ScoreModel of many levels have it"
+)
+
+
+class Denoiser(NamedTuple):
+    """A model of `E[x_0 | x_t]`, in its own units, with all that a guided sampler needs beside.
+
+    Args:
+        model: the model for some rows of a context.
+        process: the noise.
+        grid: where samplers step.
+        prior: what they start from, at `start`.
+        start: the first time.
+        stop: the last one.
+    """
+
+    model: Callable[[slice | Tensor], Model]
+    process: Gaussian
+    grid: grids.Grid
+    prior: Any
+    start: float
+    stop: float
+
+
+Transports = Callable[[slice], Transport]
+
+
+def denoiser_of_process(
+    process: GenerativeProcess, transports: Transports, grid: grids.Grid, shape: Any
+) -> Denoiser:
+    """Of a model of a Gaussian process. Raises `CapabilityError` for another process."""
+    if not isinstance(process, Gaussian) or not process.space.white:
+        raise CapabilityError(f"{process} has none: {NO_DENOISER}")
+    start, stop = process.interval
+
+    def model(rows: Any) -> Model:
+        return transports(rows).model
+
+    return Denoiser(model, process, grid, process.prior(shape, start), start, stop)
+
+
+def denoiser_of_flow(
+    process: GenerativeProcess, transports: Transports, coupling: Coupling, shape: Any
+) -> Denoiser:
+    """Of a flow from standard normal noise, by `processes.path_noise`.
+
+    Raises `CapabilityError` for other spaces, and for noise that is coupled to the data: given
+    `x_0` it is not normal.
+    """
+    if not isinstance(process, StochasticInterpolant):
+        raise CapabilityError(f"a flow of {type(process).__name__} has none: {NO_DENOISER}")
+    if not isinstance(coupling, Independent):
+        raise CapabilityError(
+            f"{type(coupling).__name__} couples the noise to the data, so that it is not normal "
+            f"given x_0: {NO_DENOISER}"
+        )
+
+    def model(rows: Any) -> Model:
+        own = transports(rows).model
+
+        def mean(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+            return posterior_mean(process, own(x_t, t, c), x_t, t)
+
+        return mean
+
+    noise = gaussian_of(process)
+    start, stop = noise.interval
+    grid = grids.LogSNRGrid()
+    return Denoiser(model, noise, grid, noise.prior(shape, start), start, stop)
+
+
+def denoiser_of_score(
+    score: Callable[..., Tensor], sigmas: tuple[float, ...], shape: Any
+) -> Denoiser:
+    """Of a score at many noise levels, `E[x_0 | x_t] = x_t + sigma^2 score` (Tweedie).
+
+    The states of the largest level start from a normal distribution with the variance of
+    standardized data and that of the noise. Raises `CapabilityError` for a score without levels.
+    """
+    if len(sigmas) < 2:
+        raise CapabilityError(f"this score knows one noise level at most: {NO_DENOISER}")
+    largest, smallest = sigmas[0], sigmas[-1]
+    # `sigma_1` is the largest level, and the smallest is at `stop`.
+    schedule = VE(smallest, (largest**2 + smallest**2) ** 0.5)
+    stop = math.log(2) / (2 * math.log(schedule.sigma_max / smallest))
+
+    def mean(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+        sigma = schedule.values(t)[1]
+        variance = (
+            sigma**2
+            if isinstance(sigma, float)
+            else sigma.square().view(-1, *(1,) * (x_t.ndim - 1))
+        )
+        found: Tensor = x_t + variance * score(x_t, sigma)
+        return found
+
+    prior = Normal(shape, (1 + largest**2) ** 0.5)
+    return Denoiser(lambda rows: mean, Gaussian(schedule), grids.LogSNRGrid(), prior, 1.0, stop)

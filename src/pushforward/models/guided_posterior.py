@@ -1,0 +1,215 @@
+"""The posterior of a generative prior and a likelihood, by a guided sampler."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import checks, registry, samplers
+from pushforward._random import RowNoise, derived_seed, fresh_seed
+from pushforward._shapes import flatten, like
+from pushforward.errors import InputError
+from pushforward.inverse import Measurement
+from pushforward.models.denoiser import Denoiser
+from pushforward.models.model import Progress, finite, parts_of
+from pushforward.models.posterior import Exactness, Posterior
+from pushforward.models.prior_predictive import PriorPredictive
+from pushforward.protocols import Model, Sampler, Transport
+
+__all__ = ["GuidedPosterior"]
+
+_PRIOR_STEPS = 12
+_TINY = 1e-30
+
+Guide = Callable[[Model, Any, Measurement], Model]
+"""Makes `E[x_0 | x_t, y]` of a model, its process and a measurement."""
+
+
+class GuidedPosterior(Posterior):
+    """States that fit a measurement, by a sampler of a guided prediction.
+
+    `model.posterior(y, operator=..., noise=...)` makes one.
+
+    Args:
+        model: the prior.
+        denoiser: its `E[x_0 | x_t]`, with a context for each measurement.
+        measurement: in the units of the model; batched for several.
+        guide: what turns a prediction into a guided one.
+        exactness: of the guide.
+        steps: of the sampler unless told otherwise.
+        sampler: likewise.
+    """
+
+    steps = 100
+    sampler = "exponential"
+
+    def __init__(
+        self,
+        model: Any,
+        denoiser: Denoiser,
+        measurement: Measurement,
+        guide: Guide,
+        exactness: Exactness,
+    ) -> None:
+        self.model, self.measurement, self.exactness = model, measurement, exactness
+        self._denoiser, self._guide = denoiser, guide
+        self._predictive = PriorPredictive(self._prior, measurement)
+        self.evaluations = 0
+        """Evaluations of the network for each draw, in the latest call of `sample`."""
+        # What a method refuses is refused before anything is drawn.
+        guide(denoiser.model(slice(0, 1)), denoiser.process, measurement)
+
+    @property
+    def batched(self) -> bool:
+        """Whether there are several measurements."""
+        return self.measurement.batched
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        sampler: str | Sampler | None = None,
+        batch_size: int = 256,
+        check: bool = True,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """`n` draws, in data units.
+
+        Args:
+            n: how many, of each measurement.
+            seed: draw `k` of measurement `j` follows from the seed, `j` and `k` alone.
+            steps: of the sampler, of which the last takes away what noise is left; 100 by default.
+            sampler: a short name or a sampler; `exponential` by default: its noise corrects errors,
+                and its draws of normal data have the right variance within 2 % at 50 steps, where
+                `ddpm` loses 17 % of it.
+            batch_size: states per evaluation of the network.
+            check: warn, once, if `y` is far from what the model expects to measure (`doubts`).
+            progress: called with the number of finished and of all steps.
+
+        Warns of draws that are not finite. Raises `InputError` for arguments that do not fit.
+        """
+        checks.whole("n", n)
+        if check:
+            for doubt in self.doubts():
+                warnings.warn(doubt, stacklevel=2)
+        steps = checks.whole("steps", self.steps if steps is None else steps, 2)
+        rule = registry.resolve("samplers", sampler or self.sampler)
+        process, first = self._denoiser.process, fresh_seed(seed)
+        times = self._denoiser.grid(
+            process.clock, steps - 1, start=self._denoiser.start, stop=self._denoiser.stop
+        )
+        count = len(self.measurement.y) if self.batched else 1
+        noise, start = self._noise(first, count, n), self._noise(derived_seed(first, 1), count, n)
+        parts = parts_of(n * count, batch_size)
+        done, total = 0, len(parts) * (len(times) - 1)
+
+        def report(*_: Any) -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        out = []
+        with self.model.evaluating():
+            for part in parts:
+                # Draws of one measurement are next to each other.
+                own = torch.arange(part.start, part.stop) // n
+                transport, counted = self._transport(own)
+                rows = part.stop - part.start
+                x = self._denoiser.prior.sample(rows, generator=start.take(part))
+                x = samplers.run(
+                    rule, transport, x.to(self.model.device, self.model.dtype), times,
+                    generator=noise.take(part), callback=report,
+                )  # fmt: skip
+                out.append(transport.model(x, times[-1]))
+                self.evaluations = counted.evaluations
+        drawn = self.model.outward(finite(torch.cat(out)))
+        if not self.batched:
+            return drawn
+        return drawn.unflatten(0, (count, n)).transpose(0, 1)
+
+    def _prior(self, n: int) -> Tensor:
+        """Draws of the model without the measurement, in its own units, by few steps."""
+        known = self._denoiser
+        own = torch.zeros(n, dtype=torch.long)
+        times = known.grid(known.process.clock, _PRIOR_STEPS, start=known.start, stop=known.stop)
+        noise = RowNoise(0, slice(0, n), self.model.device)
+        with self.model.evaluating():
+            x = known.prior.sample(n, generator=noise).to(self.model.device, self.model.dtype)
+            transport = Transport(known.model(own), known.process)
+            x = samplers.run(samplers.DEFAULT, transport, x, times, generator=noise)
+            return transport.model(x, times[-1])
+
+    def _transport(self, own: Tensor) -> tuple[Transport, _Counted]:
+        """The guided model of the measurements of some draws."""
+        counted = _Counted(self._denoiser.model(own))
+        process = self._denoiser.process
+        guided = self._guide(counted, process, self.measurement.take(own))
+        return Transport(guided, process), counted
+
+    def _noise(self, seed: int, count: int, n: int) -> RowNoise:
+        """That of `n` draws of each measurement, next to each other."""
+        # The copies of a row do not depend on their number, if there are several.
+        found = RowNoise(seed, slice(0, count), self.model.device).fork(max(n, 2))
+        return found if n > 1 else found.take(2 * torch.arange(count))
+
+    # -- what is known of draws -----------------------------------------------------------------
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """`log p(y | x)`; minus infinity for states that miss a measurement without noise."""
+        return self._each(x, lambda z, found: found.log_likelihood(z))
+
+    def consistency(self, x: Tensor) -> Tensor:
+        """See `Posterior.consistency`."""
+
+        def misfit(z: Tensor, found: Measurement) -> Tensor:
+            clean = found.clean(z)
+            y, spread = found.y.expand_as(clean), found.noise.spread(clean)
+            size = like(flatten(y).square().mean(1).sqrt(), clean).clamp(min=_TINY)
+            unit = torch.where(spread > 0, spread, size)
+            return flatten((y - clean) / unit).square().mean(1).sqrt()
+
+        return self._each(x, misfit)
+
+    def measured(self, x: Tensor) -> Tensor:
+        """`A(x)` of draws, without noise, `(n, *observed)` or `(n, m, *observed)`."""
+        return self._each(x, lambda z, found: found.clean(z))
+
+    def doubts(self) -> list[str]:
+        """What is wrong with `y`, in sentences, if the model and the operator are right.
+
+        Whether any state at all would give it, and whether it lies among what 64 draws of the
+        model give; found once.
+        """
+        return self._predictive.doubts()
+
+    def _each(self, x: Tensor, function: Callable[[Tensor, Measurement], Tensor]) -> Tensor:
+        """A function of some states and their measurements, for `(n, ...)` or `(n, m, ...)`."""
+        if not self.batched:
+            return function(self.model.inward(x), self.measurement)
+        n, m, known = len(x), x.shape[1], len(self.measurement.y)
+        if m != known:
+            raise InputError(f"draws of {known} measurements are (n, {known}, ...), not {m}")
+        own = torch.arange(m).repeat(n)
+        found = function(self.model.inward(x.flatten(0, 1)), self.measurement.take(own))
+        return found.unflatten(0, (n, m))
+
+
+class _Counted:
+    """A model that counts its evaluations."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.evaluations = model, 0
+
+    def __call__(self, x_t: Tensor, t: Any, c: Any = None) -> Tensor:
+        self.evaluations += 1
+        found: Tensor = self.model(x_t, t, c)
+        return found
