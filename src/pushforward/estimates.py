@@ -71,9 +71,13 @@ class LogProb:
 
     def reshaped(self, shape: tuple[int, ...]) -> LogProb:
         """The same with an axis for each size of a shape."""
-        parts = (self.value, self.stderr, self.error, self.converged)
-        value, stderr, error, converged = (None if a is None else a.reshape(shape) for a in parts)
-        return replace(self, value=value, stderr=stderr, error=error, converged=converged)
+        error, converged = (
+            None if a is None else a.reshape(shape) for a in (self.error, self.converged)
+        )
+        return replace(
+            self, value=self.value.reshape(shape), stderr=self.stderr.reshape(shape),
+            error=error, converged=converged,
+        )  # fmt: skip
 
     def mean_stderr(self) -> float:
         """The standard error of the mean over states, drawn at random, in nats.

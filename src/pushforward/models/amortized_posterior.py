@@ -25,7 +25,7 @@ class AmortizedPosterior(Posterior):
         batched: whether it is a batch.
 
     >>> import pushforward as pf
-    >>> model = pf.FlowMatching(pf.nn.MLP(2, context_size=3, width=8), event_shape=(2,))
+    >>> model = pf.FlowMatching(pf.nn.MLP(2, context=3, width=8), event_shape=(2,))
     >>> model.posterior(torch.zeros(3)).sample(4, seed=0).shape
     torch.Size([4, 2])
     """

@@ -137,8 +137,6 @@ class Diffusion(GenerativeModel, Trainable):
         """What the process says of the data."""
         return self.process.doubts(self.inward(x))
 
-    # -- learning -------------------------------------------------------------------------------
-
     def loss(
         self,
         x: Any,
@@ -284,8 +282,6 @@ class Diffusion(GenerativeModel, Trainable):
         """`E[x_0 | x_t]` of a Gaussian process, guided towards labels if asked."""
         transports = self._transport(self.condition.required(c, n, self.device), guidance)
         return denoiser_of_process(self.process, transports, self.grid, self.event_shape)
-
-    # -- density --------------------------------------------------------------------------------
 
     @torch.no_grad()
     def log_prob(

@@ -173,7 +173,7 @@ class GuidedPosterior(Posterior):
         def misfit(z: Tensor, found: Measurement) -> Tensor:
             clean = found.clean(z)
             y, spread = found.y.expand_as(clean), found.noise.spread(clean)
-            size = like(flatten(y).square().mean(1).sqrt(), clean).clamp(min=_TINY)
+            size = like(flatten(y).square().mean(1).sqrt().clamp(min=_TINY), clean)
             unit = torch.where(spread > 0, spread, size)
             return flatten((y - clean) / unit).square().mean(1).sqrt()
 
