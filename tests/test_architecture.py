@@ -36,7 +36,7 @@ FLOORS = (
             "_row_noise",
         ),
     ),
-    ("F0", ("_distances", "_gaussian_kernels")),
+    ("F0", ("_distances", "_gaussian_kernels", "vocabulary")),
     (
         "F0",
         (

@@ -29,6 +29,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "digits": "data.loading.read_digits",
         "fashion-mnist": "data.fashion.read_fashion",
         "fashion-mnist-test": ("data.fashion.read_fashion", {"test": True}),
+        "scenes": "data.scene_data.read_scenes",
+        "scenes-held-out": ("data.scene_data.read_scenes", {"held_out": True}),
         "two_moons": "data.toys.two_moons",
         "8gaussians": "data.toys.gaussians_8",
         "25gaussians": "data.toys.gaussians_25",

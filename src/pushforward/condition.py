@@ -1,8 +1,8 @@
-"""What a model is told beside the state: labels, contexts, or nothing. One rule for every model.
+"""What a model is told beside the state: labels, contexts, texts, or nothing. One rule for all.
 
-A label is an integer, a context a vector of numbers; a network says which it takes by its
-attributes `num_classes` and `context_size`. In training a fraction of them is hidden: the label -1,
-or a row of NaN, stands for none.
+A label is an integer, a context a vector of numbers, a text the numbers of its words; a network
+says which it takes by its attributes `num_classes`, `context_size` and `vocabulary`. In training a
+fraction of them is hidden: -1 for integers, a row of NaN for other numbers stands for none.
 
 Without `c`, a conditional model that learned the unconditional distribution in this way uses it;
 any other raises `CapabilityError`.
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward import checks, state
 from pushforward.errors import CapabilityError, InputError
+from pushforward.vocabulary import Vocabulary
 
 __all__ = ["NULL_LABEL", "Condition", "labels", "vectors"]
 
@@ -35,6 +36,7 @@ class Condition:
         num_classes: how many labels there are, or `None`.
         context_size: the length of a context, or `None`.
         dropout: the fraction of labels or contexts hidden in training.
+        vocabulary: the words of texts, or `None`.
         anything: any tensor with one row per state is passed on as it is, for networks that say
             nothing of what they take.
 
@@ -47,6 +49,7 @@ class Condition:
     context_size: int | None = None
     dropout: float = 0.0
     anything: bool = False
+    vocabulary: Vocabulary | None = None
 
     @classmethod
     def of(
@@ -73,12 +76,17 @@ class Condition:
                 raise InputError(f"the networks take different {name}: {sorted(found)}")
             sizes.append(found.pop() if found else None)
         known = any(hasattr(module, "num_classes") for module in modules)
-        return cls(sizes[0], sizes[1], dropout, anything and not known and sizes == [None, None])
+        read = (getattr(module, "vocabulary", None) for module in modules)
+        texts = {one for one in read if isinstance(one, Vocabulary)}
+        if len(texts) > 1:
+            raise InputError(f"the networks read texts of {len(texts)} different vocabularies")
+        free = anything and not known and not texts and sizes == [None, None]
+        return cls(sizes[0], sizes[1], dropout, free, texts.pop() if texts else None)
 
     @property
     def conditional(self) -> bool:
-        """Whether there are labels or contexts to give."""
-        return self.num_classes is not None or self.context_size is not None
+        """Whether there are labels, contexts or texts to give."""
+        return (self.num_classes, self.context_size, self.vocabulary) != (None, None, None)
 
     @property
     def learns_without(self) -> bool:
@@ -93,6 +101,8 @@ class Condition:
         """
         if c is None:
             return None
+        if self.vocabulary is not None:
+            return self.vocabulary.tokens(c, n, device)
         if self.context_size is not None:
             return vectors(c, n, self.context_size, device)
         if self.num_classes is not None:
@@ -107,8 +117,8 @@ class Condition:
             return found
         if not self.anything:
             raise CapabilityError(
-                "this model takes no labels or contexts: make its network with num_classes or a "
-                "context size"
+                "this model takes no labels or contexts: make its network with num_classes, a "
+                "context size or an encoder of texts"
             )
         if (isinstance(c, Tensor) and c.ndim == 0) or not isinstance(c, Tensor | tuple):
             what = tuple(c.shape) if isinstance(c, Tensor) else type(c).__name__
@@ -127,6 +137,7 @@ class Condition:
         """
         if c is None and not self.learns_without:
             what = "contexts" if self.context_size is not None else "labels"
+            what = what if self.vocabulary is None else "texts"
             raise CapabilityError(
                 f"this model never trained without {what} (label_dropout=0): give c=, or "
                 "train it with label_dropout=0.1"
@@ -144,7 +155,7 @@ class Condition:
             return c
         shape = (len(c),) + (1,) * (c.ndim - 1)
         drawn = torch.rand(shape, generator=generator, device=c.device) < self.dropout
-        return torch.where(drawn, NULL_LABEL if self.context_size is None else math.nan, c)
+        return torch.where(drawn, math.nan if c.is_floating_point() else NULL_LABEL, c)
 
 
 def labels(c: Any, n: int, classes: int, device: torch.device) -> Tensor:

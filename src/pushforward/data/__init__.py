@@ -3,13 +3,31 @@
 `pushforward list data` names the built-in data sets. Files of pictures, parquet tables and the
 digits need the extra `data`; arrays, `.npy`, `.npz`, text tables and the toy distributions need
 nothing.
-Fashion-MNIST is read from a Debian package, or downloaded once.
+Fashion-MNIST is read from a Debian package, or downloaded once. Scenes of colored shapes with
+captions are drawn by `render_scenes`, and read from pictures by `parse_scenes`.
 """
 
+from pushforward.data.captions import Caption
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
 from pushforward.data.loading import load
+from pushforward.data.scene_parser import matches_captions, parse_scenes
+from pushforward.data.scenes import Scene, SceneShape, render_scenes
 from pushforward.data.schema import Column, Schema
 from pushforward.data.writing import write
 
-__all__ = ["Column", "Data", "Finding", "Schema", "examine", "load", "write"]
+__all__ = [
+    "Caption",
+    "Column",
+    "Data",
+    "Finding",
+    "Scene",
+    "SceneShape",
+    "Schema",
+    "examine",
+    "load",
+    "matches_captions",
+    "parse_scenes",
+    "render_scenes",
+    "write",
+]

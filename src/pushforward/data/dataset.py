@@ -16,6 +16,7 @@ from pushforward._notebook import Displayed
 from pushforward.data import toys
 from pushforward.data.schema import Schema, Value
 from pushforward.errors import InputError
+from pushforward.vocabulary import Vocabulary
 
 __all__ = ["Data", "Kind"]
 
@@ -32,7 +33,8 @@ class Data(Displayed):
         x: the data points, a batch of states: a float32 tensor `(N, *event)`, where images are
             `(N, C, H, W)`, or a float64 one of numbers that float32 cannot carry; for other spaces
             a tensor of integers, or a (named) tuple of tensors.
-        c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite;
+        c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite,
+            or captions, `(N, words)`, int64, the numbers of their words in `schema.vocabulary`;
             `None` without.
         name: what reports call the data.
         kind: `"vector"` or `"image"`; `"state"` for all that is no such tensor.
@@ -119,6 +121,9 @@ class Data(Displayed):
             if classes:
                 raise InputError(f"classes {classes} were given without labels c")
             return
+        if self.vocabulary is not None:
+            self.vocabulary.tokens(self.c, len(self), self.c.device)
+            return
         if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self):
             if classes or not bool(self.c.isfinite().all()):
                 raise InputError("contexts c are finite numbers, without classes")
@@ -182,6 +187,18 @@ class Data(Displayed):
     def context_size(self) -> int | None:
         """How many numbers a context has; `None` without contexts, and for labels."""
         return None if self.c is None or not self.c.is_floating_point() else self.c.shape[1]
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words of the captions; `None` without captions."""
+        return None if self.c is None else self.schema.vocabulary
+
+    @property
+    def captions(self) -> list[str] | None:
+        """What is said of each data point, in words; `None` without captions."""
+        if self.c is None or self.schema.vocabulary is None:
+            return None
+        return self.schema.vocabulary.decode(self.c)
 
     @property
     def words(self) -> str:
@@ -291,6 +308,8 @@ class Data(Displayed):
         if self.c is not None:
             size = self.context_size
             what = f"{self.num_classes} classes" if size is None else f"contexts of {size}"
+            if self.vocabulary is not None:
+                what = f"captions of {len(self.vocabulary.words)} words"
             parts.append(what)
         if self.dropped:
             total = len(self) + self.dropped

@@ -226,6 +226,10 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
     refuse(general, (), f"the built-in {name}")
     make = registry.find("data", name)
+    if "size" in inspect.signature(make).parameters:
+        refuse(given, ("n", "seed", "size"), f"the built-in {name}")
+        drawn: Data = make(labels=label is not False, **given)
+        return dataclasses.replace(drawn, name=alias or name)
     if "generator" not in inspect.signature(make).parameters:
         refuse(given, (), f"the built-in {name}")
         found = make(labels=label is not False)

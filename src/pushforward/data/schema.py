@@ -8,6 +8,7 @@ from typing import Any
 
 from pushforward.data.dialect import Dialect
 from pushforward.errors import InputError
+from pushforward.vocabulary import Vocabulary
 
 __all__ = ["Column", "Schema", "Value"]
 
@@ -58,6 +59,7 @@ class Schema:
         dialect: how the table is written, if it is text.
         entries: what the numbers of an array are, whose columns have no names; its own is that of
             the array in a file of several.
+        vocabulary: the words of captions, where these are the labels.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -77,6 +79,7 @@ class Schema:
     dialect: Dialect | None = None
     entries: Column | None = None
     layout: str | None = None
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -121,6 +124,9 @@ class Schema:
             described["entries"] = _described(self.entries)
         if self.layout is not None:
             described["layout"] = self.layout
+        if self.vocabulary is not None:
+            words = list(self.vocabulary.words)
+            described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
         return described
 
     @classmethod
@@ -129,7 +135,7 @@ class Schema:
         known = described or {}
         columns = tuple(map(_column, known.get("columns") or ()))
         entries = None if known.get("entries") is None else _column(known["entries"])
-        dialect = known.get("dialect")
+        dialect, texts = known.get("dialect"), known.get("vocabulary")
         return cls(
             columns,
             known.get("label"),
@@ -139,6 +145,7 @@ class Schema:
             None if dialect is None else Dialect.from_description(dialect),
             entries,
             known.get("layout"),
+            None if texts is None else Vocabulary(tuple(texts["words"]), texts["length"]),
         )
 
 

@@ -19,15 +19,15 @@ _INTEGERS = (torch.int64, torch.int32)
 
 
 def _nothing(c: Any, n: int) -> Tensor:
-    """What stands for no context: the label -1, or a row of NaN."""
+    """What stands for no context: -1 for labels and words, or a row of NaN."""
     if isinstance(c, Tensor) and c.ndim and len(c) == n:
-        if c.dtype in _INTEGERS and c.ndim == 1:
+        if c.dtype in _INTEGERS:
             return torch.full_like(c, NULL_LABEL)
         if c.is_floating_point() and c.ndim > 1:
             return torch.full_like(c, math.nan)
     raise InputError(
-        "classifier-free guidance needs int64 or int32 labels, one per state, or floating-point "
-        f"contexts ({n}, context)"
+        "classifier-free guidance needs int64 or int32 labels, one per state, the numbers of the "
+        f"words of texts ({n}, words), or floating-point contexts ({n}, context)"
     )
 
 
@@ -39,10 +39,10 @@ class ClassifierFree:
     guidance weight `w` of the paper is `strength - 1`). For any strength but 0 and 1 the result
     is no longer a posterior mean, and what is sampled is not the tilted distribution. Each row is
     guided by itself: its strength does not depend on the batch. The label -1 stands for no label, a
-    row of NaN for no context.
+    row of -1 for no text, a row of NaN for no context, a vector or a sequence.
 
-    Raises `InputError` for a negative strength, or a call without integer labels `(B,)` or
-    floating-point contexts `(B, ...)`.
+    Raises `InputError` for a negative strength, or a call without integer labels `(B,)`, texts
+    `(B, words)` or floating-point contexts `(B, ...)`.
 
     >>> model = ClassifierFree(lambda x, t, c: c.to(x).unsqueeze(-1) + 0 * x, strength=2.0)
     >>> model(torch.zeros(1, 1), 0.5, torch.tensor([3]))

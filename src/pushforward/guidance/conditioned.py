@@ -28,7 +28,7 @@ def conditioned(model: Model, condition: Condition, c: Any, guidance: float = 1.
     if not condition.conditional:
         raise CapabilityError(
             f"guidance {guidance} needs a model that also trained without its context, but its "
-            "network has neither num_classes nor context_size"
+            "network has neither num_classes nor context_size nor an encoder of texts"
         )
     if not condition.learns_without:
         raise CapabilityError(

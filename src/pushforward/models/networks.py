@@ -70,6 +70,7 @@ def network_for(
     sizes = {
         "num_classes": data.num_classes if labels else None,
         "context_size": data.context_size if labels else None,
+        "vocabulary": data.vocabulary if labels else None,
         "image": data.kind == "image",
     }
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
@@ -87,6 +88,8 @@ def _plain(
         return nets.default_network(shape, **sizes, out_shape=out)
     kind = net if callable(net) else registry.find("networks", net)
     options = {"num_classes": sizes["num_classes"], "context": sizes["context_size"]}
+    if sizes["vocabulary"] is not None:
+        options["encoder"] = nets.TextEncoder(**vars(sizes["vocabulary"]))
     # Networks of pictures are made for their channels.
     of_vectors = nets.MLP in (kind, getattr(kind, "func", None))
     if out != shape:

@@ -15,11 +15,13 @@ _HOMES = {
     "AffineSkip": "affine_skip",
     "ConvolutionalDecoder": "convolutional",
     "ConvolutionalEncoder": "convolutional",
+    "CrossAttention": "cross_attention",
     "DiT": "dit",
     "FourierFeatures": "fourier",
     "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
+    "TextEncoder": "text_encoder",
     "UNet": "unet",
     "default_network": "default",
     "suitable_frequencies": "fourier",
@@ -30,11 +32,13 @@ __all__ = [
     "AffineSkip",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
+    "CrossAttention",
     "DiT",
     "FourierFeatures",
     "LinearSkip",
     "MaskedPerceptron",
     "Perceptron",
+    "TextEncoder",
     "UNet",
     "default_network",
     "suitable_frequencies",
@@ -43,6 +47,7 @@ __all__ = [
 if TYPE_CHECKING:
     from pushforward.nn.affine_skip import AffineSkip
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+    from pushforward.nn.cross_attention import CrossAttention
     from pushforward.nn.default import default_network
     from pushforward.nn.dit import DiT
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
+    from pushforward.nn.text_encoder import TextEncoder
     from pushforward.nn.unet import UNet
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -8,7 +8,9 @@ from torch import nn
 
 from pushforward.errors import InputError
 from pushforward.nn.mlp import MLP
+from pushforward.nn.text_encoder import TextEncoder
 from pushforward.nn.unet import UNet
+from pushforward.vocabulary import Vocabulary
 
 __all__ = ["default_network"]
 
@@ -19,6 +21,7 @@ def default_network(
     context_size: int | None = None,
     out_shape: tuple[int, ...] | None = None,
     image: bool | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
@@ -32,8 +35,10 @@ def default_network(
             comes from a U-Net, everything else from a perceptron on the flattened state.
         image: whether a state is an image, which its shape alone does not tell; by default if it
             has three axes of which the first, the channels, is the shortest.
+        vocabulary: the words of texts in the place of labels. A U-Net is then made for squares of
+            2 x 2 pixels, if the image has 32 or more a side, and reads texts by a `TextEncoder`.
 
-    Raises `InputError` for an event or an output without entries.
+    Raises `InputError` for an event or an output without entries, or texts for what is no image.
 
     >>> type(default_network((1, 8, 8))).__name__, type(default_network((2,))).__name__
     ('UNet', 'MLP')
@@ -51,6 +56,15 @@ def default_network(
         image = len(event_shape) == 3 and event_shape[0] < min(sides)
     if image and len(event_shape) == 3 and min(sides) >= 4 and out[1:] == sides:
         channels = event_shape[0]
+        if vocabulary is not None:
+            return UNet(
+                channels,
+                multipliers=(1, 2, 3),
+                blocks=1,
+                out_channels=None if out[0] == channels else out[0],
+                encoder=TextEncoder(vocabulary.words, vocabulary.length),
+                patch=2 if min(sides) >= 32 else 1,
+            )
         levels = 2 if max(sides) <= 16 else 3 if max(sides) <= 48 else 4
         return UNet(
             channels,
@@ -60,6 +74,8 @@ def default_network(
             context=context_size,
             out_channels=None if out[0] == channels else out[0],
         )
+    if vocabulary is not None:
+        raise InputError(f"texts are for pictures (C, H, W), not for events of shape {event_shape}")
     width = min(1024, max(128, 4 * math.prod(event_shape)))
     return MLP(
         tuple(event_shape),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,6 +9,9 @@ from pushforward.checks import fraction, layers, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
+from pushforward.nn.cross_attention import CrossAttention
+from pushforward.nn.places import places
+from pushforward.nn.told import Sequence, told, told_width
 
 __all__ = ["DiT"]
 
@@ -22,9 +22,10 @@ class _Layer(nn.Module):
     The gates start at zero (adaLN-Zero), so that a new layer is the identity.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, width_told: int | None) -> None:
         super().__init__()
         self.heads = heads
+        self.told = None if width_told is None else CrossAttention(width, width_told, heads)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.perceptron = nn.Sequential(
@@ -37,11 +38,13 @@ class _Layer(nn.Module):
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, h: Tensor, embedding: Tensor, sequence: Sequence | None) -> Tensor:
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(embedding)[:, None].chunk(
             6, -1
         )
         h = h + gate * self._attend(_normalized(h, shift, scale))
+        if self.told is not None and sequence is not None:
+            h = self.told(h, *sequence)
         return h + gate_2 * self.perceptron(_normalized(h, shift_2, scale_2))
 
     def _attend(self, h: Tensor) -> Tensor:
@@ -66,6 +69,8 @@ class DiT(nn.Module):
         context: the length of a context vector in their place.
         dropout: inside the perceptrons.
         out_channels: of the output; those of the image by default.
+        encoder: of contexts that are sequences in the place of labels and contexts, as for
+            `nn.UNet`; the patches look at them in each layer.
 
     Positions are sines and cosines of the patch's place, so that images of another size than those
     of training go through too; sides that are no multiple of the patch are padded and cropped
@@ -90,6 +95,7 @@ class DiT(nn.Module):
         context: int | None = None,
         dropout: float = 0.0,
         out_channels: int | None = None,
+        encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         channels, width = whole("channels", channels), whole("width", width)
@@ -99,12 +105,15 @@ class DiT(nn.Module):
         dropout = fraction("dropout", dropout)
         self.channels, self.patch, self.num_classes = channels, patch, num_classes
         self.context_size = context
+        width_told = told_width(encoder, num_classes, context)
+        self.encoder = encoder
+        self.mean = None if width_told is None else nn.Linear(width_told, width)
         self.out_channels = (
             channels if out_channels is None else whole("out_channels", out_channels)
         )
         self.conditioning = Conditioning(width, num_classes, context)
         self.first = nn.Conv2d(channels, width, patch, stride=patch)
-        self.layers = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(depth))
+        self.layers = nn.ModuleList(_Layer(width, heads, dropout, width_told) for _ in range(depth))
         self.modulate = nn.Linear(width, 2 * width)
         self.last = nn.Linear(width, self.out_channels * patch**2)
         # Zero at first: an untrained model predicts the mean, and early gradients are calm.
@@ -116,13 +125,13 @@ class DiT(nn.Module):
         """The output at images `(B, C, H, W)`, times `(B,)` or `()`, labels or contexts."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
-        embedding = functional.silu(self.conditioning(t, c, len(x)))
+        embedding, sequence = told(self, t, c, len(x))
         height, width = x.shape[-2:]
         h = self.first(functional.pad(x, (0, -width % self.patch, 0, -height % self.patch)))
         rows, columns = h.shape[-2:]
-        h = h.flatten(2).transpose(1, 2) + _positions(rows, columns, h.shape[1]).to(h)
+        h = h.flatten(2).transpose(1, 2) + places(rows, columns, h.shape[1]).to(h)
         for layer in self.layers:
-            h = layer(h, embedding)
+            h = layer(h, embedding, sequence)
         shift, scale = self.modulate(embedding)[:, None].chunk(2, -1)
         out = self.last(_normalized(h, shift, scale)).transpose(1, 2)
         out = functional.fold(
@@ -133,13 +142,3 @@ class DiT(nn.Module):
 
 def _normalized(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return functional.layer_norm(h, h.shape[-1:]) * (1 + scale) + shift
-
-
-def _positions(rows: int, columns: int, width: int) -> Tensor:
-    """Sines and cosines of the row and the column of each patch, `(rows columns, width)`."""
-    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(width // 4) / (width // 4))
-    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    angles = torch.cat(
-        [place.reshape(-1, 1) * frequencies for place in (row.float(), column.float())], -1
-    )
-    return torch.cat([angles.sin(), angles.cos()], -1)

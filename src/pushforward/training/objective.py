@@ -191,6 +191,15 @@ def check_labels(model: Any, data: Data) -> None:
     """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
     if not model.capabilities.conditional:
         return
+    words = model.condition.vocabulary
+    if words is not None:
+        if data.vocabulary != words:
+            found = "has no captions" if data.vocabulary is None else "has captions of others"
+            raise InputError(
+                f"the model reads texts of up to {words.length} words out of {len(words.words)}, "
+                f"but {data.name} {found}: make its encoder of data.vocabulary"
+            )
+        return
     size, known = model.condition.context_size, model.condition.num_classes
     if size is not None:
         if data.context_size != size:
