@@ -81,6 +81,7 @@ def test_the_evaluation_and_the_report_say_which_weights(call, learned_by_heart:
         assert (found["kind"], found["step"]) == (kind, step)
         page = (run / "report.html").read_text()
         assert f"<b>of step {step:,}" in page
+        assert ("were chosen by the held-out rows" in page) == (kind == "best")
         assert f"The validation loss rose after step {best.step}, by" in page
 
 

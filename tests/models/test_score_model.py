@@ -12,6 +12,7 @@ import pushforward as pf
 from pushforward import score_matching as sm
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
+from pushforward.models.checkpoints import HeldWeights
 
 few_steps = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
 """A few steps show a contract; that they are too few for a distribution is said, and tested where
@@ -175,19 +176,26 @@ def test_fitting_a_mixture(matching: str, tmp_path: Path) -> None:
         lr=3e-3,
         ema=0.99,
         batch_size=256,
-        # The noise of projections hides which weights are best.
-        holdout=0.1 if matching == "denoising-levels" else 0.0,
         out=tmp_path / "run",
         progress=False,
     )
     assert run.status == "finished"
     model = pf.load(tmp_path / "run")
     x = law.sample(5000, seed=1)
-    with torch.no_grad():
-        gap = model.score(x) - law.score(x)
+
+    def error(model: pf.ScoreModel) -> float:
+        with torch.no_grad():
+            gap = model.score(x) - law.score(x)
+        return float(gap.square().sum() / law.score(x).square().sum())
+
     # Measured: 0.004, and 0.12 at the smallest level, 0.02, where a score is a quotient by it.
     bound = 0.25 if matching == "denoising-levels" else 0.02
-    assert float(gap.square().sum() / law.score(x).square().sum()) < bound
+    assert error(model) < bound
+    if matching == "sliced-vr":
+        # The noise of projections hides which weights are best, and keeps early ones.
+        assert run.weights == run.model.holds == HeldWeights("last", 1500, 1500)
+        assert run.best["step"] < 750
+        assert error(model) < error(pf.load(tmp_path / "run", checkpoint="best"))
     found = model.sample(2000, seed=2)
     assert torch.allclose(found.mean(0), law.mean, atol=0.3)
     assert torch.allclose(found.T.cov(), law.covariance, atol=1.0)

@@ -9,7 +9,7 @@ import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
 from pushforward.models import KernelDensity, ProbabilisticPCA
 from pushforward.report import cross_validate
-from pushforward.report.folds import uneven
+from pushforward.report.beside_mixture import uneven
 from pushforward.training import Settings
 
 ALL = Settings(holdout=0.0)

@@ -378,7 +378,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert settings.rate(0) == pytest.approx(0.1)
     assert settings.rate(50) == pytest.approx(0.5)
     assert settings.rate(99) < 1e-3
-    assert Settings(steps=100, warmup=0, schedule="constant").rate(99) == 1e-3
+    assert Settings(steps=100, lr=1e-3, warmup=0, schedule="constant").rate(99) == 1e-3
 
 
 def test_the_average_is_the_exponential_one() -> None:

@@ -47,11 +47,25 @@ def test_what_is_given_is_kept_and_what_is_open_is_not_used() -> None:
     found = sized(Settings(steps=7, batch_size=3), pf.NormalizingFlow, 50)
     assert (found.steps, found.batch_size) == (7, 3)
     assert sized(Settings(accumulate=10), pf.NormalizingFlow, 50).batch_size == 40
-    for name in ("length", "batch"):
+    for name in ("length", "batch", "peak"):
         with pytest.raises(InputError, match="not chosen yet"):
             getattr(Settings(), name)
     # What follows from the length follows from the one that is chosen.
     assert sized(Settings(holdout=0.0), pf.Diffusion, 500).validate_every == 5000 // 20
+
+
+def test_the_learning_rate_is_that_of_the_family_unless_it_is_given(tmp_path) -> None:
+    assert sized(Settings(), pf.Diffusion, 500).lr == 1e-3
+    assert sized(Settings(), pf.GAN, 500).lr == pf.GAN.learning_rate == 2e-3
+    assert sized(Settings(lr=5e-4), pf.GAN, 500).lr == 5e-4
+    game = pf.GAN.for_data(pf.data.load(data(60)), width=8)
+    settings = {"batch_size": 8, "warmup": 0, "schedule": "constant", "progress": False}
+    run = pf.fit(game, data(60), steps=2, out=tmp_path / "run", **settings)
+    assert run.history[-1]["lr"] == 2e-3
+    # A run that goes on keeps the one that it began with, whatever the family takes by now.
+    game.learning_rate = 7e-3
+    run = pf.fit(game, data(60), steps=4, resume=True, out=tmp_path / "run", **settings)
+    assert run.history[-1]["lr"] == 2e-3
 
 
 @pytest.mark.parametrize("rows", [2, 3, 50, 51, 999])
@@ -112,7 +126,7 @@ def test_a_budget_is_kept_and_can_be_repeated(clock: None, tmp_path) -> None:
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]
     assert (saved["steps"], saved["budget"]) == (32, None)
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["budget"] == 40
-    assert run.history[-1]["lr"] == Settings(steps=32).rate(31)
+    assert run.history[-1]["lr"] == Settings(steps=32, lr=1e-3).rate(31)
     again = pf.fit(model(), data(60), steps=32, patience=0, progress=False)
     weights = zip(run.model.parameters(), again.model.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in weights)

@@ -70,6 +70,7 @@ def evaluate(
     from pushforward.models import load
     from pushforward.models.row_memory import advising
     from pushforward.report import write
+    from pushforward.report.beside_mixture import behind_mixture
     from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
     from pushforward.training.progress import Progress
 
@@ -114,6 +115,10 @@ def evaluate(
         evaluation = evaluated(
             model.space, x, test, train, seed=seed, log_prob=log_prob, progress=progress
         )
+    if log_prob is not None:
+        behind = behind_mixture(model, train, test, log_prob, seed=seed)
+        more = () if behind is None else (behind,)
+        evaluation = dataclasses.replace(evaluation, warnings=(*evaluation.warnings, *more))
     settings = {**asked, "n": n, "seed": seed}
     held = model.holds
     found = {
@@ -132,9 +137,8 @@ def evaluate(
     typer.echo(str(evaluation))
     if held is not None:
         typer.echo(f"\nweights: {held}")
-    if held is not None and held.kind == "best":
-        # Measures of the rows that chose them are not those of rows that nobody has seen.
-        typer.echo("They were chosen by the held-out rows, which flatters them a little here.")
+        if held.caveat:
+            typer.echo(held.caveat)
     typer.echo(f"\nreport:  {folder / 'report.html'}\nsamples: {folder / 'samples.png'}")
 
 
@@ -155,7 +159,7 @@ def _in_folds(
     from pushforward.errors import InputError
     from pushforward.models import GaussianMixtureModel
     from pushforward.report import cross_validate
-    from pushforward.report.folds import uneven
+    from pushforward.report.beside_mixture import uneven
     from pushforward.training import Settings
     from pushforward.training.progress import Progress
 

@@ -141,7 +141,8 @@ def train(
 def print_recipe(recipe: Any, trust: tuple[str, ...]) -> None:
     """The complete recipe on standard output, with what is chosen by the data."""
     recipe = recipe.resolved(trust)
-    if recipe.train.steps is None or recipe.train.batch_size is None:
+    train = recipe.train
+    if train.steps is None or train.batch_size is None or train.lr is None:
         model, data, _ = recipe.prepare(trust)
         recipe = recipe.sized(model, data)
     typer.echo(recipe.to_yaml(), nl=False)

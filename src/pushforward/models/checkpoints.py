@@ -57,6 +57,18 @@ class HeldWeights:
     step: int
     of: int
 
+    @property
+    def caveat(self) -> str:
+        """What to know of measures of them on the held-out rows, in a sentence; often nothing.
+
+        >>> HeldWeights("best", 20, 40).caveat
+        'They were chosen by the held-out rows, which flatters them a little here.'
+        """
+        if self.kind != "best":
+            return ""
+        # Measures of the rows that chose them are not those of rows that nobody has seen.
+        return "They were chosen by the held-out rows, which flatters them a little here."
+
     def __str__(self) -> str:
         end = self.step == self.of
         where = f"the last step, {self.of:,}" if end else f"step {self.step:,} of {self.of:,}"
@@ -66,8 +78,9 @@ class HeldWeights:
 def choose(path: Path, checkpoint: str | int | None = None) -> tuple[Path, HeldWeights | None]:
     """The folder of the weights that are asked for, and which of the run they are.
 
-    By default those that validated best, if the run says which these are, and else the last. A
-    saved model holds no others: then there is nothing to choose, and the second is `None`.
+    By default those that validated best, if the run says which these are, and else the last, as
+    where it says that these are as good but for chance. A saved model holds no others: then there
+    is nothing to choose, and the second is `None`.
 
     Raises `InputError` if there are none such.
     """
@@ -95,7 +108,9 @@ def choose(path: Path, checkpoint: str | int | None = None) -> tuple[Path, HeldW
                 f"{known}"
             )
         return folders[step], HeldWeights("step", step, last)
-    best = _best(folders[last])
+    best, as_good = _judged(folders[last])
+    if checkpoint is None and as_good == last:
+        return folders[last], HeldWeights("last", last, last)
     if best is None:
         if checkpoint == "best":
             raise InputError(
@@ -135,17 +150,22 @@ def _step(checkpoint: str | int | None) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
 
 
-def _best(newest: Path) -> int | None:
-    """The step that had validated best when a checkpoint was written; `None` if none is judged."""
+def _judged(newest: Path) -> tuple[int | None, int]:
+    """The step that had validated best when a checkpoint was written, and the latest as good as it.
+
+    `None` and 0 where there is none.
+    """
     found = read_config(newest)
     check_identity(newest, found)
-    best = read_json(verified(newest, POSITION, found["files"])).get("best")
+    position = read_json(verified(newest, POSITION, found["files"]))
+    best, where = position.get("best"), f"{newest / POSITION}"
+    as_good: int = checks.whole(f"{where}: as_good", position.get("as_good", 0), least=0)
     if best is None:
-        return None
+        return None, as_good
     if not isinstance(best, dict):
-        raise InputError(f"{newest / POSITION} is damaged: best is {best!r}")
-    step: int = checks.whole(f"{newest / POSITION}: step", best.get("step"), least=0)
-    return step
+        raise InputError(f"{where} is damaged: best is {best!r}")
+    step: int = checks.whole(f"{where}: step", best.get("step"), least=0)
+    return step, as_good
 
 
 def check_identity(folder: Path, found: dict[str, Any]) -> None:

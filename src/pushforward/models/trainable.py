@@ -42,6 +42,9 @@ class Trainable(ABC):
     draws_noise: bool = True
     """`loss` draws noise or times for every row: one that comes again teaches something new."""
 
+    learning_rate: float = 1e-3
+    """The peak learning rate of a training that is given none."""
+
     loss_measures_quality: bool = True
     """Whether a lower loss means a better model: that of an adversary does not."""
 

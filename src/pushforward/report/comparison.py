@@ -18,6 +18,7 @@ from pushforward.models import (
     KernelDensity,
     ProbabilisticPCA,
 )
+from pushforward.report.beside_mixture import incomparable, told_labels
 from pushforward.report.judging import (
     as_written,
     evaluated,
@@ -63,6 +64,9 @@ class Entry:
         training: seconds of training, if known.
         baseline: whether it is one of the models to beat.
         warnings: what the model says of itself.
+        told_labels: what it knows of the rows and the baselines do not, in a sentence; its NLL is
+            flattered by that.
+        incomparable: why its NLL is not to be held against theirs at all, in a sentence.
     """
 
     name: str
@@ -75,6 +79,8 @@ class Entry:
     training: float | None = None
     baseline: bool = False
     warnings: tuple[str, ...] = ()
+    told_labels: str | None = None
+    incomparable: str | None = None
 
     def row(self, name: str) -> Row | None:
         """A measurement, if it was made."""
@@ -251,6 +257,8 @@ def _judged(
         "labels": labels is not None,
         "seconds": seconds,
         "warnings": tuple(warnings_of_model(model, train, test)),
+        "told_labels": told_labels(model, train, "the baselines are"),
+        "incomparable": incomparable(model, train, "the baselines leave"),
     }
     return about, as_written(space, x, train)
 
@@ -258,9 +266,13 @@ def _judged(
 def _warnings(entries: tuple[Entry, ...]) -> list[str]:
     """What each model says of itself, where samples are bad, and who does not beat a baseline."""
     found = []
+    beside = any(entry.baseline for entry in entries)
     for entry in entries:
         if entry.baseline:
             continue
+        if beside and entry.row("NLL") is not None:
+            notes = entry.told_labels, entry.incomparable
+            found += [f"{entry.name}: {text}" for text in notes if text is not None]
         found += [f"{entry.name}: {text}" for text in entry.warnings]
         found += [f"{entry.name}: {text}" for text in entry.evaluation.warnings]
         if rivals := list(_beside(entry, [e for e in entries if e.baseline])):
@@ -270,10 +282,15 @@ def _warnings(entries: tuple[Entry, ...]) -> list[str]:
 
 def _beside(entry: Entry, baselines: list[Entry]) -> Iterator[str]:
     """Where a model is clearly worse than a baseline, or clearly better in nothing."""
-    names = ("NLL", "sliced W2", "classifier accuracy")
+    names = ["NLL", "sliced W2", "classifier accuracy"]
+    if entry.incomparable is not None:
+        names.remove("NLL")
     for rival in baselines:
         pairs = {name: (entry.row(name), rival.row(name)) for name in names}
         lost = [name for name, (mine, theirs) in pairs.items() if _beaten(mine, theirs)]
+        if entry.told_labels is not None:
+            # Ahead by what it was told is no win, and behind in spite of it is a loss.
+            pairs.pop("NLL", None)
         if lost:
             yield f"is worse than the {rival.name} in {', '.join(lost)}"
         elif entry.model != rival.model and not any(

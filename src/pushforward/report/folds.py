@@ -18,7 +18,7 @@ from pushforward.metrics.estimate import Estimate
 from pushforward.report.judging import held_out_likelihood
 from pushforward.training import Settings, fit
 
-__all__ = ["CrossValidation", "cross_validate", "uneven"]
+__all__ = ["CrossValidation", "cross_validate"]
 
 
 @dataclass(frozen=True)
@@ -131,38 +131,6 @@ def cross_validate(
         if progress is not None:
             progress(k + 1, folds)
     return CrossValidation(name, kind, fold, value, converged)
-
-
-def uneven(model: Any, data: Data) -> list[str]:
-    """Why the NLL of a model is not to be held against that of a mixture of the same rows.
-
-    A model that is given the labels has densities `p(x | c)`, whose logarithm is above that of
-    `p(x)` by the mutual information, at most the entropy of the labels. The mixture leaves columns
-    of one value out, and the densities of the families that are trained count them.
-
-    >>> import pushforward as pf
-    >>> data = pf.data.load(torch.tensor([[0.0, 3.0], [1.0, 3.0]]))
-    >>> [text[:36] for text in uneven(pf.Diffusion(pf.nn.MLP(2, width=8)), data)]
-    ['1 column never changes: the mixture ']
-    """
-    found = []
-    if data.c is not None and model.capabilities.conditional:
-        more = "."
-        if data.num_classes is not None:
-            share = torch.bincount(data.c.cpu()).double() / len(data)
-            most = float(torch.special.entr(share).sum())
-            more = f", which is worth up to {most:.2g} nats a row, the entropy of the labels."
-        found.append(f"The model is given the labels of the rows and the mixture is not{more}")
-    still = 0
-    if data.kind == "vector" and not model.closed_form:
-        still = int((data.x == data.x[:1]).all(0).sum())
-    if still:
-        columns = "1 column never changes" if still == 1 else f"{still} columns never change"
-        found.append(
-            f"{columns}: the mixture leaves such columns out, and the density of the model counts "
-            "them, as large as it likes. The two are not comparable: leave them out of the data."
-        )
-    return found
 
 
 def _mean(values: Tensor, converged: bool) -> Estimate:

@@ -15,6 +15,7 @@ from pushforward._random import resolve
 from pushforward._records import read_sealed, read_sealed_json
 from pushforward.data import Data
 from pushforward.metrics.units import training_units
+from pushforward.report.beside_mixture import behind_mixture
 from pushforward.report.drawing import Drawn, draw, seconds_for
 from pushforward.report.judging import as_written, warnings_of_model
 from pushforward.report.pictures import Look
@@ -62,6 +63,10 @@ def glance(run: Path, model: Any, data: Data, samples: Any = None, *, show: bool
         train, held = data.split(settings["holdout"], settings["seed"])
     seen = as_written(model.space, drawn.states, data)
     faults = [*faults_of_samples(model.space, seen, data), *warnings_of_model(model, train, held)]
+    if samples is None and held is not None:
+        # With samples comes an evaluation, which says so itself.
+        behind = behind_mixture(model, train, held)
+        faults += [] if behind is None else [behind]
     return Glance(drawn, tuple(faults))
 
 

@@ -79,7 +79,7 @@ def write(
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         marginals(data.columns, data.x, samples),
-        _metrics(evaluation),
+        _metrics(evaluation, model),
         _curves(history, model),
         *_notes(model),
         _strips(look, model, data, _affordable(seen.drawn, manifest)),
@@ -184,7 +184,7 @@ def kinds_of(labels: Any, data: Data) -> Kinds | None:
     return Kinds(labels, tuple(map(str, data.classes)))
 
 
-def _metrics(evaluation: Evaluation | None) -> str:
+def _metrics(evaluation: Evaluation | None, model: GenerativeModel) -> str:
     if evaluation is None:
         return ""
     rows = []
@@ -207,6 +207,8 @@ def _metrics(evaluation: Evaluation | None) -> str:
         "The floor is the same metric of training data against held-out data: what a perfect model "
         "would score. Bars span two standard errors to each side."
     )
+    if model.holds is not None and model.holds.caveat:
+        note += f" The weights are {model.holds}. {model.holds.caveat}"
     key = '<p><span class="key value">model</span> &nbsp; <span class="key floor">floor</span></p>'
     head = ["metric", "model", "floor", "", "better"]
     return section("How good are they?", key + table(head, rows), note)

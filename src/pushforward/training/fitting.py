@@ -74,8 +74,9 @@ def fit(
         progress: show a progress bar, or lines where there is no terminal.
         settings: see `Settings`; each of its fields can also be given by name.
 
-    On return the model holds the averaged weights that validated best, or the last ones where
-    nothing is held out or its loss does not measure quality: `run.weights` says which. A run whose
+    On return the model holds the averaged weights that validated best, or the last ones where these
+    are as good but for one standard error, nothing is held out, or the loss does not measure
+    quality: `run.weights` says which. A run whose
     validation loss has been rising stops early: see `patience` of `Settings`. Ctrl-C and SIGTERM
     save and return with status `interrupted`. Under `torchrun` all its processes train one model,
     and the first writes.
@@ -212,9 +213,8 @@ def fit(
         where = f", and {kept} checkpoints in {folder.path} are kept" if folder and kept else ""
         raise TrainingError(
             f"training diverged {loop.fault}. The model holds its averaged weights again, "
-            f"{run.weights}{where}. Try a lower lr (now "
-            f"{settings.lr:g}), clip=1.0 (now {settings.clip:g}), standardize=True, or look at the "
-            "data with `pushforward doctor`",
+            f"{run.weights}{where}. Try a lower lr (now {settings.peak:g}), clip=1.0 (now "
+            f"{settings.clip:g}), standardize=True, or look at the data with `pushforward doctor`",
             run,
         )
     return run
@@ -330,10 +330,11 @@ def _train(
 def _settle(loop: Loop, status: Status) -> HeldWeights:
     """Give the model the averaged weights that it is to be used with; which these are.
 
-    Those that validated best, if it is judged; otherwise the last, or the last that were good.
+    If it is judged those that validated best, or the last that were as good but for chance;
+    otherwise the last, or the last that were finite.
     """
     at, average, model = loop.position, loop.average, loop.model
-    if at.best is not None:
+    if at.best is not None and not at.takes_last:
         average.go_back()
         held = HeldWeights("best", int(at.best["step"]), at.step)
     elif status == "diverged":

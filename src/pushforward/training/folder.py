@@ -116,7 +116,7 @@ class RunFolder:
         return known
 
     def as_begun(self, settings: Settings) -> Settings:
-        """Settings with the length and the batches of the run that is here, where they are open.
+        """Settings with the length, batches and learning rate of the run here, where they are open.
 
         A budget was counted out when it began.
         """
@@ -129,7 +129,7 @@ class RunFolder:
                 f"to its {saved['steps']} steps. Give steps= for another length",
                 stacklevel=4,
             )
-        names = ("steps", "batch_size")
+        names = ("steps", "batch_size", "lr")
         kept = {name: saved[name] for name in names if getattr(settings, name) is None}
         return dataclasses.replace(settings, **{"budget": None, **kept})
 
@@ -148,7 +148,7 @@ class RunFolder:
         jump = f"jumps from {was:.2g} to {now:.2g}" if now > was else f"goes on at {now:.2g}"
         warnings.warn(
             f"steps {before} -> {settings.steps}: the cosine schedule follows the new length, so "
-            f"the learning rate {jump} at step {step} (the peak is {settings.lr:.2g}). This is "
+            f"the learning rate {jump} at step {step} (the peak is {settings.peak:.2g}). This is "
             "not the run that it would have been from the start: what was annealed is stirred up "
             "again, and settles towards the new end. For a run that can be extended at one rate, "
             "begin with schedule='constant'",

@@ -66,6 +66,11 @@ class Judge:
     one has learned less by heart. After `patience` validations in a row, each clearly above the
     best, training is to stop; 0 never stops it.
 
+    That rule alone keeps early weights where losses vary much from row to row, for such errors
+    hide any progress. So a run that ends with a validation that is not worse than the best by more
+    than one standard error is used with its last weights (`Position.takes_last`): they have seen
+    more, at lower learning rates. Nothing else depends on that, and a run that goes on is the same.
+
     Args:
         position: of the run, where the step, the loss and the count are kept.
         patience: see `Settings`.
@@ -102,6 +107,7 @@ class Judge:
             better = True
         else:
             at.rising = at.rising + 1 if rise.clear and self.best is not None else 0
+            at.as_good = step if rise.value <= rise.stderr else at.as_good
             better = False
         return better, {
             "val_rise": rise.value,

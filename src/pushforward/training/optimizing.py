@@ -19,7 +19,7 @@ def make_optimizer(model: Any, settings: Settings) -> torch.optim.Optimizer:
     Raises `InputError` for a model with nothing to train.
     """
     if model.closed_form:
-        return torch.optim.AdamW([{"params": [torch.zeros(())], "rate": 1.0}], settings.lr)
+        return torch.optim.AdamW([{"params": [torch.zeros(())], "rate": 1.0}], settings.peak)
     groups = [
         {"rate": 1.0, **group, "params": [p for p in group["params"] if p.requires_grad]}
         for group in model.parameter_groups()
@@ -32,7 +32,7 @@ def make_optimizer(model: Any, settings: Settings) -> torch.optim.Optimizer:
         p.device.type in ("cpu", "cuda") for p in parameters
     )
     return torch.optim.AdamW(
-        groups, settings.lr, weight_decay=settings.weight_decay, fused=kernel or None
+        groups, settings.peak, weight_decay=settings.weight_decay, fused=kernel or None
     )
 
 

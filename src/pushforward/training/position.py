@@ -26,6 +26,8 @@ class Position:
         losses: how many these are.
         scaler: the loss scale of 16-bit training, empty otherwise.
         rising: validations in a row that were clearly above the best.
+        as_good: the latest step that did not validate best, and not worse than the best by more
+            than one standard error of the difference; 0 if there is none.
     """
 
     step: int = 0
@@ -35,6 +37,17 @@ class Position:
     losses: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
     rising: int = 0
+    as_good: int = 0
+
+    @property
+    def takes_last(self) -> bool:
+        """Whether a run that ends here is used with its last weights, and not with the best.
+
+        >>> best = {"step": 10, "val_loss": 0.5}
+        >>> Position(30, best=best, as_good=30).takes_last, Position(31, best=best).takes_last
+        (True, False)
+        """
+        return 0 < self.step == self.as_good
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], name: str) -> Position:
@@ -48,7 +61,7 @@ class Position:
         pushforward.errors.InputError: training.json lacks best, loss_sum, losses, scaler, seconds
         """
         # Runs of older versions do not count.
-        return cls(**checked_fields({"rising": 0, **values}, _CHECKS, name))
+        return cls(**checked_fields({"rising": 0, "as_good": 0, **values}, _CHECKS, name))
 
 
 def _best(name: str, value: Any) -> dict[str, Any] | None:
@@ -73,4 +86,5 @@ _CHECKS: dict[str, Check] = {
     "losses": _COUNT,
     "scaler": _mapping,
     "rising": _COUNT,
+    "as_good": _COUNT,
 }

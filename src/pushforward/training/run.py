@@ -20,7 +20,8 @@ class Run(Displayed):
 
     Args:
         model: the model in evaluation mode, with the averaged weights that validated best, or the
-            last ones where nothing is held out or the loss does not measure quality.
+            last ones where these are as good but for chance, nothing is held out, or the loss does
+            not measure quality.
         history: what was logged, one dictionary per line of `metrics.jsonl`.
         best: step and validation loss of the best checkpoint; `None` without validation.
         path: the run folder, `None` if nothing was written.

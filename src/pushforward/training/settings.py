@@ -33,7 +33,8 @@ class Settings:
         budget: train for a time, in place of `steps`: seconds, or text such as `30s`, `5m`, `2h`.
             The steps that fit in are counted out by a rehearsal before the first, so that the
             schedule ends with them; a run that goes on, or a recipe of it, has their number.
-        lr: the peak learning rate of AdamW.
+        lr: the peak learning rate of AdamW; by default that of the family, `learning_rate` of
+            `Trainable`.
         schedule: `cosine` decays to zero over `steps`, `constant` stays.
         warmup: steps over which the learning rate rises linearly.
         weight_decay: of AdamW.
@@ -67,7 +68,7 @@ class Settings:
     steps: int | None = None
     batch_size: int | None = None
     budget: float | str | None = None
-    lr: float = 1e-3
+    lr: float | None = None
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 100
     weight_decay: float = 0.0
@@ -120,6 +121,13 @@ class Settings:
             raise InputError("batch_size is not chosen yet: training.sized does it for some data")
         return self.batch_size
 
+    @property
+    def peak(self) -> float:
+        """The peak learning rate. Raises `InputError` where it is still to be chosen (`sized`)."""
+        if self.lr is None:
+            raise InputError("lr is not chosen yet: training.sized does it for some data")
+        return self.lr
+
     def describe(self) -> dict[str, Any]:
         """The settings as plain values."""
         return dataclasses.asdict(self)
@@ -152,8 +160,8 @@ class Settings:
         """The learning rate of optimizer step `step`, counted from 0."""
         rise = min(1.0, (step + 1) / (self.warmup + 1))
         if self.schedule == "constant":
-            return self.lr * rise
-        return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / self.length))
+            return self.peak * rise
+        return self.peak * rise * 0.5 * (1 + math.cos(math.pi * step / self.length))
 
 
 def _plain(value: Any, whole: bool) -> Any:

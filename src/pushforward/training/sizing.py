@@ -1,4 +1,4 @@
-"""How long a run is, and how large its batches: by the data and the family, unless told."""
+"""How long a run is, its batches and its learning rate: by the data and the family, unless told."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def training_rows(settings: Settings, rows: int) -> int:
 
 
 def sized(settings: Settings, family: Any, rows: int) -> Settings:
-    r"""The settings, with `steps` and `batch_size` chosen for `rows` of data where they are `None`.
+    r"""The settings, with `steps`, `batch_size` and `lr` chosen where they are `None`.
 
-    With `n` rows to train on, those that are not held out:
+    With `n` of the `rows` to train on, those that are not held out:
 
     * A loss that draws noise or times for every row (`family.draws_noise`: diffusion, matching,
       VAE) teaches something new when it comes to a row again, and overfits slowly:
@@ -52,7 +52,8 @@ def sized(settings: Settings, family: Any, rows: int) -> Settings:
     All come to 10,000 steps of 128 on some 10,000 rows and above, and to no fewer than 200. A batch
     is a multiple of `accumulate` and of the number of processes.
 
-    A budget leaves `steps` open: they are counted out once the time of a step is known.
+    A budget leaves `steps` open: they are counted out once the time of a step is known. The
+    learning rate is that of the family, `learning_rate`.
 
     >>> from pushforward.models import Diffusion, NormalizingFlow
     >>> for rows in (50, 1000, 100_000):
@@ -84,4 +85,5 @@ def sized(settings: Settings, family: Any, rows: int) -> Settings:
             steps = max(_LEAST, steps)
         else:
             steps = _STEPS
-    return dataclasses.replace(settings, steps=steps, batch_size=batch)
+    rate = family.learning_rate if settings.lr is None else settings.lr
+    return dataclasses.replace(settings, steps=steps, batch_size=batch, lr=rate)
