@@ -51,6 +51,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "pearson": "discrepancies.Pearson",
         "hellinger": "discrepancies.SquaredHellinger",
         "alpha": "discrepancies.Alpha",
+        "relativistic": "discrepancies.RelativisticPairs",
         "wasserstein": "discrepancies.Wasserstein",
         "mmd": "discrepancies.MMD",
         "learned-mmd": "discrepancies.LearnedMMD",
@@ -196,6 +197,7 @@ TABLE: dict[str, dict[str, Any]] = {
     },
     "regularizers": {
         "r1": "discrepancies.R1",
+        "r1-r2": "discrepancies.R1R2",
         "gradient-penalty": "discrepancies.GradientPenalty",
         "weight-clipping": "discrepancies.WeightClipping",
         "spectral-norm": "discrepancies.SpectralNorm",

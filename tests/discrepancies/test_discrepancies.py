@@ -15,6 +15,7 @@ from pushforward.discrepancies import (
     KL,
     MMD,
     R1,
+    R1R2,
     Alpha,
     EnergyDistance,
     FDivergence,
@@ -22,6 +23,7 @@ from pushforward.discrepancies import (
     JensenShannon,
     LearnedMMD,
     Pearson,
+    RelativisticPairs,
     ReverseKL,
     SinkhornDivergence,
     SpectralNorm,
@@ -390,3 +392,39 @@ def test_what_is_refused() -> None:
         "mmd",
         "energy",
     }
+
+
+def test_a_relativistic_critic_finds_the_divergence_of_the_two_orders_of_a_pair() -> None:
+    """`JS(p x q, q x p)` at `h = log p / q + const`, on a grid of pairs, and nowhere more."""
+    x = torch.linspace(-13, 13, 1041, dtype=torch.float64)
+    step = float(x[1] - x[0])
+    game = RelativisticPairs()
+
+    def value(h: Tensor, weights: Tensor) -> float:
+        real, fake = (side.reshape(-1, 1) for side in torch.broadcast_tensors(h[:, None], h[None]))
+        loss = game.critic_loss(real, fake)
+        assert torch.equal(loss, game.generator_loss(fake, real))
+        return math.log(2) - float((loss * weights.flatten()).sum()) * step**2
+
+    for p, q in PAIRS.values():
+        log_p, log_q = p.log_prob(x), q.log_prob(x)
+        one, other = (a[:, None] + b[None] for a, b in ((log_p, log_q), (log_q, log_p)))
+        middle = torch.logaddexp(one, other) - math.log(2)
+        exact = sum(float((a.exp() * (a - middle)).sum()) * step**2 / 2 for a in (one, other))
+        best = value(log_p - log_q + 3.0, one.exp())
+        assert best == pytest.approx(exact, abs=1e-9)
+        for wrong in (0.8 * (log_p - log_q), log_p - log_q + 0.1 * x.sin()):
+            assert value(wrong, one.exp()) < best + 1e-12
+
+
+def test_slopes_at_data_and_samples_are_penalized_row_by_row() -> None:
+    """Of `h = a x^2 / 2` the slope is `a x`; labels go with both."""
+    real, fake = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [-1.0]])
+    c = torch.tensor([1.0, 10.0])
+    told = R1R2(0.5).penalty(lambda x, c: c * x[:, 0].square() / 2, real, fake, c, None)
+    squares = c.square() * (real.square() + fake.square())[:, 0]
+    assert torch.allclose(told, 0.25 * squares)
+    alone = R1R2(0.5).penalty(lambda x, c: x[:, 0].square() / 2, real, fake, None, None)
+    assert torch.allclose(alone, 0.25 * (real.square() + fake.square())[:, 0])
+    with pytest.raises(InputError, match="weight"):
+        R1R2(0.0)

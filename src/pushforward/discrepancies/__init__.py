@@ -14,17 +14,20 @@ from pushforward.discrepancies.f_divergence import (
 from pushforward.discrepancies.integral import MMD, EnergyDistance, LearnedMMD, Wasserstein
 from pushforward.discrepancies.regularizers import (
     R1,
+    R1R2,
     GradientPenalty,
     Regularizer,
     SpectralNorm,
     WeightClipping,
 )
+from pushforward.discrepancies.relativistic import RelativisticPairs
 from pushforward.discrepancies.transport import SinkhornDivergence
 
 __all__ = [
     "KL",
     "MMD",
     "R1",
+    "R1R2",
     "Alpha",
     "Critic",
     "Discrepancy",
@@ -35,6 +38,7 @@ __all__ = [
     "LearnedMMD",
     "Pearson",
     "Regularizer",
+    "RelativisticPairs",
     "ReverseKL",
     "SinkhornDivergence",
     "SpectralNorm",

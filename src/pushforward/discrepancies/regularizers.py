@@ -14,7 +14,7 @@ from pushforward.checks import number, positive
 from pushforward.config import configurable
 from pushforward.discrepancies.discrepancy import Critic
 
-__all__ = ["R1", "GradientPenalty", "Regularizer", "SpectralNorm", "WeightClipping"]
+__all__ = ["R1", "R1R2", "GradientPenalty", "Regularizer", "SpectralNorm", "WeightClipping"]
 
 
 class Regularizer(Protocol):
@@ -65,6 +65,28 @@ class R1(_Nothing):
     ) -> Tensor:
         """The squared slope at data."""
         return 0.5 * self.weight * _slope(critic, real, c).square()
+
+
+@configurable
+@dataclass(frozen=True)
+class R1R2(_Nothing):
+    """`weight / 2 (|grad h(x)|^2 + |grad h(y)|^2)` at data and samples (Huang et al. 2024).
+
+    At data alone, as by `R1`, the slope at samples that lie elsewhere is free to explode.
+    """
+
+    weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        positive("weight", self.weight)
+
+    def penalty(
+        self, critic: Critic, real: Tensor, fake: Tensor, c: Any, generator: torch.Generator | None
+    ) -> Tensor:
+        """The squared slopes at both."""
+        both = None if c is None else torch.cat([c, c])
+        slopes = _slope(critic, torch.cat([real, fake.detach()]), both).square()
+        return 0.5 * self.weight * (slopes[: len(real)] + slopes[len(real) :])
 
 
 @configurable
