@@ -158,8 +158,8 @@ def test_inflated_noise_leaves_a_floor() -> None:
     # The stochastic sampler of EDM under its published settings. All noise of the end was added on
     # the way, with a variance too large by inflate^2 - 1, however many the steps.
     (error,) = theory.variance_errors(
-        registry.resolve("samplers", "edm-sde"), schedules.EDM(), (512,)
+        registry.resolve("samplers", "edm-sde"), schedules.EDM(), (1024,)
     )
     assert error == pytest.approx(EDMStochastic().inflate ** 2 - 1, rel=0.03)
-    (exact,) = theory.variance_errors(EDMStochastic(inflate=1.0), schedules.EDM(), (512,))
+    (exact,) = theory.variance_errors(EDMStochastic(inflate=1.0), schedules.EDM(), (1024,))
     assert exact < error / 50
