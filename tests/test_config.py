@@ -88,7 +88,7 @@ def test_what_cannot_be_written_down() -> None:
             return x
 
     model = pf.Diffusion(Own())
-    spec = describe(model, unnamed="net")
+    spec = describe(model, unnamed=("net",))
     with pytest.raises(InputError, match=r"pass it to pushforward\.load as net="):
         build(spec)
     assert isinstance(build(spec, net=Own()).predictor.net, Own)

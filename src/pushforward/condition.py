@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, state
+from pushforward._precision import has_double
 from pushforward.errors import CapabilityError, InputError
 from pushforward.vocabulary import Vocabulary
 
@@ -39,6 +40,8 @@ class Condition:
         vocabulary: the words of texts, or `None`.
         anything: any tensor with one row per state is passed on as it is, for networks that say
             nothing of what they take.
+        contexts: makes vectors of contexts, `models.contexts.Contexts`; `None` takes them as they
+            are.
 
     >>> condition = Condition(num_classes=3)
     >>> condition.rows(2, 4, torch.device("cpu"))
@@ -50,6 +53,7 @@ class Condition:
     dropout: float = 0.0
     anything: bool = False
     vocabulary: Vocabulary | None = None
+    contexts: Any = None
 
     @classmethod
     def of(
@@ -103,8 +107,10 @@ class Condition:
             return None
         if self.vocabulary is not None:
             return self.vocabulary.tokens(c, n, device)
+        if self.contexts is not None:
+            return self.contexts.rows(c, n, device)
         if self.context_size is not None:
-            return vectors(c, n, self.context_size, device)
+            return vectors(c, n, self.context_size, device).to(torch.get_default_dtype())
         if self.num_classes is not None:
             found = labels(c, n, self.num_classes, device)
             # As there, training on a GPU does not wait for a look at them.
@@ -143,6 +149,24 @@ class Condition:
                 "train it with label_dropout=0.1"
             )
         return self.rows(c, n, device)
+
+    def as_given(self, rows: Any) -> Any:
+        """Labels, or vectors of context in the units in which they were given, of checked rows."""
+        return rows if self.contexts is None else self.contexts.parts[0].inverse(rows)
+
+    def of_rows(self, c: Any, n: int, rows: slice) -> Any:
+        """What some of `n` states are told, where each was told its own, or all the same.
+
+        >>> Condition(num_classes=3).of_rows(torch.tensor([0, 1, 2]), 3, slice(1, 3))
+        tensor([1, 2])
+        """
+        if c is None:
+            return None
+        found: Any = c if isinstance(c, tuple) else torch.as_tensor(c)
+        plain = getattr(self.contexts, "network", None) is None
+        if plain and found.ndim == int(self.context_size is not None):
+            return c
+        return c if state.rows(found) == 1 < n else state.take(found, rows)
 
     def hidden(self, c: Any, generator: torch.Generator | None) -> Any:
         """Rows of which the fraction `dropout` is hidden.
@@ -188,7 +212,7 @@ def labels(c: Any, n: int, classes: int, device: torch.device) -> Tensor:
 
 
 def vectors(c: Any, n: int, size: int, device: torch.device) -> Tensor:
-    """Contexts `(n, size)`, from one for all or one per state.
+    """Contexts `(n, size)`, from one for all or one per state, as precise as they were given.
 
     Raises `InputError` for other shapes or anything but numbers.
 
@@ -196,11 +220,13 @@ def vectors(c: Any, n: int, size: int, device: torch.device) -> Tensor:
     torch.Size([3, 2])
     """
     try:
-        found = torch.as_tensor(c, device=device).to(torch.get_default_dtype())
+        # Numbers of Python have double precision.
+        found = torch.as_tensor(c, dtype=None if hasattr(c, "dtype") else torch.float64)
+        found = found.to(device if has_double(device) else "cpu")
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"a context is {size} numbers, not {c!r}") from None
     if found.shape not in ((size,), (n, size)):
         raise InputError(
             f"a context has shape ({size},) for all or ({n}, {size}), not {tuple(found.shape)}"
         )
-    return found.expand(n, size)
+    return (found if found.is_floating_point() else found.double()).expand(n, size)

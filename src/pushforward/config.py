@@ -110,12 +110,12 @@ def arguments(obj: Any) -> dict[str, Any]:
     return dict(getattr(obj, _RECORD))
 
 
-def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None) -> Any:
+def describe(obj: Any, unnamed: tuple[str, ...] = (), tensors: dict[str, Any] | None = None) -> Any:
     """Plain YAML values that rebuild `obj`.
 
-    The argument called `unnamed` may be an object that cannot be written down: its class is noted,
-    and it has to be given again to `build`. Tensors are put into `tensors` by their fingerprints,
-    for the caller to keep. Raises `InputError` naming what cannot be written down.
+    Arguments of `unnamed` names may be objects that cannot be written down: their class is noted,
+    and they have to be given again to `build`. Tensors are put into `tensors` by their
+    fingerprints, for the caller to keep. Raises `InputError` naming what cannot be written down.
 
     >>> from pushforward.schedules import VP
     >>> describe(VP())
@@ -130,7 +130,7 @@ def describe(obj: Any, unnamed: str = "", tensors: dict[str, Any] | None = None)
     if is_configurable(obj):
         args = {
             name: _describe_or_note(value, tensors)
-            if name == unnamed
+            if name in unnamed
             else describe(value, tensors=tensors)
             for name, value in arguments(obj).items()
         }
@@ -185,7 +185,7 @@ def build(
     if "unnamed" in spec:
         raise InputError(
             f"{spec['unnamed']} could not be written to the configuration: make it yourself and "
-            "pass it to pushforward.load as net="
+            "pass it to pushforward.load as net= or context_network="
         )
     if "class" not in spec:
         return {key: build(value, trust, tensors) for key, value in spec.items()}

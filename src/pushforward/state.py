@@ -34,6 +34,7 @@ __all__ = [
     "same_structure",
     "split",
     "stack",
+    "shape_from",
     "take",
     "to",
 ]
@@ -106,6 +107,15 @@ def event_shape(x: Any) -> EventShape:
     if isinstance(x, Tensor):
         return tuple(x.shape[1:])
     return tuple(event_shape(part) for part in x)
+
+
+def shape_from(shape: Any) -> EventShape:
+    """A shape as tuples, which a configuration has as lists.
+
+    >>> shape_from([[2, 3], [2]])
+    ((2, 3), (2,))
+    """
+    return tuple(shape_from(part) if isinstance(part, list | tuple) else part for part in shape)
 
 
 def of_shape(shape: EventShape, n: int, like: Any = None) -> Any:

@@ -92,4 +92,6 @@ def _labels(model: Any, data: Any) -> dict[str, Any]:
     """Two labels, for a model that takes them."""
     if not model.condition.conditional or data.c is None:
         return {}
-    return {"c": data.c[:2]}
+    from pushforward import state
+
+    return {"c": state.take(data.c, slice(0, 2))}

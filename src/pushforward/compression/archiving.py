@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward import config
 from pushforward._regular import require_file
 from pushforward.compression.bits_back import decode, encode
 from pushforward.compression.container import Archive, check_names
@@ -91,7 +90,7 @@ def _grid(code: VAECode) -> tuple[float, float]:
 def _fingerprint(model: Any) -> bytes:
     """Eight bytes that no other model has: of its configuration and weights."""
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(json.dumps(config.describe(model, unnamed="net"), sort_keys=True).encode())
+    digest.update(json.dumps(model.describe(), sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

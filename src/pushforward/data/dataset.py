@@ -33,9 +33,10 @@ class Data(Displayed):
         x: the data points, a batch of states: a float32 tensor `(N, *event)`, where images are
             `(N, C, H, W)`, or a float64 one of numbers that float32 cannot carry; for other spaces
             a tensor of integers, or a (named) tuple of tensors.
-        c: class labels, `(N,)`, int64 and not negative, or contexts, `(N, K)`, float32 and finite,
-            or captions, `(N, words)`, int64, the numbers of their words in `schema.vocabulary`;
-            `None` without.
+        c: class labels, `(N,)`, int64 and not negative; or contexts, finite numbers in their own
+            units: vectors `(N, K)`, pictures `(N, C, H, W)`, sequences `(N, T, d)`, sets
+            `spaces.Points(x, mask)`, or a tuple of tensors; or captions, `(N, words)`, int64, the
+            numbers of their words in `schema.vocabulary`; `None` without.
         name: what reports call the data.
         kind: `"vector"` or `"image"`; `"state"` for all that is no such tensor.
         levels: how many equally spaced values `x` can take, from `value_range[0]` to
@@ -64,7 +65,7 @@ class Data(Displayed):
     """
 
     x: Any
-    c: Tensor | None = None
+    c: Any = None
     name: str = "data"
     kind: Kind = "vector"
     levels: int | None = None
@@ -121,12 +122,11 @@ class Data(Displayed):
             if classes:
                 raise InputError(f"classes {classes} were given without labels c")
             return
+        if self.context_shape is not None:
+            self._check_contexts()
+            return
         if self.vocabulary is not None:
             self.vocabulary.tokens(self.c, len(self), self.c.device)
-            return
-        if self.c.dtype == torch.float32 and self.c.ndim == 2 and len(self.c) == len(self):
-            if classes or not bool(self.c.isfinite().all()):
-                raise InputError("contexts c are finite numbers, without classes")
             return
         if self.c.dtype != torch.int64 or tuple(self.c.shape) != (len(self),):
             raise InputError(
@@ -151,6 +151,23 @@ class Data(Displayed):
             # Kept from here on, so that a part of the data still knows the number of classes.
             full = dataclasses.replace(self.schema, classes=tuple(range(high + 1)))
             object.__setattr__(self, "schema", full)
+
+    def _check_contexts(self) -> None:
+        state.check(self.c)
+        shapes = [tuple(part.shape) for part in state.leaves(self.c)]
+        if state.rows(self.c) != len(self) or any(0 in shape or not shape[1:] for shape in shapes):
+            raise InputError(
+                f"contexts c are tensors of shape ({len(self)}, *one), not of {shapes}: "
+                "c[:, None] makes vectors of one number"
+            )
+        kinds = {part.dtype for part in state.leaves(self.c)}
+        if kinds - set(_DTYPES) or not kinds & {torch.float32, torch.float64}:
+            raise InputError(
+                "contexts c are float32 or float64 tensors, beside masks, not "
+                f"{', '.join(sorted(map(str, kinds)))}"
+            )
+        if self.schema.classes or not bool(state.finite_rows(self.c).all()):
+            raise InputError("contexts c are finite numbers, without classes")
 
     def __len__(self) -> int:
         return state.rows(self.x)
@@ -185,8 +202,17 @@ class Data(Displayed):
 
     @property
     def context_size(self) -> int | None:
-        """How many numbers a context has; `None` without contexts, and for labels."""
-        return None if self.c is None or not self.c.is_floating_point() else self.c.shape[1]
+        """How many numbers a vector of context has; `None` for other contexts, labels, and
+        without."""
+        shape = self.context_shape
+        return shape[0] if isinstance(self.c, Tensor) and shape and len(shape) == 1 else None
+
+    @property
+    def context_shape(self) -> state.EventShape | None:
+        """The shape of one context; `None` without contexts, and for labels."""
+        if self.c is None or (isinstance(self.c, Tensor) and not self.c.is_floating_point()):
+            return None
+        return state.event_shape(self.c)
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -219,7 +245,7 @@ class Data(Displayed):
     def fingerprint(self) -> str:
         """The sha256 of names, dtypes, shapes and bytes of data and labels, in hexadecimal."""
         digest = hashlib.sha256()
-        labels = [] if self.c is None else [("c", self.c)]
+        labels = [] if self.c is None else list(state.named_leaves(self.c, "c"))
         for key, tensor in (*state.named_leaves(self.x), *labels):
             digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
@@ -232,7 +258,7 @@ class Data(Displayed):
         tensor([[3.],
                 [0.]])
         """
-        labels = None if self.c is None else self.c[index]
+        labels = None if self.c is None else state.take(self.c, index)
         numbers = torch.arange(len(self)) if self.rows is None else self.rows
         x = state.take(self.x, index)
         return dataclasses.replace(self, x=x, c=labels, rows=numbers[index.to(numbers.device)])
@@ -289,6 +315,7 @@ class Data(Displayed):
             "levels": self.levels,
             "value_range": None if self.value_range is None else list(self.value_range),
             "labels": self.num_classes,
+            "context_shape": _plain(self.context_shape),
             "schema": self.schema.describe() or None,
             "counts": self.counts,
             "dropped": self.dropped,
@@ -306,7 +333,7 @@ class Data(Displayed):
             low, high = self.value_range
             parts.append(f"{self.levels} levels on {low:g}..{high:g}")
         if self.c is not None:
-            size = self.context_size
+            size = self.context_size or self.context_shape
             what = f"{self.num_classes} classes" if size is None else f"contexts of {size}"
             if self.vocabulary is not None:
                 what = f"captions of {len(self.vocabulary.words)} words"

@@ -19,7 +19,7 @@ from pushforward.guidance import conditioned
 from pushforward.models.chain_bound import chain_bound
 from pushforward.models.denoiser import Denoiser, denoiser_of_process
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
-from pushforward.models.networks import network_for
+from pushforward.models.networks import networks_for
 from pushforward.models.objective import weighted
 from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
@@ -54,6 +54,7 @@ class Diffusion(GenerativeModel, Trainable):
         grid: where samplers step unless told otherwise, by default that of the process; `fit_grid`
             fits it to the trained model.
         event_shape: the shape of one data point, if known.
+        context_network: makes vectors of contexts, trained along: any module `c -> (B, context)`.
 
     >>> import pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
@@ -74,6 +75,7 @@ class Diffusion(GenerativeModel, Trainable):
         label_dropout: float = 0.1,
         grid: str | grids.Grid | None = None,
         event_shape: int | state.EventShape | None = None,
+        context_network: nn.Module | None = None,
     ) -> None:
         super().__init__(event_shape)
         self.process: GenerativeProcess = Gaussian() if process is None else process
@@ -86,7 +88,7 @@ class Diffusion(GenerativeModel, Trainable):
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.weight: Weighting = registry.resolve("weightings", weight)
         weighted(self.predictor, self.process, self.weight)
-        self._ready()
+        self._ready(context_network)
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
@@ -96,8 +98,7 @@ class Diffusion(GenerativeModel, Trainable):
         """
         process = options.get("process") or Gaussian()
         reading = process.reading(options.get("predict"))
-        net = network_for(net, process.space, reading, data, labels=labels)
-        return made(cls, options, net=net)
+        return made(cls, options, **networks_for(net, process, reading, data, labels, options))
 
     @classmethod
     def space_for(cls, options: dict[str, Any]) -> Any:

@@ -36,7 +36,6 @@ __all__ = [
     "affine_coupling",
     "build",
     "circular_spline",
-    "condition",
     "continuous",
     "glow",
     "iaf",
@@ -62,20 +61,6 @@ def build(kind: str, shape: Shape, sizes: Condition, options: dict[str, Any]) ->
     check_options(options, known)
     found: Transform = make(shape, sizes, **options)
     return found
-
-
-def condition(data: Any, labels: bool) -> Condition:
-    """What networks have to know of the data's labels or contexts.
-
-    >>> import torch, pushforward as pf
-    >>> condition(pf.data.Data(torch.zeros(2, 1), c=torch.tensor([0, 1])), True)
-    {'num_classes': 2, 'context': None}
-    """
-    if not labels or data.c is None:
-        return {"num_classes": None, "context": None}
-    if data.num_classes is not None:
-        return {"num_classes": data.num_classes, "context": None}
-    return {"num_classes": None, "context": data.c.shape[1]}
 
 
 def coupling(

@@ -18,7 +18,7 @@ from pushforward.couplings import Coupling, Independent, Paired
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import conditioned
 from pushforward.models.denoiser import NO_DENOISER, Denoiser, denoiser_of_flow
-from pushforward.models.networks import network_for
+from pushforward.models.networks import networks_for
 from pushforward.models.predictor import Predictor
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
@@ -58,6 +58,7 @@ class FlowMatching(TransportMap, Trainable):
         source_rows: how many rows of a source are saved inside; training sets it.
         scale: `common`, one unit of distance for all columns, that of your data; or `columns`, each
             by its standard deviation. With a source only, without one it is always each.
+        context_network: makes vectors of contexts, trained along: any module `c -> (B, context)`.
 
     States cross this class in data units. Without a source it starts from the prior of the path: a
     standard normal distribution on R^d, the uniform one on a manifold.
@@ -86,6 +87,7 @@ class FlowMatching(TransportMap, Trainable):
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
         scale: Scale = "common",
+        context_network: nn.Module | None = None,
     ) -> None:
         super().__init__(event_shape)
         self.scale = scale_of(scale)
@@ -98,7 +100,7 @@ class FlowMatching(TransportMap, Trainable):
         self.predictor = Predictor(net, self.path.for_flow_matching().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
-        self._ready()
+        self._ready(context_network)
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
@@ -107,8 +109,8 @@ class FlowMatching(TransportMap, Trainable):
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         """
         process = _path(options.get("path", "linear")).for_flow_matching()
-        net = network_for(net, process.space, process.reading(), data, labels=labels)
-        return made(cls, options, net=net)
+        nets = networks_for(net, process, process.reading(), data, labels, options)
+        return made(cls, options, **nets)
 
     @classmethod
     def space_for(cls, options: dict[str, Any]) -> Space:
@@ -153,11 +155,17 @@ class FlowMatching(TransportMap, Trainable):
         """The order of the source that the coupling says, for a batch."""
         if isinstance(self.coupling, Independent) or state.rows(x) < 2:
             return None
-        return self.coupling(self._placed(source), self._placed(x), c, generator=generator)
+        sides = self._placed(source), self._placed(x), self._given(c)
+        return self.coupling(*sides, generator=generator)
 
     def pair(self, x: Any, c: Any, source: Any) -> Tensor | None:
         """The partners of the whole data, for a coupling of whole sets."""
-        return self.coupling.pair(self._placed(source), self._placed(x), c)
+        return self.coupling.pair(self._placed(source), self._placed(x), self._given(c))
+
+    def _given(self, c: Any) -> Tensor | None:
+        """Labels as they are, contexts in the units of the model."""
+        contexts = self.condition.contexts
+        return c if c is None or contexts is None else contexts.placed(c)
 
     def _placed(self, x: Any) -> Tensor:
         """Numbers whose distances are those that a coupling goes by: in data units, or by column.
@@ -229,6 +237,7 @@ class FlowMatching(TransportMap, Trainable):
             return z1
         seed = int(torch.randint(1 << 31, (), generator=generator, device=device))
         features = self.space.features
+        c = None if c is None else c.detach()
         return state.take(z1, self.coupling(features(z1), features(z0), c, seed=seed))
 
     def _transport(self, context: Any) -> Callable[[slice], Transport]:

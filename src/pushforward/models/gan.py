@@ -17,7 +17,7 @@ from pushforward.config import configurable, made
 from pushforward.discrepancies import Discrepancy, Regularizer
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
-from pushforward.models.flow_architectures import condition
+from pushforward.models.contexts import vector_conditions
 from pushforward.models.game_faults import faults_of_critic, faults_of_samples
 from pushforward.models.model import GenerativeModel, Progress
 from pushforward.models.trainable import Trainable
@@ -121,7 +121,7 @@ class GAN(GenerativeModel, Trainable):
         `learned-mmd` take five.
         """
         width, depth = options.pop("width", 256), options.pop("depth", 3)
-        sizes = condition(data, labels)
+        sizes = vector_conditions(data, labels, of="GAN")
         latent = options.pop("latent", max(2, min(64, data.x[0].numel())))
         discrepancy: Any = registry.resolve(
             "discrepancies", options.pop("discrepancy", "jensen-shannon")
@@ -295,12 +295,11 @@ class GAN(GenerativeModel, Trainable):
         asks = self.critic is not None and (c is not None or not self.condition.conditional)
         if c is None and self.num_classes is not None:
             generator = resolve(0, None, self.device)
-            context = torch.multinomial(self.frequencies, n, True, generator=generator)
-        else:
-            context = self.condition.rows(
-                None if c is None else state.take(c, rows), n, self.device
-            )
-        real, fake = self.inward(x[rows]), self.inward(self.sample(n, context, seed=0))
+            c = torch.multinomial(self.frequencies, n, True, generator=generator)
+        elif c is not None:
+            c = state.take(c, rows)
+        context = self.condition.rows(c, n, self.device)
+        real, fake = self.inward(x[rows]), self.inward(self.sample(n, c, seed=0))
         if not fake.isfinite().all():
             return ["Samples are not finite: the generator has diverged. Lower the learning rate."]
         found = list(faults_of_samples(real.flatten(1), fake.flatten(1)))

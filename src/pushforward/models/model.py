@@ -22,6 +22,7 @@ from pushforward.models import saving
 from pushforward.models.batch_size import rows_at_once
 from pushforward.models.calls import careful
 from pushforward.models.checkpoints import HeldWeights
+from pushforward.models.contexts import with_contexts
 from pushforward.models.curve import Curve
 from pushforward.models.parts import parts_of
 from pushforward.models.place import first_tensor
@@ -99,10 +100,12 @@ class GenerativeModel(Displayed, nn.Module, ABC):
         self._event_shape: state.EventShape | None = None
         self._given_shape = (event_shape,) if isinstance(event_shape, int) else event_shape
 
-    def _ready(self) -> None:
+    def _ready(self, context_network: nn.Module | None = None) -> None:
         """Called at the end of a constructor, when the network is there."""
+        self.condition = with_contexts(self.condition, context_network)
+        self.contexts = self.condition.contexts
         if self._given_shape is not None:
-            self._set_event_shape(_tuples(self._given_shape))
+            self._set_event_shape(state.shape_from(self._given_shape))
 
     def __repr__(self) -> str:
         """One line; the layers are those of `list(model.children())`."""
@@ -253,7 +256,9 @@ class GenerativeModel(Displayed, nn.Module, ABC):
     def describe(self, tensors: dict[str, Tensor] | None = None) -> dict[str, Any]:
         """The model as plain values, without its weights; `tensors` takes those among arguments."""
         described: dict[str, Any] = config.describe(
-            self, unnamed="net", tensors={} if tensors is None else tensors
+            self,
+            unnamed=("net", "context_network"),
+            tensors={} if tensors is None else tensors,
         )
         return described
 
@@ -374,8 +379,3 @@ def refuse_context(model: GenerativeModel, c: Any) -> None:
     """Raise `CapabilityError` if a model that takes no labels or contexts is given some."""
     if c is not None:
         raise CapabilityError(f"a {type(model).__name__} takes no labels or contexts")
-
-
-def _tuples(shape: Any) -> state.EventShape:
-    """A shape as tuples, which a configuration has as lists."""
-    return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)

@@ -10,10 +10,11 @@ from pushforward import nn as nets
 from pushforward import registry, state
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.processes import Reading
+from pushforward.models.contexts import conditions_for
+from pushforward.processes import GenerativeProcess, Reading
 from pushforward.spaces import Space
 
-__all__ = ["StateNetwork", "affine_network", "network_for"]
+__all__ = ["StateNetwork", "affine_network", "networks_for"]
 
 
 @configurable
@@ -35,7 +36,7 @@ class StateNetwork(nn.Module):
     def __init__(self, space: Space, net: nn.Module, output_shape: state.EventShape) -> None:
         super().__init__()
         self.space, self.net = space, net
-        self.output_shape = _tuples(output_shape)
+        self.output_shape = state.shape_from(output_shape)
         self.shares_time = getattr(net, "shares_time", False)
 
     def forward(self, x: Any, t: Tensor, c: Any = None) -> Any:
@@ -54,23 +55,47 @@ def affine_network(
     return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
 
 
-def network_for(
-    net: Any, space: Space, reading: Reading, data: Any, *, labels: bool = True
-) -> nn.Module:
-    """A network for some data, a `pushforward.data.Data`, on a space, as a process reads it.
+def networks_for(
+    net: Any,
+    process: GenerativeProcess,
+    reading: Reading,
+    data: Any,
+    labels: bool,
+    options: dict[str, Any],
+) -> dict[str, nn.Module]:
+    """A network for some data, a `pushforward.data.Data`, as a process reads it.
 
     `net` is `auto`, the short name of a network, a class of networks or a partial one, which is
     given the sizes, or a network, which is taken as it is. Labels and contexts of the data become
     those of the network if `labels` says so.
+
+    The arguments `net` of a model, and `context_network` if contexts are no vectors, or one is
+    among the `options`, from which it is taken: `models.contexts.conditions_for`.
     """
+    own, vectors = options.pop("context_network", "auto"), getattr(net, "context_size", None)
+    sizes, more = conditions_for(data, labels, own, vectors)
+    texts = data.vocabulary if labels else None
+    return {"net": _network_for(net, process.space, reading, data, texts, **sizes), **more}
+
+
+def _network_for(
+    net: Any,
+    space: Space,
+    reading: Reading,
+    data: Any,
+    vocabulary: Any,
+    *,
+    num_classes: int | None,
+    context: int | None,
+) -> nn.Module:
     if isinstance(net, nn.Module):
         return net
     shape = data.event_shape
     out = reading.output_shape(shape)
     sizes = {
-        "num_classes": data.num_classes if labels else None,
-        "context_size": data.context_size if labels else None,
-        "vocabulary": data.vocabulary if labels else None,
+        "num_classes": num_classes,
+        "context_size": context,
+        "vocabulary": vocabulary,
         "image": data.kind == "image",
     }
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
@@ -110,7 +135,3 @@ def _cut(flat: Tensor, shape: state.EventShape) -> Any:
     sizes = [state.numel(part) for part in shape]
     pairs = zip(flat.split(sizes, 1), shape, strict=True)
     return tuple(_cut(part, own) for part, own in pairs)
-
-
-def _tuples(shape: Any) -> state.EventShape:
-    return tuple(_tuples(part) if isinstance(part, list | tuple) else part for part in shape)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from pushforward import state
 from pushforward._random import generator_or_global, resolve
 from pushforward.condition import Condition
 from pushforward.config import configurable
@@ -17,6 +18,7 @@ from pushforward.distributions import Distribution, ManifoldUniform, Normal
 from pushforward.errors import InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models import flow_architectures
+from pushforward.models.contexts import conditions_for
 from pushforward.models.model import GenerativeModel, parts_of, with_density
 from pushforward.models.trainable import NEGATIVE_LIKELIHOOD, Trainable
 from pushforward.spaces import Torus
@@ -55,6 +57,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         base: `normal` for R^d; `angles` for data in `[-pi, pi)^d`, uniform on the torus, which is
             not standardized.
         event_shape: the shape of one data point, if known before training.
+        context_network: makes vectors of contexts, trained along: any module `c -> (B, context)`.
 
     Quantized data are learned with uniform noise over the cells of their levels.
 
@@ -77,6 +80,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         transform: Transform,
         base: Base = "normal",
         event_shape: int | tuple[int, ...] | None = None,
+        context_network: nn.Module | None = None,
     ) -> None:
         super().__init__(event_shape)
         if not isinstance(transform, Transform):
@@ -87,7 +91,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
         self.condition = Condition.of(transform)
         if base == "angles":
             self.space = Torus()
-        self._ready()
+        self._ready(context_network)
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, **options: Any) -> Self:
@@ -97,16 +101,16 @@ class NormalizingFlow(GenerativeModel, Trainable):
             data: a `pushforward.data.Data`.
             labels: take the data's labels or contexts as a condition.
             options: `kind`, a name of `pushforward list flows` (`spline-coupling` by default), and
-                what that architecture takes, such as `layers`, `width`, `depth`, `bins`; or `base`.
+                what that architecture takes, such as `layers`, `width`, `depth`, `bins`; `base`;
+                or `context_network`, by default one for contexts that are no vectors.
 
         Raises `InputError` for options that there are not.
         """
         kind = options.pop("kind", "spline-coupling")
         base = options.pop("base", "angles" if kind.startswith("circular") else "normal")
-        transform = flow_architectures.build(
-            kind, data.event_shape, flow_architectures.condition(data, labels), options
-        )
-        return cls(transform, base, event_shape=data.event_shape)
+        sizes, more = conditions_for(data, labels, options.pop("context_network", "auto"))
+        transform = flow_architectures.build(kind, data.event_shape, sizes, options)
+        return cls(transform, base, event_shape=data.event_shape, **more)
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -131,7 +135,7 @@ class NormalizingFlow(GenerativeModel, Trainable):
     def prepare(self, x: Tensor, c: Tensor | None = None, *, generator: torch.Generator) -> None:
         """Start what depends on data, such as `ActNorm`, from up to 4096 points."""
         few = slice(0, 4096)
-        context = self._context(None if c is None else c[few], len(x[few]))
+        context = self._context(None if c is None else state.take(c, few), len(x[few]))
         self.transform.prepare(self.inward(x[few]), context)
 
     def loss(
@@ -184,7 +188,8 @@ class NormalizingFlow(GenerativeModel, Trainable):
         Raises `InputError` for states that are not finite or of another shape.
         """
         z = with_density(self.inward(x))
-        context = self._context(c, len(z))
+        with self.evaluating():
+            context = self._context(c, len(z))
         parts = parts_of(len(z), batch_size)
 
         def once() -> Tensor:

@@ -100,13 +100,18 @@ class PosteriorVariance(GenerativeModel, Trainable):
         """Keep the units of the diffusion model; `InputError` for another shape."""
         self.known_units(x)
 
+    def fit_contexts(self, c: Any) -> None:
+        """Keep those of the diffusion model too."""
+
     def forward(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """The variances at states `(B, *event)` and times, in the units of the process."""
         return self._normal(t, x_t) * self._log_ratio(x_t, t, c).exp()
 
     def at(self, c: Any = None, n: int = 1) -> samplers.Variance:
         """The variances in a context, of `n` states if there is one, for samplers and bounds."""
-        context = self.condition.required(c, n, self.device)
+        return self._at(self.condition.required(c, n, self.device))
+
+    def _at(self, context: Any) -> samplers.Variance:
         return lambda x_t, t: self(x_t, t, context)
 
     def loss(
@@ -163,11 +168,11 @@ class PosteriorVariance(GenerativeModel, Trainable):
         with self.evaluating():
             for k, part in enumerate(parts, start=1):
                 context = None if labels is None else labels[part]
-                sampler = samplers.Ancestral(churn, self.at(context, part.stop - part.start))
+                sampler = samplers.Ancestral(churn, self._at(context))
                 # The sampler knows the rows of this part, which is not to be cut again.
                 asked: dict[str, Any] = {"sampler": sampler, "steps": steps, "rows": part}
                 asked["batch_size"] = n
-                out.append(self.diffusion.sample(n, labels, seed=seed, **asked, **options))
+                out.append(self.diffusion.sample(n, c, seed=seed, **asked, **options))
                 if progress is not None:
                     progress(k, len(parts))
         return torch.cat(out)
@@ -186,18 +191,17 @@ class PosteriorVariance(GenerativeModel, Trainable):
     ) -> samplers.VariationalBound:
         """The bound of `-log p(x)` with the learned variances; see `Diffusion`."""
         generator = resolve(seed, generator, self.device)
-        labels = self.condition.required(c, len(x), self.device)
         rows = parts_of(len(x), batch_size)
         parts = []
         with self.evaluating():
             for k, part in enumerate(rows, start=1):
-                context = None if labels is None else labels[part]
+                told = self.condition.of_rows(c, len(x), part)
                 size = part.stop - part.start
                 parts.append(
                     self.diffusion.variational_bound(
                         x[part],
-                        context,
-                        variance=self.at(context, size),
+                        told,
+                        variance=self.at(told, size),
                         generator=generator,
                         batch_size=size,
                         **options,

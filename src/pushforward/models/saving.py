@@ -92,6 +92,7 @@ def load(
     *,
     trust: tuple[str, ...] = (),
     net: nn.Module | None = None,
+    context_network: nn.Module | None = None,
     checkpoint: str | int | None = None,
 ) -> Any:
     """Load a saved model, or the averaged weights of a run folder, ready to sample.
@@ -104,6 +105,7 @@ def load(
         path: a folder made by `save` or by `fit`, or one checkpoint of the latter.
         trust: modules outside `pushforward` whose configurable classes may be made.
         net: the network, for a model whose own network cannot be named in a configuration.
+        context_network: likewise.
         checkpoint: of a run folder, `last`, `best` or the step of a checkpoint in the place of the
             weights that it is to be used with.
 
@@ -118,7 +120,8 @@ def load(
     'Diffusion'
     """
     registry.trust(trust)
-    given = {} if net is None else {"net": net}
+    networks = {"net": net, "context_network": context_network}
+    given = {name: network for name, network in networks.items() if network is not None}
     root = Path(path)
     return while_written(root, lambda: _loaded(*choose(root, checkpoint), trust, given))
 

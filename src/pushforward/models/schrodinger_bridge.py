@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -321,7 +321,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         if self.start is not None:
             if self.has_source:
                 raise InputError("give a source of data or start=, not both")
-            self.start.fit(x, self.condition.rows(c, len(x), self.device))
+            self.start.fit(x, self.condition.as_given(self.condition.rows(c, len(x), self.device)))
         bad = int((~state.finite_rows(x)).sum())
         if bad:
             raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
@@ -389,8 +389,8 @@ class SchrodingerBridge(TransportMap, Trainable):
     def _drawn_source(self, context: Any, n: int, generator: torch.Generator) -> Tensor:
         """States of a source that is no data, in some contexts, in the units of the model."""
         if self.start is not None:
-            found: Tensor = self.inward(self.start.sample(context, generator))
-            return found
+            drawn = self.start.sample(self.condition.as_given(context), generator)
+            return cast(Tensor, self.inward(drawn))
         drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
         return drawn.to(self.device, self.dtype)
 

@@ -89,6 +89,12 @@ class Trainable(ABC):
         """
         self.known_units(x).fit(x, source)  # type: ignore[attr-defined]
 
+    def fit_contexts(self, c: Any) -> None:
+        """Fit the units of contexts to those of training data; labels have none."""
+        contexts = self.condition.contexts  # type: ignore[attr-defined]
+        if contexts is not None and c is not None:
+            contexts.fit(c)
+
     def keep_source(self, source: Any) -> None:
         """Take note of the training data of a source, first of all."""
         raise InputError(

@@ -177,12 +177,12 @@ class VAE(GenerativeModel, Trainable):
         """
         if self.free_bits and rows != slice(None):
             return self.loss(x, c, generator=generator)[rows]
-        x, c, generator = part_of(x, self._context(c, len(x)), generator, rows)
+        x, context, generator = part_of(x, self._context(c, len(x)), generator, rows)
+        evidence = self._evidence(x, context)
         if self.samples > 1:
-            evidence = self._evidence(x, c)
             noise = evidence.noise(self.samples, generator)
             return math.log(self.samples) - evidence(noise).logsumexp(0)
-        found = self.elbo(x, c, generator=generator)
+        found = self._elbo(evidence, 1, resolve(None, generator, self.device))
         kl = found.kl
         if self.free_bits:
             free = self.free_bits * self.latent / kl.shape[1]
@@ -203,8 +203,10 @@ class VAE(GenerativeModel, Trainable):
         The divergence is exact between Gaussians, and otherwise estimated by the same latents.
         """
         whole("samples", samples)
-        generator = resolve(seed, generator, self.device)
-        evidence = self._evidence(x, c)
+        evidence = self._evidence(x, self._context(c, len(x)))
+        return self._elbo(evidence, samples, resolve(seed, generator, self.device))
+
+    def _elbo(self, evidence: Evidence, samples: int, generator: torch.Generator) -> Elbo:
         z, log_q = evidence.posterior.push_and_log_prob(evidence.noise(samples, generator))
         kl = self.prior.divergence(evidence.posterior)
         if kl is None:
@@ -379,8 +381,7 @@ class VAE(GenerativeModel, Trainable):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _evidence(self, x: Tensor, c: Any) -> Evidence:
-        context = self._context(c, len(x))
+    def _evidence(self, x: Tensor, context: Tensor | None) -> Evidence:
         z = self.inward(x)
         constant = torch.zeros_like(z[0].sum())
         if not self.discrete:

@@ -28,6 +28,7 @@ from pushforward.latent import (
     VampPrior,
 )
 from pushforward.models import flow_architectures
+from pushforward.models.contexts import vector_conditions
 from pushforward.nn import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,
@@ -120,7 +121,7 @@ class Networks:
 
     def __init__(self, data: Any, latent: int, labels: bool, options: dict[str, Any]) -> None:
         self.shape, self.latent = tuple(data.event_shape), latent
-        self.sizes: dict[str, Any] = flow_architectures.condition(data, labels)
+        self.sizes: dict[str, Any] = vector_conditions(data, labels, of="VAE")
         self.image = is_image(data)
         gaussian = _decoder_of(options["decoder"], data) == "gaussian"
         self.linear = not self.image and options["encoder"] == "diagonal" and gaussian

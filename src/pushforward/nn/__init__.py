@@ -23,6 +23,9 @@ _HOMES = {
     "Perceptron": "perceptron",
     "TextEncoder": "text_encoder",
     "UNet": "unet",
+    "SequenceEncoder": "sequences",
+    "SetEncoder": "sets",
+    "default_context_network": "default",
     "default_network": "default",
     "suitable_frequencies": "fourier",
 }
@@ -39,7 +42,10 @@ __all__ = [
     "MaskedPerceptron",
     "Perceptron",
     "TextEncoder",
+    "SequenceEncoder",
+    "SetEncoder",
     "UNet",
+    "default_context_network",
     "default_network",
     "suitable_frequencies",
 ]
@@ -48,13 +54,15 @@ if TYPE_CHECKING:
     from pushforward.nn.affine_skip import AffineSkip
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.cross_attention import CrossAttention
-    from pushforward.nn.default import default_network
+    from pushforward.nn.default import default_context_network, default_network
     from pushforward.nn.dit import DiT
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
     from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
+    from pushforward.nn.sequences import SequenceEncoder
+    from pushforward.nn.sets import SetEncoder
     from pushforward.nn.text_encoder import TextEncoder
     from pushforward.nn.unet import UNet
 

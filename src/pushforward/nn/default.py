@@ -1,4 +1,4 @@
-"""A network that fits the data, for those who do not want to choose one."""
+"""Networks that fit the data, for those who do not want to choose one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import math
 from torch import nn
 
 from pushforward.errors import InputError
+from pushforward.nn.convolutional import ConvolutionalEncoder
 from pushforward.nn.mlp import MLP
+from pushforward.nn.sequences import SequenceEncoder
+from pushforward.nn.sets import SetEncoder
 from pushforward.nn.text_encoder import TextEncoder
 from pushforward.nn.unet import UNet
+from pushforward.state import EventShape
 from pushforward.vocabulary import Vocabulary
 
-__all__ = ["default_network"]
+__all__ = ["default_context_network", "default_network"]
 
 
 def default_network(
@@ -84,4 +88,32 @@ def default_network(
         num_classes=num_classes,
         context=context_size,
         out=None if out == tuple(event_shape) else out,
+    )
+
+
+def default_context_network(shape: EventShape, outputs: int = 32) -> nn.Module:
+    """A small network from contexts that are no vectors to vectors.
+
+    Args:
+        shape: of one context: `(C, H, W)` for pictures, which get convolutions; `(T, d)` for
+            sequences; `((slots, d), (slots,))` for sets with a mask, such as `spaces.Points`.
+        outputs: the length of a vector.
+
+    Raises `InputError` for other shapes.
+
+    >>> [type(default_context_network(shape)).__name__
+    ...  for shape in ((1, 8, 8), (100, 2), ((5, 2), (5,)))]
+    ['ConvolutionalEncoder', 'SequenceEncoder', 'SetEncoder']
+    """
+    if all(isinstance(size, int) for size in shape):
+        if len(shape) == 3:
+            levels = max(0, min(3, math.ceil(math.log2(max(shape[1:]))) - 2))
+            return ConvolutionalEncoder(shape, outputs, width=16, levels=levels)
+        if len(shape) == 2:
+            return SequenceEncoder(shape[1], outputs)
+    elif len(shape) == 2 and len(shape[0]) == 2 and shape[1] == shape[0][:1]:
+        return SetEncoder(shape[0][1], outputs)
+    raise InputError(
+        f"there is no default for contexts of shape {shape}: give context_network=, a module that "
+        "makes vectors (B, size) of them"
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pushforward import state
 from pushforward.data import Data, load
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
@@ -240,7 +241,7 @@ def _judged(
     labels = labels_like(model, train, n, seed)
     options = model.understood("sample", seed=seed, batch_size=512)
     # The first call of all may have to load or compile what it needs.
-    model.sample(2, None if labels is None else labels[:2], **options)
+    model.sample(2, None if labels is None else state.take(labels, slice(2)), **options)
     start = time.perf_counter()
     x = model.sample(n, labels, **options)
     seconds = (time.perf_counter() - start) * 1000 / n

@@ -82,7 +82,7 @@ def draw(
         if done < n:
             progress(done, done)
     seconds_each = (time.perf_counter() - start) / done
-    told = None if labels is None else labels[:done]
+    told = None if labels is None else state.take(labels, slice(done))
     return Drawn(state.concatenate(parts), n, seconds_each, told)
 
 
@@ -95,4 +95,4 @@ def _part(model: GenerativeModel, labels: Any, n: int, rows: slice) -> Any:
     if "seed" in options:
         options["seed"] = rows.start
     size = rows.stop - rows.start
-    return model.sample(size, None if labels is None else labels[rows], **options)
+    return model.sample(size, None if labels is None else state.take(labels, rows), **options)

@@ -38,7 +38,7 @@ def conditions(model: GenerativeModel, data: Data, rows: Any) -> Any:
     """The labels or contexts of some rows, for a model that takes them; `None` otherwise."""
     if not model.condition.conditional or data.c is None:
         return None
-    return data.c[rows]
+    return state.take(data.c, rows)
 
 
 def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:

@@ -144,6 +144,7 @@ def fit(
                 model.keep_source(start_data.x)
             if settings.standardize:
                 model.fit_units(train.x, None if start_data is None else start_data.x)
+                model.fit_contexts(labels_for(model, train))
             model.to(fabric.device).train()
             noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
             known = dequantize(model, train, train.x, noise)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward import state
 from pushforward.data import Data
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.metrics import dequantized
 from pushforward.training.part_draws import WholeDraws, takes_rows
 from pushforward.training.randomness import dropout_seed, turn
@@ -36,7 +36,7 @@ class Objective(nn.Module):
         self.origin = source
         self.source = None if source is None else _home(source.x, device)
         labels = labels_for(model, data)
-        self.c = None if labels is None else labels.to(state.device(self.x))
+        self.c = None if labels is None else state.to(labels, state.device(self.x))
         self.generator = torch.Generator(device)
         self.cuts = takes_rows(model)
         self._reaches = False
@@ -58,7 +58,7 @@ class Objective(nn.Module):
         """
         self.generator.manual_seed(seed)
         x = self._taken(self.data, self.x, rows, self.generator)
-        c = None if self.c is None else state.take(self.c, rows).to(self.device)
+        c = None if self.c is None else state.to(state.take(self.c, rows), self.device)
         more: dict[str, Any] = {"generator": self.generator}
         if sources is not None:
             assert self.origin is not None
@@ -122,7 +122,7 @@ class Objective(nn.Module):
         self,
         model: Any,
         x: Any,
-        c: Tensor | None,
+        c: Any,
         first: int,
         generator: torch.Generator,
         held: Data | None = None,
@@ -147,7 +147,7 @@ class Objective(nn.Module):
         """
         self.generator.manual_seed(0)
         rows = torch.arange(min(2, state.rows(self.x)))
-        c = None if self.c is None else state.take(self.c, rows).to(self.device)
+        c = None if self.c is None else state.to(state.take(self.c, rows), self.device)
         x = self._taken(self.data, self.x, rows, self.generator)
         training = self.model.training
         self.model.eval()
@@ -182,14 +182,20 @@ def dequantize(model: Any, data: Data, x: Any, generator: torch.Generator) -> An
     return dequantized(x, data.levels, data.value_range, generator=generator)
 
 
-def labels_for(model: Any, data: Data) -> Tensor | None:
-    """The data's labels, for a model that takes them."""
+def labels_for(model: Any, data: Data) -> Any:
+    """The data's labels or contexts, for a model that takes them."""
     return data.c if model.capabilities.conditional else None
 
 
 def check_labels(model: Any, data: Data) -> None:
     """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
     if not model.capabilities.conditional:
+        if data.context_shape is not None:
+            raise CapabilityError(
+                f"this {type(model).__name__} takes no contexts, and would learn the distribution "
+                f"of {data.name} over all of them: Diffusion, FlowMatching, NormalizingFlow, VAE "
+                "and GAN learn p(x | c), and Data(x) has none"
+            )
         return
     words = model.condition.vocabulary
     if words is not None:
@@ -202,10 +208,12 @@ def check_labels(model: Any, data: Data) -> None:
         return
     size, known = model.condition.context_size, model.condition.num_classes
     if size is not None:
-        if data.context_size != size:
-            found = "none" if data.c is None else f"c of shape (N, *{tuple(data.c.shape[1:])})"
+        embeds = getattr(model.condition.contexts, "network", None) is not None
+        if data.context_shape is None or not (embeds or data.context_size == size):
+            wanted = "for its context network" if embeds else f"of {size} numbers"
+            found = "none" if data.c is None else f"c of shape {data.context_shape or ()}"
             raise InputError(
-                f"the model takes contexts of {size} numbers, but {data.name} has {found}: give "
+                f"the model takes contexts {wanted}, but {data.name} has {found}: give "
                 "Data(x, c=contexts)"
             )
         return

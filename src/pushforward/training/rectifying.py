@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from pushforward import checks, samplers
+from pushforward import checks, samplers, state
 from pushforward._files import replacing, write_text
 from pushforward._random import derived_seed, even_rows, start_noise
 from pushforward._shapes import per_event_sum
@@ -236,11 +236,11 @@ def _judged(run: Run, data: Data, steps: int, seed: int) -> Round:
     return Round(run, *straightness(run.model, _PATHS, steps=steps, seed=own, c=c))
 
 
-def _labels(flow: FlowMatching, data: Data, n: int, generator: torch.Generator) -> Tensor | None:
+def _labels(flow: FlowMatching, data: Data, n: int, generator: torch.Generator) -> Any:
     """Labels or contexts as in the data, for a flow that takes them."""
     if not flow.capabilities.conditional or data.c is None:
         return None
-    return data.c[torch.randint(0, len(data), (n,), generator=generator)]
+    return state.take(data.c, torch.randint(0, len(data), (n,), generator=generator))
 
 
 def _mean(values: Tensor) -> Estimate:
@@ -259,7 +259,7 @@ def _first_cost(
     generator = torch.Generator().manual_seed(derived_seed(seed, _JUDGED))
     rows = torch.randperm(len(data), generator=generator)[:_PATHS]
     labels = labels_for(model, data)
-    x0, c = data.x[rows], None if labels is None else labels[rows]
+    x0, c = data.x[rows], None if labels is None else state.take(labels, rows)
     if start is None:
         units = copy.deepcopy(model.known_units()).cpu()
         z1 = torch.randn(x0.shape, generator=generator)
@@ -288,7 +288,9 @@ def _joined(
     """The order in which the coupling joins a source, batch by batch."""
     order = torch.arange(len(x0))
     for part in torch.arange(len(x0)).split(size):
-        found = model.couple(x0[part], None if c is None else c[part], x1[part], generator)
+        found = model.couple(
+            x0[part], None if c is None else state.take(c, part), x1[part], generator
+        )
         if found is not None:
             order[part] = part[found]
     return order

@@ -58,7 +58,7 @@ class Validation:
             rows = self._rows[i : i + _AT_ONCE]
             x = state.to(state.take(self.held.x, rows), device)
             x = dequantize(model, self.held, x, generator)
-            c = None if labels is None else labels[rows].to(device)
+            c = None if labels is None else state.to(state.take(labels, rows), device)
             start = self.objective.start_for(model, x, c, i, generator, self.source)
             found.append(model.loss(x, c, generator=generator, **start).cpu().double())
         return torch.cat(found).view(-1, len(self.held)).mean(0)
