@@ -65,6 +65,7 @@ FLOORS = (
     ("F7", ("compression",)),
     ("F7", ("data",)),
     ("F7", ("training",)),
+    ("F7", ("sbi",)),
     ("F7", ("report",)),
     ("F7", ("cli",)),
     ("F7", ("__main__",)),

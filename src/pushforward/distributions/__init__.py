@@ -4,9 +4,12 @@ Every distribution has `sample(n, seed=, generator=)` and, where a density exist
 in nats, shape `(B,)`.
 """
 
+from pushforward.distributions.box import Box
 from pushforward.distributions.circular import WrappedNormal
 from pushforward.distributions.constant import Constant
 from pushforward.distributions.discrete import Table
+from pushforward.distributions.independent import IndependentProduct
+from pushforward.distributions.log_normal import LogNormal
 from pushforward.distributions.mixture import GaussianMixture
 from pushforward.distributions.normal import ColoredNormal, Normal
 from pushforward.distributions.pushforward import Pushforward
@@ -15,10 +18,13 @@ from pushforward.distributions.uniform import ManifoldUniform
 from pushforward.protocols import Distribution
 
 __all__ = [
+    "Box",
     "ColoredNormal",
     "Constant",
     "Distribution",
     "GaussianMixture",
+    "IndependentProduct",
+    "LogNormal",
     "Normal",
     "Pushforward",
     "Table",

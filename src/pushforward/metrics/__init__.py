@@ -8,6 +8,7 @@ show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expec
 local classifier test, contraction.
 """
 
+from pushforward.metrics.c2st import c2st
 from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.contraction import PosteriorContraction, contraction
@@ -46,6 +47,7 @@ __all__ = [
     "RankUniformity",
     "Row",
     "bits_per_dimension",
+    "c2st",
     "calibrate",
     "class_accuracy",
     "classifier_accuracy",

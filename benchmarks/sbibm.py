@@ -1,0 +1,161 @@
+"""Posteriors of the eight tasks of sbibm by flows, scores and flow matching, by its own C2ST.
+
+One configuration for all tasks, methods and numbers of simulations: the defaults of
+`pushforward.sbi`. Ten observations a task, 10,000 draws each against the 10,000 reference draws.
+The published numbers stand beside (Lueckmann et al. 2021; its rerun for the Gaussian mixture).
+
+    pip download --no-deps sbibm==1.1.0
+    .venv-bench/bin/python benchmarks/sbibm.py --wheel sbibm-1.1.0-py2.py3-none-any.whl --write
+    .venv-bench/bin/python benchmarks/sbibm.py --wheel ... --tasks slcp --part slcp.json
+
+`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
+such files together, and what was recorded before, `results/sbibm.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pushforward as pf
+import record
+import timing
+from pushforward import sbi
+
+METHODS = {"NPE": sbi.NPE, "NPSE": sbi.NPSE, "FMPE": sbi.FMPE}
+SIMULATIONS = (1_000, 10_000)
+OBSERVATIONS = tuple(range(1, 11))
+DRAWS = 10_000
+
+PUBLISHED: dict[str, dict[int, tuple[float, float]]] = {
+    # NPE and SNPE by number of simulations.
+    "two_moons": {1_000: (0.725, 0.643), 10_000: (0.606, 0.554)},
+    "gaussian_mixture": {1_000: (0.716, 0.669), 10_000: (0.615, 0.551)},
+    "gaussian_linear": {1_000: (0.694, 0.652), 10_000: (0.552, 0.544)},
+    "gaussian_linear_uniform": {1_000: (0.696, 0.631), 10_000: (0.553, 0.527)},
+    "slcp": {1_000: (0.975, 0.965), 10_000: (0.901, 0.845)},
+    "bernoulli_glm": {1_000: (0.863, 0.855), 10_000: (0.678, 0.614)},
+    "sir": {1_000: (0.815, 0.638), 10_000: (0.680, 0.561)},
+    "lotka_volterra": {1_000: (0.999, 0.990), 10_000: (0.997, 0.953)},
+}
+
+
+def run(
+    name: str, method: str, n: int, observations: list[int], wheel: Path | None, smoke: bool
+) -> dict[str, Any]:
+    """Learn the posterior of a task once, and judge it at some observations."""
+    task = sbi.task(name)
+    pairs = sbi.simulate(task.prior, task.simulator, n, seed=0)
+    start = time.process_time()
+    settings = {"steps": 3} if smoke else {}
+    posterior = METHODS[method](task.prior, pairs, seed=0, **settings)
+    trained = time.process_time() - start
+    found, draws = [], 20 if smoke else DRAWS
+    for number in observations:
+        y, reference = judged(task, number, wheel)
+        start = time.process_time()
+        x = posterior.sample(draws, y, seed=number)
+        sampled = time.process_time() - start
+        judge = pf.metrics.classifier_accuracy if smoke else pf.metrics.c2st
+        found.append({"observation": number, "c2st": judge(x, reference[:draws]).value})
+        print(f"{name} {method} {n} {found[-1]}", flush=True)
+    return {
+        "task": name,
+        "method": method,
+        "simulations": n,
+        "found": found,
+        "steps": posterior.run.step if posterior.run else 0,
+        "train_seconds": round(trained, 1),
+        "sample_seconds": round(sampled, 2),
+    }
+
+
+def judged(task: sbi.Task, number: int, wheel: Path | None) -> tuple[Tensor, Tensor]:
+    """An observation and reference draws; without a wheel some that only show that all runs."""
+    if wheel is not None:
+        reference = sbi.read_reference(task.name, number, wheel)
+        return reference.y, reference.draws
+    pairs = sbi.simulate(task.prior, task.simulator, 20, seed=number)
+    return pairs.y[0], pairs.theta
+
+
+def floor(name: str, wheel: Path) -> float:
+    """The C2ST of two halves of the reference draws, at the first observation."""
+    draws = sbi.read_reference(name, 1, wheel).draws
+    shuffled = draws[torch.randperm(len(draws), generator=torch.Generator().manual_seed(0))]
+    return pf.metrics.c2st(*shuffled.chunk(2)).value
+
+
+def text(results: list[dict[str, Any]]) -> str:
+    """A table for each number of simulations: a row for each task."""
+    parts = []
+    floors = {r["task"]: r["floor"] for r in results if "floor" in r}
+    runs = [result for result in results if "method" in result]
+    for n in sorted({result["simulations"] for result in runs}):
+        rows = []
+        for name, published in PUBLISHED.items():
+            own = {r["method"]: r for r in runs if (r["task"], r["simulations"]) == (name, n)}
+            if not own:
+                continue
+            shown = [_cell(own.get(method)) for method in METHODS]
+            theirs = [f"{value:.3f}" for value in published.get(n, ())] or ["–", "–"]
+            low = f"{floors[name]:.3f}" if name in floors else "–"
+            rows.append([name.replace("_", " "), *shown, *theirs, low])
+        head = ["C2ST", *METHODS, "NPE, published", "SNPE, published", "floor"]
+        parts.append(f"**{n:,} simulations**\n\n{record.table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _cell(result: dict[str, Any] | None) -> str:
+    """Mean and deviation over observations, and the time of training and of the draws of one."""
+    if result is None:
+        return "–"
+    values = [found["c2st"] for found in result["found"]]
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    seconds = f"{result['train_seconds']:.0f} s, {result['sample_seconds']:.1f} s"
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f} ({seconds})"
+
+
+def main() -> None:
+    """Learn, judge, print, and with `--write` record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--write", action="store_true", help="record the results")
+    parser.add_argument("--wheel", type=Path, help="the wheel of sbibm 1.1.0")
+    parser.add_argument("--tasks", nargs="+", default=list(sbi.TASKS), help="which tasks")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
+    parser.add_argument("--simulations", nargs="+", type=int, default=list(SIMULATIONS))
+    parser.add_argument("--observations", nargs="+", type=int, default=list(OBSERVATIONS))
+    parser.add_argument("--floors", action="store_true", help="the C2ST of equal distributions too")
+    parser.add_argument("--part", type=Path, help="keep the results in a file")
+    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
+    options = parser.parse_args()
+    timing.one_thread()
+    if options.wheel is None and not options.smoke and not options.merge:
+        raise SystemExit("--wheel is missing: pip download --no-deps sbibm==1.1.0 fetches it")
+    results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
+    budgets = [100] if options.smoke else options.simulations
+    numbers = options.observations[:1] if options.smoke else options.observations
+    for name in [] if options.merge else options.tasks:
+        if options.floors:
+            results.append({"task": name, "floor": floor(name, options.wheel)})
+        for n in budgets:
+            for method in options.methods:
+                results.append(run(name, method, n, numbers, options.wheel, options.smoke))
+                if options.part:
+                    options.part.write_text(json.dumps(results))
+    print(text(results))
+    if options.write:
+        facts = {"environment": record.environment("scikit-learn"), "draws": DRAWS}
+        record.save("sbibm", facts | {"results": results}, text(results))
+
+
+if __name__ == "__main__":
+    main()
