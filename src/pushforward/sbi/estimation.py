@@ -13,7 +13,7 @@ from pushforward.models import Diffusion, FlowMatching, GenerativeModel, Normali
 from pushforward.protocols import Distribution
 from pushforward.sbi.coordinates import Coordinates, fit_coordinates
 from pushforward.sbi.networks import PosteriorNetwork
-from pushforward.sbi.posterior import AmortizedPosterior
+from pushforward.sbi.posterior import SimulatorPosterior
 from pushforward.sbi.simulating import Pairs, pairs_of
 from pushforward.training import fit
 
@@ -28,7 +28,7 @@ def NPE(
     unbounded: bool = True,
     seed: int = 0,
     **settings: Any,
-) -> AmortizedPosterior:
+) -> SimulatorPosterior:
     """Neural posterior estimation: a normalizing flow (Papamakarios & Murray 2016).
 
     The flow learns by maximum likelihood; draws and densities cost one evaluation.
@@ -70,7 +70,7 @@ def NPSE(
     sampling: dict[str, Any] | None = None,
     model: dict[str, Any] | None = None,
     **settings: Any,
-) -> AmortizedPosterior:
+) -> SimulatorPosterior:
     """Neural posterior score estimation: a diffusion model (Sharrock et al. 2024).
 
     Its scores compose for several independent observations: see `compose`.
@@ -86,7 +86,7 @@ def NPSE(
     >>> prior = Box([0.0], [1.0])
     >>> pairs = simulate(prior, lambda theta, seed: theta**2, 200, seed=0)
     >>> NPSE(prior, pairs, steps=5, width=16)
-    AmortizedPosterior(of 1 parameters given (1,), by a Diffusion)
+    SimulatorPosterior(of 1 parameters given (1,), by a Diffusion)
     """
 
     def made(data: Data) -> GenerativeModel:
@@ -107,7 +107,7 @@ def FMPE(
     sampling: dict[str, Any] | None = None,
     model: dict[str, Any] | None = None,
     **settings: Any,
-) -> AmortizedPosterior:
+) -> SimulatorPosterior:
     """Flow matching posterior estimation (Wildberger et al. 2023).
 
     Along the trigonometric path a network of zeros is exact where the coordinates are standard
@@ -124,7 +124,7 @@ def FMPE(
     >>> prior = Box([0.0], [1.0])
     >>> pairs = simulate(prior, lambda theta, seed: theta**2, 200, seed=0)
     >>> FMPE(prior, pairs, steps=5, width=16)
-    AmortizedPosterior(of 1 parameters given (1,), by a FlowMatching)
+    SimulatorPosterior(of 1 parameters given (1,), by a FlowMatching)
     """
 
     def made(data: Data) -> GenerativeModel:
@@ -146,7 +146,7 @@ def _learned(
     seed: int,
     settings: dict[str, Any],
     sampling: dict[str, Any] | None = None,
-) -> AmortizedPosterior:
+) -> SimulatorPosterior:
     pairs = pairs if isinstance(pairs, Pairs) else pairs_of(*pairs)
     outside = int((prior.log_prob(pairs.theta) == -torch.inf).sum())
     if outside:
@@ -158,4 +158,4 @@ def _learned(
     model = make(data)
     settings = {"progress": False, "standardize": False, "seed": seed, **settings}
     run = fit(model, data, **settings)
-    return AmortizedPosterior(prior, coordinates, model, run, sampling)
+    return SimulatorPosterior(prior, coordinates, model, run, sampling)

@@ -19,7 +19,7 @@ from pushforward.sbi.coordinates import Coordinates
 from pushforward.sbi.simulating import Pairs
 from pushforward.training import Run
 
-__all__ = ["AmortizedPosterior"]
+__all__ = ["SimulatorPosterior"]
 
 _ROUND = 4096
 """Candidates that are drawn at once where some are rejected, at most."""
@@ -31,7 +31,7 @@ _JUDGED = 10_000
 """Draws for the share inside of the support."""
 
 
-class AmortizedPosterior:
+class SimulatorPosterior:
     r"""`p(theta | y)` by a conditional model: draws and densities for any observation.
 
     The model is of the `coordinates` `z` of a parameter. Candidates outside of the support of the
@@ -64,7 +64,7 @@ class AmortizedPosterior:
     def __repr__(self) -> str:
         size, shape = len(self.coordinates.bias), self.coordinates.observed.shape
         name = type(self.model).__name__
-        return f"AmortizedPosterior(of {size} parameters given {shape}, by a {name})"
+        return f"SimulatorPosterior(of {size} parameters given {shape}, by a {name})"
 
     def sample(
         self, n: int, y: Any, *, seed: int | None = None, batch_size: int | None = None
