@@ -128,10 +128,10 @@ class SchrodingerBridge(TransportMap, Trainable):
         networks = [net] if backward is None else [net, backward]
         # One network for both takes the direction in the place of a label.
         self.condition = Condition() if backward is None else Condition.of(networks, label_dropout)
-        if start is not None and self.condition.context_size is None:
+        if start is not None and (self.condition.context_size is None or label_dropout > 0):
             raise InputError(
                 "a source that depends on the context needs two networks that are told contexts, "
-                "such as nn.MLP(2, context=5)"
+                "such as nn.MLP(2, context=5), and label_dropout=0"
             )
         self.start = start
         self.source = Source(source_rows, self._given_shape)
@@ -369,7 +369,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         paths simulated from the batch, the sum of both directions. Without a generator, torch's
         global one is read.
         """
-        context = self.condition.rows(c, len(x), self.device)
+        context = self.condition.required(c, len(x), self.device)
         generator = generator_or_global(generator, self.device)
         if self.training and self.loop.simulated is not None:
             return self.loop.loss(len(x), generator, rows)
