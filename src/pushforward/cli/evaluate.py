@@ -130,7 +130,7 @@ def evaluate(
     # Contexts have no place in a file.
     written = labels if train.num_classes is not None else None
     write_states(folder / "samples.npz", x, model.space, folder, labels=written)
-    write(folder, model, train, evaluation=evaluation, samples=x)
+    write(folder, model, train, evaluation=evaluation, samples=x, labels=labels)
     if as_json:
         emit(found)
         return

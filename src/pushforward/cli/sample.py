@@ -32,7 +32,10 @@ __all__ = ["sample"]
 def sample(
     context: typer.Context,
     run: Run,
-    n: Annotated[int, typer.Option("-n", "--n", help="Number of samples.")] = 64,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--n", help="Number of samples, 64 by default or one for each text."),
+    ] = None,
     out: StatesOut = "samples.npz",
     sampler: Sampler = None,
     steps: Steps = None,
@@ -58,11 +61,18 @@ def sample(
     ] = None,
     seed: Seed = 0,
     label: Label = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="What the pictures show, for a model of captions; several take turns."),
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="A file with a text in each line.", metavar="FILE")
+    ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
-            help="Strength of classifier-free guidance towards the labels; 1 is none, larger "
-            "values follow them more closely."
+            help="Strength of classifier-free guidance towards the labels or texts; 1 is none, "
+            "larger values follow them more closely."
         ),
     ] = None,
     batch_size: BatchSize = 512,
@@ -73,14 +83,16 @@ def sample(
 ) -> None:
     """Draw new samples from a trained model and write them to a file.
 
-    A model of labeled data draws labels as frequent as there, unless --class names one, and writes
-    them beside the samples, under their name.
+    A model of captions draws what --text says, and writes it below the pictures of a .png, or to
+    captions.csv in a folder of pictures. A model of labeled data draws labels as frequent as there,
+    unless --class names one, and writes them beside the samples, under their name.
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
     from pushforward import parallel, state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
+    from pushforward.cli.texts import texts_for
     from pushforward.cli.writing import (
         check_suffix,
         checked,
@@ -94,11 +106,15 @@ def sample(
 
     check_suffix(out)
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
+    captions, n = texts_for(model, text, texts, n)
     require_memory(n, state.numel(model.event_shape))
-    c = label_of(Path(run), label)
+    c: Any = label_of(Path(run), label)
     if c is None:
         c = labels_of(Path(run), model, n, seed)
     checked(out, Path(run), model, n, labeled=c is not None and label is None)
+    codes = c
+    if captions is not None:
+        c = model.condition.rows(captions, n, model.device)
     given = {
         "sampler": sampler,
         "steps": steps,
@@ -122,7 +138,7 @@ def sample(
         return
     if not keep_nonfinite:
         require_finite(x, out)
-    write_states(out, x, model.space, Path(run), labels=c)
+    write_states(out, x, model.space, Path(run), labels=codes, captions=captions)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(in_words_of(context.command, about), err=True)

@@ -109,17 +109,22 @@ def write_states(
     *,
     labels: Any = None,
     draws: int | None = None,
+    captions: list[str] | None = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
 
-    `labels` are codes, one for all of them or one for each. Of `draws` of each state, on a first
+    `labels` are codes, one for all of them or one for each; `captions` stand below pictures, and
+    beside those of a folder. Of `draws` of each state, on a first
     axis, a table and pictures have one after the other; an array has them all, without labels.
     """
     import torch
 
     from pushforward import state
+    from pushforward._files import write_text
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.data.array_files import ARRAYS
+    from pushforward.data.caption_files import CAPTIONS, table_of_captions
+    from pushforward.data.picture_files import names_of_pictures
     from pushforward.data.rounding import rounded
     from pushforward.data.schema import Column
     from pushforward.data.writing import suffix_of, write
@@ -127,9 +132,13 @@ def write_states(
     flat = x if draws is None else state.map_leaves(lambda a: a.flatten(0, 1), x)
     if _is_picture(path):
         from pushforward.report import save_picture
+        from pushforward.report.writing import captions_of
 
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        missing = save_picture(Path(path), flat, space=space, names=schema_of(run).names)
+        kinds = None if captions is None else captions_of(captions)
+        missing = save_picture(
+            Path(path), flat, space=space, names=schema_of(run).names, kinds=kinds
+        )
         if missing:
             typer.echo(f"note: in {path}, {missing}", err=True)
         return
@@ -148,6 +157,9 @@ def write_states(
     if draws is not None and isinstance(labels, torch.Tensor):
         labels = labels.repeat(draws)
     write(path, flat, space=space, schema=schema, **levels, labels=labels)
+    if captions is not None and suffix == "":
+        table = table_of_captions(names_of_pictures(None, len(captions)), captions)
+        write_text(Path(path) / CAPTIONS, table)
 
 
 def _is_picture(path: str | Path) -> bool:

@@ -1,4 +1,4 @@
-"""A folder of pictures, all of one size, with one subfolder per class or none."""
+"""A folder of pictures, all of one size, with captions, one subfolder per class, or none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.data.caption_files import TABLES, read_captions
 from pushforward.data.declared import require_room
 from pushforward.data.finding import listed
 from pushforward.data.picture_reader import SUFFIXES, PictureReader
@@ -28,7 +29,8 @@ def read_folder(
 ) -> Raw:
     """The pictures of a folder as 8-bit `(N, C, H, W)`, values 0 to 255 in 256 levels.
 
-    Pictures in subfolders are labeled by the name of the subfolder, unless `label=False`. The
+    Pictures in subfolders are labeled by the name of the subfolder, unless `label=False`; captions
+    in a table beside them (`read_captions`) take the place of such labels. The
     result is gray if all pictures are, else RGB; `channels` (1 or 3) decides, and puts transparent
     pictures on white. `size` (a number, or height and width) crops the middle and resizes. Files
     and folders that are not read are counted and named in the notes; hidden ones are not.
@@ -45,15 +47,17 @@ def read_folder(
         raise InputError(f"channels is 1 (gray) or 3 (RGB), not {channels!r}")
     height_width = _size(size)
     found = _look(path)
-    files = found.files
+    files, classes = found.files, found.classes
+    captions = None if label is False else read_captions(path, files)
     return Raw(
         read_pictures(files, height_width, channels),
-        None if found.classes is None or label is False else np.array(found.classes),
+        None if classes is None or label is False or captions else np.array(classes),
         str(path),
         row=lambda i: f"file {files[i].relative_to(path)}",
         levels=256,
         value_range=(0.0, 255.0),
         notes=found.notes,
+        captions=tuple(captions or ()),
     )
 
 
@@ -101,12 +105,12 @@ class _Found:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if not self.skipped:
+        skipped = [name for name in self.skipped if name not in TABLES]
+        if not skipped:
             return ()
-        entries = "entry" if len(self.skipped) == 1 else "entries"
+        entries = "entry" if len(skipped) == 1 else "entries"
         return (
-            f"{len(self.skipped)} {entries} of the folder not read, as no pictures: "
-            f"{listed(self.skipped)}",
+            f"{len(skipped)} {entries} of the folder not read, as no pictures: {listed(skipped)}",
         )
 
 

@@ -66,6 +66,9 @@ def matched(data: Data, wanted: Wanted, shape: state.EventShape | None = None) -
     c, schema = data.c, dataclasses.replace(like, classes=())
     if data.schema.classes:
         c, schema = _recoded(data, like, where)
+    if data.captions is not None:
+        # Words have the numbers of the vocabulary that the model knows, if it reads any.
+        c = None if like.vocabulary is None else like.vocabulary.encode(data.captions)
     notes = (*data.notes, *wanted.notes)
     return dataclasses.replace(data, x=x, c=c, schema=schema, notes=notes)
 

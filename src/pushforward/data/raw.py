@@ -24,6 +24,7 @@ from pushforward.data.level_checks import check_levels
 from pushforward.data.numbers import numbers_of
 from pushforward.data.schema import Column, Schema, Value
 from pushforward.errors import InputError
+from pushforward.vocabulary import Vocabulary
 
 __all__ = ["Raw", "assemble", "counted", "from_memory", "in_space"]
 
@@ -63,6 +64,7 @@ class Raw:
         value_range: the range that the format allows.
         classes: the values of the classes, for labels that are their numbers.
         notes: what to know of how it was read.
+        captions: a text for each row, in the place of labels; empty without.
     """
 
     x: NDArray[Any] | Named
@@ -79,6 +81,7 @@ class Raw:
     value_range: tuple[float, float] | None = None
     classes: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
 
 def assemble(
@@ -126,6 +129,9 @@ def assemble(
     keep = _finite_rows(x, raw, drop_nonfinite)
     numbers = np.flatnonzero(keep)
     c, classes = _labels(raw, keep)
+    words = Vocabulary.of(raw.captions) if raw.captions else None
+    if words is not None:
+        c = words.encode([raw.captions[i] for i in numbers.tolist()])
     if levels is None and value_range is None:
         levels, value_range = raw.levels, raw.value_range
         if levels is None and dtype == np.uint8:
@@ -145,7 +151,7 @@ def assemble(
         levels=levels,
         value_range=value_range,
         source=raw.source,
-        schema=dataclasses.replace(schema, layout=arranged.layout),
+        schema=dataclasses.replace(schema, layout=arranged.layout, vocabulary=words),
         dropped=int((~keep).sum()),
         rows=_rows(keep),
         notes=(*raw.notes, *arranged.notes),

@@ -117,6 +117,8 @@ class GenerativeModel(Displayed, nn.Module, ABC):
             parts.append(f"{self.condition.num_classes} classes")
         if self.condition.context_size is not None:
             parts.append(f"contexts of {self.condition.context_size}")
+        if self.condition.vocabulary is not None:
+            parts.append(f"texts of {len(self.condition.vocabulary.words)} words")
         parts.append(f"log_prob {self.capabilities.log_prob}")
         return f"{type(self).__name__}({', '.join(parts)})"
 

@@ -139,6 +139,9 @@ def _told(model: GenerativeModel) -> dict[str, str | None]:
     """What the model can be told, with the values of its labels and their rows in the data."""
     if model.context_size is not None:
         return {"contexts": f"of {model.context_size}"}
+    words = model.condition.vocabulary
+    if words is not None:
+        return {"texts": f"of up to {words.length} words: {_listed(list(words.words))}"}
     if model.num_classes is None:
         return {}
     known = model.learned_from or {}

@@ -46,13 +46,21 @@ class Glance:
     faults: tuple[str, ...]
 
 
-def glance(run: Path, model: Any, data: Data, samples: Any = None, *, show: bool = False) -> Glance:
+def glance(
+    run: Path,
+    model: Any,
+    data: Data,
+    samples: Any = None,
+    labels: Any = None,
+    *,
+    show: bool = False,
+) -> Glance:
     """Draw samples of the model of a run folder, unless there are some, and look at them.
 
     As many are drawn as a picture shows and as a share of the time of the training pays for.
     """
     if samples is not None:
-        drawn = Drawn(samples, asked=0)
+        drawn = Drawn(samples, asked=0, labels=labels)
     else:
         manifest = read_sealed_json(run / "manifest.json")
         n = min(Look(model.space, data.x).many, _DRAWN)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pushforward._extras import require
 from pushforward.errors import InputError
+from pushforward.report.captioned import captioned_grid
 from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
 
 __all__ = [
@@ -42,10 +43,11 @@ _RARE = 0.005
 
 
 class Kinds(NamedTuple):
-    """A kind for each state, `(n,)`, and the names of the kinds."""
+    """A kind for each state, `(n,)`, and their names; those of `captions` stand below pictures."""
 
     codes: Tensor
     names: tuple[str, ...]
+    captions: bool = False
 
 
 class Painter(ABC):
@@ -270,7 +272,10 @@ class _Grid(Painter):
     def draw(
         self, view: Images, count: int, *, small: bool = False, kinds: Kinds | None = None
     ) -> Any:
-        """A grid of them."""
+        """A grid of them, with captions below if they have some."""
+        if kinds is not None and kinds.captions and not small:
+            texts = [kinds.names[k] for k in kinds.codes[:count].tolist()]
+            return captioned_grid(view.pixels[:count], texts, self.low, self.high)
         return image_grid(view.pixels[:count], self.low, self.high, 3 if small else None)
 
     def missing(self, view: Images, count: int) -> str:

@@ -109,9 +109,15 @@ def side_by_side(pictures: dict[str, bytes], columns: int = 4) -> bytes:
 
 
 def save_picture(
-    path: Path, x: Any, *, space: Space, reference: Any = None, names: Sequence[str] = ()
+    path: Path,
+    x: Any,
+    *,
+    space: Space,
+    reference: Any = None,
+    names: Sequence[str] = (),
+    kinds: Kinds | None = None,
 ) -> str:
-    """Write a PNG of states of a space, on the scale of `reference` if given.
+    """Write a PNG of states of a space, on the scale of `reference` if given, told apart by kind.
 
     Returns what of the states is not to be seen in it, in a few words.
 
@@ -124,7 +130,7 @@ def save_picture(
     b'PNG'
     """
     look = Look(space, x if reference is None else reference, names)
-    write_bytes(path, look.picture(x))
+    write_bytes(path, look.picture(x, kinds=kinds))
     return look.missing(x)
 
 

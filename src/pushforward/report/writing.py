@@ -29,7 +29,7 @@ from pushforward.report.pictures import Look, data_uri
 from pushforward.training.judge import early_end, overfitting
 from pushforward.training.trackers import read_history
 
-__all__ = ["kinds_of", "loss_series", "write"]
+__all__ = ["captions_of", "kinds_of", "loss_series", "write"]
 
 _FRAMES, _STEPS = 7, 42
 _MOST = 10_000
@@ -43,6 +43,7 @@ def write(
     *,
     evaluation: Evaluation | None = None,
     samples: Any = None,
+    labels: Any = None,
     seen: Glance | None = None,
     findings: Sequence[str] | None = None,
 ) -> Path:
@@ -54,6 +55,7 @@ def write(
         data: the data it was trained on.
         evaluation: metrics, if there are any yet.
         samples: states drawn from the model; some are drawn if there are none.
+        labels: of these samples, or their captions, if they have some.
         seen: samples and what is wrong with them, a `glance`, if there has been one already.
         findings: what to know of the data, a sentence each; kept in the folder, where the next
             report finds them.
@@ -63,7 +65,7 @@ def write(
     history = read_history(run / "metrics.jsonl")
     look = Look(model.space, data.x, data.columns)
     if seen is None:
-        seen = glance(run, model, data, samples)
+        seen = glance(run, model, data, samples, labels)
     samples = as_written(model.space, seen.drawn.states, data)
     picture = look.picture(samples, kinds=kinds_of(seen.drawn.labels, data))
     write_bytes(run / "samples.png", picture)
@@ -177,8 +179,16 @@ def _samples(look: Look, picture: bytes, missing: str, drawn: Drawn, data: Data)
     return section("Samples beside data", f'<div class="{look.layout}">{figures}</div>', drawn.note)
 
 
+def captions_of(texts: Sequence[str]) -> Kinds:
+    """Texts, one for each state, as kinds that stand below pictures."""
+    names = sorted(set(texts))
+    return Kinds(torch.tensor([names.index(text) for text in texts]), tuple(names), captions=True)
+
+
 def kinds_of(labels: Any, data: Data) -> Kinds | None:
-    """The classes of labels by name; `None` for contexts and without labels."""
+    """The classes of labels by name, or captions; `None` for contexts and without labels."""
+    if labels is not None and data.vocabulary is not None:
+        return captions_of(data.vocabulary.decode(labels))
     if labels is None or data.num_classes is None:
         return None
     return Kinds(labels, tuple(map(str, data.classes)))
