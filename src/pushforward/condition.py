@@ -162,6 +162,8 @@ class Condition:
         """
         if c is None:
             return None
+        if self.vocabulary is not None:
+            return self.vocabulary.tokens(c, n, torch.device("cpu"))[rows]
         found: Any = c if isinstance(c, tuple) else torch.as_tensor(c)
         plain = getattr(self.contexts, "network", None) is None
         if plain and found.ndim == int(self.context_size is not None):

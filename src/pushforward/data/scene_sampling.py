@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from pushforward.data.captions import Caption
 from pushforward.data.scenes import COLORS, EXTENTS, KINDS, RADII, Scene, SceneShape, relation
 
-__all__ = ["HELD_OUT", "composition", "draw_scenes"]
+__all__ = ["HELD_OUT", "composition", "draw_scenes", "draw_scenes_of"]
 
 HELD_OUT = (
     ("red square", "left of", "blue circle"),
@@ -74,23 +76,58 @@ def draw_scenes(
     if held_out:
         names = _composed(names, generator)
     large = torch.randint(2, (n, 3), generator=generator)
-    scenes: list[Scene | None] = [None] * n
-    left = torch.arange(n)
-    while len(left):
-        places = _places(names[left], large[left], generator)
-        clear = _clear(names[left], counts[left], places)
-        for i, row in zip(left[clear].tolist(), places[clear].tolist(), strict=True):
-            scene = _scene(names[i].tolist(), row[: int(counts[i])])
-            if _wanted(scene, held_out):
-                scenes[i] = scene
-        left = torch.tensor([i for i in left.tolist() if scenes[i] is None], dtype=torch.int64)
+    whole = _settled(names, counts, large, lambda k, scene: _wanted(scene, held_out), generator)
     said = torch.randint(2, (n, 3), generator=generator).bool().tolist()
-    whole = [scene for scene in scenes if scene is not None]
     captions = [
         Caption.of(scene, tuple(named[: len(scene.shapes)]))
         for scene, named in zip(whole, said, strict=True)
     ]
     return whole, captions
+
+
+def draw_scenes_of(captions: Sequence[Caption], generator: torch.Generator) -> list[Scene]:
+    """A random scene for each caption, as `draw_scenes` draws those that have it.
+
+    >>> caption = Caption.read("a small red circle above a blue square")
+    >>> caption.true_of(draw_scenes_of([caption], torch.Generator().manual_seed(0))[0])
+    True
+    """
+    names = torch.zeros(len(captions), 3, dtype=torch.int64)
+    large = torch.randint(2, names.shape, generator=generator)
+    sizes = list(RADII)
+    for row, caption in enumerate(captions):
+        for k, thing in enumerate(caption.things):
+            names[row, k] = _NAMES.index(f"{thing.color} {thing.kind}")
+            if thing.size is not None:
+                large[row, k] = sizes.index(thing.size)
+    counts = torch.tensor([len(caption.things) for caption in captions])
+
+    def wanted(k: int, scene: Scene) -> bool:
+        return captions[k].true_of(scene)
+
+    return _settled(names, counts, large, wanted, generator)
+
+
+def _settled(
+    names: Tensor,
+    counts: Tensor,
+    large: Tensor,
+    wanted: Callable[[int, Scene], bool],
+    generator: torch.Generator,
+) -> list[Scene]:
+    """Scenes of shapes `(n, 3)`, of which the first `counts` are there, placed until all is clear
+    and the scene of each row is wanted."""
+    found: dict[int, Scene] = {}
+    left = torch.arange(len(names))
+    while len(left):
+        places = _places(names[left], large[left], generator)
+        clear = _clear(names[left], counts[left], places)
+        for i, row in zip(left[clear].tolist(), places[clear].tolist(), strict=True):
+            scene = _scene(names[i].tolist(), row[: int(counts[i])])
+            if wanted(i, scene):
+                found[i] = scene
+        left = torch.tensor([i for i in left.tolist() if i not in found], dtype=torch.int64)
+    return [found[k] for k in range(len(names))]
 
 
 def _composed(names: Tensor, generator: torch.Generator) -> Tensor:
