@@ -17,6 +17,12 @@ By a measurement `y` of the state, for posteriors (each says when it is `exactne
 from pushforward.guidance.autoguidance import Autoguidance
 from pushforward.guidance.classifier import ClassifierGuidance, NoisyLogProb
 from pushforward.guidance.classifier_free import ClassifierFree
+from pushforward.guidance.composition import (
+    FactorizedComposition,
+    GaussComposition,
+    JacobianComposition,
+    ScoreComposition,
+)
 from pushforward.guidance.conditioned import conditioned
 from pushforward.guidance.diffpir import DiffPIR
 from pushforward.guidance.dps import DPS
@@ -40,11 +46,15 @@ __all__ = [
     "DiffPIR",
     "DynamicThreshold",
     "Given",
+    "FactorizedComposition",
+    "GaussComposition",
     "GuidanceInterval",
+    "JacobianComposition",
     "MeasurementGuidance",
     "NoisyLogProb",
     "NullSpaceProjection",
     "PiGDM",
+    "ScoreComposition",
     "StaticThreshold",
     "conditioned",
     "given",

@@ -21,6 +21,7 @@ from pushforward.samplers.likelihood import DivergenceMethod, ProbeDistribution,
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.particles import PosteriorParticles
+from pushforward.samplers.preconditioned_langevin import PreconditionedLangevin
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.twisted import TwistedSMC
 from pushforward.samplers.variational import (
@@ -42,6 +43,7 @@ __all__ = [
     "Heun",
     "Multistep",
     "PosteriorParticles",
+    "PreconditionedLangevin",
     "PredictorCorrector",
     "ProbabilityFlow",
     "ProbeDistribution",

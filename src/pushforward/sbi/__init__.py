@@ -6,6 +6,7 @@ tasks of the benchmark sbibm, and `read_reference` the observations and draws to
 """
 
 from pushforward.sbi.estimation import FMPE, NPE, NPSE
+from pushforward.sbi.independent_observations import normal_form, sample_given_all
 from pushforward.sbi.posterior import SimulatorPosterior
 from pushforward.sbi.reference import ReferencePosterior, read_reference
 from pushforward.sbi.simulating import Pairs, pairs_of, simulate
@@ -20,8 +21,10 @@ __all__ = [
     "SimulatorPosterior",
     "ReferencePosterior",
     "Task",
+    "normal_form",
     "pairs_of",
     "read_reference",
+    "sample_given_all",
     "simulate",
     "task",
 ]
