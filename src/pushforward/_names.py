@@ -155,6 +155,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "dps": "guidance.DPS",
         "diffpir": "guidance.DiffPIR",
         "projection": "guidance.NullSpaceProjection",
+        "tds": "samplers.TwistedSMC",
     },
     "spaces": {
         "euclidean": "spaces.Euclidean",

@@ -35,6 +35,7 @@ _HOMES = {
     "Trajectory": "trajectory",
     "TransportMap": "transport_map",
     "UpsampledSource": "conditional_source",
+    "TwistedPosterior": "twisted_posterior",
     "VAE": "vae",
     "estimated_level": "noise_level",
     "load": "saving",
@@ -69,6 +70,7 @@ __all__ = [
     "Trajectory",
     "TransportMap",
     "UpsampledSource",
+    "TwistedPosterior",
     "VAE",
     "estimated_level",
     "load",
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from pushforward.models.trainable import Trainable
     from pushforward.models.trajectory import Moment, Trajectory
     from pushforward.models.transport_map import TransportMap
+    from pushforward.models.twisted_posterior import TwistedPosterior
     from pushforward.models.vae import VAE
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -20,7 +20,7 @@ from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.prior_predictive import PriorPredictive
 from pushforward.protocols import Model, Sampler, Transport
 
-__all__ = ["GuidedPosterior"]
+__all__ = ["Guide", "GuidedPosterior"]
 
 _PRIOR_STEPS = 12
 _TINY = 1e-30
@@ -68,6 +68,11 @@ class GuidedPosterior(Posterior):
         """Whether there are several measurements."""
         return self.measurement.batched
 
+    @property
+    def count(self) -> int:
+        """How many measurements there are."""
+        return len(self.measurement.y) if self.batched else 1
+
     @torch.no_grad()
     def sample(
         self,
@@ -97,16 +102,10 @@ class GuidedPosterior(Posterior):
         Warns of draws that are not finite. Raises `InputError` for arguments that do not fit.
         """
         checks.whole("n", n)
-        if check:
-            for doubt in self.doubts():
-                warnings.warn(doubt, stacklevel=2)
+        self._warn(check)
         steps = checks.whole("steps", self.steps if steps is None else steps, 2)
         rule = registry.resolve("samplers", sampler or self.sampler)
-        process, first = self._denoiser.process, fresh_seed(seed)
-        times = self._denoiser.grid(
-            process.clock, steps - 1, start=self._denoiser.start, stop=self._denoiser.stop
-        )
-        count = len(self.measurement.y) if self.batched else 1
+        first, times, count = fresh_seed(seed), self._times(steps), self.count
         noise, start = self._noise(first, count, n), self._noise(derived_seed(first, 1), count, n)
         parts = parts_of(n * count, batch_size)
         done, total = 0, len(parts) * (len(times) - 1)
@@ -136,11 +135,22 @@ class GuidedPosterior(Posterior):
             return drawn
         return drawn.unflatten(0, (count, n)).transpose(0, 1)
 
+    def _times(self, steps: int) -> list[float]:
+        """The grid of so many steps, of which the last is a prediction."""
+        known = self._denoiser
+        return known.grid(known.process.clock, steps - 1, start=known.start, stop=known.stop)
+
+    def _warn(self, check: bool) -> None:
+        """Warn of a measurement that is doubted, unless told not to."""
+        if check:
+            for doubt in self.doubts():
+                warnings.warn(doubt, stacklevel=3)
+
     def _prior(self, n: int) -> Tensor:
         """Draws of the model without the measurement, in its own units, by few steps."""
         known = self._denoiser
         own = torch.zeros(n, dtype=torch.long)
-        times = known.grid(known.process.clock, _PRIOR_STEPS, start=known.start, stop=known.stop)
+        times = self._times(_PRIOR_STEPS)
         noise = RowNoise(0, slice(0, n), self.model.device)
         with self.model.evaluating():
             x = known.prior.sample(n, generator=noise).to(self.model.device, self.model.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,8 +26,12 @@ from pushforward.models.amortized_posterior import AmortizedPosterior
 from pushforward.models.guided_posterior import GuidedPosterior
 from pushforward.models.noise_level import estimated_level
 from pushforward.models.posterior import Exactness, Posterior
+from pushforward.models.twisted_posterior import TwistedPosterior
+from pushforward.samplers import TwistedSMC
 
 __all__ = ["noise_of", "posterior_of"]
+
+_SMC = tuple(field.name for field in dataclasses.fields(TwistedSMC))
 
 
 def posterior_of(
@@ -39,7 +44,33 @@ def posterior_of(
     guidance: float,
     options: Mapping[str, Any],
 ) -> Posterior:
-    """See `GenerativeModel.posterior`."""
+    """The posterior of a model given a measurement; `model.posterior` calls it.
+
+    Args:
+        model: the prior, a model with a `denoiser`; or one that was trained on pairs.
+        y: `(*observed)`, or a batch `(m, *observed)`; of a selection also whole states.
+        operator: what was measured of a state, in data units; `None` if `y` is the context of the
+            model.
+        noise: the standard deviation of Gaussian noise in the units of `y`, `"exact"` for none,
+            `"estimated"` for a level that `estimated_level` finds, or one of `pushforward.inverse`.
+        method: a short name of `posteriors` or a function of `(model, process, measurement)` that
+            returns a guided model. By default `mmps` for linear operators and Gaussian noise,
+            `projection` without noise, else `dps`. `tds` weighs the draws of any of them, its
+            `twist`, so that they are exact for many `particles`.
+        c: a context of the model beside the measurement, one for all or one each.
+        guidance: classifier-free guidance towards it.
+        options: of the method.
+
+    Raises `CapabilityError` for models, operators and noise that the method cannot take,
+    `InputError` for what does not fit.
+
+    >>> import pushforward as pf
+    >>> from pushforward import inverse
+    >>> model = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
+    >>> post = model.posterior([0.3], operator=inverse.Columns(0), noise=0.1)
+    >>> post.sample(3, seed=0, steps=10).shape, post.exactness.level
+    (torch.Size([3, 2]), 'approximate')
+    """
     if operator is None:
         if noise is not None or method is not None:
             raise InputError("noise= and method= need operator=, what was measured of a state")
@@ -63,6 +94,11 @@ def posterior_of(
     measurement = Measurement.of(y, operator, noise, shape, units)
     denoiser = model.denoiser(c, len(y) if measurement.batched else 1, guidance=guidance)
     chosen = _default(operator, noise) if method is None else method
+    if isinstance(chosen, str) and registry.find("posteriors", chosen) is TwistedSMC:
+        own = {name: options[name] for name in _SMC if name in options}
+        rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
+        guide, _ = _guide(options.get("twist") or _default(operator, noise), rest)
+        return TwistedPosterior(model, denoiser, measurement, guide, TwistedSMC(**own))
     guide, exactness = _guide(chosen, options)
     return GuidedPosterior(model, denoiser, measurement, guide, exactness)
 

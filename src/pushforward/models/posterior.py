@@ -74,7 +74,7 @@ class Posterior(ABC):
         """`log p(y)` in nats with its error. Raises `CapabilityError` for a method without one."""
         raise CapabilityError(
             "this method weighs no draws, so that it has no estimate of log p(y): take "
-            "exact=True, twisted sequential Monte Carlo"
+            "method='tds', twisted sequential Monte Carlo"
         )
 
     @abstractmethod

@@ -1,0 +1,132 @@
+"""The posterior by twisted sequential Monte Carlo: exact for many particles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import checks
+from pushforward._random import derived_seed, fresh_seed
+from pushforward.estimates import LogProb
+from pushforward.inverse import Measurement
+from pushforward.models.denoiser import Denoiser
+from pushforward.models.guided_posterior import Guide, GuidedPosterior
+from pushforward.models.model import Progress, finite
+from pushforward.models.posterior import Exactness
+from pushforward.samplers import PosteriorParticles, TwistedSMC
+
+__all__ = ["TwistedPosterior"]
+
+
+class TwistedPosterior(GuidedPosterior):
+    """Draws of a guided sampler, weighted so that they follow the posterior (Wu et al. 2023).
+
+    `model.posterior(y, operator=..., noise=..., method="tds")` makes one. A set of particles is run
+    for each measurement, and draws are taken from it with replacement: no more of them are distinct
+    than the effective sample size that `particles` tells.
+
+    Args:
+        model: the prior.
+        denoiser: see `GuidedPosterior`.
+        measurement: likewise.
+        guide: the twist, a guided prediction with a likelihood.
+        sampler: how many particles, and when they are resampled.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        denoiser: Denoiser,
+        measurement: Measurement,
+        guide: Guide,
+        sampler: TwistedSMC,
+    ) -> None:
+        reason = (
+            f"weighted draws of {sampler.particles} particles, whose error vanishes as their "
+            "number grows if the weights do not degenerate; what is left is that of the model and "
+            "of its steps"
+        )
+        exactness = Exactness("asymptotically exact", reason)
+        super().__init__(model, denoiser, measurement, guide, exactness)
+        self.smc = sampler
+        self.particles: list[PosteriorParticles] = []
+        """Those of each measurement, in the units of the model, in the latest run."""
+
+    @torch.no_grad()
+    def run(
+        self,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[PosteriorParticles]:
+        """Weighted particles for each measurement, kept in `particles`.
+
+        Args:
+            seed: the particles of measurement `j` follow from the seed and `j` alone.
+            steps: of the chain, 100 by default.
+            progress: called with the number of finished and of all measurements.
+
+        Warns of sets that have not converged.
+        """
+        times = self._times(checks.whole("steps", self.steps if steps is None else steps, 2))
+        first, count, size = fresh_seed(seed), self.count, self.smc.particles
+        noise = self._noise(first, count, size)
+        start = self._noise(derived_seed(first, 1), count, size)
+        found = []
+        with self.model.evaluating():
+            for k in range(count):
+                rows = torch.arange(k * size, (k + 1) * size)
+                transport, counted = self._transport(torch.full((size,), k))
+                x = self._denoiser.prior.sample(size, generator=start.take(rows))
+                found.append(
+                    self.smc.run(
+                        transport.model, transport.process,
+                        x.to(self.model.device, self.model.dtype), times,
+                        generator=noise.take(rows),
+                    )
+                )  # fmt: skip
+                self.evaluations = counted.evaluations
+                if progress is not None:
+                    progress(k + 1, count)
+        self.particles = found
+        return found
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        check: bool = True,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """`n` draws of each measurement from the particles of a new run, in data units.
+
+        The arguments are those of `run`, and `check` as for `GuidedPosterior.sample`.
+        """
+        checks.whole("n", n)
+        self._warn(check)
+        first = fresh_seed(seed)
+        sets = self.run(seed=first, steps=steps, progress=progress)
+        drawn = [own.sample(n, seed=derived_seed(first, 2, k))[0] for k, own in enumerate(sets)]
+        found = self.model.outward(finite(torch.cat(drawn)))
+        if not self.batched:
+            return found
+        return found.unflatten(0, (self.count, n)).transpose(0, 1)
+
+    def log_evidence(self, **options: Any) -> LogProb:
+        """`log p(y)` of each measurement in nats, `(m,)`, with its standard error.
+
+        Of the latest run, or of a new one, with the options of `run`.
+        """
+        sets = self.run(**options) if options or not self.particles else self.particles
+        value, stderr, converged = (
+            torch.cat([getattr(own, name) for own in sets])
+            for name in ("log_evidence", "stderr", "converged")
+        )
+        nfe = self.evaluations * self.smc.particles
+        return LogProb(value, stderr, "estimated", nfe, converged=converged)
