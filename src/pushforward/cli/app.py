@@ -18,6 +18,7 @@ from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
 from pushforward.cli.listing import list_names
 from pushforward.cli.logprob import logprob
+from pushforward.cli.posterior import posterior
 from pushforward.cli.refusals import Commands, forgiving_streams, told
 from pushforward.cli.sample import sample
 from pushforward.cli.train import train
@@ -55,6 +56,7 @@ app.command()(train)
 app.command()(bridge)
 app.command()(translate)
 app.command()(sample)
+app.command()(posterior)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(compress)

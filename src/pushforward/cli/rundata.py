@@ -27,6 +27,7 @@ from pushforward.training.folder import RECIPE
 __all__ = [
     "kept_recipe",
     "labeled",
+    "load_columns",
     "labels_of",
     "levels_of",
     "load_like",
@@ -162,6 +163,16 @@ def load_like(
         data = _as_codes(data, model.num_classes)
     _say(data, command)
     return data if n is None else data.first(n)
+
+
+def load_columns(run: Path, source: str, model: Any, *, command: Any = None) -> Data:
+    """A table with some of the columns of a run, read with the options of the run's own."""
+    config = _config(run)
+    options = _alike(dict((config["data"] if config else {}).get("origin") or {}), source)
+    options.pop("label", None)
+    data = load(source, **options, label=False, double=model.precise)
+    _say(data, command)
+    return data
 
 
 def _reading(words: Sequence[str]) -> dict[str, Any]:

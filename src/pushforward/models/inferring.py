@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,9 @@ from pushforward.samplers import TwistedSMC
 
 __all__ = ["noise_of", "posterior_of"]
 
+_FEW = 8
+"""Measured numbers for which `MMPS` solves its system exactly."""
+
 _SMC = tuple(field.name for field in dataclasses.fields(TwistedSMC))
 
 
@@ -54,9 +58,10 @@ def posterior_of(
         noise: the standard deviation of Gaussian noise in the units of `y`, `"exact"` for none,
             `"estimated"` for a level that `estimated_level` finds, or one of `pushforward.inverse`.
         method: a short name of `posteriors` or a function of `(model, process, measurement)` that
-            returns a guided model. By default `mmps` for linear operators and Gaussian noise,
-            `projection` without noise, else `dps`. `tds` weighs the draws of any of them, its
-            `twist`, so that they are exact for many `particles`.
+            returns a guided model. By default, for linear operators, `mmps` for up to 8 numbers
+            with Gaussian noise and `pigdm` for more, `projection` without noise; else `dps`. `tds`
+            weighs the draws of any of them, its `twist`, so that they are exact for many
+            `particles`.
         c: a context of the model beside the measurement, one for all or one each.
         guidance: classifier-free guidance towards it.
         options: of the method.
@@ -93,11 +98,11 @@ def posterior_of(
     noise = noise_of(noise)
     measurement = Measurement.of(y, operator, noise, shape, units)
     denoiser = model.denoiser(c, len(y) if measurement.batched else 1, guidance=guidance)
-    chosen = _default(operator, noise) if method is None else method
+    chosen = _default(operator, noise, shape) if method is None else method
     if isinstance(chosen, str) and registry.find("posteriors", chosen) is TwistedSMC:
         own = {name: options[name] for name in _SMC if name in options}
         rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
-        guide, _ = _guide(options.get("twist") or _default(operator, noise), rest)
+        guide, _ = _guide(options.get("twist") or _default(operator, noise, shape), rest)
         return TwistedPosterior(model, denoiser, measurement, guide, TwistedSMC(**own))
     guide, exactness = _guide(chosen, options)
     return GuidedPosterior(model, denoiser, measurement, guide, exactness)
@@ -157,7 +162,7 @@ def _measured(y: Any, operator: Operator, shape: tuple[int, ...], model: Any) ->
     return operator(found) if found.shape[1:] == shape else found
 
 
-def _default(operator: Operator, noise: Noise) -> str:
+def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
     """The short name of the method that takes an operator and a noise, and does best."""
     linear = isinstance(operator, LinearOperator)
     if isinstance(noise, ExactConstraint):
@@ -167,7 +172,11 @@ def _default(operator: Operator, noise: Noise) -> str:
                 "exactly: give a little noise"
             )
         return "projection"
-    return "mmps" if linear and isinstance(noise, GaussianNoise) else "dps"
+    if not linear or not isinstance(noise, GaussianNoise):
+        return "dps"
+    # Beyond this the system of mmps is iterated: many derivatives a step, and with the derivative
+    # of a network, which is no covariance, it need not converge.
+    return "mmps" if math.prod(operator.observed_shape(shape)) <= _FEW else "pigdm"
 
 
 def _guide(
