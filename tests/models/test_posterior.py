@@ -402,5 +402,5 @@ def test_twisted_draws_are_those_of_a_mixture_and_tell_the_evidence() -> None:
     torch.testing.assert_close(alone.sample(n, seed=0, steps=60), x[:, 0])
     with pytest.raises(InputError, match="MMPS has no option 'strength'"):
         model.posterior(ys, operator, level, "tds", strength=1.0)
-    other = model.posterior(ys, operator, level, "tds", twist="pigdm", variance=0.5, particles=500)
+    other = model.posterior(ys, operator, level, "tds", twist="tmpd", particles=500)
     assert other.sample(3, seed=0, steps=20).shape == (3, 2, 2)

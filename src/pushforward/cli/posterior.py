@@ -196,7 +196,7 @@ def _in_order(y: Any, own: list[str], how: Any) -> Any:
         )
     if not all(isinstance(c, str) for c in how.columns):
         return y
-    return y[:, [own.index(c) for c in how.columns]]
+    return y[:, [own.index(str(c)) for c in how.columns]]
 
 
 def _write(

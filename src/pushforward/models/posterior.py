@@ -46,8 +46,9 @@ class Posterior(ABC):
     """How far its draws can be trusted, given that the model is right."""
 
     @abstractmethod
-    def sample(self, n: int = 1, *, seed: int | None = None, **options: Any) -> Tensor:
-        """`n` draws, `(n, *event)`, or `(n, m, *event)` for a batch of measurements."""
+    def sample(self, *args: Any, **options: Any) -> Tensor:
+        """`sample(n, *, seed=None, ...)`: `n` draws, `(n, *event)`, or `(n, m, *event)` for a batch
+        of measurements. The options are the method's own."""
 
     def mean(
         self, n: int = 64, *, seed: int | None = None, **options: Any

@@ -12,7 +12,7 @@ from pushforward._random import derived_seed, fresh_seed
 from pushforward.estimates import LogProb
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
-from pushforward.models.guided_posterior import Guide, GuidedPosterior
+from pushforward.models.likelihood_posterior import Guide, LikelihoodPosterior
 from pushforward.models.model import Progress, finite
 from pushforward.models.posterior import Exactness
 from pushforward.samplers import PosteriorParticles, TwistedSMC
@@ -20,7 +20,7 @@ from pushforward.samplers import PosteriorParticles, TwistedSMC
 __all__ = ["TwistedPosterior"]
 
 
-class TwistedPosterior(GuidedPosterior):
+class TwistedPosterior(LikelihoodPosterior):
     """Draws of a guided sampler, weighted so that they follow the posterior (Wu et al. 2023).
 
     `model.posterior(y, operator=..., noise=..., method="tds")` makes one. A set of particles is run
@@ -29,7 +29,7 @@ class TwistedPosterior(GuidedPosterior):
 
     Args:
         model: the prior.
-        denoiser: see `GuidedPosterior`.
+        denoiser: see `LikelihoodPosterior`.
         measurement: likewise.
         guide: the twist, a guided prediction with a likelihood.
         sampler: how many particles, and when they are resampled.
@@ -80,10 +80,11 @@ class TwistedPosterior(GuidedPosterior):
             for k in range(count):
                 rows = torch.arange(k * size, (k + 1) * size)
                 transport, counted = self._transport(torch.full((size,), k))
+                twist: Any = transport.model
                 x = self._denoiser.prior.sample(size, generator=start.take(rows))
                 found.append(
                     self.smc.run(
-                        transport.model, transport.process,
+                        twist, transport.process,
                         x.to(self.model.device, self.model.dtype), times,
                         generator=noise.take(rows),
                     )
