@@ -21,6 +21,7 @@ _HOMES = {
     "GenerativeModel": "model",
     "GuidedPosterior": "guided_posterior",
     "KernelDensity": "baselines",
+    "LikelihoodPosterior": "likelihood_posterior",
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
     "NoiseLevel": "noise_level",
@@ -56,6 +57,7 @@ __all__ = [
     "GenerativeModel",
     "GuidedPosterior",
     "KernelDensity",
+    "LikelihoodPosterior",
     "MarginalError",
     "Moment",
     "NoiseLevel",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from pushforward.models.gan import GAN
     from pushforward.models.guided_posterior import GuidedPosterior
     from pushforward.models.inferring import posterior_of
+    from pushforward.models.likelihood_posterior import LikelihoodPosterior
     from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel
     from pushforward.models.noise_level import NoiseLevel, estimated_level
