@@ -115,37 +115,35 @@ def test_dps_follows_the_norm_of_each_row(normal_world, noise: str) -> None:
     found = guidance.DPS(world.model, world.process, measurement, strength=strength).guide(x, t)
     alpha, sigma = world.process.schedule.values(t)
 
-    def norm(x):
-        clean = world.model(x, t) @ world.matrix.mT
+    def norm(x_0):
+        clean = x_0 @ world.matrix.mT
         if noise == "laplace":
             return (2 * (world.y - clean.sinh()).abs().sum(1) / 0.3).sqrt()
         return (world.y - clean).norm(dim=1) / 0.4
 
-    h = 1e-6
-    for i in range(3):
-        step = h * torch.eye(3, dtype=torch.float64)[i]
-        slope = (norm(x + step) - norm(x - step)) / (2 * h)
-        exact = -strength * math.sqrt(2) * sigma**2 / alpha * slope
-        assert torch.allclose((found.guided - found.free)[:, i], exact, atol=1e-6)
-    assert torch.allclose(found.log_likelihood, -strength * math.sqrt(2) * norm(x))
+    def slopes(f, x):
+        h = 1e-6
+        steps = h * torch.eye(3, dtype=torch.float64)
+        return torch.stack([(f(x + step) - f(x - step)) / (2 * h) for step in steps], 1)
+
+    mean = world.model(x, t)
+    spread = 1 + sigma**2 / alpha**2 * slopes(norm, mean).square().sum(1)
+    length = strength * (2 / spread).sqrt()
+    exact = -length.unsqueeze(1) * sigma**2 / alpha * slopes(lambda x: norm(world.model(x, t)), x)
+    assert torch.allclose(found.guided - found.free, exact, atol=1e-6)
+    assert torch.allclose(found.log_likelihood, -length * norm(mean))
 
 
-def test_dps_is_the_gradient_of_the_likelihood_where_the_misfit_is_that_of_the_noise(
-    normal_world,
-) -> None:
-    world, t = normal_world(measured=1), 0.6
+def test_dps_answers_a_residual_of_the_expected_size_as_its_density_does(normal_world) -> None:
+    """With the flat prior that the length assumes: one measured number, wide normal data."""
+    world, t = normal_world(measured=1, isotropic=1e6), 0.6
     x = world.states(t, 1)
-    off = world.model(x, t) @ world.matrix.mT + 0.4
-    measurement = inverse.Measurement(off[0], *_parts(world)[1:])
-    model = guidance.DPS(world.model, world.process, measurement)
-
-    def likelihood(x):
-        return measurement.log_likelihood(world.model(x, t)).sum()
-
-    score = torch.autograd.functional.jacobian(likelihood, x)
-    alpha, sigma = world.process.schedule.values(t)
-    found = model.guide(x, t)
-    assert torch.allclose(found.guided - found.free, sigma**2 / alpha * score, atol=1e-9)
+    _, covariance = world.given(x, t)
+    spread = (world.matrix @ covariance @ world.matrix.mT + world.noise).sqrt()
+    y = (world.model(x, t) @ world.matrix.mT + spread)[0]
+    measurement = inverse.Measurement(y, *_parts(world)[1:])
+    parts = (world.model, world.process, measurement)
+    assert torch.allclose(guidance.DPS(*parts)(x, t), guidance.MMPS(*parts)(x, t), atol=1e-4)
 
 
 def _parts(world):

@@ -301,6 +301,10 @@ def _column(a: Weight) -> Weight:
     return a
 
 
+_FEW = 128
+"""Numbers in all means below which gaps are quicker than products of matrices."""
+
+
 def _is_large(x: Tensor, means: Tensor) -> bool:
-    """Whether gaps of all states from all means would fill the memory."""
-    return x.shape[0] * means.numel() > 1 << 22
+    """Whether gaps of all states from all means would take long, or fill the memory."""
+    return means.numel() >= _FEW or x.shape[0] * means.numel() > 1 << 22

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward._shapes import flatten
+from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.errors import CapabilityError, InputError
-from pushforward.guidance.differentiating import evaluate, recording, tweedie_gain
+from pushforward.guidance.differentiating import evaluate, levels, pullback, recording, tweedie_gain
 from pushforward.guidance.measured import MeasurementGuidance
 from pushforward.inverse import ExactConstraint
 from pushforward.protocols import Guided, Time
@@ -20,20 +20,24 @@ __all__ = ["DPS"]
 
 @dataclass(frozen=True)
 class DPS(MeasurementGuidance):
-    r"""Guided by the gradient of the misfit of `E[x_0 | x_t]`, of a length that does not grow with
-    it.
+    r"""Guided by the gradient of the misfit of `E[x_0 | x_t]`, by a length that does not overshoot.
 
-        E[x_0 | x_t] - strength sqrt(m) (sigma^2 / alpha) grad_{x_t} |y - A(E[x_0 | x_t])|,
+    For `m` measured numbers and the norm `|.|` in units of the noise, of each row by itself,
 
-    for `m` measured numbers, where `|.|` is the norm in units of the noise, of each row by itself.
+        E[x_0 | x_t] - strength w (sigma^2 / alpha) grad_{x_t} |y - A(E[x_0 | x_t])|,
+        w = sqrt(m) / sqrt(1 + (sigma / alpha)^2 |grad_{x_0} |y - A(x_0)||^2).
+
+    `strength` multiplies the gradient of the norm, not of its square: Chung et al. (2023) print the
+    square and divide the step by the norm, which is the same, and leave the length to be tuned for
+    each problem and each number of steps. Here `w` takes its place, and is not differentiated: the
+    root is how far noise and the error of a flat prior take the residual in its own direction, so
+    that a residual of the size to be expected, `sqrt(m)` times that, is answered as by the gradient
+    of its normal density, and a larger one not more. A step of DDPM that subtracts
+    `zeta grad |.|` afterwards, as published, has `zeta = strength w gain sigma^2 / alpha` with the
+    `gain` of `Gaussian.pinned`.
+
     With other than Gaussian noise the norm is the root of the deviance,
-    `|.|^2 = 2 (log p(y | y) - log p(y | A(x)))`. It is the norm that `strength` multiplies, not its
-    square: Chung et al. (2023) print the square and divide the step by the norm, which is the same.
-    At `strength = 1` the gradient is that of `log p(y | x_0)` at the mean wherever the norm is
-    `sqrt(m)`, its expectation for the true state, and farther away shorter. A step of DDPM that
-    subtracts `zeta grad |.|` afterwards, as published, has
-    `strength = zeta gain alpha / (sigma^2 sqrt(m))` with its own `gain` (`Gaussian.pinned`), so
-    that its guidance grows with the number of steps; this one's does not.
+    `|.|^2 = 2 (log p(y | y) - log p(y | A(x)))`.
 
     Cost: one evaluation of the model and one vector-Jacobian product. Takes any differentiable
     operator and any noise with a density.
@@ -44,9 +48,9 @@ class DPS(MeasurementGuidance):
     >>> from pushforward import inverse, processes, schedules
     >>> process = processes.Gaussian(schedules.Rectified())
     >>> found = inverse.Measurement(
-    ...     torch.tensor([3.0]), inverse.Matrix(torch.ones(1, 2)), inverse.GaussianNoise(1.0), (2,))
-    >>> DPS(lambda x, t, c=None: x, process, found)(torch.zeros(1, 2), 0.5)
-    tensor([[0.5000, 0.5000]])
+    ...     torch.tensor([3.0]), inverse.Matrix(torch.ones(1, 1)), inverse.GaussianNoise(1.0), (1,))
+    >>> DPS(lambda x, t, c=None: x, process, found)(torch.zeros(1, 1), 0.5)  # 0.5 / sqrt(1 + 1)
+    tensor([[0.3536]])
     """
 
     strength: float | Tensor = 1.0
@@ -70,20 +74,24 @@ class DPS(MeasurementGuidance):
             )
 
     def guide(self, x_t: Tensor, t: Time, c: Any = None) -> Guided:
-        """See the class; `log_likelihood` is `-strength sqrt(m) |.|`."""
-        factor = tweedie_gain(self.process, x_t, t)
+        """See the class; `log_likelihood` is `-strength w |.|`."""
+        alpha, sigma = levels(self.process, t)
         x, free = evaluate(self.model, x_t, t, c)
         with recording():
-            misfit = self._misfit(free)
-            if not misfit.requires_grad:
+            x_0 = free.detach().requires_grad_()
+            norm, count = self._norm(x_0)
+            if not norm.requires_grad:
                 name = type(self.measurement.operator).__name__
                 raise CapabilityError(f"DPS differentiates the operator: {name} has no derivative")
-            value = -torch.as_tensor(self.strength).to(misfit) * misfit
-            (score,) = torch.autograd.grad(value.sum(), x, materialize_grads=True)
-        return Guided(free.detach(), free.detach() + factor * score, value.detach())
+            (slope,) = torch.autograd.grad(norm.sum(), x_0, materialize_grads=True)
+        spread = 1 + (sigma / alpha) ** 2 * per_event_sum(slope.square())
+        length = torch.as_tensor(self.strength).to(norm) * (count / spread).sqrt()
+        shift = -like(length, slope) * pullback(free, x, slope)
+        guided = free.detach() + tweedie_gain(self.process, x_t, t) * shift
+        return Guided(free.detach(), guided, -length * norm.detach())
 
-    def _misfit(self, x_0: Tensor) -> Tensor:
-        """`sqrt(m)` times the norm of the residual in units of the noise, `(B,)`."""
+    def _norm(self, x_0: Tensor) -> tuple[Tensor, int]:
+        """The norm of the residual in units of the noise, `(B,)`, and of how many numbers."""
         measurement = self.measurement
         clean = measurement.clean(x_0)
         y = measurement.y.expand_as(clean)
@@ -91,4 +99,4 @@ class DPS(MeasurementGuidance):
         deviance = 2 * (best - measurement.noise.log_prob(y, clean)).clamp(min=0)
         # The root has no derivative at zero, where the gradient of the deviance vanishes.
         tiny = torch.finfo(deviance.dtype).tiny
-        return (flatten(clean).shape[1] * deviance + tiny).sqrt()
+        return (deviance + tiny).sqrt(), flatten(clean).shape[1]

@@ -12,6 +12,7 @@ from pushforward.samplers.analytic_dpm import Variance, step_variance, tweedie_v
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
+from pushforward.samplers.daps import DAPS
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
@@ -22,6 +23,7 @@ from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.particles import PosteriorParticles
 from pushforward.samplers.preconditioned_langevin import PreconditionedLangevin
+from pushforward.samplers.repaint import RePaint
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.twisted import TwistedSMC
 from pushforward.samplers.variational import (
@@ -31,6 +33,7 @@ from pushforward.samplers.variational import (
 )
 
 __all__ = [
+    "DAPS",
     "DEFAULT",
     "AdaptiveSDE",
     "Ancestral",
@@ -47,6 +50,7 @@ __all__ = [
     "PredictorCorrector",
     "ProbabilityFlow",
     "ProbeDistribution",
+    "RePaint",
     "Rule",
     "TwistedSMC",
     "Variance",
