@@ -14,7 +14,7 @@ from stage import REFUSED, TYPED, USES, Outcome, Stage, judged
 __all__ = ["Planted", "all_planted", "outcome"]
 
 STEP = "checkpoints/step-00000006"
-BEST = "checkpoints/step-00000003"
+BEST = "checkpoints/step-00000002"
 """Of the run whose loss has risen since."""
 
 

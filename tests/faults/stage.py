@@ -111,7 +111,7 @@ train: {steps: 5, lr: 1e-3, seed: 1}
 """
 
 
-RISING: dict[str, Any] = {"steps": 10, "validate_every": 1, "lr": 3.0}
+RISING: dict[str, Any] = {"steps": 10, "validate_every": 1, "lr": 30.0}
 
 
 def _drawn(model: Any) -> bytes:

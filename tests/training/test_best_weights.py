@@ -183,6 +183,12 @@ def test_last_weights_that_are_as_good_as_the_best_are_used(script, tmp_path: Pa
     assert loaded.holds == run.weights
     assert _equal(loaded, run.model)
     assert pf.load(tmp_path / "run", checkpoint="best").holds == HeldWeights("best", 2, 16)
+    # Lost, they are missed by who verifies the run, and by nobody who uses it.
+    check(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/step-00000002")
+    assert pf.load(tmp_path / "run").holds == run.weights
+    with pytest.raises(InputError, match="validated best at step 2, whose checkpoint is lost"):
+        check(tmp_path / "run")
     # Two errors above is no chance, and one that cannot be told from it earlier changes nothing.
     script((*AS_GOOD[:7], 4.2), spread=1.0)
     assert _fit(tmp_path / "worse").weights == HeldWeights("best", 2, 16)

@@ -20,6 +20,7 @@ __all__ = [
     "check_identity",
     "checkpoints_in",
     "choose",
+    "require_best",
     "step_name",
     "step_of",
     "while_written",
@@ -118,12 +119,22 @@ def choose(path: Path, checkpoint: str | int | None = None) -> tuple[Path, HeldW
                 "does not measure its quality. Take the last one"
             )
         return folders[last], HeldWeights("last", last, last)
-    if best not in folders:
+    require_best(path)
+    return folders[best], HeldWeights("best", best, last)
+
+
+def require_best(path: Path) -> None:
+    """Raise `InputError` if the checkpoint of a run that validated best is lost.
+
+    It may be so though the run is used with its last weights, which are as good.
+    """
+    folders = {step_of(folder): folder for folder in checkpoints_in(path)}
+    best = _judged(folders[max(folders)])[0] if folders else None
+    if best is not None and best not in folders:
         raise InputError(
             f"{path} validated best at step {best}, whose checkpoint is lost: take the last one, "
             "checkpoint='last'"
         )
-    return folders[best], HeldWeights("best", best, last)
 
 
 def while_written(path: Path, act: Callable[[], Result]) -> Result:

@@ -30,6 +30,7 @@ from pushforward.models.checkpoints import (
     check_identity,
     checkpoints_in,
     choose,
+    require_best,
     while_written,
 )
 from pushforward.models.learned_from import lasting
@@ -213,6 +214,7 @@ def check(path: str | os.PathLike[str]) -> list[Path]:
     try:
         # The one that validated best may be lost as a whole.
         while_written(root, lambda: choose(root))
+        while_written(root, lambda: require_best(root))
     except InputError as error:
         faults.append(str(error))
     if faults:
