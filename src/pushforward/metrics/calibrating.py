@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +111,7 @@ def calibrate(
     draws: int = 99,
     log_prob: Callable[[Tensor, Any], Tensor] | None = None,
     quantities: Mapping[str, TestQuantity] | None = None,
+    names: Sequence[str] = (),
     observed: Any = None,
     nulls: int = 100,
     alpha: float = 0.05,
@@ -140,6 +141,7 @@ def calibrate(
             for each observation.
         quantities: more functions to rank, `f(theta, y) -> (m,)` by name; the log-likelihood is
             the one to have.
+        names: of the coordinates, in place of `theta[0]` and so on.
         observed: a batch of observations at which the posterior is judged by itself.
         nulls: classifiers for that; see `local_c2st`.
         alpha: the chance that a check rejects exact draws.
@@ -178,7 +180,7 @@ def calibrate(
             alpha=alpha, seed=seed,
         )  # fmt: skip
     return Calibration(
-        sbc(theta, many, y, quantities=quantities, alpha=alpha, seed=seed),
+        sbc(theta, many, y, quantities=quantities, names=names, alpha=alpha, seed=seed),
         tarp(theta, many, y, alpha=alpha, seed=seed),
         coverage,
         local,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -54,10 +55,13 @@ def vector_observations(y: Any, m: int) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def coordinates(theta: Tensor, draws: Tensor, seed: int) -> tuple[list[str], Tensor, Tensor]:
+def coordinates(
+    theta: Tensor, draws: Tensor, seed: int, names: Sequence[str] = ()
+) -> tuple[list[str], Tensor, Tensor]:
     """The numbers of a parameter that are ranked one by one: names, `(k, m)` and `(k, L, m)`.
 
-    Each coordinate, or sixteen random projections where there are more than 32 of them.
+    Each coordinate, with its own of the `names` if there are as many, or sixteen random projections
+    where there are more than 32 of them.
 
     >>> names, truth, _ = coordinates(torch.zeros(5, 2).double(), torch.zeros(9, 5, 2).double(), 0)
     >>> names, truth.shape
@@ -65,8 +69,9 @@ def coordinates(theta: Tensor, draws: Tensor, seed: int) -> tuple[list[str], Ten
     """
     d = theta.shape[1]
     if d <= _MOST_COORDINATES:
-        return [f"theta[{k}]" for k in range(d)], theta.mT, draws.permute(2, 0, 1)
+        own = list(names) if len(names) == d else [f"theta[{k}]" for k in range(d)]
+        return own, theta.mT, draws.permute(2, 0, 1)
     generator = torch.Generator().manual_seed(seed)
     axes = torch.randn(d, _PROJECTIONS, generator=generator, dtype=torch.float64) / d**0.5
-    names = [f"projection {k}" for k in range(_PROJECTIONS)]
-    return names, (theta @ axes).mT, (draws @ axes).permute(2, 0, 1)
+    own = [f"projection {k}" for k in range(_PROJECTIONS)]
+    return own, (theta @ axes).mT, (draws @ axes).permute(2, 0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,7 @@ def sbc(
     y: Any = None,
     *,
     quantities: Mapping[str, TestQuantity] | None = None,
+    names: Sequence[str] = (),
     alpha: float = 0.05,
     seed: int = 0,
 ) -> SBC:
@@ -82,6 +83,7 @@ def sbc(
         draws: of the posterior of each pair, `(L, m, *event)`.
         y: the observations, a batch of `m`; handed to the quantities.
         quantities: functions `f(theta, y) -> (m,)` by name.
+        names: of the coordinates, if there are as many.
         alpha: the chance that exact draws are rejected.
         seed: of the places of ties, and of the projections of parameters with more than 32 numbers.
 
@@ -99,8 +101,7 @@ def sbc(
       theta[0]: p = 6.1e-06, truths too far out: the draws are too narrow
     """
     truth, many = true_parameters(theta), posterior_draws(theta, draws)
-    names, values, ranked = coordinates(truth, many, seed)
-    found = list(zip(names, values, ranked, strict=True))
+    found = list(zip(*coordinates(truth, many, seed, names), strict=True))
     for name, quantity in (quantities or {}).items():
         own = _of(name, quantity, theta, y)
         found.append((name, own, torch.stack([_of(name, quantity, draw, y) for draw in draws])))

@@ -38,6 +38,7 @@ _HOMES = {
     "UpsampledSource": "conditional_source",
     "TwistedPosterior": "twisted_posterior",
     "VAE": "vae",
+    "conditional_sampler": "conditional_draws",
     "estimated_level": "noise_level",
     "load": "saving",
     "posterior_of": "inferring",
@@ -74,6 +75,7 @@ __all__ = [
     "UpsampledSource",
     "TwistedPosterior",
     "VAE",
+    "conditional_sampler",
     "estimated_level",
     "load",
     "posterior_of",
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
         KernelDensity,
         ProbabilisticPCA,
     )
+    from pushforward.models.conditional_draws import conditional_sampler
     from pushforward.models.conditional_source import (
         ConditionalSource,
         RegressedSource,

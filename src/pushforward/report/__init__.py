@@ -1,5 +1,6 @@
 """Reports: one self-contained page per run or comparison, and pictures of samples."""
 
+from pushforward.report.arviz import arviz_dict
 from pushforward.report.calibration_pictures import calibration_page, calibration_picture
 from pushforward.report.comparison import Comparison, Entry, compare
 from pushforward.report.comparison_page import write_comparison
@@ -13,6 +14,7 @@ __all__ = [
     "CrossValidation",
     "Entry",
     "Glance",
+    "arviz_dict",
     "calibration_page",
     "calibration_picture",
     "compare",
