@@ -63,6 +63,7 @@ def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
     Raises `InputError` for fewer than 5 draws, shapes that do not fit, values that are not finite,
     or draws that are all alike.
 
+    >>> import torch
     >>> g = torch.Generator().manual_seed(0)
     >>> theta = torch.randn(500, 1, generator=g)
     >>> y = theta + torch.randn(500, 1, generator=g)
