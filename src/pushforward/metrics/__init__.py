@@ -5,7 +5,8 @@ gives an `Estimate`. `evaluate` calls those that take the features of any state 
 what real data reach. Pictures are also judged by a classifier of the real ones, from
 `train_features`: the Fréchet distance of its features, and the share of conditional samples that
 show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expected coverage, the
-local classifier test, contraction.
+local classifier test, contraction. Restored pictures are compared with the true ones by `psnr`
+and `ssim`.
 """
 
 from pushforward.metrics.c2st import c2st
@@ -27,6 +28,7 @@ from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
+from pushforward.metrics.restoration import psnr, ssim
 from pushforward.metrics.sbc import SBC, sbc
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
 from pushforward.metrics.tarp import TARP, reference_points, tarp
@@ -77,4 +79,6 @@ __all__ = [
     "total_variation",
     "train_features",
     "training_units",
+    "psnr",
+    "ssim",
 ]
