@@ -11,6 +11,7 @@ import typer
 
 from pushforward import __version__
 from pushforward.cli.bridge import bridge
+from pushforward.cli.calibrate import calibrate
 from pushforward.cli.compare import compare
 from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
@@ -58,6 +59,7 @@ app.command()(translate)
 app.command()(sample)
 app.command()(posterior)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(compare)
 app.command()(compress)
 app.command()(decompress)
