@@ -15,6 +15,7 @@ from pushforward.cli.specs import made_options
 from pushforward.data import Data
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
+MEASURED = ("length", "width", "weight")
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
@@ -47,7 +48,9 @@ def _few(recipe) -> Data:
         generator = torch.Generator().manual_seed(0)
         x = torch.randint(0, 256, (400, 1, 28, 28), generator=generator) / 255
         return Data(x, c=torch.arange(400) % 10, kind="image")
-    data = pf.data.load(**recipe.data)
+    table = {name: torch.arange(400.0).add(k).cos().numpy() for k, name in enumerate(MEASURED)}
+    own = {"source": table} if recipe.data["source"] == "measurements.csv" else {}
+    data = pf.data.load(**{**recipe.data, **own})
     return data.take(torch.arange(min(400, len(data))))
 
 

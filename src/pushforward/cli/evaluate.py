@@ -62,6 +62,7 @@ def evaluate(
     Every metric stands beside its floor, the same metric of training data against held-out data.
     """
     from pushforward import state
+    from pushforward.cli.given import Told
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import split_again
     from pushforward.cli.writing import checked, require_finite, write_states
@@ -71,7 +72,7 @@ def evaluate(
     from pushforward.models.row_memory import advising
     from pushforward.report import write
     from pushforward.report.beside_mixture import behind_mixture
-    from pushforward.report.judging import evaluated, held_out_likelihood, labels_like
+    from pushforward.report.judging import evaluated, held_out_likelihood, told_for
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
@@ -91,7 +92,7 @@ def evaluate(
         )
     require_memory(n, state.numel(model.event_shape))
     checked(str(folder / "samples.npz"), folder, model, n)
-    labels = labels_like(model, train, n, seed)
+    labels, test = told_for(model, train, test, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
         size = 512 if batch_size is None else batch_size
@@ -113,7 +114,14 @@ def evaluate(
             log_prob = valued(points)
     with Progress("metrics", 1, show=show) as progress:
         evaluation = evaluated(
-            model.space, x, test, train, seed=seed, log_prob=log_prob, progress=progress
+            model.space,
+            x,
+            test,
+            train,
+            told=labels,
+            seed=seed,
+            log_prob=log_prob,
+            progress=progress,
         )
     if log_prob is not None:
         behind = behind_mixture(model, train, test, log_prob, seed=seed)
@@ -127,9 +135,10 @@ def evaluate(
         **evaluation.to_dict(),
     }
     write_text(folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
-    # Contexts have no place in a file.
+    # Contexts without names have no place in a file.
     written = labels if train.num_classes is not None else None
-    write_states(folder / "samples.npz", x, model.space, folder, labels=written)
+    own = Told(labels.double(), None) if train.schema.given else None
+    write_states(folder / "samples.npz", x, model.space, folder, labels=written, own=own)
     write(folder, model, train, evaluation=evaluation, samples=x, labels=labels)
     if as_json:
         emit(found)
@@ -184,7 +193,9 @@ def _in_folds(
     lines = [str(found)]
     if data.kind == "vector":
         whole = dataclasses.replace(
-            data, c=None, schema=dataclasses.replace(data.schema, label=None, classes=())
+            data,
+            c=None,
+            schema=dataclasses.replace(data.schema, label=None, classes=(), given=(), given_at=()),
         )
         mixture = cross_validate(
             lambda part: GaussianMixtureModel.for_data(part),

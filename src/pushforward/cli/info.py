@@ -58,6 +58,13 @@ def _folder(path: Path) -> dict[str, Any]:
     from pushforward.training.folder import read_manifest
 
     found = read_sealed(path / "config.yaml")
+    schema = (found.get("data") or {}).get("schema") or {}
+    if schema.get("given"):
+        learned, told = (
+            ", ".join(str(column["name"]) for column in schema[side])
+            for side in ("columns", "given")
+        )
+        found = {"learned": f"p({learned} | {told})", **found}
     if manifest := read_manifest(path):
         found["manifest"] = manifest
     if (weights := _weights(path)) is not None:

@@ -225,6 +225,8 @@ def _given(model: Any, loaded: Any, klass: str | None) -> str | None:
     if loaded.c is None:
         what = "labels" if model.context_size is None else "contexts"
         return f"nothing, as DATA has no {what}"
+    if loaded.schema.given:
+        return f"{', '.join(column.name for column in loaded.schema.given)} of each row"
     if loaded.num_classes is None:
         return "the context of each row"
     return "the label of each row" if klass is None else f"the label {klass}"

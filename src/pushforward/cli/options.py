@@ -80,6 +80,24 @@ Checkpoint = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or mps; auto takes a GPU if there is one.")
 ]
+GivenColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--given",
+        help="Columns of the table that are given, by name with commas between: the model learns "
+        "the distribution of the others given these.",
+        metavar="NAME,...",
+    ),
+]
+GivenValues = Annotated[
+    str | None,
+    typer.Option(
+        "--given",
+        help="What a model that was trained with --given is told: a=1.2,b=3 for all samples, or a "
+        "FILE with these columns, of which each row has a sample, or -n of them.",
+        metavar="NAME=VALUE,...|FILE",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 KeepNonfinite = Annotated[
     bool,

@@ -31,13 +31,14 @@ __all__ = [
     "labels_of",
     "levels_of",
     "load_like",
+    "reading_like",
     "recipe_of",
     "schema_of",
     "split_again",
 ]
 
 
-_CHOSEN = ("source", "space", "like", "label", "columns", "name", "double", "return")
+_CHOSEN = ("source", "space", "like", "label", "columns", "name", "double", "given", "return")
 """What `load` takes that the model of a run decides, or an option of the command."""
 _ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
 """Options of `load` that mean the same for every kind of file."""
@@ -111,6 +112,7 @@ def split_again(
             f"{run} was trained on data in memory: save it to a file and give that with --data"
         )
     place = origin["source"]
+    origin.pop("given", None)
     if schema.columns:
         origin.pop("columns", None)
     if schema.label is not None:
@@ -167,12 +169,17 @@ def load_like(
 
 def load_columns(run: Path, source: str, model: Any, *, command: Any = None) -> Data:
     """A table with some of the columns of a run, read with the options of the run's own."""
-    config = _config(run)
-    options = _alike(dict((config["data"] if config else {}).get("origin") or {}), source)
-    options.pop("label", None)
-    data = load(source, **options, label=False, double=model.precise)
+    data = load(source, **reading_like(run, source), label=False, double=model.precise)
     _say(data, command)
     return data
+
+
+def reading_like(run: Path, source: str) -> dict[str, Any]:
+    """The options of `load` with which other data are read as those of a run were."""
+    config = _config(run)
+    options = _alike(dict((config or {"data": {}})["data"].get("origin") or {}), source)
+    options.pop("label", None)
+    return options
 
 
 def _reading(words: Sequence[str]) -> dict[str, Any]:
@@ -248,7 +255,7 @@ def schema_of(run: Path) -> Schema:
 def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
     """Those options of `load` that other data are read with as well."""
     path, before = Path(source), Path(str(origin.pop("source", "")))
-    for option in ("name", "columns"):
+    for option in ("name", "columns", "given"):
         origin.pop(option, None)
     if not path.exists() or str(before) in registry.names("data"):
         return {}

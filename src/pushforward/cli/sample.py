@@ -11,6 +11,7 @@ from pushforward.cli.options import (
     BatchSize,
     Checkpoint,
     Device,
+    GivenValues,
     KeepNonfinite,
     Label,
     Run,
@@ -34,7 +35,12 @@ def sample(
     run: Run,
     n: Annotated[
         int | None,
-        typer.Option("-n", "--n", help="Number of samples, 64 by default or one for each text."),
+        typer.Option(
+            "-n",
+            "--n",
+            help="Number of samples, 64 by default, one for each text, or one for each row of "
+            "--given FILE, for each of which this is the number.",
+        ),
     ] = None,
     out: StatesOut = "samples.npz",
     sampler: Sampler = None,
@@ -61,6 +67,7 @@ def sample(
     ] = None,
     seed: Seed = 0,
     label: Label = None,
+    given: GivenValues = None,
     text: Annotated[
         list[str] | None,
         typer.Option(help="What the pictures show, for a model of captions; several take turns."),
@@ -85,11 +92,15 @@ def sample(
 
     A model of captions draws what --text says, and writes it below the pictures of a .png, or to
     captions.csv in a folder of pictures. A model of labeled data draws labels as frequent as there,
-    unless --class names one, and writes them beside the samples, under their name.
+    unless --class names one, and writes them beside the samples, under their name. A model that was
+    trained with --given writes the columns that it is told beside those that it draws, in the order
+    of its data.
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
     from pushforward import parallel, state
+    from pushforward.checks import whole
+    from pushforward.cli.given import told
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
     from pushforward.cli.texts import texts_for
@@ -106,16 +117,19 @@ def sample(
 
     check_suffix(out)
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
-    captions, n = texts_for(model, text, texts, n)
+    if n is not None:
+        whole("n", n, least=1)
+    own = told(Path(run), model, given, n, context)
+    captions, n = texts_for(model, text, texts, n if own is None else len(own.c))
     require_memory(n, state.numel(model.event_shape))
-    c: Any = label_of(Path(run), label)
+    c: Any = label_of(Path(run), label) if own is None else own.c
     if c is None:
         c = labels_of(Path(run), model, n, seed)
-    checked(out, Path(run), model, n, labeled=c is not None and label is None)
-    codes = c
+    checked(out, Path(run), model, n, labeled=own is None and c is not None and label is None)
+    codes = c if own is None else None
     if captions is not None:
         c = model.condition.rows(captions, n, model.device)
-    given = {
+    wishes = {
         "sampler": sampler,
         "steps": steps,
         "grid": grid,
@@ -124,13 +138,13 @@ def sample(
         "mean": mean,
         "guidance": guidance,
     }
-    asked = accepted(model.sample, **given)
+    asked = accepted(model.sample, **wishes)
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         each = model.understood("sample", seed=seed, batch_size=batch_size, progress=progress)
 
         def draw(n: int) -> Any:
-            own = c if c is None or isinstance(c, int) else state.take(c, slice(0, n))
-            return parallel.sample(model, n, own, device=device, **each, **asked)
+            few = c if c is None or isinstance(c, int) else state.take(c, slice(0, n))
+            return parallel.sample(model, n, few, device=device, **each, **asked)
 
         with advising(draw, min(n, batch_size)):
             x = draw(n)
@@ -138,7 +152,7 @@ def sample(
         return
     if not keep_nonfinite:
         require_finite(x, out)
-    write_states(out, x, model.space, Path(run), labels=codes, captions=captions)
+    write_states(out, x, model.space, Path(run), labels=codes, captions=captions, own=own)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(in_words_of(context.command, about), err=True)

@@ -10,6 +10,7 @@ import typer
 
 from pushforward.cli.options import (
     Device,
+    GivenColumns,
     LabelColumn,
     Resume,
     RunFolder,
@@ -81,6 +82,7 @@ def train(
         Path | None, typer.Option(help="Read the recipe from this YAML file.", metavar="FILE")
     ] = None,
     label: LabelColumn = None,
+    columns: GivenColumns = None,
     device: Device = "auto",
     precision: Annotated[
         str | None,
@@ -115,6 +117,7 @@ def train(
         "source": source,
         "model.class": model,
         "data.label": label_column(label),
+        "data.given": None if columns is None else [name.strip() for name in columns.split(",")],
         "train.steps": steps,
         "train.budget": budget,
         "train.batch_size": batch_size,

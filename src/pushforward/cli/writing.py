@@ -110,12 +110,14 @@ def write_states(
     labels: Any = None,
     draws: int | None = None,
     captions: list[str] | None = None,
+    own: Any = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
 
-    `labels` are codes, one for all of them or one for each; `captions` stand below pictures, and
-    beside those of a folder. Of `draws` of each state, on a first
-    axis, a table and pictures have one after the other; an array has them all, without labels.
+    Beside what they were told, their `own` contexts, they are a table of all columns. `labels` are
+    codes, one for all of them or one for each; `captions` stand below pictures, and beside those of
+    a folder. Of `draws` of each state, on a first axis, a table and pictures have one after the
+    other; an array has them all, without labels.
     """
     import torch
 
@@ -143,6 +145,13 @@ def write_states(
             typer.echo(f"note: in {path}, {missing}", err=True)
         return
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
+    if own is not None:
+        from pushforward.cli.given import whole_table
+
+        near = rounded(flat.cpu(), space, schema, **levels).to(flat.dtype)
+        whole, schema = whole_table(near, own, schema)
+        write(path, whole, space=space, schema=schema)
+        return
     if draws is not None and suffix in (".npy", *ARRAYS):
         near = rounded(flat, space, schema, **levels)
         x = state.map_leaves(lambda a: a.unflatten(0, (draws, -1)), near)

@@ -10,6 +10,7 @@ captions are drawn by `render_scenes`, and read from pictures by `parse_scenes`.
 from pushforward.data.captions import Caption
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
+from pushforward.data.given import condition_on, joint, joint_table
 from pushforward.data.loading import load
 from pushforward.data.scene_parser import matches_captions, parse_scenes
 from pushforward.data.scenes import Scene, SceneShape, render_scenes
@@ -24,7 +25,10 @@ __all__ = [
     "Scene",
     "SceneShape",
     "Schema",
+    "condition_on",
     "examine",
+    "joint",
+    "joint_table",
     "load",
     "matches_captions",
     "parse_scenes",

@@ -114,6 +114,9 @@ class Data(Displayed):
             raise InputError(
                 f"{len(self.columns)} column names do not fit events of shape {self.event_shape}"
             )
+        given = len(self.schema.given)
+        if given and self.c is not None and given != self.context_size:
+            raise InputError(f"{given} given columns do not fit contexts of {self.context_size}")
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -158,7 +161,7 @@ class Data(Displayed):
         if state.rows(self.c) != len(self) or any(0 in shape or not shape[1:] for shape in shapes):
             raise InputError(
                 f"contexts c are tensors of shape ({len(self)}, *one), not of {shapes}: "
-                "c[:, None] makes vectors of one number"
+                "c[:, None] makes vectors of one number, and labels have dtype int64"
             )
         kinds = {part.dtype for part in state.leaves(self.c)}
         if kinds - set(_DTYPES) or not kinds & {torch.float32, torch.float64}:
@@ -335,6 +338,8 @@ class Data(Displayed):
         if self.c is not None:
             size = self.context_size or self.context_shape
             what = f"{self.num_classes} classes" if size is None else f"contexts of {size}"
+            if self.schema.given:
+                what = f"given {', '.join(column.name for column in self.schema.given)}"
             if self.vocabulary is not None:
                 what = f"captions of {len(self.vocabulary.words)} words"
             parts.append(what)

@@ -23,6 +23,7 @@ from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.formats import refuse
 from pushforward.data.frames import read_frame
+from pushforward.data.given import reading_given
 from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
@@ -38,6 +39,7 @@ __all__ = ["load", "read_digits"]
 Options = dict[str, Any]
 
 
+@reading_given
 def load(
     source: Any,
     *,
@@ -64,6 +66,7 @@ def load(
     value_range: Sequence[float] | None = None,
     drop_nonfinite: bool = False,
     double: bool = False,
+    given: Sequence[str] | str | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -126,6 +129,8 @@ def load(
         drop_nonfinite: leave out rows with missing, NaN or infinite values, and count them in
             `Data.dropped`; by default they are an error.
         double: float64 in any case, for a model of data that float32 cannot carry.
+        given: the columns of a table that are contexts, by name: a model learns the distribution of
+            the others given these.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.
@@ -150,11 +155,11 @@ def load(
         "size": size,
         "channels": channels,
     }
-    given = {option: value for option, value in special.items() if value is not None}
+    own = {option: value for option, value in special.items() if value is not None}
     if like is not None:
         if columns is not None:
             raise InputError("columns= and like= both choose the columns: leave columns= out")
-        given["columns"] = Wanted(like if isinstance(like, Schema) else like.schema)
+        own["columns"] = Wanted(like if isinstance(like, Schema) else like.schema)
     general: Options = {
         "kind": kind,
         "layout": layout,
@@ -164,11 +169,11 @@ def load(
         "double": double or None,
     }
     general = {option: value for option, value in general.items() if value is not None}
-    data = _read(source, space, name, label, given, general)
+    data = _read(source, space, name, label, own, general)
     if like is None:
         return data
     shape = like.event_shape if isinstance(like, Data) else None
-    return matched(data, given["columns"], shape)
+    return matched(data, own["columns"], shape)
 
 
 def _read(
@@ -216,7 +221,7 @@ def _renamed(data: Data, name: str | None, label: Any, options: Options) -> Data
     if label is not None and label is not False:
         raise InputError(f"label={label!r}: {data.name} is loaded already; build Data(x, c) anew")
     if label is False:
-        plain = dataclasses.replace(data.schema, label=None, classes=())
+        plain = dataclasses.replace(data.schema, label=None, classes=(), given=(), given_at=())
         data = dataclasses.replace(data, c=None, schema=plain)
     return data if name is None else dataclasses.replace(data, name=name)
 

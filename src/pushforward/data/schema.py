@@ -60,6 +60,8 @@ class Schema:
         entries: what the numbers of an array are, whose columns have no names; its own is that of
             the array in a file of several.
         vocabulary: the words of captions, where these are the labels.
+        given: the columns that are contexts, in their order there, if some are.
+        given_at: where these stand among all columns of the file.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -80,6 +82,8 @@ class Schema:
     entries: Column | None = None
     layout: str | None = None
     vocabulary: Vocabulary | None = None
+    given: tuple[Column, ...] = ()
+    given_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -124,6 +128,9 @@ class Schema:
             described["entries"] = _described(self.entries)
         if self.layout is not None:
             described["layout"] = self.layout
+        if self.given:
+            described["given"] = [_described(column) for column in self.given]
+            described["given_at"] = list(self.given_at)
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -146,6 +153,8 @@ class Schema:
             entries,
             known.get("layout"),
             None if texts is None else Vocabulary(tuple(texts["words"]), texts["length"]),
+            tuple(map(_column, known.get("given") or ())),
+            tuple(known.get("given_at") or ()),
         )
 
 

@@ -43,7 +43,8 @@ def told_labels(model: Any, data: Data, beside: str = "the mixture is") -> str |
         share = torch.bincount(data.c.cpu()).double() / len(data)
         most = float(torch.special.entr(share).sum())
         more = f", which is worth up to {most:.2g} nats a row, the entropy of the labels."
-    return f"The model is given the labels of the rows and {beside} not{more}"
+    what = "labels" if data.context_shape is None else "contexts"
+    return f"The model is given the {what} of the rows and {beside} not{more}"
 
 
 def incomparable(model: Any, data: Data, beside: str = "the mixture leaves") -> str | None:

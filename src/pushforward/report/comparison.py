@@ -24,7 +24,7 @@ from pushforward.report.judging import (
     as_written,
     evaluated,
     held_out_likelihood,
-    labels_like,
+    told_for,
     warnings_of_model,
 )
 from pushforward.spaces import Space
@@ -238,7 +238,7 @@ def _judged(
     points: int,
     seed: int,
 ) -> tuple[dict[str, Any], Any]:
-    labels = labels_like(model, train, n, seed)
+    labels, test = told_for(model, train, test, n, seed)
     options = model.understood("sample", seed=seed, batch_size=512)
     # The first call of all may have to load or compile what it needs.
     model.sample(2, None if labels is None else state.take(labels, slice(2)), **options)
@@ -246,6 +246,8 @@ def _judged(
     x = model.sample(n, labels, **options)
     seconds = (time.perf_counter() - start) * 1000 / n
     likelihood = held_out_likelihood(model, test, points, seed)
+    judged = {"told": labels, "seed": seed, "log_prob": likelihood}
+    evaluation = evaluated(space, x, test, train, **judged)
     numbers = [p.numel() for p in model.parameters()]
     if model.closed_form:
         numbers = [b.numel() for b in model.buffers()]
@@ -253,7 +255,7 @@ def _judged(
         "name": name,
         "model": type(model).__name__,
         "parameters": sum(numbers),
-        "evaluation": evaluated(space, x, test, train, seed=seed, log_prob=likelihood),
+        "evaluation": evaluation,
         "kind": model.capabilities.log_prob,
         "labels": labels is not None,
         "seconds": seconds,

@@ -13,8 +13,10 @@ from pushforward import state
 from pushforward._random import resolve
 from pushforward.data import Data
 from pushforward.data.rounding import rounded
+from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.metrics import Evaluation, dequantized, evaluate
+from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel
 from pushforward.spaces import Space
@@ -26,6 +28,7 @@ __all__ = [
     "held_out_likelihood",
     "labels_like",
     "log_density",
+    "told_for",
     "warnings_of_model",
 ]
 
@@ -46,6 +49,31 @@ def labels_like(model: GenerativeModel, data: Data, n: int, seed: int) -> Any:
     return conditions(model, data, torch.randint(0, len(data), (n,), generator=resolve(seed)))
 
 
+def told_for(
+    model: GenerativeModel, train: Data, test: Data, n: int, seed: int
+) -> tuple[Any, Data]:
+    """What `n` samples are told that are held against data, and the data to hold them against.
+
+    Labels are as frequent as in training. Contexts are those of one half of the held-out rows, at
+    random, and samples are held against the other half: beside the rows whose contexts they have,
+    samples would be too much alike for two independent sets.
+
+    Raises `InputError` for contexts of fewer rows than make two halves.
+    """
+    if test.context_shape is None or not model.condition.conditional:
+        return labels_like(model, train, n, seed), test
+    if len(test) < 2 * FEWEST:
+        raise InputError(
+            f"samples in given contexts need {2 * FEWEST} held-out rows, half of them for the "
+            f"contexts, not {len(test)}: train with a larger train.holdout, or cross-validate with "
+            "--folds 5"
+        )
+    order = torch.randperm(len(test), generator=resolve(seed))
+    ours, theirs = order.tensor_split(2)
+    told = conditions(model, test, ours[torch.arange(n) % len(ours)])
+    return told, test.take(theirs.sort().values)
+
+
 def warnings_of_model(model: GenerativeModel, train: Data, held: Data | None) -> list[str]:
     """What a model says of itself beside held-out data, or those of training if these are few."""
     data = train if held is None or len(held) < _FEWEST_UNSEEN else held
@@ -64,13 +92,29 @@ def as_written(space: Space, x: Any, data: Data) -> Any:
     return rounded(x, space, data.schema)
 
 
-def evaluated(space: Space, samples: Any, test: Data, train: Data, **options: Any) -> Evaluation:
+def evaluated(
+    space: Space, samples: Any, test: Data, train: Data, *, told: Any = None, **options: Any
+) -> Evaluation:
     """Samples of a space beside held-out data: `metrics.evaluate` with what space and data say.
 
-    Samples are judged as they are written, rounded to the values that the columns take.
+    Samples are judged as they are written, rounded to the values that the columns take. If they
+    were `told` vectors of context, both are judged together with these: the joint distribution
+    tells whether a state fits to its context, which those of the states alone do not.
     """
+    written = as_written(space, samples, test)
+    if told is not None and test.context_size is not None and test.levels is None:
+        return evaluate(
+            (written, told),
+            (test.x, test.c),
+            (train.x, train.c),
+            features=lambda pair: torch.cat([space.features(pair[0]), pair[1]], 1),
+            categories=lambda pair: space.categories(pair[0]),
+            common_scale=False,
+            modes=train.modes,
+            **options,
+        )
     return evaluate(
-        as_written(space, samples, test),
+        written,
         test.x,
         train.x,
         features=space.features,

@@ -1,0 +1,155 @@
+"""`--given`: what a model of p(other columns | these) is told, from words or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import typer
+from torch import Tensor
+
+from pushforward.cli.rundata import reading_like, schema_of
+from pushforward.cli.wording import in_words_of
+from pushforward.data import Column, Schema, joint_table, load
+from pushforward.data.cells import truth
+from pushforward.data.columns import closest, listed
+from pushforward.errors import InputError
+
+__all__ = ["Told", "told", "whole_table"]
+
+_ROW = "row"
+
+
+class Told(NamedTuple):
+    """What each state is told.
+
+    Args:
+        c: the contexts `(n, k)`, in the order of the columns in training.
+        rows: the row of the file that each comes from, counted from 0; `None` where each row has
+            one state, and without a file.
+    """
+
+    c: Tensor
+    rows: Tensor | None
+
+
+def told(run: Path, model: Any, given: str | None, n: int | None, context: Any) -> Told | None:
+    """The contexts of samples of a run, and a warning for those far from what it learned from.
+
+    Args:
+        run: the run, or a saved model.
+        model: its model.
+        given: `a=1.2,b=3`, or a file that has these columns.
+        n: how many states, or with a file how many for each of its rows: by default 64, and 1.
+        context: of the command.
+
+    `None` for a model that was trained without `--given`. Raises `InputError` for names that are
+    not those of the training, and values that are missing or no numbers.
+    """
+    columns = schema_of(run).given
+    names = [column.name for column in columns]
+    if not columns:
+        if given is not None:
+            raise InputError(
+                f"--given {given}: {run} was not trained with --given, and is told no columns"
+            )
+        return None
+    if given is None:
+        example = ",".join(f"{name}=VALUE" for name in names)
+        raise InputError(
+            f"{run} learned the distribution of {listed(schema_of(run).names)} given "
+            f"{listed(names)}: give --given {example}, or --given FILE with these columns"
+        )
+    if "=" in given and not Path(given).exists():
+        found = Told(_from_words(given, columns).expand(64 if n is None else n, -1), None)
+    else:
+        found = _from_file(run, given, columns, 1 if n is None else n)
+    contexts = model.condition.contexts
+    for doubt in [] if contexts is None else contexts.doubts(found.c, tuple(names)):
+        # Said even if quiet: whoever reads the file must know.
+        typer.echo(f"! {in_words_of(context.command, doubt)}", err=True)
+    return found
+
+
+def _from_words(text: str, columns: tuple[Column, ...]) -> Tensor:
+    """One row `(1, k)` of `a=1.2,b=3`."""
+    names, values = [column.name for column in columns], {}
+    for word in text.split(","):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not equals or not value:
+            raise InputError(f"--given {text}: {word!r} does not say NAME=VALUE")
+        if name not in names:
+            raise InputError(
+                f"--given {text}: the model is not told {name!r}{closest(name, names)}, but "
+                f"{listed(names)}"
+            )
+        if name in values:
+            raise InputError(f"--given {text} says {name!r} twice")
+        values[name] = _value(name, value, columns[names.index(name)])
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise InputError(f"--given {text} does not say {listed(missing)}, which the model is told")
+    return torch.tensor([[values[name] for name in names]], dtype=torch.float64)
+
+
+def _value(name: str, text: str, column: Column) -> float:
+    """The number that a word stands for in a column."""
+    if column.words:
+        for level, word in zip(column.levels or (), column.words, strict=True):
+            if text.lower() == word.lower():
+                return float(level)
+    if column.dtype == "bool":
+        found = truth(text)
+        if found is not None or text in ("0", "1"):
+            return float(text) if found is None else found[0]
+        raise InputError(f"--given {name}={text}: it is {' or '.join(column.words or ('0', '1'))}")
+    try:
+        number = math.nan if "_" in text else float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"--given {name}={text}: {text!r} is not a finite number")
+    return number
+
+
+def _from_file(run: Path, place: str, columns: tuple[Column, ...], draws: int) -> Told:
+    """The rows of a file, each as often as states are drawn for it."""
+    options = reading_like(run, place) | {"drop_nonfinite": True, "double": True, "label": False}
+    try:
+        data = load(place, **options, like=Schema(columns))
+    except InputError as error:
+        raise InputError(f"--given {error}") from None
+    if data.dropped:
+        raise InputError(
+            f"--given {place}: {data.dropped} of {len(data) + data.dropped} rows have missing or "
+            f"non-finite values in {listed(data.columns)}: fill them in, or leave the rows out"
+        )
+    rows = torch.arange(len(data)).repeat_interleave(draws)
+    return Told(data.x[rows].double(), None if draws == 1 else rows)
+
+
+def whole_table(x: Tensor, own: Told, schema: Schema) -> tuple[Tensor, Schema]:
+    """Draws beside what was given, in the columns of the training data, and a schema for them.
+
+    Given values are written as they are, and not rounded to those of the training data. Several
+    draws for each row of a file have the number of the row first.
+    """
+    given = []
+    for column, values in zip(schema.given, own.c.unbind(1), strict=True):
+        whole = column.dtype != "float64" and bool((values == values.round()).all())
+        known = column.words and set(values.tolist()) <= set(column.levels or ())
+        plain = Column(column.name, column.dtype if whole else "float64")
+        given.append(column if known else plain)
+    c = own.c.to(x.device)
+    # In the precision of the draws, unless that would blur what was given.
+    if bool(((c.to(x.dtype).double() - c).abs() <= 1e-6 * c.abs()).all()):
+        c = c.to(x.dtype)
+    table, found = joint_table(x, c, dataclasses.replace(schema, given=tuple(given)))
+    if own.rows is not None:
+        name = _ROW if _ROW not in found.names else f"{_ROW}_of_file"
+        table = torch.cat([own.rows[:, None].to(table), table], 1)
+        found = dataclasses.replace(found, columns=(Column(name, "int64"), *found.columns))
+    return table, found
