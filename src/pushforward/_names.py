@@ -155,6 +155,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "dps": "guidance.DPS",
         "diffpir": "guidance.DiffPIR",
         "projection": "guidance.NullSpaceProjection",
+        "daps": "samplers.DAPS",
+        "repaint": "samplers.RePaint",
         "tds": "samplers.TwistedSMC",
     },
     "spaces": {

@@ -404,3 +404,35 @@ def test_twisted_draws_are_those_of_a_mixture_and_tell_the_evidence() -> None:
         model.posterior(ys, operator, level, "tds", strength=1.0)
     other = model.posterior(ys, operator, level, "tds", twist="tmpd", particles=500)
     assert other.sample(3, seed=0, steps=20).shape == (3, 2, 2)
+
+
+def test_decoupled_annealing_draws_from_the_posterior_of_isotropic_data() -> None:
+    process = processes.Gaussian()
+    prior = GaussianMixture(torch.zeros(1, 2), 1.0)
+    model = pf.Diffusion(_Exact(prior, process), process, "data", event_shape=(2,))
+    matrix, y, level, n = torch.tensor([[1.0, 0.5]]), torch.tensor([1.5]), 0.6, 2000
+    options = {"ode_steps": 1, "moves": 20}
+    post = model.posterior(y, inverse.Matrix(matrix), level, "daps", **options)
+    x = post.sample(n, seed=0, steps=20)
+    exact = prior.posterior(matrix, y, level**2)
+    error = (exact.covariance.diagonal() / n).sqrt()
+    assert ((x.mean(0) - exact.mean).abs() < 4 * error).all()
+    ratio = x.var(0) / exact.covariance.diagonal()
+    assert ((ratio - 1).abs() < 5 * (2 / n) ** 0.5).all()
+    torch.testing.assert_close(post.sample(3, seed=0, steps=20), x[:3])
+    with pytest.raises(InputError, match="daps has no option 'jumps': it has ode_steps"):
+        model.posterior(y, inverse.Matrix(matrix), level, "daps", jumps=3)
+
+
+def test_repainted_draws_keep_what_is_known() -> None:
+    model = _diffusion(schedules.VP())
+    whole = torch.tensor([[2.0, math.nan, 1.0], [4.0, math.nan, 0.0]])
+    post = model.posterior(whole, inverse.Columns(0, 2), "exact", "repaint", jumps=2)
+    x = post.sample(4, seed=0, steps=10)
+    for column in (0, 2):
+        torch.testing.assert_close(x[..., column], whole[:, column].expand(4, 2))
+    assert x[..., 1].std(0).min() > 0.05
+    with pytest.raises(CapabilityError, match="repaint takes some numbers of the state"):
+        model.posterior(Y, inverse.Matrix(MATRIX), "exact", "repaint")
+    with pytest.raises(InputError, match="repaint has no option 'known'"):
+        model.posterior(whole, inverse.Columns(0, 2), "exact", "repaint", known=Y)

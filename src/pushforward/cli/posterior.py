@@ -20,6 +20,7 @@ from pushforward.cli.options import (
     StatesOut,
     Steps,
     Trust,
+    accepted,
     is_quiet,
     names_of,
 )
@@ -109,6 +110,7 @@ def posterior(
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.cli.wording import in_words_of
     from pushforward.cli.writing import check_suffix, checked, label_of, require_finite
+    from pushforward.config import understood
     from pushforward.errors import InputError
     from pushforward.models import TwistedPosterior, load
     from pushforward.models.inferring import noise_of
@@ -149,11 +151,8 @@ def posterior(
     rows = n * post.count
     require_memory(rows, state.numel(model.event_shape))
     checked(out, folder, model, rows)
-    if sampler is not None and exact:
-        raise InputError("--sampler means nothing to --exact, whose chain is its own: leave it out")
-    drawing: dict[str, Any] = {"steps": steps}
-    if not exact:
-        drawing |= {"sampler": sampler, "batch_size": batch_size}
+    drawing = accepted(post.sample, steps=steps, sampler=sampler)
+    drawing |= understood(post.sample, batch_size=batch_size)
     begin = time.monotonic()
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:
         x = post.sample(n, seed=seed, progress=progress, **drawing)

@@ -10,6 +10,7 @@ from pushforward._lazy import attach
 
 _HOMES = {
     "AmortizedPosterior": "amortized_posterior",
+    "AnnealedPosterior": "sampled_posterior",
     "ConditionalSource": "conditional_source",
     "Denoiser": "denoiser",
     "Diffusion": "diffusion",
@@ -30,6 +31,7 @@ _HOMES = {
     "PosteriorVariance": "posterior_variance",
     "ProbabilisticPCA": "baselines",
     "RegressedSource": "conditional_source",
+    "RepaintedPosterior": "sampled_posterior",
     "SchrodingerBridge": "schrodinger_bridge",
     "ScoreModel": "score_model",
     "Trainable": "trainable",
@@ -47,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "AmortizedPosterior",
+    "AnnealedPosterior",
     "ConditionalSource",
     "Denoiser",
     "Diffusion",
@@ -67,6 +70,7 @@ __all__ = [
     "PosteriorVariance",
     "ProbabilisticPCA",
     "RegressedSource",
+    "RepaintedPosterior",
     "SchrodingerBridge",
     "ScoreModel",
     "Trainable",
@@ -110,6 +114,7 @@ if TYPE_CHECKING:
     from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.reconditioning import recondition
+    from pushforward.models.sampled_posterior import AnnealedPosterior, RepaintedPosterior
     from pushforward.models.saving import load
     from pushforward.models.schrodinger_bridge import SchrodingerBridge
     from pushforward.models.score_model import ScoreModel

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from pushforward import checks, registry, samplers
-from pushforward._random import derived_seed, fresh_seed
-from pushforward.models.likelihood_posterior import LikelihoodPosterior
-from pushforward.models.model import Progress, finite, parts_of
-from pushforward.protocols import Sampler
+from pushforward._random import RowNoise, fresh_seed
+from pushforward.inverse import Measurement
+from pushforward.models.likelihood_posterior import LikelihoodPosterior, Tick
+from pushforward.models.model import Progress
+from pushforward.protocols import Sampler, Transport
 
 __all__ = ["GuidedPosterior"]
 
@@ -56,32 +55,13 @@ class GuidedPosterior(LikelihoodPosterior):
         self._warn(check)
         steps = checks.whole("steps", self.steps if steps is None else steps, 2)
         rule = registry.resolve("samplers", sampler or self.sampler)
-        first, times, count = fresh_seed(seed), self._times(steps), self.count
-        noise, start = self._noise(first, count, n), self._noise(derived_seed(first, 1), count, n)
-        parts = parts_of(n * count, batch_size)
-        done, total = 0, len(parts) * (len(times) - 1)
+        times = self._times(steps)
 
-        def report(*_: Any) -> None:
-            nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done, total)
+        def draw(
+            transport: Transport, found: Measurement, x: Tensor, noise: RowNoise, tick: Tick
+        ) -> Tensor:
+            x = samplers.run(rule, transport, x, times, generator=noise, callback=tick)
+            last: Tensor = transport.model(x, times[-1])
+            return last
 
-        out = []
-        with self.model.evaluating():
-            for part in parts:
-                # Draws of one measurement are next to each other.
-                own = torch.arange(part.start, part.stop) // n
-                transport, counted = self._transport(own)
-                rows = part.stop - part.start
-                x = self._denoiser.prior.sample(rows, generator=start.take(part))
-                x = samplers.run(
-                    rule, transport, x.to(self.model.device, self.model.dtype), times,
-                    generator=noise.take(part), callback=report,
-                )  # fmt: skip
-                out.append(transport.model(x, times[-1]))
-                self.evaluations = counted.evaluations
-        drawn = self.model.outward(finite(torch.cat(out)))
-        if not self.batched:
-            return drawn
-        return drawn.unflatten(0, (count, n)).transpose(0, 1)
+        return self._draws(n, fresh_seed(seed), batch_size, draw, progress, len(times) - 1)

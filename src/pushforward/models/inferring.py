@@ -27,8 +27,9 @@ from pushforward.models.amortized_posterior import AmortizedPosterior
 from pushforward.models.guided_posterior import GuidedPosterior
 from pushforward.models.noise_level import estimated_level
 from pushforward.models.posterior import Exactness, Posterior
+from pushforward.models.sampled_posterior import AnnealedPosterior, RepaintedPosterior
 from pushforward.models.twisted_posterior import TwistedPosterior
-from pushforward.samplers import TwistedSMC
+from pushforward.samplers import DAPS, RePaint, TwistedSMC
 
 __all__ = ["noise_of", "posterior_of"]
 
@@ -104,6 +105,13 @@ def posterior_of(
         rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
         guide, _ = _guide(options.get("twist") or _default(operator, noise, shape), rest)
         return TwistedPosterior(model, denoiser, measurement, guide, TwistedSMC(**own))
+    if isinstance(chosen, str) and registry.find("posteriors", chosen) is DAPS:
+        _refuse_others("daps", options, [field.name for field in dataclasses.fields(DAPS)])
+        return AnnealedPosterior(model, denoiser, measurement, DAPS(**options))
+    if isinstance(chosen, str) and registry.find("posteriors", chosen) is RePaint:
+        known = [field.name for field in dataclasses.fields(RePaint)][2:]
+        _refuse_others("repaint", options, known)
+        return RepaintedPosterior(model, denoiser, measurement, **options)
     guide, exactness = _guide(chosen, options)
     return GuidedPosterior(model, denoiser, measurement, guide, exactness)
 
@@ -191,12 +199,7 @@ def _guide(
         )
     taken = inspect.signature(found).parameters
     own = [name for name in taken if name not in ("model", "process", "measurement")]
-    for name in options:
-        if name not in own:
-            raise InputError(
-                f"{getattr(found, '__name__', method)} has no option {name!r}: it has "
-                f"{', '.join(own) or 'none'}"
-            )
+    _refuse_others(getattr(found, "__name__", str(method)), options, own)
 
     def guide(model: Any, process: Any, measurement: Measurement) -> Any:
         parts = {"model": model, "process": process, "measurement": measurement}
@@ -204,3 +207,12 @@ def _guide(
 
     reason = getattr(found, "exactness", "a method of your own")
     return guide, Exactness("approximate", str(reason))
+
+
+def _refuse_others(name: str, options: Mapping[str, Any], known: list[str]) -> None:
+    """Raise `InputError` for an option that a method does not have."""
+    for option in options:
+        if option not in known:
+            raise InputError(
+                f"{name} has no option {option!r}: it has {', '.join(known) or 'none'}"
+            )

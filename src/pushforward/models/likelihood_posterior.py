@@ -10,22 +10,28 @@ import torch
 from torch import Tensor
 
 from pushforward import samplers
-from pushforward._random import RowNoise
+from pushforward._random import RowNoise, derived_seed
 from pushforward._shapes import flatten, like
 from pushforward.errors import InputError
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
+from pushforward.models.model import Progress, finite, parts_of
 from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.prior_predictive import PriorPredictive
 from pushforward.protocols import Model, Transport
 
-__all__ = ["Guide", "LikelihoodPosterior"]
+__all__ = ["Draw", "Guide", "LikelihoodPosterior", "Tick"]
 
 _PRIOR_STEPS = 12
 _TINY = 1e-30
 
 Guide = Callable[[Model, Any, Measurement], Model]
 """Makes `E[x_0 | x_t, y]` of a model, its process and a measurement."""
+
+Tick = Callable[..., None]
+
+Draw = Callable[[Transport, Measurement, Tensor, RowNoise, Tick], Tensor]
+"""Carries draws of the prior, with measurements of their own, to draws of the posterior."""
 
 
 class LikelihoodPosterior(Posterior):
@@ -90,6 +96,44 @@ class LikelihoodPosterior(Posterior):
             transport = Transport(known.model(own), known.process)
             x = samplers.run(samplers.DEFAULT, transport, x, times, generator=noise)
             return transport.model(x, times[-1])
+
+    def _draws(
+        self,
+        n: int,
+        seed: int,
+        batch_size: int,
+        draw: Draw,
+        progress: Progress | None,
+        ticks: int,
+    ) -> Tensor:
+        """`n` draws of each measurement, part by part, in data units.
+
+        `draw` carries draws of the prior to the end, and calls its tick so many times.
+        """
+        count = self.count
+        noise, start = self._noise(seed, count, n), self._noise(derived_seed(seed, 1), count, n)
+        parts = parts_of(n * count, batch_size)
+        done, out = 0, []
+
+        def tick(*_: Any) -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, len(parts) * ticks)
+
+        with self.model.evaluating():
+            for part in parts:
+                # Draws of one measurement are next to each other.
+                own = torch.arange(part.start, part.stop) // n
+                transport, counted = self._transport(own)
+                x = self._denoiser.prior.sample(len(own), generator=start.take(part))
+                x = x.to(self.model.device, self.model.dtype)
+                out.append(draw(transport, self.measurement.take(own), x, noise.take(part), tick))
+                self.evaluations = counted.evaluations
+        drawn: Tensor = self.model.outward(finite(torch.cat(out)))
+        if not self.batched:
+            return drawn
+        return drawn.unflatten(0, (count, n)).transpose(0, 1)
 
     def _transport(self, own: Tensor) -> tuple[Transport, _Counted]:
         """The guided model of the measurements of some draws."""
