@@ -50,7 +50,8 @@ def _few(recipe) -> Data:
         return Data(x, c=torch.arange(400) % 10, kind="image")
     table = {name: torch.arange(400.0).add(k).cos().numpy() for k, name in enumerate(MEASURED)}
     own = {"source": table} if recipe.data["source"] == "measurements.csv" else {}
-    data = pf.data.load(**{**recipe.data, **own})
+    few = {"n": 100} if "n" in recipe.data else {}
+    data = pf.data.load(**{**recipe.data, **own, **few})
     return data.take(torch.arange(min(400, len(data))))
 
 
