@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 import pushforward as pf
 from drawing import SMOKE
@@ -41,12 +40,12 @@ def trained() -> Any:
 
 
 def save(name: str, picture: Any) -> None:
-    """Write a PNG of few colors, unless all is small."""
+    """Write a PNG, unless all is small."""
     if SMOKE:
         print(f"{name}: {picture.size}")
         return
     path = PICTURES / f"{name}.png"
-    picture.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
