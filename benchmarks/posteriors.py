@@ -35,7 +35,11 @@ from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import ConvergenceWarning
 
-DRAWS, STEPS, PROBLEMS, DIRECTIONS = 1000, 200, 10, 2000
+DRAWS, STEPS, DIRECTIONS = 1000, 200, 2000
+SEEDS = (0, 1, 2, 3, 4)
+DATA_VARIANCE = 129.0
+"""Of a coordinate: that of the modes' centers, 128, and that within a mode."""
+
 DIMS, MEASURED = (8, 80), (1, 2, 4)
 PROCESS = processes.Gaussian(schedules.VP(beta_min=0.1, beta_max=25.0))
 CHAIN = samplers.Ancestral(variance="beta")
@@ -139,7 +143,7 @@ def twisted(method: Callable[..., Any]) -> Callable[..., tuple[Tensor, dict]]:
 def daps(problem: Problem, steps: int, seed: int) -> tuple[Tensor, dict[str, Any]]:
     """Decoupled annealing, with as many evaluations of the model."""
     model, process, measurement = problem.parts()
-    sampler = samplers.DAPS()
+    sampler = samplers.DAPS(variance=DATA_VARIANCE)
     times = grids.LogSNRGrid()(PROCESS.schedule, steps // sampler.ode_steps)
     return sampler.run(
         Transport(model, process), measurement, start(problem, seed), times, seed=seed
@@ -154,7 +158,7 @@ METHODS: dict[str, Callable[..., tuple[Tensor, dict[str, Any]]]] = {
     "MMPS": guided(guidance.MMPS),
     "TMPD": guided(guidance.TMPD),
     "PiGDM, variance 1": guided(guidance.PiGDM),
-    "PiGDM, variance of the data": guided(guidance.PiGDM, variance=129.0),
+    "PiGDM, variance of the data": guided(guidance.PiGDM, variance=DATA_VARIANCE),
     "DPS": guided(guidance.DPS),
     "DiffPIR": guided(guidance.DiffPIR),
     "DAPS": daps,
@@ -233,7 +237,7 @@ def main() -> None:
     parser.add_argument("--dims", nargs="+", type=int, default=list(DIMS), help="sizes of states")
     parser.add_argument("--measured", nargs="+", type=int, default=list(MEASURED), help="of y")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
-    parser.add_argument("--problems", type=int, default=PROBLEMS, help="how many of each kind")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which problems")
     parser.add_argument("--part", type=Path, help="keep the results in a file")
     parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
     options = parser.parse_args()
@@ -242,7 +246,7 @@ def main() -> None:
     if not options.merge:
         dims = options.dims[:1] if options.smoke else options.dims
         measured = options.measured[:1] if options.smoke else options.measured
-        for seed in range(1 if options.smoke else options.problems):
+        for seed in options.seeds[:1] if options.smoke else options.seeds:
             for dim in dims:
                 for count in measured:
                     for name in options.methods:
