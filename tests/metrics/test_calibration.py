@@ -243,6 +243,27 @@ def test_contraction_and_z_scores_are_those_of_the_closed_form() -> None:
     assert wide.value == pytest.approx(1 / 0.64, rel=0.1)
 
 
+def test_the_error_of_the_contraction_is_that_of_repeated_pairs() -> None:
+    found = []
+    for seed in range(120):
+        theta, y = pairs(60, torch.Generator().manual_seed(seed))
+        found.append(metrics.contraction(theta, exact(y, 30, seed)).mean_contraction)
+    for k, variance in enumerate(posterior(y)[1].diag()):
+        values = torch.tensor([own[k].value for own in found])
+        errors = torch.tensor([own[k].stderr for own in found])
+        expected = 1 - float(variance / PRIOR[k, k])
+        # An error that left out the variance of the parameters would be a fifth of this.
+        assert float(errors.square().mean().sqrt() / values.std()) == pytest.approx(1, abs=0.25)
+        assert float(((values - expected).abs() < 2 * errors).double().mean()) > 0.85
+
+
+def test_contraction_has_the_names_of_its_coordinates() -> None:
+    theta, y = pairs(100, torch.Generator().manual_seed(0))
+    found = metrics.calibrate(exact, (theta, y), draws=19, names=["rate", "level"])
+    assert "  rate: " in str(found.contraction)
+    assert "  level: " in str(found.contraction)
+
+
 def test_coverage_is_the_level_of_normal_regions() -> None:
     theta, y = pairs(1500, torch.Generator().manual_seed(0))
     draws = narrow(y, 99, 1)

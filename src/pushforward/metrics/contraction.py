@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -21,16 +22,31 @@ class PosteriorContraction:
         contraction: `1 - Var[theta | y] / Var[theta]`, `(m, d)`.
         z: `(theta - E[theta | y]) / sd[theta | y]`, `(m, d)`, corrected for the number of draws.
         draws: how many there were for each pair.
+        square: `(theta - mean)^2 / Var[theta]` over the pairs, `(m, d)`.
+        names: of the coordinates.
     """
 
     contraction: Tensor = field(repr=False)
     z: Tensor = field(repr=False)
     draws: int
+    square: Tensor = field(repr=False)
+    names: tuple[str, ...]
 
     @property
     def mean_contraction(self) -> list[Estimate]:
-        """Of each coordinate, over the pairs: 0 if data tell nothing, 1 if they tell all."""
-        return _estimates(self.contraction)
+        """Of each coordinate, over the pairs: 0 if data tell nothing, 1 if they tell all.
+
+        Its error is that of a ratio of two means over the same pairs: the variance of `theta` is
+        an estimate too, and mostly the worse known of the two.
+        """
+        ratio = 1 - self.contraction
+        # What each pair adds to the ratio, to first order.
+        errors = (ratio - ratio.mean(0) * self.square).std(0) / len(ratio) ** 0.5
+        means = self.contraction.mean(0).tolist()
+        return [
+            Estimate(mean, error, len(ratio))
+            for mean, error in zip(means, errors.tolist(), strict=True)
+        ]
 
     @property
     def mean_z(self) -> list[Estimate]:
@@ -44,11 +60,14 @@ class PosteriorContraction:
 
     def __str__(self) -> str:
         rows = zip(self.mean_contraction, self.mean_z, self.mean_square_z, strict=True)
-        lines = [f"  theta[{k}]: {c}, z {z}, z² {s}" for k, (c, z, s) in enumerate(rows)]
+        lines = [
+            f"  {name}: {c}, z {z}, z² {s}"
+            for name, (c, z, s) in zip(self.names, rows, strict=True)
+        ]
         return "\n".join(["contraction and z-scores:", *lines])
 
 
-def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
+def contraction(theta: Tensor, draws: Tensor, *, names: Sequence[str] = ()) -> PosteriorContraction:
     r"""Posterior contraction and z-scores of each pair (Schad, Betancourt & Vasishth 2021).
 
     Contraction is one minus the ratio of posterior and prior variance, the latter that of the
@@ -60,6 +79,11 @@ def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
 
     has the mean square 1 exactly where the posterior is normal.
 
+    Args:
+        theta: true parameters, `(m, *event)`, drawn from the prior.
+        draws: of the posterior of each pair, `(L, m, *event)`.
+        names: of the coordinates, if there are as many.
+
     Raises `InputError` for fewer than 5 draws, shapes that do not fit, values that are not finite,
     or draws that are all alike.
 
@@ -69,7 +93,7 @@ def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
     >>> y = theta + torch.randn(500, 1, generator=g)
     >>> print(contraction(theta, y / 2 + 0.5**0.5 * torch.randn(99, 500, 1, generator=g)))
     contraction and z-scores:
-      theta[0]: 0.5120 ± 0.0032, z 0.045 ± 0.045, z² 1.013 ± 0.061
+      theta[0]: 0.512 ± 0.036, z 0.045 ± 0.045, z² 1.013 ± 0.061
     """
     truth, many = true_parameters(theta), posterior_draws(theta, draws)
     n = len(many)
@@ -83,7 +107,10 @@ def contraction(theta: Tensor, draws: Tensor) -> PosteriorContraction:
         raise InputError("a coordinate of theta is the same in all pairs: it has no variance")
     correction = ((n - 3) / ((n - 1) * (1 + 1 / n))) ** 0.5
     z = (truth - many.mean(0)) / spread * correction
-    return PosteriorContraction(1 - (spread / prior).square(), z, n)
+    square = ((truth - truth.mean(0)) / prior).square()
+    d = truth.shape[1]
+    own = tuple(names) if len(names) == d else tuple(f"theta[{k}]" for k in range(d))
+    return PosteriorContraction(1 - (spread / prior).square(), z, n, square, own)
 
 
 def _estimates(x: Tensor) -> list[Estimate]:
