@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from pushforward import sbi
-from pushforward.distributions import Box, ColoredNormal, LogNormal
+from pushforward.distributions import (
+    Box,
+    ColoredNormal,
+    IndependentProduct,
+    LogNormal,
+    Normal,
+)
 from pushforward.errors import InputError
 from pushforward.sbi.coordinates import fit_coordinates
 
@@ -97,6 +103,42 @@ def test_draws_are_inside_and_densities_integrate_to_one(unbounded: bool) -> Non
     share = posterior.acceptance(y)
     assert (share.value == 1.0) == unbounded
     assert posterior.log_prob(torch.tensor([[1.5]]), y).value.item() == -math.inf
+
+
+class _Triangle:
+    """`p(x) = 2 x` on [0, 1], which says nothing of its support but by its density."""
+
+    def sample(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        return Box([0.0], [1.0]).sample(n, seed=seed, generator=generator).sqrt()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        inside = (x > 0) & (x <= 1)
+        return torch.where(inside, (2 * x).log(), -math.inf).sum(1)
+
+
+@pytest.mark.parametrize(
+    "prior", [_Triangle(), IndependentProduct(_Triangle())], ids=["alone", "in a product"]
+)
+def test_a_prior_of_ones_own_is_asked_for_its_support(prior: object) -> None:
+    pairs = sbi.simulate(prior, _squared, 400, seed=0)  # type: ignore[arg-type]
+    posterior = sbi.NPE(prior, pairs, steps=40)  # type: ignore[arg-type]
+    y = torch.tensor([0.98])
+    theta = posterior.sample(400, y, seed=0)
+    assert bool(((theta > 0) & (theta <= 1)).all())
+    assert posterior.acceptance(y).value < 0.95
+    grid = torch.linspace(1e-4, 1.0, 2001)[:, None]
+    total = float(torch.trapezoid(posterior.log_prob(grid, y).value.exp(), grid[:, 0]))
+    assert total == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_normal_prior_rejects_nothing() -> None:
+    prior = IndependentProduct(Normal((1,)), ColoredNormal(torch.eye(1)))
+    for own in (prior, PRIOR):
+        pairs = sbi.simulate(own, lambda theta, seed: theta, 100, seed=0)
+        share = sbi.NPE(own, pairs, steps=1).acceptance(torch.tensor([9.0, 9.0]))
+        assert (share.value, share.stderr) == (1.0, 0.0)
 
 
 def test_a_model_that_leaks_says_so() -> None:

@@ -62,8 +62,11 @@ class IndependentProduct:
 
     @property
     def unconstrained(self) -> Bijection:
-        """From vectors without bounds to the support, part by part."""
-        maps = tuple(getattr(part, "unconstrained", None) for part in self.parts)
+        """From vectors without bounds to the support, part by part.
+
+        A product with a part that does not tell its own has none: `AttributeError`.
+        """
+        maps = tuple(part.unconstrained for part in self.parts)  # type: ignore[attr-defined]
         return PartByPart(maps, self.sizes)
 
     def sample(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ class Normal:
     >>> Normal((2, 3)).sample(4, seed=0).shape
     torch.Size([4, 2, 3])
     """
+
+    unconstrained: ClassVar[None] = None
+    """States have no bounds to be taken away."""
 
     def __init__(
         self,
@@ -65,6 +69,9 @@ class ColoredNormal:
     >>> distribution.sample(3, seed=0).shape
     torch.Size([3, 2])
     """
+
+    unconstrained: ClassVar[None] = None
+    """States have no bounds to be taken away."""
 
     def __init__(self, covariance: Tensor, mean: Tensor | None = None) -> None:
         if not isinstance(covariance, Tensor) or not covariance.is_floating_point():

@@ -30,7 +30,7 @@ __all__ = ["normal_form", "sample_given_all"]
 Rule = Literal["gauss", "jac", "langevin"]
 
 _DRAWS = 500
-"""Of each individual posterior, whose covariance GAUSS needs."""
+"""Of each individual posterior, whose precision GAUSS needs."""
 
 _LEVEL = 0.2
 """The last level of noise of Langevin steps, in deviations of a posterior of one observation. The
@@ -84,7 +84,8 @@ def sample_given_all(
         raise CapabilityError(
             f"scores are composed, and a {type(model).__name__} has none: learn it with NPSE"
         )
-    if coordinates.unconstrained is None and hasattr(posterior.prior, "unconstrained"):
+    free = getattr(posterior.prior, "unconstrained", None)
+    if coordinates.unconstrained is None and free is not None:
         raise CapabilityError("this posterior was learned with bounds: take unbounded=True")
     process: Any = model.process
     rows = coordinates.observed.rows(y)
@@ -160,7 +161,8 @@ def _individual(posterior: SimulatorPosterior, rows: Tensor, seed: int) -> Tenso
     )
     z = z.reshape(len(rows), _DRAWS, -1)
     gap = z - z.mean(1, keepdim=True)
-    found = gap.mT @ gap / _DRAWS
+    # What is needed is the inverse: divided so, the mean of the inverse is right for normal draws.
+    found = gap.mT @ gap / (_DRAWS - z.shape[-1] - 2)
     return found + 1e-6 * torch.eye(z.shape[-1])
 
 

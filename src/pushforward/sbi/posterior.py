@@ -30,13 +30,16 @@ _LEAST = 1e-4
 _JUDGED = 10_000
 """Draws for the share inside of the support."""
 
+_UNKNOWN = object()
+
 
 class SimulatorPosterior:
     r"""`p(theta | y)` by a conditional model: draws and densities for any observation.
 
     The model is of the `coordinates` `z` of a parameter. Candidates outside of the support of the
-    prior, which there are only if the coordinates have not taken away its bounds, are rejected, and
-    the density is divided by the share `A(y)` that is not:
+    prior are rejected, and the density is divided by the share `A(y)` that is not. None have to be
+    looked for where the coordinates have taken away the bounds, or a prior says by
+    `unconstrained = None` that it has no bounds; of any other prior its `log_prob` is asked:
 
         log p(theta | y) = log q(z | y) + log |det dz/dtheta| - log A(y)   inside,  -inf outside.
 
@@ -168,7 +171,9 @@ class SimulatorPosterior:
     @property
     def _bounded(self) -> bool:
         """Whether candidates may lie outside of the prior's support."""
-        return self.coordinates.unconstrained is None and hasattr(self.prior, "unconstrained")
+        # A prior that does not say what its support is may have any.
+        without_bounds = getattr(self.prior, "unconstrained", _UNKNOWN) is None
+        return self.coordinates.unconstrained is None and not without_bounds
 
     def _candidates(self, n: int, rows: Tensor, seed: int, batch_size: int | None) -> Tensor:
         """Draws of the model, `(n, m, d)`; those of an observation are next to each other."""
