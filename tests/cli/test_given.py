@@ -195,7 +195,7 @@ def test_files_that_do_not_fit(run: Path, call, tmp_path: Path) -> None:
         (["--given", "y,heat"], "no column 'heat'"),
         (["--given", "y,y"], "names a column twice"),
         (["--given", "y,w,temperature,on,v"], "none is left to learn"),
-        (["--given", "w", "--label", "on"], "has labels or contexts already"),
+        (["--given", "w", "--label", "on"], "leave --label out, and name a label of numbers in"),
         (["--given", "w", "--model", "kde"], "learn p(x | c)"),
     ],
 )

@@ -48,8 +48,9 @@ def condition_on(data: Data, names: str | Sequence[str], *, double: bool = False
         )
     if data.c is not None:
         raise InputError(
-            f"{where} has labels or contexts already: leave label= out, and name the columns of "
-            "both in given="
+            f"{where} has labels or contexts already, and given= is for columns of numbers: leave "
+            "label= out, and name a label of numbers in given= too; write words as numbers, or "
+            "leave their column out with columns="
         )
     for name in wanted:
         if data.columns.count(name) != 1:

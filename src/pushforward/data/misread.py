@@ -118,6 +118,9 @@ def _advice(
         )
     if truth(cell) is not None and column.numbers:
         return f", but {column.numbers} of the first {rows} cells are: write truths one way"
+    if len(column.faults) > 1 and all(truth(text) is not None for text in column.faults):
+        ways = ", ".join(map(repr, list(column.faults)[:FEW_CODES]))
+        return f", and truths are written in several ways, {ways}: write them one way, or {others}"
     if labeled:
         return f": {others}"
     return f": make the column the label with label={column.name!r}, or {others}"
