@@ -140,6 +140,8 @@ def test_exact_draws_tell_the_evidence_and_when_they_degenerate(call, trained, t
     [
         (["--operator", "downsample:2"], "give --y, what was measured, or --from"),
         (["--y", "y.png", "--noise", "1"], "give --operator"),
+        (["--y", "y.png", "--operator", "downsample:2", "--noise", "0"], "give --noise exact"),
+        (["--y", "no.npy", "--operator", "downsample:2", "--noise", "1"], "no.npy does not exist"),
         (["--y", "y.png", "--operator", "shrink:2", "--noise", "1"], "choose from mask, crop, col"),
         (
             ["--y", "y.png", "--operator", "downsample", "--noise", "1"],

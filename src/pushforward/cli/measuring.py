@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,11 @@ def noise_from(text: str | None, value_range: tuple[float, float] | None) -> Any
     levels = [
         _level(word, value_range) for word in (rest if name == "gaussian" else text).split(",")
     ]
+    if not all(0 < level < math.inf for level in levels):
+        raise InputError(
+            f"--noise {text}: a standard deviation is positive and finite; where there is no noise "
+            "give --noise exact"
+        )
     return levels[0] if len(levels) == 1 else torch.tensor(levels)
 
 
@@ -209,6 +215,8 @@ def _array(path: Path) -> Any:
                 raise InputError(f"{path} holds {len(found.files)} arrays, {found.files}: give one")
             found = found[found.files[0]]
         return torch.from_numpy(np.ascontiguousarray(found, dtype=_kind(found)))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
     except (OSError, ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise

@@ -15,10 +15,8 @@ from pushforward.cli.options import (
     KeepNonfinite,
     Label,
     Run,
-    Sampler,
     Seed,
     StatesOut,
-    Steps,
     Trust,
     accepted,
     is_quiet,
@@ -84,8 +82,17 @@ def posterior(
     particles: Annotated[
         int | None, typer.Option(help="For --exact, of each measurement; 1000 by default.")
     ] = None,
-    sampler: Sampler = None,
-    steps: Steps = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="A name of `pushforward list samplers`, for methods that guide one; `exponential` "
+            "by default.",
+            autocompletion=names_of("samplers"),
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps; by default 100, and 50 for daps.")
+    ] = None,
     seed: Seed = 0,
     label: Label = None,
     guidance: Annotated[
