@@ -52,6 +52,15 @@ def test_held_out_rows_are_ranked(run: Path, call) -> None:
     assert "data:image/png;base64," in page and "Calibration of run" in page  # noqa: PT018
 
 
+def test_parts_of_the_draws_change_nothing(run: Path, call) -> None:
+    whole, parts = (
+        json.loads(call("calibrate", run, "--draws", 9, "--batch-size", size, "--json").out)
+        for size in (1800, 70)
+    )
+    for name in ("p_values", "quantities", "contraction"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-4), name
+
+
 def test_rows_with_more_noise_are_seen(run: Path, call, tmp_path: Path) -> None:
     other = _write(tmp_path / "noisy.csv", 400, 5, noise=0.5)
     result = call("calibrate", run, other, "--draws", 39, "--json")

@@ -10,6 +10,7 @@ import typer
 
 from pushforward._files import write_text
 from pushforward.cli.options import (
+    BatchSize,
     Checkpoint,
     Json,
     MovedData,
@@ -45,6 +46,7 @@ def calibrate(
     alpha: Annotated[
         float, typer.Option(help="The chance that a check rejects a model that is exact.")
     ] = 0.05,
+    batch_size: BatchSize = 512,
     data: MovedData = None,
     as_json: Json = False,
     checkpoint: Checkpoint = None,
@@ -94,11 +96,13 @@ def calibrate(
                 return model.log_prob(x, c).value
 
     with Progress("calibration", 1, show=not is_quiet(context)) as progress:
+        # All draws at once would not fit into memory for pictures.
+        parts = model.understood("sample", batch_size=batch_size, progress=progress)
+        posterior_sampler = conditional_sampler(model, **asked, **parts)
         found = calibrated(
-            conditional_sampler(model, **asked), (rows.x, rows.c), draws=draws, alpha=alpha,
-            log_prob=log_prob, names=rows.columns, seed=seed,
+            posterior_sampler, (rows.x, rows.c), draws=draws, alpha=alpha, log_prob=log_prob,
+            names=rows.columns, seed=seed,
         )  # fmt: skip
-        progress(1, 1)
     told = {**found.to_dict(), "settings": asked}
     write_text(folder / "calibration.json", json.dumps(told, indent=2) + "\n")
     title = f"Calibration of {folder.name}"
