@@ -264,6 +264,24 @@ def test_contraction_has_the_names_of_its_coordinates() -> None:
     assert "  level: " in str(found.contraction)
 
 
+def test_pictures_with_a_constant_pixel_are_judged_by_projections() -> None:
+    def sampler(y: Tensor, n: int, seed: int) -> Tensor:
+        g = torch.Generator().manual_seed(seed)
+        found = y / 2 + math.sqrt(0.5) * torch.randn(n, *y.shape, generator=g, dtype=y.dtype)
+        return found * seen
+
+    g = torch.Generator().manual_seed(0)
+    seen = torch.ones(1, 8, 8, dtype=torch.float64)
+    seen[0, 0, 0] = 0
+    theta = torch.randn(400, 1, 8, 8, generator=g, dtype=torch.float64) * seen
+    y = theta + torch.randn(theta.shape, generator=g, dtype=torch.float64)
+    found = metrics.calibrate(sampler, (theta, y), draws=19)
+    assert found.passed
+    told = found.contraction.mean_contraction
+    assert len(told) == 16
+    assert all(abs(own.value - 0.5) < 4 * own.stderr for own in told)
+
+
 def test_coverage_is_the_level_of_normal_regions() -> None:
     theta, y = pairs(1500, torch.Generator().manual_seed(0))
     draws = narrow(y, 99, 1)

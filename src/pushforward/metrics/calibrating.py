@@ -184,7 +184,7 @@ def calibrate(
         tarp(theta, many, y, alpha=alpha, seed=seed),
         coverage,
         local,
-        contraction(theta, many, names=names),
+        contraction(theta, many, names=names, seed=seed),
         m, n, alpha, seed, time.perf_counter() - start,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.metrics.estimate import Estimate
-from pushforward.metrics.posterior_draws import posterior_draws, true_parameters
+from pushforward.metrics.posterior_draws import coordinates, posterior_draws, true_parameters
 
 __all__ = ["PosteriorContraction", "contraction"]
 
@@ -67,7 +67,9 @@ class PosteriorContraction:
         return "\n".join(["contraction and z-scores:", *lines])
 
 
-def contraction(theta: Tensor, draws: Tensor, *, names: Sequence[str] = ()) -> PosteriorContraction:
+def contraction(
+    theta: Tensor, draws: Tensor, *, names: Sequence[str] = (), seed: int = 0
+) -> PosteriorContraction:
     r"""Posterior contraction and z-scores of each pair (Schad, Betancourt & Vasishth 2021).
 
     Contraction is one minus the ratio of posterior and prior variance, the latter that of the
@@ -83,6 +85,7 @@ def contraction(theta: Tensor, draws: Tensor, *, names: Sequence[str] = ()) -> P
         theta: true parameters, `(m, *event)`, drawn from the prior.
         draws: of the posterior of each pair, `(L, m, *event)`.
         names: of the coordinates, if there are as many.
+        seed: of the random projections that stand for more than 32 coordinates, as in `sbc`.
 
     Raises `InputError` for fewer than 5 draws, shapes that do not fit, values that are not finite,
     or draws that are all alike.
@@ -95,7 +98,8 @@ def contraction(theta: Tensor, draws: Tensor, *, names: Sequence[str] = ()) -> P
     contraction and z-scores:
       theta[0]: 0.512 ± 0.036, z 0.045 ± 0.045, z² 1.013 ± 0.061
     """
-    truth, many = true_parameters(theta), posterior_draws(theta, draws)
+    found = coordinates(true_parameters(theta), posterior_draws(theta, draws), seed, names)
+    own, truth, many = found[0], found[1].mT, found[2].permute(1, 2, 0)
     n = len(many)
     if n < 5:
         raise InputError(f"z-scores need at least 5 draws a pair, not {n}")
@@ -104,13 +108,12 @@ def contraction(theta: Tensor, draws: Tensor, *, names: Sequence[str] = ()) -> P
     if stuck:
         raise InputError(f"all draws of {stuck} of {len(truth)} pairs are alike: no deviation")
     if bool((prior == 0).any()):
-        raise InputError("a coordinate of theta is the same in all pairs: it has no variance")
+        name = own[int((prior == 0).int().argmax())]
+        raise InputError(f"{name} is the same in all pairs: it has no variance")
     correction = ((n - 3) / ((n - 1) * (1 + 1 / n))) ** 0.5
     z = (truth - many.mean(0)) / spread * correction
     square = ((truth - truth.mean(0)) / prior).square()
-    d = truth.shape[1]
-    own = tuple(names) if len(names) == d else tuple(f"theta[{k}]" for k in range(d))
-    return PosteriorContraction(1 - (spread / prior).square(), z, n, square, own)
+    return PosteriorContraction(1 - (spread / prior).square(), z, n, square, tuple(own))
 
 
 def _estimates(x: Tensor) -> list[Estimate]:
