@@ -5,19 +5,18 @@ whose truth is known: quantiles in closed form, and quadrature. All methods lear
 pairs in as many optimizer steps; bridges spend them on two networks in turns.
 
     python benchmarks/conditional_bridges.py --write
-    python benchmarks/conditional_bridges.py --tasks bod --seeds 1 --part one.json   # in pieces,
-    python benchmarks/conditional_bridges.py --merge one.json two.json --write       # and together
+    python benchmarks/conditional_bridges.py --tasks bod --seeds 1 --part one.jsonl   # in pieces,
+    python benchmarks/conditional_bridges.py --merge one.jsonl two.jsonl --write      # and together
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 import entries
 import pushforward as pf
 import record
+import shared
 import timing
 from pushforward.models import RegressedSource, recondition
 from pushforward.processes import Bridge
@@ -312,9 +312,10 @@ def regressed_bridge(
 PLAIN = {"diffusion": diffusion, "matching": matching, "flow": flow}
 BRIDGES = {"csgm": csgm, "bridge": bridge, "imf": imf_bridge, "bridge-c": regressed_bridge}
 METHODS = (*PLAIN, *BRIDGES)
+FLOOR = "exact draws"
 
 ROWS = (
-    "exact draws",
+    FLOOR,
     "CSGM alone, N = 20",
     "CSGM, the first iteration of CDSB, N = 20",
     "CDSB, N = 20",
@@ -334,19 +335,20 @@ ROWS = (
 # -- runs -----------------------------------------------------------------------------------------
 
 
-def run(task: str, method: str, seed: int, smoke: bool) -> list[dict[str, Any]]:
+def run(task: str, training: str, seed: int, smoke: bool) -> list[dict[str, Any]]:
     """Train one method, and judge all ways to draw from it."""
+    if training == FLOOR:
+        return [{"method": FLOOR, "seconds": 0} | errors_of(task, exact(task, seed))]
     data = pairs_of(task, 500 if smoke else PAIRS, seed)
     steps = 7 if smoke else STEPS
     start = time.process_time()
-    if method in PLAIN:
-        ways = PLAIN[method](data, seed, steps)
+    if training in PLAIN:
+        ways = PLAIN[training](data, seed, steps)
     else:
-        ways = BRIDGES[method](data, seed, steps, contexts_of(task))
+        ways = BRIDGES[training](data, seed, steps, contexts_of(task))
     spent = time.process_time() - start
     return [
-        {"task": task, "method": name, "seed": seed, "seconds": round(spent, 1)}
-        | errors_of(task, draw)
+        {"method": name, "seconds": round(spent, 1)} | errors_of(task, draw)
         for name, draw in ways.items()
     ]
 
@@ -384,30 +386,21 @@ def _truths() -> str:
 
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="which tasks")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    options = shared.arguments(
+        __doc__,
+        tasks=(TASKS, "which tasks"),
+        methods=([FLOOR, *METHODS], "which trainings"),
+        seeds=(SEEDS, "which seeds"),
+    ).parse_args()
     timing.one_thread()
-    results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
-    if not options.merge:
-        for seed in options.seeds[:1] if options.smoke else options.seeds:
-            for task in ("type1", "bod") if options.smoke else options.tasks:
-                floor = {"task": task, "method": "exact draws", "seed": seed, "seconds": 0}
-                results.append(floor | errors_of(task, exact(task, seed)))
-                for method in options.methods:
-                    found = run(task, method, seed, options.smoke)
-                    results += found
-                    print(json.dumps(found), flush=True)
-                    if options.part:
-                        options.part.write_text(json.dumps(results))
-    # Parts of one task and seed have the floor twice.
-    results = list({(r["task"], r["method"], r["seed"]): r for r in results}.values())
+    if options.smoke:
+        options.tasks, options.seeds = ["type1", "bod"], options.seeds[:1]
+    cases = [
+        {"task": task, "training": training, "seed": seed}
+        for seed, task in product(options.seeds, options.tasks)
+        for training in options.methods
+    ]
+    results = shared.gathered(options, cases, partial(run, smoke=options.smoke))
     print(text(results))
     if options.write:
         facts = {"environment": record.environment(), "steps": STEPS, "pairs": PAIRS}

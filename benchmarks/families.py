@@ -6,25 +6,23 @@ error is that over seeds; on the digits it is that of the held-out digits.
 
     make bench-env
     .venv-bench/bin/python benchmarks/families.py --write
-    .venv-bench/bin/python benchmarks/families.py --data digits --seeds 0 --part digits.json
+    .venv-bench/bin/python benchmarks/families.py --data digits --seeds 0 --part digits.jsonl
 
-`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together, and what was recorded before, `results/families.json`.
+Several processes can share the work, each with a `--part` of its own: see `shared.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
 import pushforward as pf
 import record
+import shared
 import timing
 from entries import cell
 from pushforward.report import compare
@@ -82,13 +80,13 @@ def data_of(name: str, seed: int, smoke: bool) -> tuple[pf.data.Data, pf.data.Da
     return train, test
 
 
-def run(name: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
+def run(data: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
     """Train and judge one model."""
-    train, test = data_of(name, seed, smoke)
+    train, test = data_of(data, seed, smoke)
     family, options, settings = METHODS[method]
     if smoke:
         settings = settings | {"steps": 2, "batch_size": 8}
-    if name == "digits" and not smoke:
+    if data == "digits" and not smoke:
         settings = settings | {"lr": 1e-3, "batch_size": 64, "steps": 2 * settings["steps"]}
     torch.manual_seed(seed)
     model: Any = pf.registry.find("models", family).for_data(train, labels=False, **options)
@@ -105,7 +103,8 @@ def run(name: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
         training={method: spent},
         beside=False,
     )
-    return {"data": name, "method": method, "seed": seed} | found.to_dict()["entries"][0]
+    entry: dict[str, Any] = found.to_dict()["entries"][0]
+    return entry
 
 
 def text(results: list[dict[str, Any]]) -> str:
@@ -136,31 +135,24 @@ def _table(results: list[dict[str, Any]], shown: tuple[str, ...]) -> str:
 
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
-    parser.add_argument("--data", nargs="+", default=[*PLANE, "digits"], help="which data")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    options = shared.arguments(
+        __doc__,
+        data=([*PLANE, "digits"], "which data"),
+        methods=(METHODS, "which methods"),
+        seeds=(SEEDS, "which seeds"),
+    ).parse_args()
     timing.one_thread()
-    results: list[dict[str, Any]] = []
-    if options.merge:
-        results = record.parts(options.merge)
-        order = list(METHODS)
-        results.sort(key=lambda result: order.index(result["method"]))
-    else:
-        names = ["two_moons"] if options.smoke else options.data
-        for name in names:
-            seeds = options.seeds[:1] if options.smoke or name == "digits" else options.seeds
-            for seed in seeds:
-                for method in options.methods:
-                    results.append(run(name, method, seed, options.smoke))
-                    print(name, seed, text(results[-1:]).splitlines()[-1], flush=True)
-                    if options.part:
-                        options.part.write_text(json.dumps(results))
+    if options.smoke:
+        options.data, options.seeds = ["two_moons"], options.seeds[:1]
+    cases = [
+        {"data": name, "method": method, "seed": seed}
+        for name in options.data
+        for seed in (options.seeds[:1] if name == "digits" else options.seeds)
+        for method in options.methods
+    ]
+    results = shared.gathered(options, cases, partial(run, smoke=options.smoke))
+    order = list(METHODS)
+    results.sort(key=lambda result: order.index(result["method"]))
     print(text(results))
     if options.write:
         facts = {"environment": record.environment("scikit-learn"), "samples": SAMPLES}

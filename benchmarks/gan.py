@@ -5,25 +5,24 @@ networks and samples anew. A run reaches the aim if it finds all 25 modes (`metr
 and .9 of its samples lie within three standard deviations of one.
 
     .venv/bin/python benchmarks/gan.py --write
-    .venv/bin/python benchmarks/gan.py --discrepancies mmd --seeds 0 1 --part mmd.json
+    .venv/bin/python benchmarks/gan.py --discrepancies mmd --seeds 0 1 --part mmd.jsonl
 
-`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together.
+Several processes can share the work, each with a `--part` of its own: see `shared.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
-from pathlib import Path
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
 
 import pushforward as pf
 import record
+import shared
 import timing
 from pushforward.metrics import Estimate, classifier_accuracy, mode_coverage, sliced_wasserstein
 
@@ -88,26 +87,17 @@ def _mean(results: list[dict[str, Any]], name: str) -> str:
 
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
-    parser.add_argument("--discrepancies", nargs="+", default=list(DISCREPANCIES), help="which")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    options = shared.arguments(
+        __doc__, discrepancies=(DISCREPANCIES, "which games"), seeds=(SEEDS, "which seeds")
+    ).parse_args()
     timing.one_thread()
-    results: list[dict[str, Any]] = []
-    if options.merge:
-        results = record.parts(options.merge)
-        results.sort(key=lambda result: (result["discrepancy"], result["seed"]))
-    else:
-        for discrepancy in options.discrepancies:
-            for seed in options.seeds[: 1 if options.smoke else None]:
-                results.append(run(discrepancy, seed, options.smoke))
-                print(seed, text(results[-1:]).splitlines()[-1], flush=True)
-                if options.part:
-                    options.part.write_text(json.dumps(results))
+    seeds = options.seeds[:1] if options.smoke else options.seeds
+    cases = [
+        {"discrepancy": discrepancy, "seed": seed}
+        for discrepancy, seed in product(options.discrepancies, seeds)
+    ]
+    results = shared.gathered(options, cases, partial(run, smoke=options.smoke))
+    results.sort(key=lambda result: (result["discrepancy"], result["seed"]))
     print(text(results))
     if options.write:
         facts = {"environment": record.environment(), "steps": STEPS, "samples": SAMPLES}

@@ -7,19 +7,17 @@ Kullback-Leibler divergence of normal laws, in two ways that must not be confuse
 variances alone, and with whole covariances, whose sampling floor is much higher.
 
     python benchmarks/gaussian_bridge.py --write
-    python benchmarks/gaussian_bridge.py --seeds 1 --dims 5 --part one.json   # in pieces,
-    python benchmarks/gaussian_bridge.py --merge one.json two.json --write    # and together
+    python benchmarks/gaussian_bridge.py --seeds 1 --dims 5 --part one.jsonl   # in pieces,
+    python benchmarks/gaussian_bridge.py --merge one.jsonl two.jsonl --write    # and together
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import torch
@@ -27,6 +25,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 import record
+import shared
 import timing
 from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
@@ -88,6 +87,7 @@ def bridge(method: str) -> Callable[[int, int, int], Any]:
     return make
 
 
+FLOOR = "exact states"
 METHODS: dict[str, tuple[Callable[[int, int, int], Any], str | None]] = {
     "DSB": (bridge("dsb"), None),
     "DSBM-IPF": (bridge("dsbm-ipf"), None),
@@ -136,7 +136,7 @@ def laws(d: int, seed: int, points: int) -> tuple[Tensor, Tensor, Tensor]:
     return a - OFFSET, b + OFFSET, test - OFFSET
 
 
-def cell(method: str, d: int, seed: int, length: int, points: int) -> dict[str, Any]:
+def trained(method: str, d: int, seed: int, length: int, points: int) -> dict[str, Any]:
     """One training, judged; seconds of the processor include both."""
     start = time.process_time()
     a, b, test = laws(d, seed, points)
@@ -147,8 +147,7 @@ def cell(method: str, d: int, seed: int, length: int, points: int) -> dict[str, 
     path = model.trajectory(test, sampler=sampler, steps=TIMES - 1, seed=seed)
     # A noisy path takes its steps closer to the ends.
     found = judged(list(path), model._times(TIMES - 1))
-    facts = {"method": method, "dim": d, "seed": seed, "steps": HALVES * length}
-    return facts | found | {"seconds": time.process_time() - start}
+    return {"steps": HALVES * length} | found | {"seconds": time.process_time() - start}
 
 
 def floor(d: int, seed: int, points: int) -> dict[str, Any]:
@@ -160,7 +159,7 @@ def floor(d: int, seed: int, points: int) -> dict[str, Any]:
     for t in times:
         noise = torch.randn(points, d, generator=generator)
         path.append((1 - t) * first + t * last + SIGMA * math.sqrt(t * (1 - t)) * noise)
-    return {"method": "exact states", "dim": d, "seed": seed} | judged(path, times)
+    return judged(path, times)
 
 
 def summary(results: list[dict[str, Any]], method: str, d: int, key: str, unit: float) -> str:
@@ -175,7 +174,7 @@ def summary(results: list[dict[str, Any]], method: str, d: int, key: str, unit: 
 def tables(results: list[dict[str, Any]]) -> str:
     """Everything as Markdown."""
     dims = [d for d in DIMS if any(r["dim"] == d for r in results)]
-    methods = [m for m in ("exact states", *METHODS) if any(r["method"] == m for r in results)]
+    methods = [m for m in (FLOOR, *METHODS) if any(r["method"] == m for r in results)]
     head = ["", *(f"d = {d}" for d in dims)]
     published, published_full = (
         [[f"{name}, published", *(row[DIMS.index(d)] for d in dims)] for name, row in table.items()]
@@ -205,30 +204,29 @@ def tables(results: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--smoke", action="store_true", help="only see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the tables")
-    parser.add_argument("--dims", nargs="+", type=int, default=list(DIMS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    """Train, judge, print, and with `--write` record."""
+    options = shared.arguments(
+        __doc__,
+        dims=(DIMS, "which sizes"),
+        methods=([FLOOR, *METHODS], "which methods"),
+        seeds=(SEEDS, "which seeds"),
+    ).parse_args()
     timing.one_thread()
-    if options.merge:
-        results = record.parts(options.merge)
-    else:
-        results = []
-        dims, seeds = ([5], [1]) if options.smoke else (options.dims, options.seeds)
-        length, points = (1, 200) if options.smoke else (LENGTH, POINTS)
-        for d in dims:
-            for seed in seeds:
-                results.append(floor(d, seed, points))
-                for method in options.methods:
-                    results.append(cell(method, d, seed, length, points))
-                    print(json.dumps(results[-1]), flush=True)
-                    if options.part:
-                        options.part.write_text(json.dumps(results))
+    length, points = (1, 200) if options.smoke else (LENGTH, POINTS)
+    if options.smoke:
+        options.dims, options.seeds = [5], [1]
+
+    def cell(method: str, dim: int, seed: int) -> dict[str, Any]:
+        if method == FLOOR:
+            return floor(dim, seed, points)
+        return trained(method, dim, seed, length, points)
+
+    cases = [
+        {"method": method, "dim": dim, "seed": seed}
+        for dim, seed in product(options.dims, options.seeds)
+        for method in options.methods
+    ]
+    results = shared.gathered(options, cases, cell)
     text = tables(results)
     print(text)
     if options.write:

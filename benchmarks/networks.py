@@ -6,22 +6,20 @@ shown is the held-out negative log-likelihood less that of the law itself.
 
     make bench-env
     .venv-bench/bin/python benchmarks/networks.py --write
-    .venv-bench/bin/python benchmarks/networks.py --data mixture-16 --seeds 0 --part a.json
+    .venv-bench/bin/python benchmarks/networks.py --data mixture-16 --seeds 0 --part a.jsonl
 
-`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together, and what was recorded before, `results/networks.json`.
+Several processes can share the work, each with a `--part` of its own: see `shared.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import torch
@@ -29,6 +27,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 import record
+import shared
 import timing
 from pushforward.distributions import GaussianMixture
 from pushforward.nn.conditioning import Conditioning
@@ -242,10 +241,10 @@ def steps_of(names: list[str], name: str, turns: int) -> dict[str, float]:
 
 
 def run(
-    name: str, family: str, network: str, seed: int, step: float, smoke: bool
+    data: str, family: str, network: str, seed: int, step: float, smoke: bool
 ) -> dict[str, Any]:
     """Train one network as long as all others, and judge it."""
-    train, test, truth = rows_of(name, seed)
+    train, test, truth = rows_of(data, seed)
     net = made(network, train.shape[1], seed)
     model: Any = FAMILIES[family](net)
     steps = 2 if smoke else max(1, round(SECONDS / step))
@@ -254,10 +253,6 @@ def run(
     spent = time.process_time() - start
     found = model.log_prob(test[:20] if smoke else test, seed=0)
     return {
-        "data": name,
-        "family": family,
-        "network": network,
-        "seed": seed,
         "steps": steps,
         "seconds": round(spent, 2),
         "parameters": sum(p.numel() for p in net.parameters()),
@@ -296,32 +291,33 @@ def _cell(results: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Train, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
-    parser.add_argument("--data", nargs="+", default=list(LAWS), help="which laws")
-    parser.add_argument("--families", nargs="+", default=list(FAMILIES), help="which families")
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), help="which networks")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which seeds")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    options = shared.arguments(
+        __doc__,
+        data=(LAWS, "which laws"),
+        families=(FAMILIES, "which families"),
+        networks=(NETWORKS, "which networks"),
+        seeds=(SEEDS, "which seeds"),
+    ).parse_args()
     timing.one_thread()
-    results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
-    if not options.merge:
-        there = [name for name in options.networks if name not in PEERS or find_spec(name)]
-        if len(there) < len(options.networks) and not options.smoke:
-            raise SystemExit("the networks of others are not installed: make bench-env")
-        for name in options.data[:1] if options.smoke else options.data:
-            step = steps_of(there, name, 1 if options.smoke else 5)
-            for seed in options.seeds[:1] if options.smoke else options.seeds:
-                for family in options.families:
-                    for network in there:
-                        found = run(name, family, network, seed, step[network], options.smoke)
-                        results.append(found)
-                        print(json.dumps(found), flush=True)
-                        if options.part:
-                            options.part.write_text(json.dumps(results))
+    there = [name for name in options.networks if name not in PEERS or find_spec(name)]
+    if len(there) < len(options.networks) and not options.smoke and not options.merge:
+        raise SystemExit("the networks of others are not installed: make bench-env")
+    if options.smoke:
+        options.data, options.seeds = options.data[:1], options.seeds[:1]
+    cases = [
+        {"data": name, "family": family, "network": network, "seed": seed}
+        for name, seed in product(options.data, options.seeds)
+        for family, network in product(options.families, there)
+    ]
+
+    @cache
+    def step(data: str) -> dict[str, float]:
+        return steps_of(there, data, 1 if options.smoke else 5)
+
+    def trained(**case: Any) -> dict[str, Any]:
+        return run(**case, step=step(case["data"])[case["network"]], smoke=options.smoke)
+
+    results = shared.gathered(options, cases, trained)
     print(text(results))
     if options.write:
         facts = {"environment": record.environment("torchcfm", "zuko"), "seconds": SECONDS}

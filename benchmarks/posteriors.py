@@ -7,28 +7,27 @@ before it). Prediction and covariance are exact, so that what is judged is the s
 is the sliced W1 distance between draws and exact draws of the posterior, over the problems.
 
     .venv/bin/python benchmarks/posteriors.py --write
-    .venv/bin/python benchmarks/posteriors.py --dims 80 --measured 4 --part a.json
+    .venv/bin/python benchmarks/posteriors.py --dims 80 --measured 4 --part a.jsonl
 
 `floor` are other exact draws, `oracle` is the sampler with the exact prediction of the posterior.
-`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together, and what was recorded before, `results/posteriors.json`.
+Several processes can share the work, each with a `--part` of its own: see `shared.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 import record
+import shared
 import timing
 from pushforward import Transport, grids, guidance, inverse, processes, samplers, schedules
 from pushforward.analytic import AnalyticMixture
@@ -173,15 +172,14 @@ def sliced_w1(x: Tensor, y: Tensor) -> float:
     return float(((x @ units).sort(0).values - (y @ units).sort(0).values).abs().mean())
 
 
-def run(name: str, dim: int, measured: int, seed: int, steps: int) -> dict[str, Any]:
+def run(method: str, dim: int, measured: int, seed: int, steps: int) -> dict[str, Any]:
     """Draw by one method, and judge."""
     problem = Problem.drawn(dim, measured, seed)
     exact = problem.posterior.sample(DRAWS, seed=seed)
     begin = time.process_time()
-    drawn, more = METHODS[name](problem, steps, seed)
+    drawn, more = METHODS[method](problem, steps, seed)
     spent = time.process_time() - begin
-    facts = {"method": name, "dim": dim, "measured": measured, "seed": seed, "steps": steps}
-    return facts | {"w1": sliced_w1(drawn, exact), "seconds": round(spent, 2)} | more
+    return {"steps": steps, "w1": sliced_w1(drawn, exact), "seconds": round(spent, 2)} | more
 
 
 def text(results: list[dict[str, Any]]) -> str:
@@ -231,30 +229,23 @@ def _evidence(results: list[dict[str, Any]], kind: tuple[int, int]) -> str:
 
 def main() -> None:
     """Draw, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
-    parser.add_argument("--dims", nargs="+", type=int, default=list(DIMS), help="sizes of states")
-    parser.add_argument("--measured", nargs="+", type=int, default=list(MEASURED), help="of y")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="which problems")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
-    options = parser.parse_args()
+    options = shared.arguments(
+        __doc__,
+        dims=(DIMS, "sizes of states"),
+        measured=(MEASURED, "sizes of y"),
+        methods=(METHODS, "which methods"),
+        seeds=(SEEDS, "which problems"),
+    ).parse_args()
     timing.one_thread()
-    results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
-    if not options.merge:
-        dims = options.dims[:1] if options.smoke else options.dims
-        measured = options.measured[:1] if options.smoke else options.measured
-        for seed in options.seeds[:1] if options.smoke else options.seeds:
-            for dim in dims:
-                for count in measured:
-                    for name in options.methods:
-                        found = run(name, dim, count, seed, 20 if options.smoke else STEPS)
-                        results.append(found)
-                        print(json.dumps(found), flush=True)
-                        if options.part:
-                            options.part.write_text(json.dumps(results))
+    if options.smoke:
+        options.dims, options.measured = options.dims[:1], options.measured[:1]
+        options.seeds = options.seeds[:1]
+    cases = [
+        {"method": method, "dim": dim, "measured": measured, "seed": seed}
+        for seed, dim in product(options.seeds, options.dims)
+        for measured, method in product(options.measured, options.methods)
+    ]
+    results = shared.gathered(options, cases, partial(run, steps=20 if options.smoke else STEPS))
     print(text(results))
     if options.write:
         facts = {"environment": record.environment(), "draws": DRAWS, "steps": STEPS}

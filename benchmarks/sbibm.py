@@ -6,18 +6,16 @@ The published numbers stand beside (Lueckmann et al. 2021; its rerun for the Gau
 
     pip download --no-deps sbibm==1.1.0
     .venv-bench/bin/python benchmarks/sbibm.py --wheel sbibm-1.1.0-py2.py3-none-any.whl --write
-    .venv-bench/bin/python benchmarks/sbibm.py --wheel ... --tasks slcp --part slcp.json
+    .venv-bench/bin/python benchmarks/sbibm.py --wheel ... --tasks slcp --part slcp.jsonl
 
-`--part FILE` keeps results in a file, so that several processes can share the work; `--merge` puts
-such files together, and what was recorded before, `results/sbibm.json`.
+Several processes can share the work, each with a `--part` of its own: see `shared.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,11 @@ from torch import Tensor
 
 import pushforward as pf
 import record
+import shared
 import timing
 from pushforward import sbi
 
+FLOOR = "floor"
 METHODS = {"NPE": sbi.NPE, "NPSE": sbi.NPSE, "FMPE": sbi.FMPE}
 SIMULATIONS = (1_000, 10_000)
 OBSERVATIONS = tuple(range(1, 11))
@@ -67,9 +67,6 @@ def run(
         found.append({"observation": number, "c2st": judge(x, reference[:draws]).value})
         print(f"{name} {method} {n} {found[-1]}", flush=True)
     return {
-        "task": name,
-        "method": method,
-        "simulations": n,
         "found": found,
         "steps": posterior.run.step if posterior.run else 0,
         "train_seconds": round(trained, 1),
@@ -97,7 +94,7 @@ def text(results: list[dict[str, Any]]) -> str:
     """A table for each number of simulations: a row for each task."""
     parts = []
     floors = {r["task"]: r["floor"] for r in results if "floor" in r}
-    runs = [result for result in results if "method" in result]
+    runs = [result for result in results if result["method"] != FLOOR]
     for n in sorted({result["simulations"] for result in runs}):
         rows = []
         for name, published in PUBLISHED.items():
@@ -125,32 +122,35 @@ def _cell(result: dict[str, Any] | None) -> str:
 
 def main() -> None:
     """Learn, judge, print, and with `--write` record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--write", action="store_true", help="record the results")
+    parser = shared.arguments(
+        __doc__,
+        tasks=(sbi.TASKS, "which tasks"),
+        methods=([FLOOR, *METHODS], "which methods"),
+        simulations=(SIMULATIONS, "how many"),
+        observations=(OBSERVATIONS, "which of the ten"),
+    )
     parser.add_argument("--wheel", type=Path, help="the wheel of sbibm 1.1.0")
-    parser.add_argument("--tasks", nargs="+", default=list(sbi.TASKS), help="which tasks")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="which methods")
-    parser.add_argument("--simulations", nargs="+", type=int, default=list(SIMULATIONS))
-    parser.add_argument("--observations", nargs="+", type=int, default=list(OBSERVATIONS))
-    parser.add_argument("--floors", action="store_true", help="the C2ST of equal distributions too")
-    parser.add_argument("--part", type=Path, help="keep the results in a file")
-    parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
     options = parser.parse_args()
     timing.one_thread()
     if options.wheel is None and not options.smoke and not options.merge:
         raise SystemExit("--wheel is missing: pip download --no-deps sbibm==1.1.0 fetches it")
-    results: list[dict[str, Any]] = record.parts(options.merge) if options.merge else []
-    budgets = [100] if options.smoke else options.simulations
-    numbers = options.observations[:1] if options.smoke else options.observations
-    for name in [] if options.merge else options.tasks:
-        if options.floors:
-            results.append({"task": name, "floor": floor(name, options.wheel)})
-        for n in budgets:
-            for method in options.methods:
-                results.append(run(name, method, n, numbers, options.wheel, options.smoke))
-                if options.part:
-                    options.part.write_text(json.dumps(results))
+    if options.smoke:
+        options.simulations, options.observations = [100], options.observations[:1]
+        options.methods = list(METHODS)
+    cases = [
+        {"task": task, "method": method, "simulations": n}
+        for task, n in product(options.tasks, options.simulations)
+        for method in options.methods
+        if method != FLOOR or n == options.simulations[0]
+    ]
+
+    def cell(task: str, method: str, simulations: int) -> dict[str, Any]:
+        if method == FLOOR:
+            return {"floor": floor(task, options.wheel)}
+        numbers = options.observations
+        return run(task, method, simulations, numbers, options.wheel, options.smoke)
+
+    results = shared.gathered(options, cases, cell)
     print(text(results))
     if options.write:
         facts = {"environment": record.environment("scikit-learn"), "draws": DRAWS}
