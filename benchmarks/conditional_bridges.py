@@ -360,7 +360,8 @@ def text(results: list[dict[str, Any]]) -> str:
         own = [result for result in results if result["task"] == task]
         if not own:
             continue
-        names = [key for key in own[0] if key not in ("task", "method", "seed", "seconds")]
+        about = ("task", "training", "method", "seed", "seconds")
+        names = [key for key in own[0] if key not in about]
         rows = []
         for method in ROWS:
             found = [result for result in own if result["method"] == method]

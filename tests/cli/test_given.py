@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -240,3 +241,30 @@ def test_given_columns_return_to_their_places(pairs: Path) -> None:
     assert again.fingerprint == divided.fingerprint
     with pytest.raises(InputError, match="columns with names"):
         pf.data.load(torch.zeros(3, 2), given=["0"])
+
+
+def test_posteriors_are_drawn_in_the_given_context(pairs: Path, call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("train", pairs, "--given", "temperature,on,w", "--steps", 150, "--out", out)
+    assert call("--quiet", *words, "model.net=mlp").code == 0
+    y = _write(tmp_path / "y.csv", [{"y": "0.5"}, {"y": "1.5"}])
+    asked = ("posterior", out, "--y", y, "--noise", 0.5, "-n", 2, "--steps", 4)
+    found = call(*asked, "--out", tmp_path / "none.npy")
+    assert found.code == 2
+    assert "--given temperature=VALUE,on=VALUE,w=VALUE" in found.err
+    one = ("--given", "temperature=320,on=yes,w=2")
+    found = call("--quiet", *asked, *one, "--out", tmp_path / "one.npy")
+    assert found.code == 0, found.err
+    each = [{"temperature": t, "on": "yes", "w": 2} for t in (320, 280)]
+    file = ("--given", _write(tmp_path / "given.csv", each))
+    assert call("--quiet", *asked, *file, "--out", tmp_path / "each.npy").code == 0
+    # As in Python, and each measurement in its own context.
+    model, operator = pf.load(out), pf.inverse.Columns("y")
+    measured = torch.tensor([[0.5], [1.5]])
+    c = torch.tensor([[320.0, 1.0, 2.0], [280.0, 1.0, 2.0]])
+    post = model.posterior(measured, operator=operator, noise=0.5, c=c)
+    x = post.sample(2, seed=0, steps=4, check=False)
+    drawn = [torch.as_tensor(np.load(tmp_path / name)) for name in ("one.npy", "each.npy")]
+    assert torch.allclose(drawn[1], x, atol=1e-4)
+    assert torch.allclose(drawn[0][:, 0], x[:, 0], atol=1e-4)
+    assert not torch.allclose(drawn[0][:, 1], x[:, 1], atol=1e-2)

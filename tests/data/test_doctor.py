@@ -28,7 +28,9 @@ def find(data: Data, title: str, **options: object) -> Finding:
 )
 def test_built_in_data_is_well(name: str) -> None:
     levels = [finding.level for finding in examine(load(name))]
-    assert levels == (["info"] if name == "digits" else [])
+    # Pictures have borders that never vary, and scenes three rows for each of their numbers.
+    expected = {"digits": ["info"], "scenes": ["warning", "info"]}
+    assert levels == expected.get(name.removesuffix("-held-out"), [])
 
 
 def test_ordinary_laws_raise_no_alarm() -> None:

@@ -21,7 +21,8 @@ from pushforward.data.toys import (
 
 N = 20_000
 
-TOYS = [name for name in registry.names("data") if not name.startswith(("digits", "fashion"))]
+PICTURES = ("digits", "fashion", "scenes")
+TOYS = [name for name in registry.names("data") if not name.startswith(PICTURES)]
 
 
 def seeded() -> torch.Generator:

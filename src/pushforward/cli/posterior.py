@@ -95,6 +95,13 @@ def posterior(
     ] = None,
     seed: Seed = 0,
     label: Label = None,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a run trained with --given, what each state is told: a=1.2,b=3 for all, or a "
+            "file with these columns, a row for each measurement.",
+        ),
+    ] = None,
     guidance: Annotated[
         float, typer.Option(help="Strength of classifier-free guidance towards --class.")
     ] = 1.0,
@@ -112,6 +119,7 @@ def posterior(
       pushforward posterior runs/digits --y small.png --operator downsample:2 --noise 5%
     """
     from pushforward import state
+    from pushforward.cli.given import told
     from pushforward.cli.measuring import noise_from, operator_from, read_measurement, read_states
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import levels_of, schema_of
@@ -152,9 +160,11 @@ def posterior(
     if exact:
         options |= {} if method is None else {"twist": method}
         method = "tds"
-    post: Any = model.posterior(
-        found, how, level, method, c=label_of(folder, label), guidance=guidance, **options
-    )
+    c: Any = label_of(folder, label)
+    if (contexts := told(folder, model, given, 1, context)) is not None:
+        # One for all measurements, or one for each.
+        c = contexts.c[0] if len(contexts.c) == 1 else contexts.c
+    post: Any = model.posterior(found, how, level, method, c=c, guidance=guidance, **options)
     rows = n * post.count
     require_memory(rows, state.numel(model.event_shape))
     checked(out, folder, model, rows)

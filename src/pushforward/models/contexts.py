@@ -33,7 +33,7 @@ class ContextUnits(DataBuffers):
         columns: how many there are.
 
     >>> units = ContextUnits(2)
-    >>> units.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0]]))
+    >>> units.fit(torch.tensor([[0.0, 5.0], [4.0, 5.0]]))
     >>> units(torch.tensor([[6.0, 5.0], [4.0, 9.0]]))
     tensor([[2., 0.],
             [1., 0.]])

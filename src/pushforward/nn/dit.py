@@ -77,6 +77,7 @@ class DiT(nn.Module):
     inside. Raises `InputError` for sizes below one, a width that does not divide, or images of
     other channels.
 
+    >>> import torch
     >>> DiT(width=24, depth=2, heads=2)(torch.zeros(2, 1, 8, 8), torch.rand(2)).shape
     torch.Size([2, 1, 8, 8])
     """
