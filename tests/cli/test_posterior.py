@@ -51,7 +51,7 @@ def test_a_small_picture_becomes_draws_that_fit_it(call, digits, pictures) -> No
     found = call(*words, "--noise", 0.5, *FEW, "--out", out)
     assert found.code == 0, found.err
     assert found.out.strip() == str(out)
-    assert "approximate: exact for normal data of equal variance" in found.err
+    assert "approximate (exact for normal data of equal variance" in found.err
     assert "20 evaluations of the network a draw" in found.err
     x = pf.data.load(out).x
     assert x.shape == (3, 1, 8, 8)

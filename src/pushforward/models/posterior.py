@@ -25,14 +25,14 @@ class Exactness:
         reason: what is approximated, in a sentence.
 
     >>> print(Exactness("approximate", "a Gaussian approximation"))
-    approximate: a Gaussian approximation
+    approximate (a Gaussian approximation)
     """
 
     level: Literal["exact", "asymptotically exact", "approximate", "learned"]
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.level}: {self.reason}"
+        return f"{self.level} ({self.reason})"
 
 
 class Posterior(ABC):
