@@ -128,7 +128,7 @@ def test_exact_draws_tell_the_evidence_and_when_they_degenerate(call, trained, t
     words = ("posterior", trained, "--y", y, "--noise", 2.0, *FEW, "--out", out)
     found = call(*words, "--exact", "--particles", 200)
     assert found.code == 0, found.err
-    assert "asymptotically exact: weighted draws of 200 particles" in found.err
+    assert "asymptotically exact (weighted draws of 200 particles" in found.err
     assert "log p(y) = " in found.err
     assert "effective sample size" in found.err
     other = call(*words, "--particles", 200)
