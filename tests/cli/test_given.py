@@ -268,3 +268,13 @@ def test_posteriors_are_drawn_in_the_given_context(pairs: Path, call, tmp_path: 
     assert torch.allclose(drawn[1], x, atol=1e-4)
     assert torch.allclose(drawn[0][:, 0], x[:, 0], atol=1e-4)
     assert not torch.allclose(drawn[0][:, 1], x[:, 1], atol=1e-2)
+
+
+def test_rows_repeat_only_with_what_is_given(tmp_path: Path) -> None:
+    from pushforward.cli.examining import examine_data
+
+    rows = [{"y": k % 50, "z": k} for k in range(300)]
+    data = pf.data.load(_write(tmp_path / "t.csv", rows), given=["z"])
+    assert not any("Repeated" in found.title for found in examine_data(data))
+    alone = pf.data.load(_write(tmp_path / "y.csv", rows, ["y"]))
+    assert any("Repeated" in found.title for found in examine_data(alone))
