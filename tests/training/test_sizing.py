@@ -120,7 +120,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_budget_is_kept_and_can_be_repeated(clock: None, tmp_path) -> None:
     """The schedule ends with the last step, and the same number of steps is the same run."""
-    run = pf.fit(model(), data(60), budget=40, patience=0, out=tmp_path / "run", progress=False)
+    with pytest.warns(UserWarning, match="enough for 32 steps, fewer than the 100"):
+        run = pf.fit(model(), data(60), budget=40, patience=0, out=tmp_path / "run", progress=False)
     # Eight steps of rehearsal come off.
     assert (run.status, run.step) == ("finished", 32)
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]

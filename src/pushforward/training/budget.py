@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+import warnings
 
 from pushforward.data import Data
 from pushforward.errors import InputError
@@ -94,5 +95,12 @@ def counted_out(
         raise InputError(
             f"budget={budget:g} seconds are spent before the first step: preparing and rehearsing "
             f"took {budget - left:.1f}, and a step takes {each + judged:.2g}"
+        )
+    if steps < settings.warmup:
+        warnings.warn(
+            f"{budget:g} seconds are enough for {steps} steps, fewer than the {settings.warmup} in "
+            "which the learning rate rises: the model will hardly have learned; give more time, or "
+            "see what else this machine is doing",
+            stacklevel=4,
         )
     return dataclasses.replace(settings, steps=steps, budget=None)
