@@ -27,13 +27,14 @@ def scenes(tmp_path_factory) -> Path:
 
 
 def test_a_text_is_drawn_with_its_caption(call, scenes: Path, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
+    from PIL import Image
+
     sizes = {}
     for name, words in (("plain", ()), ("told", ("--text", TEXT, "--guidance", 3))):
         out = tmp_path / f"{name}.png"
         found = call("sample", scenes, "--out", out, "-n", 4, "--steps", 3, *words)
         assert found.code == 0, found.err
-        with image.open(out) as picture:
+        with Image.open(out) as picture:
             sizes[name] = picture.size
     # Room for the captions.
     assert sizes["told"][1] / sizes["told"][0] > 1.05 > sizes["plain"][1] / sizes["plain"][0]
@@ -53,7 +54,6 @@ def test_guidance_and_texts_change_what_is_drawn(call, scenes: Path, tmp_path: P
 
 
 def test_a_file_has_a_text_in_each_line(call, scenes: Path, tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
     texts = ["a red square", "a blue circle left of a large red triangle", "a green circle"]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n\n")
     out = tmp_path / "pictures"
@@ -65,7 +65,6 @@ def test_a_file_has_a_text_in_each_line(call, scenes: Path, tmp_path: Path) -> N
 
 
 def test_several_texts_take_turns(call, scenes: Path, tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
     words = ["--text", "a red square", "--text", "a blue circle", "-n", 3, "--steps", 3]
     assert call("sample", scenes, "--out", tmp_path / "p", *words).code == 0
     found = read_captions(tmp_path / "p", sorted((tmp_path / "p").glob("*.png")))

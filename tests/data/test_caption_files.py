@@ -17,7 +17,6 @@ TEXTS = ["a red square", "a blue circle, left of it", "a circle"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pytest.importorskip("PIL")
     x = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).float()
     write(tmp_path / "pictures", x, space=Euclidean(), levels=256, value_range=(0.0, 255.0))
     return tmp_path / "pictures"
