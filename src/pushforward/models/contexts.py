@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from pushforward import state
 from pushforward._precision import DataBuffers, has_double, narrowed
 from pushforward.condition import Condition, vectors
 from pushforward.errors import CapabilityError, InputError
+from pushforward.models.evaluation_mode import evaluation_mode
 
 __all__ = ["ContextUnits", "Contexts", "conditions_for", "vector_conditions", "with_contexts"]
 
@@ -160,7 +159,7 @@ class Contexts(nn.Module):
         ready = state.to(self._standardized(c), device, self.like.dtype)
         if torch.is_grad_enabled():
             return self._embedded(ready).expand(n, -1)
-        with _judging(self.network):
+        with evaluation_mode(self.network):
             parts = [self._embedded(part) for part in state.split(ready, _ROWS)]
         return torch.cat(parts).expand(n, -1)
 
@@ -320,7 +319,7 @@ def _vector_size(network: nn.Module, c: Any) -> int:
     """
     few = state.take(c, slice(0, 2))
     own = next(network.parameters(), torch.empty(0))
-    with _judging(network), torch.no_grad():
+    with evaluation_mode(network), torch.no_grad():
         found = network(state.to(few, own.device, own.dtype))
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != state.rows(few):
         what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -329,19 +328,6 @@ def _vector_size(network: nn.Module, c: Any) -> int:
             "contexts"
         )
     return found.shape[1]
-
-
-@contextmanager
-def _judging(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and the former one afterwards."""
-    training = [part for part in network.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _numbers(c: Any) -> list[Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,6 +24,7 @@ from pushforward.models.calls import careful
 from pushforward.models.checkpoints import HeldWeights
 from pushforward.models.contexts import with_contexts
 from pushforward.models.curve import Curve
+from pushforward.models.evaluation_mode import evaluation_mode
 from pushforward.models.parts import parts_of
 from pushforward.models.place import first_tensor
 from pushforward.spaces import Euclidean, Space, Units
@@ -317,17 +318,9 @@ class GenerativeModel(Displayed, nn.Module, ABC):
 
     # -- the same for all that draw -------------------------------------------------------------
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> AbstractContextManager[None]:
         """Evaluation mode for the network, the former mode of each part afterwards."""
-        training = [part for part in self.modules() if part.training]
-        for part in training:
-            part.training = False
-        try:
-            yield
-        finally:
-            for part in training:
-                part.training = True
+        return evaluation_mode(self)
 
     def drawn(
         self,
