@@ -436,3 +436,11 @@ def test_repainted_draws_keep_what_is_known() -> None:
         model.posterior(Y, inverse.Matrix(MATRIX), "exact", "repaint")
     with pytest.raises(InputError, match="repaint has no option 'known'"):
         model.posterior(whole, inverse.Columns(0, 2), "exact", "repaint", known=Y)
+
+
+def test_a_strength_is_one_for_all_draws() -> None:
+    prior = pf.Diffusion(pf.nn.MLP(2, width=16), event_shape=(2,))
+    with pytest.raises(InputError, match="strength is one number for all draws"):
+        prior.posterior(
+            [0.3], operator=inverse.Columns(0), noise=0.1, method="dps", strength=torch.ones(6)
+        )
