@@ -17,6 +17,7 @@ HELPERS = {
     "laws.py",
     "peers.py",
     "record.py",
+    "shared.py",
     "timing.py",
 }
 SCRIPTS = sorted(

@@ -212,12 +212,12 @@ def _guide(
 def _refuse_others(name: str, options: Mapping[str, Any], known: list[str]) -> None:
     """Raise `InputError` for an option that a method does not have."""
     for option, value in options.items():
+        if option not in known:
+            raise InputError(
+                f"{name} has no option {option!r}: it has {', '.join(known) or 'none'}"
+            )
         if isinstance(value, Tensor) and value.ndim:
             raise InputError(
                 f"{option} is one number for all draws, which may go through the network in parts, "
                 f"not a tensor of shape {tuple(value.shape)}"
-            )
-        if option not in known:
-            raise InputError(
-                f"{name} has no option {option!r}: it has {', '.join(known) or 'none'}"
             )
