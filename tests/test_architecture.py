@@ -57,7 +57,7 @@ FLOORS = (
     ("F2", ("distributions", "discrepancies", "inverse", "score_matching")),
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "metrics")),
-    ("F3", ("processes",)),
+    ("F3", ("divergences", "processes")),
     ("F4", ("guidance", "analytic")),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["finite", "numbers", "pair", "points", "weights", "wide"]
+__all__ = ["finite", "moments", "numbers", "pair", "points", "weights", "wide"]
 
 
 def numbers(value: Any, name: str) -> Tensor:
@@ -34,6 +34,33 @@ def finite(value: Any, name: str) -> Tensor:
         count = int((~torch.isfinite(value)).sum())
         raise InputError(f"{name} holds {count} numbers that are NaN or infinite")
     return value
+
+
+def moments(mean: Tensor, cov: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Mean `(d,)` and covariance `(d, d)` in double precision on the CPU.
+
+    Raises `InputError` for shapes that do not fit, NaN or infinity, and for a matrix that is no
+    covariance, naming what is called `mean_<name>` and `cov_<name>`.
+
+    >>> moments(torch.zeros(2), torch.eye(2), "x")[1].dtype
+    torch.float64
+    """
+    mean = finite(mean, f"mean_{name}").detach().to("cpu", torch.float64)
+    cov = finite(cov, f"cov_{name}").detach().to("cpu", torch.float64)
+    d = mean.numel()
+    if d == 0 or mean.shape != (d,) or cov.shape != (d, d):
+        raise InputError(
+            f"mean_{name} and cov_{name} have shapes (d,) and (d, d), not {tuple(mean.shape)} and "
+            f"{tuple(cov.shape)}"
+        )
+    scale = float(cov.abs().max())
+    if float((cov - cov.mT).abs().max()) > 1e-6 * scale:
+        raise InputError(f"cov_{name} is not symmetric")
+    cov = 0.5 * (cov + cov.mT)
+    lowest = float(torch.linalg.eigvalsh(cov)[0])
+    if lowest < -1e-6 * scale:
+        raise InputError(f"cov_{name} is no covariance: an eigenvalue is {lowest:.4g}")
+    return mean, cov
 
 
 def points(x: Any, name: str, least: int = 1) -> Tensor:

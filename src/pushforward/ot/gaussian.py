@@ -41,8 +41,8 @@ class GaussianPlan:
         self, mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Tensor, epsilon: float = 0.0
     ) -> None:
         self.epsilon = number("epsilon", epsilon, least=0)
-        self.mean_x, self.cov_x = _moments(mean_x, cov_x, "x")
-        self.mean_y, self.cov_y = _moments(mean_y, cov_y, "y")
+        self.mean_x, self.cov_x = checks.moments(mean_x, cov_x, "x")
+        self.mean_y, self.cov_y = checks.moments(mean_y, cov_y, "y")
         if len(self.mean_x) != len(self.mean_y):
             raise InputError(
                 f"distributions of {len(self.mean_x)} and of {len(self.mean_y)} dimensions"
@@ -125,23 +125,3 @@ class GaussianBridge:
         cross = plan.cross_covariance + plan.cross_covariance.mT
         noise = self.sigma**2 * torch.eye(len(mean), dtype=mean.dtype)
         return mean, s**2 * plan.cov_x + t**2 * plan.cov_y + s * t * (cross + noise)
-
-
-def _moments(mean: Tensor, cov: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """Both in double precision on the CPU, checked."""
-    mean = checks.finite(mean, f"mean_{name}").detach().to("cpu", torch.float64)
-    cov = checks.finite(cov, f"cov_{name}").detach().to("cpu", torch.float64)
-    d = mean.numel()
-    if d == 0 or mean.shape != (d,) or cov.shape != (d, d):
-        raise InputError(
-            f"mean_{name} and cov_{name} have shapes (d,) and (d, d), not {tuple(mean.shape)} and "
-            f"{tuple(cov.shape)}"
-        )
-    scale = float(cov.abs().max())
-    if float((cov - cov.mT).abs().max()) > 1e-6 * scale:
-        raise InputError(f"cov_{name} is not symmetric")
-    cov = 0.5 * (cov + cov.mT)
-    lowest = float(torch.linalg.eigvalsh(cov)[0])
-    if lowest < -1e-6 * scale:
-        raise InputError(f"cov_{name} is no covariance: an eigenvalue is {lowest:.4g}")
-    return mean, cov
