@@ -62,7 +62,7 @@ FLOORS = (
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),
-    ("F7", ("compression",)),
+    ("F7", ("compression", "support")),
     ("F7", ("data",)),
     ("F7", ("training",)),
     ("F7", ("sbi",)),

@@ -41,6 +41,7 @@ def test_good_samples_reach_the_floor_without_warnings(good) -> None:
         "classifier accuracy",
         "precision",
         "recall",
+        "intrinsic dimension",
         "memorization",
         "near copies",
     ]

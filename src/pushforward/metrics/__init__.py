@@ -6,7 +6,7 @@ what real data reach. Pictures are also judged by a classifier of the real ones,
 `train_features`: the Fréchet distance of its features, and the share of conditional samples that
 show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expected coverage, the
 local classifier test, contraction. Restored pictures are compared with the true ones by `psnr`
-and `ssim`.
+and `ssim`. `intrinsic_dimension` says on how many coordinates points depend.
 """
 
 from pushforward.metrics.c2st import c2st
@@ -20,6 +20,12 @@ from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
+from pushforward.metrics.intrinsic_dimension import (
+    DimensionAtScale,
+    dimension_by_scale,
+    intrinsic_dimension,
+    seen_dimensions,
+)
 from pushforward.metrics.likelihood import bits_per_dimension, dequantized, negative_log_likelihood
 from pushforward.metrics.local_c2st import LocalC2ST, local_c2st, local_c2st_of_latents
 from pushforward.metrics.memorization import memorization, near_copies
@@ -39,6 +45,7 @@ __all__ = [
     "SBC",
     "TARP",
     "Calibration",
+    "DimensionAtScale",
     "PosteriorContraction",
     "Estimate",
     "Evaluation",
@@ -55,12 +62,14 @@ __all__ = [
     "classifier_accuracy",
     "contraction",
     "dequantized",
+    "dimension_by_scale",
     "energy_distance",
     "evaluate",
     "expected_coverage",
     "frechet_distance",
     "frechet_infinity",
     "frechet_of_moments",
+    "intrinsic_dimension",
     "local_c2st",
     "local_c2st_of_latents",
     "memorization",
@@ -74,6 +83,7 @@ __all__ = [
     "recall",
     "reference_points",
     "sbc",
+    "seen_dimensions",
     "sliced_wasserstein",
     "tarp",
     "total_variation",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["blocks", "checked", "distances", "nearest", "pair", "points", "subsample"]
+__all__ = ["blocks", "checked", "distances", "nearest", "neighbors", "pair", "points", "subsample"]
 
 _BLOCK = 2_000_000  # numbers in one block of a distance table: 16 MB in double precision
 _LARGE = 256  # numbers in an event from which neighbors are looked up in single precision
@@ -95,6 +95,18 @@ def nearest(x: Tensor, y: Tensor, k: int = 1, *, same: bool = False) -> Tensor:
     >>> nearest(line, line, same=True)
     tensor([1., 1., 2.], dtype=torch.float64)
     """
+    return neighbors(x, y, k, same=same)[0][:, -1]
+
+
+def neighbors(x: Tensor, y: Tensor, k: int, *, same: bool = False) -> tuple[Tensor, Tensor]:
+    """Distances to the `k` nearest rows of `y`, the nearest first, and which they are, `(N, k)`.
+
+    With `same`, `x` is `y`, and no point counts as a neighbor of itself.
+
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
+    >>> neighbors(line, line, 2, same=True)[1].tolist()
+    [[1, 2], [0, 2], [1, 0]]
+    """
     parts = []
     # Neighbors of large events are as far apart as the events are long, and single precision,
     # twice as fast, tells them apart.
@@ -111,5 +123,7 @@ def nearest(x: Tensor, y: Tensor, k: int = 1, *, same: bool = False) -> Tensor:
         index = table.topk(k, dim=1, largest=False).indices
         block = x[start : start + len(table)]
         found = [(block - y[index[:, i]]).norm(dim=1) for i in range(k)]
-        parts.append(torch.stack(found).amax(0))
-    return torch.cat(parts)
+        ordered = torch.stack(found, 1).sort(1)
+        parts.append((ordered.values, index.gather(1, ordered.indices)))
+    values, index = (torch.cat(part) for part in zip(*parts, strict=True))
+    return values, index

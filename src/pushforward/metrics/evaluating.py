@@ -21,6 +21,7 @@ from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.energy_distance import energy_distance
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluation import Better, Evaluation, Row
+from pushforward.metrics.intrinsic_dimension import dimension_row
 from pushforward.metrics.likelihood import (
     bits_per_dimension,
     level_width,
@@ -168,6 +169,7 @@ def evaluate(
             for x in kinds[:2]
         )
         rows.append(_row(_KINDS._replace(name=name), value, floor))
+    rows += dimension_row(few, real)
     all_known = seen.scaled_train
     for comparison in copying:
         value = measured(comparison.metric, few, few_held_out, all_known)
