@@ -58,7 +58,7 @@ FLOORS = (
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "metrics")),
     ("F3", ("divergences", "processes")),
-    ("F4", ("guidance", "analytic")),
+    ("F4", ("guidance", "analytic", "path_space")),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),
