@@ -208,8 +208,10 @@ def test_what_is_refused() -> None:
         pf.GAN(net, Perceptron(2, 1, width=8), discrepancy="mmd")
     with pytest.raises(InputError, match="did you mean 'wasserstein'"):
         _gan(discrepancy="wassertein")
-    with pytest.raises(CapabilityError, match="has no density"):
+    with pytest.raises(CapabilityError, match="has no density that could be computed"):
         _gan().log_prob(DATA.x)
+    with pytest.raises(CapabilityError, match=r"singular: .* at most 1 dimensions.* of the 2 of"):
+        _gan(latent=1).log_prob(DATA.x)
     with pytest.raises(CapabilityError, match="takes no labels"):
         _gan().sample(2, 0)
     with pytest.raises(InputError, match="critic_steps 0"):

@@ -124,8 +124,9 @@ def logprob(
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if model.capabilities.log_prob in ("unnormalized", "none"):
         raise CapabilityError(
-            f"{type(model).__name__} has no normalized density: its log_prob in Python, if it has "
-            "one, is up to a constant"
+            model.about_density({})
+            or f"{type(model).__name__} has no normalized density: its log_prob in Python, if it "
+            "has one, is up to a constant"
         )
     if bound is not None and not model.capabilities.variational_bound:
         raise InputError(f"--bound means nothing to a {type(model).__name__}: leave it out")

@@ -36,6 +36,7 @@ from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
 from pushforward.metrics.restoration import psnr, ssim
 from pushforward.metrics.sbc import SBC, sbc
+from pushforward.metrics.set_distances import chamfer, hausdorff
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
 from pushforward.metrics.tarp import TARP, reference_points, tarp
 from pushforward.metrics.total_variation import total_variation
@@ -58,6 +59,7 @@ __all__ = [
     "bits_per_dimension",
     "c2st",
     "calibrate",
+    "chamfer",
     "class_accuracy",
     "classifier_accuracy",
     "contraction",
@@ -69,6 +71,7 @@ __all__ = [
     "frechet_distance",
     "frechet_infinity",
     "frechet_of_moments",
+    "hausdorff",
     "intrinsic_dimension",
     "local_c2st",
     "local_c2st_of_latents",

@@ -163,6 +163,16 @@ class GAN(GenerativeModel, Trainable):
         """Samples without a density, labels if the generator takes them."""
         return Capabilities(True, "none", self.condition.conditional)
 
+    def about_density(self, options: dict[str, Any]) -> str:
+        """Why there is none."""
+        shape = self.event_shape
+        if shape is not None and self.latent < (entries := state.numel(shape)):
+            return (
+                f"this GAN has no density, it is singular: its samples lie on a set of at most "
+                f"{self.latent} dimensions, those of its latents, of the {entries} of a state"
+            )
+        return "a GAN has no density that could be computed, its generator cannot be inverted"
+
     # -- learning -------------------------------------------------------------------------------
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -280,8 +290,11 @@ class GAN(GenerativeModel, Trainable):
         return self.drawn(z, batch_size, rows, draw, progress)
 
     def log_prob(self, x: Tensor, c: Any = None) -> LogProb:
-        """Raises `CapabilityError`: samples of a GAN have no density that could be computed."""
-        raise CapabilityError("a GAN has no density: judge it by samples, pushforward evaluate")
+        """Raises `CapabilityError`, and says why: a distribution on a set of fewer dimensions than
+        states have entries is singular, and no density exists; of others none can be computed."""
+        raise CapabilityError(
+            f"{self.about_density({})}: judge it by samples, pushforward evaluate"
+        )
 
     @torch.no_grad()
     def warnings(self, x: Tensor, c: Any = None) -> list[str]:

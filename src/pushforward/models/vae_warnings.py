@@ -6,7 +6,8 @@ __all__ = ["ABOUT_MEANS", "latent_warnings"]
 
 ABOUT_MEANS = (
     "these are the decoder's means, without its noise: they vary less than the model's "
-    "distribution, which log-densities, `evaluate` and `compare` are of"
+    "distribution, which log-densities, `evaluate` and `compare` are of; with fewer latents than "
+    "entries they are singular, and have no density"
 )
 """What whoever draws the means of a decoder should know."""
 

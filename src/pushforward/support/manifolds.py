@@ -8,7 +8,7 @@ have the exact denoiser `E[x_0 | x_0 + sigma e = x]` of their distribution as we
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from pushforward._random import resolve
 from pushforward.checks import number, positive, whole
 from pushforward.errors import CapabilityError, InputError
+from pushforward.support.support import Support
 
 __all__ = [
     "Circles",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-class KnownSupport(ABC):
+class KnownSupport(Support):
     """A manifold, with a distribution on it."""
 
     dim: int
@@ -38,11 +39,6 @@ class KnownSupport(ABC):
     @abstractmethod
     def points(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` points on the manifold in double precision, `(n, D)`."""
-
-    @abstractmethod
-    def project(self, x: Tensor) -> Tensor:
-        """The nearest point of the manifold to each of `(n, D)`; one of them where there are
-        several."""
 
     def posterior_mean(self, x: Tensor, sigma: float) -> Tensor:
         """`E[x_0 | x_0 + sigma e = x]` for standard normal `e` at points `(n, D)`.
@@ -58,7 +54,7 @@ class KnownSupport(ABC):
         """The distance of points `(n, D)` to the manifold, `(n,)`."""
         if x.ndim != 2 or x.shape[1] != self.ambient:
             raise InputError(f"points have shape (n, {self.ambient}), not {tuple(x.shape)}")
-        return (x - self.project(x)).norm(dim=1)
+        return super().distance(x)
 
     def sample(
         self,

@@ -31,7 +31,7 @@ from pushforward.errors import InputError
 from pushforward.metrics import Estimate
 from pushforward.support.denoising import Denoise
 
-__all__ = ["TangentDimension", "dimension_from_denoiser", "dimension_from_generator"]
+__all__ = ["TangentDimension", "dimension_from_denoiser", "dimension_from_generator", "jacobian"]
 
 _CLEAR = (0.2, 0.8)
 _SHARE = 0.1
@@ -85,7 +85,7 @@ def dimension_from_denoiser(
     """
     positive("sigma", sigma)
     noise = torch.randn(x.shape, generator=resolve(seed), dtype=torch.float64).to(x)
-    derivative = _jacobian(lambda y: denoise(y, sigma), x + sigma * noise).double()
+    derivative = jacobian(lambda y: denoise(y, sigma), x + sigma * noise).double()
     # That of a posterior mean is symmetric, and that of a network nearly so.
     values = torch.linalg.eigvalsh((derivative + derivative.mT) / 2).flip(1)
     return _counted(values, sigma)
@@ -111,12 +111,16 @@ def dimension_from_generator(
     2 of 4 on the scale 0.1
     """
     positive("sigma", sigma)
-    lengths = torch.linalg.svdvals(_jacobian(generate, z).double())
+    lengths = torch.linalg.svdvals(jacobian(generate, z).double())
     return _counted(lengths.square() / (lengths.square() + sigma**2), sigma)
 
 
-def _jacobian(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`df/dx` row by row, `(N, outputs, inputs)`."""
+def jacobian(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`df/dx` of a function that goes row by row, `(N, outputs, inputs)`.
+
+    Raises `InputError` for more than 4096 outputs, each of which takes a backward pass, and for a
+    derivative that is not finite.
+    """
     with torch.enable_grad():
         inputs = x.detach().clone().requires_grad_(True)
         outputs = f(inputs).flatten(1)
