@@ -95,6 +95,16 @@ def test_awkward_data_is_survived(name: str, case: str) -> None:
     assert found.stderr.shape == found.value.shape == (1,)
 
 
+@few_steps
+@pytest.mark.parametrize("name", NAMES)
+def test_expectations_are_means_of_samples(name: str) -> None:
+    model = _fitted(name, _rows(30, 2), 8)
+    options = FEW.get(name, {})
+    found = model.expect(lambda x: x, 12, seed=0, **options)
+    torch.testing.assert_close(found.value.float(), model.sample(12, seed=0, **options).mean(0))
+    assert found.stderr.isfinite().all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_data_point_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"(one|two) data points?"):

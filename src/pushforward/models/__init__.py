@@ -16,6 +16,7 @@ _HOMES = {
     "Diffusion": "diffusion",
     "EnergyModel": "energy_model",
     "Exactness": "posterior",
+    "Expectation": "expectation",
     "FlowMatching": "flow_matching",
     "GAN": "gan",
     "GaussianMixtureModel": "baselines",
@@ -26,6 +27,7 @@ _HOMES = {
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
     "NoiseLevel": "noise_level",
+    "NoiseMap": "noise_map",
     "NormalizingFlow": "normalizing_flow",
     "Posterior": "posterior",
     "PosteriorVariance": "posterior_variance",
@@ -43,6 +45,7 @@ _HOMES = {
     "conditional_sampler": "conditional_draws",
     "estimated_level": "noise_level",
     "load": "saving",
+    "noise_map": "noise_map",
     "posterior_of": "inferring",
     "recondition": "reconditioning",
 }
@@ -55,6 +58,7 @@ __all__ = [
     "Diffusion",
     "EnergyModel",
     "Exactness",
+    "Expectation",
     "FlowMatching",
     "GAN",
     "GaussianMixtureModel",
@@ -65,6 +69,7 @@ __all__ = [
     "MarginalError",
     "Moment",
     "NoiseLevel",
+    "NoiseMap",
     "NormalizingFlow",
     "Posterior",
     "PosteriorVariance",
@@ -82,6 +87,7 @@ __all__ = [
     "conditional_sampler",
     "estimated_level",
     "load",
+    "noise_map",
     "posterior_of",
     "recondition",
 ]
@@ -102,6 +108,7 @@ if TYPE_CHECKING:
     from pushforward.models.denoiser import Denoiser
     from pushforward.models.diffusion import Diffusion
     from pushforward.models.energy_model import EnergyModel
+    from pushforward.models.expectation import Expectation
     from pushforward.models.flow_matching import FlowMatching
     from pushforward.models.gan import GAN
     from pushforward.models.guided_posterior import GuidedPosterior
@@ -110,6 +117,7 @@ if TYPE_CHECKING:
     from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel
     from pushforward.models.noise_level import NoiseLevel, estimated_level
+    from pushforward.models.noise_map import NoiseMap, noise_map
     from pushforward.models.normalizing_flow import NormalizingFlow
     from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance

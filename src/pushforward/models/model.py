@@ -31,6 +31,7 @@ from pushforward.spaces import Euclidean, Space, Units
 
 if TYPE_CHECKING:
     from pushforward.models.denoiser import Denoiser
+    from pushforward.models.expectation import Expectation
     from pushforward.models.posterior import Posterior
 
 __all__ = [
@@ -190,6 +191,25 @@ class GenerativeModel(Displayed, nn.Module, ABC):
     def understood(self, method: str, /, **options: Any) -> dict[str, Any]:
         """Those options that a method of the model takes: an exact density needs no seed."""
         return config.understood(getattr(self, method), **options)
+
+    # -- expectations ---------------------------------------------------------------------------
+
+    def expect(
+        self, f: Callable[[Any], Tensor], n: int, c: Any = None, *, draws: str = "independent",
+        seed: int | None = None, batch_size: int | None = None, **options: Any,
+    ) -> Expectation:  # fmt: skip
+        """`E f(x)` over samples, with a standard error and whether to trust it.
+
+        `f` maps states to numbers `(B, ...)`, row by row; `options` are those of `sample`. With
+        `draws="antithetic"` or `"sobol"` the noise of a model that is a `models.noise_map` comes in
+        pairs, or from scrambled Sobol points, of the number of states that fits.
+
+        Raises `CapabilityError` for another model, `InputError` where `f` is not finite.
+        """
+        from pushforward.models.expectation import expectation
+
+        chosen: dict[str, Any] = {"draws": draws, "seed": seed, "batch_size": batch_size}
+        return expectation(self, f, n, c, **chosen, **options)
 
     # -- given a measurement --------------------------------------------------------------------
 
