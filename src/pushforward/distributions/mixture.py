@@ -81,15 +81,18 @@ class GaussianMixture:
         return self.weights @ self.means
 
     @property
+    def component_covariances(self) -> Tensor:
+        """The covariance of each component, `(K, d, d)`."""
+        if self.rotation is None:
+            return torch.diag_embed(self.variances)
+        return (self.rotation * self.variances.unsqueeze(-2)) @ self.rotation.mT
+
+    @property
     def covariance(self) -> Tensor:
         """The covariance of the mixture, `(d, d)`."""
         gap = self.means - self.mean
-        rotation = (
-            torch.eye(self.means.shape[1]).to(gap) if self.rotation is None else self.rotation
-        )
-        within = (rotation * self.variances.unsqueeze(-2)) @ rotation.mT
         between = gap.unsqueeze(-1) * gap.unsqueeze(-2)
-        return torch.einsum("k,kij->ij", self.weights, within + between)
+        return torch.einsum("k,kij->ij", self.weights, self.component_covariances + between)
 
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
         """The distribution of `alpha x + sigma noise`."""

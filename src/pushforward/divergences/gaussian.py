@@ -6,7 +6,13 @@ Whatever compares densities does not change with the coordinates. In those where
     log int p^a q^(1-a) = -1/2 sum [log w - (1 - a) log v + a (1 - a) b^2 / w],   w = a + (1 - a) v,
 
 where all `w` are positive, else the integral is infinite (Gil, Alajaji & Linder 2013). All but the
-Fisher divergence and the Wasserstein distance are read off it.
+Fisher divergence and the Wasserstein distance are read off it: those that are no power of `p / q`
+from `A(t) = int p^(1/2 + it) q^(1/2 - it)`, which is the Fourier transform of the distribution of
+`l = log p / q` under `sqrt(p q)`. Since `e^(-|l| / 2)` has the transform `1 / (1/4 + t^2)`,
+
+    1 - TV = int min(p, q) = int sqrt(p q) e^(-|l| / 2) = (1 / 2 pi) int A(t) / (1/4 + t^2) dt,
+
+and likewise for what Jensen and Shannon make of `l`: one integral over a line in any dimension.
 
 Each function takes `mean_p, cov_p, mean_q, cov_q` of shapes `(d,)` and `(d, d)`, works in double
 precision and returns a number. Each raises `InputError` for shapes that do not fit, matrices that
@@ -17,12 +23,14 @@ singular, `p` has none, and the divergence is what that makes of it, mostly infi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from pushforward.checks import number
-from pushforward.errors import InputError
+from pushforward.divergences.quadrature import integrate
+from pushforward.errors import ConvergenceError, InputError
 from pushforward.metrics import frechet_of_moments
 from pushforward.ot import checks
 
@@ -30,8 +38,10 @@ __all__ = [
     "alpha_divergence",
     "chi_square",
     "fisher_divergence",
+    "jensen_shannon",
     "kl",
     "squared_hellinger",
+    "total_variation",
     "wasserstein",
 ]
 
@@ -55,6 +65,45 @@ def squared_hellinger(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tens
     0.786939
     """
     return -2 * math.expm1(_log_overlap(*_relative(mean_p, cov_p, mean_q, cov_q), 0.5))
+
+
+def total_variation(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor) -> float:
+    r"""`int |p - q| / 2`, from 0 to 1: the largest difference of probabilities of any event.
+
+    With `t = tan(s) / 2` the integral above is `TV = (2 / pi) int (1 - Re A) ds` over
+    `[0, pi / 2]`, here to 1e-8; exact on a line, from where the densities cross, and for equal
+    covariances, `erf(|b| / sqrt 8)`.
+
+    >>> one = torch.eye(1)
+    >>> round(total_variation(torch.tensor([2.0]), one, torch.zeros(1), one), 6)
+    0.682689
+    """
+    v, b = _relative(mean_p, cov_p, mean_q, cov_q)
+    if float(v.min()) == 0:
+        return 1.0
+    if float((v - 1).abs().max()) < 1e-12:
+        return math.erf(float(b.norm()) / math.sqrt(8))
+    if len(v) == 1:
+        return _on_the_line(float(v), float(b))
+    found = _over_angles(v, b, lambda angle: torch.full_like(angle, 2 / math.pi))
+    return min(max(found, 0.0), 1.0)
+
+
+def jensen_shannon(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor) -> float:
+    r"""`(KL(p || m) + KL(q || m)) / 2` with `m = (p + q) / 2`, in nats, from 0 to `log 2`.
+
+    As for the total variation, `JS = int (1 - Re A) / cosh(pi t) ds`, from
+    `int e^(s l) log(1 + e^-l) dl = pi / (s sin(pi s))`.
+
+    >>> one = torch.eye(1)
+    >>> round(jensen_shannon(torch.tensor([2.0]), one, torch.zeros(1), one), 6)
+    0.336831
+    """
+    v, b = _relative(mean_p, cov_p, mean_q, cov_q)
+    if float(v.min()) == 0:
+        return math.log(2)
+    found = _over_angles(v, b, lambda angle: 1 / torch.cosh(0.5 * math.pi * angle.tan()))
+    return min(max(found, 0.0), math.log(2))
 
 
 def chi_square(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor) -> float:
@@ -153,3 +202,35 @@ def _log_overlap(v: Tensor, b: Tensor, alpha: float) -> float:
 def _expm1(x: float) -> float:
     """`e^x - 1`, infinite where that is too large a number."""
     return math.inf if x > 709 else math.expm1(x)
+
+
+def _over_angles(v: Tensor, b: Tensor, weight: Callable[[Tensor], Tensor]) -> float:
+    """`int (1 - Re A(tan(s) / 2)) weight(s) ds` over `[0, pi / 2]`."""
+
+    def integrand(angle: Tensor) -> Tensor:
+        s = torch.complex(torch.full_like(angle, 0.5), 0.5 * angle.tan())
+        w = s + (1 - s) * v
+        terms = w.log() - (1 - s) * v.log() + s * (1 - s) * b.square() / w
+        return (1 - (-0.5 * terms.sum(1)).exp().real) * weight(angle[:, 0])
+
+    edges = torch.linspace(0, 0.5 * math.pi, 9, dtype=torch.float64)
+    found = integrate(integrand, edges, tolerance=1e-8)
+    if not found.converged:
+        raise ConvergenceError(
+            f"the integral over the overlap of two densities has an error of {found.error:.2g}"
+        )
+    return found.value
+
+
+def _on_the_line(v: float, b: float) -> float:
+    """The total variation of `N(b, v)` and `N(0, 1)`: the densities cross at two points."""
+    square, linear = 0.5 * (1 - 1 / v), b / v
+    constant = -0.5 * (b * b / v + math.log(v))
+    root = math.sqrt(max(linear**2 - 4 * square * constant, 0.0))
+    far = -0.5 * (linear + math.copysign(root, linear))
+    between = [
+        0.5 * math.erf((x - center) / (width * math.sqrt(2)))
+        for center, width in ((b, math.sqrt(v)), (0.0, 1.0))
+        for x in (far / square, constant / far)
+    ]
+    return abs(between[0] - between[1] - between[2] + between[3])

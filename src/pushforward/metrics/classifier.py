@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward._roots import increasing_root
 from pushforward.errors import InputError
 from pushforward.metrics._perceptrons import Perceptrons
 from pushforward.metrics._points import pair, subsample
 from pushforward.metrics.estimate import Estimate
 
-__all__ = ["classifier_accuracy"]
+__all__ = ["classifier_accuracy", "held_out_log_odds"]
+
+_LEAST_TRUST = 1e-3
 
 
 def classifier_accuracy(
@@ -45,6 +48,26 @@ def classifier_accuracy(
     >>> classifier_accuracy(x + 4, y).value > 0.97
     True
     """
+    odds_x, odds_y = held_out_log_odds(x, y, folds=folds, width=width, seed=seed)
+    size = len(odds_x)
+    right_ones = int((odds_x > 0).sum()) + int((odds_y <= 0).sum())
+    accuracy = right_ones / (2 * size)
+    # Laplace's rule keeps the error above zero where every decision was right.
+    share = (right_ones + 1) / (2 * size + 2)
+    variance = share * (1 - share) / (2 * size) * (1 + folds / (folds - 1))
+    return Estimate(accuracy, math.sqrt(variance), 2 * size)
+
+
+def held_out_log_odds(
+    x: Tensor, y: Tensor, *, folds: int = 5, width: int = 64, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """What networks that have not seen a state say of `log p / q` there: at states of `x` and of
+    `y`, `(n,)` each, with `n` the size of the smaller set.
+
+    The networks, the arguments and the errors are those of `classifier_accuracy`. Networks are
+    surer than they should be: what each says is multiplied by the number that makes the labels of
+    the other folds most likely.
+    """
     if folds < 2 or width < 1:
         raise InputError(f"folds={folds}, width={width}: two folds and one unit are the least")
     left, right = pair(x, y, minimum=2 * folds)
@@ -60,12 +83,23 @@ def classifier_accuracy(
     # Each fold gets equally many of both sets: the classes stay balanced in every training set.
     fold = torch.cat([_shuffled_folds(size, folds, generator) for _ in range(2)])
     scores = _cross_fitted(inputs, targets, fold, folds, width, generator)
-    right_ones = (scores > 0) == (targets > 0.5)
-    accuracy = float(right_ones.double().mean())
-    # Laplace's rule keeps the error above zero where every decision was right.
-    share = (float(right_ones.sum()) + 1) / (2 * size + 2)
-    variance = share * (1 - share) / (2 * size) * (1 + folds / (folds - 1))
-    return Estimate(accuracy, math.sqrt(variance), 2 * size)
+    scores = scores.double()
+    scores = scores * _trust(scores, 2 * targets - 1, fold, folds)[fold]
+    return scores[:size], scores[size:]
+
+
+def _trust(scores: Tensor, signs: Tensor, fold: Tensor, folds: int) -> Tensor:
+    """The factors `(folds,)`, positive so that no decision is another one."""
+    margins = signs * scores
+
+    def slope(factor: Tensor) -> Tensor:
+        """Of the loss of the other folds, which is convex in the factor."""
+        pull = -margins * torch.sigmoid(-factor[:, None] * margins)
+        return torch.stack([pull[k, fold != k].sum() for k in range(folds)])
+
+    ends = torch.full((2, folds), _LEAST_TRUST, dtype=scores.dtype)
+    ends[1] = 1 / _LEAST_TRUST
+    return increasing_root(slope, *ends)
 
 
 def _standardized(x: Tensor, reference: Tensor) -> Tensor:

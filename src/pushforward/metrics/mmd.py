@@ -15,7 +15,7 @@ from pushforward.metrics._points import distances, pair, subsample
 from pushforward.metrics._ustatistic import u_statistic
 from pushforward.metrics.estimate import Estimate
 
-__all__ = ["median_distance", "mmd"]
+__all__ = ["default_bandwidths", "median_distance", "mmd"]
 
 _MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 _ENOUGH = 1000  # points for a median of distances
@@ -48,12 +48,21 @@ def mmd(
     """
     left, right = pair(x, y, minimum=4)
     if bandwidths is None:
-        median = median_distance(right, seed=seed)
-        bandwidths = [multiple * median for multiple in _MULTIPLES]
+        bandwidths = default_bandwidths(right, seed=seed)
     if not bandwidths or not all(0 < width < math.inf for width in bandwidths):
         raise InputError(f"bandwidths must be positive lengths, not {list(bandwidths)}")
     widths = bandwidths
     return u_statistic(left, right, lambda distance: mean_gaussian(distance.square_(), widths))
+
+
+def default_bandwidths(y: Tensor, *, seed: int = 0) -> list[float]:
+    """The bandwidths that `mmd` takes for a reference, `(M, d)` in double precision.
+
+    >>> default_bandwidths(torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64))
+    [0.5, 1.0, 2.0, 4.0, 8.0]
+    """
+    median = median_distance(y, seed=seed)
+    return [multiple * median for multiple in _MULTIPLES]
 
 
 def median_distance(y: Tensor, *, seed: int = 0) -> float:

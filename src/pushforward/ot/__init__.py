@@ -17,7 +17,12 @@ from pushforward.ot.grid import CartesianGrid
 from pushforward.ot.ipf import Fits, ipf, ipf_gaussian
 from pushforward.ot.plan import Plan, Scalings
 from pushforward.ot.sinkhorn import sinkhorn
-from pushforward.ot.sliced import max_sliced_wasserstein, sliced_wasserstein, wasserstein_1d
+from pushforward.ot.sliced import (
+    max_sliced_direction,
+    max_sliced_wasserstein,
+    sliced_wasserstein,
+    wasserstein_1d,
+)
 
 __all__ = [
     "CartesianGrid",
@@ -39,6 +44,7 @@ __all__ = [
     "exact",
     "ipf",
     "ipf_gaussian",
+    "max_sliced_direction",
     "max_sliced_wasserstein",
     "sinkhorn",
     "sinkhorn_batch",

@@ -16,7 +16,7 @@ from pushforward.checks import number, whole
 from pushforward.errors import InputError
 from pushforward.ot import checks
 
-__all__ = ["max_sliced_wasserstein", "sliced_wasserstein", "wasserstein_1d"]
+__all__ = ["max_sliced_direction", "max_sliced_wasserstein", "sliced_wasserstein", "wasserstein_1d"]
 
 
 def wasserstein_1d(
@@ -130,9 +130,7 @@ def max_sliced_wasserstein(
 ) -> Tensor:
     """The largest `W_p^p` along any direction (Deshpande et al. 2019), differentiable.
 
-    The direction is found by gradient ascent on the sphere with adaptive steps, from `starts`
-    random ones and the difference of the means: a lower bound of the maximum, which need not be
-    unique.
+    The direction is that of `max_sliced_direction`, with the same arguments.
     The gradient in the points is that at the direction found (Danskin).
 
     >>> x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
@@ -140,27 +138,53 @@ def max_sliced_wasserstein(
     >>> round(float(max_sliced_wasserstein(x, x + shift, seed=0)), 3)
     4.0
     """
+    best = max_sliced_direction(
+        x, y, p=p, starts=starts, steps=steps, seed=seed, generator=generator
+    )
+    left, right = _centered(*checks.pair(x, y))
+    return wasserstein_1d(left @ best, right @ best, p=p)
+
+
+def max_sliced_direction(
+    x: Tensor,
+    y: Tensor,
+    *,
+    p: float = 2.0,
+    starts: int = 16,
+    steps: int = 100,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The unit vector `(d,)` along which `W_p^p` is largest.
+
+    By gradient ascent on the sphere with adaptive steps, from `starts` random directions and the
+    difference of the means: the distance there is a lower bound of the maximum, which need not be
+    unique.
+
+    >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    >>> max_sliced_direction(x, x + torch.tensor([0.0, 2.0]), seed=0).abs().round()
+    tensor([0., 1.])
+    """
     left, right = _centered(*checks.pair(x, y))
     whole("steps", steps, least=0)
     units = _units(left, whole("starts", starts), resolve(seed, generator, left.device))
-    fixed_x, fixed_y = left.detach(), right.detach()
-    apart = (fixed_x.mean(0) - fixed_y.mean(0))[:, None]
+    left, right = left.detach(), right.detach()
+    apart = (left.mean(0) - right.mean(0))[:, None]
     if float(apart.norm()) > 0:
         units = torch.cat([units, apart / apart.norm()], 1)
     rate = torch.ones(units.shape[1]).to(units)
-    value, slope = _ascent(fixed_x, fixed_y, units, p)
+    value, slope = _ascent(left, right, units, p)
     for _ in range(steps):
         # Scale-free: the step is an angle.
         moved = units + rate * slope / slope.norm(dim=0).clamp(min=torch.finfo(slope.dtype).tiny)
         moved = moved / moved.norm(dim=0)
-        new_value, new_slope = _ascent(fixed_x, fixed_y, moved, p)
+        new_value, new_slope = _ascent(left, right, moved, p)
         better = new_value > value
         units = torch.where(better, moved, units)
         slope = torch.where(better, new_slope, slope)
         value = torch.where(better, new_value, value)
         rate = torch.where(better, 1.5 * rate, 0.3 * rate)
-    best = units[:, value.argmax(), None]
-    return wasserstein_1d(left @ best, right @ best, p=p)[0]
+    return units[:, value.argmax()]
 
 
 def _centered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
