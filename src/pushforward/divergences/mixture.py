@@ -17,7 +17,7 @@ from pushforward.discrepancies import Alpha, FDivergence, Pearson
 from pushforward.distributions import GaussianMixture
 from pushforward.divergences.given import MixturePair
 from pushforward.divergences.integrand import against_mixture
-from pushforward.divergences.quadrature import Integral, integrate
+from pushforward.divergences.quadrature import Quadrature, integrate
 
 __all__ = [
     "cdf",
@@ -39,7 +39,7 @@ Gaussians = tuple[Tensor, Tensor]
 """Means `(K, d)` and covariances `(K, d, d)`."""
 
 
-def f_divergence(pair: MixturePair, divergence: FDivergence) -> Integral | None:
+def f_divergence(pair: MixturePair, divergence: FDivergence) -> Quadrature | None:
     """`int m g(log p / q)` in one or two dimensions; `None` where draws have to do.
 
     Powers of `p / q` outside of `[0, 1]` may have no finite integral: infinite is what is proved to
@@ -52,7 +52,7 @@ def f_divergence(pair: MixturePair, divergence: FDivergence) -> Integral | None:
     power = _power(divergence)
     if power is not None and not 0 <= power <= 1:
         if _grows(p, q, power):
-            return Integral(math.inf, 0.0, True)
+            return Quadrature(math.inf, 0.0, True)
         tilted = _tilted(p, q, power)
         if tilted is None:
             return None
@@ -69,7 +69,7 @@ def f_divergence(pair: MixturePair, divergence: FDivergence) -> Integral | None:
     return integrate(integrand, *edges, tolerance=_TOLERANCE[pair.dimension])
 
 
-def fisher_divergence(pair: MixturePair) -> Integral | None:
+def fisher_divergence(pair: MixturePair) -> Quadrature | None:
     """`int p |grad log p - grad log q|^2` in one or two dimensions; `None` as above."""
 
     def integrand(x: Tensor) -> Tensor:
@@ -82,14 +82,14 @@ def fisher_divergence(pair: MixturePair) -> Integral | None:
     return integrate(integrand, *edges, tolerance=_TOLERANCE[pair.dimension])
 
 
-def wasserstein_1(pair: MixturePair) -> Integral:
+def wasserstein_1(pair: MixturePair) -> Quadrature:
     """`W_1 = int |F - G|` on the line (Vallender 1974)."""
     return integrate(
         lambda x: (cdf(pair.p, x[:, 0]) - cdf(pair.q, x[:, 0])).abs(), _line(pair), tolerance=1e-9
     )
 
 
-def wasserstein_2(pair: MixturePair) -> Integral:
+def wasserstein_2(pair: MixturePair) -> Quadrature:
     """`W_2^2 = int p(x) (x - G^-1(F(x)))^2` on the line."""
     line = _line(pair)
     low, high = line[0], line[-1]
@@ -141,7 +141,7 @@ def mmd(pair: MixturePair, bandwidths: Sequence[float]) -> float:
     return float(-weights @ mean_kernel(shift, spread))
 
 
-def energy_distance(pair: MixturePair) -> Integral:
+def energy_distance(pair: MixturePair) -> Quadrature:
     r"""`2 E|X - Y| - E|X - X'| - E|Y - Y'|`, in any dimension.
 
     By `E|Z| = int_0^inf (1 - E e^(-t |Z|^2)) t^(-3/2) dt / (2 sqrt pi)`, in which the ones cancel
@@ -163,7 +163,7 @@ def energy_distance(pair: MixturePair) -> Integral:
 
     found = integrate(integrand, edges, tolerance=1e-10)
     factor = 0.5 / math.sqrt(math.pi)
-    return Integral(factor * found.value, factor * found.error, found.converged)
+    return Quadrature(factor * found.value, factor * found.error, found.converged)
 
 
 def _components(mixture: GaussianMixture) -> Gaussians:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Integral", "integrate"]
+__all__ = ["Quadrature", "integrate"]
 
 _NODES = {1: 16, 2: 10}
 """Of a Gauss-Legendre rule along each axis."""
@@ -19,7 +19,7 @@ _AT_ONCE = 200_000
 _LEVELS = 45
 
 
-class Integral(NamedTuple):
+class Quadrature(NamedTuple):
     """The value of an integral, a bound of its numerical error, and whether that is small enough.
 
     Args:
@@ -35,7 +35,7 @@ class Integral(NamedTuple):
 
 def integrate(
     function: Callable[[Tensor], Tensor], *edges: Tensor, tolerance: float = 1e-10
-) -> Integral:
+) -> Quadrature:
     """The integral of a function of points `(n, d)`, `d` 1 or 2, over a box.
 
     Gauss-Legendre rules on the cells between `edges`, increasing numbers `(k,)` along each axis;
@@ -87,7 +87,7 @@ def integrate(
             break
         again = open_.repeat_interleave(len(corners))
         low, high, coarse = low[again], high[again], finer[again]
-    return Integral(total, error, error <= tolerance * max(1.0, abs(total)))
+    return Quadrature(total, error, error <= tolerance * max(1.0, abs(total)))
 
 
 def _rule(d: int) -> tuple[Tensor, Tensor]:
