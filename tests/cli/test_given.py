@@ -160,7 +160,6 @@ def test_what_is_given_is_told(run: Path, call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (None, "--given temperature=VALUE,on=VALUE,w=VALUE, or --given FILE"),
         ("on=no,w=1", "does not say 'temperature'"),
         ("temperture=3,on=no,w=1", "did you mean 'temperature'?"),
         ("temperature=3,on=no,w=1,w=2", "says 'w' twice"),
@@ -170,12 +169,71 @@ def test_what_is_given_is_told(run: Path, call, tmp_path: Path) -> None:
         ("nothing.csv", "does not exist"),
     ],
 )
-def test_what_cannot_be_told(given: str | None, said: str, run: Path, call, tmp_path: Path) -> None:
-    words = [] if given is None else ["--given", given]
-    result = call("sample", run, *words, "--out", tmp_path / "x.csv")
+def test_what_cannot_be_told(given: str, said: str, run: Path, call, tmp_path: Path) -> None:
+    result = call("sample", run, "--given", given, "--out", tmp_path / "x.csv")
     assert result.code == 2
     assert said in " ".join(result.err.split())
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_what_is_not_said_is_as_in_training(run: Path, pairs: Path, call, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    found = call("sample", run, "-n", 500, "--out", out)
+    assert found.code == 0
+    said = "note: without --given, 'temperature', 'on', 'w' are those of 500 rows drawn from the"
+    assert said in found.err
+    names, known = ("temperature", "on", "w"), _read(pairs)
+    there = {(float(row["temperature"]), row["on"], row["w"]) for row in known}
+    rows = _read(out)
+    assert {(round(float(r["temperature"]), 4), r["on"], r["w"]) for r in rows} <= there
+    # As often as there.
+    for name, value in (("on", "yes"), ("w", "3")):
+        shares = [sum(r[name] == value for r in some) / len(some) for some in (rows, known)]
+        assert abs(shares[0] - shares[1]) < 0.08
+    assert len({tuple(r[name] for name in names) for r in rows}) > 300
+    again = tmp_path / "again.csv"
+    assert call("--quiet", "sample", run, "-n", 500, "--out", again).err == ""
+    assert again.read_text() == out.read_text()
+
+
+def test_training_rows_that_are_gone(run: Path, call, tmp_path: Path) -> None:
+    saved = pf.load(run).save(tmp_path / "saved")
+    result = call("sample", saved, "--out", tmp_path / "x.csv")
+    assert result.code == 2
+    said = " ".join(result.err.split())
+    assert "give --given temperature=VALUE,on=VALUE,w=VALUE, or --given FILE" in said
+    assert "its training data cannot be drawn from" in said
+
+
+def test_words_are_given_by_name(call, tmp_path: Path) -> None:
+    g = torch.Generator().manual_seed(0)
+    means = {"Oslo": -4.0, "New York": 0.0, "Rome": 4.0}
+    cities = [list(means)[k] for k in torch.randint(0, 3, (600,), generator=g).tolist()]
+    noise = torch.randn(600, generator=g).tolist()
+    rows = [{"city": c, "y": f"{means[c] + e:.4f}"} for c, e in zip(cities, noise, strict=True)]
+    data, out = _write(tmp_path / "t.csv", rows), tmp_path / "run"
+    words = ("train", data, "--given", "city", "--model", "flow", "model.kind=maf")
+    size = ("model.layers=1", "model.width=16", "--steps", 200, "--lr", 1e-2, "--out", out)
+    assert call("--quiet", *words, *size).code == 0
+    draws = tmp_path / "draws.csv"
+    for city, mean in means.items():
+        assert call("sample", out, "--given", f"city={city}", "-n", 400, "--out", draws).code == 0
+        found = _read(draws)
+        assert {row["city"] for row in found} == {city}
+        assert abs(sum(float(row["y"]) for row in found) / 400 - mean) < 0.4
+    asked = _write(tmp_path / "asked.csv", [{"city": "Rome"}, {"city": "Oslo"}])
+    assert call("sample", out, "--given", asked, "--out", draws).code == 0
+    assert [row["city"] for row in _read(draws)] == ["Rome", "Oslo"]
+    refused = call("sample", out, "--given", "city=Olso", "--out", draws)
+    assert refused.code == 2
+    known = "(did you mean 'Oslo'?), but 'New York', 'Oslo', 'Rome'"
+    assert known in " ".join(refused.err.split())
+    lima = _write(tmp_path / "lima.csv", [{"city": "Lima"}])
+    refused = call("sample", out, "--given", lima, "--out", draws)
+    assert refused.code == 2
+    assert "'Lima' is none of New York, Oslo, Rome" in " ".join(refused.err.split())
+    assert call("logprob", out, data, "-n", 50).code == 0
+    assert call("evaluate", out, "-n", 60).code == 0
 
 
 def test_files_that_do_not_fit(run: Path, call, tmp_path: Path) -> None:
@@ -196,7 +254,10 @@ def test_files_that_do_not_fit(run: Path, call, tmp_path: Path) -> None:
         (["--given", "y,heat"], "no column 'heat'"),
         (["--given", "y,y"], "names a column twice"),
         (["--given", "y,w,temperature,on,v"], "none is left to learn"),
-        (["--given", "w", "--label", "on"], "leave --label out, and name a label of numbers in"),
+        (
+            ["--given", "w", "--label", "on"],
+            "leave --label out, and name the column of the labels in",
+        ),
         (["--given", "w", "--model", "kde"], "learn p(x | c)"),
     ],
 )
@@ -278,3 +339,12 @@ def test_rows_repeat_only_with_what_is_given(tmp_path: Path) -> None:
     assert not any("Repeated" in found.title for found in examine_data(data))
     alone = pf.data.load(_write(tmp_path / "y.csv", rows, ["y"]))
     assert any("Repeated" in found.title for found in examine_data(alone))
+
+
+def test_what_is_given_need_not_be_learned(pairs: Path) -> None:
+    from pushforward.cli.examining import examine_data
+
+    few = "Features of few values"
+    table, told = pf.data.load(pairs), pf.data.load(pairs, given="on,w")
+    assert any(few in found.title for found in examine_data(table))
+    assert not any(few in found.title for found in examine_data(told))

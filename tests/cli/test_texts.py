@@ -51,6 +51,9 @@ def test_guidance_and_texts_change_what_is_drawn(call, scenes: Path, tmp_path: P
     assert (told == drawn("again", "--text", TEXT)).all()
     assert (told != drawn("guided", "--text", TEXT, "--guidance", 8)).any()
     assert (told != drawn("other", "--text", "a yellow triangle", "--guidance", 1)).any()
+    guided = ("--text", TEXT, "--guidance", 8, "--guidance-interval")
+    assert (drawn("always", "--text", TEXT, "--guidance", 8) == drawn("all", *guided, "0,1")).all()
+    assert (told == drawn("never", *guided, "1e-9,2e-9")).all()
 
 
 def test_a_file_has_a_text_in_each_line(call, scenes: Path, tmp_path: Path) -> None:
@@ -77,6 +80,9 @@ def test_several_texts_take_turns(call, scenes: Path, tmp_path: Path) -> None:
         (("--text", "a purple square"), "'purple' in 'a purple square' is none of the words"),
         (("--text", "a red square", "--texts", "x.txt"), "give one of them"),
         (("--texts", "missing.txt"), "is no file"),
+        (("--text", TEXT, "--guidance-interval", "0,1"), "give --guidance too"),
+        (("--text", TEXT, "--guidance", "3", "--guidance-interval", "0"), "two times"),
+        (("--text", TEXT, "--guidance", "3", "--guidance-interval", "a,b"), "give a number"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(
@@ -93,6 +99,23 @@ def test_a_model_of_labels_reads_no_texts(call, trained: Path, tmp_path: Path) -
     found = call("sample", trained, "--out", tmp_path / "x.npz", "--text", TEXT)
     assert found.code == 2
     assert "reads no texts: train it on data with captions" in found.err
+
+
+@pytest.mark.parametrize("family", ["vae", "flow", "kde"])
+def test_captions_are_not_left_aside(call, tmp_path: Path, family: str) -> None:
+    out = tmp_path / "run"
+    words = ("data.n=40", "data.size=8", "--model", family, "--steps", 1, "--out", out)
+    found = call("--quiet", "train", "scenes", *words)
+    assert found.code == 2
+    assert "reads no texts" in found.err
+    assert "--label false" in found.err
+    assert not (out / "manifest.json").exists()
+
+
+def test_pictures_without_their_captions(call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("data.n=40", "data.size=8", "--label", "false", "--model", "ppca", "--out", out)
+    assert call("--quiet", "train", "scenes", *words).code == 0
 
 
 def test_reports_have_captions(call, scenes: Path) -> None:

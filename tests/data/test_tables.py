@@ -91,7 +91,7 @@ def test_missing_values(tmp_path: Path, hole: str) -> None:
     ("text", "message"),
     [
         ("a,b\n1,2\n3,x\n", r"line 3, column 'b': 'x' is not a number: make .* label='b'"),
-        ("a,b\n1,True\n3,true\n", r"column 'b': .* in several ways, 'True', 'true': write them"),
+        ("a,b\n1,True\n3,yes\n", r"column 'b': .* in several ways, 'True', 'yes': write them"),
         ("a,b\n1,2_0\n3,4\n", "line 2, column 'b': '2_0' is not a number"),
         ("a;b\n1,5;2\n2;3\n", "line 2, column 'a': '1,5' .* read it as 1.5 with decimal=','"),
         ("1.0 2.0\n3.0 4.0\n", "by commas or tabs, not by spaces"),

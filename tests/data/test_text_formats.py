@@ -72,6 +72,12 @@ def test_booleans_in_any_spelling(tmp_path: Path, reader: str, words: str) -> No
     assert only.schema.columns[1].words == (no, yes)
 
 
+def test_booleans_in_several_cases(tmp_path: Path, reader: str) -> None:
+    data = read(tmp_path, "a,b\n1.5,True\n2.5,false\n3.5,TRUE\n")
+    assert data.x[:, 1].tolist() == [1, 0, 1]
+    assert data.schema.columns[1].words == ("False", "True")
+
+
 def test_truths_beside_numbers_are_no_booleans(tmp_path: Path, reader: str) -> None:
     text = "a,b\n1,0\n2,yes\n3,1\n4,1\n"
     advised(tmp_path, text, "line 3, column 'b': 'yes' is not a number, but 3 of the first 4")
@@ -90,7 +96,12 @@ def test_missing_codes(tmp_path: Path, reader: str) -> None:
 
 def test_text_columns_are_labels_or_left_out(tmp_path: Path) -> None:
     text = "a,k,b\n1,u,2\n3,v,4\n"
-    advised(tmp_path, text, r"make the column the label with label='k', or leave .*=\['a', 'b'\]$")
+    advised(
+        tmp_path,
+        text,
+        r"make the column the label with label='k', give it to the model with "
+        r"given='k', or leave .*=\['a', 'b'\]$",
+    )
     assert read(tmp_path, text, label="k").columns == ("a", "b")
     assert read(tmp_path, text, columns=["a", "b"]).columns == ("a", "b")
     # All columns of text are left out at once; the label is named already.

@@ -10,7 +10,9 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
-from pushforward.guidance import ClassifierFree, conditioned
+from pushforward.guidance import ClassifierFree, GuidanceInterval, conditioned, given
+from pushforward.protocols import Transport
+from pushforward.samplers import Euler, run
 
 
 class Counting:
@@ -56,6 +58,43 @@ def test_a_model_of_contexts_is_guided() -> None:
     assert torch.allclose(guided, 2 * bound - free, atol=1e-5)
     assert not torch.allclose(bound, free, atol=1e-2)
     assert model.sample(4, context, guidance=2.0, steps=4, seed=0).isfinite().all()
+
+
+def test_guidance_of_draws_keeps_to_its_interval() -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8, context=3), event_shape=(2,)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
+    c = torch.ones(4, 3)
+    drawn = [
+        model.sample(4, c, guidance=3.0, guidance_interval=within, steps=6, seed=0, sampler="euler")
+        for within in (None, (0.0, 1.0), (0.2, 0.7), (1e-9, 2e-9))
+    ]
+    # The wrapper by hand, along the same times.
+    guided = GuidanceInterval(ClassifierFree(model.predictor, 3.0), model.predictor, 0.2, 0.7)
+    times = model.grid(model.process.clock, 5, start=1.0, stop=model.process.interval[1])
+    transport = Transport(given(guided, c), model.process)
+    with torch.no_grad():
+        x = run(Euler(), transport, model._start(4, times[0], 0), times)
+        by_hand = transport.model(x, times[-1])
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.allclose(drawn[2], by_hand, atol=1e-5)
+    assert not torch.allclose(drawn[2], drawn[0], atol=1e-3)
+    assert torch.equal(drawn[3], model.sample(4, c, steps=6, seed=0, sampler="euler"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"guidance_interval": (0.2, 0.7)}, "guidance=1 is none"),
+        ({"guidance": 2.0, "guidance_interval": 0.5}, "is two times, such as"),
+        ({"guidance": 2.0, "guidance_interval": (0.7, 0.2)}, "from 0.7 to 0.2"),
+    ],
+)
+def test_intervals_that_draws_refuse(options, message: str) -> None:
+    model = pf.Diffusion(pf.nn.MLP(2, width=8, context=3), event_shape=(2,))
+    with pytest.raises(InputError, match=message):
+        model.sample(2, torch.ones(3), steps=3, **options)
 
 
 def test_a_network_that_never_saw_a_missing_context_is_not_guided() -> None:

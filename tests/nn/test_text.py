@@ -44,6 +44,33 @@ def inputs(batch: int = 3, side: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(batch, 3, side, side, generator=generator), torch.full((batch,), 0.4)
 
 
+# -- words --------------------------------------------------------------------------------------
+
+
+def test_words_know_their_neighbors_before_any_attention() -> None:
+    net = encoder(depth=1).eval()
+    with torch.no_grad():
+        net.layers[0].self_attn.out_proj.weight.zero_()
+    read = ["red circle green square", "green circle green square", "green circle a square"]
+    vectors, _ = net(net.vocabulary.encode(read))
+    change = (vectors[:, None] - vectors).norm(dim=-1)
+    # A word and those beside it, and none beyond.
+    assert (change[0, 1] > 1e-3).tolist() == [True, True, False, False]
+    assert (change[1, 2] > 1e-3).tolist() == [False, True, True, True]
+    # As much as its own place does, not less: a color is no detail.
+    assert change[0, 1, 1] > 0.1 * vectors[0, 1].norm()
+
+
+def test_words_that_are_not_there_have_no_neighbors() -> None:
+    short, long = encoder(), TextEncoder(WORDS, 6, width=16, depth=2, heads=2)
+    weights = short.state_dict()
+    weights["places"] = torch.cat([weights["places"], torch.ones(2, 16)])
+    long.load_state_dict(weights)
+    for text in TEXTS:
+        few, more = (net.eval()(net.vocabulary.encode([text]))[0] for net in (short, long))
+        assert torch.allclose(few, more[:, :4], atol=1e-5)
+
+
 # -- attention ----------------------------------------------------------------------------------
 
 

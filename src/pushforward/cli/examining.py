@@ -10,10 +10,9 @@ __all__ = ["examine_data", "examine_recipe", "serious"]
 
 def examine_data(data: Any, source: Any = None) -> list[Any]:
     """The findings about data, and about a source, whose name then stands before them."""
-    from pushforward.data import examine, joint
+    from pushforward.data import examine
 
-    # Rows that agree in what is learned may differ in what is given.
-    found = [] if data.kind == "state" else [*examine(joint(data))]
+    found = [] if data.kind == "state" else [*examine(data)]
     if source is not None and source.kind != "state":
         found += [
             dataclasses.replace(finding, title=f"{source.name}: {finding.title}")

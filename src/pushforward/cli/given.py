@@ -11,11 +11,14 @@ import torch
 import typer
 from torch import Tensor
 
-from pushforward.cli.rundata import reading_like, schema_of
+from pushforward._random import resolve
+from pushforward.cli.options import is_quiet
+from pushforward.cli.rundata import reading_like, schema_of, training_rows
 from pushforward.cli.wording import in_words_of
 from pushforward.data import Column, Schema, joint_table, load
 from pushforward.data.cells import truth
 from pushforward.data.columns import closest, listed
+from pushforward.data.levels import from_one_hot, one_hot, one_hot_names
 from pushforward.errors import InputError
 
 __all__ = ["Told", "told", "whole_table"]
@@ -27,7 +30,7 @@ class Told(NamedTuple):
     """What each state is told.
 
     Args:
-        c: the contexts `(n, k)`, in the order of the columns in training.
+        c: the contexts, a row each, in the order of the columns in training.
         rows: the row of the file that each comes from, counted from 0; `None` where each row has
             one state, and without a file.
     """
@@ -36,7 +39,14 @@ class Told(NamedTuple):
     rows: Tensor | None
 
 
-def told(run: Path, model: Any, given: str | None, n: int | None, context: Any) -> Told | None:
+def told(
+    run: Path,
+    model: Any,
+    given: str | None,
+    n: int | None,
+    context: Any,
+    seed: int | None = None,
+) -> Told | None:
     """The contexts of samples of a run, and a warning for those far from what it learned from.
 
     Args:
@@ -45,9 +55,12 @@ def told(run: Path, model: Any, given: str | None, n: int | None, context: Any) 
         given: `a=1.2,b=3`, or a file that has these columns.
         n: how many states, or with a file how many for each of its rows: by default 64, and 1.
         context: of the command.
+        seed: without `given`, take the values of rows of the training data, drawn with it, and say
+            so. Without a seed too there are none.
 
     `None` for a model that was trained without `--given`. Raises `InputError` for names that are
-    not those of the training, and values that are missing or no numbers.
+    not those of the training, values that are missing or no numbers, words that are not known, and
+    training data that are not there.
     """
     columns = schema_of(run).given
     names = [column.name for column in columns]
@@ -59,23 +72,26 @@ def told(run: Path, model: Any, given: str | None, n: int | None, context: Any) 
         return None
     if given is None:
         example = ",".join(f"{name}=VALUE" for name in names)
-        raise InputError(
+        wish = (
             f"{run} learned the distribution of {listed(schema_of(run).names)} given "
             f"{listed(names)}: give --given {example}, or --given FILE with these columns"
         )
+        if seed is None:
+            raise InputError(wish)
+        return _from_training(run, model, 64 if n is None else n, seed, wish, context)
     if "=" in given and not Path(given).exists():
         found = Told(_from_words(given, columns).expand(64 if n is None else n, -1), None)
     else:
         found = _from_file(run, given, columns, 1 if n is None else n)
     contexts = model.condition.contexts
-    for doubt in [] if contexts is None else contexts.doubts(found.c, tuple(names)):
+    for doubt in [] if contexts is None else contexts.doubts(found.c, one_hot_names(columns)):
         # Said even if quiet: whoever reads the file must know.
         typer.echo(f"! {in_words_of(context.command, doubt)}", err=True)
     return found
 
 
 def _from_words(text: str, columns: tuple[Column, ...]) -> Tensor:
-    """One row `(1, k)` of `a=1.2,b=3`."""
+    """One context of `a=1.2,b=3`."""
     names, values = [column.name for column in columns], {}
     for word in text.split(","):
         name, equals, value = (part.strip() for part in word.partition("="))
@@ -92,15 +108,22 @@ def _from_words(text: str, columns: tuple[Column, ...]) -> Tensor:
     missing = [name for name in names if name not in values]
     if missing:
         raise InputError(f"--given {text} does not say {listed(missing)}, which the model is told")
-    return torch.tensor([[values[name] for name in names]], dtype=torch.float64)
+    table = torch.tensor([[values[name] for name in names]], dtype=torch.float64)
+    return one_hot(table, columns)
 
 
 def _value(name: str, text: str, column: Column) -> float:
     """The number that a word stands for in a column."""
     if column.words:
         for level, word in zip(column.levels or (), column.words, strict=True):
-            if text.lower() == word.lower():
+            if text == word or (not column.categorical and text.lower() == word.lower()):
                 return float(level)
+    if column.categorical:
+        known = listed(column.words)
+        raise InputError(
+            f"--given {name}={text}: the model knows no such {name}"
+            f"{closest(text, column.words)}, but {known}"
+        )
     if column.dtype == "bool":
         found = truth(text)
         if found is not None or text in ("0", "1"):
@@ -128,7 +151,27 @@ def _from_file(run: Path, place: str, columns: tuple[Column, ...], draws: int) -
             f"non-finite values in {listed(data.columns)}: fill them in, or leave the rows out"
         )
     rows = torch.arange(len(data)).repeat_interleave(draws)
-    return Told(data.x[rows].double(), None if draws == 1 else rows)
+    return Told(one_hot(data.x[rows].double(), columns), None if draws == 1 else rows)
+
+
+def _from_training(run: Path, model: Any, n: int, seed: int, wish: str, context: Any) -> Told:
+    """The contexts of some rows of the training data, drawn at random with replacement.
+
+    Raises `InputError` where the data cannot be read again, with what to give in their place.
+    """
+    try:
+        train = training_rows(run, model.space)
+    except InputError as error:
+        raise InputError(f"{wish}; its training data cannot be drawn from: {error}") from None
+    assert train.c is not None
+    rows = torch.randint(len(train), (n,), generator=resolve(seed))
+    if not is_quiet(context):
+        names = listed([column.name for column in train.schema.given])
+        typer.echo(
+            f"note: without --given, {names} are those of {n} rows drawn from the training data",
+            err=True,
+        )
+    return Told(train.c[rows].double(), None)
 
 
 def whole_table(x: Tensor, own: Told, schema: Schema) -> tuple[Tensor, Schema]:
@@ -138,7 +181,8 @@ def whole_table(x: Tensor, own: Told, schema: Schema) -> tuple[Tensor, Schema]:
     draws for each row of a file have the number of the row first.
     """
     given = []
-    for column, values in zip(schema.given, own.c.unbind(1), strict=True):
+    told = from_one_hot(own.c, schema.given).unbind(1)
+    for column, values in zip(schema.given, told, strict=True):
         whole = column.dtype != "float64" and bool((values == values.round()).all())
         known = column.words and set(values.tolist()) <= set(column.levels or ())
         plain = Column(column.name, column.dtype if whole else "float64")

@@ -35,6 +35,7 @@ __all__ = [
     "recipe_of",
     "schema_of",
     "split_again",
+    "training_rows",
 ]
 
 
@@ -94,16 +95,35 @@ def split_again(
 ) -> tuple[Data, Data]:
     """The run's training part and held-out part, as states of the space of its model.
 
+    Raises `InputError` as `_data_again` does, or if nothing was held out.
+    """
+    data, settings = _data_again(run, space, source, command)
+    if settings["holdout"] == 0:
+        raise InputError(f"{run} held no data out (holdout=0), so there is nothing to compare with")
+    return data.split(settings["holdout"], settings["seed"])
+
+
+def training_rows(run: Path, space: Any) -> Data:
+    """The run's training part alone. Raises `InputError` as `_data_again` does."""
+    data, settings = _data_again(run, space)
+    holdout = settings["holdout"]
+    return data.split(holdout, settings["seed"])[0] if holdout else data
+
+
+def _data_again(
+    run: Path, space: Any, source: str | None = None, command: Any = None
+) -> tuple[Data, dict[str, Any]]:
+    """The data of a run, and how it was trained.
+
     Columns are found by name and labels by value, so that the file may have been put in another
     order since.
 
-    Raises `InputError` if the data cannot be found or is not what the run was trained on, or if
-    nothing was held out.
+    Raises `InputError` if the data cannot be found or is not what the run was trained on.
     """
     config = _config(run)
     if config is None or "training" not in config:
         raise InputError(f"{run} is not a run folder made by `pushforward train`")
-    saved, settings = config["data"], config["training"]
+    saved = config["data"]
     origin, schema = dict(saved.get("origin") or {}), schema_of(run)
     if source is not None:
         origin["source"] = source
@@ -125,9 +145,7 @@ def split_again(
             f"{place} is not what {run} was trained on: {saved['name']} with "
             f"fingerprint {saved['fingerprint'][:12]}, not {data.fingerprint[:12]}"
         )
-    if settings["holdout"] == 0:
-        raise InputError(f"{run} held no data out (holdout=0), so there is nothing to compare with")
-    return data.split(settings["holdout"], settings["seed"])
+    return data, config["training"]
 
 
 def load_like(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +83,14 @@ def sample(
             "larger values follow them more closely."
         ),
     ] = None,
+    guidance_interval: Annotated[
+        str | None,
+        typer.Option(
+            help="The first and the last time at which guidance acts, of 0 (data) to 1 (noise); by "
+            "default at all.",
+            metavar="FIRST,LAST",
+        ),
+    ] = None,
     batch_size: BatchSize = 512,
     keep_nonfinite: KeepNonfinite = False,
     device: Device = "auto",
@@ -94,7 +103,7 @@ def sample(
     captions.csv in a folder of pictures. A model of labeled data draws labels as frequent as there,
     unless --class names one, and writes them beside the samples, under their name. A model that was
     trained with --given writes the columns that it is told beside those that it draws, in the order
-    of its data.
+    of its data; without --given, it is told those of rows of its training data.
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
@@ -104,6 +113,7 @@ def sample(
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of
     from pushforward.cli.texts import texts_for
+    from pushforward.cli.values import read_value
     from pushforward.cli.writing import (
         check_suffix,
         checked,
@@ -119,7 +129,7 @@ def sample(
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if n is not None:
         whole("n", n, least=1)
-    own = told(Path(run), model, given, n, context)
+    own = told(Path(run), model, given, n, context, seed)
     captions, n = texts_for(model, text, texts, n if own is None else len(own.c))
     require_memory(n, state.numel(model.event_shape))
     c: Any = label_of(Path(run), label) if own is None else own.c
@@ -137,6 +147,8 @@ def sample(
         "denoise": denoise,
         "mean": mean,
         "guidance": guidance,
+        "guidance_interval": guidance_interval
+        and read_value("--guidance-interval", guidance_interval, Sequence[float]),
     }
     asked = accepted(model.sample, **wishes)
     with Progress("sampling", 1, show=not is_quiet(context)) as progress:

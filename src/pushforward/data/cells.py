@@ -75,6 +75,7 @@ class Cells:
         missing: texts and numbers that stand for missing values, beside empty cells, `NA`, `N/A`,
             `null` and `none` in any case.
         since: the day that dates are counted from; without one, dates are no numbers.
+        given: the names of columns that may be of words, as those are that a model is told.
 
     Raises `InputError` for marks that are no single characters or the same, and for a `since` that
     is no date.
@@ -89,6 +90,7 @@ class Cells:
     thousands: str | None = None
     missing: Sequence[str | float] | str | float = ()
     since: str | None = None
+    given: Sequence[str] = ()
     texts: frozenset[str] = field(init=False, repr=False)
     codes: tuple[float, ...] = field(init=False, repr=False)
     start: datetime | None = field(init=False, repr=False)
@@ -162,6 +164,14 @@ class Cells:
         except ValueError:
             return True
         return False
+
+    def is_missing(self, cell: str) -> bool:
+        """Whether a cell holds a missing value.
+
+        >>> Cells(missing=-999).is_missing("-999.0"), Cells().is_missing("n/a")
+        (True, True)
+        """
+        return not self.is_text(cell) and math.isnan(self.number(cell))
 
     def spellings(self) -> Iterable[str]:
         """Every spelling of the missing values, for readers that mind the case."""

@@ -22,15 +22,15 @@ __all__ = ["read_dict"]
 
 _WHAT = "the dictionary"
 
-_OF_TABLES, _OF_ARRAYS = ("columns", "missing", "since"), ("key",)
+_OF_TABLES, _OF_ARRAYS = ("columns", "missing", "since", "given"), ("key",)
 
 
 def read_dict(entries: Mapping[Any, Any], label: Any, given: dict[str, Any]) -> Raw:
     """A dictionary of columns as a data frame of them, one of larger arrays as an `.npz` of them.
 
     Columns are arrays, tensors, series or lists with one value for each row; `given` are the
-    options `columns`, `missing` and `since` of a data frame. If an entry has more than one axis,
-    or with `key`, that entry is the data, as in a file: `x` or the only one by default, with
+    options `columns`, `missing`, `since` and `given` of a data frame. If an entry has more than one
+    axis, or with `key`, that entry is the data, as in a file: `x` or the only one by default, with
     labels in `c`, `y` or `labels`. Raises `InputError` for entries that are no columns or have
     different lengths, and as `read_frame` and `read_npz` do.
 

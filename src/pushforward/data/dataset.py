@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._notebook import Displayed
 from pushforward.data import toys
+from pushforward.data.levels import one_hot_names
 from pushforward.data.schema import Schema, Value
 from pushforward.errors import InputError
 from pushforward.vocabulary import Vocabulary
@@ -114,7 +115,7 @@ class Data(Displayed):
             raise InputError(
                 f"{len(self.columns)} column names do not fit events of shape {self.event_shape}"
             )
-        given = len(self.schema.given)
+        given = len(one_hot_names(self.schema.given))
         if given and self.c is not None and given != self.context_size:
             raise InputError(f"{given} given columns do not fit contexts of {self.context_size}")
         self._check_labels()

@@ -9,6 +9,7 @@ import numpy as np
 from pushforward.data import feature_checks, row_checks
 from pushforward.data.dataset import Data
 from pushforward.data.finding import LEVELS, Finding, Level
+from pushforward.data.given import joint
 from pushforward.data.identifiers import identifiers
 from pushforward.errors import InputError
 
@@ -22,7 +23,8 @@ def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tu
     that float32 cannot carry, scales, repeated values, outliers, linear dependence, repeated rows
     and their leak into held-out rows, the number of rows, and the balance of classes. With `test`,
     the leak is counted between the two; without, it is computed for a random split that holds out
-    the fraction `holdout`.
+    the fraction `holdout`. Of columns that are given, rows may repeat only together with what is
+    learned; all else is about what is learned.
 
     Raises `InputError` if `test` has another event shape, or `holdout` is not in (0, 1).
 
@@ -60,9 +62,11 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
             "Check how the data was written: there is no distribution to learn.",
         )
         return
+    # Rows that agree in what is learned may differ in what is given.
+    whole = joint(data).x.detach().cpu().flatten(1).numpy()[finite]
     yield from row_checks.few_rows(data, len(rows), holdout)
-    yield from row_checks.repeated(rows, holdout)
-    yield from row_checks.leak(rows, test)
+    yield from row_checks.repeated(whole, holdout)
+    yield from row_checks.leak(whole, None if test is None else joint(test))
     yield from row_checks.classes(data)
     yield from feature_checks.check(data, rows)
     yield from identifiers(data, rows)

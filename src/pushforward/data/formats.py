@@ -63,13 +63,23 @@ def _packed(*suffixes: str) -> tuple[str, ...]:
     return (*suffixes, *(f"{suffix}.gz" for suffix in suffixes))
 
 
-_TYPED = ("columns", "missing", "since")
-_TEXT = ("columns", "header", "decimal", "thousands", "missing", "since", "encoding", "skip")
+_TYPED = ("columns", "given", "missing", "since")
+_TEXT = (
+    "columns",
+    "given",
+    "header",
+    "decimal",
+    "thousands",
+    "missing",
+    "since",
+    "encoding",
+    "skip",
+)
 
 FORMATS = (
     Format(_packed(".csv", ".tsv", ".txt", ".dat"), "a text table", _TEXT, _table(read_table)),
     Format(
-        (".xlsx",), "a spreadsheet", ("columns", "header", "key", "missing", "since", "skip"),
+        (".xlsx",), "a spreadsheet", (*_TYPED, "header", "key", "skip"),
         _table(read_sheet), "data",
     ),
     Format((".parquet",), "a parquet file", _TYPED, _table(read_parquet), "data"),
@@ -158,8 +168,12 @@ def options_of(known: Format, given: Options) -> dict[str, Any]:
 
 
 def refuse(options: Options, known: Sequence[str], what: str) -> None:
-    """An `InputError` for options that mean nothing for this kind of source."""
-    odd = [o for o, v in options.items() if o not in known and not isinstance(v, Wanted)]
+    """An `InputError` for options that mean nothing for this kind of source.
+
+    Whether there are columns that can be `given` is seen when all are read.
+    """
+    own = {*known, "given"}
+    odd = [o for o, v in options.items() if o not in own and not isinstance(v, Wanted)]
     if odd:
         usable = f"; it takes {', '.join(f'{o}=' for o in known)}" if known else ""
         raise InputError(f"{odd[0]}={options[odd[0]]!r} means nothing for {what}{usable}")

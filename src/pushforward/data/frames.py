@@ -15,8 +15,9 @@ from pushforward._extras import require
 from pushforward.data.arrow_sizes import check_arrow, check_parquet
 from pushforward.data.cells import Cells
 from pushforward.data.columns import choose
+from pushforward.data.levels import coded
 from pushforward.data.measured import check_json_lines, opened
-from pushforward.data.misread import all_but, explain
+from pushforward.data.misread import all_but, are_words, explain
 from pushforward.data.raw import Raw, counted
 from pushforward.data.schema import Column
 from pushforward.data.text_columns import TextColumn, column_of
@@ -109,8 +110,8 @@ def read_frame(
 ) -> Raw:
     """The columns of a pandas data frame, with an optional column of labels.
 
-    Missing values become NaN; truths and words for them, 0 and 1. `written` are `missing` and
-    `since` of `cells.Cells`. Raises `InputError` naming row and column for anything but numbers.
+    Missing values become NaN; truths and words for them, 0 and 1. `written` are `missing`, `since`
+    and `given` of `cells.Cells`. Raises `InputError` naming row and column for all but numbers.
 
     >>> import pandas
     >>> pets = pandas.DataFrame({"weight": [4.0, 30.0], "kind": ["cat", "dog"]})
@@ -151,6 +152,11 @@ def read_values(
             known.append(Column(names[i], values[i].dtype.name))
             continue
         column, first = filled(names[i], i, values[i], cells, source)
+        if are_words(column):
+            texts = ["" if is_missing(value) else str(value).strip() for value in values[i]]
+            x[:, k], words = coded(names[i], texts, cells, source)
+            known.append(column_of(names[i], x[:, k], words[0], words, source, way_out))
+            continue
         x[:, k] = column.values()
         mixed.append(column)
         if not column.faults:

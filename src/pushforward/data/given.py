@@ -1,7 +1,8 @@
 """Columns of a table as contexts: what a model of p(other columns | these) is told.
 
-The columns that are given leave the states and become the contexts `c`, by name. `joint` puts them
-back where they were, so that what goes into a model comes out of it in the same table.
+The columns that are given leave the states and become the contexts `c`, by name; one of words
+becomes a column of 0 and 1 for each of its words, so that no word is nearer to one than to another.
+`joint` puts them back where they were: what goes into a model comes out of it in the same table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from pushforward._precision import narrowed
 from pushforward.data.columns import closest, listed
 from pushforward.data.dataset import Data
+from pushforward.data.levels import from_one_hot, one_hot, one_hot_names
 from pushforward.data.raw import in_space
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
@@ -48,9 +50,8 @@ def condition_on(data: Data, names: str | Sequence[str], *, double: bool = False
         )
     if data.c is not None:
         raise InputError(
-            f"{where} has labels or contexts already, and given= is for columns of numbers: leave "
-            "label= out, and name a label of numbers in given= too; write words as numbers, or "
-            "leave their column out with columns="
+            f"{where} has labels or contexts already: leave label= out, and name the column of the "
+            "labels in given= too"
         )
     for name in wanted:
         if data.columns.count(name) != 1:
@@ -74,7 +75,7 @@ def condition_on(data: Data, names: str | Sequence[str], *, double: bool = False
         given=tuple(columns[k] for k in at),
         given_at=at,
     )
-    x, c = data.x[:, rest], data.x[:, list(at)]
+    x, c = data.x[:, rest], one_hot(data.x[:, list(at)], schema.given)
     x, c = (part if double else narrowed(part) for part in (x, c))
     return dataclasses.replace(data, x=x, c=c, schema=schema)
 
@@ -92,10 +93,11 @@ def joint(data: Data) -> Data:
 
 
 def joint_table(x: Tensor, c: Tensor, schema: Schema) -> tuple[Tensor, Schema]:
-    """States `(N, d)` and contexts `(N, k)` as one table in the order of the file, with its schema.
+    """States `(N, d)` and their contexts as one table in the order of the file, with its schema.
 
     Without names, contexts come last.
     """
+    c = from_one_hot(c, schema.given) if schema.given else c
     at = schema.given_at or tuple(range(x.shape[1], x.shape[1] + c.shape[1]))
     total = x.shape[1] + c.shape[1]
     rest = [k for k in range(total) if k not in at]
@@ -123,11 +125,13 @@ def reading_given(load: F) -> F:
         if given is not None:
             names = _named(given)
         if not names:
-            return load(source, like=like, space=space, **options)
+            # Columns of words in a whole table are those that were given.
+            words = [] if known is None else [c.name for c in known.columns if c.categorical]
+            return load(source, like=like, space=space, given=words or None, **options)
         if isinstance(source, Data):
             source = joint(source)
         whole = None if known is None else _whole(known)
-        table = load(source, like=whole, **options)
+        table = load(source, like=whole, given=names, **options)
         double = bool(options.get("double"))
         data = condition_on(table, names, double=double)
         if data.origin is not None:
@@ -139,7 +143,7 @@ def reading_given(load: F) -> F:
 
 def _whole(schema: Schema) -> Schema:
     """A schema with its given columns among the others."""
-    one = torch.zeros(1, len(schema.columns)), torch.zeros(1, len(schema.given))
+    one = torch.zeros(1, len(schema.columns)), torch.zeros(1, len(one_hot_names(schema.given)))
     return joint_table(*one, schema)[1]
 
 

@@ -130,7 +130,7 @@ def load(
             `Data.dropped`; by default they are an error.
         double: float64 in any case, for a model of data that float32 cannot carry.
         given: the columns of a table that are contexts, by name: a model learns the distribution of
-            the others given these.
+            the others given these. One of words becomes one column of 0 and 1 for each word.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.
@@ -150,6 +150,7 @@ def load(
         "thousands": thousands,
         "missing": missing,
         "since": since,
+        "given": given,
         "encoding": encoding,
         "skip": skip,
         "size": size,
@@ -212,7 +213,7 @@ def _read(
     if isinstance(chosen, Wanted):
         # The names alone read it again.
         given = {**given, "columns": list(data.columns) or None}
-    options = {option: value for option, value in given.items() if value is not None}
+    options = {option: given[option] for option in given if option != "given"}
     return dataclasses.replace(data, origin={"source": place, **named, **options, **general})
 
 
@@ -230,6 +231,7 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     if label is not None and not isinstance(label, bool):
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
     refuse(general, (), f"the built-in {name}")
+    given = {option: value for option, value in given.items() if option != "given"}
     make = registry.find("data", name)
     if "size" in inspect.signature(make).parameters:
         refuse(given, ("n", "seed", "size"), f"the built-in {name}")
@@ -332,7 +334,7 @@ def _is_state(arrays: Mapping[Any, Any], space: Any) -> bool:
 def _read_object(source: Any, label: Any, given: Options) -> Raw:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(source, pandas.DataFrame):
-        refuse(given, ("columns", "missing", "since"), "a data frame")
+        refuse(given, ("columns", "missing", "since", "given"), "a data frame")
         return read_frame(source, label, **given)
     what = type(source).__name__
     chosen = given.get("columns")
@@ -341,7 +343,7 @@ def _read_object(source: Any, label: Any, given: Options) -> Raw:
             f"{what} holds the splits {listed(list(map(str, source)))}: give one of them, such as "
             f"data[{next(iter(source))!r}]"
         )
-    written = {option: given[option] for option in ("missing", "since") if option in given}
+    written = {option: given[option] for option in ("missing", "since", "given") if option in given}
     stream = isinstance(source, IterableDataset) or (
         is_hub(source) and not hasattr(source, "__len__")
     )

@@ -10,7 +10,7 @@ from pushforward.data.identifiers import NAMELESS
 from pushforward.data.text_columns import TextColumn
 from pushforward.errors import InputError
 
-__all__ = ["all_but", "explain"]
+__all__ = ["all_but", "are_words", "explain"]
 
 FEW_CODES = 5
 _OWN_TIMES = re.compile(
@@ -50,6 +50,20 @@ def all_but(names: Sequence[str], chosen: Sequence[int], bad: Sequence[int]) -> 
     return f"leave it out with columns={(ranges[0] if len(ranges) == 1 else ranges)!r}"
 
 
+def are_words(column: TextColumn) -> bool:
+    """Whether a column that is given holds words alone, none of which is a number, a date or a time
+    in a notation that is not read.
+
+    >>> columns = [TextColumn("city", 0, Cells(given=["city"])) for _ in range(2)]
+    >>> columns[0].add([1, 2], ["Oslo", "Rome"])
+    >>> columns[1].add([1, 2], ["1,5", "2,5"])
+    >>> [are_words(column) for column in columns]
+    [True, False]
+    """
+    only = column.name in column.cells.given and bool(column.faults) and not column.numbers
+    return only and not _in_other_notation(column, "")
+
+
 def explain(
     source: str,
     columns: Sequence[TextColumn],
@@ -85,18 +99,9 @@ def _advice(
     labeled: bool,
 ) -> str:
     known, cell = column.cells, next(iter(column.faults))
-    if known.since is None and all(as_date(text) for text in list(column.faults)[:FEW_CODES]):
-        when = as_date(cell)
-        day = "" if when is None else when.date().isoformat()
-        return f" but a date: read dates as days with since={day!r}, or {others}"
-    marks = _other_marks(column)
-    if marks:
-        return marks
-    if all(_OWN_TIMES.fullmatch(text) for text in column.faults):
-        return f" but looks like a date or time: write it as in 2024-02-29 12:30, or {others}"
-    signs = {sign for text in column.faults for sign in _SIGNS if sign in text}
-    if signs and not any(known.is_text(_SIGNED.sub("", text)) for text in column.faults):
-        return f": write numbers without {' and '.join(map(repr, sorted(signs)))}, or {others}"
+    notation = _in_other_notation(column, others)
+    if notation:
+        return notation
     only_first = all(
         c.at == body and c.numbers and c.faults.total() == 1 and _has_letters(c) for c in bad
     )
@@ -121,9 +126,30 @@ def _advice(
     if len(column.faults) > 1 and all(truth(text) is not None for text in column.faults):
         ways = ", ".join(map(repr, list(column.faults)[:FEW_CODES]))
         return f", and truths are written in several ways, {ways}: write them one way, or {others}"
+    told = f"give it to the model with given={column.name!r}"
     if labeled:
         return f": {others}"
-    return f": make the column the label with label={column.name!r}, or {others}"
+    if column.numbers:
+        return f": make the column the label with label={column.name!r}, or {others}"
+    return f": make the column the label with label={column.name!r}, {told}, or {others}"
+
+
+def _in_other_notation(column: TextColumn, others: str) -> str:
+    """What to do about dates, times and numbers in a notation that is not read; empty for words."""
+    known, cell = column.cells, next(iter(column.faults))
+    if known.since is None and all(as_date(text) for text in list(column.faults)[:FEW_CODES]):
+        when = as_date(cell)
+        day = "" if when is None else when.date().isoformat()
+        return f" but a date: read dates as days with since={day!r}, or {others}"
+    marks = _other_marks(column)
+    if marks:
+        return marks
+    if all(_OWN_TIMES.fullmatch(text) for text in column.faults):
+        return f" but looks like a date or time: write it as in 2024-02-29 12:30, or {others}"
+    signs = {sign for text in column.faults for sign in _SIGNS if sign in text}
+    if signs and not any(known.is_text(_SIGNED.sub("", text)) for text in column.faults):
+        return f": write numbers without {' and '.join(map(repr, sorted(signs)))}, or {others}"
+    return ""
 
 
 def _has_letters(column: TextColumn) -> bool:

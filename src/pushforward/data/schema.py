@@ -23,7 +23,7 @@ class Column:
     Args:
         name: by which it is found in other files.
         dtype: the type of the values in the file, a numpy dtype name such as `"float64"`,
-            `"int64"` or `"bool"`.
+            `"int64"` or `"bool"`; `"str"` for words.
         levels: the sorted distinct values, where there are few of them or they are booleans, so
             that samples can be rounded to them; `None` for any other column.
         words: the spellings of the levels in the file, such as `("no", "yes")`, one for each;
@@ -43,6 +43,11 @@ class Column:
                 f"column {self.name!r} has {len(self.words)} words for "
                 f"{len(self.levels or ())} levels"
             )
+
+    @property
+    def categorical(self) -> bool:
+        """Whether its levels are words that have no order."""
+        return self.dtype == "str"
 
 
 @dataclass(frozen=True)

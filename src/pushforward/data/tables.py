@@ -21,8 +21,9 @@ from pushforward.data.arrow_tables import TableRows, read_rows
 from pushforward.data.cells import Cells
 from pushforward.data.columns import choose
 from pushforward.data.declared import require_room
+from pushforward.data.levels import coded
 from pushforward.data.measured import count_lines
-from pushforward.data.misread import all_but, explain
+from pushforward.data.misread import all_but, are_words, explain
 from pushforward.data.raw import Raw
 from pushforward.data.text_columns import TextColumn, column_of
 from pushforward.data.text_lines import SPACES, Line, TextLines
@@ -64,7 +65,7 @@ def read_table(
         header: whether the first line names the columns.
         encoding: of the text; UTF-8 by default.
         skip: how many lines at the top to leave out, or the numbers of lines, from 1.
-        written: `decimal`, `thousands`, `missing` and `since` of `cells.Cells`.
+        written: `decimal`, `thousands`, `missing`, `since` and `given` of `cells.Cells`.
 
     Raises `InputError` naming line and column for text among the numbers, lines of another length,
     and files that are not text.
@@ -149,6 +150,7 @@ def _carefully(
     """The rows, cell by cell where need be. Raises `InputError` for what is no number."""
     columns = [TextColumn(names[i], i, lines.cells) for i in chosen]
     labels: list[str] = []
+    texts: dict[int, list[str]] = {c.position: [] for c in columns if c.name in lines.cells.given}
     rows = 0
     body = (line for line in lines.records() if line[0] > named_at)
     start = next(body, None)
@@ -157,7 +159,8 @@ def _carefully(
     def check() -> None:
         for column in columns:
             column.settle()
-        if start is not None and any(column.faults for column in columns):
+        bad = [column for column in columns if column.faults and not are_words(column)]
+        if start is not None and bad:
             raise explain(str(lines.path), columns, names, rows, start[0], target is not None)
 
     while block := list(islice(whole, BLOCK)):
@@ -169,15 +172,19 @@ def _carefully(
         by_column = list(zip(*records, strict=True))
         for column in columns:
             column.add(numbers, by_column[column.position])
+        for position, own in texts.items():
+            own += map(str.strip, by_column[position])
         if target is not None:
             labels += map(str.strip, by_column[target])
         if rows >= SEEN:
             check()
     check()
-    x = np.stack([column.values() for column in columns], -1)
-    return TableRows(
-        x, None if target is None else np.array(labels), [column.words for column in columns]
-    )
+    values, words = [column.values() for column in columns], [column.words for column in columns]
+    for k, column in enumerate(columns):
+        if column.faults:
+            own = texts[column.position]
+            values[k], words[k] = coded(column.name, own, lines.cells, str(lines.path))
+    return TableRows(np.stack(values, -1), None if target is None else np.array(labels), words)
 
 
 def _firsts(

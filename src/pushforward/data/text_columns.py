@@ -65,8 +65,10 @@ class TextColumn:
         return np.concatenate(self._blocks) if self._blocks else np.empty(0)
 
     def settle(self) -> None:
-        """Decide whether words such as `yes` are booleans: they are where nothing else stands."""
-        if len(set(self._words.values())) != 1 or self.numbers or self.faults:
+        """Decide whether words such as `yes` are booleans: they are where nothing else stands, in
+        whatever case."""
+        pairs = {(no.lower(), yes.lower()) for no, yes in self._words.values()}
+        if len(pairs) != 1 or self.numbers or self.faults:
             self.faults.update(dict.fromkeys(self._words, 1))
             if self._words and (self.at is None or (self._truth_at or 0) < self.at):
                 self.at = self._truth_at
@@ -74,7 +76,7 @@ class TextColumn:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The two words of a column of booleans."""
+        """The two words of a column of booleans, as they are first spelled."""
         return next(iter(self._words.values()), ())
 
     def _carefully(self, lines: Sequence[int], cells: Sequence[str]) -> NDArray[np.float64]:
@@ -103,7 +105,7 @@ def column_of(
     source: str,
     way_out: str,
 ) -> Column:
-    """What a column of numbers is in its file: whole numbers, fractions, or booleans in words.
+    """What a column is in its file: whole numbers, fractions, booleans in words, or other words.
 
     It is of whole numbers if all its values are and the first is written as one. Raises
     `InputError` for a column without values, and for whole numbers that double precision cannot
@@ -115,7 +117,10 @@ def column_of(
     if len(values) and first is None:
         raise InputError(f"{source}: column {name!r} is empty in every row: {way_out}")
     if words:
-        return Column(name, "bool", (0.0, 1.0), words)
+        found = truth(words[0])
+        if found is not None and found[1] == words:
+            return Column(name, "bool", (0.0, 1.0), words)
+        return Column(name, "str", tuple(map(float, range(len(words)))), words)
     if not re.fullmatch(r"\s*[+-]?\d+\s*", first or ""):
         return Column(name)
     present = values[np.isfinite(values)]

@@ -32,7 +32,7 @@ def careful(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method of a model that refuses options it does not have in words, and leaves the model as
     it was if the data do not fit.
 
-    Raises `CapabilityError` for `guidance`, `InputError` for other options.
+    Raises `CapabilityError` for guidance, `InputError` for other options.
     """
     parameters = inspect.signature(method).parameters
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -51,9 +51,9 @@ def careful(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse(owner: str, method: str, name: str, known: list[str]) -> None:
-    if name == "guidance":
+    if name in ("guidance", "guidance_interval"):
         raise CapabilityError(
-            f"a {owner} has no classifier-free guidance: leave guidance= out, or train a Diffusion "
+            f"a {owner} has no classifier-free guidance: leave {name}= out, or train a Diffusion "
             "with label_dropout=0.1"
         )
     close = get_close_matches(name, known, n=1)

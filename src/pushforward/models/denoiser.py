@@ -20,6 +20,7 @@ from pushforward.schedules import VE
 __all__ = [
     "Denoiser",
     "NO_DENOISER",
+    "Transports",
     "denoiser_of_flow",
     "denoiser_of_process",
     "denoiser_of_score",
@@ -52,7 +53,8 @@ class Denoiser(NamedTuple):
     stop: float
 
 
-Transports = Callable[[slice], Transport]
+Transports = Callable[[Any], Transport]
+"""A model and its process for some rows of a context."""
 
 
 def denoiser_of_process(

@@ -17,7 +17,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.chain_bound import chain_bound
-from pushforward.models.denoiser import Denoiser, denoiser_of_process
+from pushforward.models.denoiser import Denoiser, Transports, denoiser_of_process
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import networks_for
 from pushforward.models.objective import weighted
@@ -180,6 +180,7 @@ class Diffusion(GenerativeModel, Trainable):
         stop: float | None = None,
         denoise: bool = True,
         guidance: float = 1.0,
+        guidance_interval: tuple[float, float] | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
@@ -201,6 +202,7 @@ class Diffusion(GenerativeModel, Trainable):
             denoise: take away at once what is left at `stop`: Gaussian noise leaves the posterior
                 mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
+            guidance_interval: the first and the last time at which it acts; by default at all.
             seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
                 alone, but for adaptive samplers, whose steps are those of a whole batch.
             batch_size: states per evaluation of the network; by default what memory suggests.
@@ -212,9 +214,8 @@ class Diffusion(GenerativeModel, Trainable):
         `CapabilityError` for labels or guidance on a model without labels, for what the model was
         not trained to do without labels, or for a sampler that does not fit the process.
         """
-        last = self._end(stop)
         # At the very end no noise is left to remove.
-        finish = denoise and last > 0
+        finish = denoise and self._end(stop) > 0
         steps = checks.whole("steps", self.process.steps if steps is None else steps, 1 + finish)
         times = times_of(self.process, grid or self.grid, steps - finish, start, stop)
         rule = registry.resolve("samplers", sampler or self.process.sampler)
@@ -223,9 +224,9 @@ class Diffusion(GenerativeModel, Trainable):
         seed = fresh_seed(seed, generator)
         with self.evaluating():
             x = simulate(
-                rule, self._transport(context, guidance), self._start(n, times[0], seed), times,
-                seed=seed, batch_size=batch_size, rows=rows, finish=finish, progress=progress,
-                callback=callback, outward=self.outward,
+                rule, self._transport(context, guidance, guidance_interval),
+                self._start(n, times[0], seed), times, seed=seed, batch_size=batch_size, rows=rows,
+                finish=finish, progress=progress, callback=callback, outward=self.outward,
             )  # fmt: skip
         return self.outward(finite(x))
 
@@ -373,14 +374,14 @@ class Diffusion(GenerativeModel, Trainable):
         """Where a path ends, unless told otherwise."""
         return self.process.interval[1] if stop is None else stop
 
-    def _transport(self, context: Any, guidance: float) -> Callable[[Any], Transport]:
+    def _transport(self, context: Any, guidance: float, interval: Any = None) -> Transports:
         """The predictor in the context of some rows, guided, with its process."""
         if guidance != 1.0:
             self._needs("guidance", "guidance")
 
         def of(rows: Any) -> Transport:
             own = None if context is None else state.take(context, rows)
-            model = conditioned(self.predictor, self.condition, own, guidance)
+            model = conditioned(self.predictor, self.condition, own, guidance, interval)
             return Transport(model, self.process)
 
         return of

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pushforward.checks import layers, whole
 from pushforward.config import configurable
@@ -19,9 +20,12 @@ __all__ = ["TextEncoder"]
 class TextEncoder(nn.Module):
     """Texts as sequences of vectors, one for each word, that know of the other words.
 
-    Words and their places have learned vectors; layers of self-attention and of a perceptron,
-    each on normalized input, follow (Vaswani et al. 2017; the text encoder of Radford et al. 2021
-    is such a one). The words are arguments, so that they are saved with the model as plain values.
+    Words and their places have learned vectors. A convolution over three words tells each what
+    stands beside it, as in Gulati et al. (2020): which color goes with which shape is then known
+    from the start, where attention would first have to find out what neighbors are. Layers of
+    self-attention and of a perceptron, each on normalized input, follow (Vaswani et al. 2017; the
+    text encoder of Radford et al. 2021 is such a one). The words are arguments, so that they are
+    saved with the model as plain values.
 
     Args:
         words: the vocabulary: what is no word of it is refused.
@@ -52,7 +56,9 @@ class TextEncoder(nn.Module):
         if width % heads:
             raise InputError(f"width {width} must be a multiple of heads={heads}")
         self.words = nn.Embedding(len(self.vocabulary.words), width)
-        self.places = nn.Parameter(0.02 * torch.randn(length, width))
+        # As long as the vectors of words: next to these, short ones would be overlooked.
+        self.places = nn.Parameter(torch.randn(length, width))
+        self.neighbors = nn.Conv1d(width, width, 3, padding=1)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width,
@@ -73,7 +79,9 @@ class TextEncoder(nn.Module):
         -1 stands for no word: its vector is zero, and no other word sees it.
         """
         mask = tokens >= 0
-        h = self.words(tokens.clamp(min=0)) + self.places
+        words = self.words(tokens.clamp(min=0)) * mask.unsqueeze(-1)
+        beside = functional.gelu(self.neighbors(words.transpose(1, 2))).transpose(1, 2)
+        h = words + beside + self.places
         # Where there is nothing to look at, the softmax would be of an empty set.
         seen = mask | ~mask.any(1, keepdim=True)
         for layer in self.layers:

@@ -19,6 +19,7 @@ from pushforward.metrics import Evaluation, dequantized, evaluate
 from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel
+from pushforward.report.right_captions import right_captions
 from pushforward.spaces import Space
 
 __all__ = [
@@ -99,7 +100,8 @@ def evaluated(
 
     Samples are judged as they are written, rounded to the values that the columns take. If they
     were `told` vectors of context, both are judged together with these: the joint distribution
-    tells whether a state fits to its context, which those of the states alone do not.
+    tells whether a state fits to its context, which those of the states alone do not. If they were
+    told captions of scenes, there is a row for the share that shows what they say.
     """
     written = as_written(space, samples, test)
     if told is not None and test.context_size is not None and test.levels is None:
@@ -113,7 +115,7 @@ def evaluated(
             modes=train.modes,
             **options,
         )
-    return evaluate(
+    found = evaluate(
         written,
         test.x,
         train.x,
@@ -125,6 +127,8 @@ def evaluated(
         modes=train.modes,
         **options,
     )
+    right = right_captions(written, told, test)
+    return found if right is None else dataclasses.replace(found, rows=(*found.rows, right))
 
 
 def held_out_likelihood(

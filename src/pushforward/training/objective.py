@@ -188,13 +188,24 @@ def labels_for(model: Any, data: Data) -> Any:
 
 
 def check_labels(model: Any, data: Data) -> None:
-    """Raise `InputError` if the model wants labels that the data lacks, or knows too few."""
+    """Refuse data whose labels, contexts or captions are not those that the model takes.
+
+    Labels alone are left aside by a model that takes none: it learns the distribution over all of
+    them. Raises `InputError` if the model wants what the data lack, or knows too few labels;
+    `CapabilityError` for contexts or captions that the model would leave aside.
+    """
     if not model.capabilities.conditional:
         if data.context_shape is not None:
             raise CapabilityError(
                 f"this {type(model).__name__} takes no contexts, and would learn the distribution "
                 f"of {data.name} over all of them: Diffusion, FlowMatching, NormalizingFlow, VAE "
                 "and GAN learn p(x | c), and Data(x) has none"
+            )
+        if data.vocabulary is not None:
+            raise CapabilityError(
+                f"this {type(model).__name__} reads no texts, and would learn the distribution of "
+                f"{data.name} over all of its captions: Diffusion and FlowMatching learn "
+                "p(x | text), and data loaded with label=False have no captions"
             )
         return
     words = model.condition.vocabulary
