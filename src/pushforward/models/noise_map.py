@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from pushforward import state
+from pushforward.distributions import Normal
 from pushforward.errors import CapabilityError
 from pushforward.latent.distributions import DiagonalNormal
 from pushforward.latent.priors import StandardNormal
@@ -17,7 +18,6 @@ from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.gan import GAN
 from pushforward.models.normalizing_flow import NormalizingFlow
 from pushforward.models.vae import VAE
-from pushforward.processes import Gaussian
 
 __all__ = ["NoiseMap", "noise_map"]
 
@@ -119,14 +119,13 @@ def _of_vae(model: VAE, c: Any = None) -> NoiseMap:
 
 @noise_map.register
 def _of_diffusion(model: Diffusion, c: Any = None) -> NoiseMap:
-    process = model.process
-    if not isinstance(process, Gaussian) or not process.space.white:
-        raise CapabilityError(f"the noise of {process} is not white and normal: {_HAVE_ONE}")
     model.known_units()
-    scale = process.prior(model.event_shape, process.interval[0]).scale
+    prior = model.process.prior(model.event_shape, model.process.interval[0])
+    if not isinstance(prior, Normal) or not prior.space.white:
+        raise CapabilityError(f"the noise of {model.process} is not white and normal: {_HAVE_ONE}")
 
     def made(z: Tensor) -> Tensor:
-        z = scale * z.to(model.device, model.dtype).reshape(len(z), *model.event_shape)
+        z = prior.scale * z.to(model.device, model.dtype).reshape(len(z), *model.event_shape)
         with model.evaluating():
             out: Tensor = model.outward(model.flow(c, len(z), tolerance=_TOLERANCE)(z))
         return out
