@@ -9,7 +9,7 @@ local classifier test, contraction. Restored pictures are compared with the true
 and `ssim`. `intrinsic_dimension` says on how many coordinates points depend.
 """
 
-from pushforward.metrics.c2st import c2st
+from pushforward.metrics.c2st import c2st, c2st_of_each
 from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.contraction import PosteriorContraction, contraction
@@ -58,6 +58,7 @@ __all__ = [
     "Row",
     "bits_per_dimension",
     "c2st",
+    "c2st_of_each",
     "calibrate",
     "chamfer",
     "class_accuracy",
