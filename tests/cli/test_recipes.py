@@ -13,6 +13,7 @@ import pushforward as pf
 from pushforward.cli.recipe import read
 from pushforward.cli.specs import made_options
 from pushforward.data import Data
+from pushforward.distributions import Box
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 MEASURED = ("length", "width", "weight")
@@ -39,7 +40,7 @@ def test_a_recipe_loads_and_trains(path: Path, tmp_path: Path) -> None:
     # What is fitted as a whole makes one step.
     assert run.status == "finished"
     assert run.step == (1 if model.closed_form else 2)
-    assert type(model) is pf.registry.find("models", recipe.model["class"])
+    assert type(model) is recipe.model_class()
 
 
 def _few(recipe) -> Data:
@@ -48,6 +49,12 @@ def _few(recipe) -> Data:
         generator = torch.Generator().manual_seed(0)
         x = torch.randint(0, 256, (400, 1, 28, 28), generator=generator) / 255
         return Data(x, c=torch.arange(400) % 10, kind="image")
+    if recipe.data["source"] == "pairs.csv":
+        theta = Box([0.0, 0.1], [2.0, 1.0]).sample(400, seed=0)
+        columns = torch.cat([theta, theta.square()], 1).unbind(1)
+        table = dict(zip(("amplitude", "width", "y1", "y2"), columns, strict=True))
+        own = {name: column.numpy() for name, column in table.items()}
+        return pf.data.load(**{**recipe.data, "source": own})
     table = {name: torch.arange(400.0).add(k).cos().numpy() for k, name in enumerate(MEASURED)}
     own = {"source": table} if recipe.data["source"] == "measurements.csv" else {}
     few = {"n": 100} if "n" in recipe.data else {}

@@ -17,7 +17,7 @@ from pushforward.distributions import (
     Normal,
 )
 from pushforward.errors import InputError
-from pushforward.sbi.coordinates import fit_coordinates
+from pushforward.sbi.coordinates import Coordinates
 
 PRIOR = ColoredNormal(torch.tensor([[1.0, 0.6], [0.6, 2.0]]))
 MATRIX = torch.tensor([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]])
@@ -40,7 +40,8 @@ Y = torch.tensor([1.0, -0.5, 2.0])
 
 
 def test_coordinates_leave_nothing_to_learn_of_a_linear_gaussian_model() -> None:
-    coordinates = fit_coordinates(PAIRS, None)
+    coordinates = Coordinates(2, 3, None)
+    coordinates.fit(PAIRS.theta, PAIRS.y)
     fresh = sbi.simulate(PRIOR, linear, 4000, seed=9)
     z, _ = coordinates.inward(fresh.theta, fresh.y)
     both = torch.cat([z, fresh.y], 1)
@@ -54,7 +55,8 @@ def test_coordinates_leave_nothing_to_learn_of_a_linear_gaussian_model() -> None
 def test_coordinates_are_a_change_of_variables(bounds: bool) -> None:
     prior = Box([-1.0, 0.0], [1.0, 2.0])
     pairs = sbi.simulate(prior, lambda t, seed: t @ MATRIX.mT, 300, seed=0)
-    coordinates = fit_coordinates(pairs, None if bounds else prior.unconstrained)
+    coordinates = Coordinates(2, 3, None if bounds else prior.unconstrained)
+    coordinates.fit(pairs.theta, pairs.y)
     theta, y = pairs.theta[:3], pairs.y[:3]
     z, log_det = coordinates.inward(theta, y)
     assert torch.allclose(coordinates.outward(z, y), theta, atol=1e-4)
@@ -156,10 +158,15 @@ def test_draws_of_an_observation_do_not_depend_on_the_others() -> None:
             prior, sbi.simulate(prior, _squared, 200, seed=0), steps=3, unbounded=unbounded
         )
         several = torch.tensor([[0.3], [0.9]])
-        both = posterior.sample(20, several, seed=4)
+        both = posterior.posterior(several).sample(20, seed=4)
         assert both.shape == (20, 2, 1)
         assert torch.allclose(both[:, 0], posterior.sample(20, several[0], seed=4), atol=1e-6)
         assert not torch.equal(both[:, 0], both[:, 1])
+        # A part of them, as one of several processes draws, is a part of the same.
+        each = several.repeat_interleave(10, 0)
+        whole = posterior.sample(20, each, seed=1)
+        part = posterior.sample(20, each, seed=1, rows=slice(5, 12))
+        assert torch.allclose(part, whole[5:12], atol=1e-6)
 
 
 def test_a_good_posterior_is_calibrated_and_another_is_not() -> None:
@@ -191,11 +198,11 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="2 of 3 parameters lie outside"):
         sbi.NPE(prior, (torch.tensor([[0.5], [2.0], [-1.0]]), torch.zeros(3, 1)))
     posterior = sbi.NPE(prior, sbi.simulate(prior, _squared, 100, seed=0), steps=1)
-    with pytest.raises(InputError, match=r"an observation has shape \(1,\)"):
+    with pytest.raises(InputError, match=r"a context has shape \(1,\) for all"):
         posterior.sample(3, torch.zeros(2))
     with pytest.raises(InputError, match="NaN or infinity"):
         posterior.sample(3, torch.tensor([math.nan]))
-    with pytest.raises(InputError, match=r"parameters have shape \(m, 1\)"):
+    with pytest.raises(InputError, match=r"a data point has shape \(1,\), not \(2,\)"):
         posterior.log_prob(torch.zeros(3, 2), torch.zeros(1))
 
 

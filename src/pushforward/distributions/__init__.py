@@ -14,6 +14,7 @@ from pushforward.distributions.mixture import GaussianMixture
 from pushforward.distributions.normal import ColoredNormal, Normal
 from pushforward.distributions.pushforward import Pushforward
 from pushforward.distributions.spherical import VonMisesFisher
+from pushforward.distributions.support import Supported, bounds_remain, without_bounds
 from pushforward.distributions.uniform import ManifoldUniform
 from pushforward.protocols import Distribution
 
@@ -27,8 +28,11 @@ __all__ = [
     "LogNormal",
     "Normal",
     "Pushforward",
+    "Supported",
     "Table",
     "ManifoldUniform",
     "VonMisesFisher",
     "WrappedNormal",
+    "bounds_remain",
+    "without_bounds",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve, uniform
+from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.transforms import Bijection
 
@@ -64,6 +65,7 @@ class NormalScores:
         return z.to(x.dtype), log_det.to(x.dtype)
 
 
+@configurable
 class Box:
     """Uniform on `low <= x <= high`, the usual prior of a parameter with bounds.
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.config import configurable
+from pushforward.distributions.support import Supported
 from pushforward.errors import InputError
 from pushforward.protocols import Distribution
 from pushforward.transforms import Bijection
@@ -37,11 +39,14 @@ class PartByPart:
         return torch.cat(found, -1), total
 
 
+@configurable
 class IndependentProduct:
     """The product of distributions of vectors: draws side by side, log-densities added.
 
     Args:
         parts: distributions of vectors `(n, d_k)`.
+
+    It tells its support (`unconstrained`) if all of the parts do.
 
     Raises `InputError` for none, or for parts that are no vectors.
 
@@ -51,6 +56,8 @@ class IndependentProduct:
     torch.Size([4, 3])
     """
 
+    unconstrained: Bijection | None
+
     def __init__(self, *parts: Distribution[Tensor]) -> None:
         if not parts:
             raise InputError("a product needs at least one distribution")
@@ -59,15 +66,10 @@ class IndependentProduct:
             raise InputError(f"a product is of distributions of vectors (n, d), not {shapes}")
         self.parts = parts
         self.sizes = tuple(shape[1] for shape in shapes)
-
-    @property
-    def unconstrained(self) -> Bijection:
-        """From vectors without bounds to the support, part by part.
-
-        A product with a part that does not tell its own has none: `AttributeError`.
-        """
-        maps = tuple(part.unconstrained for part in self.parts)  # type: ignore[attr-defined]
-        return PartByPart(maps, self.sizes)
+        known = [part.unconstrained for part in parts if isinstance(part, Supported)]
+        if len(known) == len(parts):
+            free = all(each is None for each in known)
+            self.unconstrained = None if free else PartByPart(tuple(known), self.sizes)
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal, resolve
+from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.transforms import Bijection
 
@@ -39,6 +40,7 @@ class PositiveNumbers:
         return z, -(log_x + self.scale.to(x).log()).sum(-1)
 
 
+@configurable
 class LogNormal:
     """`log x ~ N(mean, std^2)` in each coordinate, independently.
 

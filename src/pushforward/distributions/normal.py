@@ -10,12 +10,14 @@ from torch import Tensor
 
 from pushforward._random import normal, resolve
 from pushforward.checks import positive, whole
+from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import Euclidean, LinearSpace
 
 __all__ = ["ColoredNormal", "Normal"]
 
 
+@configurable
 class Normal:
     """`N(0, scale^2 C)` with `C` the noise of a linear space: the prior of diffusion.
 
@@ -62,6 +64,7 @@ class Normal:
         return self.space.noise_log_prob(x / self.scale) - volume
 
 
+@configurable
 class ColoredNormal:
     """`N(mean, covariance)` on vectors of `n` grid values, such as a Gaussian process on a grid.
 

@@ -68,6 +68,12 @@ class AmortizedPosterior(Posterior):
         found = self.model.log_prob(x.flatten(0, 1), state.take(self.y, rows), **options)
         return found.reshaped((n, m))
 
+    def log_evidence(self, **options: Any) -> LogProb:
+        """Raises `CapabilityError`: pairs do not tell how frequent a measurement is."""
+        raise CapabilityError(
+            "a model of pairs knows p(x | y) and not p(y): train one of y alone for it"
+        )
+
     def log_likelihood(self, x: Tensor) -> Tensor:
         """Raises `CapabilityError`: pairs do not tell what the likelihood is."""
         raise CapabilityError("a model of pairs knows p(x | y) and not p(y | x)")

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pushforward.data import Data
-from pushforward.errors import InputError
-from pushforward.models import Diffusion, FlowMatching, GenerativeModel, NormalizingFlow
 from pushforward.protocols import Distribution
-from pushforward.sbi.coordinates import Coordinates, fit_coordinates
-from pushforward.sbi.networks import PosteriorNetwork
 from pushforward.sbi.posterior import SimulatorPosterior
 from pushforward.sbi.simulating import Pairs, pairs_of
 from pushforward.training import fit
@@ -21,8 +16,8 @@ __all__ = ["FMPE", "NPE", "NPSE"]
 
 
 def NPE(
-    prior: Distribution[Tensor],
-    pairs: Pairs | tuple[Tensor, Tensor],
+    prior: Distribution[torch.Tensor],
+    pairs: Pairs | tuple[torch.Tensor, torch.Tensor],
     *,
     kind: str = "spline-coupling",
     unbounded: bool = True,
@@ -40,7 +35,7 @@ def NPE(
         unbounded: learn parameters with bounded support as vectors without bounds
             (`prior.unconstrained`), which nothing leaks out of; otherwise draws outside of the
             support are rejected.
-        seed: of the training.
+        seed: of weights and training.
         settings: of `pushforward.fit`.
 
     Raises `InputError` for pairs that do not fit the prior.
@@ -53,15 +48,13 @@ def NPE(
     >>> posterior.sample(3, torch.tensor([0.25]), seed=0).shape
     torch.Size([3, 1])
     """
-    return _learned(
-        prior, pairs, lambda data: NormalizingFlow.for_data(data, kind=kind), unbounded, seed,
-        settings,
-    )  # fmt: skip
+    own = {"prior": prior, "unbounded": unbounded}
+    return _learned(pairs, {"method": "npe", "kind": kind, **own}, seed, settings)
 
 
 def NPSE(
-    prior: Distribution[Tensor],
-    pairs: Pairs | tuple[Tensor, Tensor],
+    prior: Distribution[torch.Tensor],
+    pairs: Pairs | tuple[torch.Tensor, torch.Tensor],
     *,
     width: int = 128,
     depth: int = 4,
@@ -73,7 +66,7 @@ def NPSE(
 ) -> SimulatorPosterior:
     """Neural posterior score estimation: a diffusion model (Sharrock et al. 2024).
 
-    Its scores compose for several independent observations: see `compose`.
+    Its scores compose for several independent observations: see `sample_given_all`.
 
     Args:
         prior, pairs, unbounded, seed, settings: as for `NPE`.
@@ -86,19 +79,16 @@ def NPSE(
     >>> prior = Box([0.0], [1.0])
     >>> pairs = simulate(prior, lambda theta, seed: theta**2, 200, seed=0)
     >>> NPSE(prior, pairs, steps=5, width=16)
-    SimulatorPosterior(of 1 parameters given (1,), by a Diffusion)
+    SimulatorPosterior(of 1 parameters given 1 numbers, by a Diffusion)
     """
-
-    def made(data: Data) -> GenerativeModel:
-        options = {"label_dropout": 0.0, **(model or {})}
-        return Diffusion(_network(data, width, depth), **options)
-
-    return _learned(prior, pairs, made, unbounded, seed, settings, sampling)
+    own = {"prior": prior, "unbounded": unbounded, "sampling": sampling}
+    network = {"width": width, "depth": depth, "model": model}
+    return _learned(pairs, {"method": "npse", **network, **own}, seed, settings)
 
 
 def FMPE(
-    prior: Distribution[Tensor],
-    pairs: Pairs | tuple[Tensor, Tensor],
+    prior: Distribution[torch.Tensor],
+    pairs: Pairs | tuple[torch.Tensor, torch.Tensor],
     *,
     width: int = 128,
     depth: int = 4,
@@ -124,38 +114,23 @@ def FMPE(
     >>> prior = Box([0.0], [1.0])
     >>> pairs = simulate(prior, lambda theta, seed: theta**2, 200, seed=0)
     >>> FMPE(prior, pairs, steps=5, width=16)
-    SimulatorPosterior(of 1 parameters given (1,), by a FlowMatching)
+    SimulatorPosterior(of 1 parameters given 1 numbers, by a FlowMatching)
     """
-
-    def made(data: Data) -> GenerativeModel:
-        options = {"path": "trigonometric", "label_dropout": 0.0, **(model or {})}
-        return FlowMatching(_network(data, width, depth), **options)
-
-    return _learned(prior, pairs, made, unbounded, seed, settings, sampling)
-
-
-def _network(data: Data, width: int, depth: int) -> PosteriorNetwork:
-    return PosteriorNetwork(data.x.shape[1], data.c.shape[1], width, depth)
+    own = {"prior": prior, "unbounded": unbounded, "sampling": sampling}
+    network = {"width": width, "depth": depth, "model": model}
+    return _learned(pairs, {"method": "fmpe", **network, **own}, seed, settings)
 
 
 def _learned(
-    prior: Distribution[Tensor],
-    pairs: Pairs | tuple[Tensor, Tensor],
-    make: Any,
-    unbounded: bool,
+    pairs: Pairs | tuple[torch.Tensor, torch.Tensor],
+    options: dict[str, Any],
     seed: int,
     settings: dict[str, Any],
-    sampling: dict[str, Any] | None = None,
 ) -> SimulatorPosterior:
     pairs = pairs if isinstance(pairs, Pairs) else pairs_of(*pairs)
-    outside = int((prior.log_prob(pairs.theta) == -torch.inf).sum())
-    if outside:
-        raise InputError(f"{outside} of {len(pairs)} parameters lie outside of the prior's support")
-    free = getattr(prior, "unconstrained", None) if unbounded else None
-    coordinates: Coordinates = fit_coordinates(pairs, free)
-    z, _ = coordinates.inward(pairs.theta, pairs.y)
-    data = Data(z, c=coordinates.observed(pairs.y), name="simulations")
-    model = make(data)
-    settings = {"progress": False, "standardize": False, "seed": seed, **settings}
-    run = fit(model, data, **settings)
-    return SimulatorPosterior(prior, coordinates, model, run, sampling)
+    data = Data(pairs.theta, c=pairs.y.flatten(1), name="simulations")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        posterior = SimulatorPosterior.for_data(data, **options)
+    posterior.run = fit(posterior, data, **{"progress": False, "seed": seed, **settings})
+    return posterior

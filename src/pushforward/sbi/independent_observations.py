@@ -11,7 +11,14 @@ from torch import Tensor
 
 from pushforward import checks, registry
 from pushforward._random import derived_seed, fresh_seed, start_noise
-from pushforward.distributions import Box, ColoredNormal, IndependentProduct, LogNormal, Normal
+from pushforward.distributions import (
+    Box,
+    ColoredNormal,
+    IndependentProduct,
+    LogNormal,
+    Normal,
+    without_bounds,
+)
 from pushforward.errors import CapabilityError
 from pushforward.guidance import (
     FactorizedComposition,
@@ -61,7 +68,7 @@ def sample_given_all(
     Args:
         posterior: by `NPSE`, with `unbounded=True`.
         n: how many draws.
-        y: the observations, `(m, *shape)`.
+        y: the observations, `(m, k)`.
         rule: `gauss` (Linhart et al. 2024), `jac` (likewise), or `langevin` (Geffner et al. 2023).
         steps: of the sampler, or levels of noise.
         seed: of all draws.
@@ -84,18 +91,17 @@ def sample_given_all(
         raise CapabilityError(
             f"scores are composed, and a {type(model).__name__} has none: learn it with NPSE"
         )
-    free = getattr(posterior.prior, "unconstrained", None)
-    if coordinates.unconstrained is None and free is not None:
+    if coordinates.unconstrained is None and without_bounds(posterior.prior) is not None:
         raise CapabilityError("this posterior was learned with bounds: take unbounded=True")
     process: Any = model.process
-    rows = coordinates.observed.rows(y)
+    rows = posterior.observations(y, len(y))
     seed = fresh_seed(seed)
     mean, covariance = normal_form(posterior.prior)
     root = coordinates.root
     # Common coordinates: w = R^{-1} u, where one observation has w = z + R^{-1} m(y).
     into = torch.linalg.inv(root)
     shifts = coordinates.shift(rows) @ into.mT
-    features = model.condition.required(coordinates.observed(rows), len(rows), model.device)
+    features = model.condition.required(coordinates.features(rows), len(rows), model.device)
 
     def denoised(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         shift, own = c
@@ -157,7 +163,7 @@ def _individual(posterior: SimulatorPosterior, rows: Tensor, seed: int) -> Tenso
     """Covariances of the posteriors of one observation each, in `z`, `(m, d, d)`."""
     each = rows.repeat_interleave(_DRAWS, 0)
     z = posterior.model.sample(
-        len(each), posterior.coordinates.observed(each), seed=seed, **posterior.options
+        len(each), posterior.coordinates.features(each), seed=seed, **posterior.sampling
     )
     z = z.reshape(len(rows), _DRAWS, -1)
     gap = z - z.mean(1, keepdim=True)
