@@ -26,7 +26,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "paired": "couplings.Paired",
     },
     "data": {
-        "digits": "data.loading.read_digits",
+        "digits": "data.digits.read_digits",
         "fashion-mnist": "data.fashion.read_fashion",
         "fashion-mnist-test": ("data.fashion.read_fashion", {"test": True}),
         "scenes": "data.scene_data.read_scenes",

@@ -14,7 +14,6 @@ import torch
 from torch.utils.data import IterableDataset
 
 from pushforward import registry, state
-from pushforward._extras import require
 from pushforward.data import formats
 from pushforward.data.arrays import given_labels, read_array, read_named
 from pushforward.data.column_dicts import read_dict
@@ -33,7 +32,7 @@ from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
-__all__ = ["load", "read_digits"]
+__all__ = ["load"]
 
 
 Options = dict[str, Any]
@@ -257,19 +256,6 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
         return Data(x, name=alias or name, source=place)
     c, classes = encode(part.numpy(), place, counted)
     return Data(x, c, name=alias or name, source=place, schema=Schema(classes=classes))
-
-
-def read_digits(labels: bool = True) -> Raw:
-    """1797 handwritten digits, 8 x 8 pixels of 17 gray levels, in 10 classes."""
-    datasets = require("sklearn.datasets", extra="data", purpose="load the digits")
-    bunch = datasets.load_digits()
-    return Raw(
-        bunch.images[:, None],
-        bunch.target if labels else None,
-        "digits",
-        levels=17,
-        value_range=(0.0, 16.0),
-    )
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
