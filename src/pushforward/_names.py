@@ -31,6 +31,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "fashion-mnist-test": ("data.fashion.read_fashion", {"test": True}),
         "scenes": "data.scene_data.read_scenes",
         "scenes-held-out": ("data.scene_data.read_scenes", {"held_out": True}),
+        "photographs": "data.photographs.read_photographs",
+        "photographs-test": ("data.photographs.read_photographs", {"test": True}),
         "two_moons": "data.toys.two_moons",
         "8gaussians": "data.toys.gaussians_8",
         "25gaussians": "data.toys.gaussians_25",

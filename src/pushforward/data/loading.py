@@ -232,11 +232,14 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     refuse(general, (), f"the built-in {name}")
     given = {option: value for option, value in given.items() if option != "given"}
     make = registry.find("data", name)
-    if "size" in inspect.signature(make).parameters:
+    taken = inspect.signature(make).parameters
+    if "size" in taken:
         refuse(given, ("n", "seed", "size"), f"the built-in {name}")
-        drawn: Data = make(labels=label is not False, **given)
-        return dataclasses.replace(drawn, name=alias or name)
-    if "generator" not in inspect.signature(make).parameters:
+        if label is True and "labels" not in taken:
+            raise InputError(f"{name} has no labels: leave label out")
+        labeled = {"labels": label is not False} if "labels" in taken else {}
+        return dataclasses.replace(make(**given, **labeled), name=alias or name)
+    if "generator" not in taken:
         refuse(given, (), f"the built-in {name}")
         found = make(labels=label is not False)
         ready = assemble if isinstance(found, Raw) else load
