@@ -21,6 +21,7 @@ _HOMES = {
     "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
+    "PictureContext": "picture_context",
     "TextEncoder": "text_encoder",
     "UNet": "unet",
     "SequenceEncoder": "sequences",
@@ -41,6 +42,7 @@ __all__ = [
     "LinearSkip",
     "MaskedPerceptron",
     "Perceptron",
+    "PictureContext",
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
+    from pushforward.nn.picture_context import PictureContext
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.sets import SetEncoder
     from pushforward.nn.text_encoder import TextEncoder
