@@ -51,8 +51,8 @@ def test_a_small_picture_becomes_draws_that_fit_it(call, digits, pictures) -> No
     found = call(*words, "--noise", 0.5, *FEW, "--out", out)
     assert found.code == 0, found.err
     assert found.out.strip() == str(out)
-    assert "approximate (exact for normal data of equal variance" in found.err
-    assert "20 evaluations of the network a draw" in found.err
+    assert "pigdm: approximate (exact for normal data of equal variance" in found.err
+    assert "and a derivative of it: 20 evaluations a draw" in found.err
     x = pf.data.load(out).x
     assert x.shape == (3, 1, 8, 8)
     # The same as in Python, in the units of the data: black is 0 and white 16.
@@ -104,6 +104,39 @@ def test_whole_pictures_are_measured_where_the_mask_is_white(call, digits, pictu
     assert np.abs(x[..., 4:] - truth[..., 4:]).max() > 0.6
 
 
+@pytest.mark.parametrize(
+    ("noise", "method", "words"),
+    [
+        ("laplace:1", (), "dps: approximate (a heuristic"),
+        ("exact", (), "projection: approximate (the constraint is met exactly"),
+        ("exact", ("repaint",), "10 evaluations of the network a step: 200 evaluations a draw"),
+        ("1", ("daps",), "5 evaluations of the network at each level"),
+    ],
+)
+def test_the_method_and_its_cost_are_told(call, digits, pictures, noise, method, words) -> None:
+    how = ("--operator", f"mask:{pictures}/mask.png", "--noise", noise, "-n", 2, "--steps", 20)
+    own = ("--method", *method) if method else ()
+    y = ("--y", pictures / "x.png")
+    found = call("posterior", digits, *y, *how, *own, "--out", pictures / "draws.npy")
+    assert found.code == 0, found.err
+    assert words in found.err
+
+
+def test_rows_are_chosen_and_a_picture_says_how_many_it_shows(call, digits, pictures) -> None:
+    words = ("posterior", digits, "--operator", "downsample:4", "--noise", 1, "--method", "diffpir")
+    few = ("-n", 1, "--steps", 2, "--out")
+    some = call(*words, "--from", "digits", "--rows", "0:2,5", *few, pictures / "draws.npy")
+    assert some.code == 0, some.err
+    assert np.load(pictures / "draws.npy").shape == (1, 3, 1, 8, 8)
+    many = call(*words, "--from", "digits", "--rows", "0:13", *few, pictures / "seen.png")
+    assert "seen.png shows 12 of 13 measurements: --rows 0:12 draws these alone" in many.err
+    for rows, message in (("3:3", "says none of the rows 0 to 1796"), ("last", "numbers from 0")):
+        wrong = call(*words, "--from", "digits", "--rows", rows, *few, pictures / "draws.npy")
+        assert (wrong.code, message in wrong.err) == (2, True), wrong.err
+    alone = call(*words, "--y", pictures / "y.png", "--rows", "0", *few, pictures / "draws.npy")
+    assert (alone.code, "--rows are those of --from" in alone.err) == (2, True)
+
+
 def test_a_table_is_completed_from_its_measured_columns(call, trained, tmp_path) -> None:
     y, out = tmp_path / "y.csv", tmp_path / "draws.csv"
     y.write_text("width,note\n9.5,1\n0.2,2\n")
@@ -128,7 +161,8 @@ def test_exact_draws_tell_the_evidence_and_when_they_degenerate(call, trained, t
     words = ("posterior", trained, "--y", y, "--noise", 2.0, *FEW, "--out", out)
     found = call(*words, "--exact", "--particles", 200)
     assert found.code == 0, found.err
-    assert "asymptotically exact (weighted draws of 200 particles" in found.err
+    assert "tds with the twist mmps: asymptotically exact (weighted draws of 200" in found.err
+    assert "for each of 200 particles of a measurement" in found.err
     assert "log p(y) = " in found.err
     assert "effective sample size" in found.err
     other = call(*words, "--particles", 200)
@@ -176,6 +210,23 @@ def test_exact_draws_tell_the_evidence_and_when_they_degenerate(call, trained, t
                 "mmps",
             ],
             "needs Gaussian noise",
+        ),
+        (
+            ["--y", "y.png", "--operator", "downsample:2", "--noise", "1", "--method", "repaint"],
+            "without noise (--noise exact), not Downsample with GaussianNoise",
+        ),
+        (
+            [
+                "--y",
+                "y.png",
+                "--operator",
+                "downsample:2",
+                "--noise",
+                "1",
+                "--method",
+                "projection",
+            ],
+            "takes measurements without noise (--noise exact)",
         ),
         (
             ["--y", "y.png", "--operator", "downsample:2", "--noise", "1", "--method", "dpss"],

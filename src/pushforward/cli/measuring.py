@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pushforward import registry
 from pushforward.errors import InputError
 
-__all__ = ["noise_from", "operator_from", "read_measurement", "read_states"]
+__all__ = ["noise_from", "operator_from", "read_measurement", "read_states", "rows_from"]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
@@ -162,6 +163,29 @@ def read_states(path: str, run: Path, model: Any, command: Any = None) -> Any:
     if Path(path).suffix.lower() in _PICTURES:
         return _picture(Path(path), run, model).unsqueeze(0)
     return load_like(run, path, model, False, command=command).x
+
+
+def rows_from(text: str, count: int) -> list[int]:
+    """The rows of `count` that words such as `0:4` or `3,7` say.
+
+    Raises `InputError` for what says no rows, and for rows that are not there.
+
+    >>> rows_from("2:5", 9), rows_from("3,7", 9), rows_from(":2", 9)
+    ([2, 3, 4], [3, 7], [0, 1])
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        own = re.fullmatch(r"(?P<one>\d+)|(?P<first>\d*):(?P<last>\d*)", part.strip())
+        if own is None:
+            raise InputError(f"--rows {text}: rows are numbers from 0, such as 0:4 or 3,7")
+        start = int(own["one"] or own["first"] or 0)
+        stop = start + 1 if own["one"] else int(own["last"] or count)
+        if not start < stop <= count:
+            raise InputError(
+                f"--rows {text}: {part.strip()} says none of the rows 0 to {count - 1}, or too many"
+            )
+        found += range(start, stop)
+    return found
 
 
 def _picture(file: Path, run: Path, model: Any) -> Any:

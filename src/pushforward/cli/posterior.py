@@ -61,13 +61,21 @@ def posterior(
             metavar="DATA",
         ),
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the states of --from, counted from 0: 0:4 are the first four, 3,7 these "
+            "two; all by default.",
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", "--n", help="Draws of each measurement.")] = 8,
     out: StatesOut = "draws.npz",
     method: Annotated[
         str | None,
         typer.Option(
-            help="A name of `pushforward list posteriors`; by default what suits operator and "
-            "noise.",
+            help="A name of `pushforward list posteriors`. By default pigdm, or mmps for up to 8 "
+            "measured numbers; projection without noise; dps for other noise than Gaussian and for "
+            "operators that are not linear.",
             autocompletion=names_of("posteriors"),
         ),
     ] = None,
@@ -113,14 +121,21 @@ def posterior(
 ) -> None:
     """Draw states that fit a measurement: restore pictures, fill gaps, complete tables.
 
-    Prints how exact the draws are and how well they fit. With --out FILE.png pictures are drawn
-    beside the measurement, their mean and their deviation.
+    Prints the method, how exact its draws are, what they cost and how well they fit. With --out
+    FILE.png pictures are drawn beside the measurement, their mean and their deviation.
 
       pushforward posterior runs/digits --y small.png --operator downsample:2 --noise 5%
+      pushforward posterior runs/digits --from digits --rows 0:4 --operator mask:left.png --noise 5%
     """
     from pushforward import state
     from pushforward.cli.given import told
-    from pushforward.cli.measuring import noise_from, operator_from, read_measurement, read_states
+    from pushforward.cli.measuring import (
+        noise_from,
+        operator_from,
+        read_measurement,
+        read_states,
+        rows_from,
+    )
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.cli.wording import in_words_of
@@ -130,11 +145,14 @@ def posterior(
     from pushforward.models import TwistedPosterior, load
     from pushforward.models.inferring import noise_of
     from pushforward.parallel import launch
+    from pushforward.report.restoration import ROWS
     from pushforward.training.progress import Progress
 
     check_suffix(out)
     if (y is None) == (source is None):
         raise InputError("give --y, what was measured, or --from, whole states to try it out on")
+    if rows is not None and source is None:
+        raise InputError("--rows are those of --from: give both")
     if particles is not None and not exact:
         raise InputError("--particles are those of --exact: give both")
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
@@ -149,6 +167,8 @@ def posterior(
         if level == "estimated":
             raise InputError("--from makes the noise itself: give its level")
         truth = read_states(source, folder, model, context.command)
+        if rows is not None:
+            truth = truth[rows_from(rows, len(truth))]
         found = _made(how, noise_of(level), truth, names, seed)
     else:
         found, own = read_measurement(str(y), folder, model, context.command)
@@ -165,9 +185,12 @@ def posterior(
         # One for all measurements, or one for each.
         c = contexts.c[0] if len(contexts.c) == 1 else contexts.c
     post: Any = model.posterior(found, how, level, method, c=c, guidance=guidance, **options)
-    rows = n * post.count
-    require_memory(rows, state.numel(model.event_shape))
-    checked(out, folder, model, rows)
+    total = n * post.count
+    require_memory(total, state.numel(model.event_shape))
+    checked(out, folder, model, total)
+    if _pictured(out, model) and post.count > ROWS:
+        which = f"--rows 0:{ROWS} draws these alone" if truth is not None else "the first ones"
+        typer.echo(f"note: {out} shows {ROWS} of {post.count} measurements: {which}", err=True)
     drawing = accepted(post.sample, steps=steps, sampler=sampler)
     drawing |= understood(post.sample, batch_size=batch_size)
     begin = time.monotonic()
@@ -215,14 +238,19 @@ def _in_order(y: Any, own: list[str], how: Any) -> Any:
     return y[:, [own.index(str(c)) for c in how.columns]]
 
 
+def _pictured(out: str, model: Any) -> bool:
+    """Whether the draws become a picture."""
+    pictures = len(model.event_shape) == 3 and model.event_shape[0] in (1, 3)
+    return pictures and Path(out).suffix.lower() == ".png"
+
+
 def _write(
     out: str, x: Any, flat: Any, post: Any, model: Any, run: Path, n: int, truth: Any, limits: Any
 ) -> None:
     """Draws to a file, or pictures beside their measurement."""
     from pushforward.cli.writing import write_states
 
-    pictures = len(model.event_shape) == 3 and model.event_shape[0] in (1, 3)
-    if Path(out).suffix.lower() == ".png" and pictures:
+    if _pictured(out, model):
         from pushforward.report.restoration import save_restoration
 
         Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -245,8 +273,8 @@ def _told(post: Any, x: Any, seconds: float, evidence: Any) -> list[str]:
     exactly = not bool((post.measurement.noise.spread(post.measurement.y) > 0).any())
     unit = "the size of y" if exactly else "the noise (about 1 for a true state)"
     lines = [
-        f"{post.exactness}",
-        f"{post.evaluations} evaluations of the network a draw, {seconds:.1f} s in all",
+        f"{post.method}: {post.exactness}",
+        f"{post.cost}: {post.evaluations} evaluations a draw, {seconds:.1f} s in all",
         f"y - A(x) is {float(fit.mean()):.3g} times {unit}, from {float(fit.min()):.3g} to "
         f"{float(fit.max()):.3g}",
     ]

@@ -47,6 +47,7 @@ class DiffPIR(MeasurementGuidance):
         "(sigma / alpha)^2 / strength in all directions; right where the noise is small beside the "
         "spread of the data"
     )
+    cost: ClassVar[str] = "an evaluation of the network a step"
 
     def __post_init__(self) -> None:
         super().__post_init__()

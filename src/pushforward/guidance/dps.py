@@ -59,6 +59,7 @@ class DPS(MeasurementGuidance):
         "a heuristic: ignores the variance of x_0 given x_t, and is right in no limit but that of "
         "small noise; the spread of its draws depends on the strength"
     )
+    cost: ClassVar[str] = "an evaluation of the network a step, and a derivative of it"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -41,6 +41,8 @@ class MeasurementGuidance(ABC):
 
     exactness: ClassVar[str]
     """When the guided prediction is exact, in a sentence."""
+    cost: ClassVar[str]
+    """What a step costs, in words."""
 
     def __post_init__(self) -> None:
         check_process(self.process, type(self).__name__)

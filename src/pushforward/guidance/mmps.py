@@ -70,6 +70,10 @@ class MMPS(MeasurementGuidance):
         "exact for normal data; a Gaussian approximation otherwise, right within a mode but "
         "without the right weights of modes"
     )
+    cost: ClassVar[str] = (
+        "an evaluation of the network a step, and a derivative of it for each measured number, or "
+        "two for each iteration of conjugate gradients"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

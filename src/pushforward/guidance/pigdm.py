@@ -45,6 +45,7 @@ class PiGDM(MeasurementGuidance):
         "exact for normal data of equal variance in all directions, if it is the one given; a "
         "Gaussian approximation otherwise, without the right weights of modes"
     )
+    cost: ClassVar[str] = "an evaluation of the network a step, and a derivative of it"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -54,12 +54,13 @@ class NullSpaceProjection:
         "the constraint is met exactly; the distribution of the rest is a heuristic, right where "
         "the measured part tells nothing of it"
     )
+    cost = "an evaluation of the network a step"
 
     def __post_init__(self) -> None:
         checks.positive("tolerance", self.tolerance)
         if not isinstance(self.measurement.noise, ExactConstraint):
             raise CapabilityError(
-                f"projection takes measurements without noise, inverse.ExactConstraint(), not "
+                "projection takes measurements without noise (noise='exact'), and these have "
                 f"{type(self.measurement.noise).__name__}: diffpir and mmps take Gaussian noise"
             )
         count = self.measurement.y[0] if self.measurement.batched else self.measurement.y

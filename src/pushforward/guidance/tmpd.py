@@ -46,6 +46,7 @@ class TMPD(MeasurementGuidance):
         "independent given x_t; a Gaussian approximation otherwise, without the right weights of "
         "modes"
     )
+    cost: ClassVar[str] = "an evaluation of the network a step, and two derivatives of it"
 
     def __post_init__(self) -> None:
         super().__post_init__()

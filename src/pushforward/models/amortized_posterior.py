@@ -36,6 +36,9 @@ class AmortizedPosterior(Posterior):
         "check it by calibration",
     )
 
+    method = "amortized"
+    cost = "as much as any draw of the model"
+
     def __init__(self, model: Any, y: Any, *, batched: bool) -> None:
         if not model.capabilities.conditional and not model.condition.anything:
             raise CapabilityError(

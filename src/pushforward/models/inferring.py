@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -103,8 +103,11 @@ def posterior_of(
     if isinstance(chosen, str) and registry.find("posteriors", chosen) is TwistedSMC:
         own = {name: options[name] for name in _SMC if name in options}
         rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
-        guide, _ = _guide(options.get("twist") or _default(operator, noise, shape), rest)
-        return TwistedPosterior(model, denoiser, measurement, guide, TwistedSMC(**own))
+        twist = options.get("twist") or _default(operator, noise, shape)
+        found = _guide(twist, rest)
+        return TwistedPosterior(
+            model, denoiser, measurement, found.guide, found.name, found.cost, TwistedSMC(**own)
+        )
     if isinstance(chosen, str) and registry.find("posteriors", chosen) is DAPS:
         _refuse_others("daps", options, [field.name for field in dataclasses.fields(DAPS)])
         return AnnealedPosterior(model, denoiser, measurement, DAPS(**options))
@@ -112,8 +115,10 @@ def posterior_of(
         known = [field.name for field in dataclasses.fields(RePaint)][2:]
         _refuse_others("repaint", options, known)
         return RepaintedPosterior(model, denoiser, measurement, **options)
-    guide, exactness = _guide(chosen, options)
-    return GuidedPosterior(model, denoiser, measurement, guide, exactness)
+    found = _guide(chosen, options)
+    return GuidedPosterior(
+        model, denoiser, measurement, found.guide, found.exactness, found.name, found.cost
+    )
 
 
 def noise_of(noise: Any) -> Noise:
@@ -187,10 +192,17 @@ def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
     return "mmps" if math.prod(operator.observed_shape(shape)) <= _FEW else "pigdm"
 
 
-def _guide(
-    method: str | Callable[..., Any], options: Mapping[str, Any]
-) -> tuple[Callable[..., Any], Exactness]:
-    """What makes a guided prediction, and how exact it is."""
+class _Guide(NamedTuple):
+    """What makes a guided prediction, how exact it is, what it is called, and what it costs."""
+
+    guide: Callable[..., Any]
+    exactness: Exactness
+    name: str
+    cost: str
+
+
+def _guide(method: str | Callable[..., Any], options: Mapping[str, Any]) -> _Guide:
+    """The guided prediction of a short name, or of a function."""
     found = registry.find("posteriors", method) if isinstance(method, str) else method
     if not callable(found):
         raise InputError(
@@ -199,14 +211,16 @@ def _guide(
         )
     taken = inspect.signature(found).parameters
     own = [name for name in taken if name not in ("model", "process", "measurement")]
-    _refuse_others(getattr(found, "__name__", str(method)), options, own)
+    name = method if isinstance(method, str) else getattr(found, "__name__", str(method))
+    _refuse_others(getattr(found, "__name__", name), options, own)
 
     def guide(model: Any, process: Any, measurement: Measurement) -> Any:
         parts = {"model": model, "process": process, "measurement": measurement}
         return found(**{k: v for k, v in parts.items() if k in taken}, **options)
 
     reason = getattr(found, "exactness", "a method of your own")
-    return guide, Exactness("approximate", str(reason))
+    cost = getattr(found, "cost", "what a method of your own costs")
+    return _Guide(guide, Exactness("approximate", str(reason)), name, str(cost))
 
 
 def _refuse_others(name: str, options: Mapping[str, Any], known: list[str]) -> None:

@@ -43,6 +43,8 @@ class LikelihoodPosterior(Posterior):
         measurement: in the units of the model; batched for several.
         guide: what turns a prediction into a guided one.
         exactness: of the draws.
+        method: its name.
+        cost: of the method, in words.
     """
 
     steps = 100
@@ -55,8 +57,11 @@ class LikelihoodPosterior(Posterior):
         measurement: Measurement,
         guide: Guide,
         exactness: Exactness,
+        method: str,
+        cost: str,
     ) -> None:
         self.model, self.measurement, self.exactness = model, measurement, exactness
+        self.method, self.cost = method, cost
         self._denoiser, self._guide = denoiser, guide
         self._predictive = PriorPredictive(self._prior, measurement)
         self.evaluations = 0

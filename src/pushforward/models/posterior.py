@@ -44,6 +44,10 @@ class Posterior(ABC):
 
     exactness: Exactness
     """How far its draws can be trusted, given that the model is right."""
+    method: str
+    """What draws them: a short name of `pushforward list posteriors`, or `amortized`."""
+    cost: str
+    """What a draw costs, in words."""
 
     @abstractmethod
     def sample(self, *args: Any, **options: Any) -> Tensor:

@@ -41,7 +41,11 @@ class AnnealedPosterior(LikelihoodPosterior):
             "a heuristic: takes x_0 given x_t for normal with the same variance in all directions; "
             "exact for such data, with any likelihood"
         )
-        super().__init__(model, denoiser, measurement, _free, Exactness("approximate", reason))
+        cost = (
+            f"{sampler.ode_steps} evaluations of the network at each level, and no derivative of it"
+        )
+        exactness = Exactness("approximate", reason)
+        super().__init__(model, denoiser, measurement, _free, exactness, "daps", cost)
         self.daps = sampler
 
     @torch.no_grad()
@@ -93,9 +97,10 @@ class RepaintedPosterior(LikelihoodPosterior):
             "a heuristic: what is known is exact, and the rest is drawn as if the noised known "
             "part told nothing of its noise"
         )
-        super().__init__(model, denoiser, measurement, _free, Exactness("approximate", reason))
+        cost = f"{RePaint.of(measurement, **options).jumps} evaluations of the network a step"
+        exactness = Exactness("approximate", reason)
+        super().__init__(model, denoiser, measurement, _free, exactness, "repaint", cost)
         self._options = options
-        RePaint.of(measurement, **options)
 
     @torch.no_grad()
     def sample(

@@ -32,6 +32,8 @@ class TwistedPosterior(LikelihoodPosterior):
         denoiser: see `LikelihoodPosterior`.
         measurement: likewise.
         guide: the twist, a guided prediction with a likelihood.
+        twist: the name of the twist, and
+        cost: what a step of one particle costs.
         sampler: how many particles, and when they are resampled.
     """
 
@@ -41,6 +43,8 @@ class TwistedPosterior(LikelihoodPosterior):
         denoiser: Denoiser,
         measurement: Measurement,
         guide: Guide,
+        twist: str,
+        cost: str,
         sampler: TwistedSMC,
     ) -> None:
         reason = (
@@ -49,7 +53,10 @@ class TwistedPosterior(LikelihoodPosterior):
             "of its steps"
         )
         exactness = Exactness("asymptotically exact", reason)
-        super().__init__(model, denoiser, measurement, guide, exactness)
+        super().__init__(
+            model, denoiser, measurement, guide, exactness, f"tds with the twist {twist}",
+            f"for each of {sampler.particles} particles of a measurement {cost}",
+        )  # fmt: skip
         self.smc = sampler
         self.particles: list[PosteriorParticles] = []
         """Those of each measurement, in the units of the model, in the latest run."""

@@ -13,9 +13,11 @@ from pushforward._extras import require
 from pushforward._files import write_bytes
 from pushforward.inverse import LinearOperator, Operator, Selection
 
-__all__ = ["save_restoration"]
+__all__ = ["ROWS", "save_restoration"]
 
-_DRAWS, _ROWS = 8, 12
+ROWS = 12
+"""Measurements that a picture shows at most."""
+_DRAWS = 8
 
 
 def save_restoration(
@@ -27,7 +29,7 @@ def save_restoration(
     value_range: tuple[float, float] | None = None,
     truth: Tensor | None = None,
 ) -> None:
-    """Write a PNG with a row for each measurement.
+    """Write a PNG with a row for each of the first `ROWS` measurements.
 
     Args:
         path: of the file.
@@ -52,7 +54,7 @@ def save_restoration(
     panels.append(("mean", draws.mean(0), low, high))
     panels.append((f"deviation, to {widest:.3g}", spread.mean(1, keepdim=True), 0.0, widest or 1.0))
     panels += [(f"draw {k + 1}", draw, low, high) for k, draw in enumerate(draws[:_DRAWS])]
-    rows = min(len(y), _ROWS)
+    rows = min(len(y), ROWS)
     canvas = figure.Figure(
         figsize=(1.35 * len(panels), 1.35 * rows + 0.35), dpi=120, layout="constrained"
     )

@@ -94,9 +94,11 @@ class RePaint(Rule):
             measurement.noise, ExactConstraint
         ):
             raise CapabilityError(
-                "repaint takes some numbers of the state as they are (inverse.Mask, Crop, Columns) "
-                "and without noise (inverse.ExactConstraint()): mmps and diffpir take noise, "
-                "projection any linear operator"
+                "repaint takes some numbers of the state as they are (a mask, a crop or columns) "
+                "and without noise (noise='exact'), not "
+                f"{type(measurement.operator).__name__} with {type(measurement.noise).__name__}: "
+                "method='pigdm' and method='diffpir' take Gaussian noise, method='projection' any "
+                "linear operator without noise"
             )
         y = measurement.y
         nothing = y.new_zeros(len(y) if measurement.batched else 1, *measurement.event_shape)
