@@ -31,13 +31,23 @@ import pushforward as pf
 import record
 import timing
 from pushforward.data import Caption, matches_captions, parse_scenes, render_scenes
+from pushforward.data.captions import Thing
 from pushforward.data.scene_sampling import draw_scenes, draw_scenes_of
+from pushforward.data.scenes import relation
 from pushforward.metrics import frechet_distance
 from pushforward.report.captioned import captioned_grid
 
 STRENGTHS = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 PARTS = {"new scenes": False, "compositions held out": True}
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "pictures"
+SAID = {
+    "number": "number of shapes",
+    "colors": "colors",
+    "kinds": "kinds",
+    "pairs": "colors of kinds",
+    "relations": "relations",
+    "sizes": "sizes",
+}
 NOISE = (0.0, 8.0, 16.0, 24.0)
 SEED = 1
 
@@ -87,6 +97,35 @@ def spread(x: Tensor) -> float:
     return float((x[:, 0] - x[:, 1]).square().mean().sqrt())
 
 
+def said(pictures: Tensor, captions: list[Caption]) -> dict[str, float | None]:
+    """The shares of pictures in which each thing that captions say is right.
+
+    The number of shapes, their colors, their kinds, and which color goes with which kind; of the
+    pictures in which that is right, the relations of captions that have some, and the sizes of
+    those that say some; `None` where there are no such pictures.
+    """
+    shares: dict[str, list[bool]] = {name: [] for name in SAID}
+    for one, caption in zip(parse_scenes(pictures), captions, strict=True):
+        shapes, things = one.scene.shapes, caption.things
+        shares["number"].append(one.unknown == 0 and len(shapes) == len(things))
+        for name, read in (
+            ("colors", lambda thing: thing.color),
+            ("kinds", lambda thing: thing.kind),
+            ("pairs", lambda thing: (thing.color, thing.kind)),
+        ):
+            shares[name].append(sorted(map(read, shapes)) == sorted(map(read, things)))
+        if not shares["pairs"][-1]:
+            continue
+        # No two things of a caption are of one color and kind.
+        found = [next(s for s in shapes if Thing(t.kind, t.color).fits(s)) for t in things]
+        if caption.relations:
+            relations = tuple(relation(found[0], other) for other in found[1:])
+            shares["relations"].append(relations == caption.relations)
+        if any(thing.size for thing in things):
+            shares["sizes"].append(all(map(Thing.fits, things, found)))
+    return {name: sum(right) / len(right) if right else None for name, right in shares.items()}
+
+
 def judged(x: Tensor, captions: list[Caption], real: Tensor) -> dict[str, Any]:
     """What there is to say of two pictures for each caption, `(captions, 2, 3, H, W)`."""
     flat = x.flatten(0, 1)
@@ -101,6 +140,7 @@ def judged(x: Tensor, captions: list[Caption], real: Tensor) -> dict[str, Any]:
         "right_by_shapes": {
             str(k): float(right[counts == k].mean()) for k in (1, 2, 3) if bool((counts == k).any())
         },
+        "said": said(flat, twice),
         "spread": spread(x),
         "frechet": distance.value,
         "frechet_stderr": distance.stderr,
@@ -155,20 +195,35 @@ def text(results: list[dict[str, Any]]) -> str:
         head = ["guidance", "right", "one shape", "two", "three", "diversity", "Fréchet distance"]
         what = f"**{part.capitalize()}**: {own[0]['n']} captions, two pictures of each"
         blocks.append(f"{what}\n\n{record.table(head, rows)}")
+        rows = [
+            [_strength(r), *(_share(r["said"][name]) for name in SAID)]
+            for r in sorted(own, key=lambda r: r["guidance"] or math.inf)
+        ]
+        what = "What is right of that which captions say; relations and sizes of pictures in which "
+        what += "all colors and kinds are"
+        blocks.append(f"{what}\n\n{record.table(['guidance', *SAID.values()], rows)}")
     return "\n\n".join(blocks)
 
 
 def _row(result: dict[str, Any], floor: dict[str, Any] | None) -> list[str]:
-    strength, shapes = result["guidance"], result["right_by_shapes"]
+    shapes = result["right_by_shapes"]
     estimate = pf.metrics.Estimate
     spread = result["spread"] / floor["spread"] if floor else float("nan")
     return [
-        "rendered" if strength is None else f"{strength:g}",
+        _strength(result),
         str(estimate(result["right"], result["right_stderr"], result["n"])),
-        *(f"{shapes[k]:.2f}" if k in shapes else "–" for k in ("1", "2", "3")),
+        *(_share(shapes.get(k)) for k in ("1", "2", "3")),
         f"{spread:.2f}",
         str(estimate(result["frechet"], result["frechet_stderr"], result["n"])),
     ]
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _strength(result: dict[str, Any]) -> str:
+    return "rendered" if result["guidance"] is None else f"{result['guidance']:g}"
 
 
 def curve(results: list[dict[str, Any]]) -> Figure:

@@ -28,3 +28,21 @@ def test_samples_are_judged_as_they_are_written() -> None:
     raw = dataclasses.replace(test, schema=Schema.of("a", "b"))
     told = evaluated(Euclidean(), samples, raw, train, seed=0)
     assert abs(told["memorization"].value - told["memorization"].floor) > 0.2
+
+
+def test_pictures_of_captions_are_read() -> None:
+    data = pf.data.load("scenes", n=120)
+    train, test = data.split(0.5)
+    space = Euclidean()
+    wrong = test.c.clone()
+    wrong[:15] = wrong[15:30]
+    for told, share in ((test.c, 1.0), (wrong, 0.75)):
+        row = evaluated(space, test.x, test, train, told=told)["right captions"]
+        assert row.value == pytest.approx(share, abs=0.02)
+        assert row.floor == 1.0
+        assert row.better == "higher"
+        assert 0 < row.stderr < 0.07
+    blank = evaluated(space, 255 + 0 * test.x, test, train, told=test.c)
+    assert blank["right captions"].value == 0
+    rows = evaluated(space, test.x, test, train).rows
+    assert all(row.name != "right captions" for row in rows)
