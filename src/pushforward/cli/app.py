@@ -13,6 +13,7 @@ from pushforward import __version__
 from pushforward.cli.bridge import bridge
 from pushforward.cli.calibrate import calibrate
 from pushforward.cli.compare import compare
+from pushforward.cli.compare_samples import compare_samples
 from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
 from pushforward.cli.evaluate import evaluate
@@ -61,6 +62,7 @@ app.command()(posterior)
 app.command()(evaluate)
 app.command()(calibrate)
 app.command()(compare)
+app.command("compare-samples")(compare_samples)
 app.command()(compress)
 app.command()(decompress)
 app.command()(logprob)

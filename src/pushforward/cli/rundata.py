@@ -31,8 +31,10 @@ __all__ = [
     "labels_of",
     "levels_of",
     "load_like",
+    "reading",
     "reading_like",
     "recipe_of",
+    "say",
     "schema_of",
     "split_again",
     "training_rows",
@@ -139,7 +141,7 @@ def _data_again(
         origin.pop("label", None)
     data = load(**origin, space=space, like=schema)
     if source is not None:
-        _say(data, command)
+        say(data, command)
     if data.fingerprint != saved["fingerprint"]:
         raise InputError(
             f"{place} is not what {run} was trained on: {saved['name']} with "
@@ -170,7 +172,7 @@ def load_like(
     saved = config["data"] if config else {}
     options = _alike(dict(saved.get("origin") or {}), source) | {"double": model.precise}
     column, schema = options.pop("label", None), schema_of(run)
-    options |= _reading(words)
+    options |= reading(words)
     if model.num_classes is None and model.context_size is None:
         label = False
     data = load(source, **options, label=label, space=model.space, like=schema)
@@ -181,14 +183,14 @@ def load_like(
             data = load(source, **options, label=column, space=model.space, like=schema)
     if data.classes and not schema.classes:
         data = _as_codes(data, model.num_classes)
-    _say(data, command)
+    say(data, command)
     return data if n is None else data.first(n)
 
 
 def load_columns(run: Path, source: str, model: Any, *, command: Any = None) -> Data:
     """A table with some of the columns of a run, read with the options of the run's own."""
     data = load(source, **reading_like(run, source), label=False, double=model.precise)
-    _say(data, command)
+    say(data, command)
     return data
 
 
@@ -200,10 +202,11 @@ def reading_like(run: Path, source: str) -> dict[str, Any]:
     return options
 
 
-def _reading(words: Sequence[str]) -> dict[str, Any]:
-    """The options of `load` that words such as `data.decimal=,` give."""
+def reading(words: Sequence[str], more: Sequence[str] = ()) -> dict[str, Any]:
+    """The options of `load` that words such as `data.decimal=,` give: those that no model decides,
+    and `more`."""
     types = get_type_hints(load)
-    known = [f"data.{name}" for name in types if name not in _CHOSEN]
+    known = [f"data.{name}" for name in types if name not in _CHOSEN or name in more]
     options = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -250,7 +253,7 @@ def labels_of(run: Path, model: Any, n: int, seed: int) -> Any:
     return torch.multinomial(frequencies, n, replacement=True, generator=resolve(seed))
 
 
-def _say(data: Data, command: Any) -> None:
+def say(data: Data, command: Any) -> None:
     """What is to be known of how the data were read, on standard error."""
     total = len(data) + data.dropped
     left_out = [f"{data.dropped} of {total} rows were left out for missing values"]

@@ -8,11 +8,17 @@ value with its error, how it was found, what is known of its bias and, from samp
 number of points of one distribution give. What cannot be had from what is given is refused.
 
 `gaussian` has the closed forms as functions of means and covariances, `variational_bound` the lower
-bounds of f-divergences by a classifier. The Fréchet distance of features, free of its bias, is
+bounds of f-divergences by a classifier. `compare_samples` has all of them for two samples, and one
+`permutation_test` of whether these differ. The Fréchet distance of features, free of its bias, is
 `metrics.frechet_infinity`.
 """
 
 from pushforward.divergences import gaussian
+from pushforward.divergences.comparison import (
+    ColumnDifference,
+    SampleComparison,
+    compare_samples,
+)
 from pushforward.divergences.divergence import Divergence
 from pushforward.divergences.f_divergences import (
     alpha_divergence,
@@ -25,6 +31,7 @@ from pushforward.divergences.f_divergences import (
 )
 from pushforward.divergences.fisher import fisher_divergence
 from pushforward.divergences.kernels import energy_distance, mmd
+from pushforward.divergences.permutation import PermutationTest, permutation_test
 from pushforward.divergences.transport import (
     max_sliced_wasserstein,
     sinkhorn_divergence,
@@ -34,9 +41,13 @@ from pushforward.divergences.transport import (
 from pushforward.divergences.variational import variational_bound
 
 __all__ = [
+    "ColumnDifference",
     "Divergence",
+    "PermutationTest",
+    "SampleComparison",
     "alpha_divergence",
     "chi_square",
+    "compare_samples",
     "energy_distance",
     "f_divergence",
     "fisher_divergence",
@@ -45,6 +56,7 @@ __all__ = [
     "kl",
     "max_sliced_wasserstein",
     "mmd",
+    "permutation_test",
     "sinkhorn_divergence",
     "sliced_wasserstein",
     "squared_hellinger",

@@ -7,6 +7,7 @@ from pushforward.report.comparison_page import write_comparison
 from pushforward.report.folds import CrossValidation, cross_validate
 from pushforward.report.glance import Glance, glance
 from pushforward.report.pictures import save_picture
+from pushforward.report.side_by_side import SideBySide, compare_samples, side_by_side
 from pushforward.report.writing import write
 
 __all__ = [
@@ -14,13 +15,16 @@ __all__ = [
     "CrossValidation",
     "Entry",
     "Glance",
+    "SideBySide",
     "arviz_dict",
     "calibration_page",
     "calibration_picture",
     "compare",
+    "compare_samples",
     "cross_validate",
     "glance",
     "save_picture",
+    "side_by_side",
     "write",
     "write_comparison",
 ]
