@@ -66,7 +66,9 @@ def NPSE(
 ) -> SimulatorPosterior:
     """Neural posterior score estimation: a diffusion model (Sharrock et al. 2024).
 
-    Its scores compose for several independent observations: see `sample_given_all`.
+    The schedule is the cosine: it has more of its times at low noise than the linear one, where
+    narrow posteriors are learned. The scores compose for several independent observations: see
+    `sample_given_all`.
 
     Args:
         prior, pairs, unbounded, seed, settings: as for `NPE`.

@@ -11,7 +11,9 @@ from pushforward import config
 from pushforward.data import Data
 from pushforward.errors import InputError
 from pushforward.models import Diffusion, FlowMatching, GenerativeModel, NormalizingFlow
+from pushforward.processes import Gaussian
 from pushforward.sbi.networks import PosteriorNetwork
+from pushforward.schedules import Cosine
 
 __all__ = ["inner_model"]
 
@@ -44,8 +46,8 @@ def _score(
     model: dict[str, Any] | None = None,
 ) -> GenerativeModel:
     net = PosteriorNetwork(parameters, features, width, depth)
-    options = {"label_dropout": 0.0, "event_shape": parameters, **(model or {})}
-    return Diffusion(net, **options)
+    options = {"process": Gaussian(Cosine()), "label_dropout": 0.0, "event_shape": parameters}
+    return Diffusion(net, **{**options, **(model or {})})
 
 
 def _velocity(
