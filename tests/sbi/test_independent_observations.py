@@ -12,6 +12,7 @@ from pushforward import sbi
 from pushforward.distributions import Box, IndependentProduct, LogNormal, Normal
 from pushforward.errors import CapabilityError
 from pushforward.metrics import sliced_wasserstein
+from pushforward.processes import Gaussian
 
 NOISE = 0.7
 LINEAR = Normal((2,), 1.5)
@@ -23,7 +24,8 @@ def _noisy(theta: Tensor, seed: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def posterior() -> sbi.SimulatorPosterior:
-    return sbi.NPSE(LINEAR, sbi.simulate(LINEAR, _noisy, 4000, seed=0), steps=250, width=32)
+    pairs = sbi.simulate(LINEAR, _noisy, 4000, seed=0)
+    return sbi.NPSE(LINEAR, pairs, steps=250, width=32, model={"process": Gaussian()})
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,10 @@ def sample_given_all(
     | `jac` | a few observations: errors of derivatives add up | `m (d + 1)` a step |
     | `langevin` | several modes; a few observations, since errors of scores add up | `5 m` a step |
 
+    Errors of the scores add up over the observations, and more of them do on the cosine schedule
+    than on the linear one, `NPSE(..., model={"process": processes.Gaussian()})`, which is the one
+    to take for many observations.
+
     Args:
         posterior: by `NPSE`, with `unbounded=True`.
         n: how many draws.
