@@ -134,6 +134,7 @@ MAY_NAME_GAUSSIAN = {
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
+    "pushforward.sbi.methods": "scores of posteriors are learned on its cosine schedule",
     "pushforward.theory.orders": "orders of convergence are measured on it",
 }
 
