@@ -1,10 +1,9 @@
 """Intrinsic dimension of known manifolds up to eight dimensions, and whether its error bar covers.
 
 4,000 points on spheres, tori, a Swiss roll and linear subspaces, turned at random into 20
-dimensions, some with noise. From the points alone: two nearest neighbors (TwoNN); ten (Levina &
-Bickel with the correction of MacKay & Ghahramani); two in 32 sets of 125 points. From the
-exact denoiser, at noise of .05: the number of eigenvalues of its derivative
-above one half.
+dimensions, some with noise. From the points alone: two nearest neighbors (TwoNN), and ten (Levina &
+Bickel with the correction of MacKay & Ghahramani). From the exact denoiser, at noise of .05: the
+number of eigenvalues of its derivative above one half.
 
 The second table holds the standard errors against the spread over 400 sets of 300 points spread
 evenly on circles, where there is no bias: ours, which counts that neighbors share their distances,
@@ -20,15 +19,13 @@ import statistics
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import record
 import shared
 from pushforward.errors import CapabilityError
-from pushforward.metrics import dimension_by_scale, intrinsic_dimension
+from pushforward.metrics import intrinsic_dimension
 from pushforward.support import (
     Circles,
-    Denoise,
     Embedded,
     Hypersphere,
     KnownSupport,
@@ -68,26 +65,13 @@ def measured(table: str, support: str, seed: int, points: int = POINTS) -> dict[
     for name, k in NEIGHBORS.items():
         estimate = intrinsic_dimension(x, neighbors=k)
         found |= {name: estimate.value, f"{name}_stderr": estimate.stderr}
-    if table == "known":
-        coarse = dimension_by_scale(x)[-1].estimate
-        found |= {"coarse": coarse.value, "coarse_stderr": coarse.stderr}
+    if table == "known" and not noise:
         try:
-            exact = dimension_from_denoiser(denoiser(known, noise), x[:20], SIGMA)
-            found["denoiser"] = exact.estimate.value
+            mean = dimension_from_denoiser(known.posterior_mean, x[:20], SIGMA).estimate
+            found["denoiser"] = mean.value
         except CapabilityError:
             pass
     return found
-
-
-def denoiser(known: KnownSupport, noise: float) -> Denoise:
-    """The exact one of a support with noise: what is lost of the noise is a share of all noise."""
-
-    def denoise(x: Tensor, sigma: float) -> Tensor:
-        total = math.hypot(sigma, noise)
-        mean = known.posterior_mean(x, total)
-        return mean + (noise / total) ** 2 * (x - mean)
-
-    return denoise
 
 
 def _known(results: list[dict[str, Any]]) -> str:
@@ -97,7 +81,7 @@ def _known(results: list[dict[str, Any]]) -> str:
         if not own:
             continue
         cells = []
-        for name in (*NEIGHBORS, "coarse"):
+        for name in NEIGHBORS:
             values = [r[name] for r in own]
             bias = statistics.fmean(values) - own[0]["dim"]
             error = statistics.fmean(r[f"{name}_stderr"] for r in own)
@@ -106,10 +90,7 @@ def _known(results: list[dict[str, Any]]) -> str:
         exact = [r["denoiser"] for r in own if "denoiser" in r]
         cells.append(f"{statistics.fmean(exact):g}" if exact else "–")
         rows.append([support, *cells])
-    head = [
-        "manifold, dimension", "two neighbors", "bias", "ten neighbors", "bias",
-        "sets of 125", "bias", "denoiser",
-    ]  # fmt: skip
+    head = ["manifold, dimension", "two neighbors", "bias", "ten neighbors", "bias", "denoiser"]
     return record.table(head, rows)
 
 

@@ -1,6 +1,6 @@
-"""Learned supports beside known ones: distances to a circle, a torus and a Swiss roll, with noise.
+"""Learned supports beside known ones: distances to a circle and a torus, with noise.
 
-2,000 points in five dimensions, with noise of 0, .02 and .05 in all directions. A diffusion model
+2,000 points in five dimensions, with noise of 0 and .05 in all directions. A diffusion model
 and a VAE are trained on them, a kernel density is fitted, and the points themselves are the
 baseline. Judged on 1,000 fresh points of the support, and as many moved off it by normal noise of
 .1:
@@ -36,16 +36,14 @@ from pushforward.support import (
     KnownSupport,
     NeighborBalls,
     RingTorus,
-    SwissRoll,
 )
 
 AMBIENT, POINTS, JUDGED, AWAY = 5, 2000, 1000, 0.1
 SUPPORTS: dict[str, KnownSupport] = {
     "circle": Embedded(Hypersphere(1), AMBIENT),
     "torus": Embedded(RingTorus(), AMBIENT),
-    "Swiss roll": Embedded(SwissRoll(), AMBIENT),
 }
-NOISES, SEEDS = (0.0, 0.02, 0.05), (1,)
+NOISES, SEEDS = (0.0, 0.05), (1,)
 SIGMA, START = 0.03, 0.2
 TRAINING = {"progress": False, "holdout": 0.0, "batch_size": 256}
 
@@ -81,7 +79,7 @@ def scores(train: Tensor, steps: int) -> dict[str, Callable[[], Score]]:
     }
 
 
-def measured(support: str, noise: float, seed: int, steps: int = 2000) -> list[dict[str, Any]]:
+def measured(support: str, noise: float, seed: int, steps: int = 1000) -> list[dict[str, Any]]:
     """All scores on one set of points."""
     known = SUPPORTS[support]
     torch.manual_seed(seed)
@@ -132,7 +130,7 @@ def main() -> None:
     options = shared.arguments(__doc__, supports=(SUPPORTS, "manifolds")).parse_args()
 
     def run(support: str, noise: float, seed: int) -> list[dict[str, Any]]:
-        return measured(support, noise, seed, 3 if options.smoke else 2000)
+        return measured(support, noise, seed, 3 if options.smoke else 1000)
 
     cases = [
         {"support": support, "noise": noise, "seed": seed}
