@@ -123,6 +123,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "energy": "models.EnergyModel",
         "kde": "models.KernelDensity",
         "mixture": "models.GaussianMixtureModel",
+        "dirichlet-mixture": "models.DirichletProcessMixture",
         "ppca": "models.ProbabilisticPCA",
         "bridge": "models.SchrodingerBridge",
     },

@@ -13,9 +13,15 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
-from pushforward.models import GaussianMixtureModel, KernelDensity, ProbabilisticPCA, bandwidth
+from pushforward.models import (
+    DirichletProcessMixture,
+    GaussianMixtureModel,
+    KernelDensity,
+    ProbabilisticPCA,
+    bandwidth,
+)
 
-ALL = [KernelDensity, GaussianMixtureModel, ProbabilisticPCA]
+ALL = [KernelDensity, GaussianMixtureModel, DirichletProcessMixture, ProbabilisticPCA]
 TWO = GaussianMixture(torch.tensor([[-3.0, 0.0], [5.0, 1.0]]), torch.tensor([0.5, 1.0]))
 
 
@@ -74,6 +80,19 @@ def test_em_says_where_it_stops_early() -> None:
 def test_the_number_of_components_is_found_by_likelihood() -> None:
     data = pf.data.load("8gaussians").take(torch.arange(2000)).x
     assert len(fitted(GaussianMixtureModel(), data).weights) >= 8
+
+
+def test_a_dirichlet_process_finds_its_number_of_components() -> None:
+    data = pf.data.load("8gaussians", n=2500).x
+    train, test = data[:2000], data[2000:]
+    model = fitted(DirichletProcessMixture(components=20), train, holdout=0.0)
+    assert int((model.weights > 0.02).sum()) == 8
+    # As good as EM that is told the number: 47 parameters cost about 47 / (2 N) nats.
+    told = fitted(GaussianMixtureModel(components=8), train, holdout=0.0)
+    gap = told.log_prob(test).value - model.log_prob(test).value
+    assert abs(float(gap.mean())) < 47 / 4000 + 4 * float(gap.std()) / math.sqrt(len(gap))
+    with pytest.warns(ConvergenceWarning, match="not converged in 1 iterations"):
+        fitted(DirichletProcessMixture(max_iterations=1), train)
 
 
 def test_ppca_is_the_closed_form_of_scikit_learn() -> None:

@@ -14,6 +14,7 @@ _HOMES = {
     "ConditionalSource": "conditional_source",
     "Denoiser": "denoiser",
     "Diffusion": "diffusion",
+    "DirichletProcessMixture": "dirichlet_mixture",
     "EnergyModel": "energy_model",
     "Exactness": "posterior",
     "Expectation": "expectation",
@@ -56,6 +57,7 @@ __all__ = [
     "ConditionalSource",
     "Denoiser",
     "Diffusion",
+    "DirichletProcessMixture",
     "EnergyModel",
     "Exactness",
     "Expectation",
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     )
     from pushforward.models.denoiser import Denoiser
     from pushforward.models.diffusion import Diffusion
+    from pushforward.models.dirichlet_mixture import DirichletProcessMixture
     from pushforward.models.energy_model import EnergyModel
     from pushforward.models.expectation import Expectation
     from pushforward.models.flow_matching import FlowMatching
