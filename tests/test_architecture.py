@@ -62,7 +62,7 @@ FLOORS = (
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),
-    ("F7", ("compression", "support")),
+    ("F7", ("certificates", "compression", "support")),
     ("F7", ("data",)),
     ("F7", ("training",)),
     ("F7", ("sbi",)),
@@ -131,10 +131,12 @@ MAY_NAME_A_SPACE = {
 }
 # Nothing but processes and their readers names the Gaussian process, but for these.
 MAY_NAME_GAUSSIAN = {
+    "pushforward.certificates.subjects": "certificates are about Gaussian noise",
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
     "pushforward.sbi.methods": "scores of posteriors are learned on its cosine schedule",
+    "pushforward.theory.exact_laws": "one step of any noise, with the noise in the open",
     "pushforward.theory.orders": "orders of convergence are measured on it",
 }
 

@@ -26,6 +26,7 @@ _HOMES = {
     "Transport": "protocols",
     "VAE": "models",
     "build": "config",
+    "certify": "certificates",
     "compare": "report",
     "configurable": "config",
     "describe": "config",
@@ -53,6 +54,8 @@ __all__ = [
     "VAE",
     "analytic",
     "build",
+    "certificates",
+    "certify",
     "compare",
     "compression",
     "configurable",
@@ -103,6 +106,7 @@ __all__ = [
 if TYPE_CHECKING:
     from pushforward import (
         analytic,
+        certificates,
         compression,
         couplings,
         data,
@@ -141,6 +145,7 @@ if TYPE_CHECKING:
         transforms,
         weightings,
     )
+    from pushforward.certificates import certify
     from pushforward.config import build, configurable, describe
     from pushforward.estimates import LogProb
     from pushforward.metrics import evaluate

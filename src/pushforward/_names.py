@@ -219,6 +219,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "heun": "samplers.Heun",
         "edm": ("samplers.EDMStochastic", {"churn": 0.0}),
         "edm-sde": "samplers.EDMStochastic",
+        "relative-score": "samplers.RelativeScore",
         "exponential": ("samplers.Multistep", {"order": 1, "predict": "noise", "churn": 1.0}),
         "adams": "samplers.DEFAULT",
         "adams4": ("samplers.Multistep", {"order": 3, "corrector": True}),

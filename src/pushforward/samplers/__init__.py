@@ -23,6 +23,7 @@ from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.particles import PosteriorParticles
 from pushforward.samplers.preconditioned_langevin import PreconditionedLangevin
+from pushforward.samplers.relative_score import RelativeScore
 from pushforward.samplers.repaint import RePaint
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.twisted import TwistedSMC
@@ -51,6 +52,7 @@ __all__ = [
     "ProbabilityFlow",
     "ProbeDistribution",
     "RePaint",
+    "RelativeScore",
     "Rule",
     "TwistedSMC",
     "Variance",
