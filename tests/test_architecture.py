@@ -131,7 +131,13 @@ MAY_NAME_A_SPACE = {
 }
 # Nothing but processes and their readers names the Gaussian process, but for these.
 MAY_NAME_GAUSSIAN = {
-    "pushforward.certificates.subjects": "certificates are about Gaussian noise",
+    **dict.fromkeys(
+        [
+            f"pushforward.certificates.{name}"
+            for name in ("budget", "flows", "published", "subjects")
+        ],
+        "certificates are about Gaussian noise",
+    ),
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",

@@ -23,7 +23,7 @@ from pushforward.protocols import Sampler, Transport
 
 __all__ = ["certify"]
 
-_FEWEST = 50
+_FEWEST = 20
 _RESOLVED = 0.5
 """The share of `log n` from which on the draws, not their law, are what is certified."""
 
@@ -66,7 +66,7 @@ def certify(
 
     Args:
         model: a `Diffusion` of vectors on a Gaussian process, or a `Transport`.
-        holdout: data that the model has not seen, `(n, *event)`, 50 and more.
+        holdout: data that the model has not seen, `(n, *event)`, 20 rows and more.
         sampler: a short name or a sampler; one that earns a certificate (`scheme_of`).
         steps, grid, start, stop, denoise: as in `Diffusion.sample`.
         law: of the data, in their units, where it is known.

@@ -12,6 +12,7 @@ import typer
 from pushforward import __version__
 from pushforward.cli.bridge import bridge
 from pushforward.cli.calibrate import calibrate
+from pushforward.cli.certify import certify
 from pushforward.cli.compare import compare
 from pushforward.cli.compare_samples import compare_samples
 from pushforward.cli.compress import compress, decompress
@@ -61,6 +62,7 @@ app.command()(sample)
 app.command()(posterior)
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(certify)
 app.command()(compare)
 app.command("compare-samples")(compare_samples)
 app.command()(compress)

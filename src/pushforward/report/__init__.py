@@ -2,6 +2,7 @@
 
 from pushforward.report.arviz import arviz_dict
 from pushforward.report.calibration_pictures import calibration_page, calibration_picture
+from pushforward.report.certificate import certificate_page
 from pushforward.report.comparison import Comparison, Entry, compare
 from pushforward.report.comparison_page import write_comparison
 from pushforward.report.folds import CrossValidation, cross_validate
@@ -19,6 +20,7 @@ __all__ = [
     "arviz_dict",
     "calibration_page",
     "calibration_picture",
+    "certificate_page",
     "compare",
     "compare_samples",
     "cross_validate",

@@ -18,6 +18,7 @@ from pushforward.data import Data
 from pushforward.metrics import Evaluation
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import GenerativeModel, Trainable
+from pushforward.report.certificate import certificate_section
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.drawing import Drawn, seconds_for
 from pushforward.report.glance import Glance, glance
@@ -82,6 +83,7 @@ def write(
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         marginals(data.columns, data.x, samples),
         _metrics(evaluation, model),
+        certificate_section(run),
         _curves(history, model),
         *_notes(model),
         _strips(look, model, data, _affordable(seen.drawn, manifest)),
