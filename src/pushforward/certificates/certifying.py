@@ -100,11 +100,14 @@ def certify(
     found = _walk(subject, other, costs, known or DrawnLaw(flatten(z)), z, seed)
     first = process.schedule.at(times[0])
     prior, prior_rows = _prior_mismatch(known, z, float(first.alpha), float(first.sigma))
-    whole = found.score.sum(0) + found.cost.sum(0) + prior_rows
+    discretization = _discretization(known, costs, found)
+    whole = found.score.sum(0) + prior_rows
+    if discretization.kind == "estimated":
+        whole = whole + found.cost.sum(0)
     terms = {
         "prior mismatch": prior,
         "score error": _mean(found.score.sum(0), "estimated", _why_score(known)),
-        "discretization": _discretization(known, costs, found),
+        "discretization": discretization,
         "early stopping": _early_stopping(subject, holdout, z, times[-1], denoise, seed),
     }
     difference = None
