@@ -56,7 +56,8 @@ def certify(
     * the *score error*: for `ddpm` `1/2 sum_k (SNR_{k+1} - SNR_k) E |D - prediction|^2`;
 
     see `certificates.schemes` for other samplers. *Early stopping*, the distance `W_2` of the data
-    to what the samples are compared with, is in units of the data, and not part of the sum.
+    to what the samples are compared with, is in units of the data, and not part of the sum. If
+    sampling ends with a denoising, both sides are denoised, which brings them no further apart.
 
     The level of the score error cannot be told from the loss, which has the unknown `mmse` in it.
     With the `law` of the data it is known; without it, the law of the held-out draws takes its
