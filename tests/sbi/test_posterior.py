@@ -51,6 +51,20 @@ def test_coordinates_leave_nothing_to_learn_of_a_linear_gaussian_model() -> None
     assert float((z.var(0) - 1).abs().max()) < 0.1
 
 
+def test_positive_observations_are_told_apart_near_zero() -> None:
+    g = torch.Generator().manual_seed(0)
+    theta = torch.randn(2000, 1, generator=g)
+    # Thirty thousandths to thirty: what is linear in the logarithm leaves nothing to learn.
+    y = (3 * theta + 0.1 * torch.randn(2000, 1, generator=g)).exp()
+    coordinates = Coordinates(1, 1, None)
+    coordinates.fit(theta, y)
+    assert float(coordinates.root) < 0.15
+    near, nearer = coordinates.features(torch.tensor([[0.01], [0.001]]))
+    assert float((near - nearer)[1]) > 0.3
+    # Beyond what was positive in training there is no logarithm, and none is asked for.
+    assert bool(coordinates.features(torch.tensor([[-1.0]])).isfinite().all())
+
+
 @pytest.mark.parametrize("bounds", [False, True])
 def test_coordinates_are_a_change_of_variables(bounds: bool) -> None:
     prior = Box([-1.0, 0.0], [1.0, 2.0])

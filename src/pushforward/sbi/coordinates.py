@@ -25,7 +25,8 @@ class Coordinates(nn.Module):
 
     The features of an observation are `u = (y - median) / spread`, the spread half of the distance
     of the quantiles at 0.16 and 0.84, once cut at +-5, and once as `asinh(u)`, which tells counts
-    and heavy tails apart over many orders of magnitude.
+    and heavy tails apart over many orders of magnitude. For a number that is positive in all pairs
+    the second is that of `log y`, since a level near zero may have a relative error as well.
 
     Args:
         parameters: how many, `d`.
@@ -39,6 +40,8 @@ class Coordinates(nn.Module):
 
     median: Tensor
     spread: Tensor
+    positive: Tensor
+    least: Tensor
     weights: Tensor
     bias: Tensor
     root: Tensor
@@ -46,8 +49,11 @@ class Coordinates(nn.Module):
     def __init__(self, parameters: int, observed: int, unconstrained: Bijection | None) -> None:
         super().__init__()
         self.unconstrained = unconstrained
-        self.register_buffer("median", torch.zeros(observed))
-        self.register_buffer("spread", torch.ones(observed))
+        # Of the numbers, and of what `asinh` is taken of.
+        self.register_buffer("median", torch.zeros(2, observed))
+        self.register_buffer("spread", torch.ones(2, observed))
+        self.register_buffer("positive", torch.zeros(observed, dtype=torch.bool))
+        self.register_buffer("least", torch.ones(observed))
         self.register_buffer("weights", torch.zeros(2 * observed, parameters))
         self.register_buffer("bias", torch.zeros(parameters))
         self.register_buffer("root", torch.eye(parameters))
@@ -59,11 +65,14 @@ class Coordinates(nn.Module):
         Raises `InputError` for parameters that never vary, or lie outside of the support of the
         prior.
         """
-        few = y[:_ENOUGH].double()
+        self.positive.copy_((y > 0).all(0))
+        self.least.copy_(torch.where(self.positive, y.amin(0), 1.0))
+        few = y[:_ENOUGH]
+        few = torch.stack([few, self._spread_out(few)]).double()
         levels = torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64, device=y.device)
-        low, median, high = few.quantile(levels, 0)
+        low, median, high = few.quantile(levels, 1)
         spread = (high - low) / 2
-        spread = torch.where(spread > 0, spread, few.std(0))
+        spread = torch.where(spread > 0, spread, few.std(1))
         self.median.copy_(median)
         self.spread.copy_(torch.where(spread > 0, spread, 1.0))
         u = theta if self.unconstrained is None else self.unconstrained.inverse(theta)[0]
@@ -84,8 +93,13 @@ class Coordinates(nn.Module):
 
     def features(self, y: Tensor) -> Tensor:
         """What a network is told of observations `(m, k)`, `(m, 2 k)`."""
-        u = (y - self.median) / self.spread
-        return torch.cat([u.clamp(-5, 5), u.asinh()], 1)
+        plain = (y - self.median[0]) / self.spread[0]
+        other = (self._spread_out(y) - self.median[1]) / self.spread[1]
+        return torch.cat([plain.clamp(-5, 5), other.asinh()], 1)
+
+    def _spread_out(self, y: Tensor) -> Tensor:
+        """Logarithms of positive numbers, and of none less than in training; others as they are."""
+        return torch.where(self.positive, y.clamp_min(self.least).log(), y)
 
     def shift(self, y: Tensor) -> Tensor:
         """`m(y)`, `(m, d)`."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward._random import derived_seed, fresh_seed
-from pushforward.condition import Condition
+from pushforward.condition import Condition, vectors
 from pushforward.config import configurable
 from pushforward.distributions import bounds_remain, without_bounds
 from pushforward.errors import InputError
@@ -175,11 +175,13 @@ class SimulatorPosterior(GenerativeModel, Trainable):
     # -- draws and densities --------------------------------------------------------------------
 
     def observations(self, c: Any, n: int) -> Tensor:
-        """The observations of `n` states, `(n, k)`, in units that training has fitted.
+        """The observations of `n` states, `(n, k)`, as numbers of the model.
 
         Raises `InputError` for another shape, or values that are not finite.
         """
-        found: Tensor = self.condition.required(c, n, self.device)
+        self.condition.required(c, n, self.device)  # refuses what is none
+        # As they are: standardized, levels near zero would have lost their digits.
+        found = vectors(c, n, self.coordinates.positive.numel(), self.device).to(self.dtype)
         if not bool(found.isfinite().all()):
             raise InputError("the observation holds NaN or infinity, which no posterior is given")
         return found
