@@ -60,6 +60,8 @@ def run(name: str, method: str, n: int, wheel: Path | None, smoke: bool) -> dict
     settings = {"steps": 3} if smoke else {}
     posterior = METHODS[method](task.prior, pairs, seed=0, **settings)
     trained = time.process_time() - start
+    if posterior.run is None or posterior.run.status != "finished":
+        raise SystemExit(f"the training on {name} was interrupted: the same command goes on")
     sets, draws = [], 20 if smoke else DRAWS
     start = time.process_time()
     for number in observations:
@@ -70,7 +72,7 @@ def run(name: str, method: str, n: int, wheel: Path | None, smoke: bool) -> dict
     found = c2sts(sets, FOLDS)
     return {
         "c2st": [each.value for each in found],
-        "steps": posterior.run.step if posterior.run else 0,
+        "steps": posterior.run.step,
         "train_seconds": round(trained, 1),
         "sample_seconds": round(sampled, 2),
         "judge_seconds": round(time.process_time() - start, 1),
