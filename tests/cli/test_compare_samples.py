@@ -22,6 +22,9 @@ def written(path: Path, shift: float, seed: int, columns: tuple[str, ...]) -> Pa
     return path
 
 
+FEW = ("--permutations", 99)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("pairs")
@@ -32,7 +35,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-FEW = ("--permutations", 99)
+def test_columns_of_words_are_taken_along(call, files) -> None:
+    result = call("compare-samples", *files[:2], "data.given=kind", "--json", *FEW)
+    found = json.loads(result.out)
+    (kind,) = (column for column in found["columns"] if column["name"] == "kind")
+    assert kind["first"] is None
+    assert kind["size"] == 0
+    assert "refused" in found["distances"]["KL(old || new)"]
 
 
 def test_files_that_differ(call, files) -> None:

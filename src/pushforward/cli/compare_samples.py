@@ -18,12 +18,13 @@ def compare_samples(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="How to read both, such as data.drop_nonfinite=true or data.columns=a,b.",
+            help="How to read both, such as data.drop_nonfinite=true or data.columns=a,b; "
+            "data.given=a,b takes columns of words.",
             metavar="[data.KEY=VALUE]...",
         ),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Column of a table that holds kinds in words.")
+        str | None, typer.Option(help="Column of a table that holds labels, numbers or words.")
     ] = None,
     level: Annotated[
         float, typer.Option(help="The chance that two samples of one distribution differ.")
@@ -48,7 +49,7 @@ def compare_samples(
     from pushforward.data import load
     from pushforward.report.side_by_side import compare_samples as compared
 
-    options = reading(words or (), more=("columns",))
+    options = reading(words or (), more=("columns", "given"))
     data = [load(source, label=label_column(label), **options) for source in (first, second)]
     for one in data:
         say(one, context.command)

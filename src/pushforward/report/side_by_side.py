@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.data import Data
+from pushforward.data import Data, joint
 from pushforward.data.columns import listed
 from pushforward.data.schema import Column, Value
 from pushforward.divergences import SampleComparison
@@ -68,6 +68,8 @@ def side_by_side(first: Data, second: Data) -> SideBySide:
 
     Raises as `compare_samples` does.
     """
+    # Columns that are given, which may be of words, are columns like others here.
+    first, second = joint(first), joint(second)
     for data in (first, second):
         if data.kind == "state" or not isinstance(data.x, Tensor):
             raise CapabilityError(
