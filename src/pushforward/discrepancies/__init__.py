@@ -1,4 +1,7 @@
-"""Discrepancies of distributions, estimated by critics from samples, and what smooths these."""
+"""Discrepancies of distributions, estimated by critics from samples, and what smooths these.
+
+These are made to be minimized. `pushforward.divergences` has their values, with errors.
+"""
 
 from pushforward.discrepancies.discrepancy import Critic, Discrepancy
 from pushforward.discrepancies.f_divergence import (

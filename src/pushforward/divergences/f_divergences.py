@@ -237,6 +237,6 @@ def _frequencies(pair: SamplePair, divergence: FDivergence, seed: int) -> Diverg
     typical, spread = floor(value, x, y, seed=seed)
     return Divergence(
         value(x, y), stderr, "frequencies",
-        f"upwards, by about {len(kinds) - 1} / 2n and more where kinds are rare",
+        "upwards: finite sets differ by chance, see the floor",
         typical, spread, pair.size,
     )  # fmt: skip
