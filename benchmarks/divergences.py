@@ -22,7 +22,7 @@ from pushforward.distributions import ColoredNormal, Normal
 from pushforward.divergences import gaussian
 
 N = 300
-DIMENSIONS = (2, 10, 50)
+DIMENSIONS = (2, 10)
 SEEDS = {"kl": 30, "energy_distance": 30, "mmd": 30, "sliced_wasserstein": 30}
 FEW_SEEDS = 6
 TRIALS = 300
