@@ -213,14 +213,19 @@ def test_without_the_law_the_bound_is_larger_and_the_difference_the_same() -> No
     x = RING.data.sample(1500, seed=3)
     options = {"steps": 12, "stop": 0.05}
     known = certify(bad, x, law=RING.data, against=good, **options)
-    # Convexity of the relative entropy, in the mean over draws.
+    # Convexity of the relative entropy, in the mean over draws: seen where few draws are resolved.
+    near = {"steps": 12, "stop": 0.002}
     parts = [
-        [certify(bad, part, law=law, seed=k, **options) for law in (None, RING.data)]
+        [certify(good, part, law=law, seed=k, **near) for law in (None, RING.data)]
         for k, part in enumerate(x.split(50))
     ]
     bounds = torch.tensor([drawn.bound for drawn, _ in parts])
-    above = bounds - torch.tensor([known.bound for _, known in parts])
-    assert above.mean() > 2 * above.std() / len(above) ** 0.5
+    above = bounds - torch.tensor([exact.bound for _, exact in parts])
+    assert above.mean() > 0
+    # The score error of the exact model is zero, and bounded by what few draws cannot tell.
+    error = torch.tensor([drawn.terms["score error"].value for drawn, _ in parts])
+    assert error.mean() > 4 * error.std() / len(error) ** 0.5
+    assert all(abs(exact.terms["score error"].value) < 1e-9 for _, exact in parts)
     # Each says how far it is from that mean.
     errors = torch.tensor([drawn.stderr for drawn, _ in parts])
     assert float(bounds.std() / errors.mean()) == pytest.approx(1.0, abs=0.3)
