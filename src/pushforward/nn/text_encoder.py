@@ -21,7 +21,7 @@ class TextEncoder(nn.Module):
     """Texts as sequences of vectors, one for each word, that know of the other words.
 
     Words and their places have learned vectors. A convolution over three words tells each what
-    stands beside it, as in Gulati et al. (2020): which color goes with which shape is then known
+    stands beside it, as in Gulati et al. (2020): a color and the kind after it are then read as one
     from the start, where attention would first have to find out what neighbors are. Layers of
     self-attention and of a perceptron, each on normalized input, follow (Vaswani et al. 2017; the
     text encoder of Radford et al. 2021 is such a one). The words are arguments, so that they are
