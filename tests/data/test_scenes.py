@@ -231,3 +231,12 @@ def test_options_that_scenes_do_not_have_are_refused() -> None:
         load("scenes", n=2, size=4)
     with pytest.raises(InputError, match="channels"):
         load("scenes", n=2, channels=1)
+
+
+def test_scenes_are_read_again_for_a_model_of_them() -> None:
+    data = load("scenes", n=6, size=8)
+    again = load("scenes", n=6, size=8, like=data)
+    assert again.fingerprint == data.fingerprint
+    assert again.captions == data.captions
+    other = load("scenes-held-out", n=4, size=8, like=data.schema)
+    assert other.vocabulary == data.vocabulary

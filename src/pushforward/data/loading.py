@@ -230,7 +230,8 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     if label is not None and not isinstance(label, bool):
         raise InputError(f"label={label!r}: for built-in data, label is True or False")
     refuse(general, (), f"the built-in {name}")
-    given = {option: value for option, value in given.items() if option != "given"}
+    # The columns of `like` are matched afterwards, those of `given=` refused there.
+    given = {k: v for k, v in given.items() if k != "given" and not isinstance(v, Wanted)}
     make = registry.find("data", name)
     taken = inspect.signature(make).parameters
     if "size" in taken:
