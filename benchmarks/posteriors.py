@@ -35,7 +35,7 @@ from pushforward.distributions import GaussianMixture
 from pushforward.errors import ConvergenceWarning
 
 DRAWS, STEPS, DIRECTIONS = 1000, 200, 2000
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = tuple(range(10))
 DATA_VARIANCE = 129.0
 """Of a coordinate: that of the modes' centers, 128, and that within a mode."""
 
@@ -118,22 +118,27 @@ def oracle(problem: Problem, steps: int, seed: int) -> tuple[Tensor, dict[str, A
 
 
 def twisted(method: Callable[..., Any]) -> Callable[..., tuple[Tensor, dict]]:
-    """Twisted SMC with a twist, and its evidence beside the exact one."""
+    """Twisted SMC with a twist, and its evidence beside the exact one; the cost is that of both."""
 
     def draw(problem: Problem, steps: int, seed: int) -> tuple[Tensor, dict[str, Any]]:
         sampler = samplers.TwistedSMC(DRAWS, chain=CHAIN)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found = sampler.run(
-                method(*problem.parts()), PROCESS, start(problem, seed), grid(steps), seed=seed
+            found, coarse = (
+                sampler.run(
+                    method(*problem.parts()), PROCESS, start(problem, seed), grid(some), seed=seed
+                )
+                for some in (steps, steps // 2)
             )
+        evidence = found.evidence(coarse)
         exact = float(problem.prior.log_evidence(problem.matrix, problem.y, 1.0))
         return found.sample(seed=seed)[0], {
-            "log_z_error": float(found.log_evidence[0]) - exact,
-            "stderr": float(found.stderr[0]),
+            "log_z_error": float(evidence.value[0]) - exact,
+            "stderr": float(evidence.stderr[0]),
+            "without_steps": float(found.stderr[0]),
             "ess": float(found.ess.min()),
             "resamplings": int(found.resamplings[0]),
-            "converged": bool(found.converged[0]),
+            "converged": bool(evidence.converged[0]),
         }
 
     return draw
@@ -199,10 +204,11 @@ def text(results: list[dict[str, Any]]) -> str:
     parts = [record.table(head, rows)]
     if evidence:
         parts.append(
-            "Twisted SMC: the mean error of `log p(y)` in nats, the largest in its own standard "
-            "errors, and in brackets the least effective size of 1000 weights on the way, the "
-            "median over problems. Sets that say themselves that they have not converged are "
-            "counted and left out."
+            "Twisted SMC: the mean error of `log p(y)` in nats; the largest over its own error "
+            "bar, in which a run of half as many steps is, and how many lie within two of them; in "
+            "brackets the least effective size of 1000 weights on the way, the median over "
+            "problems. Sets that say themselves that they have not converged are counted and left "
+            "out."
         )
         parts.append(record.table(["log p(y)", *head[1:-1]], evidence))
     return "\n\n".join(parts)
@@ -222,9 +228,10 @@ def _evidence(results: list[dict[str, Any]], kind: tuple[int, int]) -> str:
     if not fine:
         return f"none converged of {len(own)}"
     errors = [r["log_z_error"] for r in fine]
-    worst = max(abs(r["log_z_error"]) / r["stderr"] for r in fine)
+    ratios = [abs(r["log_z_error"]) / r["stderr"] for r in fine]
+    within = f"{sum(ratio < 2 for ratio in ratios)} of {len(fine)}"
     ess = statistics.median(r["ess"] for r in fine)
-    return f"{statistics.fmean(errors):+.3f}, {worst:.1f} s.e. ({ess:.0f}){left}"
+    return f"{statistics.fmean(errors):+.3f}; {max(ratios):.1f}, {within} ({ess:.0f}){left}"
 
 
 def main() -> None:

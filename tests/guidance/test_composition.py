@@ -188,6 +188,20 @@ def test_langevin_steps_find_the_posterior_of_a_mixture(n: int) -> None:
     assert sliced_wasserstein(x, _reference(y, 800)).value < 0.05 + 0.04 * (n == 2)
 
 
+def test_langevin_steps_stay_within_modes_far_apart() -> None:
+    """Of modes at -2 and 2, a hundred times narrower than the covariance of both."""
+    spread = torch.tensor(0.04)
+
+    def score(x: Tensor, t: float) -> Tensor:
+        weights = (x[..., None] * torch.tensor([-2.0, 2.0]) / spread).softmax(-1)
+        return ((weights * torch.tensor([-2.0, 2.0])).sum(-1) - x) / spread
+
+    start = 2 * torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).sign()
+    rule = samplers.PreconditionedLangevin(steps=30, last=60)
+    x = rule.run(score, lambda t: 4 * torch.eye(1), start, [0.5, 0.1], seed=0)
+    assert float((x.abs() - 2).square().mean()) == pytest.approx(float(spread), rel=0.25)
+
+
 def test_bad_covariances_are_named() -> None:
     y = observations(3, 0)
     with pytest.raises(InputError, match="covariance of the prior is a positive definite"):

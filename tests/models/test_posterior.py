@@ -135,6 +135,8 @@ def test_draws_of_normal_data_have_the_exact_mean_and_covariance(make) -> None:
 
 def test_mmps_is_the_method_of_linear_operators_and_normal_noise() -> None:
     post = _given(_diffusion(schedules.VP()))
+    assert post.method == "mmps"
+    assert repr(post).startswith("posterior given a measurement of shape (2,) by mmps: approximate")
     again = _given(_diffusion(schedules.VP()), method="mmps")
     assert torch.equal(post.sample(3, seed=0, steps=10), again.sample(3, seed=0, steps=10))
     assert post.exactness.level == "approximate"
@@ -157,6 +159,20 @@ def test_a_draw_depends_on_seed_measurement_and_number_alone() -> None:
     torch.testing.assert_close(_given(model).sample(5, seed=3, steps=8), x[:, 0])
     torch.testing.assert_close(_given(model, ys[:2]).sample(5, seed=3, steps=8), x[:, :2])
     assert not torch.allclose(_given(model, ys[[0, 0]]).sample(5, seed=3, steps=8)[:, 1], x[:, 0])
+
+
+@pytest.mark.parametrize(
+    "method", ["mmps", "tmpd", "pigdm", "dps", "diffpir", "daps", "projection", "repaint"]
+)
+def test_draws_go_through_the_network_in_parts_of_any_size(method: str) -> None:
+    model = _diffusion(schedules.VP())
+    noise = "exact" if method in ("projection", "repaint") else LEVEL
+    fewer = {"moves": 2, "ode_steps": 1} if method == "daps" else {}
+    post = model.posterior(Y, inverse.Columns(0, 2), noise, method, **fewer)
+    whole = post.sample(1024, seed=3, steps=4, batch_size=1024)
+    for n, size in ((1024, 64), (64, 64), (5, 1), (1, 1)):
+        part = post.sample(n, seed=3, steps=4, batch_size=size)
+        torch.testing.assert_close(part, whole[:n], rtol=1e-4, atol=1e-4)
 
 
 def test_likelihood_and_consistency_are_those_of_data_units() -> None:
@@ -288,7 +304,7 @@ def test_bad_input_is_named(options, message: str) -> None:
 def test_methods_refuse_what_they_cannot_take_before_anything_is_drawn() -> None:
     model = _diffusion(schedules.VP())
     with pytest.raises(CapabilityError, match="needs a linear operator"):
-        model.posterior(Y, inverse.Differentiable(lambda x: x[:, :2].sin()), LEVEL, "mmps")
+        model.posterior(Y, inverse.Differentiable(lambda x: x[:, :2].sin()), LEVEL, "pigdm")
     with pytest.raises(CapabilityError, match="needs Gaussian noise"):
         model.posterior(Y, inverse.Matrix(MATRIX), inverse.LaplaceNoise(1.0), "tmpd")
     bent = model.posterior(Y, inverse.Differentiable(lambda x: x[:, :2].sin()), LEVEL)
@@ -320,10 +336,13 @@ def test_the_posterior_of_a_conditional_model_is_what_it_has_learned() -> None:
     ys = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
     post, one = model.posterior(ys), model.posterior(ys[0])
     assert post.exactness.level == "learned"
-    x = post.sample(500, seed=0)
+    x = post.sample(500, seed=0, steps=1000)
     assert x.shape == (500, 2, 2)
-    assert ((x.mean(0) - ys).abs() < 4 / 500**0.5).all()
-    torch.testing.assert_close(one.sample(500, seed=0), x[:, 0])
+    # Within three standard errors, as many steps should give them.
+    assert ((x.mean(0) - ys).abs() < 3 / 500**0.5).all()
+    assert ((x.var(0) - 1).abs() < 3 * (2 / 500) ** 0.5).all()
+    assert float((x - ys).prod(-1).mean(0).abs().max()) < 3 / 500**0.5
+    torch.testing.assert_close(one.sample(500, seed=0, steps=1000), x[:, 0])
     value = post.log_prob(x[:3]).value
     wanted = torch.distributions.Normal(ys, 1.0).log_prob(x[:3]).sum(-1)
     torch.testing.assert_close(value, wanted, rtol=0.01, atol=0.02)
@@ -347,6 +366,7 @@ def test_the_level_of_the_noise_is_found(level: float) -> None:
     y = inverse.GaussianNoise(level).sample(clean, noise)
     found = pf.models.estimated_level(model, y, operator, steps=30, draws=16, method=_mmps)
     assert found.converged
+    assert found.exactness.level == "approximate"
     assert abs(found.value - level) < 3 * found.stderr
     assert found.stderr < 0.15 * level
     # The maximum of the likelihood that is known here.
@@ -395,7 +415,8 @@ def test_twisted_draws_are_those_of_a_mixture_and_tell_the_evidence() -> None:
         # The weight of a mode, which guidance by itself gets wrong; its draws see a margin of both.
         assert abs(share - truth) < 4 * (truth * (1 - truth) / ess) ** 0.5 + 0.01
         wanted = prior.log_evidence(matrix, y, level**2)
-        assert abs(float(evidence.value[k] - wanted)) < 3 * float(evidence.stderr[k]) + 0.03
+        assert abs(float(evidence.value[k] - wanted)) < 2.5 * float(evidence.stderr[k])
+        assert float(evidence.stderr[k]) < 0.1
     assert evidence.kind == "estimated"
     assert evidence.converged.all()
     alone = model.posterior(ys[0], operator, level, "tds", particles=n)
@@ -404,6 +425,15 @@ def test_twisted_draws_are_those_of_a_mixture_and_tell_the_evidence() -> None:
         model.posterior(ys, operator, level, "tds", strength=1.0)
     other = model.posterior(ys, operator, level, "tds", twist="tmpd", particles=500)
     assert other.sample(3, seed=0, steps=20).shape == (3, 2, 2)
+    assert other.method == "tds with the twist tmpd"
+    # Two or three steps cannot be halved, and without that there is no error.
+    with pytest.raises(InputError, match="at least 4 steps, not 3"):
+        other.log_evidence(steps=3)
+    for twist in ("tds", "daps", "repaint"):
+        with pytest.raises(InputError, match=f"guides a prediction, such as mmps, not '{twist}'"):
+            model.posterior(ys, operator, level, "tds", twist=twist)
+    with pytest.raises(InputError, match="exact draws are those of method='tds'"):
+        model.posterior(ys, operator, level, exact=True)
 
 
 def test_decoupled_annealing_draws_from_the_posterior_of_isotropic_data() -> None:

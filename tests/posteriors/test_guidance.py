@@ -369,6 +369,30 @@ def test_measurements_too_large_to_diagonalize_are_solved_by_iteration(
         guidance.NullSpaceProjection(world.model, _exact(large))
 
 
+def test_mmps_takes_the_tangent_of_an_operator(normal_world) -> None:
+    world = normal_world()
+    y, _, noise, shape = _parts(world)
+    x = world.states(0.5)
+    known = {"covariance": world.problem.covariance(world.process)}
+    for more in ({}, known):
+        # A linear function is its own tangent, whether or not it is known to be linear.
+        linear = inverse.Differentiable(lambda x: x @ world.matrix.mT.to(x))
+        same = inverse.Measurement(y, linear, noise, shape)
+        wanted = guidance.MMPS(world.model, world.process, world.measurement, **more).guide(x, 0.5)
+        found = guidance.MMPS(world.model, world.process, same, **more).guide(x, 0.5)
+        for a, b in zip(found[:3], wanted[:3], strict=True):
+            torch.testing.assert_close(a, b)
+    # Of another one, the derivative at the prediction: a system for each row by itself.
+    bent = inverse.Measurement(y, inverse.Differentiable(lambda x: x[:, :2] ** 3), noise, shape)
+    found = guidance.MMPS(world.model, world.process, bent).guide(x, 0.5)
+    mean, covariance = world.given(x, 0.5)
+    for k, free in enumerate(mean):
+        slope = torch.cat([torch.diag(3 * free[:2] ** 2), torch.zeros(2, 1)], 1)
+        spread = slope @ covariance @ slope.mT + world.noise
+        shift = covariance @ slope.mT @ torch.linalg.solve(spread, y - free[:2] ** 3)
+        torch.testing.assert_close(found.guided[k], free + shift)
+
+
 # -- what is refused ------------------------------------------------------------------------------
 
 
@@ -383,7 +407,7 @@ class _Other(inverse.Noise):
         raise NotImplementedError
 
 
-@pytest.mark.parametrize("method", ["pigdm", "tmpd", "mmps", "diffpir"])
+@pytest.mark.parametrize("method", ["pigdm", "tmpd", "diffpir"])
 def test_linear_methods_refuse_other_operators_and_noise(normal_world, method: str) -> None:
     world = normal_world()
     y, operator, noise, shape = _parts(world)
@@ -391,6 +415,17 @@ def test_linear_methods_refuse_other_operators_and_noise(normal_world, method: s
     for measurement in (bent, inverse.Measurement(y, operator, _Other(), shape)):
         with pytest.raises(CapabilityError, match="dps"):
             METHODS[method](world.model, world.process, measurement)
+
+
+def test_mmps_refuses_other_noise_and_many_numbers_that_are_not_linear(normal_world) -> None:
+    world = normal_world()
+    y, operator, noise, shape = _parts(world)
+    other = inverse.Measurement(y, operator, _Other(), shape)
+    with pytest.raises(CapabilityError, match="needs Gaussian noise"):
+        guidance.MMPS(world.model, world.process, other)
+    bent = inverse.Measurement(y, inverse.Differentiable(lambda x: x[:, :2] ** 2), noise, shape)
+    with pytest.raises(CapabilityError, match="up to 1 measured numbers, not 2: give iterations=2"):
+        guidance.MMPS(world.model, world.process, bent, iterations=1)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "projection"])

@@ -153,6 +153,7 @@ def posterior(
         raise InputError("give --y, what was measured, or --from, whole states to try it out on")
     if rows is not None and source is None:
         raise InputError("--rows are those of --from: give both")
+    exact = exact or method == "tds"
     if particles is not None and not exact:
         raise InputError("--particles are those of --exact: give both")
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
@@ -178,7 +179,7 @@ def posterior(
         found = _in_order(found, own, how)
     options: dict[str, Any] = {} if particles is None else {"particles": particles}
     if exact:
-        options |= {} if method is None else {"twist": method}
+        options |= {} if method in (None, "tds") else {"twist": method}
         method = "tds"
     c: Any = label_of(folder, label)
     if (contexts := told(folder, model, given, 1, context)) is not None:
@@ -272,12 +273,15 @@ def _told(post: Any, x: Any, seconds: float, evidence: Any) -> list[str]:
     fit = post.consistency(x)
     exactly = not bool((post.measurement.noise.spread(post.measurement.y) > 0).any())
     unit = "the size of y" if exactly else "the noise (about 1 for a true state)"
+    level = post.noise_level
     lines = [
         f"{post.method}: {post.exactness}",
         f"{post.cost}: {post.evaluations} evaluations a draw, {seconds:.1f} s in all",
         f"y - A(x) is {float(fit.mean()):.3g} times {unit}, from {float(fit.min()):.3g} to "
         f"{float(fit.max()):.3g}",
     ]
+    if level is not None:
+        lines.insert(1, f"noise of {level.value:.3g} ± {level.stderr:.2g}, estimated")
     if evidence is None:
         return lines
     for k, own in enumerate(post.particles):

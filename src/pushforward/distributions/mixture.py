@@ -294,7 +294,8 @@ class GaussianMixture:
         weights = torch.softmax(joint, -1)
         if self.rotation is None:
             return torch.einsum("bk,bkd->bd", weights, vectors)
-        return torch.einsum("bk,kij,bkj->bi", weights, self.rotation, vectors)
+        # The weights first: with the rotations first there would be a matrix for each state.
+        return torch.einsum("bkj,kij->bi", weights.unsqueeze(-1) * vectors, self.rotation)
 
 
 def _column(a: Weight) -> Weight:

@@ -225,6 +225,19 @@ class FactorizedComposition(ScoreComposition):
         pull = (self.mean - x_t) @ self.precision
         return found + (1 - self.count) * (1 - moment) * pull
 
+    def preconditioner(self, covariances: Tensor, t: Time) -> Tensor:
+        """The covariance that goes with the score, `(d, d)`, as if posteriors were normal.
+
+        A unit in which Langevin steps suit all directions, from the covariances of the individual
+        posteriors, `(n, d, d)`. Its inverse is kept above the precision of the prior.
+        """
+        alpha, sigma = self.weights(t)
+        moment = float(t.flatten()[0]) if isinstance(t, Tensor) else float(t)
+        noise = sigma**2 * torch.eye(covariances.shape[-1]).to(covariances)
+        noised = torch.linalg.inv(alpha**2 * covariances + noise).sum(0)
+        total = noised + (1 - self.count) * (1 - moment) * self.precision
+        return torch.linalg.inv(self.kept_above((total + total.mT) / 2, self.precision))
+
     def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """The denoised state that goes with the score, `(x_t + sigma^2 s) / alpha`."""
         alpha, sigma = self.weights(t)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward._shapes import flatten, per_event_sum
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance.differentiating import evaluate, pullback, recording, tweedie_gain
 from pushforward.guidance.measured import MeasurementGuidance
+from pushforward.inverse import LinearOperator
 from pushforward.inverse.conjugate_gradients import conjugate_gradients
 from pushforward.protocols import Guided, Time
 
@@ -45,9 +46,12 @@ class MMPS(MeasurementGuidance):
     conjugate gradients leave a residual, which `guide` returns; a prediction warns of one above a
     tenth. They stop where `C` shows itself to be no covariance.
 
+    In the place of an operator that is not linear stands its tangent at `E[x_0 | x_t]`, as in an
+    extended Kalman filter, for up to `iterations` measured numbers.
+
     Cost: one evaluation of the model, and a vector-Jacobian product for each measured number; or,
     with conjugate gradients, two products for each iteration and one more. With a `covariance` in
-    closed form no derivative. Takes linear operators and Gaussian noise.
+    closed form no derivative. Takes differentiable operators and Gaussian noise.
 
     Args:
         iterations: of conjugate gradients, see above.
@@ -67,8 +71,9 @@ class MMPS(MeasurementGuidance):
     covariance: Covariance | None = None
 
     exactness: ClassVar[str] = (
-        "exact for normal data; a Gaussian approximation otherwise, right within a mode but "
-        "without the right weights of modes"
+        "exact for normal data measured linearly; a Gaussian approximation otherwise, by the "
+        "tangent of an operator that is not linear, right within a mode but without the right "
+        "weights of modes"
     )
     cost: ClassVar[str] = (
         "an evaluation of the network a step, and a derivative of it for each measured number, or "
@@ -78,29 +83,37 @@ class MMPS(MeasurementGuidance):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.whole("iterations", self.iterations)
-        self.measurement.linear(), self.measurement.variance()
+        self.measurement.variance()
+        count = math.prod(self.measurement.observed_shape)
+        if not isinstance(self.measurement.operator, LinearOperator) and count > self.iterations:
+            raise CapabilityError(
+                f"of an operator that is not linear mmps solves its system directly, for up to "
+                f"{self.iterations} measured numbers, not {count}: give iterations={count}, or "
+                "take dps or daps"
+            )
 
     def guide(self, x_t: Tensor, t: Time, c: Any = None) -> Guided:
         """See the class; `log_likelihood` is `log N(y; A E[x_0 | x_t], A C A^T + Sigma)`, without
         its determinant where the system is solved by conjugate gradients."""
         if self.covariance is not None:
             free = self.model(x_t, t, c).detach()
-            return self._direct(free, self._known(x_t, t))
+            slopes = self._slopes(free)
+            return self._direct(free, slopes, slopes @ self._known(x_t, t))
         x, free = evaluate(self.model, x_t, t, c)
         factor = tweedie_gain(self.process, x_t, t)
-        count = math.prod(self.measurement.observed_shape)
-        if count > self.iterations:
+        if math.prod(self.measurement.observed_shape) > self.iterations:
             return self._iterated(x, free, factor)
-        units = torch.eye(count, dtype=x.dtype, device=x.device)
-        rows = []
-        for k, unit in enumerate(units):
-            one = unit.reshape(1, *self.measurement.observed_shape)
-            v = self.measurement.adjoint(one).expand_as(free)
-            rows.append(flatten(factor * pullback(free, x, v, keep=k + 1 < count)))
-        return self._direct(free.detach(), torch.stack(rows, 1))
+        slopes = self._slopes(free.detach())
+        rows = [
+            flatten(
+                factor * pullback(free, x, slope.expand(len(x), -1).reshape(x.shape), keep=True)
+            )
+            for slope in slopes.unbind(1)
+        ]
+        return self._direct(free.detach(), slopes, torch.stack(rows, 1))
 
     def _known(self, x_t: Tensor, t: Time) -> Tensor:
-        """`A C` by the covariance in closed form, `(B, m, d)`."""
+        """`C` in closed form, `(B, d, d)`."""
         assert self.covariance is not None
         found = self.covariance(x_t, t)
         d = flatten(x_t).shape[1]
@@ -109,17 +122,31 @@ class MMPS(MeasurementGuidance):
                 f"the covariance of states {tuple(x_t.shape)} has shape {(len(x_t), d, d)}, not "
                 f"{tuple(found.shape)}"
             )
-        return self._tangents(found, x_t).mT
+        return found
 
-    def _tangents(self, vectors: Tensor, x: Tensor) -> Tensor:
-        """`A v` for vectors `(B, k, d)`, `(B, k, m)`."""
-        states = vectors.reshape(-1, *x.shape[1:])
-        return flatten(self.measurement.tangent(states)).reshape(*vectors.shape[:2], -1)
+    def _slopes(self, free: Tensor) -> Tensor:
+        """The rows of `A`, or of its derivative at each state, `(1, m, d)` or `(B, m, d)`."""
+        measurement = self.measurement
+        shape = measurement.observed_shape
+        if isinstance(measurement.operator, LinearOperator):
+            units = torch.eye(math.prod(shape), dtype=free.dtype, device=free.device)
+            return flatten(measurement.adjoint(units.reshape(-1, *shape))).unsqueeze(0)
+        with recording():
+            x_0 = free.clone().requires_grad_()
+            clean = flatten(measurement.clean(x_0))
+            if not clean.requires_grad:
+                name = type(measurement.operator).__name__
+                raise CapabilityError(f"MMPS differentiates the operator: {name} has no derivative")
+            found = [
+                torch.autograd.grad(one.sum(), x_0, retain_graph=True, materialize_grads=True)[0]
+                for one in clean.unbind(1)
+            ]
+        return torch.stack([flatten(one) for one in found], 1)
 
-    def _direct(self, free: Tensor, rows: Tensor) -> Guided:
-        """From the rows of `A C`, `(B, m, d)`."""
+    def _direct(self, free: Tensor, slopes: Tensor, rows: Tensor) -> Guided:
+        """From the rows of `A` and of `A C`, `(B, m, d)`."""
         residual = self.measurement.residual(free)
-        spread = self._tangents(rows, free)
+        spread = rows @ slopes.mT
         noise = self.measurement.variance().expand(self.measurement.observed_shape).flatten()
         factor = _cholesky((spread + spread.mT) / 2, noise)
         b = flatten(residual).unsqueeze(-1)

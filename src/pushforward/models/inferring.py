@@ -25,6 +25,7 @@ from pushforward.inverse import (
 )
 from pushforward.models.amortized_posterior import AmortizedPosterior
 from pushforward.models.guided_posterior import GuidedPosterior
+from pushforward.models.likelihood_posterior import LikelihoodPosterior
 from pushforward.models.noise_level import estimated_level
 from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.sampled_posterior import AnnealedPosterior, RepaintedPosterior
@@ -59,10 +60,10 @@ def posterior_of(
         noise: the standard deviation of Gaussian noise in the units of `y`, `"exact"` for none,
             `"estimated"` for a level that `estimated_level` finds, or one of `pushforward.inverse`.
         method: a short name of `posteriors` or a function of `(model, process, measurement)` that
-            returns a guided model. By default, for linear operators, `mmps` for up to 8 numbers
-            with Gaussian noise and `pigdm` for more, `projection` without noise; else `dps`. `tds`
-            weighs the draws of any of them, its `twist`, so that they are exact for many
-            `particles`.
+            returns a guided model. By default `mmps` for up to 8 numbers with Gaussian noise, and
+            for more `pigdm` if the operator is linear; `projection` for a linear one without noise;
+            else `dps`. `tds` weighs the draws of any of them, its `twist`, so that they are exact
+            for many `particles`; it is what `--exact` is on the command line.
         c: a context of the model beside the measurement, one for all or one each.
         guidance: classifier-free guidance towards it.
         options: of the method.
@@ -93,6 +94,12 @@ def posterior_of(
         raise CapabilityError("posteriors are for states that are one tensor of real numbers")
     operator = _named(operator, model)
     y = _measured(y, operator, shape, model)
+    if "exact" in options:
+        raise InputError(
+            "exact draws are those of method='tds', here without exact=: with twist='mmps', or "
+            "another method, for its guidance, and particles="
+        )
+    level = None
     if isinstance(noise, str) and noise == "estimated":
         level = estimated_level(model, y, operator, c=c, guidance=guidance)
         noise = GaussianNoise(level.value)
@@ -100,25 +107,39 @@ def posterior_of(
     measurement = Measurement.of(y, operator, noise, shape, units)
     denoiser = model.denoiser(c, len(y) if measurement.batched else 1, guidance=guidance)
     chosen = _default(operator, noise, shape) if method is None else method
-    if isinstance(chosen, str) and registry.find("posteriors", chosen) is TwistedSMC:
+    kind = registry.find("posteriors", chosen) if isinstance(chosen, str) else chosen
+    post: LikelihoodPosterior
+    if kind is TwistedSMC:
         own = {name: options[name] for name in _SMC if name in options}
         rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
-        twist = options.get("twist") or _default(operator, noise, shape)
-        found = _guide(twist, rest)
-        return TwistedPosterior(
+        found = _guide(_guiding(options.get("twist") or _default(operator, noise, shape)), rest)
+        post = TwistedPosterior(
             model, denoiser, measurement, found.guide, found.name, found.cost, TwistedSMC(**own)
         )
-    if isinstance(chosen, str) and registry.find("posteriors", chosen) is DAPS:
+    elif kind is DAPS:
         _refuse_others("daps", options, [field.name for field in dataclasses.fields(DAPS)])
-        return AnnealedPosterior(model, denoiser, measurement, DAPS(**options))
-    if isinstance(chosen, str) and registry.find("posteriors", chosen) is RePaint:
+        post = AnnealedPosterior(model, denoiser, measurement, DAPS(**options))
+    elif kind is RePaint:
         known = [field.name for field in dataclasses.fields(RePaint)][2:]
         _refuse_others("repaint", options, known)
-        return RepaintedPosterior(model, denoiser, measurement, **options)
-    found = _guide(chosen, options)
-    return GuidedPosterior(
-        model, denoiser, measurement, found.guide, found.exactness, found.name, found.cost
-    )
+        post = RepaintedPosterior(model, denoiser, measurement, **options)
+    else:
+        found = _guide(chosen, options)
+        post = GuidedPosterior(
+            model, denoiser, measurement, found.guide, found.exactness, found.name, found.cost
+        )
+    post.noise_level = level
+    return post
+
+
+def _guiding(twist: str | Callable[..., Any]) -> str | Callable[..., Any]:
+    """A twist. Raises `InputError` for a method that guides no prediction."""
+    kind = registry.find("posteriors", twist) if isinstance(twist, str) else twist
+    if kind in (TwistedSMC, DAPS, RePaint):
+        raise InputError(
+            f"the twist of tds is a method that guides a prediction, such as mmps, not {twist!r}"
+        )
+    return twist
 
 
 def noise_of(noise: Any) -> Noise:
@@ -185,11 +206,13 @@ def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
                 "exactly: give a little noise"
             )
         return "projection"
-    if not linear or not isinstance(noise, GaussianNoise):
+    if not isinstance(noise, GaussianNoise):
         return "dps"
     # Beyond this the system of mmps is iterated: many derivatives a step, and with the derivative
     # of a network, which is no covariance, it need not converge.
-    return "mmps" if math.prod(operator.observed_shape(shape)) <= _FEW else "pigdm"
+    if math.prod(operator.observed_shape(shape)) <= _FEW:
+        return "mmps"
+    return "pigdm" if linear else "dps"
 
 
 class _Guide(NamedTuple):

@@ -16,6 +16,7 @@ from pushforward.errors import InputError
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
 from pushforward.models.model import Progress, finite, parts_of
+from pushforward.models.noise_level import NoiseLevel
 from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.prior_predictive import PriorPredictive
 from pushforward.protocols import Model, Transport
@@ -50,6 +51,9 @@ class LikelihoodPosterior(Posterior):
     steps = 100
     """Of the sampler, unless told otherwise."""
 
+    noise_level: NoiseLevel | None = None
+    """The estimate of the level of the noise, where it was not given."""
+
     def __init__(
         self,
         model: Any,
@@ -68,6 +72,11 @@ class LikelihoodPosterior(Posterior):
         """Evaluations of the network for each draw, in the latest call of `sample`."""
         # What a method refuses is refused before anything is drawn.
         guide(denoiser.model(slice(0, 1)), denoiser.process, measurement)
+
+    def __repr__(self) -> str:
+        many = f"{self.count} measurements" if self.batched else "a measurement"
+        shape = tuple(self.measurement.observed_shape)
+        return f"posterior given {many} of shape {shape} by {self.method}: {self.exactness}"
 
     @property
     def batched(self) -> bool:

@@ -12,6 +12,7 @@ from pushforward import checks
 from pushforward._random import derived_seed
 from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.inverse import Operator
+from pushforward.models.posterior import Exactness
 
 __all__ = ["NoiseLevel", "estimated_level"]
 
@@ -22,15 +23,19 @@ class NoiseLevel(NamedTuple):
     Args:
         value: in the units of the measurement.
         stderr: its standard error, `value / sqrt(2 (m - p))` for `m` measured numbers of which `p`
-            are explained by the freedom of the state.
+            are explained by the freedom of the state, together with the Monte Carlo error of the
+            draws.
         iterations: of expectation-maximization.
         converged: whether what is left to go is less than a tenth of the error.
+        exactness: of the draws. What the method gets wrong of the posterior is wrong in the level,
+            too, and no part of `stderr`.
     """
 
     value: float
     stderr: float
     iterations: int
     converged: bool
+    exactness: Exactness
 
 
 def estimated_level(
@@ -88,7 +93,11 @@ def estimated_level(
         new = max(float((y - clean).square().mean().sqrt()), 1e-30)
         # What the states of the posterior differ in, in units of the noise.
         explained = float((clean - clean.mean(0)).square().sum(0).sum()) / (draws - 1) / new**2
-        stderr = new / math.sqrt(2 * max(y.numel() - explained, 1.0))
+        left_free = max(y.numel() - explained, 1.0)
+        # Of the mean square over draws, which the iterations amplify as a geometric series does.
+        squares = (y - clean).square().flatten(1).mean(1)
+        noise = float(squares.std()) / math.sqrt(draws) / (2 * new) * y.numel() / left_free
+        stderr = math.hypot(new / math.sqrt(2 * left_free), noise)
         before, change, level = change, abs(new - level), new
         # Steps that shrink by a factor r leave r / (1 - r) of the last one to go.
         left = change * change / (before - change) if change < before < math.inf else math.inf
@@ -102,4 +111,4 @@ def estimated_level(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return NoiseLevel(level, stderr, done, converged)
+    return NoiseLevel(level, stderr, done, converged, post.exactness)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward._random import derived_seed, fresh_seed
+from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
@@ -60,6 +61,7 @@ class TwistedPosterior(LikelihoodPosterior):
         self.smc = sampler
         self.particles: list[PosteriorParticles] = []
         """Those of each measurement, in the units of the model, in the latest run."""
+        self._latest = (0, 0)
 
     @torch.no_grad()
     def run(
@@ -78,10 +80,20 @@ class TwistedPosterior(LikelihoodPosterior):
 
         Warns of sets that have not converged.
         """
-        times = self._times(checks.whole("steps", self.steps if steps is None else steps, 2))
-        first, count, size = fresh_seed(seed), self.count, self.smc.particles
-        noise = self._noise(first, count, size)
-        start = self._noise(derived_seed(first, 1), count, size)
+        steps = checks.whole("steps", self.steps if steps is None else steps, 2)
+        first = fresh_seed(seed)
+        self.particles = self._sets(first, steps, progress)
+        self._latest = first, steps
+        return self.particles
+
+    def _sets(
+        self, seed: int, steps: int, progress: Progress | None = None
+    ) -> list[PosteriorParticles]:
+        """The particles of each measurement by so many steps."""
+        times = self._times(steps)
+        count, size = self.count, self.smc.particles
+        noise = self._noise(seed, count, size)
+        start = self._noise(derived_seed(seed, 1), count, size)
         found = []
         with self.model.evaluating():
             for k in range(count):
@@ -99,7 +111,6 @@ class TwistedPosterior(LikelihoodPosterior):
                 self.evaluations = counted.evaluations
                 if progress is not None:
                     progress(k + 1, count)
-        self.particles = found
         return found
 
     @torch.no_grad()
@@ -126,15 +137,27 @@ class TwistedPosterior(LikelihoodPosterior):
             return found
         return found.unflatten(0, (self.count, n)).transpose(0, 1)
 
+    @torch.no_grad()
     def log_evidence(self, **options: Any) -> LogProb:
         """`log p(y)` of each measurement in nats, `(m,)`, with its standard error.
 
-        Of the latest run, or of a new one, with the options of `run`.
+        Of the latest run, or of a new one, with the options of `run`. Another run of half as many
+        steps says what the steps of the chain are wrong by (`PosteriorParticles.evidence`).
+
+        Raises `InputError` for a run of fewer than 4 steps, which cannot be halved.
         """
-        sets = self.run(**options) if options or not self.particles else self.particles
-        value, stderr, converged = (
-            torch.cat([getattr(own, name) for own in sets])
-            for name in ("log_evidence", "stderr", "converged")
+        if options or not self.particles:
+            self.run(**options)
+        seed, steps = self._latest
+        if steps < 4:
+            raise InputError(f"the error of log p(y) takes a run of at least 4 steps, not {steps}")
+        fine, spent = self.particles, self.evaluations
+        coarse = self._sets(seed, steps // 2)
+        nfe = (spent + self.evaluations) * self.smc.particles
+        self.evaluations = spent
+        found = [own.evidence(other) for own, other in zip(fine, coarse, strict=True)]
+        value, stderr, error, converged = (
+            torch.cat([getattr(own, name) for own in found])
+            for name in ("value", "stderr", "error", "converged")
         )
-        nfe = self.evaluations * self.smc.particles
-        return LogProb(value, stderr, "estimated", nfe, converged=converged)
+        return LogProb(value, stderr, "estimated", nfe, error=error, converged=converged)

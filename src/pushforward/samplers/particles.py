@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward import checks
 from pushforward._random import derived_seed, fresh_seed
 from pushforward.errors import InputError
+from pushforward.estimates import LogProb
 from pushforward.mcmc import systematic_resampling
 
 __all__ = ["PosteriorParticles"]
@@ -25,7 +26,8 @@ class PosteriorParticles:
         log_weights: their log-weights since the last resampling, `(S, K)`.
         log_evidence: the logarithm of an unbiased estimate of `p(y)` under the sampled chain, one
             for each set, `(S,)`.
-        stderr: its standard error, `(S,)`.
+        stderr: its standard error, `(S,)`, about the evidence of that chain: the error of the
+            chain's own steps is no part of it, but of that of `evidence`.
         ess: the effective size of the weights at each time of the grid and at the end, `(T, S)`.
         resamplings: how often a set was resampled, `(S,)`.
         ancestors: how many of the first states have descendants among the last, `(S,)`.
@@ -69,6 +71,33 @@ class PosteriorParticles:
             own = torch.Generator("cpu").manual_seed(derived_seed(first, k))
             picks.append(self.x[k, systematic_resampling(weights, count, own).to(self.x.device)])
         return torch.stack(picks)
+
+    def evidence(self, coarse: PosteriorParticles, nfe: int = 0) -> LogProb:
+        """`log p(y)` of each set, `(S,)`, with an error that covers the steps of the chain, too.
+
+        The evidence is that of a chain, whose error is of first order in its steps: half as many
+        have twice the error, so that the difference of the two is what is left. With both their
+        Monte Carlo errors in it the difference is rather too large than too small, and
+
+            stderr = sqrt(stderr^2 + (log p_coarse(y) - log p(y))^2).
+
+        Args:
+            coarse: the same sets by half as many steps.
+            nfe: evaluations of the network for all of them.
+
+        Raises `InputError` for another number of sets.
+        """
+        if len(coarse.log_evidence) != len(self.log_evidence):
+            raise InputError(
+                f"{len(self.log_evidence)} sets of particles, and by half as many steps "
+                f"{len(coarse.log_evidence)} of them"
+            )
+        error = (coarse.log_evidence - self.log_evidence).abs()
+        stderr = torch.hypot(self.stderr, error)
+        converged = self.converged & coarse.converged
+        return LogProb(
+            self.log_evidence, stderr, "estimated", nfe, error=error, converged=converged
+        )
 
     def pooled_evidence(self) -> tuple[float, float]:
         """The log-evidence by all sets together, and its standard error from their spread.

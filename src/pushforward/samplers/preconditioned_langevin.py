@@ -25,6 +25,10 @@ class PreconditionedLangevin:
     covariance `C` the variance comes out larger by `1 / (1 - h / 2)`; the last level takes as many
     more steps, with `h` falling to a tenth.
 
+    Within modes that are far apart the density is steeper than `C` says, and steps would grow
+    without bound. So `h` is divided by the curvature along the step before, in units of `C` and the
+    mean over all states, where that is above 1: draws depend on the others to that extent.
+
     Args:
         steps: at each level.
         step: `h`, below 1.
@@ -63,13 +67,18 @@ class PreconditionedLangevin:
         """States `(B, d)` at the last of the times, from states at the first."""
         grid = grids.check(times)
         generator = resolve(seed, generator, x.device, rows=len(x))
+        curvature = 1.0
         for k, t in enumerate(grid):
             root = torch.linalg.cholesky(covariance(t)).to(x)
             many = self.last if k + 1 == len(grid) else self.steps
+            slope = score(x, t) @ root
             for i in range(many):
-                h = self.step
+                h = self.step / max(1.0, curvature)
                 if k + 1 == len(grid):
-                    h = self.step * 0.1 ** (i / max(many - 1, 1))
-                drift = (score(x, t) @ root) @ root.mT
-                x = x + h * drift + (2 * h) ** 0.5 * normal_like(x, generator) @ root.mT
+                    h = h * 0.1 ** (i / max(many - 1, 1))
+                move = h * slope + (2 * h) ** 0.5 * normal_like(x, generator)
+                x = x + move @ root.mT
+                if i + 1 < many:
+                    before, slope = slope, score(x, t) @ root
+                    curvature = float((move * (before - slope)).sum() / move.square().sum())
         return x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any, Literal
 
 import torch
@@ -151,14 +151,8 @@ def _langevin(
 ) -> Tensor:
     """Draws by Langevin steps, in units of the covariance that normal posteriors would have."""
 
-    def covariance(t: float) -> Tensor:
-        alpha, sigma = factorized.weights(t)
-        eye = torch.eye(len(factorized.mean))
-        noised = torch.linalg.inv(alpha**2 * gauss.covariances + sigma**2 * eye).sum(0)
-        total = noised + (1 - factorized.count) * (1 - t) * factorized.precision
-        return torch.linalg.inv(factorized.kept_above(_symmetric(total), factorized.precision))
-
     kept = [t for t in times if factorized.weights(t)[1] > _LEVEL * factorized.weights(t)[0]]
+    covariance = partial(factorized.preconditioner, gauss.covariances)
     x = PreconditionedLangevin().run(factorized.score, covariance, x, kept, seed=seed)
     return x / factorized.weights(kept[-1])[0]
 
