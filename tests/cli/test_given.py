@@ -126,7 +126,11 @@ def test_densities_are_conditional_and_columns_have_no_order(
 
 
 def test_evaluation_compares_the_joint_distribution(run: Path, call) -> None:
-    assert call("evaluate", run, "-n", 200).code == 0
+    found = call("evaluate", run, "-n", 200)
+    assert found.code == 0
+    # The samples for what was given are ranked, and the report shows it.
+    assert "calibration over 40 pairs with 19 draws each" in found.out
+    assert "<h2>Calibration</h2>" in (run / "report.html").read_text()
     kept = pf.data.load(run / "samples.npz")
     assert kept.event_shape == (5,)
     # Contexts shuffled against the draws are told apart, and by the joint distribution alone.

@@ -243,6 +243,27 @@ def test_contraction_and_z_scores_are_those_of_the_closed_form() -> None:
     assert wide.value == pytest.approx(1 / 0.64, rel=0.1)
 
 
+def test_draws_that_ignore_the_observation_are_named() -> None:
+    theta, y = pairs(200, torch.Generator().manual_seed(0))
+    ignored = metrics.calibrate(prior, (theta, y), draws=19, alpha=0.01)
+    assert ignored.warnings[0].startswith("The model ignores what is given, or that tells next to")
+    assert ignored.warnings[0] in str(ignored)
+    assert float(ignored.contraction.explained.abs().max()) < 0.02
+    # TARP sees what it leaves out.
+    assert "rejected by TARP" in ignored.warnings[1]
+    right = metrics.calibrate(exact, (theta, y), draws=19, alpha=0.01)
+    assert right.warnings == ()
+    for k, variance in enumerate(posterior(y)[1].diag()):
+        expected = 1 - float(variance / PRIOR[k, k])
+        assert float(right.contraction.explained[k]) == pytest.approx(expected, abs=0.1)
+    # As wide as the prior, but not where it is: not ignored.
+    wide = metrics.calibrate(
+        lambda y, n, seed: prior(y, n, seed) + posterior(y)[0], (theta, y), draws=19
+    )
+    assert not any("ignores" in warning for warning in wide.warnings)
+    assert any("too wide" in warning for warning in wide.warnings)
+
+
 def test_the_error_of_the_contraction_is_that_of_repeated_pairs() -> None:
     found = []
     for seed in range(120):

@@ -72,7 +72,7 @@ def evaluate(
     from pushforward.models.row_memory import advising
     from pushforward.report import write
     from pushforward.report.beside_mixture import behind_mixture
-    from pushforward.report.judging import evaluated, held_out_likelihood, told_for
+    from pushforward.report.judging import calibrated, evaluated, held_out_likelihood, told_for
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
@@ -92,6 +92,7 @@ def evaluate(
         )
     require_memory(n, state.numel(model.event_shape))
     checked(str(folder / "samples.npz"), folder, model, n)
+    rows = test
     labels, test = told_for(model, train, test, n, seed)
     asked = accepted(model.sample, sampler=sampler, steps=steps)
     with Progress("sampling", 1, show=show) as progress:
@@ -123,10 +124,18 @@ def evaluate(
             log_prob=log_prob,
             progress=progress,
         )
+    calibration, doubts = None, []
+    if rows.schema.given:
+        with Progress("calibration", 1, show=show) as progress:
+            parts = model.understood("sample", batch_size=size, progress=progress)
+            try:
+                calibration = calibrated(model, rows, 2 * n, seed=seed, **parts, **asked)
+            except InputError as error:
+                doubts.append(f"Calibration could not be checked: {error}.")
     if log_prob is not None:
         behind = behind_mixture(model, train, test, log_prob, seed=seed)
-        more = () if behind is None else (behind,)
-        evaluation = dataclasses.replace(evaluation, warnings=(*evaluation.warnings, *more))
+        doubts += [] if behind is None else [behind]
+    evaluation = dataclasses.replace(evaluation, warnings=(*evaluation.warnings, *doubts))
     settings = {**asked, "n": n, "seed": seed}
     held = model.holds
     found = {
@@ -134,16 +143,28 @@ def evaluate(
         "weights": None if held is None else asdict(held),
         **evaluation.to_dict(),
     }
+    if calibration is not None:
+        found["calibration"] = calibration.to_dict()
     write_text(folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
     # Contexts without names have no place in a file.
     written = labels if train.num_classes is not None else None
     own = Told(labels.double(), None) if train.schema.given else None
     write_states(folder / "samples.npz", x, model.space, folder, labels=written, own=own)
-    write(folder, model, train, evaluation=evaluation, samples=x, labels=labels)
+    write(
+        folder,
+        model,
+        train,
+        evaluation=evaluation,
+        calibration=calibration,
+        samples=x,
+        labels=labels,
+    )
     if as_json:
         emit(found)
         return
     typer.echo(str(evaluation))
+    if calibration is not None:
+        typer.echo(f"\n{calibration}")
     if held is not None:
         typer.echo(f"\nweights: {held}")
         if held.caveat:

@@ -28,6 +28,9 @@ PosteriorSampler = Callable[[Any, int, int], Tensor]
 
 Check = SBC | TARP | ExpectedCoverage | LocalC2ST
 
+_IGNORED = 0.02
+"""The share of the variance of draws below which what is given has hardly any part in them."""
+
 
 @dataclass(frozen=True)
 class Calibration(Displayed):
@@ -77,6 +80,30 @@ class Calibration(Displayed):
         """Whether no check rejects: not that the posterior is right, but that none saw it wrong."""
         return not self.rejected
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the draws, in sentences; none if nothing stands out."""
+        found = self._ignored()
+        if not self.passed:
+            said = [f"{q.name}: {q.reading}" for q in self.sbc.quantities if not q.passed]
+            words = "; ".join(said or [f"TARP: {self.tarp.reading}"])
+            found.append(
+                f"Draws for what is given are not calibrated, rejected by "
+                f"{', '.join(self.rejected)} ({words})."
+            )
+        return tuple(found)
+
+    def _ignored(self) -> list[str]:
+        """Whether the draws do not depend on the observation, in a sentence."""
+        share = float(self.contraction.explained.max())
+        if share >= _IGNORED:
+            return []
+        tells = max(e.value for e in self.contraction.mean_contraction)
+        return [
+            "The model ignores what is given, or that tells next to nothing: it explains "
+            f"{max(share, 0):.1%} of the variance of the draws at most (contraction {tells:.2f})."
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
@@ -85,6 +112,8 @@ class Calibration(Displayed):
             "p_values": {name: check.p_value for name, check in self.checks.items()},
             "quantities": {q.name: q.p_value for q in self.sbc.quantities},
             "contraction": [e.value for e in self.contraction.mean_contraction],
+            "explained": self.contraction.explained.tolist(),
+            "warnings": list(self.warnings),
             "mean_z": [e.value for e in self.contraction.mean_z],
             "mean_square_z": [e.value for e in self.contraction.mean_square_z],
             "pairs": self.pairs,
@@ -101,7 +130,7 @@ class Calibration(Displayed):
             f"(each at {100 * self.alpha:g} %)"
         )
         parts = [*self.checks.values(), self.contraction]
-        return "\n".join([head, *(str(part) for part in parts)])
+        return "\n".join([head, *(str(part) for part in parts), *self._ignored()])
 
 
 def calibrate(

@@ -24,6 +24,9 @@ class PosteriorContraction:
         draws: how many there were for each pair.
         square: `(theta - mean)^2 / Var[theta]` over the pairs, `(m, d)`.
         names: of the coordinates.
+        explained: the share of the variance of the draws that lies between pairs, `(d,)`: 0 if the
+            draws do not depend on the observation, and that of a regression on it if they are
+            exact. About 0, and below it by chance, for draws that ignore the observation.
     """
 
     contraction: Tensor = field(repr=False)
@@ -31,6 +34,7 @@ class PosteriorContraction:
     draws: int
     square: Tensor = field(repr=False)
     names: tuple[str, ...]
+    explained: Tensor = field(repr=False)
 
     @property
     def mean_contraction(self) -> list[Estimate]:
@@ -113,7 +117,11 @@ def contraction(
     correction = ((n - 3) / ((n - 1) * (1 + 1 / n))) ** 0.5
     z = (truth - many.mean(0)) / spread * correction
     square = ((truth - truth.mean(0)) / prior).square()
-    return PosteriorContraction(1 - (spread / prior).square(), z, n, square, tuple(own))
+    within = spread.square().mean(0)
+    # Means of finitely many draws differ by chance, too.
+    between = many.mean(0).var(0) - within / n
+    explained = between / (between + within)
+    return PosteriorContraction(1 - (spread / prior).square(), z, n, square, tuple(own), explained)
 
 
 def _estimates(x: Tensor) -> list[Estimate]:

@@ -15,9 +15,10 @@ from pushforward import state
 from pushforward._files import write_bytes
 from pushforward._records import read_json_texts, read_sealed, read_sealed_json
 from pushforward.data import Data
-from pushforward.metrics import Evaluation
+from pushforward.metrics import Calibration, Evaluation
 from pushforward.metrics.estimate import Estimate
 from pushforward.models import GenerativeModel, Trainable
+from pushforward.report.calibration_pictures import calibration_section
 from pushforward.report.certificate import certificate_section
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.drawing import Drawn, seconds_for
@@ -43,6 +44,7 @@ def write(
     data: Data,
     *,
     evaluation: Evaluation | None = None,
+    calibration: Calibration | None = None,
     samples: Any = None,
     labels: Any = None,
     seen: Glance | None = None,
@@ -55,6 +57,7 @@ def write(
         model: the trained model, a `GenerativeModel` that is `Trainable`.
         data: the data it was trained on.
         evaluation: metrics, if there are any yet.
+        calibration: of the samples of a model that is given columns, if it was checked.
         samples: states drawn from the model; some are drawn if there are none.
         labels: of these samples, or their captions, if they have some.
         seen: samples and what is wrong with them, a `glance`, if there has been one already.
@@ -78,11 +81,13 @@ def write(
                 *seen.faults,
                 *_of_data(run, findings),
                 *_of_evaluation(evaluation),
+                *(() if calibration is None else calibration.warnings),
             ]
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         marginals(data.columns, data.x, samples),
         _metrics(evaluation, model),
+        "" if calibration is None else calibration_section(calibration),
         certificate_section(run),
         _curves(history, model),
         *_notes(model),
