@@ -42,6 +42,8 @@ DRAWS, STEPS = 500, 50
 OBSERVATIONS = (1, 2, 5, 10, 30, 90)
 SEEDS = (0, 1, 2)
 PROCESS = Gaussian()
+_DIVERGED = 100.0
+"""Deviations of the exact posterior."""
 
 # The likelihood of an observation: equal parts `N(sign theta, deviation^2 I)`.
 LIKELIHOODS: dict[str, list[tuple[float, float]]] = {
@@ -202,6 +204,9 @@ def text(results: list[dict[str, Any]]) -> str:
 
 
 def _mean(values: list[float]) -> str:
+    lost = sum(value > _DIVERGED for value in values)
+    if lost:
+        return "diverged" if lost == len(values) else f"{lost} of {len(values)} diverged"
     error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return f"{statistics.fmean(values):.2f} ± {error:.2f}"
 

@@ -2,13 +2,14 @@
 
 `p(x | y_1, ..., y_n)` is proportional to `p(x)^(1 - n) prod_i p(x | y_i)`. The same does not hold
 for the noised distributions: their scores do not add up at `t > 0`. Each rule here says what it
-puts in the place of the right answer, and for how many observations it is good.
+puts in the place of the right answer, and for how many observations it is good, with exact scores
+and up to 90 of them, as `benchmarks/independent_observations.py` has measured.
 
 | | covariances of `x_0` given `x_t` | exact for | good for |
 |---|---|---|---|
-| `GaussComposition` | from posterior covariances that are given | normal posteriors | any number, if each posterior is nearly normal |
-| `JacobianComposition` | from derivatives of the model | normal posteriors, exact models | few, exact models: errors of derivatives add up |
-| `FactorizedComposition` | none: other distributions at `t > 0` | `t = 0` | any number, with `samplers.PreconditionedLangevin` |
+| `GaussComposition` | from posterior covariances that are given | normal posteriors | any number, if each posterior is nearly normal; else two |
+| `JacobianComposition` | from derivatives of the model | normal posteriors, exact models | the same, and modes that are nearly normal; errors of derivatives add up |
+| `FactorizedComposition` | none: other distributions at `t > 0` | `t = 0` | any number and any shape, with `samplers.PreconditionedLangevin`; else one |
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class GaussComposition(ScoreComposition):
         E[x_0 | x_t] = L^{-1} (sum_i P_i m_i + (1 - n) P_0 m_0),   L = sum_i P_i + (1 - n) P_0
 
     with the individual means `m_i = E[x_0 | x_t, y_i]`. Exact for normal posteriors of any number
-    of observations; good for any number as long as each posterior is nearly normal. The part of `L`
+    of observations; good for any number as long as each posterior is nearly normal, and for two
+    where it is not. The part of `L`
     that does not depend on `t`, the precision of the composed posterior, is kept above that of the
     prior. One evaluation of the model for each observation and step.
 
@@ -168,11 +170,11 @@ class JacobianComposition(ScoreComposition):
     r"""JAC (Linhart et al. 2024): covariances from the derivatives of the model.
 
     As `GaussComposition`, with `P_i^{-1} = Cov[x_0 | x_t, y_i] = (sigma^2 / alpha) dm_i/dx_t`. That
-    holds for every distribution and an exact model. Derivatives of a network are less exact than
-    its values, and the errors of `n` of them add up: good for a few observations and for models
-    in closed form. They are made symmetric, their eigenvalues kept between a small one and that of
-    the prior, and `L` above the precision of the prior. `d + 1` evaluations for each observation
-    and step.
+    holds for every distribution and an exact model: with one it is good for any number of
+    observations if posteriors, or their modes, are nearly normal, and else for two. Derivatives of
+    a network are less exact than its values, and the errors of `n` of them add up. They are made
+    symmetric, their eigenvalues kept between a small one and that of the prior, and `L` above the
+    precision of the prior. `d + 1` evaluations for each observation and step.
     """
 
     def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:

@@ -106,7 +106,7 @@ class Measurement:
         if not isinstance(self.operator, LinearOperator):
             raise CapabilityError(
                 f"this method needs a linear operator, and {type(self.operator).__name__} is none: "
-                "dps and daps take any differentiable one"
+                "mmps, dps and daps take any differentiable one"
             )
         return self.operator
 

@@ -61,9 +61,9 @@ def sample_given_all(
 
     | rule | good for | evaluations of the network |
     |---|---|---|
-    | `gauss` | any number, posteriors of one observation nearly normal | `m` a step |
-    | `jac` | a few observations: errors of derivatives add up | `m (d + 1)` a step |
-    | `langevin` | several modes; a few observations, since errors of scores add up | `5 m` a step |
+    | `gauss` | any number, posteriors of one observation nearly normal; else two | `m` a step |
+    | `jac` | a few, modes nearly normal: errors of derivatives add up | `m (d + 1)` a step |
+    | `langevin` | posteriors of any shape; a few: errors of scores add up | `5 m` a step |
 
     Errors of the scores add up over the observations, and more of them do on the cosine schedule
     than on the linear one, `NPSE(..., model={"process": processes.Gaussian()})`, which is the one
