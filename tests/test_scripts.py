@@ -17,6 +17,7 @@ HELPERS = {
     "laws.py",
     "peers.py",
     "record.py",
+    "restored_pictures.py",
     "shared.py",
     "timing.py",
 }
