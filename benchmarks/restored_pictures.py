@@ -99,7 +99,7 @@ def _digits(smoke: bool) -> World:
 def _photographs(smoke: bool) -> World:
     """Patches of 16 x 16 pixels; networks are U-Nets of squares of 2 x 2."""
     train = pf.data.load("photographs", n=200 if smoke else 10_000)
-    test = pf.data.load("photographs-test", n=6 if smoke else 32)
+    test = pf.data.load("photographs-test", n=6 if smoke else 24)
     others = pf.data.load("photographs-test", n=100 if smoke else 2000, seed=1)
     unet = partial(pf.nn.UNet, width=32, blocks=1, patch=2)
 
@@ -107,7 +107,7 @@ def _photographs(smoke: bool) -> World:
         low = tuple(operator.observed_shape(train.event_shape))
         return pf.nn.PictureContext(unet(6, out_channels=3), low)
 
-    steps = (3, 3, 16, 4, 10) if smoke else (2200, 1000, 64, 50, 16)
+    steps = (3, 3, 16, 4, 10) if smoke else (1500, 1000, 32, 50, 16)
     return World(train, test.x, others.x, 255.0, lambda: unet(3), told, *steps)
 
 

@@ -85,24 +85,14 @@ def draw(name: str, size: tuple[float, float], paint: Callable[[Figure, Theme], 
 
 
 def film(axes: Axes, images: Tensor, theme: Theme, levels: tuple[float, float]) -> None:
-    """Gray images `(rows, columns, H, W)`, or `(rows, columns, H, W, 3)` in color, side by side.
-
-    With a tick in the middle of each.
-    """
-    rows, columns, height, width = images.shape[:4]
-    color = images.shape[4:]
-    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *color), np.nan)
+    """Gray images `(rows, columns, H, W)` side by side, with a tick in the middle of each."""
+    rows, columns, height, width = images.shape
+    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for i in range(rows):
         for j in range(columns):
             top, left = i * (height + 1), j * (width + 1)
             sheet[top : top + height, left : left + width] = images[i, j].numpy()
-    if color:
-        # What lies between them is transparent.
-        shown = np.isfinite(sheet).all(-1, keepdims=True)
-        sheet = np.nan_to_num((sheet - levels[0]) / (levels[1] - levels[0])).clip(0, 1)
-        axes.imshow(np.concatenate([sheet, shown], -1), interpolation="nearest")
-    else:
-        axes.imshow(sheet, cmap=theme.gray, vmin=levels[0], vmax=levels[1], interpolation="nearest")
+    axes.imshow(sheet, cmap=theme.gray, vmin=levels[0], vmax=levels[1], interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xticks([j * (width + 1) + (width - 1) / 2 for j in range(columns)], [""] * columns)

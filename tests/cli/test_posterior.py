@@ -163,6 +163,7 @@ def test_exact_draws_tell_the_evidence_and_when_they_degenerate(call, trained, t
     assert found.code == 0, found.err
     assert "tds with the twist mmps: asymptotically exact (weighted draws of 200" in found.err
     assert "for each of 200 particles of a measurement" in found.err
+    assert "20 evaluations a particle" in found.err
     assert "log p(y) = " in found.err
     assert "effective sample size" in found.err
     other = call(*words, "--particles", 200)

@@ -272,11 +272,12 @@ def _told(post: Any, x: Any, seconds: float, evidence: Any) -> list[str]:
     """How exact the draws are, what they cost, how well they fit, and what the weights say."""
     fit = post.consistency(x)
     exactly = not bool((post.measurement.noise.spread(post.measurement.y) > 0).any())
+    each = "draw" if evidence is None else "particle"
     unit = "the size of y" if exactly else "the noise (about 1 for a true state)"
     level = post.noise_level
     lines = [
         f"{post.method}: {post.exactness}",
-        f"{post.cost}: {post.evaluations} evaluations a draw, {seconds:.1f} s in all",
+        f"{post.cost}: {post.evaluations} evaluations a {each}, {seconds:.1f} s in all",
         f"y - A(x) is {float(fit.mean()):.3g} times {unit}, from {float(fit.min()):.3g} to "
         f"{float(fit.max()):.3g}",
     ]
