@@ -30,6 +30,10 @@ _NODES = 33
 _MEASURED = 2000
 """Couplings that the variance of the ends is measured with."""
 
+_FRESH = 20
+"""Steps for which couplings are kept that no network simulates: drawing them costs next to nothing,
+and a network that sees the same ones again and again learns their chance pairs."""
+
 _COUPLINGS, _VARIANCES = range(2)
 
 
@@ -160,7 +164,7 @@ class OuterLoop(nn.Module):
 
     def _simulate(self, at: HalfBridge, step: int, data: BridgeData) -> None:
         """The couplings of a step, if they are not at hand: a function of saved state and step."""
-        last = self.cache.last_refresh(step - at.start)
+        last = self._last_draw(at, step)
         if self.simulated is not None and self.simulated[3:] == (at.number, last):
             return
         seed = derived_seed(int(self.noise_seed), _COUPLINGS, at.number, last)
@@ -179,6 +183,13 @@ class OuterLoop(nn.Module):
         if last == 0 and simulation.control is not None:
             rows = data.source_rows if at.forward else data.target_rows
             self.marginals.measure(at, couplings[0], simulation.other, ends.context, rows)
+
+    def _last_draw(self, at: HalfBridge, step: int) -> int:
+        """The step of the last couplings, counted from the start of the outer iteration."""
+        since = step - at.start
+        if self.method.simulates_to_start or bool(self.trained[int(at.forward)]):
+            return self.cache.last_refresh(since)
+        return since - since % min(_FRESH, self.cache.refresh_every or _FRESH)
 
     def _finish(self, at: HalfBridge, reference: Reference) -> None:
         """End an outer iteration: its average simulates from now on, and what its control leaves

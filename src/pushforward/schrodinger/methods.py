@@ -63,6 +63,9 @@ class Method(ABC):
     measures_end_variance: bool
     """Whether the least value of the loss at a time is the variance ratio of the end ahead."""
 
+    simulates_to_start: bool
+    """Whether the couplings of the first outer iteration are simulated step by step, too."""
+
     @property
     @abstractmethod
     def starts_from_reference(self) -> bool:
@@ -124,6 +127,7 @@ class DSBM(Method):
     initial_coupling: Literal["independent", "reference"] = "independent"
 
     measures_end_variance = True
+    simulates_to_start = False
 
     def __post_init__(self) -> None:
         checks.one_of("initial_coupling", self.initial_coupling, ("independent", "reference"))
@@ -145,7 +149,8 @@ class DSBM(Method):
             simulation.process,
             simulation.control or zero_control,
             simulation.start,
-            simulation.steps,
+            # One step of the reference itself is exact.
+            1 if simulation.control is None else simulation.steps,
             forward=not simulation.forward,
             generator=generator,
         )
@@ -227,6 +232,7 @@ class DSB(Method):
     matching: Literal["mean", "drift"] = "mean"
 
     measures_end_variance = False
+    simulates_to_start = True
 
     def __post_init__(self) -> None:
         checks.one_of("matching", self.matching, tuple(_FITS))
