@@ -1,4 +1,4 @@
-"""The ensemble Kalman filter: a linear regression of the states on what they would be observed as."""
+"""The ensemble Kalman filter: a linear regression of states on simulated observations."""
 
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ class Filtered:
         return f"{len(self.mean)} times, {len(self.ensemble)} members of {self.mean.shape[1]}"
 
 
-@torch.no_grad()
 def run(
     model: StateSpaceModel,
     observations: Tensor,
@@ -99,7 +98,9 @@ def run(
         raise InputError("observations are not finite: leave out times without an observation")
     means, deviations = [], []
     for k, y in enumerate(observations):
-        x = analysis(x if k == 0 else model.transition(x, g), model.observe, y, g)
+        forecast = x if k == 0 else model.transition(x, g)
+        # An analysis may train a model, and so needs gradients of its own.
+        x = analysis(forecast, model.observe, y, g).detach()
         if not bool(x.isfinite().all()):
             raise SamplingError(f"the filter has diverged: members are not finite at time {k}")
         means.append(x.mean(0))

@@ -24,7 +24,7 @@ from pushforward.models.predictor import check_network
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
-from pushforward.models.transport_map import TransportMap
+from pushforward.models.transport_map import End, TransportMap
 from pushforward.processes import Bridge, Reference
 from pushforward.protocols import Transport
 from pushforward.schrodinger import (
@@ -192,6 +192,11 @@ class SchrodingerBridge(TransportMap, Trainable):
         """Unless it has a source, of data or one that depends on the context."""
         return super().starts_from_noise and self.start is None
 
+    def _times(self, steps: int | None, towards: End = "target") -> list[float]:
+        """Times that are finer towards the end of a path, whichever it is."""
+        there = super()._times(steps)
+        return there if towards == "target" else [1 - t for t in there]
+
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
         directions, process = self.loop.directions, self.process_in_units()
 
@@ -209,10 +214,7 @@ class SchrodingerBridge(TransportMap, Trainable):
 
     @property
     def converged(self) -> bool | None:
-        """Whether the last outer iterations meet source and target; `None` if none was measured.
-
-        If not, `warnings` says what they miss, and so do the report and the end of a training.
-        """
+        """Whether the last outer iterations meet source and target; `None` if none was measured."""
         return not self.loop.marginals.missed() if self.marginal_errors else None
 
     def curves(self) -> list[Curve]:
@@ -222,8 +224,7 @@ class SchrodingerBridge(TransportMap, Trainable):
     def warnings(self, x: Any, c: Any = None) -> list[str]:
         """What the simulated ends say about the last outer iterations."""
         advice = "Train longer outer iterations with larger batches, or take more steps per path."
-        method = self.loop.method
-        if method.starts_from_reference:
+        if (method := self.loop.method).starts_from_reference:
             advice += (
                 f" {method} begins with paths of the reference: the less of the target these "
                 "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
@@ -322,8 +323,7 @@ class SchrodingerBridge(TransportMap, Trainable):
             if self.has_source:
                 raise InputError("give a source of data or start=, not both")
             self.start.fit(x, self.condition.as_given(self.condition.rows(c, len(x), self.device)))
-        bad = int((~state.finite_rows(x)).sum())
-        if bad:
+        if bad := int((~state.finite_rows(x)).sum()):
             raise InputError(f"{bad} of {len(x)} rows of the target are not finite")
         drawn = torch.randint(1 << 62, (), generator=generator, device=generator.device)
         self.loop.restart(int(drawn))
@@ -374,10 +374,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         if self.training and self.loop.simulated is not None:
             return self.loop.loss(len(x), generator, rows)
         target = self.inward(x)
-        if source is None:
-            start = self._drawn_source(context, len(x), generator)
-        else:
-            start = self.inward(source)
+        drawn = source is None
+        start = self._drawn_source(context, len(x), generator) if drawn else self.inward(source)
         ends = BothEnds(start, target, context)
         return self.loop.loss_of_both(self._reference(), ends, generator)[rows]
 

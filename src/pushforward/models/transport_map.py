@@ -306,11 +306,12 @@ class TransportMap(GenerativeModel):
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _times(self, steps: int | None) -> list[float]:
-        """Times from the source to the target."""
+    def _times(self, steps: int | None, towards: End = "target") -> list[float]:
+        """Times from one end to the other."""
         process = self.process_in_units()
         steps = checks.whole("steps", process.steps if steps is None else steps)
-        return times_of(process, process.grid, steps)
+        found = times_of(process, process.grid, steps)
+        return found if towards == "target" else found[::-1]
 
     def _rule(self, sampler: str | Sampler | None) -> Sampler:
         return registry.resolve("samplers", sampler or self.default_sampler)
@@ -390,9 +391,7 @@ class TransportMap(GenerativeModel):
         progress: Progress | None,
     ) -> Any:
         """States carried to an end, in the units of the model."""
-        times = self._times(steps)
-        if towards == "source":
-            times = times[::-1]
+        times = self._times(steps, towards)
         with self.evaluating():
             return simulate(
                 self._rule(sampler), self._transport(context), z, times, seed=seed,

@@ -150,7 +150,8 @@ class ControlledDiffusion(GenerativeProcess):
 
     For normal distributions this is the exact transition of the Schrödinger bridge, whatever the
     length of the step. With the reference's own `V` it is the step of Euler and Maruyama; with
-    `V = 0` no noise is left at the end, as where the data lie on few points.
+    `V = 0` no noise is left at the end, as where the data lie on few points. Where they are not
+    normal, it matters most that the last steps are short: the grid is finer towards the end.
 
     Args:
         reference: the bridges of the reference.
@@ -165,6 +166,7 @@ class ControlledDiffusion(GenerativeProcess):
     paired = True
     space = Euclidean()
     sampler = "pinned"
+    grid = "quadratic"
     steps = 20
     supports = frozenset({"density"})
 

@@ -102,8 +102,8 @@ class CouplingCache:
 
     Args:
         refresh_every: optimizer steps between simulations within an outer iteration; `None`
-            simulates once per outer iteration. Couplings that no network simulates, in the first one
-            of `dsbm-imf` and `dsbm-ipf`, are drawn anew every 20 steps at least.
+            simulates once per outer iteration. Couplings that no network simulates, in the first
+            one of `dsbm-imf` and `dsbm-ipf`, are drawn anew every 20 steps at least.
         rows: couplings per simulation; from fewer rows of data start several paths each. `None` is
             10,000, or as many as 256 MiB hold.
 

@@ -167,13 +167,19 @@ class DSBM(Method):
         generator: torch.Generator | None,
         rows: slice = slice(None),
     ) -> Tensor:
-        """The Markovian projection of the reciprocal one, at stratified times."""
+        """The Markovian projection of the reciprocal one, at stratified times.
+
+        The error of a drift weighs as the time that remains, so that at uniform times it would
+        learn slowly what it is near the end ahead. Times are uniform in the square root of what
+        remains.
+        """
         exact = couplings[1]
         n = len(exact)
         jitter = torch.rand(n, generator=generator, device=exact.device, dtype=exact.dtype)
         # Inside (0, 1), where bridges have noise; rows are in random order already.
         place = (torch.arange(n, device=exact.device) + jitter) / n
-        t = _EDGE + (1 - 2 * _EDGE) * place
+        t = time_left(_EDGE + (1 - 2 * _EDGE) * place.square(), forward)
+        assert isinstance(t, Tensor)
         target, source = _pair(couplings, forward)
         pair = target[rows], source[rows]
         t, _, generator = part_of(t, None, generator, rows)
