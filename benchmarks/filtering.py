@@ -36,7 +36,7 @@ from pushforward.processes import Bridge
 from pushforward.schrodinger import CouplingCache, OuterIterations
 
 SEEDS = (1, 2, 3)
-LEAD_IN, TIMES = 100, 200
+LEAD_IN, TIMES = 100, 50
 MEMBERS, MANY = 2_000, 100_000
 FIRST_STEPS, MORE_STEPS = 400, 40
 TRAINING: dict[str, Any] = {
@@ -148,10 +148,11 @@ def fitted(make: Callable[[], Any], model: Any, data: pf.data.Data, seed: int) -
 def fitted_bridge(model: Any, data: pf.data.Data, seed: int) -> pf.SchrodingerBridge:
     """A bridge that goes on from the one of the time before, in half as many steps each way."""
     steps = (FIRST_STEPS if model is None else MORE_STEPS) // 2
-    # First from the noising of the data, as a diffusion; then both ways once.
-    rounds = OuterIterations(4 if model is None else 2, steps, first="backward")
+    # At first from the noising of the data, as a diffusion; later each way once.
     if model is None:
         rounds = OuterIterations(3, steps, first="forward")
+    else:
+        rounds = OuterIterations(2, steps, first="backward")
     found = pf.SchrodingerBridge(
         network(0), network(1), Bridge(1.0), "dsbm-ipf", rounds,
         cache=CouplingCache(rows=MEMBERS), steps=20, ema=0.95,
