@@ -38,7 +38,8 @@ from pushforward.schrodinger import CouplingCache, OuterIterations
 SEEDS = (1, 2, 3)
 LEAD_IN, TIMES = 100, 50
 MEMBERS, MANY = 2_000, 100_000
-FIRST_STEPS, MORE_STEPS = 400, 40
+OPTIMIZER_STEPS = 400, 40
+"""At the first time, and at later ones."""
 TRAINING: dict[str, Any] = {
     "batch_size": 256,
     "lr": 2e-3,
@@ -114,10 +115,13 @@ class Learned:
     Args:
         fit: trains on pairs for so many steps; it keeps the model from time to time.
         draw: draws in a context, or carries the pairs into it.
+        steps: of the optimizer, at the first time and at later ones.
     """
 
-    def __init__(self, fit: Callable[..., Any], draw: Callable[..., Tensor]) -> None:
-        self.fit, self.draw = fit, draw
+    def __init__(
+        self, fit: Callable[..., Any], draw: Callable[..., Tensor], steps: tuple[int, int]
+    ) -> None:
+        self.fit, self.draw, self.steps = fit, draw, steps
         self.model: Any = None
 
     def __call__(self, x: Tensor, observe: Any, y: Tensor, generator: torch.Generator) -> Tensor:
@@ -131,28 +135,27 @@ class Learned:
         whitened = torch.linalg.solve_triangular(factor, (rest - middle).T, upper=False).T
         seed = int(torch.randint(2**31, (), generator=generator))
         data = pf.data.Data(whitened, c=seen)
-        self.model = self.fit(self.model, data, seed)
+        steps = self.steps[0 if self.model is None else 1]
+        self.model = self.fit(self.model, data, seed, steps)
         # Members are those that the model carries, or new ones.
         found = self.draw(self.model, data, here, seed)
         return found @ factor.T + middle + here @ gain
 
 
-def fitted(make: Callable[[], Any], model: Any, data: pf.data.Data, seed: int) -> Any:
+def fitted(make: Callable[[], Any], model: Any, data: pf.data.Data, seed: int, steps: int) -> Any:
     """A model that goes on from its own weights."""
-    steps = FIRST_STEPS if model is None else MORE_STEPS
     model = make() if model is None else model
     pf.fit(model, data, steps=steps, seed=seed, **TRAINING)
     return model
 
 
-def fitted_bridge(model: Any, data: pf.data.Data, seed: int) -> pf.SchrodingerBridge:
+def fitted_bridge(model: Any, data: pf.data.Data, seed: int, steps: int) -> pf.SchrodingerBridge:
     """A bridge that goes on from the one of the time before, in half as many steps each way."""
-    steps = (FIRST_STEPS if model is None else MORE_STEPS) // 2
     # At first from the noising of the data, as a diffusion; later each way once.
     if model is None:
-        rounds = OuterIterations(3, steps, first="forward")
+        rounds = OuterIterations(3, steps // 2, first="forward")
     else:
-        rounds = OuterIterations(2, steps, first="backward")
+        rounds = OuterIterations(2, steps // 2, first="backward")
     found = pf.SchrodingerBridge(
         network(0), network(1), Bridge(1.0), "dsbm-ipf", rounds,
         cache=CouplingCache(rows=MEMBERS), steps=20, ema=0.95,
@@ -188,19 +191,19 @@ def matching() -> pf.FlowMatching:
 
 
 HEUN: dict[str, Any] = {"sampler": "heun", "steps": 10}
-METHODS: dict[str, Callable[[], Analysis]] = {
-    "particle filter, 2,000 members": lambda: BootstrapParticles(log_likelihood),
-    "ensemble Kalman filter": EnsembleKalman,
-    "diffusion, ddpm, N = 20": lambda: Learned(
-        partial(fitted, diffusion), partial(drawn, sampler="ddpm", steps=20)
+METHODS: dict[str, Callable[[tuple[int, int]], Analysis]] = {
+    "particle filter, 2,000 members": lambda _: BootstrapParticles(log_likelihood),
+    "ensemble Kalman filter": lambda _: EnsembleKalman(),
+    "diffusion, ddpm, N = 20": lambda steps: Learned(
+        partial(fitted, diffusion), partial(drawn, sampler="ddpm", steps=20), steps
     ),
-    "CDSB-C, N = 20": lambda: Learned(fitted_bridge, drawn),
-    "CDSB-C, forward-backward, N = 20": lambda: Learned(fitted_bridge, carried),
-    "flow matching, heun, N = 10": lambda: Learned(
-        partial(fitted, matching), partial(drawn, **HEUN)
+    "CDSB-C, N = 20": lambda steps: Learned(fitted_bridge, drawn, steps),
+    "CDSB-C, forward-backward, N = 20": lambda steps: Learned(fitted_bridge, carried, steps),
+    "flow matching, heun, N = 10": lambda steps: Learned(
+        partial(fitted, matching), partial(drawn, **HEUN), steps
     ),
-    "flow matching, forward-backward, N = 10": lambda: Learned(
-        partial(fitted, matching), partial(carried, **HEUN)
+    "flow matching, forward-backward, N = 10": lambda steps: Learned(
+        partial(fitted, matching), partial(carried, **HEUN), steps
     ),
 }
 PUBLISHED = {
@@ -222,13 +225,14 @@ def distance(a: Tensor, b: Tensor) -> float:
 def run(method: str, seed: int, smoke: bool) -> dict[str, Any]:
     """Filter one path, and compare with the nearly exact filter and the truth."""
     times, members = (3, 100) if smoke else (TIMES, MEMBERS)
+    steps = (4, 4) if smoke else OPTIMIZER_STEPS
     exact = reference(seed, times, 1_000 if smoke else MANY)
     x, y = path(seed, times)
     lead = filtering.run(LORENZ, y[:LEAD_IN], EnsembleKalman(), members, seed=seed)
     begun = time.process_time()
     try:
         found = filtering.run(
-            LORENZ, y[LEAD_IN:], METHODS[method](), start=lead.ensemble, seed=seed
+            LORENZ, y[LEAD_IN:], METHODS[method](steps), start=lead.ensemble, seed=seed
         )
     except SamplingError as error:
         return {"diverged": str(error)}
