@@ -45,6 +45,25 @@ def test_numbers_of_explicit_bounds() -> None:
     assert found["Chen et al. 2023"].of == "TV"
 
 
+def test_theorems_are_told_where_sampling_starts() -> None:
+    # The noised data are N(0, I), which mixes at once and has no Fisher information; what is left
+    # is that samplers start from N(0, sigma^2 I).
+    process = Gaussian(schedules.OU(horizon=0.5))
+    data = GaussianMixture(torch.zeros(1, 2, dtype=DOUBLE), 1.0)
+    times = grids.UniformGrid()(process.schedule, 50, start=1.0, stop=0.01)
+    found = certify(
+        _exact(data, process), data.sample(50, seed=0), sampler="relative-score", steps=50,
+        law=data, grid="uniform", stop=0.01, denoise=False,
+    )  # fmt: skip
+    scheme = scheme_of(registry.resolve("samplers", "relative-score"))
+    for bound in published_bounds(data, process, times, scheme, 0.0)[:3]:
+        assert bound.applies
+        assert bound.value >= found.bound * (1 - 1e-9)
+    ours = published_bounds(data, process, times, scheme, 0.0)[0]
+    assert ours.value == pytest.approx(found.bound, rel=1e-9)
+    assert found.bound > 0.1
+
+
 @pytest.mark.parametrize("data", [NORMAL, LINE], ids=["normal", "mixture"])
 @pytest.mark.parametrize("name", ["ddpm", "relative-score"])
 @pytest.mark.parametrize("grid", ["log-snr", "uniform"])

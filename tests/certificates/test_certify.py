@@ -100,28 +100,33 @@ def test_the_identity_is_girsanovs_theorem(name: str, dim: int) -> None:
     assert abs(found.value - (paths - expected)) < 4 * found.stderr
 
 
-def test_numbers_of_the_convergence_theory() -> None:
-    # N((1, -1), I / 4) on dX = -X dt + sqrt(2) dB with 200 equal steps to 3.
-    process, data = (
-        Gaussian(schedules.OU(horizon=3.0)),
-        _normal(torch.tensor([0.25, 0.25], dtype=DOUBLE), torch.tensor([1.0, -1.0], dtype=DOUBLE)),
-    )
-    problem, stop = AnalyticMixture(data), 1e-7
-    transport = Transport(problem.model(process), process)
+@pytest.mark.parametrize(
+    ("mean", "variances", "horizon", "steps", "final", "paths"),
+    [
+        ([1.0, -1.0], [0.25, 0.25], 3.0, 200, 1.45e-3, 2.64e-2),
+        ([0.0] * 4, [0.05, 0.2, 1.0, 3.0], 3.0, 200, 2.16e-2, 1.29e-1),
+        ([0.0] * 10, [0.01] * 10, 5.0, 1000, 0.525, 1.99),
+    ],
+)
+def test_numbers_of_the_convergence_theory(
+    mean, variances, horizon: float, steps: int, final: float, paths: float
+) -> None:
+    # Equal steps on dX = -X dt + sqrt(2) dB.
+    process = Gaussian(schedules.OU(horizon=horizon))
+    data = _normal(*(torch.tensor(row, dtype=DOUBLE) for row in (variances, mean)))
+    transport, stop = Transport(AnalyticMixture(data).model(process), process), 1e-7
     found = certify(
-        transport, data.sample(50, seed=0), sampler="relative-score", steps=200, law=data,
+        transport, data.sample(20, seed=0), sampler="relative-score", steps=steps, law=data,
         grid="uniform", start=1.0, stop=stop, denoise=False,
     )  # fmt: skip
     # The prior of the process has the variance sigma^2 at the last time; theirs is one.
-    k = process.schedule.at(1.0)
-    noised = (k.alpha * data.mean, (0.25 * k.alpha**2 + k.sigma**2) * torch.eye(2, dtype=DOUBLE))
-    prior = gaussian.kl(*noised, 0 * data.mean, torch.eye(2, dtype=DOUBLE))
-    steps = found.terms["discretization"].value
-    assert prior + steps == pytest.approx(2.64e-2, rel=5e-3)
-    times = grids.UniformGrid()(process.schedule, 200, start=1.0, stop=stop)
-    mean, cov = moments_of_samples(samplers.RelativeScore(), transport, times, 2)
-    final = gaussian.kl(data.mean, data.covariance, mean, cov)
-    assert final == pytest.approx(1.45e-3, rel=0.05)
+    k, eye = process.schedule.at(1.0), torch.eye(len(mean), dtype=DOUBLE)
+    noised = (k.alpha * data.mean, k.alpha**2 * data.covariance + k.sigma**2 * eye)
+    prior = gaussian.kl(*noised, 0 * data.mean, eye)
+    assert prior + found.terms["discretization"].value == pytest.approx(paths, rel=5e-3)
+    times = grids.UniformGrid()(process.schedule, steps, start=1.0, stop=stop)
+    end = moments_of_samples(samplers.RelativeScore(), transport, times, len(mean))
+    assert gaussian.kl(data.mean, data.covariance, *end) == pytest.approx(final, rel=5e-3)
 
 
 def _ordered(name: str, transport: Transport, data: GaussianMixture, times: list[float]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.data import Data, Schema
 from pushforward.data.schema import Column
 from pushforward.divergences import Divergence, compare_samples, permutation_test
+from pushforward.divergences.comparison import _copies
 from pushforward.errors import CapabilityError, InputError
 from pushforward.report import compare_samples as compare_data
 from pushforward.report import side_by_side
@@ -118,12 +119,15 @@ def test_copies_are_told() -> None:
     x = rows(40, 2, 0)
     found = compare_samples(x, torch.cat([x[:30], rows(10, 2, 1)]), permutations=99)
     assert "30 of 40 rows of y are rows of x too" in found.notes[0]
+    # All of them too; and kinds are shared by chance.
+    assert "40 of 40 rows of y" in _copies(x, x.flip(0), ("x", "y"))[0]
+    assert not _copies(x.sign(), x.sign(), ("x", "y"))
 
 
 def test_bad_input() -> None:
     x = rows(30, 2, 0)
-    with pytest.raises(InputError, match="at least 24 are needed"):
-        compare_samples(x[:5], x)
+    with pytest.raises(InputError, match="new has 5 rows; at least 24 are needed"):
+        compare_samples(x, x[:5], names=("old", "new"))
     with pytest.raises(InputError, match=r"permutations=20: .* at least 99 are needed"):
         compare_samples(x, x, permutations=20)
     with pytest.raises(InputError, match="1 names for 2 columns"):

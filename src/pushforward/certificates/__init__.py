@@ -1,7 +1,7 @@
 """Certificates of samplers: how far their samples can be from the data, and what makes them so."""
 
 from pushforward.certificates.budget import StepBudget, step_budget
-from pushforward.certificates.certificate import Certificate, Term, total_variation_bound
+from pushforward.certificates.certificate import Certificate, Term
 from pushforward.certificates.certifying import certify
 from pushforward.certificates.flows import FlowCertificate, flow_certificate
 from pushforward.certificates.laws import DrawnLaw, KnownLaw, NormalLaw
@@ -26,5 +26,4 @@ __all__ = [
     "scheme_of",
     "step_budget",
     "step_costs",
-    "total_variation_bound",
 ]

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Certificate", "Term", "total_variation_bound"]
+from pushforward.path_space import total_variation_bound
+
+__all__ = ["Certificate", "Term"]
 
 Kind = Literal["proved", "estimated", "assumed"]
 
@@ -138,14 +140,3 @@ class Certificate:
         lines += [f"  rests on: {line}" for line in self.assumptions]
         lines += [f"  ! {line}" for line in self.warnings]
         return "\n".join(lines)
-
-
-def total_variation_bound(kl: float) -> float:
-    """The smaller of the bounds of Pinsker, `sqrt(KL / 2)`, and of Bretagnolle & Huber (1979),
-    `sqrt(1 - exp(-KL))`.
-
-    >>> total_variation_bound(0.02), round(total_variation_bound(3.0), 3)
-    (0.1, 0.975)
-    """
-    kl = max(kl, 0.0)
-    return min(math.sqrt(kl / 2), math.sqrt(-math.expm1(-kl)))

@@ -79,6 +79,10 @@ def published_bounds(
     second moments, where `mmse` or `I` is bounded by its value for normal data of the same
     covariance or by `e^{-2t} E|x|^2 + d e^{-4t} / (1 - e^{-2t})`, and steps are summed by parts.
 
+    The theorems start from `N(0, I)`, the samplers from `N(0, sigma_T^2 I)`. The difference,
+    `E log gamma / N(0, sigma_T^2 I)` at the first time, is known exactly and is added to all bounds
+    of `KL` that have `e^{-2T} KL(mu | gamma)` in them.
+
     The constants of De Bortoli et al. (2021) exist, and nobody has computed them: no number is
     given. Their three terms are those of a `Certificate`, each by itself.
 
@@ -116,7 +120,7 @@ def published_bounds(
     fisher = Hypothesis("finite Fisher information", math.isfinite(world.fisher))
     moment = Hypothesis("finite second moment", True)
     d, horizon, longest = len(law.mean), world.horizon, max(world.steps)
-    mixed = math.exp(-2 * horizon) * world.kl
+    mixed = math.exp(-2 * horizon) * world.kl + _other_start(world)
     bounds = [
         PublishedBound(
             "finite Fisher information",
@@ -226,9 +230,14 @@ def _by_moments(scheme: Scheme, costs: list[StepCost], world: _World) -> float:
         steps = h[-1] * most[-1] + math.fsum(
             max(last - now, 0.0) * m for (last, now), m in zip(pairwise(h), most[1:-1], strict=True)
         )
-        mixed = 0.5 * (e[0] * (world.moment - d) - d * math.log1p(-e[0]))
-        return mixed + steps
+        return 0.5 * e[0] / (1 - e[0]) * world.moment + steps
     return math.nan
+
+
+def _other_start(world: _World) -> float:
+    """What the mean of `log gamma / N(0, sigma^2 I)` is where sampling starts."""
+    d, share = len(world.variances), math.exp(-2 * world.horizon)
+    return 0.5 * (share**2 / (1 - share) * world.moment + d * (share + math.log1p(-share)))
 
 
 def _lipschitz(law: GaussianMixture) -> float | None:

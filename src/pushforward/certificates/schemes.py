@@ -97,9 +97,9 @@ def scheme_of(sampler: Any) -> Scheme:
     if first and sampler.churn == 1:
         return _SCHEMES[sampler.predict]
     raise CapabilityError(
-        f"{sampler} earns no certificate: " + _refusal(sampler) + ". Certified are ddpm "
-        "(samplers.Ancestral()), relative-score (samplers.RelativeScore()) and "
-        "samplers.Multistep(order=1, churn=1)"
+        f"{sampler} earns no certificate: " + _refusal(sampler) + ". Certified are ddpm, "
+        "exponential and relative-score: samplers.Ancestral(), samplers.Multistep(order=1, "
+        "churn=1) and samplers.RelativeScore()"
     )
 
 

@@ -188,7 +188,10 @@ def compare_samples(
     >>> found.differ, found.columns[0].name
     (True, 'b')
     """
-    left, right = pair(x, y, minimum=_FEWEST)
+    left, right = pair(x, y, minimum=1)
+    for name, rows_of in zip(names, (left, right), strict=True):
+        if len(rows_of) < _FEWEST:
+            raise InputError(f"{name} has {len(rows_of)} rows; at least {_FEWEST} are needed")
     number("level", level, least=1e-6, most=0.5)
     if whole("permutations", permutations) + 1 < _PER_LEVEL / level:
         raise InputError(
@@ -240,9 +243,10 @@ def _features(scaled: Tensor, both: Tensor, kinds: Collection[int]) -> Tensor:
 def _copies(x: Tensor, y: Tensor, names: tuple[str, str]) -> list[str]:
     """What is to be said of rows that occur more than once."""
     _, codes = torch.cat([x, y]).unique(dim=0, return_inverse=True)
-    shared = int(torch.isin(codes[len(x) :], codes[: len(x)]).sum())
+    of_second = codes[len(x) :]
+    shared = int(torch.isin(of_second, codes[: len(x)]).sum())
     # Few different rows, such as those of kinds, are shared by chance.
-    if shared and len(codes.unique()) > 0.5 * len(codes):
+    if shared and len(of_second.unique()) > 0.5 * len(y):
         return [
             f"{shared} of {len(y)} rows of {names[1]} are rows of {names[0]} too, which makes both "
             "look more alike than independent samples"

@@ -10,7 +10,7 @@ from pushforward.path_space.chains import (
     gaussian_chain_relative_entropy,
     jump_relative_entropy,
 )
-from pushforward.path_space.entropy import PathEntropy
+from pushforward.path_space.entropy import PathEntropy, total_variation_bound
 from pushforward.path_space.gaussian import gaussian_girsanov
 from pushforward.path_space.girsanov import girsanov, log_likelihood_ratio
 from pushforward.path_space.sde import SDE, forward_sde, reverse_sde
@@ -26,4 +26,5 @@ __all__ = [
     "jump_relative_entropy",
     "log_likelihood_ratio",
     "reverse_sde",
+    "total_variation_bound",
 ]

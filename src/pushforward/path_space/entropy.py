@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["PathEntropy"]
+__all__ = ["PathEntropy", "total_variation_bound"]
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,24 @@ class PathEntropy:
 
     @property
     def total_variation(self) -> float:
-        """The bound of the total variation that follows: the smaller of those of Pinsker and of
-        Bretagnolle & Huber (1979), `min(sqrt(KL / 2), sqrt(1 - exp(-KL)))`.
-
-        >>> round(PathEntropy(0.0, 0.02).total_variation, 12)
-        0.1
-        """
-        return min(math.sqrt(self.value / 2), math.sqrt(-math.expm1(-self.value)))
+        """The bound of the total variation that follows: `total_variation_bound`."""
+        return total_variation_bound(self.value)
 
     def __str__(self) -> str:
         text = f"PathEntropy: {self.value:.6g}"
         text += f" ± {self.stderr:.2g} nats" if self.stderr else " nats"
         text += f" (initial {self.initial:.4g}, running {self.running:.4g})"
         return text + (f", discretization error {self.error:.2g}" if self.error else "")
+
+
+def total_variation_bound(kl: float) -> float:
+    """The smaller of the bounds of Pinsker, `sqrt(KL / 2)`, and of Bretagnolle & Huber (1979),
+    `sqrt(1 - exp(-KL))`; 0 for an estimate below 0.
+
+    >>> total_variation_bound(0.02), round(total_variation_bound(3.0), 3)
+    (0.1, 0.975)
+    >>> total_variation_bound(-1e-9)
+    0.0
+    """
+    kl = max(kl, 0.0)
+    return min(math.sqrt(kl / 2), math.sqrt(-math.expm1(-kl)))
