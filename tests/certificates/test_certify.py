@@ -330,6 +330,10 @@ def test_a_class_is_certified_by_itself() -> None:
         torch.nn.init.normal_(parameter, std=0.5, generator=generator)
     alone = [certify(model, x, c=k, steps=6) for k in (0, 1, None)]
     assert len({found.terms["score error"].value for found in alone}) == 3
+    # What the samples are told is part of what is certified.
+    assert [any("without the label" in a for a in found.assumptions) for found in alone] == [
+        False, False, True,
+    ]  # fmt: skip
     # The law of the rows is the same whatever the model is told.
     assert len({found.terms["discretization"].value for found in alone}) == 1
 

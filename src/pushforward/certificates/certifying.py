@@ -72,7 +72,8 @@ def certify(
         steps, grid, start, stop, denoise: as in `Diffusion.sample`.
         law: of the data, in their units, where it is known.
         against: another model of the same process, in the same units.
-        c: one label or context that all of the data have, for a model that takes them.
+        c: one label or context that all of the data have, for a model that takes them; without
+            it, what is certified is sampling without.
         rows: the most rows of the data that are used; the model is asked about each at each step.
         seed: of the noise.
 
@@ -118,7 +119,7 @@ def certify(
     share = _resolved(costs, found, known)
     return Certificate(
         terms, float(whole.std() / math.sqrt(len(z))), _name(sampler), steps, len(z),
-        _assumptions(known), _warnings(share, len(z)), difference,
+        (*_assumptions(known), *_without_context(model, c)), _warnings(share, len(z)), difference,
         {
             "score error": tuple(found.score.mean(1).tolist()),
             "discretization": tuple(found.cost.mean(1).tolist()),
@@ -281,6 +282,15 @@ def _assumptions(law: KnownLaw | None) -> tuple[str, ...]:
     return (
         "the rows are independent draws that the model has not seen",
         "bound and score error are upper bounds in the mean over such draws",
+    )
+
+
+def _without_context(model: Diffusion | Transport, c: Any) -> tuple[str, ...]:
+    if c is not None or not isinstance(model, Diffusion) or not model.condition.conditional:
+        return ()
+    return (
+        "samples are drawn without the label or context that the model takes; those drawn with "
+        "one have another error",
     )
 
 
