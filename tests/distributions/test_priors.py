@@ -62,6 +62,14 @@ def test_noise_belongs_to_rows() -> None:
         assert torch.equal(prior.sample(7, seed=3)[:4], prior.sample(4, seed=3))
 
 
+def test_no_draw_lies_on_a_bound() -> None:
+    # Four numbers apart in single precision, so that rounding puts one draw in four on a bound.
+    prior = Box([1.0], [1.0 + 4 * 2.0**-23])
+    x = prior.sample(200, seed=0)
+    assert ((x > prior.low) & (x < prior.high)).all()
+    assert prior.unconstrained.inverse(x)[0].isfinite().all()
+
+
 def test_outside_there_is_no_density() -> None:
     assert PRIORS["box"].log_prob(torch.tensor([[4.0, 2.1]])).item() == -math.inf
     assert PRIORS["log-normal"].log_prob(torch.tensor([[1.0, 0.0]])).item() == -math.inf

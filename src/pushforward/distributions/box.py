@@ -36,13 +36,7 @@ class NormalScores:
         """Numbers in the box; scores far out come to lie next to a bound, inside of it."""
         low, high = (bound.to(z.device, torch.float64) for bound in (self.low, self.high))
         inside = low + (high - low) * torch.special.ndtr(z.double())
-        # Rounding would put some on the bound, where the density jumps.
-        bounds = (bound.to(z.device, z.dtype) for bound in (self.low, self.high))
-        least, most = (
-            torch.nextafter(bound, other.to(bound))
-            for bound, other in zip(bounds, (high, low), strict=True)
-        )
-        return inside.to(z.dtype).clamp(least, most)
+        return _off_bounds(inside.to(z.dtype), self.low, self.high)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The scores, and `log |det dz/dx| = sum_j -log phi(z_j) - log(high_j - low_j)`.
@@ -103,13 +97,19 @@ class Box:
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """`n` draws, `(n, d)`."""
+        """`n` draws, `(n, d)`, none of them on a bound."""
         generator = resolve(seed, generator, self.low.device, rows=n)
         u = uniform((n, len(self.low)), generator, device=self.low.device)
-        return self.low + (self.high - self.low) * u
+        return _off_bounds(self.low + (self.high - self.low) * u, self.low, self.high)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Minus the logarithm of the volume, `(B,)`; `-inf` outside of the box."""
         inside = ((x >= self.low.to(x)) & (x <= self.high.to(x))).all(-1)
         volume = float((self.high - self.low).double().log().sum())
         return torch.where(inside, -volume, -math.inf).to(x.dtype)
+
+
+def _off_bounds(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Numbers that rounding has put on a bound, where the density jumps, moved next to it."""
+    low, high = low.to(x), high.to(x)
+    return x.clamp(torch.nextafter(low, high), torch.nextafter(high, low))
