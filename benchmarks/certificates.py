@@ -27,6 +27,7 @@ from pushforward.certificates import KnownLaw, certify, published_bounds, scheme
 from pushforward.certificates.subjects import law_in_units, subject_of
 from pushforward.distributions import GaussianMixture
 from pushforward.divergences import gaussian
+from pushforward.errors import InputError
 from pushforward.processes import Gaussian
 
 DOUBLE = torch.float64
@@ -86,8 +87,15 @@ def final(
         noise = k.sigma**2 * torch.eye(d, dtype=DOUBLE)
         law = k.alpha * data.mean, k.alpha**2 * data.covariance + noise
         return gaussian.kl(*law, *theory.moments_of_samples(rule, transport, times, d))
-    x = torch.linspace(-9, 9, points, dtype=DOUBLE)
-    q = theory.density_of_samples(rule, transport, times, x)
+    # A few large steps may throw samples far out, where the data are not.
+    for wide in (1, 3, 9, 27):
+        x = torch.linspace(-9 * wide, 9 * wide, wide * (points - 1) + 1, dtype=DOUBLE)
+        try:
+            q = theory.density_of_samples(rule, transport, times, x)
+            break
+        except InputError:
+            if wide == 27:
+                raise
     log_p = data.noised(k.alpha, k.sigma).log_prob(x[:, None])
     return float((x[1] - x[0]) * (log_p.exp() * (log_p - q.clamp(min=1e-300).log())).sum())
 
