@@ -23,6 +23,10 @@ def test_a_run_is_certified(call, trained) -> None:
     # The same model is no better than itself.
     same = call("certify", trained, "--steps", 12, "--against", trained, "--json")
     assert json.loads(same.out)["difference"]["value"] == 0
+    # `sample` draws with labels here, and the certificate is of none.
+    told = call("certify", trained, "--steps", 12)
+    assert "drawn without the label" in told.out
+    assert "pushforward sample" not in told.out
     # Of one class, too few rows were held out.
     few = call("certify", trained, "--class", "rose")
     assert few.code == 2

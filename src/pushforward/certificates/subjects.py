@@ -53,7 +53,7 @@ def subject_of(model: Diffusion | Transport, c: Any, dtype: torch.dtype) -> Subj
             name += f" on {type(model.process).__name__}"
         raise CapabilityError(
             f"a certificate is that of a Diffusion on a Gaussian process, whose sampler follows a "
-            f"reverse SDE, not of {name}"
+            f"reverse SDE, not of {name}: judge it by samples and likelihoods, as evaluate does"
         )
     _white(model.process)
     shape, units = tuple(model.event_shape), model.known_units()

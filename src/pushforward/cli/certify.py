@@ -90,4 +90,10 @@ def certify(
         emit(told)
         return
     typer.echo(str(found))
+    if label is not None or not model.condition.conditional:
+        # Not what `sample` does by default, which follows the probability flow.
+        words = f"--sampler {sampler} --steps {found.steps}"
+        words += f" --stop {stop:g}" if stop is not None else ""
+        words += f" --class {klass}" if klass is not None else ""
+        typer.echo(f"\nof samples by: pushforward sample {run} {words}")
     typer.echo(f"\npicture: {folder / 'certificate.html'}")
