@@ -74,7 +74,8 @@ def certify(
         against: another model of the same process, in the same units.
         c: one label or context that all of the data have, for a model that takes them; without
             it, what is certified is sampling without.
-        rows: the most rows of the data that are used; the model is asked about each at each step.
+        rows: the most rows of the data that are used, chosen at random; the model is asked about
+            each at each step.
         seed: of the noise.
 
     Raises `CapabilityError` for a sampler without a certificate, among them those of the
@@ -92,7 +93,8 @@ def certify(
     rule = registry.resolve("samplers", sampler)
     scheme = scheme_of(rule)
     subject = subject_of(model, c, _precision(holdout))
-    z = _states(subject, holdout, checks.whole("rows", rows, least=_FEWEST))
+    holdout = _chosen(holdout, checks.whole("rows", rows, least=_FEWEST), seed)
+    z = _states(subject, holdout)
     process = subject.process
     steps = checks.whole("steps", process.steps if steps is None else steps, 1 + denoise)
     times = times_of(process, grid or subject.grid, steps - denoise, start, stop)
@@ -219,7 +221,7 @@ def _early_stopping(
     end = k.alpha * z.double() + k.sigma * noise
     if denoise:
         end = subject.predict(flatten(end), t).reshape(end.shape)
-    squared = flatten(subject.outward(end) - x[: len(z)].to(end)).square().sum(1)
+    squared = flatten(subject.outward(end) - x.to(end)).square().sum(1)
     value = math.sqrt(float(squared.mean()))
     spread = float(squared.std()) / math.sqrt(len(z))
     why = "W_2 at most the distance of data to " + ("denoised data" if denoise else "noised data")
@@ -236,14 +238,22 @@ def _precision(holdout: Tensor) -> torch.dtype:
     return holdout.dtype
 
 
-def _states(subject: Subject, holdout: Tensor, rows: int) -> Tensor:
+def _chosen(holdout: Tensor, rows: int, seed: int) -> Tensor:
+    """As many rows at random: the first ones of data in order would be no draws of their law."""
+    if len(holdout) <= rows:
+        return holdout
+    generator = torch.Generator().manual_seed(seed)
+    return holdout[torch.randperm(len(holdout), generator=generator)[:rows].to(holdout.device)]
+
+
+def _states(subject: Subject, holdout: Tensor) -> Tensor:
     if len(holdout) < _FEWEST:
         raise InputError(
             f"a certificate rests on {_FEWEST} rows of data and more, not {len(holdout)}"
         )
     if not bool(holdout.isfinite().all()):
         raise InputError("held-out data have numbers that are not finite: leave their rows out")
-    return subject.inward(holdout[:rows]).double()
+    return subject.inward(holdout).double()
 
 
 def _same(other: Subject, subject: Subject) -> Subject:

@@ -2,7 +2,7 @@ r"""How far the samples of a probability flow can be from the data: a distance, 
 
 If `X` follows the exact velocity and `Y` that of a model from coupled starts, then
 
-    d/ds E|X - Y|  <=  l_s E|X - Y| + epsilon_s
+    d/ds (E|X - Y|^2)^(1/2)  <=  l_s (E|X - Y|^2)^(1/2) + epsilon_s
 
 with `epsilon_s^2 = E |v - v_model|^2` at exact states and `l_s` a one-sided Lipschitz constant of
 the velocity of the model, the largest eigenvalue of the symmetric part of its derivative. So

@@ -29,7 +29,7 @@ class Divergence:
     >>> print(Divergence(0.5, 0.0, "closed form"))
     0.5 (closed form)
     >>> print(Divergence(0.53, 0.021, "5 nearest neighbors", "", 0.01, 0.02, n=500))
-    0.530 ± 0.021 (5 nearest neighbors of 500; one distribution: 0.010 ± 0.020)
+    0.530 ± 0.021 (5 nearest neighbors of 500; floor 0.010 ± 0.020)
     """
 
     value: float
@@ -56,5 +56,5 @@ class Divergence:
             return f"{self.value:.6g}{doubt} ({self.method})"
         how = f"{self.method} of {self.n:,}"
         if self.floor is not None:
-            how += f"; one distribution: {Estimate(self.floor, self.floor_spread, 0)}"
+            how += f"; floor {Estimate(self.floor, self.floor_spread, 0)}"
         return f"{Estimate(self.value, self.stderr, 0, self.converged)} ({how})"
