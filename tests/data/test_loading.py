@@ -136,7 +136,7 @@ def test_options_of_another_format(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"key='x' means nothing for an .npy file"):
         load(tmp_path / "x.npy", key="x")
     (tmp_path / "x.csv").write_text("1\n2\n")
-    with pytest.raises(InputError, match="text table; it takes columns=, header="):
+    with pytest.raises(InputError, match="text table; it takes columns=, given=, header="):
         load(tmp_path / "x.csv", n=5)
 
 

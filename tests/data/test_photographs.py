@@ -54,6 +54,7 @@ def test_a_seed_says_the_places_and_the_largest_patch_is_a_photograph() -> None:
         ({"n": 1}, "n is a whole number of at least 2"),
         ({"size": 3}, "size is a whole number of at least 4"),
         ({"size": 428}, "size=428: the photographs have 427 pixels along a side"),
+        ({"n": 429, "size": 427}, "there are 428 places"),
         ({"label": True}, "photographs has no labels: leave label out"),
         ({"key": "x"}, "key"),
     ],

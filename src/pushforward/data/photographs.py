@@ -26,8 +26,8 @@ def read_photographs(n: int = 10_000, seed: int = 0, size: int = 16, *, test: bo
 
     From a temple and a flower, `china.jpg` and `flower.jpg` of 427 x 640 pixels, which scikit-learn
     has; the test part from a portrait, `grace_hopper.jpg` of 600 x 512 pixels, which Matplotlib
-    has. No photograph is in both parts. Patches lie at random places, all equally likely, and many
-    of them overlap: their number tells nothing of how much there is to learn.
+    has. No photograph is in both parts. Patches lie at random places, all different and equally
+    likely, and many of them overlap: their number tells nothing of how much there is to learn.
 
     Args:
         n: how many, at least two.
@@ -54,8 +54,10 @@ def read_photographs(n: int = 10_000, seed: int = 0, size: int = 16, *, test: bo
     rows = torch.tensor([len(picture) - size + 1 for picture in pictures])
     columns = torch.tensor([picture.shape[1] - size + 1 for picture in pictures])
     places = rows * columns
+    if n > int(places.sum()):
+        raise InputError(f"n={n}: there are {int(places.sum())} places for patches of this size")
     patches = np.empty((n, size, size, 3), np.uint8)
-    drawn = torch.randint(int(places.sum()), (n,), generator=generator)
+    drawn = torch.randperm(int(places.sum()), generator=generator)[:n]
     which = torch.bucketize(drawn, places.cumsum(0), right=True)
     inside = drawn - (places.cumsum(0) - places)[which]
     for k, (own, place) in enumerate(zip(which.tolist(), inside.tolist(), strict=True)):
