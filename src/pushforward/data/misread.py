@@ -78,7 +78,7 @@ def explain(
     `body` is the line on which the rows begin, where one can be left out; `place` names a line or
     row by its number.
     """
-    bad = [column for column in columns if column.faults]
+    bad = [column for column in columns if column.faults and not are_words(column)]
     worst = min(bad, key=lambda column: (column.at or 0, column.position))
     # A nameless first column is an index, which would be learned if it were chosen.
     chosen = [c.position for c in columns if c.position or not NAMELESS.fullmatch(c.name.strip())]
@@ -126,12 +126,16 @@ def _advice(
     if len(column.faults) > 1 and all(truth(text) is not None for text in column.faults):
         ways = ", ".join(map(repr, list(column.faults)[:FEW_CODES]))
         return f", and truths are written in several ways, {ways}: write them one way, or {others}"
-    told = f"give it to the model with given={column.name!r}"
     if labeled:
         return f": {others}"
     if column.numbers:
         return f": make the column the label with label={column.name!r}, or {others}"
-    return f": make the column the label with label={column.name!r}, {told}, or {others}"
+    words = [*column.cells.given, *(c.name for c in bad if not c.numbers)]
+    told = repr(words[0]) if len(words) == 1 else f"{words!r}"
+    return (
+        f": make the column the label with label={column.name!r}, give it to the model with "
+        f"given={told}, or {others}"
+    )
 
 
 def _in_other_notation(column: TextColumn, others: str) -> str:

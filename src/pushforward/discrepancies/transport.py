@@ -31,8 +31,8 @@ class SinkhornDivergence:
 
     >>> import torch
     >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
-    >>> SinkhornDivergence().generator_loss(x, x + 1).mean()  # the squared shift
-    tensor(2.0000)
+    >>> round(float(SinkhornDivergence().generator_loss(x, x + 1).mean()), 3)  # the squared shift
+    2.0
     """
 
     epsilon: float = 0.05

@@ -63,7 +63,7 @@ def permutation_test(
 
     >>> g = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(2, 50, 1, generator=g, dtype=torch.float64)
-    >>> permutation_test(x + 1, y, permutations=99).p_value
+    >>> permutation_test(x + 2, y, permutations=99).p_value
     0.01
     """
     n, generator = len(x), resolve(seed)
@@ -99,7 +99,7 @@ def _p_values(statistics: Tensor) -> Tensor:
     # Values that differ by rounding are the same.
     slack = 1e-6 * float((ordered[-1] - ordered[0]).abs())
     below = torch.searchsorted(ordered, statistics - slack)
-    return 1 - below.double() / len(statistics)
+    return (len(statistics) - below).double() / len(statistics)
 
 
 def _gaps(table: Tensor, first: Tensor) -> Tensor:
