@@ -148,7 +148,7 @@ def random_world(seed: int) -> dict[str, Any]:
             grid=grid, stop=0.05, denoise=False, seed=seed,
         )  # fmt: skip
         end = final(name, transport, data, times, points=801)
-        found[name] = [end, certificate.bound, certificate.stderr]
+        found[name] = [None if math.isnan(end) else end, certificate.bound, certificate.stderr]
     return found
 
 
@@ -284,7 +284,7 @@ def tables(results: list[dict[str, Any]]) -> str:
     if of["random"]:
         rows = []
         for name in CERTIFIED:
-            found = [r[name] for r in of["random"] if not math.isnan(r[name][0])]
+            found = [r[name] for r in of["random"] if r[name][0] is not None]
             ratios = sorted(bound / end for end, bound, _ in found)
             broken = sum(end > bound + 3 * error for end, bound, error in found)
             middle = ratios[len(ratios) // 2]
