@@ -348,6 +348,32 @@ def test_a_covariance_that_is_none_has_its_negative_part_left_out(normal_world) 
     assert torch.allclose(found.guided - found.free, exact, atol=1e-9)
 
 
+def test_a_derivative_that_is_no_covariance_does_not_make_the_iteration_diverge(
+    normal_world,
+) -> None:
+    """Asymmetric, and with eigenvalues that nearly cancel the noise: as the direct solution has it,
+    where plain conjugate gradients divide by them."""
+    world, t, size = normal_world(), 0.5, 16
+    alpha, sigma = world.process.schedule.values(t)
+    g = torch.Generator().manual_seed(0)
+    vectors = torch.linalg.qr(torch.randn(size, size, generator=g, dtype=torch.float64))[0]
+    # In units of the noise, of variance 0.09: few values, so that few directions see all of S.
+    values = torch.tensor([4.0, 1.0, -0.9999, 0.2], dtype=torch.float64).repeat(4)
+    skew = torch.randn(size, size, generator=g, dtype=torch.float64)
+    own = (vectors * values * 0.09) @ vectors.mT * alpha / sigma**2 + (skew - skew.mT)
+    y = torch.randn(size, generator=g, dtype=torch.float64)
+    operator = inverse.Matrix(torch.eye(size, dtype=torch.float64))
+    measurement = inverse.Measurement(y, operator, inverse.GaussianNoise(0.3), (size,))
+    x = torch.randn(5, size, generator=g, dtype=torch.float64)
+    exact, found = (
+        guidance.MMPS(lambda x, t, c=None: x @ own.mT, world.process, measurement, n).guide(x, t)
+        for n in (size, 4)
+    )
+    assert exact.residual is None
+    assert torch.allclose(found.guided, exact.guided, rtol=1e-6, atol=1e-6)
+    assert found.residual.max() < 1e-6
+
+
 def test_measurements_too_large_to_diagonalize_are_solved_by_iteration(
     normal_world, monkeypatch
 ) -> None:

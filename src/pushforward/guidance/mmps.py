@@ -16,7 +16,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance.differentiating import evaluate, pullback, recording, tweedie_gain
 from pushforward.guidance.measured import MeasurementGuidance
 from pushforward.inverse import LinearOperator
-from pushforward.inverse.conjugate_gradients import conjugate_gradients
+from pushforward.inverse.lanczos import positive_part_solve
 from pushforward.protocols import Guided, Time
 
 __all__ = ["MMPS", "Covariance"]
@@ -28,7 +28,7 @@ _NEARLY = 1e-3
 """Negative eigenvalues in units of the noise that are taken for rounding."""
 
 _TOLERANCE = 1e-4
-"""The relative residual at which conjugate gradients stop."""
+"""The relative residual at which the iteration stops."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,19 @@ class MMPS(MeasurementGuidance):
 
     For up to `iterations` measured numbers `A C A^T` is computed and the system solved exactly,
     its negative eigenvalues, which no covariance has, as zero. For more, `iterations` steps of
-    conjugate gradients leave a residual, which `guide` returns; a prediction warns of one above a
-    tenth. They stop where `C` shows itself to be no covariance.
+    Lanczos, which do the same in the directions that they see, leave a residual, which `guide`
+    returns; a prediction warns of one above a tenth. For a `C` that is a covariance they are the
+    conjugate gradients of the paper, which can diverge for another.
 
     In the place of an operator that is not linear stands its tangent at `E[x_0 | x_t]`, as in an
     extended Kalman filter, for up to `iterations` measured numbers.
 
     Cost: one evaluation of the model, and a vector-Jacobian product for each measured number; or,
-    with conjugate gradients, two products for each iteration and one more. With a `covariance` in
+    by iteration, two products for each and one more. With a `covariance` in
     closed form no derivative. Takes differentiable operators and Gaussian noise.
 
     Args:
-        iterations: of conjugate gradients, see above.
+        iterations: of Lanczos, see above.
         covariance: `Cov[x_0 | x_t]`, `(B, d, d)`, as a function of `(x_t, t)`, where it is known;
             see `GaussianMixture.posterior_covariance`.
 
@@ -77,7 +78,7 @@ class MMPS(MeasurementGuidance):
     )
     cost: ClassVar[str] = (
         "an evaluation of the network a step, and a derivative of it for each measured number, or "
-        "two for each iteration of conjugate gradients"
+        "two for each iteration where they are many"
     )
 
     def __post_init__(self) -> None:
@@ -94,7 +95,7 @@ class MMPS(MeasurementGuidance):
 
     def guide(self, x_t: Tensor, t: Time, c: Any = None) -> Guided:
         """See the class; `log_likelihood` is `log N(y; A E[x_0 | x_t], A C A^T + Sigma)`, without
-        its determinant where the system is solved by conjugate gradients."""
+        its determinant where the system is solved by iteration."""
         if self.covariance is not None:
             free = self.model(x_t, t, c).detach()
             slopes = self._slopes(free)
@@ -158,24 +159,25 @@ class MMPS(MeasurementGuidance):
         return Guided(free, free + shift, log_prob)
 
     def _iterated(self, x: Tensor, free: Tensor, factor: Any) -> Guided:
-        """By conjugate gradients."""
+        """By Lanczos iteration, in units of the noise."""
         measurement = self.measurement
-        residual, noise = measurement.residual(free.detach()), measurement.variance()
+        std = measurement.variance().sqrt()
+        b = measurement.residual(free.detach()) / std
         with recording():
             # J^T w is linear in w, so that its derivative in w gives J v.
             w = torch.zeros_like(free).requires_grad_()
             (linear,) = torch.autograd.grad(free, x, w, create_graph=True, materialize_grads=True)
 
         def spread(u: Tensor) -> Tensor:
-            v = measurement.adjoint(u)
+            v = measurement.adjoint(u / std)
             backward = pullback(free, x, v, keep=True)
             forward = pullback(linear, w, v, keep=True) if linear.requires_grad else backward
-            return measurement.tangent(factor * (backward + forward) / 2) + noise * u
+            return measurement.tangent(factor * (backward + forward) / 2) / std
 
-        found = conjugate_gradients(spread, residual, self.iterations, _TOLERANCE)
-        shift = pullback(free, x, measurement.adjoint(found.x))
-        log_prob = -0.5 * per_event_sum(residual * found.x)
-        return Guided(free.detach(), free.detach() + factor * shift, log_prob, found.residual)
+        found = positive_part_solve(spread, b, self.iterations, _TOLERANCE)
+        shift = factor * pullback(free, x, measurement.adjoint(found.x / std))
+        log_prob = -0.5 * per_event_sum(b * found.x)
+        return Guided(free.detach(), free.detach() + shift, log_prob, found.residual)
 
 
 def _cholesky(spread: Tensor, noise: Tensor) -> Tensor:

@@ -208,8 +208,8 @@ def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
         return "projection"
     if not isinstance(noise, GaussianNoise):
         return "dps"
-    # Beyond this the system of mmps is iterated: many derivatives a step, and with the derivative
-    # of a network, which is no covariance, it need not converge.
+    # Beyond this the system of mmps is iterated: many derivatives a step, and of little noise more
+    # are needed than anyone waits for.
     if math.prod(operator.observed_shape(shape)) <= _FEW:
         return "mmps"
     return "pigdm" if linear else "dps"
