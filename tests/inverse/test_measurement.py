@@ -14,6 +14,7 @@ from pushforward.inverse import (
     LaplaceNoise,
     Matrix,
     Measurement,
+    compose,
 )
 from pushforward.spaces import Standardize
 
@@ -73,3 +74,29 @@ def test_what_does_not_fit_is_refused() -> None:
     bent = Measurement(torch.ones(2), Differentiable(torch.sin), GaussianNoise(1.0), (2,))
     with pytest.raises(CapabilityError, match="needs a linear operator"):
         bent.linear()
+
+
+@pytest.mark.parametrize("composed", [False, True])
+def test_functions_are_only_shown_states_like_those_of_the_data(composed: bool) -> None:
+    """In their precision, and where a logarithm and a quotient are numbers; and once."""
+    matrix, seen = _random(2, 3), []
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        if not bool((x > 0).all()):
+            raise ValueError("the logarithm of a negative number")
+        return x.log() @ matrix.mT / x[:, :1]
+
+    operator = Differentiable(function)
+    if composed:
+        operator = compose(operator, Differentiable(lambda x: 2 * x))
+    shift = torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64)
+    found = Measurement(torch.ones(4, 2).double(), operator, GaussianNoise(1.0), (3,), shift, 0.1)
+    assert found.observed_shape == (2,)
+    assert found.batched
+    assert len(seen) == 1
+    assert found.clean(torch.zeros(1, 3).double()).shape == (1, 2)
+    # By itself it is shown ones.
+    assert Differentiable(lambda x: (1 / x.log1p()).reshape(len(x), -1)).observed_shape((2, 2)) == (
+        4,
+    )

@@ -382,6 +382,28 @@ def test_the_level_of_the_noise_is_found(level: float) -> None:
     assert abs(found.value - best) < 0.5 * found.stderr
 
 
+def test_the_level_of_the_noise_takes_what_a_posterior_takes() -> None:
+    """Whole states for a mask, lists, columns by name; and refuses what does not fit."""
+    process, d = processes.Gaussian(), 12
+    prior = GaussianMixture(torch.zeros(1, d), torch.diag(torch.full((d,), 0.2))[None])
+    model = pf.Diffusion(_Exact(prior, process), process, "data", event_shape=(d,))
+    mask = inverse.Mask(torch.arange(d) > 2)
+    whole = torch.randn(d, generator=torch.Generator().manual_seed(0))
+    how = {"steps": 5, "draws": 4}
+    same = (whole, whole.tolist(), whole[3:], whole[None, 3:], whole[None])
+    found = [pf.models.estimated_level(model, y, mask, **how) for y in same]
+    assert all(one.value == pytest.approx(found[0].value) for one in found)
+    for y, operator, message in (
+        (whole, "mask", "one of pushforward.inverse"),
+        (["a"] * 12, mask, "tensor of numbers"),
+        (whole[:10], mask, "makes measurements of shape"),
+        (torch.ones(12), mask, "all the same"),
+        (whole[3:6], inverse.Mask(torch.arange(d) < 3), "3 measured numbers do not tell"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pf.models.estimated_level(model, y, operator, **how)
+
+
 def _mmps(model, process, measurement):
     """Solved exactly, by one product for each measured number."""
     return pf.guidance.MMPS(model, process, measurement, iterations=20)

@@ -9,6 +9,7 @@ import torch
 
 import pushforward as pf
 from pushforward.data.schema import Column, Schema
+from pushforward.metrics import evaluate
 from pushforward.report.judging import evaluated
 from pushforward.spaces import Euclidean
 
@@ -46,3 +47,24 @@ def test_pictures_of_captions_are_read() -> None:
     assert blank["right captions"].value == 0
     rows = evaluated(space, test.x, test, train).rows
     assert all(row.name != "right captions" for row in rows)
+
+
+def test_words_that_were_given_do_not_outweigh_numbers() -> None:
+    """However many they are and however rare: in units of their deviations 40 words would be six
+    times as far apart as numbers, and hide what is wrong with these."""
+    g = torch.Generator().manual_seed(0)
+    words = tuple(f"w{k:02}" for k in range(40))
+    schema = Schema((Column("city", "str", tuple(map(float, range(40))), words), Column("x")))
+
+    def rows(n: int) -> pf.data.Data:
+        city = torch.randint(40, (n, 1), generator=g).float()
+        x = torch.randn(n, 1, generator=g)
+        return pf.data.condition_on(pf.data.Data(torch.cat([city, x], 1), schema=schema), "city")
+
+    train, test, drawn = rows(600), rows(300), rows(300)
+    right = evaluated(Euclidean(), drawn.x, test, train, told=drawn.c)["energy distance"]
+    assert abs(right.excess) < 3
+    wrong = evaluated(Euclidean(), drawn.x + 1, test, train, told=drawn.c)["energy distance"]
+    plain = evaluate(drawn.x + 1, test.x, train.x)["energy distance"]
+    assert wrong.excess > 5
+    assert wrong.value > plain.value / 3

@@ -13,7 +13,7 @@ from pushforward.data.cells import Cells
 from pushforward.data.schema import Column
 from pushforward.errors import InputError
 
-__all__ = ["MOST_WORDS", "coded", "from_one_hot", "one_hot", "one_hot_names"]
+__all__ = ["MOST_WORDS", "coded", "from_one_hot", "one_hot", "one_hot_columns", "one_hot_names"]
 
 MOST_WORDS = 1000
 """More different words are names of rows rather than levels."""
@@ -74,6 +74,16 @@ def one_hot_names(columns: Sequence[Column]) -> tuple[str, ...]:
     ('city=Oslo', 'city=Rome', 'b')
     """
     return tuple(name for column in columns for name in _names(column))
+
+
+def one_hot_columns(columns: Sequence[Column], size: int) -> Tensor:
+    """Which of the `size` numbers of `one_hot` are words; none of contexts that have no columns.
+
+    >>> one_hot_columns((Column("city", "str", (0.0, 1.0), ("Oslo", "Rome")), Column("b")), 3)
+    tensor([ True,  True, False])
+    """
+    found = [column.categorical for column in columns for _ in _names(column)]
+    return torch.tensor(found or [False] * size)
 
 
 def _names(column: Column) -> list[str]:

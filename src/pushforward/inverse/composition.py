@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -24,6 +25,11 @@ class Composition(Operator):
     def observed_shape(self, event_shape: Shape) -> Shape:
         """What the second makes of the first."""
         return self.second.observed_shape(self.first.observed_shape(event_shape))
+
+    def shape_for(self, x: Tensor) -> Shape:
+        """What the second makes of what the first makes of these."""
+        with torch.no_grad():
+            return self.second.shape_for(self.first(x))
 
     def __call__(self, x: Tensor) -> Tensor:
         """One after the other."""

@@ -53,7 +53,7 @@ class Measurement:
     scale: Tensor | float = 1.0
 
     def __post_init__(self) -> None:
-        observed = self.operator.observed_shape(self.event_shape)
+        observed = self.observed_shape
         if tuple(self.y.shape) != observed and tuple(self.y.shape[1:]) != observed:
             raise InputError(
                 f"the operator makes measurements of shape {observed} of states of shape "
@@ -72,10 +72,14 @@ class Measurement:
         shift = units(zero)[0]
         return cls(y, operator, noise, event_shape, shift, units(zero + 1)[0] - shift)
 
-    @property
+    @cached_property
     def observed_shape(self) -> Shape:
-        """The shape of one measurement."""
-        return self.operator.observed_shape(self.event_shape)
+        """The shape of one measurement.
+
+        Of a function it is that of the state at the origin of the units of the model, the mean of
+        its data, in the precision of `y`.
+        """
+        return self.operator.shape_for(self.shift + self.y.new_zeros(2, *self.event_shape))
 
     @property
     def batched(self) -> bool:

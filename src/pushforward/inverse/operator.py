@@ -36,6 +36,10 @@ class Operator(ABC):
     def __call__(self, x: Tensor) -> Tensor:
         """The measurements of some states."""
 
+    def shape_for(self, x: Tensor) -> Shape:
+        """The shape of one measurement of states like these, `(B, *event)`."""
+        return self.observed_shape(tuple(x.shape[1:]))
+
 
 class LinearOperator(Operator):
     """`A x`, with its transpose."""
@@ -101,8 +105,13 @@ class Differentiable(Operator):
         self.function = function
 
     def observed_shape(self, event_shape: Shape) -> Shape:
-        """Found by a call with two states of zeros."""
-        return tuple(self(torch.zeros(2, *event_shape)).shape[1:])
+        """Found by a call with two states of ones in the default precision, on the CPU."""
+        return self.shape_for(torch.ones(2, *event_shape))
+
+    def shape_for(self, x: Tensor) -> Shape:
+        """Found by a call with these."""
+        with torch.no_grad():
+            return tuple(self(x).shape[1:])
 
     def __call__(self, x: Tensor) -> Tensor:
         """What the function returns."""

@@ -83,6 +83,7 @@ def evaluate(
     train: Any,
     *,
     features: Callable[[Any], Tensor] | None = None,
+    corners: Callable[[Any], Tensor] | None = None,
     categories: Callable[[Any], Mapping[str, Tensor]] | None = None,
     common_scale: bool = False,
     seed: int = 0,
@@ -106,6 +107,10 @@ def evaluate(
         train: the training data.
         features: the numbers `(N, k)` of a batch that distances are taken between, such as
             `model.space.features`; by default the entries of a tensor.
+        corners: more numbers `(N, m)` of a batch, which keep their unit: 0 and 1 for the kinds that
+            something may be of, such as the words of a column. Two kinds are as far apart as two
+            rows of a feature in the mean, however many kinds there are and however rare they are;
+            each in units of its deviation, many kinds would outweigh all else.
         categories: what of a batch is one of a few kinds, such as `model.space.categories`:
             integers `(N,)` by name, or several for each state one after the other. Each has a row
             with the total variation distance of the frequencies.
@@ -132,7 +137,7 @@ def evaluate(
     >>> result["sliced W2"].value > 1 > result["sliced W2"].floor
     True
     """
-    seen = _Seen(samples, test, train, features or _entries, common_scale)
+    seen = _Seen(samples, test, train, features or _entries, corners, common_scale)
     size = _size(seen, max_points)
     _check_likelihood(log_prob, state.rows(test), levels, value_range)
     generator = resolve(seed)
@@ -203,6 +208,7 @@ class _Seen:
         test: Any,
         train: Any,
         features: Callable[[Any], Tensor],
+        corners: Callable[[Any], Tensor] | None,
         common_scale: bool,
     ) -> None:
         named = {"samples": samples, "test": test, "train": train}
@@ -213,21 +219,26 @@ class _Seen:
         if len(set(shapes.values())) > 1:
             listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise InputError(f"events must have one shape, but are {listed}")
-        self.features = features
+        self.features, self.corners = features, corners
         for name, x in named.items():
             checked(self._numbers(x), name, FEWEST)
         known = self._numbers(train)
         self._double = known.dtype == torch.float64
         self.shift, self.scale = training_units(known, common_scale=common_scale)
-        self.scaled_train = self._in_units(known)
+        self.scaled_train = self._beside_corners(self._in_units(known), train)
         self.sizes = [state.rows(x) for x in named.values()]
 
     def scaled(self, x: Any) -> Tensor:
         """The features of some states, `(n, k)`, on the CPU."""
-        return self._in_units(self._numbers(x))
+        return self._beside_corners(self._in_units(self._numbers(x)), x)
 
     def _numbers(self, x: Any) -> Tensor:
         return self.features(state.map_leaves(Tensor.detach, x)).cpu()
+
+    def _beside_corners(self, numbers: Tensor, x: Any) -> Tensor:
+        if self.corners is None:
+            return numbers
+        return torch.cat([numbers, self.corners(x).detach().cpu().to(numbers)], 1)
 
     def _in_units(self, numbers: Tensor) -> Tensor:
         # In single precision for all sets: copies stay copies, and train may be large. But not

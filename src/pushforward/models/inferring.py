@@ -14,16 +14,15 @@ from torch import Tensor
 from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
 from pushforward.inverse import (
-    Columns,
     ExactConstraint,
     GaussianNoise,
     LinearOperator,
     Measurement,
     Noise,
     Operator,
-    Selection,
 )
 from pushforward.models.amortized_posterior import AmortizedPosterior
+from pushforward.models.as_measured import as_measured
 from pushforward.models.guided_posterior import GuidedPosterior
 from pushforward.models.likelihood_posterior import LikelihoodPosterior
 from pushforward.models.noise_level import estimated_level
@@ -84,16 +83,7 @@ def posterior_of(
         if c is not None or options:
             raise InputError("without operator= y is the context itself: leave c= out")
         return _amortized(model, y)
-    if not isinstance(operator, Operator):
-        raise InputError(
-            "operator is one of pushforward.inverse, such as inverse.Downsample(2), not "
-            f"{operator!r}"
-        )
-    units, shape = model.known_units(), model.event_shape
-    if not all(isinstance(size, int) for size in shape):
-        raise CapabilityError("posteriors are for states that are one tensor of real numbers")
-    operator = _named(operator, model)
-    y = _measured(y, operator, shape, model)
+    y, operator = as_measured(model, y, operator)
     if "exact" in options:
         raise InputError(
             "exact draws are those of method='tds', here without exact=: with twist='mmps', or "
@@ -104,15 +94,15 @@ def posterior_of(
         level = estimated_level(model, y, operator, c=c, guidance=guidance)
         noise = GaussianNoise(level.value)
     noise = noise_of(noise)
-    measurement = Measurement.of(y, operator, noise, shape, units)
+    measurement = Measurement.of(y, operator, noise, model.event_shape, model.known_units())
     denoiser = model.denoiser(c, len(y) if measurement.batched else 1, guidance=guidance)
-    chosen = _default(operator, noise, shape) if method is None else method
+    chosen = _default(measurement) if method is None else method
     kind = registry.find("posteriors", chosen) if isinstance(chosen, str) else chosen
     post: LikelihoodPosterior
     if kind is TwistedSMC:
         own = {name: options[name] for name in _SMC if name in options}
         rest = {name: value for name, value in options.items() if name not in (*_SMC, "twist")}
-        found = _guide(_guiding(options.get("twist") or _default(operator, noise, shape)), rest)
+        found = _guide(_guiding(options.get("twist") or _default(measurement)), rest)
         post = TwistedPosterior(
             model, denoiser, measurement, found.guide, found.name, found.cost, TwistedSMC(**own)
         )
@@ -170,34 +160,9 @@ def _amortized(model: Any, y: Any) -> Posterior:
     return AmortizedPosterior(model, found, batched=batched)
 
 
-def _named(operator: Operator, model: Any) -> Operator:
-    """Columns by number, where the model knows their names."""
-    if not isinstance(operator, Columns) or not any(isinstance(c, str) for c in operator.columns):
-        return operator
-    schema = (model.learned_from or {}).get("schema") or {}
-    return operator.resolved([str(column["name"]) for column in schema.get("columns", ())])
-
-
-def _measured(y: Any, operator: Operator, shape: tuple[int, ...], model: Any) -> Tensor:
-    """A measurement as a tensor; of a selection, whole states stand for what is selected of them.
-
-    In the precision of the model, or in double where its data need that.
-    """
-    dtype = torch.float64 if model.precise else model.dtype
-    try:
-        found = torch.as_tensor(y).to(model.device, dtype)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"a measurement y is a tensor of numbers, not {y!r}") from None
-    observed = operator.observed_shape(shape)
-    if not isinstance(operator, Selection) or observed in (found.shape, found.shape[1:]):
-        return found
-    if found.shape == shape:
-        return operator(found.unsqueeze(0))[0]
-    return operator(found) if found.shape[1:] == shape else found
-
-
-def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
+def _default(measurement: Measurement) -> str:
     """The short name of the method that takes an operator and a noise, and does best."""
+    operator, noise = measurement.operator, measurement.noise
     linear = isinstance(operator, LinearOperator)
     if isinstance(noise, ExactConstraint):
         if not linear:
@@ -210,7 +175,7 @@ def _default(operator: Operator, noise: Noise, shape: tuple[int, ...]) -> str:
         return "dps"
     # Beyond this the system of mmps is iterated: many derivatives a step, and of little noise more
     # are needed than anyone waits for.
-    if math.prod(operator.observed_shape(shape)) <= _FEW:
+    if math.prod(measurement.observed_shape) <= _FEW:
         return "mmps"
     return "pigdm" if linear else "dps"
 

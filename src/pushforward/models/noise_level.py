@@ -6,12 +6,11 @@ import math
 import warnings
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from pushforward import checks
 from pushforward._random import derived_seed
 from pushforward.errors import ConvergenceWarning, InputError
 from pushforward.inverse import Operator
+from pushforward.models.as_measured import as_measured
 from pushforward.models.posterior import Exactness
 
 __all__ = ["NoiseLevel", "estimated_level"]
@@ -40,7 +39,7 @@ class NoiseLevel(NamedTuple):
 
 def estimated_level(
     model: Any,
-    y: Tensor,
+    y: Any,
     operator: Operator,
     *,
     c: Any = None,
@@ -63,7 +62,7 @@ def estimated_level(
 
     Args:
         model: the prior.
-        y: one measurement, or a batch that shares the level.
+        y: one measurement, or a batch that shares the level; of a selection also whole states.
         operator: what made it.
         c: the context of the model.
         guidance: classifier-free.
@@ -74,14 +73,22 @@ def estimated_level(
         seed: of the draws.
         options: of the method.
 
-    Warns if it has not converged. Raises `InputError` for fewer than eight measured numbers.
+    Warns if it has not converged. Raises `InputError` for fewer than eight measured numbers, and
+    for numbers that are all the same or not finite.
     """
     checks.whole("iterations", iterations)
+    checks.whole("draws", draws, least=2)
+    y, operator = as_measured(model, y, operator)
     if y.numel() < 8:
         raise InputError(
             f"{y.numel()} measured numbers do not tell the level of their noise: give it"
         )
     level, stderr, change, left = float(y.std()), math.inf, math.inf, math.inf
+    if not 0 < level < math.inf:
+        raise InputError(
+            "measured numbers that are all the same, or not finite, do not tell the level of their "
+            "noise: give it"
+        )
     done = 0
     while done < iterations:
         done += 1

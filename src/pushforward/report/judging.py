@@ -12,6 +12,7 @@ import torch
 from pushforward import state
 from pushforward._random import resolve
 from pushforward.data import Data
+from pushforward.data.levels import one_hot_columns
 from pushforward.data.rounding import rounded
 from pushforward.errors import InputError
 from pushforward.estimates import LogProb
@@ -102,16 +103,19 @@ def evaluated(
 
     Samples are judged as they are written, rounded to the values that the columns take. If they
     were `told` vectors of context, both are judged together with these: the joint distribution
-    tells whether a state fits to its context, which those of the states alone do not. If they were
-    told captions of scenes, there is a row for the share that shows what they say.
+    tells whether a state fits to its context, which those of the states alone do not. Words among
+    the contexts are as far apart as numbers are. If they were told captions of scenes, there is a
+    row for the share that shows what they say.
     """
     written = as_written(space, samples, test)
     if told is not None and test.context_size is not None and test.levels is None:
+        words = one_hot_columns(test.schema.given, test.context_size)
         return evaluate(
             (written, told),
             (test.x, test.c),
             (train.x, train.c),
-            features=lambda pair: torch.cat([space.features(pair[0]), pair[1]], 1),
+            features=lambda pair: torch.cat([space.features(pair[0]), pair[1][:, ~words]], 1),
+            corners=(lambda pair: pair[1][:, words]) if bool(words.any()) else None,
             categories=lambda pair: space.categories(pair[0]),
             common_scale=False,
             modes=train.modes,
