@@ -256,7 +256,8 @@ def curve(results: list[dict[str, Any]]) -> Figure:
             at, [r["frechet"] for r in own], [2 * r["frechet_stderr"] for r in own], **style
         )
         panels[2].axhline(floor["frechet"], color=color, linewidth=0.8, linestyle=":")
-    panels[0].set_ylim(0, None)
+    # Room for the legend.
+    panels[0].set_ylim(0, 1.3 * panels[0].get_ylim()[1])
     panels[0].legend(fontsize=8, frameon=False)
     return figure
 
