@@ -94,7 +94,7 @@ class Flow:
         # Where moving is adding, the displacement need not be formed first: a pass less.
         if self.space.linear:
             return accumulate(x, weights, tensors)
-        return self.space.retract(x, combine(weights, tensors))
+        return self.space.exp(x, combine(weights, tensors))
 
     def _score_weights(self) -> tuple[Weight, ...]:
         if self.score_weights is None:

@@ -69,7 +69,7 @@ def _product(n: int, seed: int) -> tuple[Any, ...]:
     """A place, and an angle that says where the place is."""
     place = MIXTURE.sample(n, seed=seed)
     turn = torch.where(place[:, :1] > 0.5, 1.5, -1.5)
-    return place, spaces.Torus().retract(turn, 0.2 * CIRCLE.sample(n, seed=seed + 1))
+    return place, spaces.Torus().exp(turn, 0.2 * CIRCLE.sample(n, seed=seed + 1))
 
 
 def _on(process: str, **options: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def space(request):
 def test_a_zero_vector_stays(space) -> None:
     space, points = space
     x = points(10)
-    assert torch.allclose(space.retract(x, torch.zeros_like(x)), x, atol=1e-6)
+    assert torch.allclose(space.exp(x, torch.zeros_like(x)), x, atol=1e-6)
 
 
 def test_retraction_starts_along_the_vector(space) -> None:
@@ -47,7 +47,7 @@ def test_retraction_starts_along_the_vector(space) -> None:
     x = points(10).double()
     v = space.randn(x, _generator(1))
     h = 1e-5
-    moved = (space.retract(x, h * v) - space.retract(x, -h * v)) / (2 * h)
+    moved = (space.exp(x, h * v) - space.exp(x, -h * v)) / (2 * h)
     assert torch.allclose(moved, v, atol=1e-6)
 
 
@@ -64,7 +64,7 @@ def test_noise_has_one_unit_of_variance_per_dimension(space) -> None:
 def test_the_logarithm_inverts_the_exponential(name: str) -> None:
     space, points = SPACES[name]
     x, y = points(200).double(), space.uniform(200, points(1).shape[1:], _generator(3)).double()
-    assert torch.allclose(space.retract(x, space.log(x, y)), y, atol=1e-6)
+    assert torch.allclose(space.exp(x, space.log(x, y)), y, atol=1e-6)
 
 
 @pytest.mark.parametrize("variance", [0.01, 0.04, 0.06, 0.5, 3.0])
@@ -94,14 +94,14 @@ def test_the_heat_score_is_the_slope_of_the_series(variance: float) -> None:
 
     h = 1e-5
     slope = (log_kernel(angle + h) - log_kernel(angle - h)) / (2 * h)
-    assert torch.allclose(_sphere_heat.log_kernel_slope(angle, tau), slope, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(_sphere_heat.log_kernel(angle, tau)[1], slope, rtol=1e-4, atol=1e-6)
 
 
 def test_the_two_forms_of_the_heat_score_meet() -> None:
     # Where the expansion takes over from the series both are right to a fraction of a percent.
     angle = torch.linspace(0.01, 1.0, 50, dtype=torch.float64)
     below, above = (
-        _sphere_heat.log_kernel_slope(angle, torch.full_like(angle, _sphere_heat.SMALL * factor))
+        _sphere_heat.log_kernel(angle, torch.full_like(angle, _sphere_heat.SMALL * factor))[1]
         for factor in (1 - 1e-9, 1 + 1e-9)
     )
     assert torch.allclose(below, above, rtol=3e-3)

@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.processes import Brownian, Geodesic
 from pushforward.protocols import Model, Time
 from pushforward.spaces import Sphere
-from pushforward.spaces._sphere_heat import legendre
+from pushforward.spaces._sphere_heat import harmonics
 
 __all__ = ["AnalyticSphere"]
 
@@ -49,7 +49,7 @@ class AnalyticSphere:
         nodes, weights = _gauss_legendre(256)
         kappa = self.data.concentration
         density = weights * torch.exp(kappa * (nodes - 1))
-        p, _ = legendre(nodes, _TERMS)
+        p, _ = harmonics(nodes, _TERMS)
         return (density / density.sum()) @ p
 
     def mean_projection(self, process: Brownian, t: float) -> float:
@@ -67,7 +67,7 @@ class AnalyticSphere:
             variance = torch.as_tensor(sigma, dtype=torch.float64).square().unsqueeze(-1)
             modes = base * torch.exp(-0.5 * degree * (degree + 1) * variance)
             mean = self.data.mean.to(x_t)
-            p, dp = legendre((x_t @ mean).double(), _TERMS)
+            p, dp = harmonics((x_t @ mean).double(), _TERMS)
             slope = (modes * dp).sum(-1) / (modes * p).sum(-1)
             pull = Sphere().project(x_t, mean.expand_as(x_t))
             return slope.unsqueeze(-1).to(x_t.dtype) * pull

@@ -78,7 +78,9 @@ class _OutputLoss(_Changed):
 
     def loss(self, pred: Any, z: Any, x_t: Any, t: Time) -> Tensor:
         row, output = pred
-        found: Tensor = self.process.space.squared_norm(output - self.reading.target(row, z, x_t))
+        found: Tensor = self.process.space.squared_norm(
+            x_t, output - self.reading.target(row, z, x_t)
+        )
         return found
 
 

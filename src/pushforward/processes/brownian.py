@@ -67,7 +67,7 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
     ) -> Tensor:
         """Along the score by the variance that is left, as Tweedie's formula has it in R^d."""
-        return self.space.retract(x_t, like(self._variance(x_t, t), x_t) * pred)
+        return self.space.exp(x_t, like(self._variance(x_t, t), x_t) * pred)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform distribution."""
@@ -80,7 +80,8 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """Denoising score matching weighted by the variance, in the tangent norm, `(B,)`."""
         variance = self._variance(z, t)
-        return variance * self.space.squared_norm(pred - self.space.heat_score(x_t, z, variance))
+        error = pred - self.space.heat_score(x_t, z, variance)
+        return variance * self.space.squared_norm(x_t, error)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """Pure diffusion, so the flow that has its marginals is `-g^2 score / 2`."""

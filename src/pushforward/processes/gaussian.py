@@ -107,7 +107,7 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """The squared error of the posterior mean, per dimension, `(B,)`."""
-        return self.space.squared_norm(pred - z)
+        return self.space.squared_norm(x_t, pred - z)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """The probability flow and score that the prediction implies.

@@ -63,7 +63,7 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
         k = self.schedule.at(t)
         if not k.d_alpha:
             raise InputError(f"the clock {self.schedule} stands still at t = {t}")
-        return self.space.retract(x_t, (1 - k.alpha) / k.d_alpha * pred)
+        return self.space.exp(x_t, (1 - k.alpha) / k.d_alpha * pred)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """The uniform distribution, for use with an independent coupling."""
@@ -75,11 +75,11 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
         """The point on the geodesic; nothing is random given the pair."""
         x0, x1 = z
         alpha, _ = self.schedule.values(t)
-        return self.space.retract(x1, like(alpha, x0) * self.space.log(x1, x0))
+        return self.space.exp(x1, like(alpha, x0) * self.space.log(x1, x0))
 
     def loss(self, pred: Tensor, z: tuple[Tensor, Tensor], x_t: Tensor, t: Time) -> Tensor:
         """The squared tangent norm of the velocity error, `(B,)`."""
-        return self.space.squared_norm(pred - self.velocity(z, x_t, t))
+        return self.space.squared_norm(x_t, pred - self.velocity(z, x_t, t))
 
     def velocity(self, z: tuple[Tensor, Tensor], x_t: Tensor, t: Time) -> Tensor:
         """The velocity of the geodesic through the pair at `x_t`.

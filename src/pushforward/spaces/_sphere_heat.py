@@ -1,12 +1,19 @@
-r"""The heat kernel of Brownian motion (generator half the Laplacian) on the 2-sphere.
+r"""The heat kernel of Brownian motion (generator half the Laplacian) on the sphere `S^d`.
 
-After variance `tau` the angle `theta` from the start has the density `sin(theta) k(theta) / 2`,
+With `m = (d - 1) / 2`, after variance `tau`, at the angle `theta` from the start, per unit of the
+uniform probability,
 
-    k(theta) = sum_l (2l + 1) exp(-l (l + 1) tau / 2) P_l(cos theta),
+    k(theta) = sum_l N_l exp(-l (l + d - 1) tau / 2) R_l(cos theta),
 
-and for small `tau`, where the series needs many terms, the expansion of Molchanov (1975):
-`k ~ (2 / tau) sqrt(theta / sin theta) exp(-theta^2 / (2 tau))` up to a factor that is flat to
-`O(tau)`.
+`R_l` the Gegenbauer polynomial that is 1 at 1, and `N_l` the number of harmonics of degree `l`. For
+small `tau`, where the series needs many terms, and far out, where its terms cancel, the expansion
+of Minakshisundaram & Pleijel (1949)
+
+    log k = -theta^2 / (2 tau) + m log(theta / sin theta) + tau a(theta) + const + O(tau^2),
+    a(theta) = (m^2 - m (m - 1) (1 / theta - cot theta) / theta) / 2,
+
+whose last term follows from integrating the heat equation along the geodesic; on `S^3` it is exact
+but for paths that wind around.
 """
 
 from __future__ import annotations
@@ -16,78 +23,195 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward._random import fork, uniform
-from pushforward.errors import SamplingError
+from pushforward._random import fork, normal, normal_like, uniform
+from pushforward.errors import CapabilityError, SamplingError
+from pushforward.spaces.torus import windings, wrap
 
-__all__ = ["SMALL", "legendre", "log_kernel_slope", "sample_angle"]
+__all__ = [
+    "LARGEST",
+    "SMALL",
+    "harmonics",
+    "log_kernel",
+    "multiplicity",
+    "sample_angle",
+]
 
-# Below this variance the expansion replaces the series; there the kernel beyond 12 standard
-# deviations is under the resolution of double precision.
-SMALL = 0.05
-_TERMS = 64
-_ANGLES = 4096
+LARGEST = 16
+"""The dimension up to which series in double precision resolve the kernel where its mass is."""
+
+# Below this variance the expansion replaces the series.
+SMALL = 0.01
+_TERMS = 128
+_RESOLVED = 1e-11
+"""The kernel, relative to that at the start, down to which the alternating series is trusted."""
+_ANGLES = 512
 _ROUNDS = 1000
 """Draws after which a step is given up: more than two in three are accepted at once."""
+_FAR = 2.5
+"""An angle that no path of a small variance reaches; the expansion diverges at the antipode."""
 
 
-def legendre(u: Tensor, terms: int) -> tuple[Tensor, Tensor]:
-    """Legendre polynomials `P_l(u)` and their derivatives, `l < terms`, on a new last axis.
+def harmonics(u: Tensor, terms: int, dim: int = 2) -> tuple[Tensor, Tensor]:
+    """The polynomials `R_l(u)` of `S^dim` and their derivatives, `l < terms`, on a new last axis.
 
-    >>> legendre(torch.tensor([0.5]), 3)[0]
+    Those of Legendre on the 2-sphere.
+
+    >>> harmonics(torch.tensor([0.5]), 3)[0]
     tensor([[ 1.0000,  0.5000, -0.1250]])
     """
+    values = _gegenbauer(u, terms, 0.5 * (dim - 1))
+    above = _gegenbauer(u, terms, 0.5 * (dim + 1))
+    degree = torch.arange(1, terms, dtype=u.dtype, device=u.device)
+    # d/du C_l^m = 2 m C_{l-1}^{m+1}, for polynomials that are 1 at 1.
+    slopes = degree * (degree + dim - 1) / dim * above[..., :-1]
+    return values, torch.cat([torch.zeros_like(u).unsqueeze(-1), slopes], -1)
+
+
+def _gegenbauer(u: Tensor, terms: int, m: float) -> Tensor:
     p = [torch.ones_like(u), u]
-    dp = [torch.zeros_like(u), torch.ones_like(u)]
     for n in range(1, terms - 1):
-        p.append(((2 * n + 1) * u * p[n] - n * p[n - 1]) / (n + 1))
-        dp.append((2 * n + 1) * p[n] + dp[n - 1])
-    return torch.stack(p[:terms], -1), torch.stack(dp[:terms], -1)
+        p.append((2 * (n + m) * u * p[n] - n * p[n - 1]) / (n + 2 * m))
+    return torch.stack(p[:terms], -1)
 
 
-def _modes(variance: Tensor, terms: int) -> Tensor:
-    degree = torch.arange(terms, dtype=torch.float64, device=variance.device)
-    return (2 * degree + 1) * torch.exp(-0.5 * degree * (degree + 1) * variance.unsqueeze(-1))
+def multiplicity(terms: int, dim: int, device: torch.device | str = "cpu") -> Tensor:
+    """The number of independent harmonics of each degree on `S^dim`, in double precision.
+
+    >>> multiplicity(4, 2)
+    tensor([1., 3., 5., 7.], dtype=torch.float64)
+    """
+    counts = [1]
+    for degree in range(1, terms):
+        counts.append(
+            (2 * degree + dim - 1) * math.comb(degree + dim - 2, dim - 2) // (dim - 1)
+        )
+    return torch.tensor(counts, dtype=torch.float64, device=device)
 
 
-def log_kernel_slope(angle: Tensor, variance: Tensor) -> Tensor:
-    """The derivative of the log heat kernel in the angle; both arguments and result `(N,)`."""
+def log_kernel(angle: Tensor, variance: Tensor, dim: int = 2) -> tuple[Tensor, Tensor]:
+    """The log heat kernel per unit of the uniform probability, and its derivative in the angle.
+
+    Arguments and results are `(N,)`. Raises `CapabilityError` beyond `LARGEST` dimensions.
+
+    >>> value, slope = log_kernel(torch.zeros(1), torch.full((1,), 50.0))
+    >>> value.item(), slope.item()
+    (0.0, -0.0)
+    """
     theta, tau = angle.double(), variance.double()
-    p, dp = legendre(torch.cos(theta), _TERMS)
-    modes = _modes(tau.clamp_min(SMALL), _TERMS)
-    kernel = (modes * p).sum(-1)
-    series = -torch.sin(theta) * (modes * dp).sum(-1) / kernel.clamp_min(1e-290)
-    # 1/theta - cot(theta) tends to theta/3 at 0.
-    safe = theta.clamp(1e-4, math.pi - 1e-6)
-    expansion = -theta / tau + 0.5 * (1 / safe - 1 / torch.tan(safe))
-    # The alternating series loses the far tail of narrow kernels to cancellation.
-    trusted = (tau >= SMALL) & (kernel > 1e-9 * modes.sum(-1))
-    return torch.where(trusted, series, expansion).to(angle.dtype)
+    if dim == 1:
+        value, slope = _circle(theta, tau)
+        return value.to(angle.dtype), slope.to(angle.dtype)
+    if dim > LARGEST:
+        raise CapabilityError(
+            f"the heat kernel of the {dim}-sphere is not resolved in double precision, that of up "
+            f"to {LARGEST} dimensions is: use the Geodesic process, which needs none"
+        )
+    value, slope = _expansion(theta, tau, dim)
+    wide = tau >= SMALL
+    if bool(wide.any()):
+        series, its_slope, trusted = _series(theta[wide], tau[wide], dim)
+        value = value.masked_scatter(wide, torch.where(trusted, series, value[wide]))
+        slope = slope.masked_scatter(wide, torch.where(trusted, its_slope, slope[wide]))
+    return value.to(angle.dtype), slope.to(angle.dtype)
 
 
-def sample_angle(variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def _modes(variance: Tensor, dim: int, terms: int) -> Tensor:
+    degree = torch.arange(terms, dtype=torch.float64, device=variance.device)
+    decay = torch.exp(-0.5 * degree * (degree + dim - 1) * variance.unsqueeze(-1))
+    return multiplicity(terms, dim, variance.device) * decay
+
+
+def _terms(variance: Tensor) -> int:
+    """How many terms of the series are above the resolution of double precision."""
+    least = float(variance.amin().clamp_min(SMALL))
+    return max(4, min(_TERMS, math.ceil(math.sqrt(90 / least)) + 2))
+
+
+def _series(theta: Tensor, tau: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The kernel and its slope by the series, and where these are to be trusted."""
+    terms = _terms(tau)
+    modes = _modes(tau, dim, terms)
+    values, slopes = harmonics(torch.cos(theta), terms, dim)
+    kernel = (modes * values).sum(-1)
+    trusted = kernel > _RESOLVED * modes.sum(-1)
+    safe = torch.where(trusted, kernel, torch.ones_like(kernel))
+    return safe.log(), -torch.sin(theta) * (modes * slopes).sum(-1) / safe, trusted
+
+
+def _expansion(theta: Tensor, tau: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The kernel and its slope by the expansion, as far as it does not diverge."""
+    m = 0.5 * (dim - 1)
+    inside = theta.clamp_max(math.pi - 1e-3)
+    gap, bend, its_slope = _bend(inside)
+    log_volume = math.log(2) + (m + 1) * math.log(math.pi) - math.lgamma(m + 1)
+    value = (
+        log_volume
+        - 0.5 * dim * torch.log(2 * math.pi * tau)
+        - 0.5 * theta.square() / tau
+        - m * torch.sinc(inside / math.pi).log()
+        + 0.5 * tau * (m**2 - m * (m - 1) * bend)
+    )
+    slope = -theta / tau + m * gap - 0.5 * tau * m * (m - 1) * its_slope
+    # The kernel falls all the way to the antipode.
+    return value, slope.clamp_max(0)
+
+
+def _bend(theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`1/theta - cot theta`, that over `theta`, and the derivative of the latter."""
+    near = theta < 1e-2
+    safe = torch.where(near, torch.ones_like(theta), theta)
+    gap = 1 / safe - 1 / torch.tan(safe)
+    curve = 1 / torch.sin(safe).square() - 1 / safe.square()
+    square = theta.square()
+    small = 1 / 3 + square / 45 + 2 * square.square() / 945
+    bend = torch.where(near, small, gap / safe)
+    its_slope = torch.where(near, theta * (2 / 45 + 8 * square / 945), (curve - gap / safe) / safe)
+    return bend * theta, bend, its_slope
+
+
+def _circle(theta: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+    """The wrapped normal distribution, per unit of the uniform probability."""
+    gap = theta.unsqueeze(-1) + windings(float(tau.max()) ** 0.5).to(theta)
+    logs = -0.5 * gap.square() / tau.unsqueeze(-1)
+    constant = math.log(2 * math.pi) - 0.5 * torch.log(2 * math.pi * tau)
+    slope = -(torch.softmax(logs, -1) * gap).sum(-1) / tau
+    return torch.logsumexp(logs, -1) + constant, slope
+
+
+def sample_angle(
+    variance: Tensor, generator: torch.Generator | None = None, dim: int = 2
+) -> Tensor:
     """Angles from the start after `variance`, both `(N,)`."""
+    if dim == 1:
+        return wrap(variance.sqrt() * normal_like(variance, generator)).abs()
     angle = torch.empty_like(variance, dtype=torch.float64)
-    small = variance < SMALL
+    # In many dimensions a path gets farther.
+    small = variance * dim < 0.1
     first, second = fork(generator, small), fork(generator, ~small)
     if small.any():
-        angle[small] = _reject(variance[small].double(), first)
+        angle[small] = _reject(variance[small].double(), first, dim)
     if not small.all():
-        angle[~small] = _invert(variance[~small].double(), second)
+        angle[~small] = _invert(variance[~small].double(), second, dim)
     return angle.to(variance.dtype)
 
 
-def _reject(tau: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Angles in a tangent plane, kept with the chance `sqrt(sin(theta) / theta)`."""
+def _reject(tau: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
+    """Lengths of normal tangent vectors, kept with the chance that the expansion says."""
+    m = 0.5 * (dim - 1)
     angle = torch.full_like(tau, math.pi)
     waiting = torch.arange(len(tau), device=tau.device)
+    most = max(-m * (m - 1) * float(_bend(torch.tensor(end).double())[1]) for end in (0.0, _FAR))
     for _ in range(_ROUNDS):
         # A row that waits draws as often as it has to, whatever the others do.
-        u, accept = uniform(
-            (len(waiting), 2), fork(generator, waiting), dtype=tau.dtype, device=tau.device
-        ).unbind(-1)
-        proposal = torch.sqrt(-2 * tau[waiting] * torch.log1p(-u))
-        chance = torch.sinc(proposal / math.pi).clamp_min(0).sqrt()
-        kept = (accept < chance) & (proposal < math.pi)
+        source = fork(generator, waiting)
+        noise = normal((len(waiting), dim), source, dtype=tau.dtype, device=tau.device)
+        accept = uniform((len(waiting), 1), source, dtype=tau.dtype, device=tau.device).squeeze(-1)
+        own = tau[waiting]
+        proposal = own.sqrt() * torch.linalg.vector_norm(noise, dim=-1)
+        inside = proposal.clamp_max(_FAR)
+        bend = -m * (m - 1) * _bend(inside)[1] - most
+        chance = m * torch.sinc(inside / math.pi).log() + 0.5 * own * bend
+        kept = (accept.log() < chance) & (proposal < _FAR)
         angle[waiting[kept]] = proposal[kept]
         waiting = waiting[~kept]
         if not len(waiting):
@@ -98,21 +222,23 @@ def _reject(tau: Tensor, generator: torch.Generator | None) -> Tensor:
     )
 
 
-def _invert(tau: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Angles by inverting the distribution function, whose series integrates term by term."""
+def _invert(tau: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
+    """Angles by inverting the distribution function, tabulated by the series."""
     grid = torch.linspace(0, math.pi, _ANGLES, dtype=tau.dtype, device=tau.device)
-    p, _ = legendre(torch.cos(grid), _TERMS + 1)
-    # The integral of sin(theta) P_l(cos theta) from 0 is (P_{l-1} - P_{l+1}) / (2l + 1).
-    degree = torch.arange(1, _TERMS, dtype=tau.dtype, device=tau.device)
-    integrals = torch.cat(
-        [(1 - p[:, 1])[:, None], (p[:, :-2] - p[:, 2:]) / (2 * degree + 1)], dim=-1
-    )
+    terms = _terms(tau)
+    weights = harmonics(torch.cos(grid), terms, dim)[0] * torch.sin(grid).unsqueeze(-1) ** (dim - 1)
     u = uniform((len(tau), 1), generator, dtype=tau.dtype, device=tau.device)
     out = []
     for rows, v in zip(tau.split(1024), u.split(1024), strict=True):
-        cdf = (_modes(rows, _TERMS) @ integrals.mT / 2).cummax(-1).values.contiguous()
-        right = torch.searchsorted(cdf, v).clamp(1, _ANGLES - 1)
+        density = (_modes(rows, dim, terms) @ weights.mT).clamp_min(0)
+        cdf = torch.nn.functional.pad(density[:, 1:] + density[:, :-1], (1, 0)).cumsum(-1)
+        total = v * cdf[:, -1:]
+        right = torch.searchsorted(cdf, total).clamp(1, _ANGLES - 1)
         low, high = cdf.gather(1, right - 1), cdf.gather(1, right)
-        fraction = ((v - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
-        out.append((grid[right - 1] + fraction * (grid[1] - grid[0])).squeeze(1))
+        before, after = density.gather(1, right - 1), density.gather(1, right)
+        share = (total - low) / (high - low).clamp_min(1e-300)
+        # The density is linear between two angles: its integral is a quadratic.
+        root = (before.square() + share * (after.square() - before.square())).sqrt()
+        fraction = share * (before + after) / (before + root).clamp_min(1e-300)
+        out.append((grid[right - 1] + fraction.clamp(0, 1) * grid[1]).squeeze(1))
     return torch.cat(out)

@@ -28,7 +28,7 @@ class Euclidean(LinearSpace):
     Args:
         dim: the length of a vector, where a table has columns for other things too.
 
-    >>> Euclidean().retract(torch.zeros(1, 2), torch.ones(1, 2))
+    >>> Euclidean().exp(torch.zeros(1, 2), torch.ones(1, 2))
     tensor([[1., 1.]])
     """
 
@@ -50,7 +50,7 @@ class Euclidean(LinearSpace):
         """Independent standard normal entries, shaped like `x`."""
         return normal_like(x, generator)
 
-    def squared_norm(self, v: Tensor) -> Tensor:
+    def squared_norm(self, x: Tensor, v: Tensor) -> Tensor:
         """The mean square over the event, so that losses compare across dimensions; `(B,)`."""
         return per_event_mean(v.square())
 

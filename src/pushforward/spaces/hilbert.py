@@ -95,7 +95,7 @@ class Hilbert(LinearSpace):
             )
         return normal_like(x, generator) @ self.factor.to(x).mT
 
-    def squared_norm(self, v: Tensor) -> Tensor:
+    def squared_norm(self, x: Tensor, v: Tensor) -> Tensor:
         """The mean square over the grid, the discretized L2 norm; `(B,)`."""
         return per_event_mean(v.square())
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._random import fork, normal, normal_like
-from pushforward._shapes import flatten, per_event_sum
+from pushforward._shapes import flatten
 from pushforward.config import configurable
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.spaces import _sphere_heat
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
@@ -25,7 +25,12 @@ __all__ = ["Sphere"]
 @configurable
 @dataclass(frozen=True)
 class Sphere(Manifold):
-    """Unit vectors. Geodesics in any dimension; Brownian motion in closed form on the 2-sphere.
+    r"""Unit vectors, with the metric of the space around them: lengths are angles.
+
+    Densities are per unit of area, of which there are `2 pi^{(d+1)/2} / Gamma((d+1)/2)`: the
+    uniform one of the 2-sphere is `1 / (4 pi)`. The heat kernel is a series, in up to 16
+    dimensions; for variances `v` below .01 an expansion with a relative error of the order
+    `(d v)^2 / 50` (`spaces/_sphere_heat.py`).
 
     Args:
         dim: that of the sphere, one less than the length of its vectors; by default that of the
@@ -37,6 +42,8 @@ class Sphere(Manifold):
     """
 
     dim: int | None = None
+
+    period = 2 * math.pi
 
     def check(self, x: Tensor) -> None:
         """Vectors of length 1 along the last axis, to 0.001."""
@@ -56,7 +63,7 @@ class Sphere(Manifold):
         """The part of `v` tangent to the sphere at `x`."""
         return v - (v * x).sum(-1, keepdim=True) * x
 
-    def retract(self, x: Tensor, v: Tensor) -> Tensor:
+    def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The exponential map: along the great circle in the direction of `v`, by its length."""
         angle = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
         # sinc keeps the limit at v = 0; torch's is sin(pi a) / (pi a).
@@ -68,20 +75,66 @@ class Sphere(Manifold):
         """Standard normal noise in the tangent plane at `x`."""
         return self.project(x, normal_like(x, generator))
 
-    def squared_norm(self, v: Tensor) -> Tensor:
-        """The squared length in the ambient space, summed over the event; `(B,)`."""
-        return per_event_sum(v.square())
+    def nearest(self, x: Tensor) -> Tensor:
+        """The vector divided by its length."""
+        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The initial velocity at `x` of the shorter great circle to `y`.
 
-        At antipodes, where every direction is as short, the result is zero.
+        At antipodes, where every direction is as short, one of them.
         """
         direction = self.project(x, y)
+        height = (x * y).sum(-1, keepdim=True)
         length = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
-        angle = torch.atan2(length, (x * y).sum(-1, keepdim=True))
-        tiny = torch.finfo(x.dtype).tiny
-        return direction * (angle / length.clamp_min(tiny))
+        # Where y is x or its antipode, the direction is rounding: of the one there is none, of the
+        # other any will do.
+        tiny = torch.finfo(x.dtype).eps
+        lost = length < tiny
+        safe = torch.where(lost, torch.ones_like(length), length)
+        ratio = torch.where(lost, torch.ones_like(length), torch.atan2(length, height) / safe)
+        back = math.pi * self.point_frame(self.points(x))[:, 0].reshape(x.shape)
+        return torch.where(lost & (height < 0), back.detach(), ratio * direction)
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """The angle, the root of the sum of their squares for several points; `(B,)`."""
+        # Exact for small and for large angles, unlike the arc cosine.
+        apart, together = (torch.linalg.vector_norm(z, dim=-1) for z in (x - y, x + y))
+        angle = 2 * torch.atan2(apart, together)
+        return torch.linalg.vector_norm(flatten(angle), dim=-1)
+
+    def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """Along the great circle: the part of `v` in its direction turns with it."""
+        way = self.log(x, y)
+        angle = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
+        unit = way / torch.where(angle > 0, angle, torch.ones_like(angle))
+        along = (unit * v).sum(-1, keepdim=True)
+        return v + along * ((angle.cos() - 1) * unit - angle.sin() * x)
+
+    def point_dimension(self, point_shape: tuple[int, ...]) -> int:
+        """One less than the length of a vector."""
+        return point_shape[-1] - 1
+
+    def point_frame(self, x: Tensor) -> Tensor:
+        """The images of the other axes under the reflection that takes the first one to `x`."""
+        # To the opposite of x, if that is farther away: the reflection is then well-conditioned.
+        sign = torch.where(x[:, :1] >= 0, -torch.ones_like(x[:, :1]), torch.ones_like(x[:, :1]))
+        size = x.shape[-1]
+        axes = torch.eye(size, dtype=x.dtype, device=x.device)
+        mirror = axes[0] - sign * x
+        scale = 2 / mirror.square().sum(-1)
+        return axes[1:] - scale[:, None, None] * mirror[:, 1:, None] * mirror[:, None, :]
+
+    def exp_log_det(self, x: Tensor, v: Tensor) -> Tensor:
+        """`(d - 1) log |sin r / r|` at the length `r`, `(N,)`."""
+        length = torch.linalg.vector_norm(v, dim=-1)
+        return (x.shape[-1] - 2) * torch.sinc(length / math.pi).abs().log()
+
+    def origin(self, shape: tuple[int, ...]) -> Tensor:
+        """The last axis: the north pole of the 2-sphere."""
+        x = torch.zeros(shape)
+        x[..., -1] = 1.0
+        return x
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of uniform unit vectors; the last axis of `shape` holds the coordinates."""
@@ -98,31 +151,32 @@ class Sphere(Manifold):
         self, x: Tensor, variance: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
-        self._check(x)
         check_unit(x)
-        rows = _per_point(variance, x)
-        inner = fork(generator, copies=math.prod(rows.shape[1:]))
-        angle = _sphere_heat.sample_angle(rows.flatten(), inner).reshape(rows.shape)
+        rows = self.per_point(variance, x)
+        inner = fork(generator, copies=len(rows) // len(x))
+        angle = _sphere_heat.sample_angle(rows, inner, x.shape[-1] - 1).reshape(x.shape[:-1])
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
-        return self.retract(x, angle.unsqueeze(-1) * direction)
+        return self.exp(x, angle.unsqueeze(-1) * direction)
+
+    def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
+        """The log-density of Brownian motion per unit of area, `(B,)`."""
+        value, _, _ = self._kernel(x, start, variance)
+        return self.per_event(value, x) - self.log_volume(tuple(x.shape[1:]))
 
     def heat_score(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
         """The gradient of the log heat kernel: along the great circle through `start`."""
-        self._check(x)
-        back = self.log(x, start)
-        angle = torch.linalg.vector_norm(back, dim=-1)
-        rows = _per_point(variance, x)
-        slope = _sphere_heat.log_kernel_slope(angle.flatten(), rows.flatten())
-        unit = back / angle.clamp_min(torch.finfo(x.dtype).tiny).unsqueeze(-1)
-        return -slope.reshape(angle.shape).unsqueeze(-1) * unit
+        _, slope, back = self._kernel(x, start, variance)
+        angle = torch.linalg.vector_norm(back, dim=-1, keepdim=True)
+        unit = back / angle.clamp_min(torch.finfo(x.dtype).tiny)
+        return -slope.reshape(angle.shape) * unit
 
-    def _check(self, x: Tensor) -> None:
-        if x.shape[-1] != 3:
-            raise CapabilityError(
-                f"the heat kernel is in closed form for unit vectors of R^3, not R^{x.shape[-1]}: "
-                "use the Geodesic process, which works on spheres of any dimension"
-            )
+    def _kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The log kernel of each point and its slope, and the way back to the start."""
+        back = self.log(x, start)
+        angle = torch.linalg.vector_norm(back, dim=-1).flatten()
+        rows = self.per_point(variance, x)
+        return *_sphere_heat.log_kernel(angle, rows, x.shape[-1] - 1), back
 
     def features(self, x: Tensor) -> Tensor:
         """The coordinates of the unit vectors."""
@@ -157,8 +211,3 @@ def check_unit(x: Tensor) -> None:
             f"points on the sphere have length 1, not {float(length[wrong][0]):.4g}: divide them "
             "by their norm"
         )
-
-
-def _per_point(variance: Tensor, x: Tensor) -> Tensor:
-    """A variance `(B,)` repeated for every point of events `(B, ..., 3)`."""
-    return variance.reshape(-1, *(1,) * (x.ndim - 2)).expand(x.shape[:-1])

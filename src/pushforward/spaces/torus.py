@@ -44,11 +44,14 @@ class Torus(Manifold):
     Args:
         dim: the number of angles, where a table has columns for other things too.
 
-    >>> Torus().retract(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
+    >>> Torus().exp(torch.tensor([[3.0]]), torch.tensor([[1.0]]))
     tensor([[-2.2832]])
     """
 
     dim: int | None = None
+
+    point_axes = 0
+    period = 2 * math.pi
 
     def check(self, x: Tensor) -> None:
         """Angles `(B, *event)` in radians, within four turns."""
@@ -66,7 +69,7 @@ class Torus(Manifold):
         x = super().from_arrays(arrays)
         return torch.where((x >= -math.pi) & (x < math.pi), x, wrap(x))
 
-    def retract(self, x: Tensor, v: Tensor) -> Tensor:
+    def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """Turn by `v`."""
         return wrap(x + v)
 
@@ -74,13 +77,33 @@ class Torus(Manifold):
         """Independent standard normal turns, shaped like `x`."""
         return normal_like(x, generator)
 
-    def squared_norm(self, v: Tensor) -> Tensor:
-        """The squared length, summed over the angles; `(B,)`."""
-        return per_event_sum(v.square())
+    def nearest(self, x: Tensor) -> Tensor:
+        """The same angles in [-pi, pi)."""
+        return wrap(x)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The shortest turn from `x` to `y`, in [-pi, pi)."""
         return wrap(y - x)
+
+    def point_dimension(self, point_shape: tuple[int, ...]) -> int:
+        """One: a point is an angle."""
+        return 1
+
+    def point_frame(self, x: Tensor) -> Tensor:
+        """A positive turn."""
+        return torch.ones_like(x).unsqueeze(1)
+
+    def exp_log_det(self, x: Tensor, v: Tensor) -> Tensor:
+        """Zero: the torus is flat."""
+        return torch.zeros_like(v)
+
+    def images(self, x: Tensor, v: Tensor, reach: float) -> Tensor:
+        """The turn, more by any number of full ones."""
+        return v + windings(reach / 8).to(v).unsqueeze(-1)
+
+    def origin(self, shape: tuple[int, ...]) -> Tensor:
+        """The angle 0."""
+        return torch.zeros(shape)
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` events of independent uniform angles."""
@@ -95,6 +118,13 @@ class Torus(Manifold):
     ) -> Tensor:
         """The wrapped normal distribution around `x`."""
         return wrap(x + like(variance.sqrt(), x) * normal_like(x, generator))
+
+    def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
+        """The log-density of the wrapped normal distribution around `start`, `(B,)`."""
+        gap = wrap(x - start).unsqueeze(-1) + windings(float(variance.max()) ** 0.5).to(x)
+        v = like(variance, gap)
+        logs = -0.5 * (gap.square() / v + torch.log(2 * math.pi * v))
+        return per_event_sum(torch.logsumexp(logs, -1))
 
     def heat_score(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
         r"""The score of the wrapped normal, `sum_k w_k (start + 2 pi k - x) / variance`.
