@@ -4,7 +4,7 @@ Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are line
 `Sphere` are curved; `Tokens` and `PointCloud` are jumped on; `Product` joins any of them.
 """
 
-from pushforward.spaces import kernels
+from pushforward.spaces import kernels, rotations
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.points import PointCloud, Points
@@ -41,4 +41,5 @@ __all__ = [
     "Units",
     "View",
     "kernels",
+    "rotations",
 ]
