@@ -5,9 +5,10 @@ in nats, shape `(B,)`.
 """
 
 from pushforward.distributions.box import Box
-from pushforward.distributions.circular import WrappedNormal
+from pushforward.distributions.wrapped_normal import WrappedNormal
 from pushforward.distributions.constant import Constant
 from pushforward.distributions.discrete import Table
+from pushforward.distributions.heat_kernel import HeatKernel
 from pushforward.distributions.independent import IndependentProduct
 from pushforward.distributions.log_normal import LogNormal
 from pushforward.distributions.mixture import GaussianMixture
@@ -24,6 +25,7 @@ __all__ = [
     "Constant",
     "Distribution",
     "GaussianMixture",
+    "HeatKernel",
     "IndependentProduct",
     "LogNormal",
     "Normal",
