@@ -172,8 +172,8 @@ def test_bad_spaces_are_refused() -> None:
         Hilbert(torch.eye(3)).randn(torch.zeros(1, 4))
     with pytest.raises(InputError, match="vocabulary"):
         Tokens(0)
-    x = Sphere().uniform(2, (4,), _generator())
-    with pytest.raises(CapabilityError, match="unit vectors of R"):
+    x = Sphere().uniform(2, (20,), _generator())
+    with pytest.raises(CapabilityError, match="19-sphere is not resolved"):
         Sphere().heat_score(x, x, torch.ones(2))
 
 

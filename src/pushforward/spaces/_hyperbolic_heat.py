@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pushforward._random import fork, normal, uniform
 from pushforward.errors import SamplingError
+from pushforward.spaces._smooth import sinhc
 
 __all__ = ["KNOWN", "log_kernel", "sample_radius", "steps"]
 
@@ -67,8 +68,8 @@ def _integral(r: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     s = (own.square() + square).sqrt()
     total = s + own
     # (cosh s - cosh r) / y^2, without the difference of large numbers.
-    apart = _sinhc(0.5 * square / total) * torch.sinh(0.5 * total) / total
-    change = own * (_sinhc(s) - _sinhc(own)) / square
+    apart = sinhc(0.5 * square / total) * torch.sinh(0.5 * total) / total
+    change = own * (sinhc(s) - sinhc(own)) / square
     h = apart.rsqrt()
     return (weight * h).sum(-1), -0.5 * (weight * h / apart * change).sum(-1)
 
@@ -120,13 +121,7 @@ def _reject(t: Tensor, generator: torch.Generator | None) -> Tensor:
     )
 
 
-def _sinhc(r: Tensor) -> Tensor:
-    near = r < 1e-2
-    safe = torch.where(near, 1.0, r)
-    return torch.where(near, 1 + r.square() / 6 + r**4 / 120, torch.sinh(safe) / safe)
-
-
 def _log_sinhc(r: Tensor) -> Tensor:
-    return _sinhc(r.clamp_max(30)).log() + (r - 30).clamp_min(0) - (
+    return sinhc(r.clamp_max(30)).log() + (r - 30).clamp_min(0) - (
         torch.log(r.clamp_min(30) / 30)
     )

@@ -15,6 +15,7 @@ from pushforward._shapes import flatten, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import _hyperbolic_heat
+from pushforward.spaces._smooth import root, sinhc
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
 from pushforward.spaces.views import Scatter, View
@@ -81,11 +82,11 @@ class Hyperbolic(Manifold):
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`cosh(r) x + sinh(r) v / r`, with the length `r`."""
         length = self._length(v)
-        return self.nearest(torch.cosh(length) * x + _sinhc(length) * v)
+        return self.nearest(torch.cosh(length) * x + sinhc(length) * v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """`r / sinh(r)` times the part of `y` tangent at `x`."""
-        return self.project(x, y - x) / _sinhc(self._apart(x, y))
+        return self.project(x, y - x) / sinhc(self._apart(x, y))
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """The arc length, the root of the sum of their squares for several points; `(B,)`."""
@@ -118,7 +119,7 @@ class Hyperbolic(Manifold):
 
     def exp_log_det(self, x: Tensor, v: Tensor) -> Tensor:
         """`(d - 1) log(sinh(r) / r)` at the length `r`, `(N,)`."""
-        return (x.shape[-1] - 2) * _sinhc(self._length(v)).squeeze(-1).log()
+        return (x.shape[-1] - 2) * sinhc(self._length(v)).squeeze(-1).log()
 
     def origin(self, shape: tuple[int, ...]) -> Tensor:
         """`(1, 0, ..., 0)`."""
@@ -168,12 +169,12 @@ class Hyperbolic(Manifold):
     def _length(self, v: Tensor) -> Tensor:
         """The lengths of tangent vectors, `(..., 1)`; differentiable at zero too."""
         square = minkowski(v, v).unsqueeze(-1)
-        return _root(square)
+        return root(square)
 
     def _apart(self, x: Tensor, y: Tensor) -> Tensor:
         """Geodesic distances `(..., 1)`, accurate for near points: the chord is `2 sinh(r / 2)`."""
         gap = y - x
-        return 2 * torch.asinh(0.5 * _root(minkowski(gap, gap).unsqueeze(-1)))
+        return 2 * torch.asinh(0.5 * root(minkowski(gap, gap).unsqueeze(-1)))
 
     def features(self, x: Tensor) -> Tensor:
         """The coordinates of the hyperboloid, `x_1, ..., x_d`, each pulled in by an inverse sine."""
@@ -211,16 +212,3 @@ def minkowski(u: Tensor, v: Tensor) -> Tensor:
     tensor(1.)
     """
     return (u[..., 1:] * v[..., 1:]).sum(-1) - u[..., 0] * v[..., 0]
-
-
-def _root(square: Tensor) -> Tensor:
-    """The root of what rounding may make negative, with a gradient of zero at zero."""
-    positive = square > 0
-    return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0 * square)
-
-
-def _sinhc(r: Tensor) -> Tensor:
-    """`sinh(r) / r`, differentiable at zero too."""
-    near = r < 1e-2
-    safe = torch.where(near, 1.0, r)
-    return torch.where(near, 1 + r.square() / 6 + r**4 / 120, torch.sinh(safe) / safe)

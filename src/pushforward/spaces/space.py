@@ -17,6 +17,7 @@ from pushforward import state
 from pushforward._random import normal
 from pushforward._shapes import like, per_event_sum
 from pushforward.errors import CapabilityError, InputError
+from pushforward.spaces._smooth import root
 from pushforward.spaces.units import NoUnits, Units
 from pushforward.spaces.views import View
 
@@ -222,7 +223,7 @@ class Manifold(ContinuousSpace):
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """The length of the shortest geodesic, `(B,)`."""
         v = self.log(x, y)
-        return self.inner(x, v, v).clamp_min(0).sqrt()
+        return root(self.inner(x, v, v))
 
     def squared_norm(self, x: Tensor, v: Tensor) -> Tensor:
         """The squared length, `(B,)`."""
