@@ -65,10 +65,16 @@ def hutchinson(field: Field, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]
 
 
 def quadratic_forms(
-    field: Field, x: Tensor, probes: Tensor, *, create_graph: bool
+    field: Field,
+    x: Tensor,
+    probes: Tensor,
+    *,
+    create_graph: bool,
+    covectors: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The field at `x`, and `e^T J e` for each probe `e`, shape `(P, B)`; rows must not interact.
 
+    With `covectors` `c`, one for each probe, `c^T J e`: on a manifold the metric tells them apart.
     The value keeps its graph. With `create_graph` the forms have one too, so that what they depend
     on can be trained; neither is differentiable in `x`. `probes` has shape `(P, B, *event)`.
 
@@ -80,11 +86,11 @@ def quadratic_forms(
         x = x.detach().requires_grad_()
         value = field(x)
         forms = []
-        for probe in probes:
+        for probe, covector in zip(probes, probes if covectors is None else covectors, strict=True):
             (row,) = torch.autograd.grad(
                 value,
                 x,
-                grad_outputs=probe,
+                grad_outputs=covector,
                 retain_graph=True,
                 create_graph=create_graph,
                 materialize_grads=True,

@@ -24,6 +24,7 @@ __all__ = [
     "event_shape",
     "expand",
     "finite_rows",
+    "flatten",
     "leaves",
     "map_leaves",
     "named_leaves",
@@ -37,6 +38,7 @@ __all__ = [
     "shape_from",
     "take",
     "to",
+    "unflatten",
 ]
 
 X = TypeVar("X")
@@ -205,6 +207,29 @@ def stack(parts: Sequence[X]) -> X:
 def expand(x: X, n: int) -> X:
     """One state, a batch of one row, repeated to `n` rows."""
     return map_leaves(lambda a: a.expand(n, *a.shape[1:]).clone(), x)
+
+
+def flatten(x: Any) -> Tensor:
+    """A tensor as it is, several side by side as rows of numbers `(B, d)`.
+
+    >>> flatten((torch.zeros(2, 3), torch.ones(2, 1, 2))).shape
+    torch.Size([2, 5])
+    """
+    if isinstance(x, Tensor):
+        return x
+    return torch.cat([part.flatten(1) for part in leaves(x)], 1)
+
+
+def unflatten(flat: Tensor, shape: EventShape) -> Any:
+    """Numbers `(B, d)` as plain tensors of a shape, or a tuple of them: undoes `flatten`.
+
+    >>> [tuple(part.shape) for part in unflatten(torch.zeros(2, 5), ((3,), (1, 2)))]
+    [(2, 3), (2, 1, 2)]
+    """
+    if _is_leaf(shape):
+        return flat.reshape(len(flat), *shape)
+    parts = flat.split([numel(own) for own in shape], 1)
+    return tuple(unflatten(part, own) for part, own in zip(parts, shape, strict=True))
 
 
 def nbytes(x: Any) -> int:

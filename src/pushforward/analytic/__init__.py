@@ -10,6 +10,7 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticFunctions` | a Gaussian process on a grid | Gaussian on a Hilbert space |
 | `AnalyticCircle` | a wrapped normal | Brownian, Geodesic on the circle |
 | `AnalyticSphere` | a von Mises-Fisher distribution | Brownian, Geodesic on the 2-sphere |
+| `AnalyticHeatMixture` | heat kernels on a manifold or a product | Brownian, with Gaussian factors |
 | `AnalyticTokens` | a table of sequences | Masking |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
@@ -18,6 +19,7 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 from pushforward.analytic.circle import AnalyticCircle
 from pushforward.analytic.counts import AnalyticCounts
 from pushforward.analytic.functions import AnalyticFunctions
+from pushforward.analytic.heat import AnalyticHeatMixture
 from pushforward.analytic.mixture import AnalyticMixture
 from pushforward.analytic.pair import AnalyticPair
 from pushforward.analytic.sphere import AnalyticSphere
@@ -27,6 +29,7 @@ __all__ = [
     "AnalyticCircle",
     "AnalyticCounts",
     "AnalyticFunctions",
+    "AnalyticHeatMixture",
     "AnalyticMixture",
     "AnalyticPair",
     "AnalyticSphere",

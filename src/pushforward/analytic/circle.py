@@ -39,7 +39,7 @@ class AnalyticCircle:
             _, sigma = process.schedule.values(t)
             sigma = torch.as_tensor(sigma).to(x_t)
             variance = (sigma.square() + self.data.std**2).expand(len(x_t))
-            start = torch.full_like(x_t, self.data.mean)
+            start = torch.full_like(x_t, float(self.data.mean))
             return process.space.heat_score(x_t, start, variance)
 
         return score

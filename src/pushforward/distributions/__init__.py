@@ -5,7 +5,6 @@ in nats, shape `(B,)`.
 """
 
 from pushforward.distributions.box import Box
-from pushforward.distributions.wrapped_normal import WrappedNormal
 from pushforward.distributions.constant import Constant
 from pushforward.distributions.discrete import Table
 from pushforward.distributions.heat_kernel import HeatKernel
@@ -17,6 +16,7 @@ from pushforward.distributions.pushforward import Pushforward
 from pushforward.distributions.spherical import VonMisesFisher
 from pushforward.distributions.support import Supported, bounds_remain, without_bounds
 from pushforward.distributions.uniform import ManifoldUniform
+from pushforward.distributions.wrapped_normal import WrappedNormal
 from pushforward.protocols import Distribution
 
 __all__ = [

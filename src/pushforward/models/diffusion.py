@@ -313,11 +313,11 @@ class Diffusion(GenerativeModel, Trainable):
         self._needs("density", "log-densities")
         z = with_density(self.inward(x))
         times = times_of(self.process, self.process.grid, steps, None, stop)[::-1]
-        context = self.condition.required(c, len(z), self.device)
+        context = self.condition.required(c, state.rows(z), self.device)
         with self.evaluating():
             return ode_log_prob(
                 self, self._transport(context, 1.0),
-                self.process.prior(tuple(z.shape[1:]), times[-1]), z, times,
+                self.process.prior(state.event_shape(z), times[-1]), z, times,
                 divergence=divergence, probes=probes, probe_distribution=probe_distribution,
                 tolerance=tolerance, generator=resolve(seed, generator, self.device),
                 batch_size=batch_size, progress=progress,

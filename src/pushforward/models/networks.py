@@ -42,7 +42,7 @@ class StateNetwork(nn.Module):
     def forward(self, x: Any, t: Tensor, c: Any = None) -> Any:
         """The output at states and times, in the shape that the process reads."""
         flat = self.net(self.space.embed(x).to(t.dtype), t, c).flatten(1)
-        return _cut(flat, self.output_shape)
+        return state.unflatten(flat, self.output_shape)
 
 
 def affine_network(
@@ -126,12 +126,3 @@ def _plain(
         options |= {"out": out} if of_vectors else {"out_channels": out[0]}
     made: nn.Module = kind(shape if of_vectors else shape[0], **options)
     return made
-
-
-def _cut(flat: Tensor, shape: state.EventShape) -> Any:
-    """Numbers `(B, n)` as tensors of a shape, or a tuple of them."""
-    if all(isinstance(size, int) for size in shape):
-        return flat.reshape(len(flat), *shape)
-    sizes = [state.numel(part) for part in shape]
-    pairs = zip(flat.split(sizes, 1), shape, strict=True)
-    return tuple(_cut(part, own) for part, own in pairs)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pushforward import samplers, state
 from pushforward._random import RowNoise, fresh_seed
@@ -15,6 +14,7 @@ from pushforward.estimates import LogProb
 from pushforward.models.batch_size import rows_in_memory
 from pushforward.models.model import GenerativeModel, Progress, parts_of
 from pushforward.protocols import Model, Time, Transport
+from pushforward.samplers.manifold_ode import velocities
 
 __all__ = ["ode_log_prob", "rows_for_derivatives"]
 
@@ -23,7 +23,7 @@ def ode_log_prob(
     model: GenerativeModel,
     transport: Callable[[slice], Transport],
     prior: Distribution,
-    z: Tensor,
+    z: Any,
     times: Sequence[float],
     *,
     divergence: samplers.DivergenceMethod,
@@ -43,7 +43,7 @@ def ode_log_prob(
     size = batch_size or rows_for_derivatives(transport, z)
     # The probes of a state are the same in any batch.
     seed = fresh_seed(None, generator)
-    rows, parts = parts_of(len(z), size), []
+    rows, parts = parts_of(state.rows(z), size), []
     # Heun's two evaluations a step, on the grid and on every second time of it. How many an
     # adaptive solver takes is not known before.
     each = 3 * (len(times) - 1) if tolerance is None else 1
@@ -54,7 +54,7 @@ def ode_log_prob(
             flow = Transport(counted, flow.process)
         parts.append(
             samplers.log_prob(
-                flow, prior, z[part], times, divergence=divergence, probes=probes,
+                flow, prior, state.take(z, part), times, divergence=divergence, probes=probes,
                 probe_distribution=probe_distribution, tolerance=tolerance,
                 generator=RowNoise(seed, part, state.device(z)),
             )
@@ -70,17 +70,15 @@ def ode_log_prob(
     )
 
 
-def rows_for_derivatives(transport: Callable[[slice], Transport], z: Tensor) -> int:
+def rows_for_derivatives(transport: Callable[[slice], Transport], z: Any) -> int:
     """How many states a batch may have for the derivatives of the velocity to fit into memory."""
-    if len(z) < 2:
+    if state.rows(z) < 2:
         return 1
 
-    def velocity(x: Tensor) -> Tensor:
-        flow: Any = transport(slice(0, len(x))).dynamics(x, 0.5)
-        found: Tensor = flow.velocity
-        return found
+    def velocity(x: Any) -> Any:
+        return state.leaves(velocities(transport(slice(0, state.rows(x))).dynamics(x, 0.5)))
 
-    return rows_in_memory(velocity, z[:2])
+    return rows_in_memory(velocity, state.take(z, slice(0, 2)))
 
 
 def _counted(model: Model, progress: Progress, done: int, total: int) -> Model:

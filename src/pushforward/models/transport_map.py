@@ -274,7 +274,7 @@ class TransportMap(GenerativeModel):
                 else f"a flow of {type(self.process_in_units()).__name__} has no density here"
             )
         z = with_density(self.inward(x))
-        context = self.condition.required(c, len(z), self.device)
+        context = self.condition.required(c, state.rows(z), self.device)
         prior = self.process_in_units().prior(self.event_shape)
         with self.evaluating():
             return ode_log_prob(

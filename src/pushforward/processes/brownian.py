@@ -51,7 +51,7 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
                 f"{self.schedule}: use schedules.VE"
             )
 
-    supports = frozenset({"guidance"})
+    supports = frozenset({"guidance", "density"})
 
     @property
     def clock(self) -> Schedule:

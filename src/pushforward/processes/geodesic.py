@@ -39,7 +39,7 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
     schedule: Schedule = field(default_factory=Rectified)
 
     paired = True
-    supports = frozenset({"guidance"})
+    supports = frozenset({"guidance", "density"})
 
     @property
     def clock(self) -> Schedule:

@@ -78,8 +78,8 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
 
     @property
     def supports(self) -> frozenset[Support]:  # type: ignore[override]
-        """What all factors support and a tuple can: nothing yet."""
-        return frozenset()
+        """A density, where all factors have one."""
+        return frozenset.intersection(*(p.supports for p in self.factors)) & {"density"}
 
     @cached_property
     def clock(self) -> Schedule:

@@ -15,7 +15,7 @@ from pushforward._shapes import accumulate, flatten
 from pushforward.config import configurable
 from pushforward.errors import SamplingError
 from pushforward.protocols import State, Transport
-from pushforward.samplers.ode import flow_ode
+from pushforward.samplers.manifold_ode import flow_ode
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Adaptive", "DormandPrince", "Solution", "solve"]

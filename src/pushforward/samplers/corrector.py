@@ -28,12 +28,20 @@ from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.rule import Rule, gaussian_schedule
 from pushforward.schedules import Schedule
+from pushforward.spaces import Manifold
 
 __all__ = ["AnnealedLangevin", "PredictorCorrector"]
 
 
 _FAR = 1.25
 """The factor by which the standard deviation of normal data may be off."""
+
+
+class _Turn(NamedTuple):
+    """A Langevin move on a manifold at `t`: along `step score + sqrt(2 step) noise`."""
+
+    t: float
+    step: float
 
 
 class _Move(NamedTuple):
@@ -55,17 +63,28 @@ def _move(schedule: Schedule, t: float, snr: float) -> _Move | None:
     return _Move(t, 1 - pull, pull * alpha, 2 * snr * sigma)
 
 
+def _turn(schedule: Schedule, t: float, snr: float) -> _Turn | None:
+    """The move at `t`, or none where there is no noise and so no score."""
+    _, sigma = schedule.values(t)
+    return None if sigma == 0.0 else _Turn(t, 2 * (snr * float(sigma)) ** 2)
+
+
 def _moved(
     transport: Transport,
     x: Tensor,
-    row: _Move | None,
+    row: _Move | _Turn | None,
     moves: int,
     generator: torch.Generator | None,
 ) -> Tensor:
     if row is None:
         return x
+    space = transport.process.space
     for _ in range(moves):
-        noise = transport.process.space.randn(x, generator)
+        noise = space.randn(x, generator)
+        if isinstance(row, _Turn):
+            score = transport.dynamics(x, row.t).score
+            x = space.exp(x, row.step * score + math.sqrt(2 * row.step) * noise)
+            continue
         x = combine(row[1:], (x, transport.model(x, row.t), noise))
     return x
 
@@ -88,7 +107,10 @@ class PredictorCorrector(Rule):
             moves has up to `1 / (1 - snr^2)` times the right variance.
         moves: Langevin moves per step.
 
-    Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian.
+    On a manifold moves follow geodesics, and `sigma_t^2` is the variance of Brownian motion.
+
+    Raises `InputError` for settings out of range, `CapabilityError` unless the process is Gaussian
+    or Brownian motion on a manifold.
     """
 
     predictor: Sampler = field(default_factory=lambda: Euler(churn=1.0))
@@ -103,10 +125,14 @@ class PredictorCorrector(Rule):
         """Those of the predictor, and one per move."""
         return self.predictor.evaluations + self.moves
 
-    def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Any, _Move | None]]:
+    def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Any, _Move | _Turn | None]]:
         """The predictor's rows, each with the move at its end."""
-        schedule = gaussian_schedule(process, grid, "a Langevin corrector")
-        moves = [_move(schedule, s, self.snr) for s in grid[1:]]
+        moves: list[_Move | _Turn | None]
+        if isinstance(process.space, Manifold) and not process.paired:
+            moves = [_turn(process.clock, s, self.snr) for s in grid[1:]]
+        else:
+            schedule = gaussian_schedule(process, grid, "a Langevin corrector")
+            moves = [_move(schedule, s, self.snr) for s in grid[1:]]
         return list(zip(self.predictor.plan(process, grid), moves, strict=True))
 
     def init(self, x: Tensor) -> State:

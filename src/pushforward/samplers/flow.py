@@ -14,7 +14,7 @@ from pushforward._shapes import flatten
 from pushforward.errors import InputError
 from pushforward.protocols import Transport
 from pushforward.samplers.adaptive import DormandPrince, solve
-from pushforward.samplers.ode import flow_ode
+from pushforward.samplers.manifold_ode import flow_ode
 
 __all__ = ["ProbabilityFlow"]
 

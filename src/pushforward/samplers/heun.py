@@ -11,7 +11,7 @@ import torch
 
 from pushforward._shapes import combine
 from pushforward.config import configurable
-from pushforward.dynamics import Flow
+from pushforward.dynamics import Flow, Parallel
 from pushforward.errors import CapabilityError
 from pushforward.protocols import GaussianKernels, State, Transport, follows
 from pushforward.samplers.euler import Stage, flow_weights, stage_dynamics
@@ -41,8 +41,9 @@ class Heun(Rule):
 
     Two evaluations per step. A Gaussian process is integrated in the share of its noise
     (`samplers.ode`), where schedules with jumps in their rate are as smooth as others; for
-    `Rectified` that is its time. Needs a linear space: raises `CapabilityError` for dynamics that
-    are not a flow on one.
+    `Rectified` that is its time. On a manifold the second velocity is carried back in parallel
+    along the geodesic of the Euler step before the two are averaged. Raises `CapabilityError` for
+    dynamics that are not a flow.
     """
 
     @property
@@ -77,15 +78,25 @@ class Heun(Rule):
             return State(combine(row.end, (x, pred, ahead, model(ahead, row.s))))
         (t, h, at_t), (s, _, at_s) = row
         here = stage_dynamics(transport, state.x, t, at_t)
-        if not (isinstance(here, Flow) and here.space.linear):
-            raise CapabilityError(
-                f"Heun averages velocities, which needs a flow on a linear space, not "
-                f"{type(transport.process).__name__}: use the euler sampler"
-            )
         ahead = here.advance(state.x, h)
-        there = stage_dynamics(transport, ahead, s, at_s)
+        return State(_corrected(here, state.x, ahead, stage_dynamics(transport, ahead, s, at_s), h))
+
+
+def _corrected(here: Any, x: Any, ahead: Any, there: Any, h: float) -> Any:
+    """The end of a step from the dynamics at its start and at the state ahead."""
+    if isinstance(here, Parallel):
+        parts = zip(here.factors, x, ahead, there.factors, strict=True)
+        return tuple(_corrected(*own, h) for own in parts)
+    if not isinstance(here, Flow):
+        raise CapabilityError(
+            f"Heun averages velocities, which needs a flow, not {type(here).__name__}: use the "
+            "euler sampler"
+        )
+    if here.space.linear:
         # Half of each Euler step, the second one from the same point.
-        return State(there.advance(here.advance(state.x, 0.5 * h), 0.5 * h))
+        return there.advance(here.advance(x, 0.5 * h), 0.5 * h)
+    back = here.space.transport(ahead, x, there.velocity)
+    return here.space.exp(x, 0.5 * h * (here.velocity + back))
 
 
 def _straight(process: GaussianKernels, t: float, s: float) -> Straight:

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from pushforward import checks, grids
-from pushforward._autograd import divergence as exact_divergence
-from pushforward._autograd import hutchinson
 from pushforward._random import ProbeDistribution, probe_like, resolve
 from pushforward._shapes import flatten
 from pushforward.distributions import Distribution
@@ -30,7 +27,8 @@ from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.protocols import Transport
 from pushforward.samplers.adaptive import solve
-from pushforward.samplers.ode import FlowODE, flow_ode
+from pushforward.samplers.manifold_ode import flow_ode
+from pushforward.samplers.ode import FlowODE
 
 __all__ = ["DivergenceMethod", "ProbeDistribution", "log_prob"]
 
@@ -43,7 +41,7 @@ _EXACT_UP_TO = 16
 def log_prob(
     transport: Transport,
     prior: Distribution,
-    x: Tensor,
+    x: Any,
     grid: Sequence[float],
     *,
     divergence: DivergenceMethod = "auto",
@@ -93,20 +91,24 @@ def log_prob(
         )
     checks.one_of("divergence", divergence, get_args(DivergenceMethod))
     checks.one_of("probe_distribution", probe_distribution, get_args(ProbeDistribution))
-    dim = math.prod(x.shape[1:])
+    ode = flow_ode(transport, times)
+    z = ode.enter(x, times[0])
+    directions = ode.directions(z)
+    dim = math.prod(directions.shape[1:])
     exact = divergence == "exact" or (divergence == "auto" and dim <= _EXACT_UP_TO)
     if tolerance is not None and not 0 < tolerance < 0.1:
         raise InputError(f"a tolerance lies in (0, 0.1), not {tolerance}")
     if not exact:
         # One alone has no standard error.
         checks.whole("probes", probes, least=2)
-    ode = flow_ode(transport, times)
     clock = [ode.clock(t) for t in times]
     ode.prepare(clock)
     noise = None
     if not exact:
-        noise = probe_like(x, probes, resolve(seed, generator, x.device), probe_distribution)
-    rate, z = _rate(ode, noise), ode.enter(x, times[0])
+        noise = probe_like(
+            directions, probes, resolve(seed, generator, z.device), probe_distribution
+        )
+    rate = _rate(ode, noise)
     if tolerance is None:
         paths = [_integrate(rate, z, part) for part in (clock, clock[::2])]
     else:
@@ -130,11 +132,11 @@ def log_prob(
     spread = value.std(0) / rows**0.5 if rows > 1 else torch.zeros_like(value[0])
     passes = 1 + (dim if exact else probes)
     return LogProb(
-        value.mean(0).to(x.dtype),
-        spread.to(x.dtype),
+        value.mean(0).to(z.dtype),
+        spread.to(z.dtype),
         kind="ode",
         nfe=sum(path.evaluations for path in paths) * passes,
-        error=error.mean(0).abs().to(x.dtype),
+        error=error.mean(0).abs().to(z.dtype),
     )
 
 
@@ -153,11 +155,10 @@ def _rate(ode: FlowODE, noise: Tensor | None) -> Rate:
     """Velocity and divergence `(P, B)`: a row per probe, a single one if it is exact."""
 
     def rate(z: Tensor, w: float) -> tuple[Tensor, Tensor]:
-        velocity = partial(ode.velocity, w=w)
         if noise is None:
-            v, div = exact_divergence(velocity, z)
+            v, div = ode.divergence(z, w)
             return v, div.unsqueeze(0)
-        return hutchinson(velocity, z, noise)
+        return ode.estimates(z, w, noise)
 
     return rate
 

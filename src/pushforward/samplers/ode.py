@@ -16,17 +16,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward._autograd import divergence, hutchinson
 from pushforward._shapes import combine
 from pushforward.dynamics import Flow
 from pushforward.errors import CapabilityError, InputError
-from pushforward.protocols import GaussianKernels, Transport, follows
+from pushforward.protocols import Transport
 from pushforward.schedules import Schedule
 
-__all__ = ["FlowODE", "RectifiedODE", "TimeODE", "flow_ode", "noise_share"]
+__all__ = ["FlowODE", "RectifiedODE", "TimeODE", "noise_share"]
 
 
 class FlowODE(ABC):
@@ -51,15 +54,30 @@ class FlowODE(ABC):
     def velocity(self, z: Tensor, w: float) -> Tensor:
         """`dz/dw`, `(B, *event)`, one evaluation of the model."""
 
-    def enter(self, x: Tensor, t: float) -> Tensor:
+    def enter(self, x: Any, t: float) -> Tensor:
         """The coordinates of a state at a time."""
         scale = self.scale(t)
         return x if scale == 1.0 else x / scale
 
-    def leave(self, z: Tensor, t: float) -> Tensor:
+    def leave(self, z: Tensor, t: float) -> Any:
         """The state of coordinates at a time."""
         scale = self.scale(t)
         return z if scale == 1.0 else z * scale
+
+    def directions(self, z: Tensor) -> Tensor:
+        """A tensor `(B, ...)` with an entry for each independent direction of the states."""
+        return z
+
+    def divergence(self, z: Tensor, w: float) -> tuple[Tensor, Tensor]:
+        """The velocity and its divergence `(B,)`, a backward pass per direction."""
+        return divergence(partial(self.velocity, w=w), z)
+
+    def estimates(self, z: Tensor, w: float, probes: Tensor) -> tuple[Tensor, Tensor]:
+        """The velocity and an estimate of its divergence for each probe, `(P, B)`.
+
+        Probes `(P, B, ...)` are shaped like `directions`.
+        """
+        return hutchinson(partial(self.velocity, w=w), z, probes)
 
 
 class TimeODE(FlowODE):
@@ -85,7 +103,7 @@ class TimeODE(FlowODE):
         flow = self.transport.dynamics(z, w)
         if not (isinstance(flow, Flow) and flow.space.linear):
             raise CapabilityError(
-                "a solver of higher order needs a flow on a linear space, not "
+                "a solver of higher order needs a flow, not "
                 f"{type(self.transport.process).__name__}: use the euler sampler"
             )
         return flow.velocity
@@ -145,17 +163,3 @@ def noise_share(schedule: Schedule, t: float) -> float:
     if sigma == 0:
         raise InputError(f"no noise at t = {t}, so no flow: stop at {schedule.t_min}")
     return float(sigma / (alpha + sigma))
-
-
-def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
-    """The flow of a transport in the coordinates in which it is smooth.
-
-    >>> from pushforward import processes, schedules
-    >>> process = processes.Gaussian(schedules.Chain((0.36,)))
-    >>> ode = flow_ode(Transport(lambda x, t, c=None: 0.8 * x, process), [1.0])
-    >>> round(ode.clock(1.0), 6), round(ode.scale(1.0), 6)
-    (0.428571, 1.4)
-    """
-    if follows(transport.process, GaussianKernels):
-        return RectifiedODE(transport, times)
-    return TimeODE(transport)

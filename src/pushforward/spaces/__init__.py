@@ -1,7 +1,8 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
 Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are linear; `Torus`,
-`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on; `Product` joins any of them.
+`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on;
+`Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles.
 """
 
 from pushforward.spaces import kernels, rotations
@@ -47,6 +48,5 @@ __all__ = [
     "Units",
     "View",
     "kernels",
-    "rotations",
     "rotations",
 ]

@@ -122,6 +122,4 @@ def _reject(t: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _log_sinhc(r: Tensor) -> Tensor:
-    return sinhc(r.clamp_max(30)).log() + (r - 30).clamp_min(0) - (
-        torch.log(r.clamp_min(30) / 30)
-    )
+    return sinhc(r.clamp_max(30)).log() + (r - 30).clamp_min(0) - (torch.log(r.clamp_min(30) / 30))

@@ -144,4 +144,6 @@ def _log_wrapped(angle: Tensor, tau: Tensor) -> Tensor:
     way = safe + 2 * math.pi * k
     logs = 2 * way.abs().log() - 0.5 * way.square() / tau.unsqueeze(-1)
     constant = math.log(8 * math.pi**2) - 1.5 * torch.log(2 * math.pi * tau)
-    return torch.logsumexp(logs, -1) - 2 * torch.log(2 * torch.sin(0.5 * safe.squeeze(-1))) + constant
+    return (
+        torch.logsumexp(logs, -1) - 2 * torch.log(2 * torch.sin(0.5 * safe.squeeze(-1))) + constant
+    )

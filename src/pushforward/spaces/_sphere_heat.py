@@ -82,9 +82,7 @@ def multiplicity(terms: int, dim: int, device: torch.device | str = "cpu") -> Te
     """
     counts = [1]
     for degree in range(1, terms):
-        counts.append(
-            (2 * degree + dim - 1) * math.comb(degree + dim - 2, dim - 2) // (dim - 1)
-        )
+        counts.append((2 * degree + dim - 1) * math.comb(degree + dim - 2, dim - 2) // (dim - 1))
     return torch.tensor(counts, dtype=torch.float64, device=device)
 
 
@@ -131,11 +129,24 @@ def _series(theta: Tensor, tau: Tensor, dim: int) -> tuple[Tensor, Tensor, Tenso
     """The kernel and its slope by the series, and where these are to be trusted."""
     terms = _terms(tau)
     modes = _modes(tau, dim, terms)
-    values, slopes = harmonics(torch.cos(theta), terms, dim)
-    kernel = (modes * values).sum(-1)
+    kernel, change = _sum(modes, torch.cos(theta), 0.5 * (dim - 1))
     trusted = kernel > _RESOLVED * modes.sum(-1)
-    safe = torch.where(trusted, kernel, torch.ones_like(kernel))
-    return safe.log(), -torch.sin(theta) * (modes * slopes).sum(-1) / safe, trusted
+    safe = torch.where(trusted, kernel, 1.0)
+    return safe.log(), -torch.sin(theta) * change / safe, trusted
+
+
+def _sum(modes: Tensor, u: Tensor, m: float) -> tuple[Tensor, Tensor]:
+    """`sum_l modes_l R_l(u)` and its derivative in `u`, by Clenshaw's recurrence."""
+    one, two = torch.zeros_like(u), torch.zeros_like(u)
+    d_one, d_two = torch.zeros_like(u), torch.zeros_like(u)
+    columns = modes.unbind(-1)
+    for n in range(len(columns) - 1, -1, -1):
+        # R_{n+1} = a u R_n - b R_{n-1}.
+        a, b = 2 * (n + m) / (n + 2 * m), (n + 1) / (n + 1 + 2 * m)
+        slope = a * (one + u * d_one) - b * d_two
+        value = columns[n] + a * u * one - b * two
+        one, two, d_one, d_two = value, one, slope, d_one
+    return one, d_one
 
 
 def _expansion(theta: Tensor, tau: Tensor, dim: int) -> tuple[Tensor, Tensor]:

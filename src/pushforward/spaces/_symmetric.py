@@ -36,7 +36,9 @@ class _SymmetricFunction(torch.autograd.Function):
         gap = w.unsqueeze(-1) - w.unsqueeze(-2)
         middle = slope(0.5 * (w.unsqueeze(-1) + w.unsqueeze(-2)))
         # Nearer than this the difference of values loses more digits than the midpoint does.
-        scale = torch.finfo(a.dtype).eps ** (1 / 3) * (w.abs().unsqueeze(-1) + w.abs().unsqueeze(-2))
+        scale = torch.finfo(a.dtype).eps ** (1 / 3) * (
+            w.abs().unsqueeze(-1) + w.abs().unsqueeze(-2)
+        )
         near = gap.abs() <= scale
         quotient = (f.unsqueeze(-1) - f.unsqueeze(-2)) / torch.where(near, 1.0, gap)
         ctx.save_for_backward(u, torch.where(near, middle, quotient))
@@ -44,7 +46,7 @@ class _SymmetricFunction(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         u, differences = ctx.saved_tensors
         symmetric = 0.5 * (gradient + gradient.mT)
         return u @ (differences * (u.mT @ symmetric @ u)) @ u.mT, None

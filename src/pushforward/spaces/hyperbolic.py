@@ -49,7 +49,7 @@ class Hyperbolic(Manifold):
     compact = False
 
     def check(self, x: Tensor) -> None:
-        """Vectors of Minkowski square -1, to 0.001 of their Euclidean square, the first positive."""
+        """Minkowski squares of -1, to 0.001 of the Euclidean ones, and positive `x_0`."""
         check_numbers(x, "a point of hyperbolic space")
         if self.dim is not None and x.shape[-1] != self.dim + 1:
             raise InputError(f"a point is a vector of {self.dim + 1}, not of {x.shape[-1]}")
@@ -68,7 +68,9 @@ class Hyperbolic(Manifold):
         """Points of the space, the first coordinate computed from the others."""
         x = super().from_arrays(arrays)
         exact = self.nearest(x)
-        return torch.where((exact - x).abs() <= 4 * torch.finfo(x.dtype).eps * exact.abs(), x, exact)
+        return torch.where(
+            (exact - x).abs() <= 4 * torch.finfo(x.dtype).eps * exact.abs(), x, exact
+        )
 
     def nearest(self, x: Tensor) -> Tensor:
         """The point above the same `x_1, ..., x_d`."""
@@ -177,7 +179,7 @@ class Hyperbolic(Manifold):
         return 2 * torch.asinh(0.5 * root(minkowski(gap, gap).unsqueeze(-1)))
 
     def features(self, x: Tensor) -> Tensor:
-        """The coordinates of the hyperboloid, `x_1, ..., x_d`, each pulled in by an inverse sine."""
+        """The coordinates `x_1, ..., x_d`, pulled in by an inverse hyperbolic sine."""
         return flatten(torch.asinh(x[..., 1:]))
 
     def embed(self, x: Tensor) -> Tensor:

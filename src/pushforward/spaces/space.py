@@ -161,6 +161,10 @@ class ContinuousSpace(Space[Tensor]):
     def frame(self, x: Tensor) -> Tensor:
         """An orthonormal basis of the tangent space at each point, `(B, dim, *event)`."""
 
+    @abstractmethod
+    def dimension(self, event_shape: tuple[int, ...]) -> int:
+        """The dimension of the space of events of a shape."""
+
     def volume_slope(self, x: Tensor, v: Tensor) -> Tensor:
         """What a divergence has beside the trace of the derivative, `(B,)`.
 
@@ -188,6 +192,10 @@ class LinearSpace(ContinuousSpace):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """`y - x`."""
         return y - x
+
+    def dimension(self, event_shape: tuple[int, ...]) -> int:
+        """The number of entries."""
+        return math.prod(event_shape)
 
     def frame(self, x: Tensor) -> Tensor:
         """The coordinate axes."""
@@ -257,7 +265,7 @@ class Manifold(ContinuousSpace):
         return blocks.reshape(len(x), count * size, *x.shape[1:])
 
     def points(self, x: Tensor) -> Tensor:
-        """The points of all events one after the other, `(B, *several, *point)` to `(N, *point)`."""
+        """The points of all events in a row, `(B, *several, *point)` to `(N, *point)`."""
         _, point = self._split(tuple(x.shape[1:]))
         return x.reshape(-1, *point)
 

@@ -122,7 +122,7 @@ class SPD(Manifold):
         """The orthonormal symmetric matrices, with the root of `P` on either side."""
         n = x.shape[-1]
         axes = x.new_zeros(n * (n + 1) // 2, n, n)
-        for k, (i, j) in enumerate((i, j) for i in range(n) for j in range(i, n)):
+        for k, (i, j) in enumerate(zip(*torch.triu_indices(n, n).tolist(), strict=True)):
             axes[k, i, j] = axes[k, j, i] = 1.0 if i == j else 2**-0.5
         half = root(x).unsqueeze(1)
         return half @ axes @ half

@@ -122,7 +122,7 @@ class Torus(Manifold):
     def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
         """The log-density of the wrapped normal distribution around `start`, `(B,)`."""
         gap = wrap(x - start).unsqueeze(-1) + windings(float(variance.max()) ** 0.5).to(x)
-        v = like(variance, gap)
+        v = torch.as_tensor(like(variance, gap))
         logs = -0.5 * (gap.square() / v + torch.log(2 * math.pi * v))
         return per_event_sum(torch.logsumexp(logs, -1))
 

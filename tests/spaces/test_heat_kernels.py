@@ -1,0 +1,178 @@
+"""Brownian motion on manifolds: kernels against quadrature, the heat equation, and draws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate, stats
+
+from pushforward.distributions import HeatKernel, WrappedNormal
+from pushforward.errors import CapabilityError, InputError
+from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere, Torus
+
+# The space, a point, and the volume of the geodesic sphere of radius r.
+SPACES = {
+    "circle": (Sphere(1), (2,), lambda r: 2 * torch.ones_like(r)),
+    "angle": (Torus(), (1,), lambda r: 2 * torch.ones_like(r)),
+    "sphere": (Sphere(), (3,), lambda r: 2 * math.pi * r.sin()),
+    "three-sphere": (Sphere(), (4,), lambda r: 4 * math.pi * r.sin() ** 2),
+    "five-sphere": (Sphere(5), (6,), lambda r: math.pi**2 * 8 / 3 * r.sin() ** 4),
+    "rotations": (SO3(), (3, 3), lambda r: 16 * math.pi * (r / 2).sin() ** 2),
+    "hyperbolic plane": (Hyperbolic(), (3,), lambda r: 2 * math.pi * r.sinh()),
+    "hyperbolic space": (Hyperbolic(), (4,), lambda r: 4 * math.pi * r.sinh() ** 2),
+}
+EXACT = {"five-sphere": 2e-5, "sphere": 1e-6}
+"""The error of the mass at a variance of .01 where the kernel is an expansion."""
+
+
+def along(space, shape, radius):
+    """Points at distances from the origin, in one direction."""
+    start = space.origin(shape).double().expand(len(radius), *shape)
+    unit = space.frame(start)[:, 0]
+    return start, space.exp(start, radius.reshape(-1, *(1,) * len(shape)) * unit)
+
+
+def reach(space, variance: float) -> float:
+    return math.pi if space.compact else 12 * variance**0.5 + 3 * variance
+
+
+@pytest.mark.parametrize("variance", [0.009, 0.02, 0.1, 1.0, 4.0])
+@pytest.mark.parametrize("name", SPACES)
+def test_the_mass_is_one(name: str, variance: float) -> None:
+    space, shape, area = SPACES[name]
+    r = torch.linspace(0, reach(space, variance), 4001, dtype=torch.float64)
+    start, x = along(space, shape, r)
+    density = space.heat_log_kernel(x, start, torch.full_like(r, variance)).exp()
+    mass = integrate.simpson((density * area(r)).numpy(), x=r.numpy())
+    assert mass == pytest.approx(1, abs=EXACT.get(name, 1e-9) if variance < 0.01 else 1e-9)
+
+
+@pytest.mark.parametrize("variance", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("name", SPACES)
+def test_the_score_is_the_gradient_of_the_kernel(name: str, variance: float) -> None:
+    space, shape, _ = SPACES[name]
+    generator = torch.Generator().manual_seed(0)
+    start = space.origin(shape).double().expand(10, *shape)
+    start = space.exp(start, space.randn(start, generator))
+    x = space.exp(start, variance**0.5 * space.randn(start, generator))
+    v = torch.full((10,), variance, dtype=torch.float64)
+    score, h = space.heat_score(x, start, v), 1e-5
+    for e in space.frame(x).unbind(1):
+        ahead, behind = (
+            space.heat_log_kernel(space.exp(x, sign * h * e), start, v) for sign in (1, -1)
+        )
+        exact = (ahead - behind) / (2 * h)
+        assert torch.allclose(space.inner(x, score, e), exact, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_kernel_solves_the_heat_equation(name: str) -> None:
+    # d k / dv = Laplacian / 2, of which the radial part is f'' + (log area)' f'.
+    space, shape, area = SPACES[name]
+    r = torch.linspace(0.3, 1.5, 7, dtype=torch.float64)
+    h, v = 1e-3, 0.4
+
+    def kernel(radius: torch.Tensor, variance: float) -> torch.Tensor:
+        start, x = along(space, shape, radius)
+        return space.heat_log_kernel(x, start, torch.full_like(radius, variance)).exp()
+
+    f, ahead, behind = (kernel(r + step, v) for step in (0.0, h, -h))
+    slope, bend = (ahead - behind) / (2 * h), (ahead - 2 * f + behind) / h**2
+    grown = (area(r + h).log() - area(r - h).log()) / (2 * h)
+    rate = (kernel(r, v + h) - kernel(r, v - h)) / (2 * h)
+    assert torch.allclose(rate, 0.5 * (bend + grown * slope), atol=1e-5 * float(f.max()))
+
+
+@pytest.mark.parametrize("variance", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("name", SPACES)
+def test_draws_have_the_distances_of_the_kernel(name: str, variance: float) -> None:
+    space, shape, area = SPACES[name]
+    start = space.origin(shape).double().expand(100_000, *shape)
+    v = torch.full((100_000,), variance, dtype=torch.float64)
+    x = space.diffuse(start, v, torch.Generator().manual_seed(5))
+    distance = space.distance(start, x).numpy()
+    r = torch.linspace(0, reach(space, variance), 8001, dtype=torch.float64)
+    base, points = along(space, shape, r)
+    density = space.heat_log_kernel(points, base, torch.full_like(r, variance)).exp() * area(r)
+    cdf = integrate.cumulative_simpson(density.numpy(), x=r.numpy(), initial=0)
+    # By its distribution function a distance becomes uniform.
+    shares = np.interp(distance, r.numpy(), cdf)
+    found, _ = np.histogram(shares, bins=40, range=(0, 1 + 1e-6))
+    assert found.sum() == 100_000
+    assert stats.chisquare(found).pvalue > 0.001
+
+
+def test_sizes_and_directions_of_steps_are_independent_of_the_batch() -> None:
+    for space, shape in ((SO3(), (3, 3)), (Sphere(), (3,)), (Hyperbolic(), (3,))):
+        kernel = HeatKernel(space, space.origin(shape), 0.7)
+        few, many = (kernel.sample(n, seed=3) for n in (5, 50))
+        assert torch.allclose(few, many[:5], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in SPACES if n != "five-sphere"])
+def test_wrapped_normal_distributions_have_mass_one_and_their_draws(name: str) -> None:
+    space, shape, area = SPACES[name]
+    std = 0.9
+    distribution = WrappedNormal(space.origin(shape).double(), std, space)
+    draws = distribution.sample(20_000, seed=2)
+    start = space.origin(shape).double().expand(20_000, *shape)
+    distance = space.distance(start, draws)
+    r = torch.linspace(1e-4, reach(space, std**2) - 1e-4, 8001, dtype=torch.float64)
+    _, points = along(space, shape, r)
+    density = distribution.log_prob(points).exp() * area(r)
+    cdf = integrate.cumulative_simpson(density.numpy(), x=r.numpy(), initial=0)
+    # The density of what has wound around is infinite, integrably, at the mean and its antipode.
+    assert cdf[-1] == pytest.approx(1, abs=2e-3)
+    inside = torch.from_numpy(cdf / cdf[-1])
+    share = inside[torch.searchsorted(r, distance.contiguous()).clamp_max(len(r) - 1)]
+    assert stats.kstest(share.numpy(), "uniform").pvalue > 0.001
+
+
+def test_a_wrapped_normal_of_matrices() -> None:
+    # In the commuting direction the space is flat; overall the mass is that of the draws.
+    space = SPD(2)
+    distribution = WrappedNormal(torch.eye(2).double(), 0.5, space)
+    x = distribution.sample(40_000, seed=0)
+    # Importance sampling of the mass by a wider one.
+    wide = WrappedNormal(torch.eye(2).double(), 0.8, space)
+    y = wide.sample(40_000, seed=1)
+    ratio = (distribution.log_prob(y) - wide.log_prob(y)).exp()
+    assert float(ratio.mean()) == pytest.approx(1, abs=4 * float(ratio.std()) / 200)
+    assert x.shape == (40_000, 2, 2)
+
+
+def test_varadhan_where_no_kernel_is_known() -> None:
+    # As the variance falls, so does the error, in proportion.
+    space, known = Hyperbolic(), Hyperbolic()
+    start = space.origin((3,)).double().expand(50, 3)
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for variance in (0.04, 0.01):
+        v = torch.full((50,), variance, dtype=torch.float64)
+        x = known.diffuse(start, v, generator)
+        approximate = super(Hyperbolic, space).heat_log_kernel(x, start, v)
+        errors.append(float((approximate - known.heat_log_kernel(x, start, v)).abs().mean()))
+    assert errors[1] < 0.35 * errors[0] < 0.02
+    four = Hyperbolic(4)
+    center = four.origin((5,)).double().expand(2000, 5)
+    moved = four.diffuse(center, torch.full((2000,), 0.05).double(), generator)
+    # E cosh(r) = exp(d v / 2) for Brownian motion, as the Laplacian of cosh(r) is d cosh(r).
+    assert float(moved[:, 0].mean()) == pytest.approx(
+        math.exp(0.1), abs=4 * float(moved[:, 0].std()) / 2000**0.5
+    )
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(CapabilityError, match="not bounded"):
+        Hyperbolic().uniform(3, (3,), torch.Generator())
+    with pytest.raises(InputError, match="x_0"):
+        Hyperbolic().check(torch.tensor([[1.0, 1.0, 0.0]]))
+    with pytest.raises(InputError, match="rotation 0 is 0.96 away"):
+        SO3().check(1.4 * torch.eye(3).unsqueeze(0))
+    with pytest.raises(InputError, match="reflection"):
+        SO3().check(-torch.eye(3).unsqueeze(0))
+    with pytest.raises(InputError, match="eigenvalue"):
+        SPD().check(torch.tensor([[[1.0, 2.0], [2.0, 1.0]]]))
