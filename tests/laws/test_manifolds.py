@@ -33,7 +33,10 @@ def world(name: str) -> AnalyticHeatMixture:
         space, shape = KINDS[name]
         means = space.uniform(3, shape, generator).double()
         return AnalyticHeatMixture(Brownian(space, clock), means, variances, weights)
-    means = SO3().uniform(3, (3, 3), generator).double(), torch.randn(3, 3, generator=generator).double()
+    means = (
+        SO3().uniform(3, (3, 3), generator).double(),
+        torch.randn(3, 3, generator=generator).double(),
+    )
     process = ProductProcess((Brownian(SO3(), clock), Gaussian(schedules.VP())))
     return AnalyticHeatMixture(process, means, (variances, variances), weights)
 
@@ -78,7 +81,10 @@ def test_samplers_draw_the_distribution(name: str, rule: str) -> None:
     x = samplers.run(sampler, transport, start, grid(problem, steps), seed=3)
     # What is left of the noise at the end of the grid.
     end = process.interval[1]
-    known, found = features(process.sample(exact, end, torch.Generator().manual_seed(4))), features(x)
+    known, found = (
+        features(process.sample(exact, end, torch.Generator().manual_seed(4))),
+        features(x),
+    )
     error = (known.var(0) / len(known) + found.var(0) / n).sqrt()
     score = (found.mean(0) - known.mean(0)) / error
     # Of some tens of numbers at once; the bias of the steps is below their error.

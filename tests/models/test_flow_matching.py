@@ -408,11 +408,12 @@ def test_geodesics_reach_a_known_distribution(name: str, path: GenerativeProcess
         assert float(gap.abs().max()) < 0.1
 
 
-def test_what_geodesics_lack_is_refused() -> None:
+def test_densities_along_geodesics_and_what_is_refused() -> None:
     model = pf.FlowMatching(pf.nn.MLP(3, width=8), SPHERE, event_shape=3)
-    assert model.capabilities.log_prob == "none"
-    with pytest.raises(CapabilityError, match="has no density"):
-        model.log_prob(MEAN[None])
+    assert model.capabilities.log_prob == "ode"
+    # An untrained network does not move: the uniform distribution is left.
+    found = model.log_prob(MEAN[None], steps=4)
+    assert float(found.value) == pytest.approx(-math.log(4 * math.pi), abs=1e-5)
     with pytest.raises(InputError, match="have length 1"):
         model.forward(torch.ones(2, 3))
 

@@ -105,8 +105,7 @@ def _pair():
 
 
 CANNOT = [
-    ("heun", _tokens, "linear space"),
-    ("heun", _circle, "linear space"),
+    ("heun", _tokens, "needs a flow, not Jump"),
     ("dpm++2m", _tokens, "Gaussian processes, not Masking"),
     ("dpm++2m", _circle, "Gaussian processes, not Brownian"),
     ("dpm++2m", _pair, "Gaussian processes, not Bridge"),

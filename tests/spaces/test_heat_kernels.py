@@ -170,7 +170,7 @@ def test_what_is_refused() -> None:
         Hyperbolic().uniform(3, (3,), torch.Generator())
     with pytest.raises(InputError, match="x_0"):
         Hyperbolic().check(torch.tensor([[1.0, 1.0, 0.0]]))
-    with pytest.raises(InputError, match="rotation 0 is 0.96 away"):
+    with pytest.raises(InputError, match=r"rotation 0 is 0\.96 away"):
         SO3().check(1.4 * torch.eye(3).unsqueeze(0))
     with pytest.raises(InputError, match="reflection"):
         SO3().check(-torch.eye(3).unsqueeze(0))

@@ -99,6 +99,17 @@ def test_projection_is_onto_the_tangent_space(world) -> None:
     assert torch.allclose(space.in_frame(x, parts), tangent, atol=1e-9, rtol=1e-9)
 
 
+def test_what_a_network_puts_out_is_tangent_and_of_its_size(world) -> None:
+    space, x, _, generator = world
+    numbers = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    v = space.tangent(x, numbers)
+    assert torch.allclose(space.project(x, v), v, atol=1e-9, rtol=1e-9)
+    # Whatever the point, at most as long as the array in its own metric at the origin.
+    limit = numbers.flatten(1).square().sum(1)
+    assert bool((space.inner(x, v, v) <= limit * (1 + 1e-9)).all())
+    assert float(space.inner(x, v, v).min()) > 0
+
+
 def test_transport_keeps_inner_products_and_takes_geodesics_along(world) -> None:
     space, x, y, generator = world
     u, v = space.randn(x, generator), space.randn(x, generator)

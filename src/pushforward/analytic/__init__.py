@@ -10,7 +10,7 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticFunctions` | a Gaussian process on a grid | Gaussian on a Hilbert space |
 | `AnalyticCircle` | a wrapped normal | Brownian, Geodesic on the circle |
 | `AnalyticSphere` | a von Mises-Fisher distribution | Brownian, Geodesic on the 2-sphere |
-| `AnalyticHeatMixture` | heat kernels on a manifold or a product | Brownian, with Gaussian factors |
+| `AnalyticHeatMixture` | heat kernels on a manifold or a product | Brownian, products |
 | `AnalyticTokens` | a table of sequences | Masking |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |

@@ -24,6 +24,7 @@ _HOMES = {
     "GenerativeModel": "model",
     "GuidedPosterior": "guided_posterior",
     "KernelDensity": "baselines",
+    "HeatKernelDensity": "heat_kernel_density",
     "LikelihoodPosterior": "likelihood_posterior",
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
@@ -66,6 +67,7 @@ __all__ = [
     "GaussianMixtureModel",
     "GenerativeModel",
     "GuidedPosterior",
+    "HeatKernelDensity",
     "KernelDensity",
     "LikelihoodPosterior",
     "MarginalError",
@@ -115,6 +117,7 @@ if TYPE_CHECKING:
     from pushforward.models.flow_matching import FlowMatching
     from pushforward.models.gan import GAN
     from pushforward.models.guided_posterior import GuidedPosterior
+    from pushforward.models.heat_kernel_density import HeatKernelDensity
     from pushforward.models.inferring import posterior_of
     from pushforward.models.likelihood_posterior import LikelihoodPosterior
     from pushforward.models.marginal_errors import MarginalError

@@ -44,6 +44,11 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
     schedule: Schedule = field(default_factory=lambda: VE(sigma_min=0.02, sigma_max=5.0))
 
     def __post_init__(self) -> None:
+        if not self.space.compact:
+            raise InputError(
+                f"Brownian motion on {self.space}, which is not bounded, tends to no distribution: "
+                "take processes.Geodesic, as path= of FlowMatching"
+            )
         alpha = self.schedule.values(0.5)[0]
         if alpha != 1.0:
             raise InputError(

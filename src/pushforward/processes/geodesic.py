@@ -11,12 +11,12 @@ from torch import Tensor
 
 from pushforward._shapes import like
 from pushforward.config import configurable
-from pushforward.distributions import ManifoldUniform
+from pushforward.distributions import ManifoldUniform, WrappedNormal
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import TangentReading
-from pushforward.protocols import Time
+from pushforward.protocols import Distribution, Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Manifold
 
@@ -29,6 +29,12 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
     r"""`x_t` on the geodesic from `x_1` to `x_0`, the fraction `alpha_t` of the way (Chen & Lipman
     2024). The endpoint variable is the pair `(x_0, x_1)`; the prediction is the velocity.
 
+    Args:
+        space: any manifold.
+        schedule: whose `alpha` is the fraction of the way.
+        std: of the wrapped normal distribution at the origin from which a space that is not bounded
+            starts; the others start from their uniform distribution.
+
     >>> from pushforward.spaces import Torus
     >>> pair = torch.zeros(1, 1), torch.ones(1, 1)
     >>> Geodesic(Torus()).sample(pair, 0.25)
@@ -37,6 +43,7 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
 
     space: Manifold
     schedule: Schedule = field(default_factory=Rectified)
+    std: float = 1.0
 
     paired = True
     supports = frozenset({"guidance", "density"})
@@ -65,9 +72,11 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
             raise InputError(f"the clock {self.schedule} stands still at t = {t}")
         return self.space.exp(x_t, (1 - k.alpha) / k.d_alpha * pred)
 
-    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
-        """The uniform distribution, for use with an independent coupling."""
-        return ManifoldUniform(self.space, shape)
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Distribution[Tensor]:
+        """The uniform distribution, or a wrapped normal one; for an independent coupling."""
+        if self.space.compact:
+            return ManifoldUniform(self.space, shape)
+        return WrappedNormal(self.space.origin(shape), self.std, self.space)
 
     def sample(
         self, z: tuple[Tensor, Tensor], t: Time, generator: torch.Generator | None = None

@@ -125,7 +125,7 @@ class AffineReading(Reading[Tensor, Tensor]):
 
 @dataclass(frozen=True)
 class TangentReading(Reading[Tensor, Tensor]):
-    """A tangent vector: the output projected to the tangent space at the state.
+    """A tangent vector: what the space makes of an output shaped like the state.
 
     With a `schedule` it is divided by `sigma_t`, so that a score, which grows like `1 / sigma` near
     the data, asks for an output of unit size at every time.
@@ -140,7 +140,7 @@ class TangentReading(Reading[Tensor, Tensor]):
 
     def read(self, row: Time, output: Tensor, x_t: Tensor) -> Tensor:
         """The tangent vector."""
-        v = self.space.project(x_t, output)
+        v = self.space.tangent(x_t, output)
         if self.schedule is None:
             return v
         _, sigma = self.schedule.values(row)

@@ -78,8 +78,21 @@ class Heun(Rule):
             return State(combine(row.end, (x, pred, ahead, model(ahead, row.s))))
         (t, h, at_t), (s, _, at_s) = row
         here = stage_dynamics(transport, state.x, t, at_t)
+        _check(here)
         ahead = here.advance(state.x, h)
         return State(_corrected(here, state.x, ahead, stage_dynamics(transport, ahead, s, at_s), h))
+
+
+def _check(dynamics: Any) -> None:
+    """Raise `CapabilityError` for what has no velocity to average."""
+    for own in dynamics.factors if isinstance(dynamics, Parallel) else (dynamics,):
+        if isinstance(own, Parallel):
+            _check(own)
+        elif not isinstance(own, Flow):
+            raise CapabilityError(
+                f"Heun averages velocities, which needs a flow, not {type(own).__name__}: use the "
+                "euler sampler"
+            )
 
 
 def _corrected(here: Any, x: Any, ahead: Any, there: Any, h: float) -> Any:
@@ -87,11 +100,6 @@ def _corrected(here: Any, x: Any, ahead: Any, there: Any, h: float) -> Any:
     if isinstance(here, Parallel):
         parts = zip(here.factors, x, ahead, there.factors, strict=True)
         return tuple(_corrected(*own, h) for own in parts)
-    if not isinstance(here, Flow):
-        raise CapabilityError(
-            f"Heun averages velocities, which needs a flow, not {type(here).__name__}: use the "
-            "euler sampler"
-        )
     if here.space.linear:
         # Half of each Euler step, the second one from the same point.
         return there.advance(here.advance(x, 0.5 * h), 0.5 * h)

@@ -7,7 +7,7 @@ uniform probability,
 
 `R_l` the Gegenbauer polynomial that is 1 at 1, and `N_l` the number of harmonics of degree `l`. For
 small `tau`, where the series needs many terms, and far out, where its terms cancel, the expansion
-of Minakshisundaram & Pleijel (1949)
+of Minakshisundaram & Pleijel (1949; see Molchanov 1975)
 
     log k = -theta^2 / (2 tau) + m log(theta / sin theta) + tau a(theta) + const + O(tau^2),
     a(theta) = (m^2 - m (m - 1) (1 / theta - cot theta) / theta) / 2,

@@ -81,6 +81,12 @@ class Hyperbolic(Manifold):
         """`v + <x, v> x`."""
         return v + minkowski(x, v).unsqueeze(-1) * x
 
+    def tangent(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """The numbers after the first one as coordinates in the frame at `x`."""
+        frame = self.point_frame(self.points(x))
+        inner = numbers[..., 1:].reshape(len(frame), -1, 1)
+        return (inner * frame).sum(1).reshape(x.shape)
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`cosh(r) x + sinh(r) v / r`, with the length `r`."""
         length = self._length(v)

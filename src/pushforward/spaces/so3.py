@@ -84,6 +84,10 @@ class SO3(Manifold):
         body = x.mT @ v
         return x @ (0.5 * (body - body.mT))
 
+    def tangent(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """`R` times the skew-symmetric part: a turn about axes of the body."""
+        return x @ (0.5 * (numbers - numbers.mT))
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`R` times the rotation by the body velocity of `v`."""
         y = x @ rotations.from_rotation_vector(vee(x.mT @ v))

@@ -137,6 +137,13 @@ class ContinuousSpace(Space[Tensor]):
         """The tangent vector at `x` nearest to `v`; `v` itself where all vectors are tangent."""
         return v
 
+    def tangent(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """The tangent vector that any array shaped like `x` stands for, the output of a network.
+
+        Arrays of unit size make vectors of unit length, wherever `x` is. By default `project`.
+        """
+        return self.project(x, numbers)
+
     def nearest(self, x: Tensor) -> Tensor:
         """The point of the space nearest to coordinates that have left it, by rounding or by the
         straight stages of a solver."""

@@ -82,6 +82,11 @@ class SPD(Manifold):
         """The symmetric part."""
         return 0.5 * (v + v.mT)
 
+    def tangent(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """The symmetric part between two roots of `P`."""
+        half = root(x)
+        return half @ self.project(x, numbers) @ half
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`P^{1/2} exp(P^{-1/2} V P^{-1/2}) P^{1/2}`."""
         half, back = root(x), inverse_root(x)
