@@ -36,7 +36,7 @@ def test_a_kernel_density_of_two_scales_is_near_the_truth(tmp_path) -> None:
     # The share of draws in a band away from the narrow mode is the integral of the density.
     low, high = math.cos(0.9), math.cos(0.2)
     height = model.sample(4000, seed=2).double()[:, 2]
-    share = ((height > low) & (height < high)).double().mean()
+    share = float(((height > low) & (height < high)).double().mean())
     up, turn = torch.linspace(low, high, 61).double(), torch.linspace(0, 2 * math.pi, 25).double()
     up, turn = torch.meshgrid(up, turn[:-1], indexing="ij")
     flat = (1 - up.square()).sqrt()
