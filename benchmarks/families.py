@@ -80,8 +80,8 @@ def data_of(name: str, seed: int, smoke: bool) -> tuple[pf.data.Data, pf.data.Da
     return train, test
 
 
-def run(data: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
-    """Train and judge one model."""
+def run(data: str, method: str, seed: int, smoke: bool) -> dict[str, Any] | None:
+    """Train and judge one model; to see that it runs, one of each family is judged."""
     train, test = data_of(data, seed, smoke)
     family, options, settings = METHODS[method]
     if smoke:
@@ -93,6 +93,8 @@ def run(data: str, method: str, seed: int, smoke: bool) -> dict[str, Any]:
     start = time.process_time()
     pf.fit(model, train, progress=False, seed=seed, **settings)
     spent = time.process_time() - start
+    if smoke and method != next(name for name, known in METHODS.items() if known[0] == family):
+        return None
     found = compare(
         {method: model},
         train,

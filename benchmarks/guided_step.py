@@ -29,10 +29,10 @@ AIMS = {"DiffPIR": 1.05, "RePaint, no jumps": 1.05, "DPS": 2.2, "PiGDM": 2.2}
 PLAIN = "plain"
 
 
-def ours(net: nn.Module) -> dict[str, Callable[[], Tensor]]:
+def ours(net: nn.Module, steps: int = STEPS) -> dict[str, Callable[[], Tensor]]:
     """Runs of this library."""
     process = processes.Gaussian(schedules.VP())
-    grid = grids.LogSNRGrid()(process.schedule, STEPS)
+    grid = grids.LogSNRGrid()(process.schedule, steps)
     y = torch.randn(32, generator=torch.Generator().manual_seed(0))
 
     def model(x: Tensor, t: Any, c: Any = None) -> Tensor:
@@ -64,7 +64,7 @@ def ours(net: nn.Module) -> dict[str, Callable[[], Tensor]]:
     }
 
 
-def azula(net: nn.Module) -> dict[str, Callable[[], Tensor]]:
+def azula(net: nn.Module, steps: int = STEPS) -> dict[str, Callable[[], Tensor]]:
     """Runs of azula, with the same network and operator."""
     from azula import sample
     from azula.denoise import SimpleDenoiser
@@ -98,7 +98,7 @@ def azula(net: nn.Module) -> dict[str, Callable[[], Tensor]]:
 
         return run
 
-    few: dict[str, Any] = {"steps": STEPS, "silent": True}
+    few: dict[str, Any] = {"steps": steps, "silent": True}
     proximal = diffpir.DiffPIRDenoiser(denoiser, y, measured, 0.01)
     return {
         PLAIN: runner(lambda: sample.DDPMSampler(denoiser, **few)),
@@ -122,9 +122,10 @@ def main() -> None:
     warnings.simplefilter("ignore", pf.errors.ConvergenceWarning)
     torch.manual_seed(0)
     net = pf.nn.default_network(SHAPE[1:]).eval()
-    cases = {("pushforward", name): run for name, run in ours(net).items()}
+    steps = 2 if options.smoke else STEPS
+    cases = {("pushforward", name): run for name, run in ours(net, steps).items()}
     if find_spec("azula"):
-        cases |= {("azula", name): run for name, run in azula(net).items()}
+        cases |= {("azula", name): run for name, run in azula(net, steps).items()}
     elif options.write:
         raise SystemExit("azula is not installed: make bench-env")
     reference = ("pushforward", PLAIN)
@@ -143,11 +144,11 @@ def main() -> None:
         ]
         rows.append([name, f"{AIMS[name]:.2f}" if name in AIMS else "–", *cells])
     text = record.table(["step", "aim", "pushforward", "azula"], rows)
-    text = f"A plain step takes {1e3 * base / STEPS:.1f} ms.\n\n{text}"
+    text = f"A plain step takes {1e3 * base / steps:.1f} ms.\n\n{text}"
     print(text)
     if options.write:
         results = {name: ratio._asdict() for name, ratio in found.items()}
-        facts = {"environment": record.environment("azula"), "plain": base / STEPS}
+        facts = {"environment": record.environment("azula"), "plain": base / steps}
         record.save("guided_step", facts | {"results": results}, text)
 
 

@@ -167,15 +167,16 @@ def bridged(
     pair: str, steps: int, seed: int, source: Tensor, target: Tensor, *, method: str
 ) -> Any:
     """A trained `SchrodingerBridge`."""
-    length = max(1, LONGER * steps // HALVES)
+    halves = min(HALVES, max(2, steps // 4))
+    length = max(1, LONGER * steps // halves)
     model = pf.SchrodingerBridge(
         Perceptron(),
         Perceptron(),
         reference=Bridge(SIGMA[method][pair]),
         method=method,
-        iterations=pf.schrodinger.OuterIterations(count=HALVES, steps=length),
+        iterations=pf.schrodinger.OuterIterations(count=halves, steps=length),
     )
-    pf.fit(model, target, **settings(HALVES * length, seed, source, WIDER * BATCH))
+    pf.fit(model, target, **settings(halves * length, seed, source, WIDER * BATCH))
     return model
 
 
@@ -260,7 +261,7 @@ METHODS = (FLOOR, *OURS, *PEERS)
 
 def run(pair: str, seed: int, methods: Sequence[str], smoke: bool) -> list[dict[str, Any]]:
     """All methods on one pair."""
-    n, steps = (64, 16) if smoke else (POINTS, STEPS)
+    n, steps = (64, 8) if smoke else (POINTS, STEPS)
     source, target = laws(pair, n, 3 * seed)
     x, y = laws(pair, n, 3 * seed + 1)
     truth = w2(x, y) ** 2

@@ -290,18 +290,19 @@ def main() -> None:
     parser.add_argument("--merge", nargs="+", type=Path, help="files of parts, to put together")
     options = parser.parse_args()
     timing.one_thread()
-    n, steps = (16, 3) if options.smoke else (options.captions, options.steps)
+    n, steps = (12, 2) if options.smoke else (options.captions, options.steps)
     if options.smoke:
         with tempfile.TemporaryDirectory() as folder:
             model = small(Path(folder) / "run")
     else:
         model = pf.load(options.run)
+    strengths = STRENGTHS[:2] if options.smoke else STRENGTHS
     results = record.parts(options.merge) if options.merge else []
     if options.part and not options.merge:
         results = record.taken_up(options.part)
     done = {(r.get("part"), r.get("guidance")) for r in results}
     wanted: list[tuple[str | None, float | None]] = [(None, None)]
-    wanted += [(part, s) for s in (None, *STRENGTHS) for part in PARTS]
+    wanted += [(part, s) for s in (None, *strengths) for part in PARTS]
     for part, strength in [] if options.merge else wanted:
         if (part, strength) in done:
             continue

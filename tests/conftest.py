@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from pushforward import registry
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from forked import Server
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Server]:
+    """Makes processes that need not load torch."""
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_frames() -> Iterator[None]:
+    """Strips of a report are short: each picture is drawn by the same code."""
+    from pushforward.report import writing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "_FRAMES", 2)
+        yield
 
 
 @pytest.fixture(autouse=True)

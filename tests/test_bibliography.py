@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import tokenize
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def _prose(path: Path) -> Iterator[str]:
                 yield token.string
 
 
+@functools.cache
 def _citations() -> dict[str, set[str]]:
     """Each citation, and the files it is in."""
     found: dict[str, set[str]] = {}

@@ -18,6 +18,7 @@ from PIL import Image
 import pushforward as pf
 from pushforward import training
 from pushforward.cli.app import app
+from pushforward.sbi import estimation
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -63,11 +64,11 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     fit = training.fit
 
-    def short(model: Any, data: Any, *, steps: int, **settings: Any) -> Any:
+    def short(model: Any, data: Any, *, steps: int = STEPS, **settings: Any) -> Any:
         return fit(model, data, steps=min(steps, STEPS), **settings)
 
-    monkeypatch.setattr(training, "fit", short)
-    monkeypatch.setattr(training.rectifying, "fit", short)
+    for place in (training, training.rectifying, estimation):
+        monkeypatch.setattr(place, "fit", short)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from forked import Server
 
 ROOT = Path(__file__).parents[1]
 HELPERS = {
@@ -30,17 +30,10 @@ SCRIPTS = sorted(
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_it_runs(script: Path, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONWARNINGS": "error"}
-    if script.parent.name == "benchmarks":
-        # Other libraries may be installed beside ours; how they warn is not our affair.
-        environment["PYTHONWARNINGS"] = "default"
-    done = subprocess.run(
-        [sys.executable, script, "--smoke"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+def test_it_runs(forked: Server, script: Path, tmp_path: Path) -> None:
+    # Other libraries may be installed beside ours; how they warn is not our affair.
+    warn = "default" if script.parent.name == "benchmarks" else "error"
+    env = os.environ | {"PYTHONWARNINGS": warn}
+    done = forked.run(script, "--smoke", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

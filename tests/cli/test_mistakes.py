@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+
+from forked import Server
 
 MISTAKES = {
     "no data": (["train"], "no data: pushforward train DATA"),
@@ -87,25 +86,24 @@ def test_training_that_diverges_has_a_code_of_its_own(call, tmp_path: Path) -> N
     assert "diverged" in result.err
 
 
-def test_debug_shows_where(trained: Path) -> None:
-    words = [sys.executable, "-m", "pushforward", "--debug", "sample", "nowhere"]
-    done = subprocess.run(words, capture_output=True, text=True)
+def test_debug_shows_where(forked: Server) -> None:
+    done = forked.run("-m", "pushforward", "--debug", "sample", "nowhere")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 
 
-def test_an_interrupt_saves_and_says_how_to_go_on(flowers: Path, tmp_path: Path) -> None:
+def test_an_interrupt_saves_and_says_how_to_go_on(
+    forked: Server, flowers: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    words = [sys.executable, "-m", "pushforward", "train", str(flowers), "--label", "species"]
-    words += ["--out", str(out), "--steps", "100000", "train.log_every=1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
+    words = ["-m", "pushforward", "train", flowers, "--label", "species", "--out", out]
+    child = forked.start(*words, "--steps", 100_000, "train.log_every=1")
     log = out / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.01)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate()
     assert child.returncode == 130
     assert "go on with --resume" in err
     assert (out / "checkpoints" / "latest").is_file()

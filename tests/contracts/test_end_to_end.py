@@ -235,11 +235,12 @@ def test_a_row_is_the_same_in_any_batch(trained: Trained) -> None:
 
 def test_a_run_goes_on_where_it_was_stopped(trained: Trained) -> None:
     """Bit for bit, without a word of the recipe."""
-    again = trained.folder / "again"
     recipe = trained.folder / "asked.yaml"
     words = ["train", trained.folder / trained.case.file, "--recipe", recipe]
     if trained.case.source is not None:
         words += ["--source", trained.folder / "source.csv"]
+    words += ["--steps", 20, "train.checkpoint_every=10", "--out"]
+    whole, again = trained.folder / "whole", trained.folder / "again"
 
     class Stop(Exception):
         pass
@@ -252,11 +253,15 @@ def test_a_run_goes_on_where_it_was_stopped(trained: Trained) -> None:
 
     real = Checkpoints.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoints, "save", stopping)
-        with pytest.raises(Stop):
-            main([str(w) for w in ["--quiet", *words, "--out", again]])
-    _call("--quiet", "train", "--resume", "--out", again)
-    first, second = (pf.load(folder).state_dict() for folder in (trained.run, again))
+        # A report has been written, and is evaluated, above.
+        patch.setattr("pushforward.cli.train._finish", lambda *args: None)
+        with patch.context() as stops:
+            stops.setattr(Checkpoints, "save", stopping)
+            with pytest.raises(Stop):
+                main([str(w) for w in ["--quiet", *words, again]])
+        _call("--quiet", "train", "--resume", "--out", again)
+        _call("--quiet", *words, whole)
+    first, second = (pf.load(folder).state_dict() for folder in (whole, again))
     assert first.keys() == second.keys()
     for key, value in first.items():
         assert torch.equal(value, second[key]), key

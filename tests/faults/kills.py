@@ -42,7 +42,7 @@ class _Work(NamedTuple):
     holds: Callable[[Path], bool]
 
 
-def _fit(folder: Path, steps: int = 60) -> pf.training.Run:
+def _fit(folder: Path, steps: int = 24) -> pf.training.Run:
     points = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     return pf.fit(
         Stage.model(), points, out=folder / "run", resume=True, steps=steps, batch_size=8,
@@ -57,12 +57,12 @@ def _bridge(folder: Path) -> pf.training.Run:
         nets = [pf.nn.MLP(2, width=4) for _ in range(2)]
         model = pf.SchrodingerBridge(
             *nets,
-            iterations=OuterIterations(2, 5),
+            iterations=OuterIterations(2, 3),
             cache=CouplingCache(refresh_every=2, rows=32),
             steps=3,
         )
     return pf.fit(
-        model, points, source=points + 3, out=folder / "run", resume=True, steps=20, batch_size=8,
+        model, points, source=points + 3, out=folder / "run", resume=True, steps=12, batch_size=8,
         checkpoint_every=1, log_every=1, progress=False,
     )  # fmt: skip
 
@@ -183,7 +183,7 @@ def killed(n: int, root: Path, seed: int = 0) -> Iterator[Killed]:
         if k % (5 * len(WORK)) < len(WORK):
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        after = chance.uniform(0.0, 1.0) ** 2 * 1.5
+        after = chance.uniform(0.0, 1.0) ** 2
         _killed_after(lambda work=work, folder=folder: work.act(folder), after)
         try:
             fault = "" if work.holds(folder) else "something else is there"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stage import REFUSED, TYPED, USES, Outcome, Stage, judged
 
-__all__ = ["Planted", "all_planted", "outcome"]
+__all__ = ["EXCHANGED", "SPOILERS", "Planted", "all_planted", "outcome"]
 
 STEP = "checkpoints/step-00000006"
 BEST = "checkpoints/step-00000002"

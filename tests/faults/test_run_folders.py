@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import safetensors.torch
 import torch
 
 import pushforward as pf
+from forked import Server
 from pushforward._records import read_sealed, sealed
 from pushforward.errors import InputError, TrainingError
 from pushforward.models import KernelDensity, saving
@@ -178,13 +177,10 @@ with Lock(Path(sys.argv[1])):
 """
 
 
-def test_a_run_folder_has_one_writer_and_a_crash_lets_go(runs: Path) -> None:
+def test_a_run_folder_has_one_writer_and_a_crash_lets_go(forked: Server, runs: Path) -> None:
     folder = runs / "a"
-    child = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    child = forked.start("-c", _HOLDER, folder)
     try:
-        assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         with pytest.raises(InputError, match=f"being written by process {child.pid} on"):

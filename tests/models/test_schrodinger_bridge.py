@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from forked import Child, Server
 from pushforward.analytic import AnalyticPair
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
@@ -196,32 +194,33 @@ from pushforward.schrodinger import CouplingCache, OuterIterations
 torch.set_num_threads(1)
 torch.manual_seed(0)
 model = pf.SchrodingerBridge(pf.nn.MLP(2, width=16), pf.nn.MLP(2, width=16), steps=5,
-                             iterations=OuterIterations(8, 25),
-                             cache=CouplingCache(refresh_every=10, rows=200))
+                             iterations=OuterIterations(4, 10),
+                             cache=CouplingCache(refresh_every=4, rows=100))
 a, b = torch.randn(2, 200, 2, generator=torch.Generator().manual_seed(0))
 print("ready", flush=True)
-pf.fit(model, b, source=a + 3, steps=200, batch_size=16, checkpoint_every=2, out=sys.argv[1],
+pf.fit(model, b, source=a + 3, steps=40, batch_size=16, checkpoint_every=2, out=sys.argv[1],
        resume=True, progress=False)
 """
 
 
 @pytest.mark.slow
-def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
-    def child(folder: str) -> subprocess.Popen:
-        command = [sys.executable, "-c", _CHILD, str(tmp_path / folder)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def test_a_killed_run_loses_nothing(forked: Server, tmp_path: Path) -> None:
+    def child(folder: str) -> Child:
+        return forked.start("-c", _CHILD, tmp_path / folder)
 
     child("whole").communicate()
-    for delay in (0.6, 1.2):
-        run = child("part")
-        assert run.stdout is not None
-        run.stdout.readline()
-        time.sleep(delay)
-        run.send_signal(signal.SIGKILL)
+    latest = tmp_path / "part/checkpoints/latest"
+    # In the first half iteration, and in a later one.
+    for reached in ("step-00000002", "step-00000024"):
+        run, deadline = child("part"), time.monotonic() + 60
+        while not (latest.exists() and latest.read_text() >= reached):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        run.kill()
         run.communicate()
     child("part").communicate()
     for name in ("model", "ema", "training"):
-        file = f"checkpoints/step-00000200/{name}.safetensors"
+        file = f"checkpoints/step-00000040/{name}.safetensors"
         assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 

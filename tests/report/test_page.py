@@ -49,7 +49,8 @@ def run(tmp_path_factory) -> tuple[Path, pf.Diffusion, pf.data.Data]:
     return out, model, data
 
 
-def test_one_file_with_all_it_needs(run) -> None:
+def test_one_file_with_all_it_needs(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushforward.report.writing._FRAMES", 7)
     folder, model, data = run
     path = write(folder, model, data)
     found = _read(path.read_text(encoding="utf-8"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from torch import nn
 
 import pushforward as pf
+from forked import Child, Server
 from pushforward.errors import InputError, TrainingError
 from pushforward.estimates import Capabilities
 from pushforward.models import GenerativeModel, Trainable
@@ -139,36 +138,42 @@ torch.manual_seed(0)
 model = pf.Diffusion(pf.nn.MLP(2, width=16))
 data = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) * 3 + 5
 print("ready", flush=True)
-run = pf.fit(model, data, steps=400, batch_size=16, warmup=2, checkpoint_every=2, out=sys.argv[1],
-             resume=True, progress=False)
+run = pf.fit(model, data, steps=int(sys.argv[2]), batch_size=16, warmup=2, checkpoint_every=2,
+             out=sys.argv[1], resume=True, progress=False)
 # In one write: the lines of two processes then cannot mix.
 sys.stdout.write(f"{run.status} {run.step}\\n")
 sys.stdout.flush()
 """
 
 
-def _child(folder: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+def _begun(forked: Server, folder: Path, steps: int) -> Child:
+    child = forked.start("-c", _CHILD, folder, steps)
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+def _await(folder: Path, step: int) -> None:
+    """Until the run has a checkpoint of this step, or a later one."""
+    latest, deadline = folder / "checkpoints/latest", time.monotonic() + 60
+    while not (latest.exists() and latest.read_text() >= f"step-{step:08d}"):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_resumes_exactly(tmp_path: Path) -> None:
-    whole = _child(tmp_path / "whole")
-    whole.communicate()
+def test_a_run_killed_at_any_moment_resumes_exactly(forked: Server, tmp_path: Path) -> None:
+    _begun(forked, tmp_path / "whole", 80).communicate()
     # Checkpoints every other step: many of these kills fall into the writing of one.
-    for delay in (0.3, 0.55, 0.8, 1.1):
-        child = _child(tmp_path / "part")
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
+    for after in (0, 2, 24, 50):
+        child = _begun(forked, tmp_path / "part", 80)
+        if after:
+            _await(tmp_path / "part", after)
+        child.kill()
         child.communicate()
-    child = _child(tmp_path / "part")
-    out, _ = child.communicate()
-    assert out.split() == ["ready", "finished", "400"]
+    out, _ = _begun(forked, tmp_path / "part", 80).communicate()
+    assert out.split() == ["finished", "80"]
     for name in ("model", "ema", "training"):
-        file = f"checkpoints/step-00000400/{name}.safetensors"
+        file = f"checkpoints/step-00000080/{name}.safetensors"
         assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     steps = [line["step"] for line in read_history(tmp_path / "part/metrics.jsonl")]
     assert steps == sorted(set(steps))
@@ -176,13 +181,13 @@ def test_a_run_killed_at_any_moment_resumes_exactly(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    child = _child(tmp_path / "run")
-    assert child.stdout.readline() == "ready\n"
-    while not (tmp_path / "run/checkpoints/latest").exists():
-        time.sleep(0.01)
+def test_a_signal_saves_and_ends_cleanly(
+    forked: Server, tmp_path: Path, number: signal.Signals
+) -> None:
+    child = _begun(forked, tmp_path / "run", 400)
+    _await(tmp_path / "run", 2)
     child.send_signal(number)
-    out, _ = child.communicate(timeout=60)
+    out, _ = child.communicate()
     assert child.returncode == 0
     status, step = out.split()
     assert status == "interrupted"

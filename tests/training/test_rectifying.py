@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import pushforward as pf
+from forked import Server
 from pushforward._random import resolve
 from pushforward.couplings import Exact, Paired
 from pushforward.data import Data
@@ -142,20 +140,21 @@ def run_of_three_rounds(out: str, resume: bool = False) -> None:
     )  # fmt: skip
 
 
-def test_a_killed_run_goes_on_as_if_it_never_had(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_as_if_it_never_had(forked: Server, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run_of_three_rounds(str(whole))
-    code = f"import {Path(__file__).stem} as t; t.run_of_three_rounds({str(killed)!r})"
-    places = [Path(__file__).parent, Path(pf.__file__).parents[1]]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
-    run = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    places = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    code = f"import sys; sys.path += {places}; import {Path(__file__).stem} as t"
+    code += f"; t.run_of_three_rounds({str(killed)!r})"
+    run = forked.start("-c", code)
     reached, deadline = killed / "round-2" / "checkpoints", time.monotonic() + 120
     while not (reached.is_dir() and any(reached.glob("step-*"))):
         assert time.monotonic() < deadline
         assert run.poll() is None
         time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait(60) == -signal.SIGKILL
+    run.kill()
+    run.communicate()
+    assert run.returncode == -signal.SIGKILL
     # Pairs that are gone are made again, and they are the same.
     (killed / "pairs-2.safetensors").unlink()
     run_of_three_rounds(str(killed), resume=True)

@@ -120,11 +120,11 @@ class PlanePainter(Painter):
         points = self._plane(numbers(view.points[:count]))
         style = {"s": 2 if small else 4, "alpha": 0.35, "linewidths": 0}
         if kinds is None or len(kinds.names) > MOST_KINDS:
-            axes.scatter(*points.mT.tolist(), color=BLUE, **style)
+            axes.scatter(*points.mT.numpy(), color=BLUE, **style)
         else:
             for code, name in enumerate(kinds.names):
                 some = points[kinds.codes[:count].cpu() == code]
-                axes.scatter(*some.mT.tolist(), color=f"C{code}", label=name, **style)
+                axes.scatter(*some.mT.numpy(), color=f"C{code}", label=name, **style)
             marks = axes.legend(fontsize=8, markerscale=3, loc="upper left").legend_handles
             for mark in marks:
                 mark.set_alpha(1)

@@ -43,8 +43,14 @@ class PairPlot(PlanePainter):
             return super().draw(view, count, small=True, kinds=kinds)
         figure = require("matplotlib.figure", extra="plots", purpose="draw pictures")
         size = len(self.columns)
-        canvas = figure.Figure(figsize=(1.5 * size, 1.5 * size), dpi=110, layout="constrained")
-        grid = canvas.subplots(size, size, squeeze=False)
+        inches = 1.5 * size
+        canvas = figure.Figure(figsize=(inches, inches), dpi=110)
+        # Room for ticks and names, in inches: to find it takes longer than to draw the rest.
+        room = {"left": 0.5, "right": inches - 0.1, "bottom": 0.4, "top": inches - 0.3}
+        places = {side: at / inches for side, at in room.items()}
+        grid = canvas.subplots(
+            size, size, squeeze=False, gridspec_kw={**places, "wspace": 0.25, "hspace": 0.2}
+        )
         points = self._standard(view.points[:count])
         groups = self._groups(points, count, kinds)
         edges = torch.linspace(-_REACH, _REACH, _BINS + 1, dtype=torch.float64)
@@ -66,7 +72,7 @@ class PairPlot(PlanePainter):
                         )
                     else:
                         axes.scatter(
-                            *some[:, [column, row]].mT.tolist(),
+                            *some[:, [column, row]].mT.numpy(),
                             s=3, alpha=0.35, linewidths=0, color=color,
                         )  # fmt: skip
                 if row == column:
