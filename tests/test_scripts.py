@@ -15,6 +15,7 @@ HELPERS = {
     "entries.py",
     "judged_data.py",
     "laws.py",
+    "line.py",
     "peers.py",
     "record.py",
     "restored_pictures.py",

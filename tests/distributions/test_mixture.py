@@ -103,6 +103,16 @@ def test_the_posterior_mean_by_quadrature() -> None:
     assert float(found) == pytest.approx(float(exact), rel=1e-8)
 
 
+def test_weights_and_covariances_come_in_the_precision_of_the_means() -> None:
+    single = GaussianMixture(MEANS, torch.ones(3), WEIGHTS.float())
+    double = GaussianMixture(MEANS, torch.ones(3).double(), WEIGHTS.float().double())
+    assert MEANS.dtype == torch.float64 == single.mean.dtype
+    x = double.sample(5, seed=0)
+    assert torch.equal(single.sample(5, seed=0), x)
+    assert torch.equal(single.log_prob(x), double.log_prob(x))
+    assert torch.equal(single.covariance, double.covariance)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

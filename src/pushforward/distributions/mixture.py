@@ -73,7 +73,7 @@ class GaussianMixture:
         if not (self.variances > 0).all():
             raise InputError("the covariances of a mixture must be positive definite")
         self._isotropic = spread.ndim < 2
-        self.means, self.weights = means, weights
+        self.means, self.weights = means, weights.to(means)
 
     @property
     def mean(self) -> Tensor:
