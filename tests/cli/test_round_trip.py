@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import pushforward as pf
+from pushforward.report.pictures import Look
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +40,7 @@ READERS = {
     "people.xlsx": lambda path: pandas.read_excel(path, engine="openpyxl"),
     "people.jsonl": lambda path: pandas.read_json(path, lines=True),
 }
+DRAWN: dict[tuple[Any, ...], bytes] = {}
 ARRAYS = [path for path in KINDS if path.startswith("counts.")]
 
 
@@ -57,6 +59,20 @@ def test_the_page_has_a_row_for_each_kind() -> None:
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(formats.KINDS)
     assert set(KINDS) == {*READERS, *ARRAYS, "pictures"}
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that hold one table would all have the same pictures, which take longest of all."""
+    draw = Look._png
+
+    def again(look: Look, *args: Any, **options: Any) -> bytes:
+        key = (*look.names, options["small"], *(type(p).__name__ for p in look._painters))
+        if key not in DRAWN:
+            DRAWN[key] = draw(look, *args, **options)
+        return DRAWN[key]
+
+    monkeypatch.setattr(Look, "_png", again)
 
 
 @pytest.mark.parametrize("name", READERS)

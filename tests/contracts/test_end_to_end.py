@@ -144,7 +144,7 @@ CASES: dict[str, Case] = {
     "bridge": Case(
         lambda n, seed: MIXTURE.sample(n, seed=seed),
         spaces.Euclidean(),
-        {"class": "bridge"},
+        {"class": "bridge", "cache": {"rows": 2000}},
         "x.csv",
         0.05,
         source=lambda n, seed: torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)),

@@ -12,7 +12,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.models import batch_size
 
-N = 20_000
+N = 12_000
 
 
 class Watched:
@@ -58,8 +58,8 @@ def test_the_same_states_for_any_size_of_batch(name: str) -> None:
     for size in (700, N):
         again = model.sample(N, seed=3, batch_size=size, **options)
         torch.testing.assert_close(found, again, rtol=1e-4, atol=1e-4)
-    part = model.sample(N, seed=3, rows=slice(10_000, 12_000), **options)
-    torch.testing.assert_close(found[10_000:12_000], part, rtol=1e-4, atol=1e-4)
+    part = model.sample(N, seed=3, rows=slice(10_000, 11_000), **options)
+    torch.testing.assert_close(found[10_000:11_000], part, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["flow matching", "diffusion"])
@@ -67,7 +67,7 @@ def test_what_a_network_gets_at_once_is_bounded(name: str) -> None:
     model, watched = watched_model(name)
     model.sample(N, seed=0, steps=2)
     few, watched.most = watched.most, 0
-    model.sample(4 * N, seed=0, steps=2)
+    model.sample(2 * N, seed=0, steps=2)
     assert watched.most == few < 5000
     watched.most = 0
     model.sample(300, seed=0, steps=2)
