@@ -57,9 +57,9 @@ class MeasurementGuidance(ABC):
         if found.residual is not None and bool((found.residual > _LOOSE).any()):
             far = int((found.residual > _LOOSE).sum())
             warnings.warn(
-                f"{type(self).__name__}: the linear systems of {far} of {len(x_t)} states are "
-                f"solved to {float(found.residual.max()):.0%} of their right-hand side only: take "
-                "more iterations",
+                f"{type(self).__name__}: the linear systems of {far} of {len(x_t)} states are not "
+                f"solved: residuals are up to {float(found.residual.max()):.0%} of their "
+                "right-hand side; take more iterations",
                 ConvergenceWarning,
                 stacklevel=2,
             )
