@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import permutations
+from itertools import islice, permutations
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from pushforward.couplings import (
     Whole,
 )
 from pushforward.errors import InputError
+from pushforward.spaces import SO3, Sphere, Torus
 
 ALL: list[Coupling] = [
     Independent(),
@@ -168,3 +169,17 @@ def test_couplings_are_checked_and_written_down() -> None:
             wrong()
     for coupling in ALL:
         assert build(describe(coupling)) == coupling
+
+
+def test_geodesic_costs_on_a_manifold() -> None:
+    # On a torus features are chords: near the cut they would join what is far along the circle.
+    generator = torch.Generator().manual_seed(0)
+    for space, shape in ((Sphere(), (3,)), (SO3(), (3, 3)), (Torus(), (2,))):
+        x, y = (space.uniform(7, shape, generator) for _ in range(2))
+        rule = Exact(space=space)
+        order = rule(rule.numbers(space, x), rule.numbers(space, y))
+        total = space.distance(x[order], y).square().sum()
+        for other in islice(permutations(range(7)), 0, None, 7):
+            assert total <= space.distance(x[list(other)], y).square().sum() + 1e-5
+    with pytest.raises(InputError, match="do not add up"):
+        Conditional(Exact(space=Sphere()))(x, y, torch.zeros(7, 2))

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward import ot, registry
+from pushforward import ot, registry, state
 from pushforward._random import even_rows, resolve
 from pushforward.checks import number, positive, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.spaces import Manifold, Space
 
 __all__ = [
     "Conditional",
@@ -66,6 +68,10 @@ class Coupling(ABC):
             raise InputError(f"{len(right)} rows of the target have {len(c)} labels or contexts")
         order = self.join(left.cpu(), right.cpu(), c, resolve(seed, generator))
         return order.to(target.device)
+
+    def numbers(self, space: Space, x: Any) -> Tensor:
+        """What of states it goes by: their features, whose distances mean something."""
+        return space.features(x)
 
     def pair(
         self, source: Tensor, target: Tensor, c: Tensor | None = None, *, seed: int = 0
@@ -116,13 +122,32 @@ class Exact(Coupling):
     Of a batch, not of the distributions: the bias of minibatches falls with their size. It joins
     what is near whatever the labels, and so breaks the distribution of the target given `c`: see
     `Conditional`.
+
+    Args:
+        space: a manifold whose geodesic distances are meant; by default those of the numbers that
+            are joined, on a sphere chords.
     """
+
+    space: Manifold | None = None
+
+    def numbers(self, space: Space, x: Any) -> Tensor:
+        """The states themselves where their distances are geodesic."""
+        return super().numbers(space, x) if self.space is None else state.flatten(x)
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """The optimal assignment."""
-        return ot.assignment(target, source)
+        return ot.assignment(target, source, cost=None if self.space is None else self._geodesic)
+
+    def _geodesic(self, x: Tensor, y: Tensor) -> Tensor:
+        """Squared geodesic distances of flattened states, `(n, m)`."""
+        space = self.space
+        assert space is not None
+        left, right = space.from_arrays(x), space.from_arrays(y)
+        many = right.repeat(len(left), *(1,) * (right.ndim - 1))
+        square = space.distance(left.repeat_interleave(len(right), 0), many).square()
+        return square.reshape(len(left), len(right))
 
 
 @configurable
@@ -219,6 +244,11 @@ class Conditional(Coupling):
         if isinstance(self.coupling, Conditional | Whole | Paired):
             raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
 
+    def numbers(self, space: Space, x: Any) -> Tensor:
+        """What the other coupling goes by."""
+        assert isinstance(self.coupling, Coupling)
+        return self.coupling.numbers(space, x)
+
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
@@ -228,6 +258,10 @@ class Conditional(Coupling):
             return self.coupling.join(source, target, None, generator)
         c = c.cpu()
         if c.is_floating_point():
+            if isinstance(self.coupling, Exact) and self.coupling.space is not None:
+                raise InputError(
+                    "geodesic distances and those of contexts do not add up: leave space= out"
+                )
             contexts = c.flatten(1).to(target)
             spread = ot.PointClouds(contexts, contexts).mean_cost()
             mean = ot.PointClouds(target, source).mean_cost()
@@ -267,6 +301,11 @@ class Whole(Coupling):
         if isinstance(self.coupling, Whole | Paired):
             raise InputError("the coupling of whole sets is a coupling of batches, not another one")
         whole("block", self.block, least=2)
+
+    def numbers(self, space: Space, x: Any) -> Tensor:
+        """What the other coupling goes by."""
+        assert isinstance(self.coupling, Coupling)
+        return self.coupling.numbers(space, x)
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator

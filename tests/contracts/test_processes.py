@@ -21,6 +21,7 @@ from pushforward.config import build, describe
 from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
 from pushforward.errors import InputError
 from pushforward.protocols import Bridged, GaussianKernels, LinearFlow, follows, matching_loss
+from pushforward.spaces import Sphere, Torus
 from pushforward.state import rows as batch_size
 
 
@@ -280,3 +281,16 @@ def test_what_a_process_can_do_is_asked_once_for_each_type(case) -> None:
 
     assert all(follows(process, Anything) for _ in range(3))
     assert len(asked) == 1
+
+
+def test_weights_of_factors_multiply_their_losses() -> None:
+    parts = processes.Brownian(Torus()), processes.Brownian(Sphere())
+    generator = torch.Generator().manual_seed(0)
+    x = Torus().uniform(5, (1,), generator), Sphere().uniform(5, (3,), generator)
+    pred = torch.ones(5, 1), Sphere().project(x[1], torch.ones(5, 3))
+    plain, heavy = (processes.ProductProcess(parts, w) for w in (None, (2.0, 0.5)))
+    own = [p.loss(q, z, z, 0.5) for p, q, z in zip(parts, pred, x, strict=True)]
+    assert torch.allclose(plain.loss(pred, x, x, 0.5), own[0] + own[1])
+    assert torch.allclose(heavy.loss(pred, x, x, 0.5), 2 * own[0] + 0.5 * own[1])
+    with pytest.raises(InputError, match="weights"):
+        processes.ProductProcess(parts, (1.0,))

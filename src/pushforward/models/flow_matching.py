@@ -172,7 +172,7 @@ class FlowMatching(TransportMap, Trainable):
 
         A coupling's own noise is in the same units.
         """
-        return self.space.features(self.inward(x) if self.scale == "columns" else x)
+        return self.coupling.numbers(self.space, self.inward(x) if self.scale == "columns" else x)
 
     def loss(
         self,
@@ -236,9 +236,9 @@ class FlowMatching(TransportMap, Trainable):
         if isinstance(self.coupling, Independent) or n < 2:
             return z1
         seed = int(torch.randint(1 << 31, (), generator=generator, device=device))
-        features = self.space.features
+        space, numbers = self.space, self.coupling.numbers
         c = None if c is None else c.detach()
-        return state.take(z1, self.coupling(features(z1), features(z0), c, seed=seed))
+        return state.take(z1, self.coupling(numbers(space, z1), numbers(space, z0), c, seed=seed))
 
     def _transport(self, context: Any) -> Callable[[slice], Transport]:
         process = self.process_in_units()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward import spaces, state
+from pushforward import checks, spaces, state
 from pushforward._random import resolve
 from pushforward.config import configurable
 from pushforward.dynamics import Parallel
@@ -29,7 +29,12 @@ __all__ = ["ProductProcess"]
 class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]):
     """Processes that run side by side, such as positions and angles; coupled by the model alone.
 
-    Raises `InputError` for fewer than two factors, or some that are pairs and some that are not.
+    Args:
+        factors: the processes.
+        weights: what the losses of the factors are multiplied by; one each by default.
+
+    Raises `InputError` for fewer than two factors, or some that are pairs and some that are not,
+    or weights that are not positive.
 
     >>> from pushforward.processes import Brownian, Gaussian
     >>> from pushforward.spaces import Torus
@@ -40,11 +45,20 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
     """
 
     factors: tuple[GenerativeProcess, ...]
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", tuple(self.factors))
         if len(self.factors) < 2:
             raise InputError(f"a product has at least two factors, not {len(self.factors)}")
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(self.weights))
+            if len(self.weights) != len(self.factors):
+                raise InputError(
+                    f"{len(self.factors)} factors have not {len(self.weights)} weights"
+                )
+            for weight in self.weights:
+                checks.positive("weights", weight)
         if len({process.paired for process in self.factors}) > 1:
             raise InputError(
                 "processes between pairs and processes from data to noise have no common endpoint: "
@@ -68,13 +82,15 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
 
     def for_flow_matching(self) -> ProductProcess:
         """Each factor with the prediction that flow matching learns."""
-        return ProductProcess(tuple(process.for_flow_matching() for process in self.factors))
+        found = tuple(process.for_flow_matching() for process in self.factors)
+        return ProductProcess(found, self.weights)
 
     def in_units(self, length: Any) -> ProductProcess:
         """Each factor in its own unit: `length` is a tuple, or one number for all."""
         lengths = length if isinstance(length, tuple) else (length,) * len(self.factors)
         pairs = zip(self.factors, lengths, strict=True)
-        return ProductProcess(tuple(process.in_units(own) for process, own in pairs))
+        found = tuple(process.in_units(own) for process, own in pairs)
+        return ProductProcess(found, self.weights)
 
     @property
     def supports(self) -> frozenset[Support]:  # type: ignore[override]
@@ -134,11 +150,18 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
     def loss(
         self, pred: tuple[Any, ...], z: tuple[Any, ...], x_t: tuple[Any, ...], t: Time
     ) -> Tensor:
-        """The sum of the factors' losses, `(B,)`."""
+        """The weighted sum of the factors' losses, `(B,)`."""
         ends = self._endpoints(z)
         losses = [
-            p.loss(own, end, x, t)
-            for p, own, end, x in zip(self.factors, pred, ends, x_t, strict=True)
+            weight * p.loss(own, end, x, t)
+            for weight, p, own, end, x in zip(
+                self.weights or (1.0,) * len(self.factors),
+                self.factors,
+                pred,
+                ends,
+                x_t,
+                strict=True,
+            )
         ]
         return torch.stack(losses).sum(0)
 
