@@ -12,7 +12,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-__all__ = ["NOISE", "RESOLUTION", "DataBuffers", "has_double", "in_rounding_of", "narrowed"]
+__all__ = [
+    "NOISE",
+    "RESOLUTION",
+    "DataBuffers",
+    "has_double",
+    "in_double",
+    "in_rounding_of",
+    "narrowed",
+    "widest",
+]
 
 RESOLUTION = 4000
 """Rounding errors that fit into a standard deviation, at the least."""
@@ -30,6 +39,24 @@ def has_double(device: torch.device | str) -> bool:
     (True, False)
     """
     return torch.device(device).type != "mps"
+
+
+def in_double(x: Tensor) -> Tensor:
+    """Numbers in double precision, on the CPU if their device has none.
+
+    >>> in_double(torch.ones(1)).dtype
+    torch.float64
+    """
+    return x.to(x.device if has_double(x.device) else "cpu").double()
+
+
+def widest(device: torch.device | str) -> torch.dtype:
+    """The type with the most digits that a device has.
+
+    >>> widest("cpu"), widest("mps")
+    (torch.float64, torch.float32)
+    """
+    return torch.float64 if has_double(device) else torch.float32
 
 
 def in_rounding_of(dtype: torch.dtype, tolerance: float) -> float:

@@ -9,9 +9,19 @@ import pytest
 import torch
 from scipy import integrate, stats
 
+from pushforward import _precision
 from pushforward.distributions import HeatKernel, WrappedNormal
 from pushforward.errors import CapabilityError, InputError
-from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere, Torus
+from pushforward.spaces import (
+    SO3,
+    SPD,
+    Hyperbolic,
+    Sphere,
+    Torus,
+    _hyperbolic_heat,
+    _rotation_heat,
+    _sphere_heat,
+)
 
 # The space, a point, and the volume of the geodesic sphere of radius r.
 SPACES = {
@@ -176,3 +186,24 @@ def test_what_is_refused() -> None:
         SO3().check(-torch.eye(3).unsqueeze(0))
     with pytest.raises(InputError, match="eigenvalue"):
         SPD().check(torch.tensor([[[1.0, 2.0], [2.0, 1.0]]]))
+
+
+@pytest.mark.parametrize("name", ["sphere", "rotations", "hyperbolic plane", "hyperbolic space"])
+def test_devices_without_double_precision_draw_in_single(name: str, monkeypatch) -> None:
+    # As on Apple's GPUs: noise is drawn in float32, and what needs more digits is on the CPU.
+    monkeypatch.setattr(_precision, "has_double", lambda device: False)
+    drawn = []
+
+    def noted(shape, generator, dtype=None, device=None):
+        drawn.append(dtype)
+        return torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+    space, shape, _ = SPACES[name]
+    for module in (_sphere_heat, _rotation_heat, _hyperbolic_heat):
+        monkeypatch.setattr(module, "uniform", noted)
+    start = space.origin(shape).expand(20, *shape)
+    variance = torch.full((20,), 0.3)
+    x = space.diffuse(start, variance, torch.Generator().manual_seed(0))
+    assert x.dtype == torch.float32
+    assert all(dtype == torch.float32 for dtype in drawn)
+    assert space.heat_score(x, start, variance).dtype == torch.float32

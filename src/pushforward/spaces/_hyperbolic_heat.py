@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward._precision import in_double, widest
 from pushforward._random import fork, normal, uniform
 from pushforward.errors import SamplingError
 from pushforward.spaces._smooth import sinhc
@@ -41,9 +42,9 @@ def log_kernel(radius: Tensor, variance: Tensor, dim: int) -> tuple[Tensor, Tens
     >>> round(value.item() + 1.5 * math.log(2 * math.pi), 6)
     -0.5
     """
-    r, t = radius.double(), variance.double()
+    r, t = in_double(radius), in_double(variance)
     value, slope = _three(r, t) if dim == 3 else _two(r, t)
-    return value.to(radius.dtype), slope.to(radius.dtype)
+    return value.to(radius), slope.to(radius)
 
 
 def _three(r: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,26 +88,25 @@ def sample_radius(
     In three dimensions the density `r sinh(r) exp(-r^2 / 2t)` is that of the length of a normal
     vector of variance `t` whose mean has the length `t`. In two a Rayleigh variable proposes.
     """
-    t = variance.double()
-    if dim == 3:
-        noise = normal((len(t), 3), generator, dtype=t.dtype, device=t.device)
-        shift = torch.nn.functional.pad(t.unsqueeze(-1), (0, 2))
-        return torch.linalg.vector_norm(shift + t.sqrt().unsqueeze(-1) * noise, dim=-1).to(
-            variance.dtype
-        )
-    return _reject(t, generator).to(variance.dtype)
+    if dim == 2:
+        return _reject(variance, generator).to(variance)
+    t, device = in_double(variance), variance.device
+    noise = in_double(normal((len(t), 3), generator, dtype=widest(device), device=device))
+    shift = torch.nn.functional.pad(t.unsqueeze(-1), (0, 2))
+    return torch.linalg.vector_norm(shift + t.sqrt().unsqueeze(-1) * noise, dim=-1).to(variance)
 
 
-def _reject(t: Tensor, generator: torch.Generator | None) -> Tensor:
+def _reject(variance: Tensor, generator: torch.Generator | None) -> Tensor:
     """The density on the plane, below `r exp(-r^2 / 2t + r^2 / 12)`: `sinh r <= r exp(r^2 / 6)`,
     and `h` falls from `sqrt(2 r / sinh r)`."""
+    t, device = in_double(variance), variance.device
     found = torch.zeros_like(t)
     waiting = torch.arange(len(t), device=t.device)
     for _ in range(_ROUNDS):
         own = t[waiting]
-        u, accept = uniform(
-            (len(waiting), 2), fork(generator, waiting), dtype=t.dtype, device=t.device
-        ).unbind(-1)
+        source = fork(generator, waiting.to(device))
+        drawn = uniform((len(waiting), 2), source, dtype=widest(device), device=device)
+        u, accept = in_double(drawn).unbind(-1)
         r = torch.sqrt(-2 * torch.log1p(-u) / (1 / own - 1 / 6))
         total, _ = _integral(r, own)
         chance = total.log() - 0.5 * math.log(math.pi) + _log_sinhc(r) - r.square() / 12

@@ -15,10 +15,12 @@ density `f(omega) (1 - cos omega) / pi`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward._precision import in_double, widest
 from pushforward._random import fork, normal, uniform
 from pushforward.errors import SamplingError
 
@@ -39,7 +41,7 @@ def log_kernel(angle: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     >>> round(value.item(), 6), slope.item()
     (0.0, 0.0)
     """
-    omega, tau = angle.double(), variance.double()
+    omega, tau = in_double(angle), in_double(variance)
     wide = tau > _SWITCH
     one = torch.full_like(tau, _SWITCH)
     pairs = zip(
@@ -47,7 +49,7 @@ def log_kernel(angle: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         _images(omega, torch.where(wide, one, tau)),
         strict=True,
     )
-    value, slope = (torch.where(wide, *pair).to(angle.dtype) for pair in pairs)
+    value, slope = (torch.where(wide, *pair).to(angle) for pair in pairs)
     return value, slope
 
 
@@ -95,14 +97,15 @@ def sample_vector(variance: Tensor, generator: torch.Generator | None = None) ->
     draw is thus kept with the chance `e^{-tau / 8}` on average. From `tau = 4` on the uniform
     distribution proposes.
     """
-    tau = variance.double()
+    tau = in_double(variance)
+    kind: Any = {"dtype": widest(variance.device), "device": variance.device}
     found = tau.new_zeros(len(tau), 3)
     waiting = torch.arange(len(tau), device=tau.device)
     for _ in range(_ROUNDS):
-        source = fork(generator, waiting)
+        source = fork(generator, waiting.to(variance.device))
         own = tau[waiting]
-        noise = normal((len(waiting), 4), source, dtype=tau.dtype, device=tau.device)
-        accept = uniform((len(waiting), 1), source, dtype=tau.dtype, device=tau.device).squeeze(-1)
+        noise = in_double(normal((len(waiting), 4), source, **kind))
+        accept = in_double(uniform((len(waiting), 1), source, **kind)).squeeze(-1)
         wide = own > 4.0
         proposal = torch.where(
             wide.unsqueeze(-1), _uniform_vector(noise), _folded(own, noise[:, :3])
@@ -115,7 +118,7 @@ def sample_vector(variance: Tensor, generator: torch.Generator | None = None) ->
         found[waiting[kept]] = proposal[kept]
         waiting = waiting[~kept]
         if not len(waiting):
-            return found.to(variance.dtype)
+            return found.to(variance)
     raise SamplingError(
         f"{len(waiting)} of {len(tau)} rotations were not accepted in {_ROUNDS} draws: their "
         "variance is not a number"

@@ -19,10 +19,12 @@ but for paths that wind around.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward._precision import in_double, widest
 from pushforward._random import fork, normal, normal_like, uniform
 from pushforward.errors import CapabilityError, SamplingError
 from pushforward.spaces.torus import windings, wrap
@@ -95,10 +97,10 @@ def log_kernel(angle: Tensor, variance: Tensor, dim: int = 2) -> tuple[Tensor, T
     >>> value.item(), slope.item()
     (0.0, -0.0)
     """
-    theta, tau = angle.double(), variance.double()
+    theta, tau = in_double(angle), in_double(variance)
     if dim == 1:
         value, slope = _circle(theta, tau)
-        return value.to(angle.dtype), slope.to(angle.dtype)
+        return value.to(angle), slope.to(angle)
     if dim > LARGEST:
         raise CapabilityError(
             f"the heat kernel of the {dim}-sphere is not resolved in double precision, that of up "
@@ -110,7 +112,7 @@ def log_kernel(angle: Tensor, variance: Tensor, dim: int = 2) -> tuple[Tensor, T
         series, its_slope, trusted = _series(theta[wide], tau[wide], dim)
         value = value.masked_scatter(wide, torch.where(trusted, series, value[wide]))
         slope = slope.masked_scatter(wide, torch.where(trusted, its_slope, slope[wide]))
-    return value.to(angle.dtype), slope.to(angle.dtype)
+    return value.to(angle), slope.to(angle)
 
 
 def _modes(variance: Tensor, dim: int, terms: int) -> Tensor:
@@ -195,28 +197,29 @@ def sample_angle(
     """Angles from the start after `variance`, both `(N,)`."""
     if dim == 1:
         return wrap(variance.sqrt() * normal_like(variance, generator)).abs()
-    angle = torch.empty_like(variance, dtype=torch.float64)
+    angle = torch.empty_like(in_double(variance))
     # In many dimensions a path gets farther.
     small = variance * dim < 0.1
     first, second = fork(generator, small), fork(generator, ~small)
     if small.any():
-        angle[small] = _reject(variance[small].double(), first, dim)
+        angle[small.to(angle.device)] = _reject(variance[small], first, dim)
     if not small.all():
-        angle[~small] = _invert(variance[~small].double(), second, dim)
-    return angle.to(variance.dtype)
+        angle[~small.to(angle.device)] = _invert(variance[~small], second, dim)
+    return angle.to(variance)
 
 
-def _reject(tau: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
+def _reject(variance: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
     """Lengths of normal tangent vectors, kept with the chance that the expansion says."""
-    m = 0.5 * (dim - 1)
+    tau, m = in_double(variance), 0.5 * (dim - 1)
+    kind: Any = {"dtype": widest(variance.device), "device": variance.device}
     angle = torch.full_like(tau, math.pi)
     waiting = torch.arange(len(tau), device=tau.device)
     most = max(-m * (m - 1) * float(_bend(torch.tensor(end).double())[1]) for end in (0.0, _FAR))
     for _ in range(_ROUNDS):
         # A row that waits draws as often as it has to, whatever the others do.
-        source = fork(generator, waiting)
-        noise = normal((len(waiting), dim), source, dtype=tau.dtype, device=tau.device)
-        accept = uniform((len(waiting), 1), source, dtype=tau.dtype, device=tau.device).squeeze(-1)
+        source = fork(generator, waiting.to(variance.device))
+        noise = in_double(normal((len(waiting), dim), source, **kind))
+        accept = in_double(uniform((len(waiting), 1), source, **kind)).squeeze(-1)
         own = tau[waiting]
         proposal = own.sqrt() * torch.linalg.vector_norm(noise, dim=-1)
         inside = proposal.clamp_max(_FAR)
@@ -233,12 +236,13 @@ def _reject(tau: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
     )
 
 
-def _invert(tau: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
+def _invert(variance: Tensor, generator: torch.Generator | None, dim: int) -> Tensor:
     """Angles by inverting the distribution function, tabulated by the series."""
+    tau, device = in_double(variance), variance.device
     grid = torch.linspace(0, math.pi, _ANGLES, dtype=tau.dtype, device=tau.device)
     terms = _terms(tau)
     weights = harmonics(torch.cos(grid), terms, dim)[0] * torch.sin(grid).unsqueeze(-1) ** (dim - 1)
-    u = uniform((len(tau), 1), generator, dtype=tau.dtype, device=tau.device)
+    u = in_double(uniform((len(tau), 1), generator, dtype=widest(device), device=device))
     out = []
     for rows, v in zip(tau.split(1024), u.split(1024), strict=True):
         density = (_modes(rows, dim, terms) @ weights.mT).clamp_min(0)
