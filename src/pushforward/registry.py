@@ -18,7 +18,7 @@ from typing import Any
 from pushforward._names import KINDS, ONE, TABLE
 from pushforward.errors import InputError
 
-__all__ = ["add", "axes", "find", "names", "resolve", "trust"]
+__all__ = ["add", "axes", "called", "find", "names", "resolve", "trust"]
 
 _ROOT = "pushforward"
 
@@ -95,6 +95,29 @@ def resolve(axis: str, choice: Any) -> Any:
             f"the {_one(axis)} {choice!r} cannot be made from its name alone ({error}): make a "
             f"{getattr(found, '__name__', choice)} and give that"
         ) from None
+
+
+def called(axis: str, choice: Any) -> str:
+    """What messages call an object of an axis: the first short name that stands for one like it.
+
+    A name is called as it is, and an object that no name makes by its own description.
+
+    >>> from pushforward.samplers import Ancestral
+    >>> called("samplers", Ancestral(churn=0.0)), called("samplers", "pinned")
+    ('ddim', 'pinned')
+    >>> called("samplers", Ancestral(churn=0.5))
+    "Ancestral(churn=0.5, variance='posterior')"
+    """
+    if isinstance(choice, str):
+        return choice
+    for name in names(axis):
+        try:
+            if resolve(axis, name) == choice:
+                return name
+        except (ImportError, InputError):
+            # What cannot be made without arguments, or without an extra, is not this one.
+            continue
+    return str(choice)
 
 
 def add(axis: str, name: str, target: Any) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pushforward import Transport, ot, schedules
+from pushforward import Transport, grids, ot, registry, schedules
 from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.divergences import gaussian
@@ -17,8 +17,10 @@ from pushforward.path_space import SDE, gaussian_girsanov, reverse_sde
 from pushforward.processes import Gaussian
 from pushforward.theory import (
     control_cost,
+    density_of_samples,
     fitting_bound,
     langevin_bias_bound,
+    moments_of_samples,
     riccati,
     straightness_bound,
 )
@@ -120,3 +122,17 @@ def test_a_rectified_flow_is_straighter_than_the_bound() -> None:
         velocity = (t - (1 - t) * v) / sigma
         bend = float(torch.trapezoid((sigma[-1] - sigma[0] - velocity).square(), t))
         assert bend <= straightness_bound(1 + v, 1)
+
+
+def test_the_density_of_samples_that_are_thrown_far_out() -> None:
+    # Few steps of noise prediction on a schedule without signal at its end: hundreds away.
+    process = Gaussian(schedules.Cosine())
+    data = GaussianMixture(torch.tensor([[0.5]], dtype=torch.float64), 0.25)
+    transport = Transport(AnalyticMixture(data).model(process), process)
+    times = grids.QuadraticGrid()(process.schedule, 10, stop=0.05)
+    rule = registry.resolve("samplers", "exponential")
+    x = torch.linspace(-12, 12, 1201, dtype=torch.float64)
+    found = density_of_samples(rule, transport, times, x)
+    mean, cov = moments_of_samples(rule, transport, times, 1)
+    expected = torch.distributions.Normal(float(mean), float(cov) ** 0.5).log_prob(x).exp()
+    assert torch.allclose(found, expected, atol=1e-9)

@@ -90,8 +90,7 @@ def certify(
     >>> round(found.terms["score error"].value, 6), found.dominant
     (0.0, 'discretization')
     """
-    rule = registry.resolve("samplers", sampler)
-    scheme = scheme_of(rule)
+    scheme = scheme_of(sampler)
     subject = subject_of(model, c, _precision(holdout))
     holdout = _chosen(holdout, checks.whole("rows", rows, least=_FEWEST), seed)
     z = _states(subject, holdout)
@@ -119,8 +118,9 @@ def certify(
         why = "the other model's loss on the same rows and noise is subtracted: no law is needed"
         difference = _mean(found.difference, "estimated", why)
     share = _resolved(costs, found, known)
+    stderr, name = float(whole.std() / math.sqrt(len(z))), registry.called("samplers", sampler)
     return Certificate(
-        terms, float(whole.std() / math.sqrt(len(z))), _name(sampler), steps, len(z),
+        terms, stderr, name, steps, len(z),
         (*_assumptions(known), *_without_context(model, c)), _warnings(share, len(z)), difference,
         {
             "score error": tuple(found.score.mean(1).tolist()),
@@ -308,7 +308,3 @@ def _why_score(law: KnownLaw | None) -> str:
     if law is not None:
         return "predictions against the exact posterior mean, at noised data"
     return "predictions against the posterior mean of the draws: an upper bound in the mean"
-
-
-def _name(sampler: Any) -> str:
-    return sampler if isinstance(sampler, str) else str(sampler)

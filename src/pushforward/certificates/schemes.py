@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward import registry
 from pushforward.errors import CapabilityError
 from pushforward.samplers import Ancestral, Multistep, RelativeScore
 from pushforward.schedules import Coefficients, Schedule
@@ -80,15 +81,23 @@ class StepCost(NamedTuple):
         return moment, sigma**2 * bb + self.noise, -2 * ac - cc
 
 
-def scheme_of(sampler: Any) -> Scheme:
-    """The scheme of a sampler: what its certificate is about.
+def scheme_of(choice: Any) -> Scheme:
+    """The scheme of a sampler, or of its short name: what its certificate is about.
 
     Raises `CapabilityError` for a sampler that has none: of the probability flow, of an order above
     one, or with noise of another size than that of the reverse SDE.
 
-    >>> scheme_of(Ancestral()).name
+    >>> scheme_of("ddpm").name
     'data prediction'
+    >>> scheme_of(Ancestral(churn=0.5))
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.CapabilityError: Ancestral(churn=0.5, variance='posterior') earns no \
+certificate: churn = 0.5 is not the noise of the reverse SDE. Certified are ddpm, exponential and \
+relative-score: samplers.Ancestral(), samplers.Multistep(order=1, churn=1) and \
+samplers.RelativeScore()
     """
+    sampler = registry.resolve("samplers", choice)
     if isinstance(sampler, Ancestral) and sampler.churn == 1 and sampler.variance == "posterior":
         return _SCHEMES["data"]
     if isinstance(sampler, RelativeScore):
@@ -97,7 +106,8 @@ def scheme_of(sampler: Any) -> Scheme:
     if first and sampler.churn == 1:
         return _SCHEMES[sampler.predict]
     raise CapabilityError(
-        f"{sampler} earns no certificate: " + _refusal(sampler) + ". Certified are ddpm, "
+        f"{registry.called('samplers', choice)} earns no certificate: {_refusal(sampler)}. "
+        "Certified are ddpm, "
         "exponential and relative-score: samplers.Ancestral(), samplers.Multistep(order=1, "
         "churn=1) and samplers.RelativeScore()"
     )

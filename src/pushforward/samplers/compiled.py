@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from pushforward import registry
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError
 from pushforward.processes import Gaussian
@@ -59,8 +60,9 @@ class Compiled(Rule):
         """The sampler's rows, and the draws of each, counted in a rehearsal on a single number."""
         if not follows(process, GaussianKernels) or not self.sampler.evaluations:
             raise CapabilityError(
-                f"a step of {self.sampler} on {type(process).__name__} cannot be compiled: that "
-                "takes a Gaussian process and steps of a fixed size"
+                f"a step of {registry.called('samplers', self.sampler)} on "
+                f"{type(process).__name__} cannot be compiled: that takes a Gaussian process and "
+                "steps of a fixed size"
             )
         counter = _Counter()
         rehearsed = Transport(lambda x, t, c=None: x, Gaussian(process.schedule, counter))

@@ -182,7 +182,7 @@ class AnnealedLangevin(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[tuple[Weight, _Move | None]]:
         """The change of scale to each level, and the move there."""
-        schedule = gaussian_schedule(process, grid, "annealed Langevin")
+        schedule = gaussian_schedule(process, grid, self)
         alphas = [schedule.at(t).alpha for t in grid]
         rows = [
             (b / a, _move(schedule, s, self.snr))

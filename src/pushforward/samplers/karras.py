@@ -71,7 +71,7 @@ class EDMStochastic(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> list[_Row]:
         """The raised levels and their times, and the weights of Heun's method between."""
-        schedule = gaussian_schedule(process, grid, "the EDM sampler")
+        schedule = gaussian_schedule(process, grid, self)
         values = [schedule.at(t) for t in grid]
         levels = [k.sigma / k.alpha for k in values]
         gamma = min(self.churn / (len(grid) - 1), math.sqrt(2) - 1)

@@ -120,7 +120,7 @@ class Multistep(Rule):
 
     def plan(self, process: object, grid: Sequence[float]) -> list[_Row]:
         """The weights of each step, by quadrature in double precision."""
-        schedule = gaussian_schedule(process, grid, "a multistep sampler")
+        schedule = gaussian_schedule(process, grid, self)
         try:
             return list(_plan(self, schedule, tuple(grid)))
         except TypeError:

@@ -60,7 +60,7 @@ class RelativeScore(Rule):
 
     def plan(self, process: object, grid: Sequence[float]) -> list[_Row]:
         """The weights of each step."""
-        schedule = gaussian_schedule(process, grid, "the integrator of the relative score")
+        schedule = gaussian_schedule(process, grid, self)
         rows = []
         for t, s in pairwise(grid):
             alpha, sigma = (float(value) for value in schedule.values(t))

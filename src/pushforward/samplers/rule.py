@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import GaussianKernels, State, Transport, follows
 from pushforward.schedules import Schedule
@@ -50,20 +51,22 @@ class Rule(ABC):
         """The state at the end of a step, from the state at its beginning."""
 
 
-def gaussian_schedule(process: Any, grid: Sequence[float], name: str) -> Schedule:
-    """The schedule of a Gaussian process, for a sampler that goes from noise to data.
+def gaussian_schedule(process: Any, grid: Sequence[float], sampler: Any) -> Schedule:
+    """The schedule of a Gaussian process, for a sampler, or what is called so, that goes from noise
+    to data.
 
     Raises `CapabilityError` for another process, `InputError` for a grid towards the noise or one
     that starts where no signal is left.
     """
     if not follows(process, GaussianKernels):
         raise CapabilityError(
-            f"{name} integrates Gaussian processes, not {type(process).__name__}: "
-            "use euler, sde or a pinned sampler"
+            f"{registry.called('samplers', sampler)} integrates Gaussian processes, not "
+            f"{type(process).__name__}: use euler, sde or a pinned sampler"
         )
     if not grid[-1] < grid[0]:
         raise InputError(
-            f"{name} runs towards the data, not from {grid[0]} to {grid[-1]}: use heun"
+            f"{registry.called('samplers', sampler)} runs towards the data, not from {grid[0]} to "
+            f"{grid[-1]}: use heun"
         )
     if process.schedule.at(grid[0]).alpha == 0:
         raise InputError(f"no signal at t = {grid[0]}: start the grid at {process.schedule.t_max}")

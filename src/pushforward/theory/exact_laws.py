@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Gaussian
 from pushforward.protocols import Sampler, Transport
@@ -57,13 +58,14 @@ def moments_of_samples(
 def density_of_samples(
     sampler: Sampler, transport: Transport, times: Sequence[float], points: Tensor
 ) -> Tensor:
-    """The density of samples on the line at equally spaced points, `(m,)`.
+    """The density of samples on the line at points, `(m,)`.
 
     The prior of the process at the first time is carried on by the kernels of the steps: by the
-    trapezoidal rule, which for smooth densities on a wide interval errs by next to nothing. Points
-    are to be closer than the noise of every step.
+    trapezoidal rule, which for smooth densities on a wide interval errs by next to nothing. Between
+    two steps the density is kept on an interval that holds it, however far a step throws the
+    states, at equally spaced points closer than the noise of the step that follows.
 
-    Raises `InputError` for points that are too far apart or lose more than 1e-6 of the mass, and
+    Raises `InputError` where that takes more than 20,000 points or 1e-6 of the mass is lost, and
     `CapabilityError` for a sampler that remembers.
 
     >>> from pushforward import samplers, schedules
@@ -76,23 +78,58 @@ def density_of_samples(
     >>> round(float(density.max()), 3)  # that of N(0, sigma^2), sigma^2 = 0.632
     0.502
     """
-    x = points.double().reshape(-1, 1)
-    h = float(x[1, 0] - x[0, 0])
+    points, steps = points.double().reshape(-1), list(pairwise(times))
     sigma = float(transport.process.schedule.at(times[0]).sigma)
-    density = _normal(x[:, 0], torch.zeros(1).double(), torch.tensor([sigma]).double())
-    for step in pairwise(times):
-        mean, std = _step(sampler, transport, x, step)
-        if float(std.min()) < h:
-            raise InputError(
-                f"the points are {h:g} apart, and the step at t = {step[0]:g} has a noise of "
-                f"{float(std.min()):.2g}: take more points"
-            )
-        kernel = _normal(x, mean[:, 0], std[:, 0])
-        density = h * kernel @ density
-    lost = abs(1 - h * float(density.sum()))
-    if lost > 1e-6:
-        raise InputError(f"{lost:.2g} of the mass is lost: take a wider interval, or more points")
-    return density
+    low, high = -_FAR * sigma, _FAR * sigma
+    density: Tensor | None = None
+    kernel: tuple[Tensor, Tensor, Tensor, float] | None = None
+    for k, step in enumerate(steps):
+        x = _fine(sampler, transport, step, low, high)
+        density = (
+            _normal(x, 0 * x[:1, 0], 0 * x[:1, 0] + sigma)[:, 0]
+            if kernel is None
+            else _carried(x[:, 0], *kernel)
+        )
+        h = float(x[1, 0] - x[0, 0])
+        lost = abs(1 - h * float(density.sum()))
+        if lost > 1e-6:
+            raise InputError(f"{lost:.2g} of the mass is lost at the step from t = {step[0]:g}")
+        mean, std = (part[:, 0] for part in _step(sampler, transport, x, step))
+        kernel = density, mean, std, h
+        if k < len(steps) - 1:
+            there = density > _NEXT_TO_NOTHING
+            low = float((mean - _FAR * std)[there].min())
+            high = float((mean + _FAR * std)[there].max())
+    assert kernel is not None
+    return _carried(points, *kernel)
+
+
+_FAR = 9.0
+_NEXT_TO_NOTHING = 1e-18
+_MOST_POINTS = 20_000
+_ROWS = 2_000
+"""Points of a density that are computed at a time."""
+
+
+def _fine(
+    sampler: Sampler, transport: Transport, step: tuple[float, float], low: float, high: float
+) -> Tensor:
+    """Points `(m, 1)` of an interval that are closer than the noise of a step from any of them."""
+    rough = torch.linspace(low, high, 401, dtype=torch.float64)[:, None]
+    least = 0.8 * float(_step(sampler, transport, rough, step)[1].min())
+    number = (high - low) / least if least > 0 else float("inf")
+    if not number < _MOST_POINTS:
+        raise InputError(
+            f"samples are up to {max(abs(low), abs(high)):.3g} away before the step from "
+            f"t = {step[0]:g}, whose noise is {least:.2g}: that takes more than {_MOST_POINTS} "
+            "points; stop earlier, or take more steps"
+        )
+    return torch.linspace(low, high, max(401, int(number) + 2), dtype=torch.float64)[:, None]
+
+
+def _carried(to: Tensor, density: Tensor, mean: Tensor, std: Tensor, h: float) -> Tensor:
+    """The density at some points after a step from equally spaced ones, `h` apart."""
+    return torch.cat([h * _normal(part[:, None], mean, std) @ density for part in to.split(_ROWS)])
 
 
 def _normal(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -110,7 +147,8 @@ def _step(
         state = sampler.init(x)
         ends.append(sampler.step(Transport(transport.model, process), state, row).x)
         if sampler.evaluations != 1:
-            raise CapabilityError(f"{sampler} takes more than one evaluation a step")
+            name = registry.called("samplers", sampler)
+            raise CapabilityError(f"{name} takes more than one evaluation a step")
     return ends[0], (ends[1] - ends[0]).abs()
 
 
