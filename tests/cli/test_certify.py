@@ -23,10 +23,12 @@ def test_a_run_is_certified(call, trained) -> None:
     # The same model is no better than itself.
     same = call("certify", trained, "--steps", 12, "--against", trained, "--json")
     assert json.loads(same.out)["difference"]["value"] == 0
-    # `sample` draws with labels here, and the certificate is of none.
+    assert told["terms"]["score error"]["interval"][0] >= 0
+    # `sample` draws with labels as frequent as in the data, and that is what is certified.
     told = call("certify", trained, "--steps", 12)
-    assert "drawn without the label" in told.out
-    assert "pushforward sample" not in told.out
+    assert "the mean over them, not of any single one" in told.out
+    assert f"pushforward sample {trained} --sampler ddpm --steps 12" in told.out
+    assert "(--noise), or compare with another model (--against)" in told.out
     # Of one class, too few rows were held out.
     few = call("certify", trained, "--class", "rose")
     assert few.code == 2
@@ -39,4 +41,37 @@ def test_samplers_without_a_certificate_are_refused(call, trained) -> None:
         assert found.code == 2
         assert "earns no certificate" in found.err
         assert "probability flow" in found.err
+        assert found.err.startswith(f"error: {sampler} earns")
         assert found.out == ""
+
+
+def test_steps_for_a_target(call, trained) -> None:
+    found = call("certify", trained, "--target", 0.5, "--json")
+    assert found.code == 0, found.err
+    told = json.loads(found.out)
+    assert told["prior_mismatch"] + told["discretization"] <= 0.5
+    assert f"{told['steps']} steps of ddpm" in call("certify", trained, "--target", 0.5).out
+
+
+def test_a_run_that_was_told_columns(call, trained, tmp_path) -> None:
+    rows = [f"{k % 2},{(k % 2) + 0.1 * (k % 7):.2f},{k / 7:.3f}" for k in range(300)]
+    table = tmp_path / "doses.csv"
+    table.write_text("\n".join(["arm,response,dose", *rows]) + "\n")
+    run = tmp_path / "run"
+    words = ("--given", "arm", "--steps", 5, "train.holdout=0.3")
+    assert call("train", table, *words, "data.columns=[arm, response]", "--out", run).code == 0
+    found = call("certify", run, "--steps", 8, "--json")
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["rows"] == 90
+    # Of one value enough rows were held out; of another none were.
+    one = call("certify", run, "--given", "arm=1", "--steps", 8, "--json")
+    assert 20 <= json.loads(one.out)["rows"] < 90
+    none = call("certify", run, "--given", "arm=0.25")
+    assert none.code == 2
+    assert "0 of 90 held-out rows have these values" in none.err
+    stated = call("certify", run, "--noise", "0.1", "--steps", 8, "--json")
+    assert json.loads(stated.out)["terms"]["score error"]["kind"] == "assumed"
+    assert "0.1,2" in call("certify", run, "--noise", "much").err
+    other = call("certify", run, "--against", trained)
+    assert other.code == 2
+    assert "not of the same columns" in other.err

@@ -4,7 +4,8 @@ from pushforward.certificates.budget import StepBudget, step_budget
 from pushforward.certificates.certificate import Certificate, Term
 from pushforward.certificates.certifying import certify
 from pushforward.certificates.flows import FlowCertificate, flow_certificate
-from pushforward.certificates.laws import DrawnLaw, KnownLaw, NormalLaw
+from pushforward.certificates.given_laws import GivenLaw
+from pushforward.certificates.laws import DrawnLaw, KnownLaw, NoisyDraws, NormalLaw
 from pushforward.certificates.published import Hypothesis, PublishedBound, published_bounds
 from pushforward.certificates.schemes import Scheme, StepCost, scheme_of, step_costs
 
@@ -12,8 +13,10 @@ __all__ = [
     "Certificate",
     "DrawnLaw",
     "FlowCertificate",
+    "GivenLaw",
     "Hypothesis",
     "KnownLaw",
+    "NoisyDraws",
     "NormalLaw",
     "PublishedBound",
     "Scheme",

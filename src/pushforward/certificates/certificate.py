@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pushforward.path_space import total_variation_bound
 
-__all__ = ["Certificate", "Term"]
+__all__ = ["Certificate", "Kind", "Term"]
 
 Kind = Literal["proved", "estimated", "assumed"]
 
@@ -21,12 +21,14 @@ class Term:
     Args:
         value: how large it is, or at most is.
         stderr: its standard error; zero where nothing is random.
-        kind: `proved` from constants of known data, `estimated` on held-out data, or `assumed`.
+        kind: `proved` from constants of known data, `estimated` on held-out data, or `assumed`:
+            estimated, with a number in it that was stated and is not checked.
         unit: `nats`, or `distance` in units of the data, which do not add up with nats.
         why: where the number comes from, in a line.
+        interval: at 95%, from both sides; `None` where there is only the value.
 
-    >>> print(Term(0.25, 0.01, "estimated"))
-    0.25 ± 0.01 nats (estimated)
+    >>> print(Term(0.25, 0.01, "estimated", interval=(0.1, 0.27)))
+    0.25 ± 0.01 nats (estimated), 95% in [0.1, 0.27]
     """
 
     value: float
@@ -34,10 +36,14 @@ class Term:
     kind: Kind
     unit: Literal["nats", "distance"] = "nats"
     why: str = ""
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         error = f" ± {self.stderr:.2g}" if self.stderr else ""
-        return f"{self.value:.4g}{error} {self.unit} ({self.kind})"
+        text = f"{self.value:.4g}{error} {self.unit} ({self.kind})"
+        if self.interval is None:
+            return text
+        return text + f", 95% in [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ class Certificate:
             return {
                 "value": term.value, "stderr": term.stderr, "kind": term.kind, "unit": term.unit,
                 "why": term.why,
+                "interval": None if term.interval is None else list(term.interval),
             }  # fmt: skip
 
         return {

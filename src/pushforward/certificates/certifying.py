@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +13,19 @@ from torch import Tensor
 from pushforward import checks, grids, registry
 from pushforward._random import resolve
 from pushforward._shapes import flatten
-from pushforward.certificates.certificate import Certificate, Term
-from pushforward.certificates.laws import DrawnLaw, KnownLaw, NormalLaw
+from pushforward.certificates.certificate import Certificate, Kind, Term
+from pushforward.certificates.laws import DrawnLaw, ExactLaw, KnownLaw, NoisyDraws, NormalLaw
+from pushforward.certificates.level import Level, LowerLevel
+from pushforward.certificates.row_costs import RowCosts, row_costs
 from pushforward.certificates.schemes import StepCost, scheme_of, step_costs
-from pushforward.certificates.subjects import Subject, law_in_units, subject_of
+from pushforward.certificates.subjects import (
+    Given,
+    Subject,
+    given_of,
+    law_in_units,
+    noise_in_units,
+    subject_of,
+)
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import InputError
 from pushforward.models import Diffusion
@@ -26,6 +37,8 @@ __all__ = ["certify"]
 _FEWEST = 20
 _RESOLVED = 0.5
 """The share of `log n` from which on the draws, not their law, are what is certified."""
+_SIDE = 1.96
+"""Standard errors to each side of an interval at 95%."""
 
 
 @torch.no_grad()
@@ -35,7 +48,8 @@ def certify(
     *,
     sampler: str | Sampler = "ddpm",
     steps: int | None = None,
-    law: GaussianMixture | None = None,
+    law: GaussianMixture | Sequence[GaussianMixture] | None = None,
+    noise: float | Sequence[float] | None = None,
     against: Diffusion | Transport | None = None,
     c: Any = None,
     grid: str | grids.Grid | None = None,
@@ -62,18 +76,29 @@ def certify(
     The level of the score error cannot be told from the loss, which has the unknown `mmse` in it.
     With the `law` of the data it is known; without it, the law of the held-out draws takes its
     place (`DrawnLaw`): then bound and score error are upper bounds in the mean over these draws,
-    which grow with what few draws cannot tell, up to the logarithm of their number. What is certain
-    without any law is the difference to another model, `against`.
+    which grow with what few draws cannot tell, up to the logarithm of their number. From below it
+    is bounded by what a regression explains of the residuals (`certificates.level`): for `ddpm` the
+    score error has an `interval` at 95%. What is certain without any law is the difference to
+    another model, `against`.
+
+    With a label or context for each row, `c`, it is the mean over them of the relative entropies
+    given each: that of state and context together. Then rows that share one are draws of one law,
+    and where all differ nothing is known of the spread of the data but what `noise` says.
 
     Args:
         model: a `Diffusion` of vectors on a Gaussian process, or a `Transport`.
         holdout: data that the model has not seen, `(n, *event)`, 20 rows and more.
         sampler: a short name or a sampler; one that earns a certificate (`scheme_of`).
         steps, grid, start, stop, denoise: as in `Diffusion.sample`.
-        law: of the data, in their units, where it is known.
+        law: of the data, in their units, where it is known. For rows with labels of their own, one
+            for each label; for rows with contexts, of state and context side by side, `d + k`
+            numbers.
+        noise: the standard deviation of independent normal noise that is in the data, in their
+            units, one for all numbers or one for each, if it is known that there is some: an
+            assumption, by which their spread given anything else is at least that of the noise.
         against: another model of the same process, in the same units.
-        c: one label or context that all of the data have, for a model that takes them; without
-            it, what is certified is sampling without.
+        c: one label or context that all of the data have, or one for each row, for a model that
+            takes them; without it, what is certified is sampling without.
         rows: the most rows of the data that are used, chosen at random; the model is asked about
             each at each step.
         seed: of the noise.
@@ -91,25 +116,36 @@ def certify(
     (0.0, 'discretization')
     """
     scheme = scheme_of(sampler)
-    subject = subject_of(model, c, _precision(holdout))
-    holdout = _chosen(holdout, checks.whole("rows", rows, least=_FEWEST), seed)
+    dtype, given = _precision(holdout), given_of(model, c, len(holdout))
+    chosen = _chosen(len(holdout), checks.whole("rows", rows, least=_FEWEST), seed)
+    holdout, given = holdout[chosen.to(holdout.device)], given.of(chosen)
+    subject = subject_of(model, given, dtype)
     z = _states(subject, holdout)
     process = subject.process
     steps = checks.whole("steps", process.steps if steps is None else steps, 1 + denoise)
     times = times_of(process, grid or subject.grid, steps - denoise, start, stop)
     costs = step_costs(scheme, process.schedule, times)
-    known = None if law is None else law_in_units(law, subject, z)
-    other = None if against is None else _same(subject_of(against, c, _precision(holdout)), subject)
-    found = _walk(subject, other, costs, known or DrawnLaw(flatten(z)), z, seed)
+    known = None if law is None else law_in_units(law, subject, z, given.rows)
+    used = known or _drawn(z, given, None if noise is None else noise_in_units(noise, subject, z))
+    other = None if against is None else _same(subject_of(against, given, dtype), subject)
+    x_0 = flatten(z).double()
+    lower = None
+    if known is None and scheme.name == "data prediction":
+        lower = LowerLevel(x_0, len(costs), seed)
+    found = row_costs(subject, other, costs, used, x_0, seed, lower)
     first = process.schedule.at(times[0])
     prior, prior_rows = _prior_mismatch(known, z, float(first.alpha), float(first.sigma))
-    discretization = _discretization(known, costs, found)
+    kind: Kind = "estimated" if known is not None or noise is None else "assumed"
+    discretization = _discretization(known, costs, found, kind)
     whole = found.score.sum(0) + prior_rows
-    if discretization.kind == "estimated":
-        whole = whole + found.cost.sum(0)
+    if discretization.kind != "proved":
+        whole = whole + found.exact.sum(0)
+    score = _mean(found.score.sum(0), kind, _why_score(known, noise))
+    if scheme.name == "data prediction":
+        score = replace(score, interval=_interval(score, found.level))
     terms = {
         "prior mismatch": prior,
-        "score error": _mean(found.score.sum(0), "estimated", _why_score(known)),
+        "score error": score,
         "discretization": discretization,
         "early stopping": _early_stopping(subject, holdout, z, times[-1], denoise, seed),
     }
@@ -117,76 +153,20 @@ def certify(
     if found.difference is not None:
         why = "the other model's loss on the same rows and noise is subtracted: no law is needed"
         difference = _mean(found.difference, "estimated", why)
-    share = _resolved(costs, found, known)
+    share = _resolved(found, used)
     stderr, name = float(whole.std() / math.sqrt(len(z))), registry.called("samplers", sampler)
     return Certificate(
         terms, stderr, name, steps, len(z),
-        (*_assumptions(known), *_without_context(model, c)), _warnings(share, len(z)), difference,
+        (*_assumptions(known, noise), *_told(model, given)), _warnings(share, len(z)), difference,
         {
             "score error": tuple(found.score.mean(1).tolist()),
-            "discretization": tuple(found.cost.mean(1).tolist()),
+            "discretization": tuple(found.exact.mean(1).tolist()),
         },
     )  # fmt: skip
 
 
-class _Walk(NamedTuple):
-    """For each step and row: what score and discretization cost; the gap to another model; and
-    what the law says of the data in all, `1/2 int mmse dSNR`, `(n,)`."""
-
-    score: Tensor
-    cost: Tensor
-    difference: Tensor | None
-    information: Tensor
-
-
-def _walk(
-    subject: Subject,
-    other: Subject | None,
-    costs: list[StepCost],
-    law: KnownLaw | DrawnLaw,
-    z: Tensor,
-    seed: int,
-) -> _Walk:
-    """Ask model and law about noised data at every step."""
-    generator = resolve(seed, None, z.device)
-    x_0 = flatten(z).double()
-    score, cost = [], []
-    difference = None if other is None else torch.zeros_like(x_0[:, 0])
-    information = torch.zeros_like(x_0[:, 0])
-
-    def noised(alpha: float, sigma: float) -> Tensor:
-        noise = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device=x_0.device)
-        return alpha * x_0 + sigma * noise
-
-    for step in costs:
-        x = noised(step.alpha, step.sigma)
-        pred, mean = subject.predict(x, step.t), law.posterior_mean(x, step.alpha, step.sigma)
-        target = law.target(x_0, mean)
-        form = step.form.to(x)
-        ours = _form(form, target, x, pred)
-        score.append(ours - _form(form, target, x, mean))
-        if other is not None and difference is not None:
-            difference = difference + ours - _form(form, target, x, other.predict(x, step.t))
-        moment, dimension, at_start = step.exact_prediction()
-        spent = moment * x_0.square().sum(1) + dimension * x_0.shape[1]
-        spent = spent + at_start * law.spread(x_0, x, step.alpha, step.sigma)
-        known = torch.zeros_like(spent)
-        for snr, share in zip(step.nodes.tolist(), step.shares.tolist(), strict=True):
-            # Any signal and noise of that ratio will do: the posterior mean is the same.
-            alpha, sigma = math.sqrt(snr / (1 + snr)), math.sqrt(1 / (1 + snr))
-            known = known + 0.5 * share * law.spread(x_0, noised(alpha, sigma), alpha, sigma)
-        cost.append(spent - known)
-        information = information + known
-    return _Walk(torch.stack(score), torch.stack(cost), difference, information)
-
-
-def _form(form: Tensor, z: Tensor, x: Tensor, pred: Tensor) -> Tensor:
-    """The quadratic form of a step, but for what depends on data and state alone, `(B,)`."""
-    return (2 * (form[0, 2] * z + form[1, 2] * x) * pred + form[2, 2] * pred.square()).sum(1)
-
-
 def _prior_mismatch(
-    law: KnownLaw | None, z: Tensor, alpha: float, sigma: float
+    law: ExactLaw | None, z: Tensor, alpha: float, sigma: float
 ) -> tuple[Term, Tensor]:
     """The first term, and what each row adds to it where it is estimated."""
     snr = (alpha / sigma) ** 2
@@ -195,15 +175,17 @@ def _prior_mismatch(
         why = "of two normal laws, in closed form"
         return Term(law.prior_mismatch(alpha, sigma), 0.0, "proved", why=why), 0 * each
     why = "SNR E|x_0|^2 / 2, since relative entropy is convex"
-    if law is not None:
+    if isinstance(law, KnownLaw):
         return Term(0.5 * snr * law.second_moment, 0.0, "proved", why=why), 0 * each
     return _mean(each, "estimated", why), each
 
 
-def _discretization(law: KnownLaw | None, costs: list[StepCost], found: _Walk) -> Term:
+def _discretization(
+    law: ExactLaw | None, costs: list[StepCost], found: RowCosts, kind: Kind
+) -> Term:
     if not isinstance(law, NormalLaw):
         why = "the relative entropy of the steps with the exact posterior mean"
-        return _mean(found.cost.sum(0), "estimated", why)
+        return _mean(found.exact.sum(0), kind, why)
     value = 0.0
     for step in costs:
         moment, dimension, at_start = step.exact_prediction()
@@ -228,7 +210,7 @@ def _early_stopping(
     return Term(value, spread / (2 * value) if value else 0.0, "estimated", "distance", why)
 
 
-def _mean(each: Tensor, kind: Any, why: str) -> Term:
+def _mean(each: Tensor, kind: Kind, why: str) -> Term:
     return Term(float(each.mean()), float(each.std()) / math.sqrt(len(each)), kind, why=why)
 
 
@@ -238,12 +220,26 @@ def _precision(holdout: Tensor) -> torch.dtype:
     return holdout.dtype
 
 
-def _chosen(holdout: Tensor, rows: int, seed: int) -> Tensor:
+def _interval(score: Term, level: Level | None) -> tuple[float, float]:
+    """From what is certainly an error to what may be one, and standard errors more."""
+    low = Level(score.value, score.stderr) if level is None else level
+    most = max(score.value + _SIDE * score.stderr, 0.0)
+    return min(max(low.value - _SIDE * low.stderr, 0.0), most), most
+
+
+def _drawn(z: Tensor, given: Given, noise: NormalLaw | None) -> DrawnLaw:
+    """The law of the draws, of those with one context if each has its own."""
+    x_0, groups = flatten(z).double(), None
+    if given.rows is not None:
+        groups = torch.unique(flatten(given.rows), dim=0, return_inverse=True)[1].to(z.device)
+    return DrawnLaw(x_0, groups) if noise is None else NoisyDraws(x_0, groups, noise)
+
+
+def _chosen(n: int, rows: int, seed: int) -> Tensor:
     """As many rows at random: the first ones of data in order would be no draws of their law."""
-    if len(holdout) <= rows:
-        return holdout
-    generator = torch.Generator().manual_seed(seed)
-    return holdout[torch.randperm(len(holdout), generator=generator)[:rows].to(holdout.device)]
+    if n <= rows:
+        return torch.arange(n)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:rows]
 
 
 def _states(subject: Subject, holdout: Tensor) -> Tensor:
@@ -269,34 +265,52 @@ def _same(other: Subject, subject: Subject) -> Subject:
     return other
 
 
-def _resolved(costs: list[StepCost], found: _Walk, law: KnownLaw | None) -> float:
+def _resolved(found: RowCosts, law: ExactLaw | DrawnLaw) -> float:
     """What the paths tell of which draw they end at, as a share of all there is to tell."""
-    if law is not None:
+    if isinstance(law, ExactLaw | NoisyDraws):
         return 0.0
-    return float(found.information.mean()) / math.log(found.information.shape[0])
+    return float(found.information.mean()) / law.entropy if law.entropy else math.inf
 
 
 def _warnings(share: float, n: int) -> tuple[str, ...]:
     if share < _RESOLVED:
         return ()
+    if math.isinf(share):
+        return (
+            "no two rows were told the same, so that nothing bounds the spread of data that were: "
+            "the bound is the whole loss of the model. State the noise that is in the data "
+            "(noise=), or compare with another model (against=)",
+        )
     return (
         f"{share:.0%} of what would tell {n} draws apart is in the paths: near the data the bound "
-        "measures how many draws were held out, not the model. Hold out more, stop earlier, or "
-        "compare with another model (against=)",
+        "measures how many draws were held out, not the model. Hold out more, stop earlier, state "
+        "the noise that is in the data (noise=), or compare with another model (against=)",
     )
 
 
-def _assumptions(law: KnownLaw | None) -> tuple[str, ...]:
+def _assumptions(law: ExactLaw | None, noise: Any) -> tuple[str, ...]:
     if law is not None:
         return ("the law of the data is the one that was given",)
-    return (
+    found = (
         "the rows are independent draws that the model has not seen",
         "bound and score error are upper bounds in the mean over such draws",
     )
+    if noise is None:
+        return found
+    stds = [noise] if isinstance(noise, int | float) else noise
+    told = ", ".join(f"{std:g}" for std in stds)
+    return (*found, f"the data have independent normal noise of standard deviation {told}")
 
 
-def _without_context(model: Diffusion | Transport, c: Any) -> tuple[str, ...]:
-    if c is not None or not isinstance(model, Diffusion) or not model.condition.conditional:
+def _told(model: Diffusion | Transport, given: Given) -> tuple[str, ...]:
+    if given.rows is not None:
+        return (
+            "each sample is told a label or context as frequent as in these rows, and the bound is "
+            "that of both together: the mean over them, not of any single one",
+        )
+    if given.one is not None or not isinstance(model, Diffusion):
+        return ()
+    if not model.condition.conditional:
         return ()
     return (
         "samples are drawn without the label or context that the model takes; those drawn with "
@@ -304,7 +318,9 @@ def _without_context(model: Diffusion | Transport, c: Any) -> tuple[str, ...]:
     )
 
 
-def _why_score(law: KnownLaw | None) -> str:
+def _why_score(law: ExactLaw | None, noise: Any) -> str:
     if law is not None:
         return "predictions against the exact posterior mean, at noised data"
+    if noise is not None:
+        return "loss less what the draws, or the noise that was stated, leave open: an upper bound"
     return "predictions against the posterior mean of the draws: an upper bound in the mean"

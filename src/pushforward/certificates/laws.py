@@ -10,6 +10,7 @@ long as the noise blurs the draws into each other.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -19,23 +20,53 @@ from pushforward._distances import centered, squared_distances
 from pushforward.distributions import GaussianMixture
 from pushforward.divergences import gaussian
 
-__all__ = ["DrawnLaw", "KnownLaw", "Law", "NormalLaw"]
+__all__ = ["DrawnLaw", "ExactLaw", "KnownLaw", "Law", "NoisyDraws", "NormalLaw", "Weighed"]
+
+
+class Weighed(Protocol):
+    """A quadratic form of predictions: what a step costs, but for what they do not change."""
+
+    def __call__(self, z: Tensor, x: Tensor, pred: Tensor) -> Tensor:
+        """At data, noised data and predictions, `(B,)`."""
+
+    def exact(self, z: Tensor, x: Tensor, spread: float) -> Tensor:
+        """At the exact predictions, which are known by `E |x_0 - E[x_0 | x]|^2` alone, `(B,)`."""
 
 
 class Law(Protocol):
-    """The posterior mean of a law, and how far the data are from it."""
-
-    def posterior_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
-        """`E[x_0 | alpha x_0 + sigma noise = x]`, `(B, d)`."""
-
-    def target(self, z: Tensor, mean: Tensor) -> Tensor:
-        """Data or posterior means: what the predictions of a model are held against."""
+    """The posterior mean of a law, and how far data and predictions are from it."""
 
     def spread(self, z: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Numbers `(B,)` whose mean is `E |x_0 - E[x_0 | x]|^2`, at data and noised data."""
 
+    def excess(
+        self, form: Weighed, z: Tensor, x: Tensor, preds: list[Tensor], alpha: float, sigma: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """What each of some predictions costs more than the exact one, `(B,)`; and the spread."""
 
-class KnownLaw:
+
+class ExactLaw(ABC):
+    """A law whose posterior mean is known."""
+
+    @abstractmethod
+    def posterior_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """`E[x_0 | alpha x_0 + sigma noise = x]`, `(B, d)`."""
+
+    @abstractmethod
+    def spread(self, z: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """The trace of `Cov[x_0 | x]`, `(B,)`."""
+
+    def excess(
+        self, form: Weighed, z: Tensor, x: Tensor, preds: list[Tensor], alpha: float, sigma: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Against the posterior mean: it has the same mean given `x` as the data, and no spread."""
+        mean = self.posterior_mean(x, alpha, sigma)
+        exact = form(mean, x, mean)
+        more = [form(mean, x, pred) - exact for pred in preds]
+        return more, self.spread(z, x, alpha, sigma)
+
+
+class KnownLaw(ExactLaw):
     """A Gaussian mixture, in the units of the process."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
@@ -44,10 +75,6 @@ class KnownLaw:
     def posterior_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """That of the mixture."""
         return self.mixture.posterior_mean(x, alpha, sigma)
-
-    def target(self, z: Tensor, mean: Tensor) -> Tensor:
-        """The posterior mean: it has the same mean given `x` as the data, and no spread."""
-        return mean
 
     def spread(self, z: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """The trace of the posterior covariance."""
@@ -84,26 +111,74 @@ class NormalLaw(KnownLaw):
 
 
 class DrawnLaw:
-    """The law of some draws `(n, d)`, each with the probability `1 / n`."""
+    """The law of some draws `(n, d)`, each with the probability `1 / n`.
 
-    def __init__(self, points: Tensor) -> None:
-        self.points = points
+    Args:
+        points: the draws.
+        groups: a number for each draw, `(n,)`: the law of a draw is that of its own group. States
+            that it is asked about are then one for each draw, in their order.
+    """
+
+    def __init__(self, points: Tensor, groups: Tensor | None = None) -> None:
+        self.points, self.groups = points, groups
 
     def posterior_mean(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """The mean of the draws, weighed by their likelihoods."""
         at, means = centered(alpha * self.points.mean(0), x, alpha * self.points)
-        weights = torch.softmax(-squared_distances(at, means) / (2 * sigma**2), 1)
-        return weights @ self.points
-
-    def target(self, z: Tensor, mean: Tensor) -> Tensor:
-        """The data: how far each is from the mean tells how much other draws would change."""
-        return z
+        logits = -squared_distances(at, means) / (2 * sigma**2)
+        if self.groups is not None:
+            other = self.groups[:, None] != self.groups
+            logits = logits.masked_fill(other, -math.inf)
+        return torch.softmax(logits, 1) @ self.points
 
     def spread(self, z: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """The squared distance of the data to the posterior mean."""
         return (z - self.posterior_mean(x, alpha, sigma)).square().sum(1)
 
+    def excess(
+        self, form: Weighed, z: Tensor, x: Tensor, preds: list[Tensor], alpha: float, sigma: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Against the data: their distance to the mean tells what other draws would change."""
+        mean = self.posterior_mean(x, alpha, sigma)
+        exact = form(z, x, mean)
+        return [form(z, x, pred) - exact for pred in preds], (z - mean).square().sum(1)
+
     @property
     def entropy(self) -> float:
-        """`log n`, the most that `1/2 int mmse dSNR` can be."""
-        return math.log(len(self.points))
+        """The most that `1/2 int mmse dSNR` can be: `log n`, or its mean over the groups."""
+        if self.groups is None:
+            return math.log(len(self.points))
+        sizes = torch.unique(self.groups, return_counts=True)[1].double()
+        return float((sizes * sizes.log()).sum() / sizes.sum())
+
+
+class NoisyDraws(DrawnLaw):
+    """The law of draws of data that have normal noise of their own, by assumption.
+
+    Nothing tells that noise: `E |x_0 - E[x_0 | x]|^2` is at least what it is for the noise alone,
+    and of this and that of the draws the larger one is taken.
+
+    Args:
+        points, groups: of a `DrawnLaw`.
+        noise: the law of the noise in each draw, normal and independent of what it is added to.
+    """
+
+    def __init__(self, points: Tensor, groups: Tensor | None, noise: NormalLaw) -> None:
+        super().__init__(points, groups)
+        self.noise = noise
+
+    def spread(self, z: Tensor, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """That of the draws, or of the noise."""
+        found, least = super().spread(z, x, alpha, sigma), self.noise.mmse((alpha / sigma) ** 2)
+        return found if float(found.mean()) >= least else torch.full_like(found, least)
+
+    def excess(
+        self, form: Weighed, z: Tensor, x: Tensor, preds: list[Tensor], alpha: float, sigma: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Against the data, and what the noise alone would cost."""
+        found, spread = super().excess(form, z, x, preds, alpha, sigma)
+        least = self.noise.mmse((alpha / sigma) ** 2)
+        if float(spread.mean()) >= least:
+            return found, spread
+        exact = form.exact(z, x, least)
+        return [form(z, x, pred) - exact for pred in preds], torch.full_like(spread, least)

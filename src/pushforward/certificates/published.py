@@ -112,7 +112,9 @@ def published_bounds(
         raise CapabilityError(
             f"the theorems are about processes that preserve variance, not {process.schedule}"
         )
-    law = GaussianMixture(law.means.double(), _covariances(law), law.weights.double())
+    law = GaussianMixture(
+        law.means.double(), law.component_covariances.double(), law.weights.double()
+    )
     costs = step_costs(scheme, process.schedule, times)
     clock = [-math.log(float(process.schedule.values(t)[0])) for t in times]
     world = _World.of(law, clock)
@@ -255,10 +257,3 @@ def _lipschitz(law: GaussianMixture) -> float | None:
     a = torch.exp(-2 * t)
     v = a * first + 1 - a
     return float(torch.maximum(1 / v, a * radius**2 / v**2 - 1 / v).max())
-
-
-def _covariances(law: GaussianMixture) -> Tensor:
-    if law.rotation is None:
-        return torch.diag_embed(law.variances.double())
-    rotation = law.rotation.double()
-    return (rotation * law.variances.double().unsqueeze(-2)) @ rotation.mT
