@@ -24,7 +24,7 @@ import timing
 from pushforward import Transport, grids, registry, samplers, schedules, theory
 from pushforward.analytic import AnalyticMixture
 from pushforward.certificates import KnownLaw, certify, published_bounds, scheme_of, step_costs
-from pushforward.certificates.subjects import Given, law_in_units, subject_of
+from pushforward.certificates.subjects import RowContexts, law_in_units, subject_of
 from pushforward.distributions import GaussianMixture
 from pushforward.divergences import gaussian
 from pushforward.processes import Gaussian
@@ -197,7 +197,7 @@ def learned(seed: int, smoke: bool = False) -> dict[str, Any]:
     options = {"steps": 50, "denoise": False, "stop": 0.02, "seed": seed}
     known = certify(model, data[2000:], law=LINE, **options)
     drawn = certify(model, data[2000:], **options)
-    subject = subject_of(model, Given(), data.dtype)
+    subject = subject_of(model, RowContexts(), data.dtype)
     law = law_in_units(LINE, subject, model.inward(data[:2]))
     start = model.process.interval[0]
     times = registry.resolve("grids", model.grid)(

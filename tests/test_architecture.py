@@ -132,7 +132,10 @@ MAY_NAME_A_SPACE = {
 # Nothing but processes and their readers names the Gaussian process, but for these.
 MAY_NAME_GAUSSIAN = {
     **dict.fromkeys(
-        [f"pushforward.certificates.{k}" for k in ("budget", "flows", "published", "subjects")],
+        [
+            f"pushforward.certificates.{k}"
+            for k in ("budget", "flows", "published", "published_flows", "subjects")
+        ],
         "certificates are about Gaussian noise",
     ),
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",

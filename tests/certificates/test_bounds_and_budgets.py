@@ -13,6 +13,7 @@ from pushforward.certificates import (
     certify,
     flow_certificate,
     published_bounds,
+    published_flow_bound,
     scheme_of,
     step_budget,
 )
@@ -148,3 +149,34 @@ def test_the_bound_of_a_flow_is_the_distance_where_all_is_linear() -> None:
     assert vacuous.vacuous
     assert "vacuous" in str(vacuous)
     assert math.isfinite(vacuous.distance)
+
+
+def test_the_published_bound_of_flows_is_above_every_slope() -> None:
+    # The exact velocity is dx/dt = x / sigma - (1 + alpha / sigma) E[x_0 | x] here.
+    process = Gaussian(schedules.Rectified())
+    clock = torch.linspace(1.0, 0.01, 100, dtype=DOUBLE)
+    x = torch.linspace(-6, 6, 2401, dtype=DOUBLE)[:, None]
+    for radius, std in ((0.5, 1.0), (1.5, 0.6)):
+        data = GaussianMixture(torch.tensor([[-radius], [radius]], dtype=DOUBLE), std**2)
+        flow = _exact(data, process)
+        slopes = [
+            float(
+                torch.gradient(flow.dynamics(x, float(t)).velocity[:, 0], spacing=0.005)[0]
+                .abs()
+                .max()
+            )
+            for t in clock[1:]
+        ]
+        integral = 0.01 * sum(slopes)
+        found = published_flow_bound(data, process, 1.0, start=1.0, stop=0.01)
+        assert found.applies
+        assert math.log(found.value) > integral
+        half = published_flow_bound(data, process, 0.5, start=1.0, stop=0.01)
+        assert half.value == pytest.approx(0.5 * found.value)
+    uneven = GaussianMixture(
+        torch.zeros(2, 1, dtype=DOUBLE), torch.tensor([0.1, 0.2], dtype=DOUBLE)
+    )
+    with pytest.raises(CapabilityError, match="one covariance"):
+        published_flow_bound(uneven, process, 0.1)
+    # A process that keeps signal at its end starts elsewhere.
+    assert not published_flow_bound(NORMAL, Gaussian(schedules.OU(horizon=1.0)), 0.1).applies

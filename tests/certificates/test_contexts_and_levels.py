@@ -197,6 +197,16 @@ def test_models_are_told_row_by_row() -> None:
     assert certify(model, x, c=c, steps=6, rows=100).rows == 100
 
 
+def test_terms_in_total_variation_are_a_looser_bound_together() -> None:
+    data = _mixture([-1.0, 1.0], 0.4)
+    exact = Transport(AnalyticMixture(data).model(PROCESS), PROCESS)
+    found = certify(exact, data.sample(200, seed=0), law=data, **OPTIONS)
+    parts = found.in_total_variation
+    assert set(parts) == {"prior mismatch", "score error", "discretization"}
+    assert sum(parts.values()) >= found.total_variation
+    assert found.to_dict()["in_total_variation"] == parts
+
+
 def test_what_does_not_fit_is_refused() -> None:
     x, c = _pairs(60, 0)
     transport = Transport(_regression, PROCESS)

@@ -11,7 +11,7 @@ import torch
 
 import pushforward as pf
 from pushforward.certificates import certify
-from pushforward.certificates.subjects import Given, law_in_units, subject_of
+from pushforward.certificates.subjects import RowContexts, law_in_units, subject_of
 from pushforward.distributions import GaussianMixture
 from pushforward.grids import LogSNRGrid
 
@@ -26,7 +26,7 @@ LINE = GaussianMixture(
 @torch.no_grad()
 def _integral(model: pf.Diffusion, x: torch.Tensor, times: list[float]) -> float:
     """`1/2 sum_k (SNR_{k+1} - SNR_k) E |D - prediction|^2` over the line."""
-    subject = subject_of(model, Given(), x.dtype)
+    subject = subject_of(model, RowContexts(), x.dtype)
     law = law_in_units(LINE, subject, model.inward(x[:2]))
     points, total = torch.linspace(-8, 8, 4001, dtype=DOUBLE)[:, None], 0.0
     for t, s in pairwise(times):

@@ -7,6 +7,7 @@ from pushforward.certificates.flows import FlowCertificate, flow_certificate
 from pushforward.certificates.given_laws import GivenLaw
 from pushforward.certificates.laws import DrawnLaw, KnownLaw, NoisyDraws, NormalLaw
 from pushforward.certificates.published import Hypothesis, PublishedBound, published_bounds
+from pushforward.certificates.published_flows import published_flow_bound
 from pushforward.certificates.schemes import Scheme, StepCost, scheme_of, step_costs
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "certify",
     "flow_certificate",
     "published_bounds",
+    "published_flow_bound",
     "scheme_of",
     "step_budget",
     "step_costs",

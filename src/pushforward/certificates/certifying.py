@@ -19,9 +19,9 @@ from pushforward.certificates.level import Level, LowerLevel
 from pushforward.certificates.row_costs import RowCosts, row_costs
 from pushforward.certificates.schemes import StepCost, scheme_of, step_costs
 from pushforward.certificates.subjects import (
-    Given,
+    RowContexts,
     Subject,
-    given_of,
+    contexts_of,
     law_in_units,
     noise_in_units,
     subject_of,
@@ -116,7 +116,7 @@ def certify(
     (0.0, 'discretization')
     """
     scheme = scheme_of(sampler)
-    dtype, given = _precision(holdout), given_of(model, c, len(holdout))
+    dtype, given = _precision(holdout), contexts_of(model, c, len(holdout))
     chosen = _chosen(len(holdout), checks.whole("rows", rows, least=_FEWEST), seed)
     holdout, given = holdout[chosen.to(holdout.device)], given.of(chosen)
     subject = subject_of(model, given, dtype)
@@ -227,7 +227,7 @@ def _interval(score: Term, level: Level | None) -> tuple[float, float]:
     return min(max(low.value - _SIDE * low.stderr, 0.0), most), most
 
 
-def _drawn(z: Tensor, given: Given, noise: NormalLaw | None) -> DrawnLaw:
+def _drawn(z: Tensor, given: RowContexts, noise: NormalLaw | None) -> DrawnLaw:
     """The law of the draws, of those with one context if each has its own."""
     x_0, groups = flatten(z).double(), None
     if given.rows is not None:
@@ -261,7 +261,9 @@ def _same(other: Subject, subject: Subject) -> Subject:
         )
     probe = torch.stack([subject.origin, subject.origin + 1])
     if not torch.allclose(other.outward(probe), subject.outward(probe), rtol=1e-5, atol=1e-6):
-        raise InputError("the models have different units: train both on the same data")
+        raise InputError(
+            "the models have different units: train both on the same data, split with the same seed"
+        )
     return other
 
 
@@ -302,7 +304,7 @@ def _assumptions(law: ExactLaw | None, noise: Any) -> tuple[str, ...]:
     return (*found, f"the data have independent normal noise of standard deviation {told}")
 
 
-def _told(model: Diffusion | Transport, given: Given) -> tuple[str, ...]:
+def _told(model: Diffusion | Transport, given: RowContexts) -> tuple[str, ...]:
     if given.rows is not None:
         return (
             "each sample is told a label or context as frequent as in these rows, and the bound is "

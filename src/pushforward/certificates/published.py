@@ -42,14 +42,14 @@ class PublishedBound:
     Args:
         name: of those who proved it.
         value: the number; with a hidden constant it has 1 in its place.
-        of: what it bounds, `KL` or `TV`.
+        of: what it bounds, `KL`, `TV` or `W_2`.
         constant: `explicit`, or `hidden`: then the number is no bound, but shows how it scales.
         hypotheses: what it supposes.
     """
 
     name: str
     value: float
-    of: Literal["KL", "TV"]
+    of: Literal["KL", "TV", "W_2"]
     constant: Literal["explicit", "hidden"]
     hypotheses: tuple[Hypothesis, ...]
 
@@ -84,7 +84,8 @@ def published_bounds(
     of `KL` that have `e^{-2T} KL(mu | gamma)` in them.
 
     The constants of De Bortoli et al. (2021) exist, and nobody has computed them: no number is
-    given. Their three terms are those of a `Certificate`, each by itself.
+    given. The three terms of their bound of the total variation are measured each by itself, in
+    nats as `Certificate.terms` and by Pinsker's inequality as `Certificate.in_total_variation`.
 
     Args:
         law: of the data, in units of the process.

@@ -19,7 +19,7 @@ from pushforward.models.evaluation_mode import evaluation_mode
 from pushforward.processes import Gaussian
 from pushforward.protocols import Transport
 
-__all__ = ["Given", "Subject", "given_of", "law_in_units", "noise_in_units", "subject_of"]
+__all__ = ["RowContexts", "Subject", "contexts_of", "law_in_units", "noise_in_units", "subject_of"]
 
 
 class Subject(NamedTuple):
@@ -42,8 +42,8 @@ class Subject(NamedTuple):
     origin: Tensor
 
 
-class Given(NamedTuple):
-    """What samples are told.
+class RowContexts(NamedTuple):
+    """What samples are told: the same for all rows of data, or something of its own for each.
 
     Args:
         one: a label or context for all of them.
@@ -53,29 +53,31 @@ class Given(NamedTuple):
     one: Any = None
     rows: Tensor | None = None
 
-    def of(self, chosen: Tensor) -> Given:
+    def of(self, chosen: Tensor) -> RowContexts:
         """Of some rows of the data."""
-        return self if self.rows is None else Given(rows=self.rows[chosen.to(self.rows.device)])
+        return (
+            self if self.rows is None else RowContexts(rows=self.rows[chosen.to(self.rows.device)])
+        )
 
 
-def given_of(model: Diffusion | Transport, c: Any, n: int) -> Given:
+def contexts_of(model: Diffusion | Transport, c: Any, n: int) -> RowContexts:
     """Labels or contexts of `n` rows: one for all, or one for each.
 
     Raises `InputError` for as many as there are neither.
     """
     if not isinstance(c, Tensor):
-        return Given(one=c)
+        return RowContexts(one=c)
     vector = isinstance(model, Diffusion) and model.condition.context_size is not None
     if c.ndim <= int(vector):
-        return Given(one=c)
+        return RowContexts(one=c)
     if len(c) != n:
         raise InputError(
             f"there is one label or context, or one for each of {n} rows, not {len(c)}"
         )
-    return Given(rows=c)
+    return RowContexts(rows=c)
 
 
-def subject_of(model: Diffusion | Transport, given: Given, dtype: torch.dtype) -> Subject:
+def subject_of(model: Diffusion | Transport, given: RowContexts, dtype: torch.dtype) -> Subject:
     """The parts of a model, asked in its own precision, or a `Transport` in one that is given.
 
     States that the subject is asked about are one for each row where each is told its own. Raises
@@ -118,7 +120,7 @@ _ROWS = 512
 """States that go through a network at a time."""
 
 
-def _bare(transport: Transport, given: Given, dtype: torch.dtype) -> Subject:
+def _bare(transport: Transport, given: RowContexts, dtype: torch.dtype) -> Subject:
     process = transport.process
     if not isinstance(process, Gaussian):
         raise CapabilityError(

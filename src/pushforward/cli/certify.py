@@ -144,9 +144,9 @@ def _plan(target: float, model: Any, x: Any, seed: int, as_json: bool) -> None:
     from dataclasses import asdict
 
     from pushforward.certificates import step_budget
-    from pushforward.certificates.subjects import Given, subject_of
+    from pushforward.certificates.subjects import RowContexts, subject_of
 
-    subject = subject_of(model, Given(), x.dtype)
+    subject = subject_of(model, RowContexts(), x.dtype)
     budget = step_budget(target, subject.inward(x), subject.process, seed=seed)
     if as_json:
         emit(asdict(budget))

@@ -45,6 +45,9 @@ def _parts(found: Mapping[str, Any]) -> list[str]:
         error = f" ± {term['stderr']:.2g}" if term["stderr"] else ""
         bar = _bar(term["value"], term["stderr"], most) if term["unit"] == "nats" else ""
         value = f"{term['value']:.4g}{error} {term['unit']}"
+        if term.get("interval") is not None:
+            low, high = term["interval"]
+            value += f", 95% in [{low:.3g}, {high:.3g}]"
         rows.append([html.escape(name), value, bar, term["kind"], html.escape(term["why"])])
     head = ["term", "value", "", "kind", "from"]
     return [
