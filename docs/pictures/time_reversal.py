@@ -107,7 +107,7 @@ def main() -> None:
             )
 
     def paint(figure: Figure, theme: Theme) -> None:
-        panels: Any = figure.subplots(2, 3)
+        panels: Any = figure.subplots(2, 3, gridspec_kw={"hspace": 0.08})
         top = {"noising, left to right": noising} | {
             f"{name}, right to left": path for name, path in paths.items()
         }
