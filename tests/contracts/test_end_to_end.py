@@ -144,7 +144,7 @@ CASES: dict[str, Case] = {
     "bridge": Case(
         lambda n, seed: MIXTURE.sample(n, seed=seed),
         spaces.Euclidean(),
-        {"class": "bridge", "cache": {"rows": 2000}},
+        {"class": "bridge", "iterations": 10, "cache": {"rows": 2000}},
         "x.csv",
         0.05,
         source=lambda n, seed: torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)),
@@ -153,28 +153,38 @@ CASES: dict[str, Case] = {
 
 
 class Trained(NamedTuple):
-    """What the command line has made of a case."""
+    """What the command line has made of a case, or is to make."""
 
     case: Case
     folder: Path
     run: Path
 
+    @property
+    def words(self) -> list[object]:
+        """The command that trains, but for its folder."""
+        words = ["train", self.folder / self.case.file, "--recipe", self.folder / "asked.yaml"]
+        source = ["--source", self.folder / "source.csv"]
+        return words if self.case.source is None else [*words, *source]
+
 
 @pytest.fixture(params=CASES, scope="module")
-def trained(request, tmp_path_factory) -> Trained:
+def asked(request, tmp_path_factory) -> Trained:
     case, folder = CASES[request.param], tmp_path_factory.mktemp("space")
     write(folder / case.file, case.draw(3000, 0), space=case.space)
-    words = ["train", folder / case.file, "--recipe", folder / "asked.yaml"]
     settings = {"steps": 800, "batch_size": 128, "lr": 2e-3, "ema": 0.99, "checkpoint_every": 400}
     small = {"net": {"class": "mlp", "width": 64, "depth": 3}}
     model = case.model if case.source is not None else case.model | small
-    asked = {"data": "", "model": model, "train": settings | case.train}
+    recipe = {"data": "", "model": model, "train": settings | case.train}
     if case.source is not None:
         write(folder / "source.csv", case.source(3000, 7), space=case.space)
-        words += ["--source", folder / "source.csv"]
-    (folder / "asked.yaml").write_text(json.dumps(asked))
-    _call("--quiet", *words, "--out", folder / "run")
+    (folder / "asked.yaml").write_text(json.dumps(recipe))
     return Trained(case, folder, folder / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(asked: Trained) -> Trained:
+    _call("--quiet", *asked.words, "--out", asked.run)
+    return asked
 
 
 def _call(*words: object) -> None:
@@ -233,14 +243,13 @@ def test_a_row_is_the_same_in_any_batch(trained: Trained) -> None:
             assert torch.allclose(a.float(), b[:n].float(), atol=1e-5)
 
 
-def test_a_run_goes_on_where_it_was_stopped(trained: Trained) -> None:
+def test_a_run_goes_on_where_it_was_stopped(asked: Trained) -> None:
     """Bit for bit, without a word of the recipe."""
-    recipe = trained.folder / "asked.yaml"
-    words = ["train", trained.folder / trained.case.file, "--recipe", recipe]
-    if trained.case.source is not None:
-        words += ["--source", trained.folder / "source.csv"]
-    words += ["--steps", 20, "train.checkpoint_every=10", "--out"]
-    whole, again = trained.folder / "whole", trained.folder / "again"
+    words = [*asked.words, "--steps", 12, "train.checkpoint_every=6"]
+    if asked.case.source is not None:
+        words += ["model.iterations=2", "model.cache.rows=100"]
+    words += ["--out"]
+    whole, again = asked.folder / "whole", asked.folder / "again"
 
     class Stop(Exception):
         pass
@@ -253,7 +262,7 @@ def test_a_run_goes_on_where_it_was_stopped(trained: Trained) -> None:
 
     real = Checkpoints.save
     with pytest.MonkeyPatch.context() as patch:
-        # A report has been written, and is evaluated, above.
+        # Reports are written, and evaluated, above.
         patch.setattr("pushforward.cli.train._finish", lambda *args: None)
         with patch.context() as stops:
             stops.setattr(Checkpoints, "save", stopping)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from forked import Server
 from pushforward.cli import main
 from pushforward.cli.refusals import told
 
@@ -141,12 +142,24 @@ def test_streams_that_are_full_closed_or_read_by_nobody(run: Path, tmp_path: Pat
         assert np.load(tmp_path / name)["x"].shape == (3, 2)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="limits of a shell")
-def test_a_full_disk_leaves_the_file_that_was_there(run: Path, tmp_path: Path) -> None:
-    assert _shell(f"PF -q sample {run} -n 100 --out x.npz", tmp_path).returncode == 0
+LIMITED = """
+import resource, sys
+from pushforward.cli import main
+# No file may have more bytes.
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process")
+def test_a_full_disk_leaves_the_file_that_was_there(
+    forked: Server, run: Path, tmp_path: Path
+) -> None:
+    words = ("-q", "sample", run, "--out", "x.npz", "-n")
+    done = forked.run("-c", LIMITED, *words, 100, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     before = (tmp_path / "x.npz").read_bytes()
-    # In blocks of 1024 bytes: no file may be larger.
-    done = _shell(f"ulimit -f 2; PF -q sample {run} -n 5000 --out x.npz", tmp_path)
+    done = forked.run("-c", LIMITED, *words, 5000, cwd=tmp_path)
     assert done.returncode == 2
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
