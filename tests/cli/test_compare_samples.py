@@ -41,7 +41,7 @@ def test_columns_of_words_are_taken_along(call, files) -> None:
     (kind,) = (column for column in found["columns"] if column["name"] == "kind")
     assert kind["first"] is None
     assert kind["size"] == 0
-    assert "refused" in found["distances"]["KL(old || new)"]
+    assert found["distances"]["KL(old || new)"]["method"] == "classifier"
 
 
 def test_files_that_differ(call, files) -> None:
@@ -80,3 +80,18 @@ def test_mistakes_are_told_in_the_words_of_the_command(call, files, tmp_path: Pa
     other.write_text("\n".join(["mass", *(str(k) for k in range(40))]))
     result = call("compare-samples", files[0], other, "data.columns=height")
     assert result.code == 2
+
+
+def test_a_run_is_compared_by_what_it_draws(call, files, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    columns = "data.columns=height,width"
+    made = call("train", files[0], columns, "--model", "ppca", "--out", run)
+    assert made.code == 0
+    result = call("compare-samples", run, files[1], "--json", *FEW)
+    found = json.loads(result.out)
+    assert found["names"] == ["run", "new"]
+    assert found["rows"] == [60, 60]
+    assert found["columns"][0]["name"] == "width"
+    own = json.loads(call("compare-samples", files[0], run, "--json", *FEW).out)
+    assert not own["differ"]
+    assert any("is what run was trained on" in note for note in own["notes"])

@@ -77,9 +77,10 @@ def test_kinds_are_tested_by_their_frequencies() -> None:
     assert found.columns[0].size > 0.2
     assert found.columns[0].first is None
     assert found.seen is None
-    assert found.distances["KL(x || y)"] == (
-        "kinds beside numbers have no density that neighbors could tell"
-    )
+    # No density that neighbors could tell: the classifier's bound, on the same kinds.
+    kl = found.distances["KL(x || y)"]
+    assert isinstance(kl, Divergence)
+    assert kl.method == "classifier"
 
 
 def test_a_comparison_says_what_differs() -> None:
@@ -119,9 +120,49 @@ def test_copies_are_told() -> None:
     x = rows(40, 2, 0)
     found = compare_samples(x, torch.cat([x[:30], rows(10, 2, 1)]), permutations=99)
     assert "30 of 40 rows of y are rows of x too" in found.notes[0]
+    # No row is unseen that is in the other set: nothing held out to judge a classifier by.
+    for name in ("KL(x || y)", "total variation", "chi-square, Neyman"):
+        assert "most rows are in both" in found.distances[name]  # type: ignore[operator]
     # All of them too; and kinds are shared by chance.
     assert "40 of 40 rows of y" in _copies(x, x.flip(0), ("x", "y"))[0]
     assert not _copies(x.sign(), x.sign(), ("x", "y"))
+
+
+def test_every_distance_has_an_error_and_a_floor() -> None:
+    x, y = rows(40, 2, 0), rows(30, 2, 1) + 1
+    found = compare_samples(x, y, columns=("a", "b"), permutations=99)
+    assert len(found.distances) == 16
+    for one in found.distances.values():
+        assert isinstance(one, Divergence)
+        assert one.floor is not None
+        assert one.stderr > 0
+        assert one.floor_divisions >= 5
+    text = str(found)
+    for name in ("squared Hellinger", "Jensen-Shannon", "chi-square, Pearson", "alpha, 1.5"):
+        assert f"\n{name} " in text
+    assert "classifier; a lower bound" in text
+    assert "a spread is known from 5 to 35%" in text
+
+
+def test_columns_that_do_not_vary_are_left_out_and_said() -> None:
+    x, y, one = rows(40, 2, 0), rows(40, 2, 1) + 0.5, torch.ones(40, 1, dtype=torch.float64)
+    words = {"permutations": 99, "columns": ("a", "b", "batch")}
+    both = compare_samples(*(torch.cat([z, 3 * one], 1) for z in (x, y)), **words)  # type: ignore[arg-type]
+    assert both.notes == ("the same in every row of both, and left out: 'batch'",)
+    alone = compare_samples(x, y, columns=("a", "b"), permutations=99)
+    assert both.distances == alone.distances
+    assert both.test == alone.test
+    apart = compare_samples(torch.cat([x, 3 * one], 1), torch.cat([y, 4 * one], 1), **words)  # type: ignore[arg-type]
+    assert "'batch' has one value in x and another in y, 3 and 4" in apart.notes
+    for name in ("KL(x || y)", "KL(y || x)"):
+        kl = apart.distances[name]
+        assert isinstance(kl, Divergence)
+        assert kl.value == float("inf")
+    json.dumps(apart.to_dict(), allow_nan=False)
+    varying = compare_samples(torch.cat([x, 3 * one], 1), torch.cat([y, y[:, :1] ** 2], 1), **words)  # type: ignore[arg-type]
+    assert "the same in every row of x only: 'batch'" in varying.notes
+    with pytest.raises(InputError, match="nothing varies"):
+        compare_samples(one, one, permutations=99)
 
 
 def test_bad_input() -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Seed, emit, label_column
+from pushforward.cli.options import Json, Seed, Trust, emit, label_column
 
 __all__ = ["compare_samples"]
 
 
 def compare_samples(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(help="Data, as for `train`.", metavar="DATA")],
-    second: Annotated[str, typer.Argument(help="Data of the same columns.", metavar="DATA")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            help="Data, as for `train`; or a run, of which as many rows are drawn.",
+            metavar="DATA|RUN",
+        ),
+    ],
+    second: Annotated[
+        str, typer.Argument(help="Data of the same columns, or a run.", metavar="DATA|RUN")
+    ],
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -37,6 +46,7 @@ def compare_samples(
     ] = 2000,
     seed: Seed = 0,
     as_json: Json = False,
+    trust: Trust = None,
 ) -> None:
     """Say whether two data sets differ, by how much, and in which columns.
 
@@ -44,19 +54,64 @@ def compare_samples(
     distance with its error, beside what two samples of one distribution of these sizes give.
     Columns are matched by name.
     """
-    from pushforward.cli.rundata import reading, say
+    from pushforward.cli.drawn import is_run
     from pushforward.cli.wording import in_words_of
-    from pushforward.data import load
     from pushforward.report.side_by_side import compare_samples as compared
 
-    options = reading(words or (), more=("columns", "given"))
-    data = [load(source, label=label_column(label), **options) for source in (first, second)]
-    for one in data:
-        say(one, context.command)
+    places = (first, second)
+    if any(map(is_run, places)):
+        data, notes = _with_runs(
+            places, label, words or [], max_points, seed, context, tuple(trust or ())
+        )
+    else:
+        data, notes = _read(places, label, words or [], context), ()
     found = compared(
-        *data, level=level, permutations=permutations, max_points=max_points, seed=seed
-    )
+        *data, level=level, permutations=permutations, max_points=max_points, seed=seed,
+        notes=notes,
+    )  # fmt: skip
     if as_json:
         emit(found.to_dict())
         return
     typer.echo(in_words_of(context.command, str(found)))
+
+
+def _read(places: tuple[str, str], label: str | None, words: list[str], context: Any) -> list[Any]:
+    """Both data sets, read alike."""
+    from pushforward.cli.rundata import reading, say
+    from pushforward.data import load
+
+    options = reading(words, more=("columns", "given"))
+    data = [load(source, label=label_column(label), **options) for source in places]
+    for one in data:
+        say(one, context.command)
+    return data
+
+
+def _with_runs(
+    places: tuple[str, str],
+    label: str | None,
+    words: list[str],
+    most: int,
+    seed: int,
+    context: Any,
+    trust: tuple[str, ...],
+) -> tuple[list[Any], tuple[str, ...]]:
+    """Rows that runs draw, as many as the other has, and data in their columns."""
+    from pushforward.cli.drawn import beside_run, draws_of_run, is_run
+    from pushforward.divergences.comparison import FEWEST
+    from pushforward.models import load
+
+    models = [load(Path(place), trust=trust) if is_run(place) else None for place in places]
+    data: list[Any] = [None, None]
+    notes: tuple[str, ...] = ()
+    for k, model in enumerate(models):
+        if model is None:
+            data[k], notes = beside_run(
+                Path(places[1 - k]), models[1 - k], places[k], label_column(label), words, context
+            )
+    for k, model in enumerate(models):
+        if model is not None:
+            n = most if data[1 - k] is None else min(most, max(len(data[1 - k]), FEWEST))
+            # Two runs, or one of them twice, draw from seeds of their own.
+            data[k] = draws_of_run(Path(places[k]), model, n, seed + k, context)
+    return data, notes

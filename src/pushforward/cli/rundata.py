@@ -25,6 +25,7 @@ from pushforward.models.sealed_folder import CONFIG
 from pushforward.training.folder import RECIPE
 
 __all__ = [
+    "described",
     "kept_recipe",
     "labeled",
     "load_columns",
@@ -300,6 +301,12 @@ def levels_of(run: Path) -> dict[str, Any]:
         return {"levels": None, "value_range": None}
     found, limits = config["data"].get("levels"), config["data"].get("value_range")
     return {"levels": found, "value_range": None if limits is None else tuple(limits)}
+
+
+def described(run: Path) -> dict[str, Any] | None:
+    """What a run, or a saved model, says of its data; `None` if it says nothing."""
+    config = _config(run)
+    return None if config is None else config["data"]
 
 
 def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,29 +13,21 @@ from torch import Tensor
 from pushforward import metrics, ot
 from pushforward._random import resolve
 from pushforward.checks import number, whole
+from pushforward.divergences.all_distances import all_distances
 from pushforward.divergences.divergence import Divergence
-from pushforward.divergences.f_divergences import kl, total_variation
-from pushforward.divergences.floors import floor
-from pushforward.divergences.kernels import energy_distance, mmd
 from pushforward.divergences.permutation import PermutationTest, permutation_test
-from pushforward.divergences.transport import (
-    max_sliced_wasserstein,
-    sinkhorn_divergence,
-    sliced_wasserstein,
-    wasserstein,
-)
-from pushforward.errors import CapabilityError, InputError
-from pushforward.metrics._points import distances, pair, subsample
+from pushforward.errors import InputError
+from pushforward.metrics._points import pair, subsample
 
-__all__ = ["ColumnDifference", "SampleComparison", "compare_samples"]
+__all__ = ["FEWEST", "ColumnDifference", "SampleComparison", "compare_samples"]
 
-_FEWEST = 24
+FEWEST = 24
 _PER_LEVEL = 5
 _PRICE = 1.06
 """What a test of distribution functions by permutations needs more of a shift than the best one of
 the means of normal numbers; measured in `benchmarks/divergences.py`."""
-_BLUR = 0.05
-"""The entropy of the Sinkhorn divergence, in mean squared distances."""
+_SAID = 5
+"""Names that are said before the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +98,8 @@ class SampleComparison:
         text = f"{self.names[0]} and {self.names[1]} differ ({p})."
         alone = [column for column in self.columns if column.p_value <= self.level]
         if alone:
-            some = ", ".join(column.name for column in alone[:5])
-            more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
-            text += f" Columns that differ by themselves, the most first: {some}{more}."
+            names = [column.name for column in alone]
+            text += f" Columns that differ by themselves, the most first: {_some(names)}."
         elif self.columns:
             text += " No column differs by itself: it is in how they go together."
         return text
@@ -136,6 +127,7 @@ class SampleComparison:
 
     def __str__(self) -> str:
         lines = [self.verdict, "", *_table(_distance_rows(self.distances))]
+        lines += _about_floors(self.distances)
         if self.columns:
             lines += ["", *_table(_column_rows(self.columns[:10], self.names))]
             left = len(self.columns) - 10
@@ -178,8 +170,8 @@ def compare_samples(
         seed: of all draws.
         notes: what to know of the samples, said with the result.
 
-    Raises `InputError` for different events, too few rows, NaN or infinity, and arguments out of
-    range.
+    Raises `InputError` for different events, too few rows, rows that are all the same, NaN or
+    infinity, and arguments out of range.
 
     >>> g = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(2, 60, 2, generator=g)
@@ -190,23 +182,30 @@ def compare_samples(
     """
     left, right = pair(x, y, minimum=1)
     for name, rows_of in zip(names, (left, right), strict=True):
-        if len(rows_of) < _FEWEST:
-            raise InputError(f"{name} has {len(rows_of)} rows; at least {_FEWEST} are needed")
+        if len(rows_of) < FEWEST:
+            raise InputError(f"{name} has {len(rows_of)} rows; at least {FEWEST} are needed")
     number("level", level, least=1e-6, most=0.5)
     if whole("permutations", permutations) + 1 < _PER_LEVEL / level:
         raise InputError(
             f"permutations={permutations}: no p-value of so few is clearly below {level:g}; at "
             f"least {math.ceil(_PER_LEVEL / level) - 1} are needed for this level"
         )
-    whole("max_points", max_points, least=_FEWEST)
+    whole("max_points", max_points, least=FEWEST)
     if columns is not None and len(columns) != left.shape[1]:
         raise InputError(f"{len(columns)} names for {left.shape[1]} columns")
     generator, rows = resolve(seed), (len(left), len(right))
-    said = [*notes, *_copies(left, right, names)]
+    copies = _copies(left, right, names)
     left, right = (subsample(z, max_points, generator) for z in (left, right))
     used = (len(left), len(right))
     both, n = torch.cat([left, right]), len(left)
     shift, scale = metrics.training_units(both, common_scale=common_scale)
+    said = [*notes, *copies, *_constants(left, right, names, columns, kinds)]
+    moving = ((both != both[0]).any(0)).nonzero()[:, 0].tolist()
+    if not moving:
+        raise InputError(f"every row of {names[0]} and of {names[1]} is the same: nothing varies")
+    columns = columns and [columns[k] for k in moving]
+    kinds = {place for place, k in enumerate(moving) if k in kinds}
+    both, shift, scale = both[:, moving], shift[moving], scale[moving]
     features = _features((both - shift) / scale, both, kinds)
     few = features[:n], features[n:]
     named = columns or ()
@@ -222,7 +221,8 @@ def compare_samples(
     numbers = len(named) - len(kinds)
     seen = _visible(level, len(named), used) if numbers > 0 else None
     return SampleComparison(
-        names, rows, used, test, level, _distances(*few, names, seed, bool(kinds)),
+        names, rows, used, test, level,
+        all_distances(*few, names, kinds=bool(kinds), copied=bool(copies), seed=seed),
         tuple(differences), seen,
         tuple(said),
     )  # fmt: skip
@@ -254,6 +254,40 @@ def _copies(x: Tensor, y: Tensor, names: tuple[str, str]) -> list[str]:
     return []
 
 
+def _constants(
+    x: Tensor,
+    y: Tensor,
+    names: tuple[str, str],
+    columns: Sequence[str] | None,
+    kinds: Collection[int],
+) -> list[str]:
+    """What is to be said of columns with one value in every row of one set, or of both."""
+    fixed = [(z == z[0]).all(0) for z in (x, y)]
+    same = fixed[0] & fixed[1] & (x[0] == y[0])
+    told = []
+    if columns is None:
+        # The numbers of a picture have no names, and those on its edge often one value.
+        count = int(same.sum())
+        return [f"{count} of {len(same)} numbers are the same in every row: left out"] * bool(count)
+    left_out = [repr(columns[k]) for k in same.nonzero()[:, 0].tolist()]
+    if left_out:
+        told.append(f"the same in every row of both, and left out: {_some(left_out)}")
+    apart = (fixed[0] & fixed[1] & ~same).nonzero()[:, 0].tolist()
+    for k in apart[:_SAID]:
+        values = "" if k in kinds else f", {float(x[0, k]):.6g} and {float(y[0, k]):.6g}"
+        told.append(f"{columns[k]!r} has one value in {names[0]} and another in {names[1]}{values}")
+    for one, other, name in ((0, 1, names[0]), (1, 0, names[1])):
+        alone = [repr(columns[k]) for k in (fixed[one] & ~fixed[other]).nonzero()[:, 0].tolist()]
+        if alone:
+            told.append(f"the same in every row of {name} only: {_some(alone)}")
+    return told
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
+    return ", ".join(names[:_SAID]) + more
+
+
 def _difference(
     name: str, p_value: float, both: Tensor, n: int, scale: float, *, kinds: bool
 ) -> ColumnDifference:
@@ -274,48 +308,6 @@ def _visible(level: float, columns: int, used: tuple[int, int]) -> float:
     return _PRICE * (strict + power) * math.sqrt(1 / used[0] + 1 / used[1])
 
 
-def _distances(
-    x: Tensor, y: Tensor, names: tuple[str, str], seed: int, with_kinds: bool
-) -> dict[str, Divergence | str]:
-    """Every distance, or why it is not to be had."""
-    epsilon = _BLUR * float(distances(x, y).square().mean())
-    measured: dict[str, Callable[[], Divergence]] = {
-        f"KL({names[0]} || {names[1]})": lambda: _kl(x, y, seed, with_kinds),
-        f"KL({names[1]} || {names[0]})": lambda: _kl(y, x, seed, with_kinds),
-        "total variation": lambda: total_variation(x, y, seed=seed),
-        "W1": lambda: wasserstein(x, y, order=1, seed=seed),
-        "W2": lambda: wasserstein(x, y, seed=seed),
-        "sliced W2": lambda: sliced_wasserstein(x, y, seed=seed),
-        "max-sliced W2": lambda: max_sliced_wasserstein(x, y, seed=seed),
-        f"Sinkhorn, epsilon {epsilon:.2g}": lambda: sinkhorn_divergence(
-            x, y, epsilon=epsilon, seed=seed
-        ),
-        "energy distance": lambda: energy_distance(x, y, seed=seed),
-        "MMD²": lambda: mmd(x, y, seed=seed),
-        "Fréchet distance": lambda: _frechet(x, y, seed),
-    }
-    found: dict[str, Divergence | str] = {}
-    for name, measure in measured.items():
-        try:
-            found[name] = measure()
-        except (CapabilityError, InputError) as error:
-            found[name] = str(error)
-    return found
-
-
-def _kl(x: Tensor, y: Tensor, seed: int, with_kinds: bool) -> Divergence:
-    if with_kinds:
-        raise CapabilityError("kinds beside numbers have no density that neighbors could tell")
-    return kl(x, y, seed=seed)
-
-
-def _frechet(x: Tensor, y: Tensor, seed: int) -> Divergence:
-    """The Fréchet distance without its bias."""
-    found = metrics.frechet_infinity(x, y, seed=seed)
-    typical = floor(lambda a, b: metrics.frechet_infinity(a, b, seed=seed).value, x, y, seed=seed)
-    return Divergence(found.value, found.stderr, "extrapolated", "", *typical, found.n)
-
-
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Without numbers that JSON does not have."""
     return {
@@ -331,11 +323,30 @@ def _distance_rows(found: dict[str, Divergence | str]) -> list[tuple[str, ...]]:
             rows.append((name, "-", "-", one))
             continue
         value = metrics.Estimate(one.value, one.stderr, 0)
-        typical = metrics.Estimate(one.floor or 0.0, one.floor_spread, 0)
-        note = f"; bias {one.bias}" if one.bias and not one.bias.startswith("upwards") else ""
+        typical = "-"
+        if one.floor is not None:
+            spread = metrics.Estimate(one.floor, one.floor_spread, 0)
+            typical = f"{spread} ({one.floor_divisions})"
+        note = f"; {one.bias}" if one.bias else ""
         doubt = "" if one.converged else ", NOT CONVERGED"
-        rows.append((name, str(value), str(typical), one.method + note + doubt))
+        rows.append((name, str(value), typical, one.method + note + doubt))
     return rows
+
+
+def _about_floors(found: dict[str, Divergence | str]) -> list[str]:
+    """What floors are, and how well their spreads are known."""
+    known = {
+        one.floor_divisions: one.floor_doubt
+        for one in found.values()
+        if not isinstance(one, str) and one.floor is not None
+    }
+    if not known:
+        return []
+    doubts = [f"{count} to {known[count]:.0%}" for count in sorted(known)]
+    return [
+        "floor: what as many rows of one distribution give, mean ± spread over (so many) random",
+        f"divisions of all rows; a spread is known from {', from '.join(doubts)} of itself",
+    ]
 
 
 def _column_rows(

@@ -49,12 +49,13 @@ from pushforward.divergences.given import (
 )
 from pushforward.divergences.integrand import against_mixture
 from pushforward.divergences.neighbors import neighbor_kl
-from pushforward.divergences.variational import variational_bound
+from pushforward.divergences.variational import BOUNDED, variational_bound
 
 __all__ = [
     "alpha_divergence",
     "chi_square",
     "f_divergence",
+    "halved",
     "jensen_shannon",
     "kl",
     "squared_hellinger",
@@ -64,9 +65,6 @@ __all__ = [
 _DRAWS = 20_000
 
 _LIMIT = 50.0
-
-_BOUNDED = (TotalVariation, SquaredHellinger, JensenShannon)
-"""What frequencies estimate, where some kinds have not been seen."""
 
 
 def kl(p: Any, q: Any, *, n: int = _DRAWS, neighbors: int = 5, seed: int = 0) -> Divergence:
@@ -131,8 +129,15 @@ def jensen_shannon(p: Any, q: Any, *, n: int = _DRAWS, seed: int = 0) -> Diverge
     pair = understood(p, q)
     if isinstance(pair, GaussianPair):
         return Divergence(gaussian.jensen_shannon(*pair.moments), 0.0, "closed form")
-    # The f of the original game is that of twice the divergence.
-    found = _found(pair, JensenShannon(), n, seed)
+    return halved(_found(pair, JensenShannon(), n, seed))
+
+
+def halved(found: Divergence) -> Divergence:
+    """The Jensen-Shannon divergence from that of the original game, whose `f` gives twice as much.
+
+    >>> halved(Divergence(0.5, 0.1, "sums")).value
+    0.25
+    """
     half = None if found.floor is None else 0.5 * found.floor
     return replace(
         found, value=0.5 * found.value, stderr=0.5 * found.stderr, floor=half,
@@ -212,7 +217,8 @@ def _sum(p: Tensor, q: Tensor, divergence: FDivergence) -> float:
 
 def _frequencies(pair: SamplePair, divergence: FDivergence, seed: int) -> Divergence:
     """That of the frequencies of kinds, each row of the samples being one."""
-    if not isinstance(divergence, _BOUNDED):
+    # Where some kinds have not been seen, frequencies estimate only these.
+    if not isinstance(divergence, BOUNDED):
         raise refused(
             f"{type(divergence).__name__} of kinds", pair,
             "it is infinite where a kind is missing in one set, as in finite sets some are: take "
@@ -234,9 +240,8 @@ def _frequencies(pair: SamplePair, divergence: FDivergence, seed: int) -> Diverg
     gains = divergence.slope(log_ratio)[x]
     costs = divergence.conjugate(divergence.slope(log_ratio))[y]
     stderr = math.sqrt(float(gains.var()) / len(x) + float(costs.var()) / len(y))
-    typical, spread = floor(value, x, y, seed=seed)
     return Divergence(
         value(x, y), stderr, "frequencies",
         "upwards: finite sets differ by chance, see the floor",
-        typical, spread, pair.size,
+        *floor(value, x, y, seed=seed), pair.size,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from `A(t) = int p^(1/2 + it) q^(1/2 - it)`, which is the Fourier transform of t
     1 - TV = int min(p, q) = int sqrt(p q) e^(-|l| / 2) = (1 / 2 pi) int A(t) / (1/4 + t^2) dt,
 
 and likewise for what Jensen and Shannon make of `l`: one integral over a line in any dimension.
+The distances along lines are those of `gaussian_lines`.
 
 Each function takes `mean_p, cov_p, mean_q, cov_q` of shapes `(d,)` and `(d, d)`, works in double
 precision and returns a number. Each raises `InputError` for shapes that do not fit, matrices that
@@ -29,6 +30,7 @@ import torch
 from torch import Tensor
 
 from pushforward.checks import number
+from pushforward.divergences.gaussian_lines import max_sliced_wasserstein, sliced_wasserstein
 from pushforward.divergences.quadrature import integrate
 from pushforward.errors import ConvergenceError, InputError
 from pushforward.metrics import frechet_of_moments
@@ -40,6 +42,8 @@ __all__ = [
     "fisher_divergence",
     "jensen_shannon",
     "kl",
+    "max_sliced_wasserstein",
+    "sliced_wasserstein",
     "squared_hellinger",
     "total_variation",
     "wasserstein",

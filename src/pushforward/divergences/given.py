@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward._random import fresh_seed
+from pushforward.checks import whole
 from pushforward.distributions import ColoredNormal, GaussianMixture, Normal, Table
+from pushforward.divergences.divergence import Divergence
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import LogProb
 from pushforward.metrics._points import pair as point_pair
@@ -22,7 +25,10 @@ __all__ = [
     "Pair",
     "SamplePair",
     "TablePair",
+    "drawn",
+    "draws_of",
     "log_density",
+    "on_draws",
     "refused",
     "understood",
 ]
@@ -66,7 +72,7 @@ class TablePair:
 
 @dataclass(frozen=True)
 class DensityPair:
-    """Two distributions with densities that can be sampled from."""
+    """Two distributions that can be sampled from, with densities unless they lack `log_prob`."""
 
     p: Any
     q: Any
@@ -129,9 +135,10 @@ def understood(p: Any, q: Any) -> Pair:
             return GaussianPair((pair.p.mean, pair.p.covariance, pair.q.mean, pair.q.covariance))
         return pair
     for z in (p, q):
-        if not (hasattr(z, "sample") and hasattr(z, "log_prob")):
+        if not hasattr(z, "sample"):
             raise InputError(
                 f"{type(z).__name__} is neither samples nor a distribution with sample and log_prob"
+                + ("; from its sample distances can be had" * hasattr(z, "log_prob"))
             )
     return DensityPair(p, q)
 
@@ -141,6 +148,11 @@ def log_density(p: Any, x: Any) -> Tensor:
 
     Raises `CapabilityError` for a model whose values are bounds, or not normalized.
     """
+    if not hasattr(p, "log_prob"):
+        raise CapabilityError(
+            f"{type(p).__name__} has no log_prob: draw samples of both with .sample(n), and "
+            "compare these"
+        )
     found = p.log_prob(x)
     if isinstance(found, LogProb):
         if found.kind not in ("exact", "ode"):
@@ -150,6 +162,40 @@ def log_density(p: Any, x: Any) -> Tensor:
             )
         found = found.value
     return found.detach().cpu().double()
+
+
+def draws_of(p: Any, n: int, seed: int, k: int) -> Any:
+    """`n` draws of `p`, the `k`-th of two distributions that may be the same."""
+    generator = torch.Generator().manual_seed(fresh_seed(seed))
+    seeds = torch.randint(2**31, (2,), generator=generator)
+    return p.sample(whole("n", n, least=100), seed=int(seeds[k]))
+
+
+def drawn(name: str, pair: Pair, n: int, seed: int) -> SamplePair:
+    """`n` draws of both distributions, in place of a closed form of the divergence of that name.
+
+    Raises `CapabilityError` for states without distances.
+    """
+    if isinstance(pair, GaussianPair):
+        pair = pair.mixtures
+    if isinstance(pair, TablePair | SamplePair):
+        raise refused(
+            name, pair,
+            "kinds have no distances; take total_variation, squared_hellinger or jensen_shannon",
+        )  # fmt: skip
+    draws = [draws_of(z, n, seed, k) for k, z in enumerate((pair.p, pair.q))]
+    for z, x in zip((pair.p, pair.q), draws, strict=True):
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise CapabilityError(
+                f"{name} compares distances of real numbers, and {type(z).__name__} draws others: "
+                "draw samples of both with .sample(n), and give features of them"
+            )
+    return SamplePair(*point_pair(*draws), kinds=False)
+
+
+def on_draws(found: Divergence) -> Divergence:
+    """An estimate from samples, said to be one from draws of two distributions."""
+    return replace(found, method=f"{found.method} on draws")
 
 
 def refused(name: str, pair: Pair, way_out: str) -> CapabilityError:

@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward._random import fresh_seed
-from pushforward.checks import whole
 from pushforward.discrepancies import FDivergence
 from pushforward.divergences.divergence import Divergence
-from pushforward.divergences.given import log_density
+from pushforward.divergences.given import draws_of, log_density
 from pushforward.divergences.integrand import against_mixture
 from pushforward.errors import CapabilityError, InputError
 from pushforward.importance import pareto_shape
@@ -34,7 +32,7 @@ def f_divergence(p: Any, q: Any, divergence: FDivergence, *, n: int, seed: int) 
     """
     values = []
     for k, z in enumerate((p, q)):
-        x = _draws(z, n, seed, k)
+        x = draws_of(z, n, seed, k)
         log_p, log_q = (log_density(each, x) for each in (p, q))
         nowhere = int((log_p.isinf() & log_q.isinf()).sum())
         if nowhere:
@@ -48,18 +46,11 @@ def fisher_divergence(p: Any, q: Any, *, n: int, seed: int) -> Divergence:
 
     The gradients are those of `score`, or of `log_prob` by differentiation.
     """
-    x = _draws(p, n, seed, 0)
+    x = draws_of(p, n, seed, 0)
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise CapabilityError("the Fisher divergence compares gradients in real numbers")
     gap = _score(p, x) - _score(q, x)
     return _mean([gap.flatten(1).double().square().sum(1)], n)
-
-
-def _draws(p: Any, n: int, seed: int, k: int) -> Any:
-    """Draws of `p`, the `k`-th of two distributions that may be the same."""
-    generator = torch.Generator().manual_seed(fresh_seed(seed))
-    seeds = torch.randint(2**31, (2,), generator=generator)
-    return p.sample(whole("n", n, least=100), seed=int(seeds[k]))
 
 
 def _score(p: Any, x: Tensor) -> Tensor:

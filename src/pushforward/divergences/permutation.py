@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward._gaussian_kernels import mean_gaussian
 from pushforward._random import resolve
+from pushforward.divergences.floors import kernel_gaps
 from pushforward.metrics._points import distances
 from pushforward.metrics.mmd import default_bandwidths
 
@@ -77,7 +78,7 @@ def permutation_test(
     table = distances(both, both)
     kernel = mean_gaussian(table.square(), default_bandwidths(both, seed=seed))
     kernel.fill_diagonal_(0)
-    joint = {"energy distance": _gaps(table, first), "MMD²": _gaps(-kernel, first)}
+    joint = {"energy distance": kernel_gaps([table], first), "MMD²": kernel_gaps([-kernel], first)}
     ranks = [_p_values(values) for values in joint.values()]
     corrected: tuple[float, ...] = ()
     if columns:
@@ -100,21 +101,6 @@ def _p_values(statistics: Tensor) -> Tensor:
     slack = 1e-6 * float((ordered[-1] - ordered[0]).abs())
     below = torch.searchsorted(ordered, statistics - slack)
     return (len(statistics) - below).double() / len(statistics)
-
-
-def _gaps(table: Tensor, first: Tensor) -> Tensor:
-    """Twice the mean of a symmetric table `(N, N)` between two parts, less the means within both.
-
-    For divisions `(N, R)` that are 1 where a row belongs to the first part. A zero diagonal.
-    """
-    size, n = len(table), float(first[:, 0].sum())
-    m = size - n
-    # In single precision, twice as fast: rounding is far below the differences of divisions.
-    within = (first * (table.float() @ first)).double().sum(0)
-    of_first = first.mT.double() @ table.sum(1)
-    across = of_first - within
-    rest = float(table.sum()) - within - 2 * across
-    return 2 * across / (n * m) - within / (n * (n - 1)) - rest / (m * (m - 1))
 
 
 def _cramer(values: Tensor, first: Tensor) -> Tensor:

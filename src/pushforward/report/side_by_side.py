@@ -35,13 +35,16 @@ class SideBySide(NamedTuple):
     notes: tuple[str, ...]
 
 
-def compare_samples(first: Data, second: Data, **options: Any) -> SampleComparison:
+def compare_samples(
+    first: Data, second: Data, *, notes: Sequence[str] = (), **options: Any
+) -> SampleComparison:
     """All distances of two data sets, and whether they differ: `divergences.compare_samples`.
 
     Columns are matched by name, labels and words by what they say.
 
     Args:
         first, second: tables, arrays or pictures.
+        notes: what to know of them, said with what is found.
         options: `level`, `permutations`, `max_points` and `seed` of `divergences.compare_samples`.
 
     Raises `InputError` for data without a column in common or of different shapes, and
@@ -59,7 +62,7 @@ def compare_samples(first: Data, second: Data, **options: Any) -> SampleComparis
         names = (first.source, second.source) if first.source != second.source else ("x", "y")
     return compared(
         both.x, both.y, names=names, columns=both.columns, kinds=both.kinds,
-        common_scale=both.columns is None, notes=both.notes, **options,
+        common_scale=both.columns is None, notes=(*notes, *both.notes), **options,
     )  # fmt: skip
 
 
@@ -123,9 +126,11 @@ def _places(first: Data, second: Data, notes: list[str]) -> tuple[list[int], lis
     if not (first.columns and second.columns):
         sizes = first.x.shape[1], second.x.shape[1]
         if sizes[0] != sizes[1]:
+            nameless = second.name if first.columns else first.name
             raise InputError(
                 f"{first.name} has {sizes[0]} columns and {second.name} {sizes[1]}, and "
-                f"{second.name if first.columns else first.name} has no names to match them by"
+                f"{nameless} has no names to match them by: leave out what only one of both has, "
+                "or give the columns names, as a .csv does in its first line"
             )
         if first.columns or second.columns:
             notes.append("columns were matched by position, since one of both has no names")
