@@ -193,9 +193,10 @@ def text(results: list[Words]) -> str:
     ]  # fmt: skip
     counted = record.table(["test", "d", "n", "shift", "rejected", "trials"], tests)
     floors = [
-        [str(r["d"]), r["distance"], f"{r['value']:.4f} ± {r['stderr']:.4f}",
-         f"{r['floor']:.4f} ± {r['floor_spread']:.4f}", str(r["divisions"]),
-         f"{r['excess']:.1f}", f"{r['points']:,}", "" if r["converged"] else "yes"]
+        [str(r["d"]), r["distance"].replace("||", "∥"),
+         str(metrics.Estimate(r["value"], r["stderr"], 0)),
+         str(metrics.Estimate(r["floor"], r["floor_spread"], 0)), str(r["divisions"]),
+         f"{r['excess']:.1f}", f"{r['points']:,}", "yes" if not r["converged"] else "no"]
         for r in results if "distance" in r
     ]  # fmt: skip
     beside = ["d", "distance", "value", "floor", "divisions", "excess", "points", "doubted"]
