@@ -12,11 +12,12 @@ from pushforward import Transport, grids, samplers, schedules
 from pushforward.analytic import AnalyticMixture
 from pushforward.distributions import GaussianMixture
 from pushforward.dynamics import Flow
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.metrics import observed_order
 from pushforward.processes import Gaussian
 from pushforward.protocols import Time
-from pushforward.samplers.ode import RectifiedODE, TimeODE, flow_ode
+from pushforward.samplers.manifold_ode import ManifoldODE, flow_ode
+from pushforward.samplers.ode import RectifiedODE, TimeODE
 from pushforward.spaces import ContinuousSpace, Euclidean, Torus
 
 MEAN, STD = 0.3, 0.7
@@ -195,8 +196,9 @@ def test_other_processes_keep_their_time() -> None:
     end = samplers.run(samplers.DormandPrince(1e-8, 1e-8), transport, x, [0.0, 1.0])
     assert end == pytest.approx(math.exp(-1), rel=1e-7)
     curved = Transport(lambda x, t, c=None: x, Decay(Torus()))
-    with pytest.raises(CapabilityError, match="linear space"):
-        samplers.run(samplers.DormandPrince(), curved, x, [0.0, 1.0])
+    assert isinstance(flow_ode(curved, [1.0]), ManifoldODE)
+    end = samplers.run(samplers.DormandPrince(1e-8, 1e-8), curved, x, [0.0, 1.0])
+    assert end == pytest.approx(math.exp(-1), rel=1e-7)
 
 
 def test_a_time_without_noise_is_refused() -> None:

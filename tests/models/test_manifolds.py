@@ -14,6 +14,7 @@ from pushforward.errors import InputError
 from pushforward.models import HeatKernelDensity
 from pushforward.processes import Brownian, Geodesic
 from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere
+from pushforward.spaces.so3 import hat
 
 
 def test_a_kernel_density_of_two_scales_is_near_the_truth(tmp_path) -> None:
@@ -64,6 +65,29 @@ def test_a_kernel_density_refuses() -> None:
         HeatKernelDensity(Sphere()).sample(2)
     with pytest.raises(InputError, match="tends to no distribution"):
         Brownian(Hyperbolic())
+
+
+class _Turning(torch.nn.Module):
+    """Turns about the first axis of the body, by `angle` in all."""
+
+    def __init__(self, angle: float) -> None:
+        super().__init__()
+        self.angle = torch.nn.Parameter(torch.tensor(angle))
+
+    def forward(self, x, t, c=None):
+        return self.angle * hat(torch.tensor([1.0, 0.0, 0.0])).expand(len(x), 3, 3)
+
+
+def test_energies_of_paths_are_those_of_the_metric() -> None:
+    model = pf.FlowMatching(_Turning(1.5), Geodesic(SO3()), event_shape=(3, 3))
+    x = SO3().uniform(4, (3, 3), torch.Generator().manual_seed(0))
+    assert torch.allclose(model.path_energy(x, steps=5), torch.full((4,), 1.5**2), atol=1e-4)
+    # A flow of isometries keeps the uniform density.
+    found = model.log_prob(x, steps=6)
+    assert torch.allclose(found.value, torch.full((4,), -math.log(8 * math.pi**2)), atol=1e-4)
+    assert torch.allclose(
+        SO3().distance(x, model.forward(x, steps=5)), torch.tensor(1.5), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("space", [Hyperbolic(2), SPD(2)], ids=["hyperbolic", "matrices"])

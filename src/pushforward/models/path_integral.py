@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward._shapes import per_event_sum
 from pushforward.models.simulation import simulate
 from pushforward.models.trajectory import Moment
 from pushforward.protocols import Sampler, Transport
@@ -29,6 +28,8 @@ def integral_along_paths(
 ) -> Tensor:
     """`int |rate|^2 dt` along paths from states `(B, *event)` over falling times, `(B,)`.
 
+    Lengths are those of the space.
+
     By the trapezoidal rule on the steps of the sampler, part by part.
     """
     at = torch.tensor(times, dtype=z.dtype, device=z.device)
@@ -37,7 +38,8 @@ def integral_along_paths(
         flow, powers = transport(part), list[Tensor]()
 
         def note(moment: Moment) -> None:
-            powers.append(per_event_sum(rate(flow, moment.state, moment.time).square()))
+            v = rate(flow, moment.state, moment.time)
+            powers.append(flow.process.space.inner(moment.state, v, v))
 
         simulate(rule, lambda rows: flow, z, times, rows=part, seed=seed, callback=note)
         return torch.trapezoid(torch.stack(powers), -at, dim=0)
