@@ -55,6 +55,11 @@ def _few(recipe) -> Data:
         table = dict(zip(("amplitude", "width", "y1", "y2"), columns, strict=True))
         own = {name: column.numpy() for name, column in table.items()}
         return pf.data.load(**{**recipe.data, "source": own})
+    if "space" in recipe.model:
+        # Columns of small numbers are places and angles alike, and near a quaternion.
+        own = dict.fromkeys(recipe.data["columns"], 10 * torch.arange(400.0).cos().numpy())
+        space = pf.registry.find("spaces", recipe.model["space"])()
+        return pf.data.load(**{**recipe.data, "source": own}, space=space, project=True)
     table = {name: torch.arange(400.0).add(k).cos().numpy() for k, name in enumerate(MEASURED)}
     own = {"source": table} if recipe.data["source"] == "measurements.csv" else {}
     few = {"n": 100} if "n" in recipe.data else {}

@@ -73,7 +73,7 @@ def told(
     if given is None:
         example = ",".join(f"{name}=VALUE" for name in names)
         wish = (
-            f"{run} learned the distribution of {listed(schema_of(run).names)} given "
+            f"{run} learned the distribution of {listed(schema_of(run).table_names)} given "
             f"{listed(names)}: give --given {example}, or --given FILE with these columns"
         )
         if seed is None:

@@ -54,16 +54,14 @@ def info(
 
 def _folder(path: Path) -> dict[str, Any]:
     from pushforward._records import read_sealed
+    from pushforward.data import Schema
     from pushforward.models.checkpoints import checkpoints_in
     from pushforward.training.folder import read_manifest
 
     found = read_sealed(path / "config.yaml")
-    schema = (found.get("data") or {}).get("schema") or {}
-    if schema.get("given"):
-        learned, told = (
-            ", ".join(str(column["name"]) for column in schema[side])
-            for side in ("columns", "given")
-        )
+    schema = Schema.from_description((found.get("data") or {}).get("schema"))
+    if schema.given:
+        learned, told = ", ".join(schema.table_names), ", ".join(c.name for c in schema.given)
         found = {"learned": f"p({learned} | {told})", **found}
     if manifest := read_manifest(path):
         found["manifest"] = manifest

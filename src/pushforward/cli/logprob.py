@@ -179,11 +179,14 @@ def logprob(
     if out is not None:
         _write(out, result, chain, loaded)
     bits, about = _bits(result, loaded), model.about_density(asked)
-    given = _given(model, loaded, klass)
+    given, measure = _given(model, loaded, klass), model.space.measure
     if as_json:
-        emit(_summary(result, chain, bits, loaded) | {"given": given, "about": about})
+        more = {"given": given, "about": about} | ({"measure": measure} if measure else {})
+        emit(_summary(result, chain, bits, loaded) | more)
         return
     typer.echo(str(result))
+    if measure:
+        typer.echo(f"densities are {measure}")
     if result.unconverged:
         typer.echo(_ADVICE)
     if given is not None:

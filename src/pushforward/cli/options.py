@@ -17,6 +17,7 @@ from pushforward import registry
 __all__ = [
     "BatchSize",
     "Checkpoint",
+    "Coordinates",
     "Device",
     "Json",
     "KeepNonfinite",
@@ -30,6 +31,7 @@ __all__ = [
     "Sampler",
     "Seed",
     "SeedOfRun",
+    "StateSpace",
     "StatesOut",
     "Steps",
     "Trust",
@@ -87,6 +89,16 @@ GivenColumns = Annotated[
         help="Columns of the table that are given, by name with commas between: the model learns "
         "the distribution of the others given these.",
         metavar="NAME,...",
+    ),
+]
+Coordinates = Annotated[
+    str | None,
+    typer.Option(
+        help="What the columns are that become states of --space, where their names do not say it: "
+        "latitude-longitude, azimuth-altitude, unit-vector, degrees, radians, quaternion-wxyz, "
+        "quaternion-xyzw, rotation-vector, 'euler-ZYX degrees', matrix, pose-matrix; several for "
+        "several spaces, with commas between.",
+        metavar="KIND[ UNIT]",
     ),
 ]
 GivenValues = Annotated[
@@ -158,6 +170,16 @@ StatesOut = Annotated[
 ]
 Steps = Annotated[
     int | None, typer.Option(help="Number of steps of the sampler; the model's own by default.")
+]
+StateSpace = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        help="What the rows are states of, a name of `pushforward list spaces` such as sphere or "
+        "torus, or several with commas between: the model takes the process that moves there.",
+        metavar="NAME,...",
+        autocompletion=names_of("spaces"),
+    ),
 ]
 Trust = Annotated[
     list[str] | None,

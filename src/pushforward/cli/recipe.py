@@ -21,6 +21,8 @@ from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
+from pushforward.models.on_space import options_on
+from pushforward.spaces import Product
 from pushforward.training import Settings
 from pushforward.training.sizing import sized
 
@@ -44,7 +46,8 @@ class Recipe(BaseModel):
     Args:
         data: arguments of `pushforward.data.load`, such as `source` and `label`.
         model: its `class`, a name of `pushforward list models` or a class of a trusted module, and
-            options of the `for_data` of the class.
+            options of the `for_data` of the class; `space`, one or several of `pushforward list
+            spaces`, stands for the process or the path that goes with it.
         train: `pushforward.training.Settings`.
         source: what a model between two data sets starts from, read like the data where it does not
             say otherwise.
@@ -84,7 +87,8 @@ class Recipe(BaseModel):
         cls = self.model_class(trust)
         with torch.random.fork_rng():
             torch.manual_seed(self.train.seed)
-            given = {key: value for key, value in self.model.items() if key != "class"}
+            model = self._on_space(cls, trust)
+            given = {key: value for key, value in model.items() if key != "class"}
             options = made_options(cls, given, trust)
             known = inspect.signature(cls.for_data).parameters
             if all(p.kind is not p.VAR_KEYWORD for p in known.values()):
@@ -128,8 +132,30 @@ class Recipe(BaseModel):
         known = inspect.signature(cls.for_data).parameters.values()
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
-        model = {"class": "", **defaults, **cls.defaults, **self.model}
+        # A space stands for the options that go with it, and leaves none of them to say.
+        chosen = set(self._on_space(cls, trust)) - set(self.model)
+        declared = {k: v for k, v in {**defaults, **cls.defaults}.items() if k not in chosen}
+        model = {"class": "", **declared, **self.model}
         return self.model_copy(update={"model": model})
+
+    def _on_space(self, cls: Any, trust: tuple[str, ...]) -> dict[str, Any]:
+        """The options of the model, with what its `space` stands for in the place of that."""
+        model = dict(self.model)
+        named = model.pop("space", None)
+        if named is None:
+            return model
+        several = named.split(",") if isinstance(named, str) else named
+        several = [one.strip() if isinstance(one, str) else one for one in _list(several)]
+        found = made_options(cls, {"space": several}, trust)["space"]
+        space = Product(*found) if len(found) > 1 else found[0]
+        for option, value in options_on(cls, space).items():
+            if option in model:
+                raise InputError(
+                    f"model.space={named} and model.{option} both say where the states are: leave "
+                    f"one out, or say model.{option}.space"
+                )
+            model[option] = config.describe(value)
+        return model
 
     def sized(self, model: Any, data: Data) -> Recipe:
         """The recipe with the length and the batches that fit the model and the data."""
@@ -212,6 +238,10 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
         raise
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         raise InputError(f"{key} cannot be made from {values}: {error}") from error
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _short(key: str, values: dict[str, Any]) -> Any:

@@ -42,7 +42,18 @@ __all__ = [
 ]
 
 
-_CHOSEN = ("source", "space", "like", "label", "columns", "name", "double", "given", "return")
+_CHOSEN = (
+    "source",
+    "space",
+    "like",
+    "label",
+    "columns",
+    "name",
+    "double",
+    "given",
+    "coordinates",
+    "return",
+)
 """What `load` takes that the model of a run decides, or an option of the command."""
 _ANY_FORMAT = ("kind", "levels", "value_range", "drop_nonfinite")
 """Options of `load` that mean the same for every kind of file."""
@@ -136,7 +147,7 @@ def _data_again(
         )
     place = origin["source"]
     origin.pop("given", None)
-    if schema.columns:
+    if schema.columns or schema.coordinates is not None:
         origin.pop("columns", None)
     if schema.label is not None:
         origin.pop("label", None)
@@ -277,7 +288,7 @@ def schema_of(run: Path) -> Schema:
 def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
     """Those options of `load` that other data are read with as well."""
     path, before = Path(source), Path(str(origin.pop("source", "")))
-    for option in ("name", "columns", "given"):
+    for option in ("name", "columns", "given", "coordinates"):
         origin.pop(option, None)
     if not path.exists() or str(before) in registry.names("data"):
         return {}

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import (
+    Coordinates,
     Device,
     GivenColumns,
     LabelColumn,
     Resume,
     RunFolder,
     SeedOfRun,
+    StateSpace,
     Trust,
     is_first,
     is_quiet,
@@ -83,6 +85,12 @@ def train(
     ] = None,
     label: LabelColumn = None,
     columns: GivenColumns = None,
+    space: StateSpace = None,
+    coordinates: Coordinates = None,
+    project: Annotated[
+        bool,
+        typer.Option("--project", help="Take the nearest point for rows that are off the space."),
+    ] = False,
     device: Device = "auto",
     precision: Annotated[
         str | None,
@@ -118,6 +126,9 @@ def train(
         "model.class": model,
         "data.label": label_column(label),
         "data.given": None if columns is None else [name.strip() for name in columns.split(",")],
+        "data.coordinates": coordinates,
+        "data.project": True if project else None,
+        "model.space": space,
         "train.steps": steps,
         "train.budget": budget,
         "train.batch_size": batch_size,

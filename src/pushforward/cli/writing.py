@@ -126,6 +126,7 @@ def write_states(
     from pushforward.cli.rundata import levels_of, schema_of
     from pushforward.data.array_files import ARRAYS
     from pushforward.data.caption_files import CAPTIONS, table_of_captions
+    from pushforward.data.coordinate_columns import in_columns
     from pushforward.data.picture_files import names_of_pictures
     from pushforward.data.rounding import rounded
     from pushforward.data.schema import Column
@@ -139,12 +140,13 @@ def write_states(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         kinds = None if captions is None else captions_of(captions)
         missing = save_picture(
-            Path(path), flat, space=space, names=schema_of(run).names, kinds=kinds
+            Path(path), flat, space=space, names=schema_of(run).table_names, kinds=kinds
         )
         if missing:
             typer.echo(f"note: in {path}, {missing}", err=True)
         return
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
+    flat, space, schema = in_columns(flat, space, schema)
     if own is not None:
         from pushforward.cli.given import whole_table
 

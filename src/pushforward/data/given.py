@@ -17,9 +17,16 @@ from torch import Tensor
 
 from pushforward._precision import narrowed
 from pushforward.data.columns import closest, listed
+from pushforward.data.coordinate_columns import (
+    as_table,
+    coordinates_in,
+    in_columns,
+    located_in,
+    table_schema,
+)
 from pushforward.data.dataset import Data
 from pushforward.data.levels import from_one_hot, one_hot, one_hot_names
-from pushforward.data.raw import in_space
+from pushforward.data.raw import counted, in_space
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
@@ -97,6 +104,7 @@ def joint_table(x: Tensor, c: Tensor, schema: Schema) -> tuple[Tensor, Schema]:
 
     Without names, contexts come last.
     """
+    x, _, schema = in_columns(x, None, schema)
     c = from_one_hot(c, schema.given) if schema.given else c
     at = schema.given_at or tuple(range(x.shape[1], x.shape[1] + c.shape[1]))
     total = x.shape[1] + c.shape[1]
@@ -109,7 +117,8 @@ def joint_table(x: Tensor, c: Tensor, schema: Schema) -> tuple[Tensor, Schema]:
 
 
 def reading_given(load: F) -> F:
-    """A reader of data that also takes `given=`, and data `like` others with given columns.
+    """A reader of data that also takes `given=`, and data `like` others with given columns, or with
+    columns that are coordinates.
 
     The table is read as a whole, by name and as precisely as it takes, and divided afterwards.
     """
@@ -124,25 +133,55 @@ def reading_given(load: F) -> F:
             raise InputError(f"given={given!r}, but the model was given {listed(names)}")
         if given is not None:
             names = _named(given)
-        if not names:
+        located = None if known is None else known.coordinates
+        if not names and located is None:
             # Columns of words in a whole table are those that were given.
             words = [] if known is None else [c.name for c in known.columns if c.categorical]
             return load(source, like=like, space=space, given=words or None, **options)
         if isinstance(source, Data):
-            source = joint(source)
-        whole = None if known is None else _whole(known)
-        table = load(source, like=whole, given=names, **options)
-        double = bool(options.get("double"))
-        data = condition_on(table, names, double=double)
-        if data.origin is not None:
-            data = dataclasses.replace(data, origin={**data.origin, "given": list(names)})
-        return data if space is None else in_space(data, space, double=double)
+            source = as_table(joint(source))
+        asked_for = {key: options.pop(key, None) for key in ("coordinates", "project")}
+        placing: dict[str, Any] = {key: value for key, value in asked_for.items() if value}
+        whole, double = None if known is None else _whole(known), bool(options.get("double"))
+        # Degrees in single precision would lose digits that unit vectors have.
+        wide = (
+            {"double": True}
+            if located or placing or (space is not None and space.names_coordinates)
+            else {}
+        )
+        table = load(source, like=whole, given=names or None, **{**options, **wide})
+        if names:
+            table = condition_on(table, names, double=double or bool(wide))
+        if table.origin is not None:
+            own = {"given": list(names)} if names else {}
+            origin = {k: v for k, v in table.origin.items() if double or k != "double"}
+            table = dataclasses.replace(table, origin={**origin, **placing, **own})
+        if wide and not double and names:
+            table = dataclasses.replace(table, c=narrowed(table.c))
+        asked = located or placing.get("coordinates")
+        found = coordinates_in(
+            table.source, space, table.schema.columns, table.x, asked,
+            project=bool(placing.get("project")),
+        )  # fmt: skip
+        if found is not None:
+            return located_in(table, space, found, _rows(table), double=double)
+        if wide and not double:
+            table = dataclasses.replace(table, x=narrowed(table.x))
+        return table if space is None else in_space(table, space, double=double)
 
     return cast(F, reading)
 
 
+def _rows(data: Data) -> Callable[[int], str]:
+    """How the rows of data are named, by their numbers in the source."""
+    return lambda i: counted(i if data.rows is None else int(data.rows[i]))
+
+
 def _whole(schema: Schema) -> Schema:
-    """A schema with its given columns among the others."""
+    """A schema with its given columns among the others, and coordinates as they are in the file."""
+    schema = table_schema(schema)
+    if not schema.given:
+        return schema
     one = torch.zeros(1, len(schema.columns)), torch.zeros(1, len(one_hot_names(schema.given)))
     return joint_table(*one, schema)[1]
 

@@ -66,6 +66,8 @@ def load(
     drop_nonfinite: bool = False,
     double: bool = False,
     given: Sequence[str] | str | None = None,
+    coordinates: str | None = None,
+    project: bool = False,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -130,6 +132,12 @@ def load(
         double: float64 in any case, for a model of data that float32 cannot carry.
         given: the columns of a table that are contexts, by name: a model learns the distribution of
             the others given these. One of words becomes one column of 0 and 1 for each word.
+        coordinates: what the columns of a table are that become states, `"latitude-longitude"` or
+            `"degrees"` for example: see `spaces.coordinates.parse`. Without it, columns named
+            latitude and longitude, azimuth and altitude, x, y and z, or qw, qx, qy and qz are what
+            they say.
+        project: take the nearest point for coordinates that are off the manifold, such as
+            quaternions of another length; by default they are an error.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.
@@ -167,6 +175,8 @@ def load(
         "value_range": _range(value_range),
         "drop_nonfinite": drop_nonfinite or None,
         "double": double or None,
+        "coordinates": coordinates,
+        "project": project or None,
     }
     general = {option: value for option, value in general.items() if value is not None}
     data = _read(source, space, name, label, own, general)
@@ -182,11 +192,12 @@ def _read(
     """Data from anywhere, with the options of its format and those of all formats."""
     double = "double" in general
     if isinstance(source, Data):
+        placing = {key: general.pop(key) for key in ("coordinates", "project") if key in general}
         general.pop("double", None)
         known = _renamed(source, name, label, given | general)
         if double:
             known = dataclasses.replace(known, x=state.to(known.x, dtype=torch.float64))
-        return known if space is None else in_space(known, space, double=double)
+        return in_space(known, space, double=double, **placing)
     if isinstance(source, str) and source in registry.names("data"):
         data, place = _built_in(source, name, label, given, general), source
         data = data if space is None else in_space(data, space, double=double)

@@ -15,6 +15,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._precision import narrowed
 from pushforward.data.column_values import described, entries_of
+from pushforward.data.coordinate_columns import coordinates_in, located_in
 from pushforward.data.dataset import Data
 from pushforward.data.dialect import Dialect
 from pushforward.data.identifiers import index_columns
@@ -95,11 +96,14 @@ def assemble(
     value_range: tuple[float, float] | None = None,
     drop_nonfinite: bool = False,
     double: bool = False,
+    coordinates: Any = None,
+    project: bool = False,
 ) -> Data:
     """Check a reader's numbers and make them `Data`, or states of a space.
 
     They become float32, unless a column would lose its resolution (`narrowed`) or `double` asks
-    for float64.
+    for float64. Columns that are `coordinates` of the space, as is asked for or as their names say,
+    become its states, with `project` the nearest ones.
 
     Raises `InputError` for no rows, rows without numbers, values that are not finite or that
     float64 cannot tell apart either, labels that are not classes, values off the grid that `levels`
@@ -109,6 +113,8 @@ def assemble(
     eye: 3 vectors of 3
     """
     if isinstance(raw.x, dict):
+        if coordinates is not None or project:
+            raise InputError(f"{raw.source} holds states already: leave coordinates= out")
         return _assemble_named(raw, name, space, drop_nonfinite, double)
     x = raw.x
     if x.ndim == 0:
@@ -143,8 +149,15 @@ def assemble(
     kept = x if keep.all() else x[keep]
     values = numbers_of(kept, raw.source)
     schema = _schema(raw, classes, kept if values.ndim == 2 else None)
+    located = None
+    if values.ndim == 2:
+        located = coordinates_in(
+            raw.source, space, raw.columns, values, coordinates, project=project
+        )
+    elif coordinates is not None:
+        raise InputError(f"{raw.source} has no columns, of which coordinates could be")
     data = Data(
-        values if double else narrowed(values),
+        values if double or located else narrowed(values),
         c,
         name=name,
         kind=arranged.kind,
@@ -158,13 +171,24 @@ def assemble(
     )
     if not (dtype == np.uint8 and (data.levels, data.value_range) == BYTES):
         check_levels(data, lambda i: raw.row(int(numbers[i])))
+    if located is not None:
+        rows = lambda i: raw.row(int(numbers[i]))  # noqa: E731
+        return located_in(data, space, located, rows, double=double)
     return data if space is None else in_space(data, space, double=double)
 
 
-def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
+def in_space(
+    data: Data,
+    space: Any,
+    *,
+    double: bool = False,
+    coordinates: Any = None,
+    project: bool = False,
+) -> Data:
     """Data whose points are states of a space: numbers become states, and states are checked.
 
-    They are in the least precision that the units of the space need, or in `double`.
+    They are in the least precision that the units of the space need, or in `double`. Columns that
+    are `coordinates` become what these say; without a space all stay as they are.
 
     Raises `InputError` for what are none, with the file.
 
@@ -172,7 +196,15 @@ def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
     >>> print(in_space(Data(torch.tensor([[0.0, 2.0], [1.0, 1.0]]), name="words"), Tokens(3)))
     words: 2 sequences of 2 tokens out of 3 symbols
     """
-    x = data.x
+    x, known = data.x, data.schema
+    if known.coordinates is None and isinstance(x, Tensor) and x.ndim == 2:
+        found = coordinates_in(data.name, space, known.columns, x, coordinates, project=project)
+        if found is not None:
+            return located_in(data, space, found, counted, double=double)
+    elif coordinates is not None or project:
+        raise InputError(f"{data.name} holds {data.words} already: leave coordinates= out")
+    if space is None:
+        return data
     try:
         if isinstance(x, Tensor):
             x = space.from_arrays(x)
@@ -181,7 +213,7 @@ def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
             x = space.units(state.event_shape(x)).narrowed(x)
     except InputError as error:
         where = data.name if data.source == "memory" else data.source
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}{_coordinates_of(data, space)}") from None
     shape = state.event_shape(x)
     words = space.describe_states(shape)
     if data.kind == "vector":
@@ -195,6 +227,16 @@ def in_space(data: Data, space: Any, *, double: bool = False) -> Data:
         changes |= {"kind": "state", "levels": None, "value_range": None}
     changes["schema"] = _schema_of_states(data, x, space)
     return dataclasses.replace(data, **changes)
+
+
+def _coordinates_of(data: Data, space: Any) -> str:
+    """What columns may be that are no states, where there are such; nothing for other data."""
+    kinds = [one.short for one in space.coordinates if not one.plain]
+    if not kinds or data.schema.coordinates or not isinstance(data.x, Tensor) or data.x.ndim != 2:
+        return ""
+    return (
+        f". If the columns are coordinates, say which: coordinates={' or '.join(map(repr, kinds))}"
+    )
 
 
 def _schema_of_states(data: Data, x: Any, space: Any) -> Schema:

@@ -23,7 +23,8 @@ def is_rounded(column: Column) -> bool:
     >>> is_rounded(Column("count", "int64")), is_rounded(Column("height", "float64"))
     (True, False)
     """
-    return column.levels is not None or np.dtype(column.dtype).kind in "iub"
+    known = column.levels is not None or column.decimals is not None
+    return known or np.dtype(column.dtype).kind in "iub"
 
 
 def rounded(
@@ -36,8 +37,8 @@ def rounded(
     """States with their numbers at the nearest values that the data take.
 
     Columns with levels go to the nearest of them, other columns of integers to the nearest whole
-    number in their range, and quantized data such as pictures to the nearest of `levels` equally
-    spaced values of `value_range`. All else stays as it is.
+    number in their range, those with decimals to so many, and quantized data such as pictures to
+    the nearest of `levels` equally spaced values of `value_range`. All else stays as it is.
 
     >>> from pushforward.spaces import Euclidean
     >>> known = Column("smokes", "bool", (0.0, 1.0)), Column("age", "int64"), Column("height")
@@ -79,6 +80,8 @@ def _nearest(values: Tensor, column: Column) -> Tensor:
         return values
     if column.levels is not None:
         near = _levels(column)[_index(values, column)]
+    elif column.decimals is not None:
+        near = values.double().round(decimals=column.decimals)
     else:
         near = values.double().round()
         near = near if column.value_range is None else near.clamp(*column.value_range)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
+from pushforward.data.located import Located
 from pushforward.errors import InputError
 from pushforward.vocabulary import Vocabulary
 
@@ -14,40 +16,6 @@ __all__ = ["Column", "Schema", "Value"]
 
 Value = str | int | float | bool
 """What can name a class."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table, as the file has it.
-
-    Args:
-        name: by which it is found in other files.
-        dtype: the type of the values in the file, a numpy dtype name such as `"float64"`,
-            `"int64"` or `"bool"`; `"str"` for words.
-        levels: the sorted distinct values, where there are few of them or they are booleans, so
-            that samples can be rounded to them; `None` for any other column.
-        words: the spellings of the levels in the file, such as `("no", "yes")`, one for each;
-            empty where they are numbers.
-        value_range: the smallest and the largest value of a column of integers without levels.
-    """
-
-    name: str
-    dtype: str = "float64"
-    levels: tuple[float, ...] | None = None
-    words: tuple[str, ...] = ()
-    value_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.words and len(self.words) != len(self.levels or ()):
-            raise InputError(
-                f"column {self.name!r} has {len(self.words)} words for "
-                f"{len(self.levels or ())} levels"
-            )
-
-    @property
-    def categorical(self) -> bool:
-        """Whether its levels are words that have no order."""
-        return self.dtype == "str"
 
 
 @dataclass(frozen=True)
@@ -67,6 +35,8 @@ class Schema:
         vocabulary: the words of captions, where these are the labels.
         given: the columns that are contexts, in their order there, if some are.
         given_at: where these stand among all columns of the file.
+        coordinates: what the columns of a table stand for whose states are no vectors of them, such
+            as latitude and longitude; then `columns` is empty.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -89,6 +59,7 @@ class Schema:
     vocabulary: Vocabulary | None = None
     given: tuple[Column, ...] = ()
     given_at: tuple[int, ...] = ()
+    coordinates: Located | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -106,6 +77,12 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     @property
+    def table_names(self) -> tuple[str, ...]:
+        """The names of the columns in the file that states come from."""
+        columns = self.columns if self.coordinates is None else self.coordinates.columns
+        return tuple(column.name for column in columns)
+
+    @property
     def array_dtype(self) -> str | None:
         """The type of an array: that of `entries`, or of all columns if they are of integers or
         booleans; `None` for the precision of the states."""
@@ -118,7 +95,7 @@ class Schema:
         """Plain values that YAML and JSON hold, without what is empty."""
         described: dict[str, Any] = {}
         if self.columns:
-            described["columns"] = [_described(column) for column in self.columns]
+            described["columns"] = [column.describe() for column in self.columns]
         if self.label is not None:
             described["label"] = self.label
         if self.classes:
@@ -130,12 +107,14 @@ class Schema:
         if self.dialect is not None:
             described["dialect"] = self.dialect.describe()
         if self.entries is not None:
-            described["entries"] = _described(self.entries)
+            described["entries"] = self.entries.describe()
         if self.layout is not None:
             described["layout"] = self.layout
         if self.given:
-            described["given"] = [_described(column) for column in self.given]
+            described["given"] = [column.describe() for column in self.given]
             described["given_at"] = list(self.given_at)
+        if self.coordinates is not None:
+            described["coordinates"] = self.coordinates.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -145,9 +124,12 @@ class Schema:
     def from_description(cls, described: Mapping[str, Any] | None) -> Schema:
         """The schema that `describe` described; an empty one of nothing."""
         known = described or {}
-        columns = tuple(map(_column, known.get("columns") or ()))
-        entries = None if known.get("entries") is None else _column(known["entries"])
+        columns = tuple(map(Column.from_description, known.get("columns") or ()))
+        entries = (
+            None if known.get("entries") is None else Column.from_description(known["entries"])
+        )
         dialect, texts = known.get("dialect"), known.get("vocabulary")
+        places = known.get("coordinates")
         return cls(
             columns,
             known.get("label"),
@@ -158,28 +140,7 @@ class Schema:
             entries,
             known.get("layout"),
             None if texts is None else Vocabulary(tuple(texts["words"]), texts["length"]),
-            tuple(map(_column, known.get("given") or ())),
+            tuple(map(Column.from_description, known.get("given") or ())),
             tuple(known.get("given_at") or ()),
+            None if places is None else Located.from_description(places),
         )
-
-
-def _column(described: Mapping[str, Any]) -> Column:
-    levels, limits = described.get("levels"), described.get("value_range")
-    return Column(
-        str(described["name"]),
-        described.get("dtype", "float64"),
-        None if levels is None else tuple(levels),
-        tuple(described.get("words") or ()),
-        None if limits is None else (limits[0], limits[1]),
-    )
-
-
-def _described(column: Column) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": column.name, "dtype": column.dtype}
-    if column.levels is not None:
-        described["levels"] = list(column.levels)
-    if column.words:
-        described["words"] = list(column.words)
-    if column.value_range is not None:
-        described["value_range"] = list(column.value_range)
-    return described

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._files import check_writable, new_folder, replacing
 from pushforward.data.array_files import ARRAYS
+from pushforward.data.coordinate_columns import in_columns, table_schema
 from pushforward.data.dialect import Dialect
 from pushforward.data.layouts import in_layout
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
@@ -51,8 +52,9 @@ def write(
     ...; an `.npy` has one array and no labels. A path without a suffix, or ending in `/`, is a
     folder of 8-bit PNG pictures, in subfolders by label.
 
-    Columns have the names of the schema. Those with levels or of integers are rounded to the
-    nearest value that they take, booleans are spelled as in the file, and labels are the values
+    Columns have the names of the schema; states that come from coordinates, such as latitude and
+    longitude, are written as these, in any file. Columns with levels or of integers are rounded to
+    the nearest value that they take, booleans are spelled as in the file, and labels are the values
     of the classes, in the column or array called `schema.label` (`c` without a name), where it was.
     Floating-point numbers have all their digits, pictures in an array lie as theirs did, and text
     has the marks, the encoding and the lines
@@ -88,6 +90,8 @@ def write(
     suffix = check_destination(path, schema)
     path = Path(path)
     x = state.map_leaves(lambda a: a.detach().cpu(), x)
+    if suffix:
+        x, space, schema = in_columns(x, space, schema or Schema())
     made = _Written(x, space, schema or Schema(), levels, value_range)
     values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
@@ -121,6 +125,7 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
     if suffix and Path(path).is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
     if schema is not None and suffix in TABLES:
+        schema = table_schema(schema)
         check_names((*schema.names, *([] if schema.label is None else [schema.label])))
     return suffix
 

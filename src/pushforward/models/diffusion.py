@@ -62,7 +62,7 @@ class Diffusion(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
-    loss_meaning = ERROR_OF_PREDICTION
+    loss_meaning, space_from = ERROR_OF_PREDICTION, "process"
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(

@@ -73,6 +73,7 @@ class FlowMatching(TransportMap, Trainable):
 
     takes_source = True
     loss_meaning = ERROR_OF_PREDICTION
+    space_from = "path"
 
     keeps_source: bool = False
     """Trains on pairs that it made itself, which leave the source as it is."""

@@ -81,6 +81,9 @@ class GenerativeModel(Displayed, nn.Module, ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Options of `for_data` whose default a recipe should show, as a recipe writes them."""
 
+    space_from: ClassVar[str] = ""
+    """The option that says which space states are of, a process or a path; none for vectors."""
+
     learned_from: Mapping[str, Any] | None = None
     """What its data were, as plain values: `schema`, its columns and classes; `counts`, the rows of
     each class; `levels`, `value_range`. Set by `fit`, and kept by `save`."""

@@ -14,6 +14,7 @@ from pushforward.processes.interpolants import (
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
+from pushforward.processes.natural import noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
@@ -45,4 +46,6 @@ __all__ = [
     "StochasticInterpolant",
     "Thinning",
     "Trigonometric",
+    "noising_on",
+    "path_on",
 ]

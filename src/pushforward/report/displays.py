@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from pushforward import state
-from pushforward.data import Data
+from pushforward.data import Data, Schema
 from pushforward.errors import MissingExtraError
 from pushforward.metrics import Calibration
 from pushforward.models import GenerativeModel
@@ -159,8 +159,7 @@ def _origin(known: Mapping[str, Any] | None) -> str | None:
     if not known:
         return None
     source = (known.get("origin") or {}).get("source")
-    schema = known.get("schema") or {}
-    columns = [column["name"] for column in schema.get("columns") or ()]
+    columns = Schema.from_description(known.get("schema")).table_names
     shape = known.get("event_shape")
     what = None
     if columns:

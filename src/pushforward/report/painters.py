@@ -26,6 +26,7 @@ __all__ = [
     "Kinds",
     "Painter",
     "framed",
+    "image_of",
     "image_grid",
     "numbers",
     "painter_of",
@@ -33,7 +34,6 @@ __all__ = [
 ]
 
 BLUE, _SOFT = "#2a5caa", "#5b6470"
-
 MOST_KINDS = 10
 """Kinds that have a color each."""
 
@@ -85,7 +85,8 @@ class PlanePainter(Painter):
         dim = points.shape[1]
         self.mean, self.scale = points.mean(0), torch.ones(dim, dtype=torch.float64)
         self.axes = torch.eye(dim, 2, dtype=torch.float64)
-        self.names = tuple(view.names) if len(view.names) == 2 else ("x0", "x1")
+        names = tuple(view.names) if len(view.names) == 2 else ("x0", "x1")
+        self.names = tuple(f"{name}, {view.unit}" if view.unit else name for name in names)
         if dim > 2:
             spread = points.std(0, correction=0)
             self.scale = torch.where(spread > 0, spread, 1.0)
@@ -131,6 +132,8 @@ class PlanePainter(Painter):
         (left, bottom), (right, top) = self.low, self.high
         axes.set(xlim=(left, right), ylim=(bottom, top))
         axes.set(xlabel=self.names[0], ylabel=self.names[1])
+        if view.unit == "degrees":
+            axes.set(**dict.fromkeys(("xticks", "yticks"), range(-180, 181, 60)))
         return _picture(canvas, small, self.missing(view, count))
 
     def missing(self, view: Scatter, count: int) -> str:
@@ -371,16 +374,16 @@ def _picture(canvas: Any, small: bool, note: str = "") -> Any:
     else:
         # Room for a note is kept in all pictures, so that those beside each other have one frame.
         canvas.axes[0].set_title(note or " ", fontsize=8, color=_SOFT, loc="right")
-    return _image(canvas)
+    return image_of(canvas)
 
 
 def framed(canvas: Any, *notes: str) -> Any:
     """A figure of many panels, with what to know of it above."""
     canvas.suptitle(", ".join(filter(None, notes)), fontsize=8, color=_SOFT, x=1.0, ha="right")
-    return _image(canvas)
+    return image_of(canvas)
 
 
-def _image(canvas: Any) -> Any:
+def image_of(canvas: Any) -> Any:
     image = require("PIL.Image", extra="plots", purpose="draw pictures")
     stream = io.BytesIO()
     canvas.savefig(stream, format="png")

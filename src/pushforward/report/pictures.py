@@ -15,10 +15,11 @@ import torch
 from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
-from pushforward.report.painters import Kinds, painter_of, sheet
+from pushforward.report.globes import GlobePainter
+from pushforward.report.painters import Kinds, Painter, painter_of, sheet
 from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
-from pushforward.spaces.views import Histogram, Scatter, View
+from pushforward.spaces.views import Globe, Histogram, Scatter, View
 
 __all__ = ["Look", "data_uri", "png_of", "save_picture", "side_by_side", "subsample"]
 
@@ -35,10 +36,7 @@ class Look:
 
     def __init__(self, space: Space, reference: Any, names: Sequence[str] = ()) -> None:
         self.space, self.names = space, tuple(names)
-        self._painters = [
-            PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
-            for view in self._views(subsample(reference, _ENOUGH))
-        ]
+        self._painters = [_painter(view) for view in self._views(subsample(reference, _ENOUGH))]
         several = any(isinstance(painter, PairPlot) for painter in self._painters)
         self.layout = "pair wide" if several or len(self._painters) > 1 else "pair"
         self.sharp = all(painter.sharp for painter in self._painters)
@@ -70,6 +68,12 @@ class Look:
             most = painter.few if small else painter.many
             drawn.append(painter.draw(view, min(most, count or most), small=small, kinds=kinds))
         return png_of(sheet(drawn, upright=small))
+
+
+def _painter(view: View) -> Painter:
+    if isinstance(view, Globe):
+        return GlobePainter(view)
+    return PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
 
 
 def _named(view: View, names: tuple[str, ...]) -> View:

@@ -67,7 +67,7 @@ def write(
     config = read_sealed(run / "config.yaml")
     manifest = read_sealed_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
-    look = Look(model.space, data.x, data.columns)
+    look = Look(model.space, data.x, data.schema.table_names)
     if seen is None:
         seen = glance(run, model, data, samples, labels)
     samples = as_written(model.space, seen.drawn.states, data)

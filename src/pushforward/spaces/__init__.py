@@ -18,13 +18,14 @@ from pushforward.spaces.sphere import Sphere
 from pushforward.spaces.tokens import Tokens
 from pushforward.spaces.torus import Torus
 from pushforward.spaces.units import NoUnits, ProductUnits, Standardize, Units
-from pushforward.spaces.views import Curves, Histogram, Images, Scatter, Sequences, View
+from pushforward.spaces.views import Curves, Globe, Histogram, Images, Scatter, Sequences, View
 
 __all__ = [
     "SO3",
     "SPD",
     "ContinuousSpace",
     "Curves",
+    "Globe",
     "Euclidean",
     "Hilbert",
     "Hyperbolic",

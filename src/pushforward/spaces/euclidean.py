@@ -13,6 +13,7 @@ from pushforward._random import normal_like
 from pushforward._shapes import flatten, per_event_mean, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.spaces.coordinates import CoordinateSystem, Numbers
 from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Standardize, Units
 from pushforward.spaces.views import Curves, Histogram, Images, Scatter, View
@@ -73,6 +74,11 @@ class Euclidean(LinearSpace):
     def views(self, x: Tensor) -> tuple[View, ...]:
         """Pictures, or points of a plane."""
         return view_vectors(x)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """The numbers themselves."""
+        return (Numbers(self.dim),)
 
     @property
     def width(self) -> int | None:

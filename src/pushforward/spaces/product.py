@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,13 @@ from torch import Tensor
 from pushforward import state
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.spaces.coordinates import (
+    CoordinateSystem,
+    JointCoordinates,
+    Numbers,
+    PoseMatrix,
+    RotationMatrix,
+)
 from pushforward.spaces.space import Space
 from pushforward.spaces.units import ProductUnits, Units
 from pushforward.spaces.views import View
@@ -101,6 +108,46 @@ class Product(Space[tuple[Any, ...]]):
         found = tuple(factor.from_arrays(part) for factor, part in pairs)
         self.check(found)
         return found
+
+    @property
+    def measure(self) -> str:  # type: ignore[override]
+        """Those of the factors that have one."""
+        return ", ".join(factor.measure for factor in self.factors if factor.measure)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """Homogeneous matrices of rotations beside positions; all else is of the factors."""
+        wanted = RotationMatrix(), Numbers(3)
+        if len(self.factors) == len(wanted) and all(
+            factor.has_coordinates(one) for factor, one in zip(self.factors, wanted, strict=True)
+        ):
+            return (PoseMatrix(),)
+        return ()
+
+    @property
+    def names_coordinates(self) -> bool:
+        """Whether those of a factor may."""
+        return any(factor.names_coordinates for factor in self.factors)
+
+    def has_coordinates(self, found: CoordinateSystem) -> bool:
+        """Those of each factor, one after the other."""
+        if len(found.parts) != len(self.factors):
+            return super().has_coordinates(found)
+        pairs = zip(self.factors, found.parts, strict=True)
+        return all(factor.has_coordinates(part) for factor, part in pairs)
+
+    def coordinates_named(self, names: Sequence[str]) -> CoordinateSystem | None:
+        """Of one factor at least by the names of columns, and of those beside it by their order."""
+        found = [factor.coordinates_named(names) for factor in self.factors]
+        if all(own is None for own in found):
+            return None
+        parts = []
+        for factor, own in zip(self.factors, found, strict=True):
+            plain = own or next((one for one in factor.coordinates if not one.names), None)
+            if plain is None:
+                return None
+            parts.append(plain)
+        return JointCoordinates(tuple(parts))
 
     def to_table(self, x: tuple[Any, ...]) -> tuple[Tensor, tuple[str, ...]]:
         """The columns of all factors; names that come twice are told apart by a number."""

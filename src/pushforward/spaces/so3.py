@@ -15,9 +15,16 @@ from pushforward._shapes import flatten
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import _rotation_heat, rotations
+from pushforward.spaces.coordinates import (
+    CoordinateSystem,
+    EulerAngles,
+    Quaternion,
+    RotationMatrix,
+    RotationVector,
+)
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
-from pushforward.spaces.views import Scatter, View
+from pushforward.spaces.views import Globe, View
 
 __all__ = ["SO3", "hat", "vee"]
 
@@ -44,6 +51,8 @@ class SO3(Manifold):
     """
 
     point_axes = 2
+
+    measure = "per unit of the volume of the rotations, 8 pi^2 in all"
     period = 2 * math.pi
 
     def check(self, x: Tensor) -> None:
@@ -170,8 +179,22 @@ class SO3(Manifold):
         return flatten(x)
 
     def views(self, x: Tensor) -> tuple[View, ...]:
-        """The shortest rotation vectors, of the first three components the two that vary most."""
-        return (Scatter(flatten(rotations.to_rotation_vector(x))),)
+        """The axes, colored by the angles."""
+        vectors = rotations.to_rotation_vector(x).reshape(-1, 3)
+        angle = torch.linalg.vector_norm(vectors, dim=1)
+        axes = vectors / angle.clamp_min(torch.finfo(x.dtype).tiny).unsqueeze(1)
+        return (Globe(axes, torch.rad2deg(angle), "angle, degrees", (0.0, 180.0)),)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """Quaternions, rotation vectors, Euler angles and matrices."""
+        return (
+            Quaternion("wxyz"),
+            Quaternion("xyzw"),
+            RotationVector(),
+            EulerAngles("ZYX", "degrees"),
+            RotationMatrix(),
+        )
 
     @property
     def width(self) -> int | None:

@@ -18,6 +18,7 @@ from pushforward._random import normal
 from pushforward._shapes import like, per_event_sum
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces._smooth import root
+from pushforward.spaces.coordinates import HasCoordinates
 from pushforward.spaces.units import NoUnits, Units
 from pushforward.spaces.views import View
 
@@ -35,7 +36,7 @@ __all__ = [
 X = TypeVar("X")
 
 
-class Space(ABC, Generic[X]):
+class Space(HasCoordinates, ABC, Generic[X]):
     """A kind of state. A batch of states is a tree of tensors (`pushforward.state`), rows first.
 
     The methods with a body say what holds for most spaces of plain tensors.
@@ -46,6 +47,9 @@ class Space(ABC, Generic[X]):
 
     white: bool = False
     """The entries of unit noise are independent, with unit variance."""
+
+    measure: str = ""
+    """What densities are per, in words, where it is no unit of the data."""
 
     arrays: tuple[str, ...] = ("x",)
     """The names of the arrays that make states together in a file."""

@@ -15,9 +15,15 @@ from pushforward._shapes import flatten
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import _sphere_heat
+from pushforward.spaces.coordinates import (
+    AzimuthAltitude,
+    CoordinateSystem,
+    LatitudeLongitude,
+    UnitVector,
+)
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
-from pushforward.spaces.views import Scatter, View
+from pushforward.spaces.views import Globe, Scatter, View
 
 __all__ = ["Sphere"]
 
@@ -42,6 +48,8 @@ class Sphere(Manifold):
     """
 
     dim: int | None = None
+
+    measure = "per unit of area of the unit sphere"
 
     period = 2 * math.pi
 
@@ -183,12 +191,14 @@ class Sphere(Manifold):
         return flatten(x)
 
     def views(self, x: Tensor) -> tuple[View, ...]:
-        """Longitude and latitude in degrees on the 2-sphere, else points of a plane."""
-        if x.shape[-1] != 3:
-            return (Scatter(flatten(x)),)
-        a, b, c = x.reshape(-1, 3).unbind(-1)
-        places = torch.rad2deg(torch.stack([torch.atan2(b, a), torch.asin(c.clamp(-1, 1))], 1))
-        return (Scatter(places, ("longitude", "latitude"), ((-180.0, -90.0), (180.0, 90.0))),)
+        """Maps of the 2-sphere, else points of a plane."""
+        return (Globe(x.reshape(-1, 3)),) if x.shape[-1] == 3 else (Scatter(flatten(x)),)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """Those of the 2-sphere."""
+        known = LatitudeLongitude(), AzimuthAltitude(), UnitVector()
+        return known if self.dim in (None, 2) else ()
 
     @property
     def width(self) -> int | None:

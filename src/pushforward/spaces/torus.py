@@ -14,6 +14,7 @@ from pushforward._random import normal_like, uniform
 from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
+from pushforward.spaces.coordinates import Angles, CoordinateSystem
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
 from pushforward.spaces.views import Histogram, Scatter, View
@@ -49,6 +50,8 @@ class Torus(Manifold):
     """
 
     dim: int | None = None
+
+    measure = "per radian of each angle"
 
     point_axes = 0
     period = 2 * math.pi
@@ -142,13 +145,20 @@ class Torus(Manifold):
         return torch.cat([flatten(x).cos(), flatten(x).sin()], 1)
 
     def views(self, x: Tensor) -> tuple[View, ...]:
-        """A histogram of one angle, points of a square for two, principal axes for more."""
-        flat, edge = wrap(flatten(x)), math.pi
+        """A histogram of one angle, points of a square for two (the plot of Ramachandran), in
+        degrees; principal axes for more."""
+        flat, edge = torch.rad2deg(wrap(flatten(x))), 180.0
         if flat.shape[1] == 1:
-            return (Histogram(flat[:, 0], "angle", (-edge, edge)),)
+            return (Histogram(flat[:, 0], "angle, degrees", (-edge, edge)),)
         if flat.shape[1] == 2:
-            return (Scatter(flat, ("angle 1", "angle 2"), ((-edge, -edge), (edge, edge))),)
+            square = (-edge, -edge), (edge, edge)
+            return (Scatter(flat, window=square, unit="degrees"),)
         return (Scatter(self.features(x)),)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """Angles in either unit."""
+        return Angles("radians", self.dim), Angles("degrees", self.dim)
 
     @property
     def width(self) -> int | None:

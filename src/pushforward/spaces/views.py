@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Curves", "Histogram", "Images", "Scatter", "Sequences", "View"]
+__all__ = ["Curves", "Globe", "Histogram", "Images", "Scatter", "Sequences", "View"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Scatter:
         names: of the axes, one per coordinate, or none.
         window: the corners `(low, high)` of what is shown, each `(k,)`; by default where the
             reference data are.
+        unit: of the coordinates, if they have one.
     """
 
     points: Tensor
     names: tuple[str, ...] = ()
     window: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,23 @@ class Histogram:
     name: str = ""
     window: tuple[float, float] | None = None
     whole: bool = False
+
+
+@dataclass(frozen=True)
+class Globe:
+    """Points of the unit sphere `(n, 3)`, seen on a map and from both sides.
+
+    Args:
+        points: unit vectors; z is north.
+        values: a number for each point, shown by its color, if they have one.
+        name: what these are.
+        window: the interval of their colors; by default that of the values.
+    """
+
+    points: Tensor
+    values: Tensor | None = None
+    name: str = ""
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,4 +88,4 @@ class Sequences:
     symbols: int
 
 
-View = Scatter | Histogram | Images | Curves | Sequences
+View = Scatter | Histogram | Globe | Images | Curves | Sequences

@@ -1,0 +1,35 @@
+"""The options that put a class of models on a space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.errors import InputError
+from pushforward.models.model import GenerativeModel
+from pushforward.processes import noising_on, path_on
+from pushforward.spaces import Space
+
+__all__ = ["options_on"]
+
+_MADE = {"process": noising_on, "path": path_on}
+"""What goes with a space, by the option that takes it."""
+
+
+def options_on(cls: type[GenerativeModel], space: Space) -> dict[str, Any]:
+    """The option of a class of models that puts its states on a space, where one has to be said.
+
+    >>> from pushforward.models import FlowMatching
+    >>> from pushforward.spaces import Sphere
+    >>> options_on(FlowMatching, Sphere())
+    {'path': Geodesic(space=Sphere(dim=None), schedule=Rectified())}
+
+    Raises `InputError` for a space that the states of the class are not of.
+    """
+    if type(space) is type(cls.space) and not cls.space_from:
+        return {}
+    if cls.space_from not in _MADE:
+        raise InputError(
+            f"the states of a {cls.__name__} are of {cls.space}, not of {space}: take a Diffusion "
+            "(--model diffusion) or FlowMatching (--model matching), which live on any"
+        )
+    return {cls.space_from: _MADE[cls.space_from](space)}

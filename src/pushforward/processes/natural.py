@@ -1,0 +1,81 @@
+"""The process that goes with a space where nothing more is said: how data get lost there."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from pushforward.errors import InputError
+from pushforward.processes.brownian import Brownian
+from pushforward.processes.gaussian import Gaussian
+from pushforward.processes.geodesic import Geodesic
+from pushforward.processes.interpolants import Linear
+from pushforward.processes.masking import Masking
+from pushforward.processes.process import GenerativeProcess
+from pushforward.processes.product import ProductProcess
+from pushforward.spaces import Euclidean, LinearSpace, Manifold, Product, Tokens
+
+__all__ = ["noising_on", "path_on"]
+
+
+@singledispatch
+def noising_on(space: Any) -> GenerativeProcess:
+    """From data to noise on a space: Gaussian noise on a linear one, Brownian motion on a manifold,
+    masking of tokens, and on a product that of each factor.
+
+    >>> from pushforward.spaces import Sphere
+    >>> noising_on(Sphere())
+    Brownian(space=Sphere(dim=None), schedule=VE(sigma_min=0.02, sigma_max=5.0))
+
+    Raises `InputError` for a space with several, or none.
+    """
+    raise InputError(f"no one process goes with {space}: say which, process= of a diffusion model")
+
+
+@noising_on.register
+def _(space: LinearSpace) -> GenerativeProcess:
+    return Gaussian(space=space)
+
+
+@noising_on.register
+def _(space: Manifold) -> GenerativeProcess:
+    return Brownian(space)
+
+
+@noising_on.register
+def _(space: Tokens) -> GenerativeProcess:
+    return Masking(space)
+
+
+@noising_on.register
+def _(space: Product) -> GenerativeProcess:
+    return ProductProcess(tuple(noising_on(factor) for factor in space.factors))
+
+
+@singledispatch
+def path_on(space: Any) -> GenerativeProcess:
+    """Between pairs on a space: lines in R^d, geodesics on a manifold, and on a product those of
+    each factor.
+
+    >>> from pushforward.spaces import Torus
+    >>> type(path_on(Torus())).__name__
+    'Geodesic'
+
+    Raises `InputError` for a space with several, or none.
+    """
+    raise InputError(f"no path goes with {space}: say which, path= of flow matching")
+
+
+@path_on.register
+def _(space: Euclidean) -> GenerativeProcess:
+    return Linear()
+
+
+@path_on.register
+def _(space: Manifold) -> GenerativeProcess:
+    return Geodesic(space)
+
+
+@path_on.register
+def _(space: Product) -> GenerativeProcess:
+    return ProductProcess(tuple(path_on(factor) for factor in space.factors))

@@ -1,0 +1,37 @@
+"""Coordinates: what the columns of a table stand for whose states are points of a manifold.
+
+Latitude and longitude, azimuth and altitude, angles in degrees, quaternions, Euler angles, matrices
+and poses become unit vectors, angles in radians, rotation matrices and tuples of these, and samples
+become the same columns again.
+"""
+
+from pushforward.spaces.coordinates.naming import parse
+from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
+from pushforward.spaces.coordinates.of_space import HasCoordinates
+from pushforward.spaces.coordinates.rotations import (
+    EulerAngles,
+    PoseMatrix,
+    Quaternion,
+    RotationMatrix,
+    RotationVector,
+)
+from pushforward.spaces.coordinates.sphere import AzimuthAltitude, LatitudeLongitude, UnitVector
+from pushforward.spaces.coordinates.system import CoordinateSystem, Where
+
+__all__ = [
+    "Angles",
+    "AzimuthAltitude",
+    "CoordinateSystem",
+    "EulerAngles",
+    "HasCoordinates",
+    "JointCoordinates",
+    "LatitudeLongitude",
+    "Numbers",
+    "PoseMatrix",
+    "Quaternion",
+    "RotationMatrix",
+    "RotationVector",
+    "UnitVector",
+    "Where",
+    "parse",
+]

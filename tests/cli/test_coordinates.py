@@ -1,0 +1,129 @@
+"""`train --space sphere` on a table of places, and samples in the same columns."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import pushforward as pf
+
+SHORT = ("--steps", 6, "--batch-size", 32, "train.warmup=0")
+
+
+def _quakes(path: Path, names: str = "Longitude,Latitude") -> Path:
+    """Places around two others, to two decimals."""
+    g = np.random.default_rng(0)
+    first = g.random(200) < 0.5
+    lat = np.where(first, 38.0, -20.0) + 4 * g.normal(size=200)
+    lon = np.where(first, 142.0, 178.0) + 4 * g.normal(size=200)
+    lon = (lon + 180) % 360 - 180
+    size = 5 + g.exponential(0.5, 200)
+    rows = np.stack([lon, lat, size], 1)[:, : names.count(",") + 1]
+    np.savetxt(path, rows, delimiter=",", header=names, comments="", fmt="%.2f")
+    return path
+
+
+def _rows(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize(
+    ("model", "process"), [("diffusion", "Brownian"), ("matching", "Geodesic")]
+)
+def test_places_are_learned_and_drawn_in_their_columns(
+    call, tmp_path: Path, model: str, process: str
+) -> None:
+    quakes, run = _quakes(tmp_path / "quakes.csv"), tmp_path / "run"
+    words = ("--model", model, "--space", "sphere", "--out", run)
+    done = call("train", quakes, *words, *SHORT)
+    assert done.code == 0, done.err
+    assert "200 points on the 2-sphere from Latitude, Longitude in degrees" in done.err
+    assert yaml.safe_load((run / "recipe.yaml").read_text())["model"]["space"] == "sphere"
+    made = pf.load(run)
+    assert type(getattr(made, "process", None) or made.path).__name__ == process
+
+    out = tmp_path / "new.csv"
+    assert call("-q", "sample", run, "-n", 30, "--steps", 4, "--out", out).code == 0
+    lines = _rows(out)
+    assert lines[0] == ["Longitude", "Latitude"]
+    cells = [cell for row in lines[1:] for cell in row]
+    assert len(cells) == 60
+    assert all(re.fullmatch(r"-?\d+\.\d\d?", cell) for cell in cells)
+    table = np.array(lines[1:], dtype=float)
+    assert abs(table[:, 0]).max() <= 180
+    assert abs(table[:, 1]).max() <= 90
+
+    # What was drawn is read as the data were, from any format.
+    array = tmp_path / "new.npz"
+    assert call("-q", "sample", run, "-n", 30, "--steps", 4, "--out", array).code == 0
+    schema = pf.data.Schema.from_description(made.learned_from["schema"])
+    drawn = [pf.data.load(path, space=made.space, like=schema) for path in (out, array)]
+    assert drawn[0].fingerprint == drawn[1].fingerprint
+    density = call("-q", "logprob", run, out, "-n", 3, "--steps", 3)
+    assert density.code == 0, density.err
+    assert "per unit of area of the unit sphere" in density.out
+    found = call("-q", "evaluate", run, "-n", 30, "--steps", 4, "--json")
+    assert found.code == 0, found.err
+
+
+def test_columns_beside_places_are_given_or_learned_along(call, tmp_path: Path) -> None:
+    quakes, run = _quakes(tmp_path / "quakes.csv", "lon,lat,mag"), tmp_path / "run"
+    refused = call("train", quakes, "--space", "sphere", "--out", run)
+    assert refused.code == 2
+    assert "--given mag" in refused.err
+    assert "--space ...,euclidean" in refused.err
+    told = call("-q", "train", quakes, "--space", "sphere", "--given", "mag", "--out", run, *SHORT)
+    assert told.code == 0, told.err
+    out = tmp_path / "new.csv"
+    words = ("-n", 10, "--steps", 4, "--out", out)
+    assert call("-q", "sample", run, "--given", "mag=6.5", *words).code == 0
+    lines = _rows(out)
+    assert lines[0] == ["lon", "lat", "mag"]
+    assert {row[2] for row in lines[1:]} == {"6.5"}
+
+    both = tmp_path / "both"
+    along = call("-q", "train", quakes, "--space", "sphere,euclidean", "--out", both, *SHORT)
+    assert along.code == 0, along.err
+    assert call("-q", "sample", both, *words).code == 0
+    lines = _rows(out)
+    assert lines[0] == ["lon", "lat", "mag"]
+    assert np.array(lines[1:], dtype=float).shape == (10, 3)
+
+
+def test_what_no_space_takes_is_refused_before_training(call, tmp_path: Path) -> None:
+    quakes, run = _quakes(tmp_path / "quakes.csv", "a,b"), tmp_path / "run"
+    for words, message in (
+        (("--space", "sphere"), "--coordinates latitude-longitude"),
+        (("--coordinates", "latitude-longitude"), "such as spaces.Sphere() (--space sphere)"),
+        (("--space", "sphere", "--coordinates", "latitude-longitude"), "line 2, column 'a' holds"),
+        (("--space", "spere"), "did you mean 'sphere'"),
+        (("--space", "sphere", "--model", "vae"), "--model diffusion"),
+        (("--space", "sphere", "model.process=gaussian"), "both say where the states are"),
+        (("--space", "sphere", "--project"), "does not say what the columns are"),
+    ):
+        found = call("train", quakes, *words, "--out", run)
+        assert found.code == 2, words
+        assert message in found.err
+        assert not run.exists()
+
+
+def test_a_short_text_is_the_recipe_of_angles_in_degrees(call, tmp_path: Path) -> None:
+    g = np.random.default_rng(1)
+    table = np.stack([-63 + 8 * g.normal(size=80), -42 + 8 * g.normal(size=80)], 1)
+    path, run = tmp_path / "angles.csv", tmp_path / "run"
+    np.savetxt(path, table, delimiter=",", header="phi,psi", comments="", fmt="%.1f")
+    words = ("--space", "torus", "--coordinates", "degrees")
+    done = call("train", path, *words, "--out", run, *SHORT)
+    assert done.code == 0, done.err
+    assert "80 states of 2 angles from phi, psi in degrees" in done.err
+    out = tmp_path / "new.csv"
+    assert call("-q", "sample", run, "-n", 9, "--steps", 4, "--out", out).code == 0
+    lines = _rows(out)
+    assert lines[0] == ["phi", "psi"]
+    assert all(re.fullmatch(r"-?\d+\.\d", cell) for row in lines[1:] for cell in row)
