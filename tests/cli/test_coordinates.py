@@ -65,7 +65,7 @@ def test_places_are_learned_and_drawn_in_their_columns(
     schema = pf.data.Schema.from_description(made.learned_from["schema"])
     drawn = [pf.data.load(path, space=made.space, like=schema) for path in (out, array)]
     assert drawn[0].fingerprint == drawn[1].fingerprint
-    density = call("-q", "logprob", run, out, "-n", 3, "--steps", 3)
+    density = call("-q", "logprob", run, out, "-n", 3, "--steps", 4)
     assert density.code == 0, density.err
     assert "per unit of area of the unit sphere" in density.out
     found = call("-q", "evaluate", run, "-n", 30, "--steps", 4, "--json")
