@@ -84,3 +84,19 @@ def test_two_angles_are_seen_in_degrees_with_the_names_of_their_columns() -> Non
     assert painter.high == pytest.approx([187.2, 187.2])
     across, down = _blue(Image.open(io.BytesIO(look.frame(angles))))
     assert (across, down) == (pytest.approx(0.74, abs=0.03), pytest.approx(0.74, abs=0.03))
+
+
+def test_the_rim_is_shaded_as_the_points_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Pixels beyond the rim are blended with those inside: they are points of the sphere too.
+    seen = []
+    density = GlobePainter._density
+
+    def noted(painter: GlobePainter, grid: Tensor, points: Tensor) -> Tensor:
+        seen.append(grid)
+        return density(painter, grid, points)
+
+    monkeypatch.setattr(GlobePainter, "_density", noted)
+    points = _around((1.0, 0.0, 0.0))
+    GlobePainter(Globe(points)).draw(Globe(points), 50)
+    for grid in seen:
+        assert torch.allclose(grid.norm(dim=1), torch.ones(len(grid)).double())

@@ -152,7 +152,9 @@ class GlobePainter(Painter):
         line = torch.linspace(-1, 1, _SIDE, dtype=torch.float64)
         v, u = torch.meshgrid(line, line, indexing="ij")
         depth = (1 - u.square() - v.square()).clamp_min(0).sqrt()
-        grid = torch.stack([depth, u, v], -1).reshape(-1, 3) @ frame
+        grid = torch.stack([depth, u, v], -1).reshape(-1, 3)
+        # Beyond the rim as on it: pixels there are blended with those inside.
+        grid = grid / grid.norm(dim=1, keepdim=True) @ frame
         heights = self._density(grid, points).reshape(u.shape)
         shown = axes.imshow(
             heights.numpy(), origin="lower", extent=(-1, 1, -1, 1), cmap=self.shade, vmin=0,
