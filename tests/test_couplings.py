@@ -183,3 +183,13 @@ def test_geodesic_costs_on_a_manifold() -> None:
             assert total <= space.distance(x[list(other)], y).square().sum() + 1e-5
     with pytest.raises(InputError, match="do not add up"):
         Conditional(Exact(space=Sphere()))(x, y, torch.zeros(7, 2))
+
+
+def test_geodesic_costs_of_events_of_several_points() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for space, shape in ((Sphere(), (2, 3)), (SO3(), (2, 3, 3))):
+        x, y = (space.uniform(6, shape, generator) for _ in range(2))
+        order = Whole(Exact(space=space))(x, y)
+        total = space.distance(x[order], y).square().sum()
+        for other in islice(permutations(range(6)), 0, None, 5):
+            assert total <= space.distance(x[list(other)], y).square().sum() + 1e-5

@@ -64,7 +64,8 @@ def accumulate(x: Tensor, weights: Sequence[Weight], tensors: Sequence[Tensor]) 
 
 def flatten(x: Tensor) -> Tensor:
     """Rows of a batch as vectors, `(B, *event)` to `(B, d)`."""
-    return x.reshape(x.shape[0], -1)
+    # Not by a size of -1, which no rows leave open.
+    return x.flatten(1) if x.ndim > 1 else x.unsqueeze(1)
 
 
 def per_event_sum(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ __all__ = [
     "Sinkhorn",
     "Whole",
 ]
+
+_PAIRS = 1 << 19
+"""How many geodesic distances are computed at a time."""
 
 _SHARPNESS = 0.05
 """The strength of the entropy over the mean cost, where none is asked for."""
@@ -66,8 +70,15 @@ class Coupling(ABC):
             )
         if c is not None and len(c) != len(right):
             raise InputError(f"{len(right)} rows of the target have {len(c)} labels or contexts")
+        if self.in_shape:
+            left, right = left.reshape(source.shape), right.reshape(target.shape)
         order = self.join(left.cpu(), right.cpu(), c, resolve(seed, generator))
         return order.to(target.device)
+
+    @property
+    def in_shape(self) -> bool:
+        """Whether `join` takes states in the shape of their events, not flattened."""
+        return False
 
     def numbers(self, space: Space, x: Any) -> Tensor:
         """What of states it goes by: their features, whose distances mean something."""
@@ -134,20 +145,30 @@ class Exact(Coupling):
         """The states themselves where their distances are geodesic."""
         return super().numbers(space, x) if self.space is None else state.flatten(x)
 
+    @property
+    def in_shape(self) -> bool:
+        """For geodesic distances."""
+        return self.space is not None
+
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """The optimal assignment."""
-        return ot.assignment(target, source, cost=None if self.space is None else self._geodesic)
+        if self.space is None:
+            return ot.assignment(target, source)
+        shape = tuple(target.shape[1:])
+        cost = partial(_geodesic, self.space, shape)
+        return ot.assignment(target.flatten(1), source.flatten(1), cost=cost)
 
-    def _geodesic(self, x: Tensor, y: Tensor) -> Tensor:
-        """Squared geodesic distances of flattened states, `(n, m)`."""
-        space = self.space
-        assert space is not None
-        left, right = space.from_arrays(x), space.from_arrays(y)
-        many = right.repeat(len(left), *(1,) * (right.ndim - 1))
-        square = space.distance(left.repeat_interleave(len(right), 0), many).square()
-        return square.reshape(len(left), len(right))
+
+def _geodesic(space: Manifold, shape: tuple[int, ...], x: Tensor, y: Tensor) -> Tensor:
+    """Squared geodesic distances of flattened states, `(n, m)`."""
+    right, found = y.reshape(-1, *shape), []
+    for part in x.reshape(-1, *shape).split(max(1, _PAIRS // len(right))):
+        many = right.repeat(len(part), *(1,) * len(shape))
+        square = space.distance(part.repeat_interleave(len(right), 0), many).square()
+        found.append(square.reshape(len(part), len(right)))
+    return torch.cat(found)
 
 
 @configurable
@@ -249,6 +270,12 @@ class Conditional(Coupling):
         assert isinstance(self.coupling, Coupling)
         return self.coupling.numbers(space, x)
 
+    @property
+    def in_shape(self) -> bool:
+        """As the other coupling."""
+        assert isinstance(self.coupling, Coupling)
+        return self.coupling.in_shape
+
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
@@ -306,6 +333,12 @@ class Whole(Coupling):
         """What the other coupling goes by."""
         assert isinstance(self.coupling, Coupling)
         return self.coupling.numbers(space, x)
+
+    @property
+    def in_shape(self) -> bool:
+        """As the other coupling."""
+        assert isinstance(self.coupling, Coupling)
+        return self.coupling.in_shape
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator

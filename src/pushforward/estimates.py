@@ -61,7 +61,7 @@ class LogProb:
                 f"{int(lost.sum())} of {lost.numel()} log-densities are not a number, the first "
                 f"that of state {first}: these states lie too far out for "
                 f"{dtype.removeprefix('torch.')}, or the model has diverged; leave them out, or "
-                "rescale them"
+                "rescale them; where steps of a solver are too long, take more of them (steps=)"
             )
 
     @property

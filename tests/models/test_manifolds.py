@@ -110,3 +110,36 @@ def test_flow_matching_on_spaces_that_are_not_bounded(space) -> None:
     assert torch.allclose(numbers.std(1), torch.full((len(numbers),), 0.3), atol=0.08)
     gap = data.log_prob(y) - run.model.log_prob(y, steps=20).value
     assert float(gap.mean()) == pytest.approx(0, abs=0.15)
+
+
+def test_a_kernel_density_needs_a_space() -> None:
+    data = pf.data.load(torch.randn(20, 3, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(InputError, match="needs space="):
+        HeatKernelDensity.for_data(data)
+
+
+@pytest.mark.parametrize("space", [SO3(), SPD(2)], ids=["rotations", "matrices"])
+def test_states_of_a_table_are_loaded_again(space, tmp_path) -> None:
+    # As training does with data that were loaded before.
+    size = 9 if isinstance(space, SO3) else 4
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, 3) if size == 9 else (2, 2)
+    x = space.origin(shape).expand(12, *shape)
+    x = space.exp(x, 0.3 * space.randn(x, generator))
+    names = ",".join(f"m{k}" for k in range(size))
+    rows = [",".join(f"{v:.6f}" for v in row) for row in x.flatten(1).tolist()]
+    path = tmp_path / "matrices.csv"
+    path.write_text("\n".join([names, *rows]) + "\n", encoding="utf-8")
+    options = {"coordinates": "matrix"} if isinstance(space, SO3) else {}
+    first = pf.data.load(path, space=space, **options)
+    again = pf.data.load(first, space=space)
+    assert torch.equal(first.x, again.x)
+    assert first.x.shape == (12, *shape)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3), (4, 3, 3), (3, 3, 3)])
+def test_several_rotations_are_no_picture(shape) -> None:
+    x = SO3().uniform(8, shape, torch.Generator().manual_seed(0))
+    data = pf.data.load(x, space=SO3())
+    assert torch.allclose(data.x, x, atol=1e-6)
+    assert data.kind == "vector"

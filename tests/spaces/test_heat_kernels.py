@@ -10,6 +10,7 @@ import torch
 from scipy import integrate, stats
 
 from pushforward import _precision
+from pushforward._random import RowNoise
 from pushforward.distributions import HeatKernel, WrappedNormal
 from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import (
@@ -207,3 +208,55 @@ def test_devices_without_double_precision_draw_in_single(name: str, monkeypatch)
     assert x.dtype == torch.float32
     assert all(dtype == torch.float32 for dtype in drawn)
     assert space.heat_score(x, start, variance).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["angle", "sphere", "three-sphere", "rotations"])
+def test_the_density_of_a_wrapped_normal_is_continuous_at_its_mean(name: str) -> None:
+    # There the geodesics that wind around return to it from every side, at once.
+    space, shape, _ = SPACES[name]
+    for std in (0.1, 0.5):
+        distribution = WrappedNormal(space.origin(shape).double(), std, space)
+        _, x = along(space, shape, torch.tensor([0.0, 1e-6]).double())
+        at, near = distribution.log_prob(x).tolist()
+        dim = space.dimension(shape)
+        exact = -dim * (math.log(std) + 0.5 * math.log(2 * math.pi))
+        assert at == pytest.approx(exact, abs=1e-6)
+        assert near == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("dim", [2, 8])
+def test_the_score_stays_of_its_size_at_the_antipode(dim: int) -> None:
+    theta = torch.linspace(2.4, math.pi, 200).double()
+    value, slope = _sphere_heat.log_kernel(theta, torch.full_like(theta, 0.1), dim)
+    assert value.isfinite().all()
+    assert bool((slope <= 0).all())
+    assert float(slope.abs().max()) < 1.5 * math.pi / 0.1 + dim
+
+
+@pytest.mark.parametrize("name", [*SPACES, "matrices"])
+def test_no_states_are_no_error(name: str) -> None:
+    space, shape = (SPD(2), (2, 2)) if name == "matrices" else SPACES[name][:2]
+    x, variance = torch.zeros(0, *shape), torch.zeros(0)
+    assert space.diffuse(x, variance, torch.Generator()).shape == x.shape
+    assert space.distance(x, x).shape == (0,)
+    assert space.heat_log_kernel(x, x, variance).shape == (0,)
+    assert space.heat_score(x, x, variance).shape == x.shape
+    assert space.frame(x).shape == (0, space.dimension(shape), *shape)
+
+
+def test_steps_in_the_hyperbolic_plane_do_not_depend_on_the_other_rows() -> None:
+    space = Hyperbolic()
+    start = space.origin((3,)).double().expand(3, 3)
+    few, many = torch.tensor([0.2, 1.0, 1.4]).double(), torch.tensor([0.2, 1.0, 9.0]).double()
+    noise = [RowNoise(5, slice(0, 3), torch.device("cpu")) for _ in range(2)]
+    one, two = (space.diffuse(start, v, g) for v, g in zip((few, many), noise, strict=True))
+    assert torch.allclose(one[:2], two[:2])
+    # And what is drawn later is the same.
+    after = [space.randn(start, g) for g in noise]
+    assert torch.equal(*after)
+    # E cosh(r) = exp(v) after several steps, too.
+    far = space.diffuse(
+        start[:1].expand(20_000, 3), torch.full((20_000,), 3.0).double(), torch.Generator()
+    )
+    error = float(far[:, 0].std()) / 20_000**0.5
+    assert float(far[:, 0].mean()) == pytest.approx(math.exp(3), abs=4 * error)

@@ -130,6 +130,8 @@ def assemble(
             raw, columns=raw.columns[index:], label_at=at, notes=(*raw.notes, *notes)
         )
     dtype = x.dtype
+    if kind is None and space is not None and not space.pictures:
+        kind = "vector"
     arranged = arrange(x, kind, layout, raw.source)
     x = arranged.x
     keep = _finite_rows(x, raw, drop_nonfinite)
@@ -249,7 +251,8 @@ def _schema_of_states(data: Data, x: Any, space: Any) -> Schema:
         columns = ()
     if columns:
         table, _ = space.to_table(x)
-        kept = (table == data.x).all(0).tolist()
+        # States may have come from a table, or be states already, rows of the same numbers.
+        kept = (table == data.x.reshape(table.shape)).all(0).tolist()
         pairs = zip(columns, kept, strict=True)
         columns = tuple(column if same else Column(column.name) for column, same in pairs)
     same = isinstance(x, Tensor) and x.shape == data.x.shape and bool((x == data.x).all())

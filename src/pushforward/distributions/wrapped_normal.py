@@ -55,7 +55,7 @@ class WrappedNormal:
         """The log-density per unit of volume, `(B,)`."""
         space, center = self.space, self._center.to(x).expand_as(x)
         points, way = space.points(center), space.points(space.log(center, x))
-        images = space.images(points, way, 8 * self.std)
+        images, there = space.images(points, way, 8 * self.std)
         count = len(images)
         base = points.repeat(count, *(1,) * (points.ndim - 1))
         flat = images.flatten(0, 1)
@@ -63,4 +63,5 @@ class WrappedNormal:
         size = space.point_dimension(tuple(points.shape[1:]))
         constant = size * (math.log(self.std) + 0.5 * math.log(2 * math.pi))
         logs = -0.5 * square - space.exp_log_det(base, flat) - constant
-        return space.per_event(torch.logsumexp(logs.reshape(count, -1), 0), x)
+        each = torch.where(there, logs.reshape(count, len(points)), -torch.inf)
+        return space.per_event(torch.logsumexp(each, 0), x)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, config
+from pushforward._precision import in_double
 from pushforward._random import resolve, uniform
 from pushforward.config import configurable, made
 from pushforward.errors import InputError
@@ -88,11 +89,14 @@ class HeatKernelDensity(GenerativeModel, Trainable):
 
         Raises `InputError` for options that the constructor does not take.
         """
+        cls.space_for(options)
         return made(cls, options, event_shape=data.event_shape)
 
     @classmethod
     def space_for(cls, options: dict[str, Any]) -> Any:
-        """The one given."""
+        """The one given. Raises `InputError` without one."""
+        if "space" not in options:
+            raise InputError("a kernel density on a manifold needs space=, as spaces.Sphere()")
         return options["space"]
 
     @property
@@ -131,8 +135,8 @@ class HeatKernelDensity(GenerativeModel, Trainable):
         """
         refuse_context(self, c)
         z = with_density(self.inward(x))
-        logs = self._components(z.double()) + self.weights.double().log().unsqueeze(1)
-        value = torch.logsumexp(logs, 0).to(z.dtype)
+        logs = self._components(in_double(z)) + in_double(self.weights).log().unsqueeze(1)
+        value = torch.logsumexp(logs, 0).to(z)
         return LogProb(value, torch.zeros_like(value), "exact", nfe=1)
 
     @torch.no_grad()
@@ -152,10 +156,10 @@ class HeatKernelDensity(GenerativeModel, Trainable):
         self._fitted()
         parts_of(n, batch_size, rows)
         noise = resolve(seed, generator, self.weights.device, rows=n)
-        u = uniform((n, 2), noise, dtype=torch.float64)
-        which = torch.searchsorted(self.weights.double().cumsum(0), u[:, 0].contiguous())
+        u = uniform((n, 2), noise, dtype=self.weights.dtype, device=self.weights.device)
+        which = torch.searchsorted(self.weights.cumsum(0), u[:, 0].contiguous())
         which = which.clamp_max(len(self.variances))
-        center = self.centers[(u[:, 1] * len(self.centers)).long()]
+        center = self.centers[(u[:, 1] * len(self.centers)).long().clamp_max(len(self.centers) - 1)]
         variances = torch.tensor([*self.variances, self.variances[-1]]).to(center)
         x = self.space.diffuse(center, variances[which], noise)
         if self.space.compact:
@@ -168,7 +172,7 @@ class HeatKernelDensity(GenerativeModel, Trainable):
 
     def _components(self, x: Tensor) -> Tensor:
         """The log-densities of the scales, the uniform one last, at states: `(S + 1, B)`."""
-        centers = self._fitted().double()
+        centers = in_double(self._fitted())
         size = max(1, _AT_ONCE // len(centers))
         found = []
         for part in x.split(size):
@@ -197,4 +201,4 @@ class HeatKernelDensity(GenerativeModel, Trainable):
 
     def _allocate(self, shapes: list[list[int]]) -> None:
         for name, shape in zip(("centers", "weights"), shapes, strict=True):
-            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+            self.register_buffer(name, torch.zeros(shape))

@@ -68,7 +68,11 @@ class ManifoldODE(TimeODE):
         return v, forms.sum(0) - (size - 1) * self._volume_slope(self._nearest(z), v)
 
     def estimates(self, z: Tensor, w: float, probes: Tensor) -> tuple[Tensor, Tensor]:
-        """By vectors of the frame with random coordinates `(P, B, p)`."""
+        """By vectors of the frame with random coordinates `(P, B, p)`.
+
+        Unbiased at each time; where a frame jumps, as on spheres where the first coordinate changes
+        its sign, so does an estimate along the path, and the error of a grid is larger.
+        """
         x = self._nearest(z)
         vectors, covectors = [], []
         pairs = zip(

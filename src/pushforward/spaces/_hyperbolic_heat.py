@@ -24,12 +24,13 @@ from pushforward._random import fork, normal, uniform
 from pushforward.errors import SamplingError
 from pushforward.spaces._smooth import sinhc
 
-__all__ = ["KNOWN", "log_kernel", "sample_radius", "steps"]
+__all__ = ["KNOWN", "LONGEST", "log_kernel", "sample_radius"]
 
 KNOWN = (2, 3)
 """The dimensions of which the kernel is known here."""
 
-_LONGEST = 1.5
+LONGEST = 1.5
+"""The variance up to which distances in the plane are drawn at once."""
 _ROUNDS = 1000
 # The nodes of the even half of Gauss-Hermite's rule for the weight exp(-z^2 / 2).
 _NODES, _WEIGHTS = (a[40:] for a in np.polynomial.hermite_e.hermegauss(80))
@@ -75,11 +76,6 @@ def _integral(r: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return (weight * h).sum(-1), -0.5 * (weight * h / apart * change).sum(-1)
 
 
-def steps(variance: Tensor) -> int:
-    """How many steps of Brownian motion a draw is cut into."""
-    return max(1, math.ceil(float(variance.max()) / _LONGEST))
-
-
 def sample_radius(
     variance: Tensor, generator: torch.Generator | None = None, dim: int = 2
 ) -> Tensor:
@@ -99,7 +95,8 @@ def sample_radius(
 def _reject(variance: Tensor, generator: torch.Generator | None) -> Tensor:
     """The density on the plane, below `r exp(-r^2 / 2t + r^2 / 12)`: `sinh r <= r exp(r^2 / 6)`,
     and `h` falls from `sqrt(2 r / sinh r)`."""
-    t, device = in_double(variance), variance.device
+    # Rows that do not move get a step all the same.
+    t, device = in_double(variance).clamp_min(1e-30), variance.device
     found = torch.zeros_like(t)
     waiting = torch.arange(len(t), device=t.device)
     for _ in range(_ROUNDS):

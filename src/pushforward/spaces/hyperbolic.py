@@ -142,16 +142,19 @@ class Hyperbolic(Manifold):
         dim = x.shape[-1] - 1
         if dim not in _hyperbolic_heat.KNOWN:
             return super().diffuse(x, variance, generator)
-        rows = self.per_point(variance, x)
-        count = len(rows) // len(x)
+        left = self.per_point(variance, x)
+        # How many steps a row takes must not move the noise of what is drawn later.
+        walk = fork(generator)
         # A step is exact at any length that the rejection can afford, and steps add up.
-        steps = _hyperbolic_heat.steps(rows)
-        for _ in range(steps):
-            inner = fork(generator, copies=count)
-            radius = _hyperbolic_heat.sample_radius(rows / steps, inner, dim).reshape(x.shape[:-1])
-            direction = self.randn(x, generator)
+        while bool((left > 0).any()):
+            step = left.clamp_max(_hyperbolic_heat.LONGEST)
+            inner = fork(walk, copies=self.count(x))
+            radius = _hyperbolic_heat.sample_radius(step, inner, dim).reshape(x.shape[:-1])
+            direction = self.randn(x, walk)
             unit = direction / self._length(direction)
-            x = self.exp(x, radius.unsqueeze(-1) * unit)
+            moved = self.exp(x, radius.unsqueeze(-1) * unit)
+            x = torch.where((left > 0).reshape(*x.shape[:-1], 1), moved, x)
+            left = left - step
         return x
 
     def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:

@@ -151,7 +151,7 @@ class SO3(Manifold):
     ) -> Tensor:
         """Brownian motion from `x` after `variance` `(B,)`, exactly: IGSO(3)."""
         rows = self.per_point(variance, x)
-        inner = fork(generator, copies=len(rows) // len(x))
+        inner = fork(generator, copies=self.count(x))
         vector = _rotation_heat.sample_vector(rows, inner)
         return self.exp(x, x @ hat(vector).reshape(x.shape))
 

@@ -51,6 +51,9 @@ class Space(HasCoordinates, ABC, Generic[X]):
     measure: str = ""
     """What densities are per, in words, where it is no unit of the data."""
 
+    pictures: bool = True
+    """States of three axes may be pictures, whose channels are first or last in a file."""
+
     arrays: tuple[str, ...] = ("x",)
     """The names of the arrays that make states together in a file."""
 
@@ -226,6 +229,8 @@ class Manifold(ContinuousSpace):
     normal density of that variance for small `v`.
     """
 
+    pictures = False
+
     point_axes: int = 1
     """How many of the last axes of an event make a point."""
 
@@ -287,12 +292,16 @@ class Manifold(ContinuousSpace):
 
     def per_event(self, values: Tensor, x: Tensor) -> Tensor:
         """The sum over the points of each event, `(N,)` to `(B,)`."""
-        return values.reshape(len(x), -1).sum(-1)
+        return values.reshape(len(x), self.count(x)).sum(-1)
 
     def per_point(self, values: Tensor, x: Tensor) -> Tensor:
         """Numbers `(B,)` repeated for the points of each event, `(N,)`."""
+        return values.repeat_interleave(self.count(x))
+
+    def count(self, x: Tensor) -> int:
+        """How many points an event holds."""
         several, _ = self._split(tuple(x.shape[1:]))
-        return values.repeat_interleave(math.prod(several))
+        return math.prod(several)
 
     def randn(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal noise in the tangent space at `x`."""
@@ -306,19 +315,22 @@ class Manifold(ContinuousSpace):
         How volume grows along geodesics: it turns a density of `v` into one of `exp(x, v)`.
         """
 
-    def images(self, x: Tensor, v: Tensor, reach: float) -> Tensor:
+    def images(self, x: Tensor, v: Tensor, reach: float) -> tuple[Tensor, Tensor]:
         """The tangent vectors at points that end where `v` does and are no longer than `reach`.
 
-        `(N, *point)` to `(K, N, *point)`, longer ones among them. On a space without a `period`
-        that is `v` alone, else also the geodesics that wind around, in both directions.
+        `(N, *point)` to `(K, N, *point)`, longer ones among them, and which of them there are,
+        `(K, N)`. On a space without a `period` that is `v` alone, else also the geodesics that wind
+        around, in both directions. Of zero there is one: those that return come from all sides.
         """
         if self.period is None:
-            return v.unsqueeze(0)
-        length = self.inner(x, v, v).clamp_min(torch.finfo(v.dtype).tiny).sqrt()
+            return v.unsqueeze(0), torch.ones(1, len(v), dtype=torch.bool, device=v.device)
+        length = root(self.inner(x, v, v))
         turns = math.ceil(reach / self.period)
-        k = torch.arange(-turns, turns + 1, dtype=v.dtype, device=v.device)
-        factor = 1 + k.unsqueeze(-1) * self.period / length
-        return factor.reshape(*factor.shape, *(1,) * (v.ndim - 1)) * v
+        k = torch.arange(-turns, turns + 1, dtype=v.dtype, device=v.device).unsqueeze(-1)
+        moves = length > 0
+        factor = 1 + k * self.period / torch.where(moves, length, 1.0)
+        vectors = factor.reshape(*factor.shape, *(1,) * (v.ndim - 1)) * v
+        return vectors, moves | (k == 0)
 
     def uniform(self, n: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """`n` points of the uniform distribution with event shape `shape`."""

@@ -161,7 +161,7 @@ class Sphere(Manifold):
         """Brownian motion from `x` after `variance` `(B,)`: a random direction, an exact angle."""
         check_unit(x)
         rows = self.per_point(variance, x)
-        inner = fork(generator, copies=len(rows) // len(x))
+        inner = fork(generator, copies=self.count(x))
         angle = _sphere_heat.sample_angle(rows, inner, x.shape[-1] - 1).reshape(x.shape[:-1])
         direction = self.randn(x, generator)
         direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)

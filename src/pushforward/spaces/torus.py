@@ -19,7 +19,7 @@ from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import Manifold
 from pushforward.spaces.views import Histogram, Scatter, View
 
-__all__ = ["Torus", "windings", "wrap"]
+__all__ = ["Torus", "widest_of", "windings", "wrap"]
 
 
 def wrap(angle: Tensor) -> Tensor:
@@ -29,6 +29,11 @@ def wrap(angle: Tensor) -> Tensor:
     tensor([-2.2832])
     """
     return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+
+
+def widest_of(variance: Tensor) -> float:
+    """The largest standard deviation of a batch, which may be empty."""
+    return float(variance.max()) ** 0.5 if variance.numel() else 0.0
 
 
 def windings(std: float) -> Tensor:
@@ -100,9 +105,10 @@ class Torus(Manifold):
         """Zero: the torus is flat."""
         return torch.zeros_like(v)
 
-    def images(self, x: Tensor, v: Tensor, reach: float) -> Tensor:
+    def images(self, x: Tensor, v: Tensor, reach: float) -> tuple[Tensor, Tensor]:
         """The turn, more by any number of full ones."""
-        return v + windings(reach / 8).to(v).unsqueeze(-1)
+        found = v + windings(reach / 8).to(v).unsqueeze(-1)
+        return found, torch.ones_like(found, dtype=torch.bool)
 
     def origin(self, shape: tuple[int, ...]) -> Tensor:
         """The angle 0."""
@@ -124,7 +130,7 @@ class Torus(Manifold):
 
     def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
         """The log-density of the wrapped normal distribution around `start`, `(B,)`."""
-        gap = wrap(x - start).unsqueeze(-1) + windings(float(variance.max()) ** 0.5).to(x)
+        gap = wrap(x - start).unsqueeze(-1) + windings(widest_of(variance)).to(x)
         v = torch.as_tensor(like(variance, gap))
         logs = -0.5 * (gap.square() / v + torch.log(2 * math.pi * v))
         return per_event_sum(torch.logsumexp(logs, -1))
@@ -134,7 +140,7 @@ class Torus(Manifold):
 
         The weights `w_k` are the chances of having turned `k` times.
         """
-        turns = windings(float(variance.max()) ** 0.5).to(x)
+        turns = windings(widest_of(variance)).to(x)
         gap = wrap(start - x).unsqueeze(-1) + turns
         v = like(variance, gap)
         weights = torch.softmax(-gap.square() / (2 * v), -1)
