@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from pushforward.checks import number, positive, whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import Manifold, Space
+from pushforward.spaces.pairs import squared_distances
 
 __all__ = [
     "Conditional",
@@ -32,9 +32,6 @@ __all__ = [
     "Sinkhorn",
     "Whole",
 ]
-
-_PAIRS = 1 << 19
-"""How many geodesic distances are computed at a time."""
 
 _SHARPNESS = 0.05
 """The strength of the entropy over the mean cost, where none is asked for."""
@@ -156,19 +153,8 @@ class Exact(Coupling):
         """The optimal assignment."""
         if self.space is None:
             return ot.assignment(target, source)
-        shape = tuple(target.shape[1:])
-        cost = partial(_geodesic, self.space, shape)
-        return ot.assignment(target.flatten(1), source.flatten(1), cost=cost)
-
-
-def _geodesic(space: Manifold, shape: tuple[int, ...], x: Tensor, y: Tensor) -> Tensor:
-    """Squared geodesic distances of flattened states, `(n, m)`."""
-    right, found = y.reshape(-1, *shape), []
-    for part in x.reshape(-1, *shape).split(max(1, _PAIRS // len(right))):
-        many = right.repeat(len(part), *(1,) * len(shape))
-        square = space.distance(part.repeat_interleave(len(right), 0), many).square()
-        found.append(square.reshape(len(part), len(right)))
-    return torch.cat(found)
+        squares = squared_distances(self.space, target, source)
+        return ot.assignment(target.flatten(1), source.flatten(1), cost=lambda x, y: squares)
 
 
 @configurable

@@ -130,9 +130,8 @@ def assemble(
             raw, columns=raw.columns[index:], label_at=at, notes=(*raw.notes, *notes)
         )
     dtype = x.dtype
-    if kind is None and space is not None and not space.pictures:
-        kind = "vector"
-    arranged = arrange(x, kind, layout, raw.source)
+    guessed = None if space is None or space.pictures else "vector"
+    arranged = arrange(x, kind or guessed, layout, raw.source)
     x = arranged.x
     keep = _finite_rows(x, raw, drop_nonfinite)
     numbers = np.flatnonzero(keep)
@@ -251,7 +250,6 @@ def _schema_of_states(data: Data, x: Any, space: Any) -> Schema:
         columns = ()
     if columns:
         table, _ = space.to_table(x)
-        # States may have come from a table, or be states already, rows of the same numbers.
         kept = (table == data.x.reshape(table.shape)).all(0).tolist()
         pairs = zip(columns, kept, strict=True)
         columns = tuple(column if same else Column(column.name) for column, same in pairs)

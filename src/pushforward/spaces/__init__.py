@@ -9,10 +9,11 @@ from pushforward.spaces import kernels, rotations
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.points import PointCloud, Points
 from pushforward.spaces.product import Product
 from pushforward.spaces.so3 import SO3
-from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Manifold, Space
+from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Space
 from pushforward.spaces.spd import SPD
 from pushforward.spaces.sphere import Sphere
 from pushforward.spaces.tokens import Tokens

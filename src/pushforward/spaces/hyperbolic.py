@@ -17,7 +17,7 @@ from pushforward.errors import InputError
 from pushforward.spaces import _hyperbolic_heat
 from pushforward.spaces._smooth import root, sinhc
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.space import Manifold
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Scatter, View
 
 __all__ = ["Hyperbolic"]

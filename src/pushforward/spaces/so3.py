@@ -23,7 +23,7 @@ from pushforward.spaces.coordinates import (
     RotationVector,
 )
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.space import Manifold
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Globe, View
 
 __all__ = ["SO3", "hat", "vee"]

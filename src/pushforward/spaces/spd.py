@@ -15,7 +15,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces._symmetric import exponential, inverse_root, logarithm, root
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.space import Manifold
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Scatter, View
 
 __all__ = ["SPD"]

@@ -22,7 +22,7 @@ from pushforward.spaces.coordinates import (
     UnitVector,
 )
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.space import Manifold
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Globe, Scatter, View
 
 __all__ = ["Sphere"]

@@ -16,7 +16,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates import Angles, CoordinateSystem
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.space import Manifold
+from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Histogram, Scatter, View
 
 __all__ = ["Torus", "widest_of", "windings", "wrap"]
