@@ -26,6 +26,8 @@ from pushforward.errors import InputError
 from pushforward.mcmc import check_states
 from pushforward.score_matching.checks import ScoreFunction, evaluate
 from pushforward.score_matching.levels import check_levels
+from pushforward.spaces import Manifold
+from pushforward.spaces.space import coordinate_axes
 
 __all__ = ["denoising", "denoising_levels", "implicit", "sliced", "sliced_variance_reduced"]
 
@@ -35,7 +37,7 @@ MEANING = (
 )
 
 
-def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
+def implicit(score: ScoreFunction, x: Tensor, *, space: Manifold | None = None) -> Tensor:
     r"""`tr grad s + |s|^2 / 2` (Hyvärinen 2005), with the exact trace.
 
     Costs one backward pass per coordinate of the event. Rows must not interact in the network, and
@@ -44,6 +46,10 @@ def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
     Args:
         score: a network `s(x)` that returns the shape of `x`.
         x: data `(B, *event)`.
+        space: the manifold that the data are on (De Bortoli et al. 2022): scores are projected to
+            its tangent spaces, and the trace is the divergence of its metric. No heat kernel is
+            needed and nothing is approximated; the density of data on a lower-dimensional set, as
+            of copies, has no score, and the loss then falls without bound.
 
     Raises `InputError` for states that are not finite floating-point `(B, *event)`, or a score of
     another shape or without derivatives.
@@ -52,10 +58,13 @@ def implicit(score: ScoreFunction, x: Tensor) -> Tensor:
     tensor([-1.5000, -1.5000])
     """
     check_states(x)
-    d = x[0].numel()
-    basis = torch.eye(d, dtype=x.dtype, device=x.device).reshape(d, 1, *x.shape[1:])
-    value, forms = _forms(score, x, basis.expand(d, *x.shape))
-    return forms.sum(0) + per_event_sum(value.square()) / 2
+    if space is None:
+        basis = coordinate_axes(x).transpose(0, 1)
+        value, forms = _forms(score, x, basis)
+        return forms.sum(0) + per_event_sum(value.square()) / 2
+    value, forms = _tangent_forms(score, x, space.frame(x).transpose(0, 1), space)
+    slope = space.volume_slope(x, value)
+    return forms.sum(0) + slope + space.inner(x, value, value) / 2
 
 
 def sliced(
@@ -64,6 +73,7 @@ def sliced(
     projections: int = 1,
     *,
     generator: torch.Generator | None = None,
+    space: Manifold | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + (v^T s)^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 7).
 
@@ -75,13 +85,18 @@ def sliced(
         x: data `(B, *event)`.
         projections: how many `v` per example.
         generator: for the projections.
+        space: a manifold, as for `implicit`; projections are then tangent.
 
     Raises `InputError` as `implicit`, and for fewer than one projection.
 
     >>> sliced(lambda x: -x, torch.ones(2, 1)).detach()
     tensor([-0.5000, -0.5000])
     """
-    probes = _probes(x, projections, generator)
+    probes = _probes(x, projections, generator, space)
+    if space is not None:
+        value, forms = _tangent_forms(score, x, probes, space)
+        parts = torch.stack([space.inner(x, probe, value) for probe in probes])
+        return (forms + parts.square() / 2).mean(0) + space.volume_slope(x, value)
     value, forms = _forms(score, x, probes)
     along = torch.stack([per_event_sum(probe * value) for probe in probes])
     return (forms + along.square() / 2).mean(0)
@@ -93,6 +108,7 @@ def sliced_variance_reduced(
     projections: int = 1,
     *,
     generator: torch.Generator | None = None,
+    space: Manifold | None = None,
 ) -> Tensor:
     r"""`v^T grad s v + |s|^2 / 2`, averaged over random `v` (Song et al. 2019, eq. 8).
 
@@ -101,7 +117,11 @@ def sliced_variance_reduced(
     >>> sliced_variance_reduced(lambda x: -x, torch.ones(2, 3)).detach()
     tensor([-1.5000, -1.5000])
     """
-    value, forms = _forms(score, x, _probes(x, projections, generator))
+    probes = _probes(x, projections, generator, space)
+    if space is not None:
+        value, forms = _tangent_forms(score, x, probes, space)
+        return forms.mean(0) + space.volume_slope(x, value) + space.inner(x, value, value) / 2
+    value, forms = _forms(score, x, probes)
     return forms.mean(0) + per_event_sum(value.square()) / 2
 
 
@@ -166,13 +186,30 @@ def denoising_levels(
     return per_event_sum((like(sigma, x) * value + noise).square()) / 2
 
 
-def _probes(x: Tensor, projections: int, generator: torch.Generator | None) -> Tensor:
+def _probes(
+    x: Tensor, projections: int, generator: torch.Generator | None, space: Manifold | None
+) -> Tensor:
     check_states(x)
     whole("projections", projections)
-    return probe_like(x, projections, resolve(generator=generator, device=x.device))
+    generator = resolve(generator=generator, device=x.device)
+    if space is None:
+        return probe_like(x, projections, generator)
+    frame = space.frame(x)
+    numbers = probe_like(x.new_zeros(frame.shape[:2]), projections, generator)
+    return torch.einsum("pbk,bk...->pb...", numbers, frame)
 
 
-def _forms(score: ScoreFunction, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+def _tangent_forms(
+    score: ScoreFunction, x: Tensor, probes: Tensor, space: Manifold
+) -> tuple[Tensor, Tensor]:
+    """The score's tangent part, and `<e, D s[e]>` of each tangent probe."""
+    covectors = torch.stack([space.covector(x, probe) for probe in probes])
+    return _forms(lambda x: space.project(x, score(x)), x, probes, covectors)
+
+
+def _forms(
+    score: ScoreFunction, x: Tensor, probes: Tensor, covectors: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The score `(B, *event)` and `e^T grad s e` of each probe `(P, B)`, with graphs in training.
 
     Validation runs without gradients; the derivative in `x` is taken all the same.
@@ -188,5 +225,7 @@ def _forms(score: ScoreFunction, x: Tensor, probes: Tensor) -> tuple[Tensor, Ten
         return value
 
     learning = torch.is_grad_enabled()
-    value, forms = quadratic_forms(differentiable, x, probes, create_graph=learning)
+    value, forms = quadratic_forms(
+        differentiable, x, probes, create_graph=learning, covectors=covectors
+    )
     return (value, forms) if learning else (value.detach(), forms)
