@@ -101,8 +101,8 @@ class Sphere(Manifold):
         lost = length < tiny
         safe = torch.where(lost, torch.ones_like(length), length)
         ratio = torch.where(lost, torch.ones_like(length), torch.atan2(length, height) / safe)
-        back = math.pi * self.point_frame(self.points(x))[:, 0].reshape(x.shape)
-        return torch.where(lost & (height < 0), back.detach(), ratio * direction)
+        away = lost & (height < 0)
+        return torch.where(away, math.pi * _sideways(x.detach()), ratio * direction)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """The angle, the root of the sum of their squares for several points; `(B,)`."""
@@ -210,6 +210,15 @@ class Sphere(Manifold):
         points = math.prod(event_shape[:-1])
         many = f"states of {points} " if points > 1 else ""
         return f"{many}points on the {event_shape[-1] - 1}-sphere"
+
+
+def _sideways(x: Tensor) -> Tensor:
+    """A unit tangent vector at each point, the first one of `point_frame`."""
+    first = x[..., :1]
+    mirror = torch.where(first >= 0, x, -x)
+    mirror = torch.cat([mirror[..., :1] + 1, mirror[..., 1:]], -1)
+    found = (-2 / mirror.square().sum(-1, keepdim=True)) * mirror[..., 1:2] * mirror
+    return torch.cat([found[..., :1], found[..., 1:2] + 1, found[..., 2:]], -1)
 
 
 def check_unit(x: Tensor) -> None:
