@@ -37,7 +37,7 @@ from pushforward.models import HeatKernelDensity
 from pushforward.processes import Brownian, Geodesic
 from pushforward.schedules import VE
 from pushforward.spaces import SO3, Manifold, Sphere, Torus
-from pushforward.spaces.so3 import hat
+from pushforward.spaces.rotations import hat
 
 STEPS, SEEDS = 8_000, (0,)
 TRAINING: dict[str, Any] = {

@@ -14,7 +14,7 @@ from pushforward.errors import InputError
 from pushforward.models import HeatKernelDensity
 from pushforward.processes import Brownian, Geodesic
 from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere
-from pushforward.spaces.so3 import hat
+from pushforward.spaces.rotations import hat
 
 
 def test_a_kernel_density_of_two_scales_is_near_the_truth(tmp_path) -> None:

@@ -23,11 +23,13 @@ __all__ = [
     "from_euler",
     "from_quaternion",
     "from_rotation_vector",
+    "hat",
     "nearest",
     "to_6d",
     "to_euler",
     "to_quaternion",
     "to_rotation_vector",
+    "vee",
 ]
 
 
@@ -81,17 +83,22 @@ def to_quaternion(r: Tensor, order: str) -> Tensor:
 def from_rotation_vector(v: Tensor) -> Tensor:
     """Matrices of rotation vectors `(..., 3)`, axis times angle in radians: the exponential map.
 
+    Rodrigues' formula, `1 + sin(r) / r hat(v) + (1 - cos r) / r^2 hat(v)^2`, its quotients by their
+    series near zero.
+
     >>> from_rotation_vector(torch.zeros(3)).equal(torch.eye(3))
     True
     """
-    square = _last(v, 3, "a rotation vector").square().sum(-1, keepdim=True)
-    small = square < 1e-2
-    safe = torch.where(small, 1.0, square).sqrt()
-    s = square / 4
-    near = 1 - s / 2 + s**2 / 24 - s**3 / 720, (1 - s / 6 + s**2 / 120 - s**3 / 5040) / 2
-    far = torch.cos(safe / 2), torch.sin(safe / 2) / safe
-    scalar, factor = (torch.where(small, *pair) for pair in zip(near, far, strict=True))
-    return from_quaternion(torch.cat([scalar, factor * v], -1), "wxyz")
+    s = _last(v, 3, "a rotation vector").square().sum(-1)[..., None, None]
+    small = s < 1e-2
+    r = torch.where(small, 1.0, s).sqrt()
+    sine = torch.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42)), torch.sin(r) / r)
+    # (1 - cos r) / r^2, from half the angle: without the difference of numbers near one.
+    half = torch.sin(0.5 * r) / r
+    bend = torch.where(small, 0.5 - s / 24 * (1 - s / 30 * (1 - s / 56)), 2 * half.square())
+    one = torch.eye(3, dtype=v.dtype, device=v.device)
+    outer = v.unsqueeze(-1) * v.unsqueeze(-2)
+    return (1 - s * bend) * one + sine * hat(v) + bend * outer
 
 
 def to_rotation_vector(r: Tensor) -> Tensor:
@@ -257,3 +264,26 @@ def _matrix(r: Tensor) -> Tensor:
             f"rotations are floating-point matrices (..., 3, 3), not {r.dtype} of {tuple(r.shape)}"
         )
     return r
+
+
+def hat(w: Tensor) -> Tensor:
+    """The skew-symmetric matrix of a vector, `hat(w) v = w x v`; `(..., 3)` to `(..., 3, 3)`.
+
+    >>> hat(torch.tensor([0.0, 0.0, 1.0])) @ torch.tensor([1.0, 0.0, 0.0])
+    tensor([0., 1., 0.])
+    """
+    x, y, z = w.unbind(-1)
+    zero = torch.zeros_like(x)
+    rows = (zero, -z, y), (z, zero, -x), (-y, x, zero)
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def vee(a: Tensor) -> Tensor:
+    """The vector of the skew-symmetric part of a matrix, `(..., 3, 3)` to `(..., 3)`.
+
+    >>> vee(hat(torch.tensor([1.0, 2.0, 3.0])))
+    tensor([1., 2., 3.])
+    """
+    return 0.5 * torch.stack(
+        [a[..., 2, 1] - a[..., 1, 2], a[..., 0, 2] - a[..., 2, 0], a[..., 1, 0] - a[..., 0, 1]], -1
+    )

@@ -24,9 +24,10 @@ from pushforward.spaces.coordinates import (
 )
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.manifold import Manifold
+from pushforward.spaces.rotations import hat, vee
 from pushforward.spaces.views import Globe, View
 
-__all__ = ["SO3", "hat", "vee"]
+__all__ = ["SO3"]
 
 _OFF = 1e-3
 
@@ -213,26 +214,3 @@ class SO3(Manifold):
         """Rotations, or so many of them."""
         many = math.prod(event_shape[:-2])
         return "rotations" if many == 1 else f"states of {many} rotations"
-
-
-def hat(w: Tensor) -> Tensor:
-    """The skew-symmetric matrix of a vector, `hat(w) v = w x v`; `(..., 3)` to `(..., 3, 3)`.
-
-    >>> hat(torch.tensor([0.0, 0.0, 1.0])) @ torch.tensor([1.0, 0.0, 0.0])
-    tensor([0., 1., 0.])
-    """
-    x, y, z = w.unbind(-1)
-    zero = torch.zeros_like(x)
-    rows = (zero, -z, y), (z, zero, -x), (-y, x, zero)
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
-
-
-def vee(a: Tensor) -> Tensor:
-    """The vector of the skew-symmetric part of a matrix, `(..., 3, 3)` to `(..., 3)`.
-
-    >>> vee(hat(torch.tensor([1.0, 2.0, 3.0])))
-    tensor([1., 2., 3.])
-    """
-    return 0.5 * torch.stack(
-        [a[..., 2, 1] - a[..., 1, 2], a[..., 0, 2] - a[..., 2, 0], a[..., 1, 0] - a[..., 0, 1]], -1
-    )
