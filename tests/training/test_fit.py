@@ -327,7 +327,7 @@ def test_data_that_are_no_states_of_the_model_are_refused(tmp_path: Path) -> Non
     model = pf.Diffusion(pf.nn.MLP(3, width=8), pf.processes.Brownian(pf.spaces.Sphere()))
     file = tmp_path / "places.csv"
     file.write_text("x,y,z\n0,0,1\n3,0,4\n")
-    with pytest.raises(InputError, match=r"places\.csv: .*length"):
+    with pytest.raises(InputError, match=r"places\.csv, line 3 has .* from the unit sphere"):
         pf.fit(model, file, out=tmp_path / "run")
     tokens = pf.processes.Masking(pf.spaces.Tokens(2))
     with pytest.raises(InputError, match=r"places\.csv: tokens lie in 0\.\.1"):

@@ -37,7 +37,7 @@ class GivenLaw(ExactLaw):
     ...                         torch.tensor([[[1.0, 0.5], [0.5, 1.0]]]).double())
     >>> law = GivenLaw.of_joint(joint, torch.tensor([[2.0], [0.0]]).double())
     >>> law.posterior_mean(torch.zeros(2, 1).double(), 1.0, 1e6).flatten()  # E[x | c] = c / 2
-    tensor([1., 0.], dtype=torch.float64)
+    tensor([1.0000, 0.0000], dtype=torch.float64)
     """
 
     def __init__(self, log_weights: Tensor, means: Tensor, covariances: Tensor) -> None:

@@ -56,7 +56,7 @@ def published_flow_bound(
 
     >>> from pushforward.schedules import Rectified
     >>> data = GaussianMixture(torch.tensor([[-1.0], [1.0]]).double(), 1.0)
-    >>> found = published_flow_bound(data, Gaussian(Rectified()), 0.1, stop=0.0)
+    >>> found = published_flow_bound(data, Gaussian(Rectified()), 0.1, start=1.0, stop=0.0)
     >>> found.of, found.value > 0.1, found.applies
     ('W_2', True, True)
     """

@@ -39,7 +39,7 @@ def entries_of(x: NDArray[Any], name: str = "") -> Column:
     """What the numbers of an array are, whose columns have no names; the array may have one.
 
     >>> entries_of(np.array([[3, 7], [4, -1]], dtype=np.int16))
-    Column(name='', dtype='int16', levels=None, words=(), value_range=(-1.0, 7.0))
+    Column(name='', dtype='int16', levels=None, words=(), value_range=(-1.0, 7.0), decimals=None)
     """
     return _of_type(Column(name, x.dtype.name), x)
 
