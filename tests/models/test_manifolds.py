@@ -20,12 +20,12 @@ from pushforward.spaces.rotations import hat
 def test_a_kernel_density_of_two_scales_is_near_the_truth(tmp_path) -> None:
     poles = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]).double()
     world = AnalyticHeatMixture(Brownian(Sphere()), poles, torch.tensor([1e-4, 0.2]).double())
-    x, y = world.sample(600, seed=0), world.sample(400, seed=1)
+    x, y = world.sample(300, seed=0), world.sample(150, seed=1)
     model = pf.fit(HeatKernelDensity(Sphere(), scales=9), x, holdout=0, progress=False).model
     exact, found = world.log_prob(y), model.log_prob(y).value
     gap = exact - found
     # Its divergence from the truth: above zero, and well below that of any single width.
-    assert -3 * float(gap.std()) / 20 < float(gap.mean())
+    assert -3 * float(gap.std()) / 150**0.5 < float(gap.mean())
     center = model.centers.repeat(len(y), 1)
     many = y.repeat_interleave(len(x), 0)
     single = []
@@ -99,7 +99,7 @@ def test_flow_matching_on_spaces_that_are_not_bounded(space) -> None:
     x, y = data.sample(2000, seed=0), data.sample(60, seed=1)
     loaded = pf.data.load(x, space=space)
     model = pf.FlowMatching.for_data(loaded, path=Geodesic(space))
-    run = pf.fit(model, loaded, steps=1000, batch_size=128, seed=0, progress=False)
+    run = pf.fit(model, loaded, steps=600, batch_size=128, seed=0, progress=False)
     drawn = run.model.sample(2000, seed=2)
     space.check(drawn)
     way = space.log(away.expand(2000, *shape), drawn)
@@ -108,7 +108,7 @@ def test_flow_matching_on_spaces_that_are_not_bounded(space) -> None:
     )
     assert torch.allclose(numbers.mean(1), torch.zeros(len(numbers)), atol=0.08)
     assert torch.allclose(numbers.std(1), torch.full((len(numbers),), 0.3), atol=0.08)
-    gap = data.log_prob(y) - run.model.log_prob(y, steps=20).value
+    gap = data.log_prob(y) - run.model.log_prob(y, steps=16).value
     assert float(gap.mean()) == pytest.approx(0, abs=0.15)
 
 
