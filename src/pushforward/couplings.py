@@ -220,9 +220,34 @@ class Sinkhorn(Coupling):
         return torch.from_numpy(_swapped(order, logs.numpy(), self.sweeps, generator))
 
 
+@dataclass(frozen=True)
+class _Around(Coupling):
+    """A coupling that has another one join rows which it has chosen."""
+
+    coupling: str | Coupling = field(default_factory=Exact)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
+
+    @property
+    def inner(self) -> Coupling:
+        """The other one."""
+        assert isinstance(self.coupling, Coupling)
+        return self.coupling
+
+    def numbers(self, space: Space, x: Any) -> Tensor:
+        """What the other coupling goes by."""
+        return self.inner.numbers(space, x)
+
+    @property
+    def in_shape(self) -> bool:
+        """As the other coupling."""
+        return self.inner.in_shape
+
+
 @configurable
 @dataclass(frozen=True)
-class Conditional(Coupling):
+class Conditional(_Around):
     r"""Another coupling that leaves the distribution of the source the same under every `c`.
 
     A row of the source belongs to the `c` of the row that it comes with, which says nothing about
@@ -242,36 +267,23 @@ class Conditional(Coupling):
     True
     """
 
-    coupling: str | Coupling = field(default_factory=Exact)
     weight: float = 10.0
 
     def __post_init__(self) -> None:
         number("weight", self.weight, least=0)
-        object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
+        super().__post_init__()
         if isinstance(self.coupling, Conditional | Whole | Paired):
             raise InputError(f"what joins the rows is a plain coupling, not {self.coupling}")
-
-    def numbers(self, space: Space, x: Any) -> Tensor:
-        """What the other coupling goes by."""
-        assert isinstance(self.coupling, Coupling)
-        return self.coupling.numbers(space, x)
-
-    @property
-    def in_shape(self) -> bool:
-        """As the other coupling."""
-        assert isinstance(self.coupling, Coupling)
-        return self.coupling.in_shape
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """The order within each label, or among near contexts."""
-        assert isinstance(self.coupling, Coupling)
         if c is None:
-            return self.coupling.join(source, target, None, generator)
+            return self.inner.join(source, target, None, generator)
         c = c.cpu()
         if c.is_floating_point():
-            if isinstance(self.coupling, Exact) and self.coupling.space is not None:
+            if self.in_shape:
                 raise InputError(
                     "geodesic distances and those of contexts do not add up: leave space= out"
                 )
@@ -281,19 +293,19 @@ class Conditional(Coupling):
             factor = mean / spread if spread > 0 else 0.0
             scaled = self.weight * math.sqrt(factor) * contexts
             sides = torch.cat([source, scaled], 1), torch.cat([target, scaled], 1)
-            return self.coupling.join(*sides, None, generator)
+            return self.inner.join(*sides, None, generator)
         order = torch.arange(len(target))
         for label in c.unique():
             rows = (c == label).nonzero()[:, 0]
             if len(rows) > 1:
-                inside = self.coupling.join(source[rows], target[rows], None, generator)
+                inside = self.inner.join(source[rows], target[rows], None, generator)
                 order[rows] = rows[inside]
         return order
 
 
 @configurable
 @dataclass(frozen=True)
-class Whole(Coupling):
+class Whole(_Around):
     """Another coupling of the whole training sets, once, before the training.
 
     No bias of small batches, but every row of the target always meets the same one of the source.
@@ -306,31 +318,18 @@ class Whole(Coupling):
             grow with its cube and its square.
     """
 
-    coupling: str | Coupling = field(default_factory=Exact)
     block: int = 4096
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "coupling", registry.resolve("couplings", self.coupling))
+        super().__post_init__()
         if isinstance(self.coupling, Whole | Paired):
             raise InputError("the coupling of whole sets is a coupling of batches, not another one")
         whole("block", self.block, least=2)
-
-    def numbers(self, space: Space, x: Any) -> Tensor:
-        """What the other coupling goes by."""
-        assert isinstance(self.coupling, Coupling)
-        return self.coupling.numbers(space, x)
-
-    @property
-    def in_shape(self) -> bool:
-        """As the other coupling."""
-        assert isinstance(self.coupling, Coupling)
-        return self.coupling.in_shape
 
     def join(
         self, source: Tensor, target: Tensor, c: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """The order, block by block."""
-        assert isinstance(self.coupling, Coupling)
         n = len(target)
         first, second = (torch.randperm(n, generator=generator) for _ in range(2))
         order = torch.empty(n, dtype=torch.long)
@@ -340,7 +339,7 @@ class Whole(Coupling):
             strict=True,
         ):
             own = None if c is None else c[rows.to(c.device)]
-            order[rows] = others[self.coupling.join(source[others], target[rows], own, generator)]
+            order[rows] = others[self.inner.join(source[others], target[rows], own, generator)]
         return order
 
     def pair(

@@ -26,7 +26,8 @@ def field(space, shape):
     weight = torch.randn(size, out, generator=generator).double()
 
     def v(x: torch.Tensor) -> torch.Tensor:
-        numbers = torch.tanh(space.embed(x).flatten(1) @ weight)
+        # With a mean of its own: about it, volumes of any power would balance.
+        numbers = torch.tanh(space.embed(x).flatten(1) @ weight + 0.7)
         return space.tangent(x, numbers.reshape(x.shape))
 
     return v

@@ -35,7 +35,7 @@ class HeatKernelDensity(GenerativeModel, Trainable):
     One width cannot be right for a cluster of aftershocks and for the ocean floor; the weights of
     the scales are those of the largest likelihood of up to 500 of them, by EM, under kernels at
     the others. On the 2-sphere the kernels are, for small variances, von Mises-Fisher distributions
-    of concentration `1 / v`.
+    of concentration `1 / v`. The density is as exact as the heat kernel of the space is.
 
     Args:
         space: a compact manifold, or one without the uniform part.
