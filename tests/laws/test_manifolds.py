@@ -12,7 +12,8 @@ from pushforward import Transport, processes, samplers, schedules, state
 from pushforward.analytic import AnalyticHeatMixture
 from pushforward.errors import CapabilityError
 from pushforward.processes import Brownian, Gaussian, ProductProcess
-from pushforward.spaces import SO3, Sphere, Torus
+from pushforward.samplers import corrector
+from pushforward.spaces import SO3, SPD, Sphere, Torus
 
 KINDS = {
     "torus": (Torus(), (2,)),
@@ -162,7 +163,6 @@ def test_densities_integrate_to_one() -> None:
 def test_positive_definite_matrices_have_the_volume_in_their_divergence() -> None:
     # Dilation, V = P: an isometry flow, whose divergence is zero in the invariant volume.
     from pushforward.samplers.manifold_ode import ManifoldODE
-    from pushforward.spaces import SPD
 
     process = processes.Geodesic(SPD(2))
     ode = ManifoldODE(Transport(lambda x, t, c=None: x, process))
@@ -172,3 +172,37 @@ def test_positive_definite_matrices_have_the_volume_in_their_divergence() -> Non
     v, div = ode.divergence(ode.enter(x, 0.5), 0.5)
     assert torch.allclose(v, x)
     assert torch.allclose(div, torch.zeros(5).double(), atol=1e-12)
+
+
+def test_heun_has_order_two_where_tangent_spaces_differ_in_scale() -> None:
+    # dP = P log P dt: matrices go along geodesics through the identity, log P grows like e^t. Here
+    # the velocity ahead is no tangent vector of the right size unless it is carried back.
+    space = SPD(2)
+    process = processes.Geodesic(space)
+    a = torch.tensor([[[1.2, 0.5], [0.5, -0.7]]]).double()
+    identity = torch.eye(2).double().unsqueeze(0)
+    start = space.exp(identity, a)
+
+    def velocity(x, t, c=None):
+        return -space.log(x, identity)
+
+    errors = []
+    for steps in (8, 16):
+        times = torch.linspace(1, 0, steps + 1).double().tolist()
+        end = samplers.run(samplers.Heun(), Transport(velocity, process), start, times)
+        errors.append(float(space.distance(end, space.exp(identity, math.exp(-1) * a))))
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.25)
+
+
+@pytest.mark.parametrize("name", ["torus", "sphere", "rotations"])
+def test_langevin_moves_leave_the_distribution_as_it_is(name: str) -> None:
+    problem, n, t = world(name), 1_500, 0.5
+    process = problem.process
+    exact = process.sample(problem.sample(20_000, seed=1), t, torch.Generator().manual_seed(4))
+    x, transport = exact[:n], Transport(problem.model(), process)
+    # Many moves at one time: what a corrector does between the steps of its predictor.
+    move = corrector._turn(process.clock, t, 0.1)
+    moved = corrector._moved(transport, x, move, 150, torch.Generator().manual_seed(5))
+    known, found = features(exact[n:]), features(moved)
+    error = (known.var(0) / len(known) + found.var(0) / n).sqrt()
+    assert float(((found.mean(0) - known.mean(0)) / error).abs().max()) < 4.2

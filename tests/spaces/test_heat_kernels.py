@@ -260,3 +260,13 @@ def test_steps_in_the_hyperbolic_plane_do_not_depend_on_the_other_rows() -> None
     )
     error = float(far[:, 0].std()) / 20_000**0.5
     assert float(far[:, 0].mean()) == pytest.approx(math.exp(3), abs=4 * error)
+
+
+@pytest.mark.parametrize("variance", [0.01, 0.3, 0.99])
+def test_the_slope_near_the_start_is_that_of_the_series_there(variance: float) -> None:
+    # log f = -w^2 / (2 v) + w^2 / 24 + ... near zero, on either side of where the form changes.
+    angle = torch.tensor([0.9e-3, 1.1e-3]).double()
+    _, slope = _rotation_heat.log_kernel(angle, torch.full_like(angle, variance))
+    below, above = (slope / angle).tolist()
+    assert below == pytest.approx(1 / 12 - 1 / variance, rel=1e-6)
+    assert above == pytest.approx(below, rel=3e-5)
