@@ -151,6 +151,21 @@ def test_the_bound_of_a_flow_is_the_distance_where_all_is_linear() -> None:
     assert math.isfinite(vacuous.distance)
 
 
+def test_numbers_of_the_published_bound_of_flows() -> None:
+    # With R = 0 and s = 1 the exponent is int |d log sqrt(alpha^2 + sigma^2)|, twice log sqrt(2)
+    # on straight lines, so that the bound is twice the error; lambda = 1 + R^2 / s^2 multiplies it.
+    process = Gaussian(schedules.Rectified())
+    center = GaussianMixture(torch.zeros(1, 1, dtype=DOUBLE), 1.0)
+    found = published_flow_bound(center, process, 0.3, start=1.0, stop=0.0)
+    assert found.value == pytest.approx(0.6, rel=1e-4)
+    # R = s = 1: 2 log 2 + sqrt(2) int d alpha / sqrt(alpha^2 + (1 - alpha)^2).
+    pair = GaussianMixture(torch.tensor([[-1.0], [1.0]], dtype=DOUBLE), 1.0)
+    integral = 2 / math.sqrt(2) * math.asinh(1.0)
+    exact = 0.3 * math.exp(2 * math.log(2) + math.sqrt(2) * integral)
+    found = published_flow_bound(pair, process, 0.3, start=1.0, stop=0.0)
+    assert found.value == pytest.approx(exact, rel=1e-3)
+
+
 def test_the_published_bound_of_flows_is_above_every_slope() -> None:
     # The exact velocity is dx/dt = x / sigma - (1 + alpha / sigma) E[x_0 | x] here.
     process = Gaussian(schedules.Rectified())

@@ -97,8 +97,11 @@ def test_the_kernel_solves_the_heat_equation(name: str) -> None:
     assert torch.allclose(rate, 0.5 * (bend + grown * slope), atol=1e-5 * float(f.max()))
 
 
-@pytest.mark.parametrize("variance", [0.01, 0.1, 1.0])
-@pytest.mark.parametrize("name", SPACES)
+DRAWN = [(name, variance) for name in SPACES for variance in (0.01, 0.1, 1.0)]
+
+
+# The longest steps of rotations that are not proposed by the uniform distribution, too.
+@pytest.mark.parametrize(("name", "variance"), [*DRAWN, ("rotations", 3.9), ("rotations", 4.1)])
 def test_draws_have_the_distances_of_the_kernel(name: str, variance: float) -> None:
     space, shape, area = SPACES[name]
     start = space.origin(shape).double().expand(100_000, *shape)
