@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward import checks
 from pushforward._part_noise import PartNoise
+from pushforward._precision import has_double, in_double
 from pushforward._row_noise import RowNoise, derived_seed
 from pushforward.errors import InputError
 
@@ -27,7 +28,9 @@ __all__ = [
     "branch",
     "categories",
     "derived_seed",
+    "drawn_from_logits",
     "even_rows",
+    "fine_uniform",
     "fork",
     "fresh_seed",
     "generator_or_global",
@@ -233,6 +236,58 @@ def categories(weights: Tensor, n: int, generator: torch.Generator | None = None
     found = torch.searchsorted(edges, u * edges[-1], right=True)
     # Rounding may put the last number at the very end, behind a category of no weight.
     return found.clamp_max(int(weights.nonzero().max()))
+
+
+def fine_uniform(
+    shape: tuple[int, ...],
+    generator: torch.Generator | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Uniform numbers on [0, 1) of 53 bits, in double precision.
+
+    Of 48 bits on the CPU where the device has no double precision, from two numbers of 24. Chances
+    that are compared with numbers of 24 bits are wrong by up to `2^-24`, which takes rare events
+    away.
+
+    >>> fine_uniform((2,), resolve(0, rows=2)).dtype
+    torch.float64
+    """
+    if has_double(device):
+        return uniform(shape, generator, dtype=torch.float64, device=device)
+    high, low = (
+        uniform(shape, generator, dtype=torch.float32, device=device).cpu().double()
+        for _ in range(2)
+    )
+    return high + low * 2.0**-24
+
+
+def drawn_from_logits(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """One symbol for each row of logits `(B, *sites, K)`, `(B, *sites)`.
+
+    By the inverse of the cumulative weights in double precision: a symbol has its chance up to
+    `2^-53`. The Gumbel trick in single precision gives one of chance `p` the chance
+    `2^-24 / (exp(2^-24 / p) - 1)`, about `p - 2^-25`, and so takes the tail away.
+
+    Raises `InputError` for rows that are no logits: not a number, plus infinity, or minus infinity
+    throughout.
+
+    >>> drawn_from_logits(torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]]))
+    tensor([0, 1])
+    """
+    if not logits.numel():
+        return torch.zeros(logits.shape[:-1], dtype=torch.long, device=logits.device)
+    edges = torch.softmax(in_double(logits), -1).cumsum(-1)
+    total = edges[..., -1:].contiguous()
+    if not bool(torch.isfinite(total).all()):
+        raise InputError(
+            "logits of symbols are not finite: the model has diverged, or has no answer for these "
+            "states"
+        )
+    u = fine_uniform(logits.shape[:-1], generator, device=logits.device).unsqueeze(-1)
+    # Strictly below the end, so that no symbol without weight behind it is found.
+    place = torch.minimum(u.to(edges) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(edges, place, right=True).squeeze(-1).to(logits.device)
 
 
 def fork(

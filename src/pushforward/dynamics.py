@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward._random import uniform_like
+from pushforward._precision import in_double
+from pushforward._random import fine_uniform, uniform_like
 from pushforward._shapes import Weight, accumulate, combine
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
@@ -136,8 +137,9 @@ class Jump:
                 "a rate is infinite where nothing of the data is left: start the grid earlier "
                 "(start=), use churn=0, or a pinned sampler"
             )
-        u = uniform_like(total, generator)
-        fired = u < -torch.expm1(-total * abs(h))
+        # Chances may be as small as the steps: 24 bits would lose some.
+        u = fine_uniform(total.shape, generator, device=total.device)
+        fired = (u < -torch.expm1(-in_double(total) * abs(h))).to(total.device)
         # Which of the two fired is independent of whether one did.
         restored = uniform_like(total, generator) * total < restore
         if h < 0 or churn:

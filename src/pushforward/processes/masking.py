@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward._random import uniform_like
+from pushforward._random import drawn_from_logits, fine_uniform, uniform_like
 from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Constant
@@ -98,7 +98,7 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         hide = like(destruction_rate(self.schedule, t), x_t) * (1 - hidden)
         return Jump(
             self.space,
-            restore=Reaction(show, lambda generator: _draw(pred, generator)),
+            restore=Reaction(show, lambda generator: drawn_from_logits(pred, generator)),
             destroy=Reaction(hide, lambda generator: torch.full_like(x_t, self.space.mask)),
         )
 
@@ -116,16 +116,10 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         The posterior of a visible token is certain, so `churn` has nothing to act on.
         """
         chance = restoration_chance(self.schedule, t, s)
-        u = uniform_like(torch.zeros(x_t.shape, device=x_t.device), generator)
-        shown = (x_t == self.space.mask) & (u < chance)
-        return self.space.where(shown, _draw(pred, generator), x_t)
+        u = fine_uniform(x_t.shape, generator, device=x_t.device)
+        shown = (x_t == self.space.mask) & (u < chance).to(x_t.device)
+        return self.space.where(shown, drawn_from_logits(pred, generator), x_t)
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute the schedule on a grid at once."""
         self.schedule.tabulate(grid)
-
-
-def _draw(logits: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One token per site from logits `(B, sites, K)`, by the Gumbel trick."""
-    u = uniform_like(logits, generator).clamp_min(torch.finfo(logits.dtype).tiny)
-    return (logits - torch.log(-torch.log(u))).argmax(-1)
