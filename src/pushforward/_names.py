@@ -127,7 +127,13 @@ TABLE: dict[str, dict[str, Any]] = {
         "ppca": "models.ProbabilisticPCA",
         "bridge": "models.SchrodingerBridge",
     },
-    "networks": {"mlp": "nn.MLP", "unet": "nn.UNet", "dit": "nn.DiT"},
+    "networks": {
+        "mlp": "nn.MLP",
+        "unet": "nn.UNet",
+        "dit": "nn.DiT",
+        "transformer": "nn.TokenTransformer",
+        "block-transformer": "nn.BlockTransformer",
+    },
     "noises": {
         "gaussian": "inverse.GaussianNoise",
         "laplace": "inverse.LaplaceNoise",
@@ -193,6 +199,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "brownian": "processes.Brownian",
         "geodesic": "processes.Geodesic",
         "masking": "processes.Masking",
+        "block-masking": "processes.BlockMasking",
         "thinning": "processes.Thinning",
         "jump-diffusion": "processes.JumpDiffusion",
         "bridge": "processes.Bridge",

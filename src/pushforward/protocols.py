@@ -33,6 +33,7 @@ __all__ = [
     "Sampler",
     "State",
     "Time",
+    "Together",
     "Transport",
     "follows",
     "matching_loss",
@@ -121,6 +122,18 @@ class Bridged(Process[X, Z, P], Protocol[X, Z, P]):
         generator: torch.Generator | None = None,
     ) -> X:
         """`x_s ~ p(x_s | x_t, z)` for `s < t`, with the prediction in the place of `z`."""
+
+
+@runtime_checkable
+class Together(Process[X, Z, P], Protocol[X, Z, P]):
+    """A process that asks for more in training than a state at one time.
+
+    A network that sees the parts of a sequence one after the other can be asked for all of them at
+    once, so that one evaluation teaches what many states along the path would.
+    """
+
+    def for_training(self, z: Z, t: Time, generator: torch.Generator | None = None) -> Any:
+        """What the network reads, and `loss` understands, in the place of a state `x_t`."""
 
 
 @runtime_checkable
@@ -268,7 +281,9 @@ def matching_loss(
     >>> matching_loss(lambda x, t, c: torch.zeros_like(x), Gaussian(VP()), z, t)
     tensor([0., 0., 0.])
     """
-    x_t = process.sample(z, t, generator)
+    known: Any = process
+    noised = known.for_training if follows(process, Together) else process.sample
+    x_t = noised(z, t, generator)
     if rows != slice(None):
         z, x_t = state.take(z, rows), state.take(x_t, rows)
         t = t[rows] if isinstance(t, Tensor) and t.ndim else t

@@ -222,6 +222,7 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "brownian": (spaces.Torus(),),
         "geodesic": (spaces.Sphere(),),
         "masking": (spaces.Tokens(4),),
+        "block-masking": (spaces.Tokens(4), 2),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
     process = registry.find("processes", name)(*needs.get(name, ()))

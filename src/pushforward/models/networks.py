@@ -98,11 +98,26 @@ def _network_for(
         "vocabulary": vocabulary,
         "image": data.kind == "image",
     }
+    if net != "auto" and _reads_symbols(_kind(net)):
+        # Sequences of symbols and their logits, as they are.
+        sizes = {"num_classes": num_classes, "context": context}
+        made: nn.Module = _kind(net)(out[-1], **{k: n for k, n in sizes.items() if n is not None})
+        return made
     seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
     if seen == shape and all(isinstance(size, int) for size in out):
         return _plain(net, shape, out, sizes)
     inner = _plain(net, seen, (state.numel(out),), sizes)
     return StateNetwork(space, inner, out)
+
+
+def _kind(net: Any) -> Any:
+    """The class that a short name stands for, or one that is given."""
+    return net if callable(net) else registry.find("networks", net)
+
+
+def _reads_symbols(kind: Any) -> bool:
+    """Whether a class of networks, or a partial one, takes tokens as they are."""
+    return getattr(getattr(kind, "func", kind), "reads_symbols", False)
 
 
 def _plain(
@@ -111,7 +126,7 @@ def _plain(
     """A network from tensors to tensors."""
     if net == "auto":
         return nets.default_network(shape, **sizes, out_shape=out)
-    kind = net if callable(net) else registry.find("networks", net)
+    kind = _kind(net)
     options = {"num_classes": sizes["num_classes"], "context": sizes["context_size"]}
     if sizes["vocabulary"] is not None:
         options["encoder"] = nets.TextEncoder(**vars(sizes["vocabulary"]))

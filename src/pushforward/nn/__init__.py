@@ -13,6 +13,7 @@ from pushforward._lazy import attach
 _HOMES = {
     "MLP": "mlp",
     "AffineSkip": "affine_skip",
+    "BlockTransformer": "block_transformer",
     "ConvolutionalDecoder": "convolutional",
     "ConvolutionalEncoder": "convolutional",
     "CrossAttention": "cross_attention",
@@ -22,7 +23,9 @@ _HOMES = {
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
     "PictureContext": "picture_context",
+    "RotaryAttention": "rotary",
     "TextEncoder": "text_encoder",
+    "TokenTransformer": "token_transformer",
     "UNet": "unet",
     "SequenceEncoder": "sequences",
     "SetEncoder": "sets",
@@ -34,6 +37,7 @@ _HOMES = {
 __all__ = [
     "MLP",
     "AffineSkip",
+    "BlockTransformer",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "CrossAttention",
@@ -43,9 +47,11 @@ __all__ = [
     "MaskedPerceptron",
     "Perceptron",
     "PictureContext",
+    "RotaryAttention",
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
+    "TokenTransformer",
     "UNet",
     "default_context_network",
     "default_network",
@@ -54,6 +60,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from pushforward.nn.affine_skip import AffineSkip
+    from pushforward.nn.block_transformer import BlockTransformer
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.cross_attention import CrossAttention
     from pushforward.nn.default import default_context_network, default_network
@@ -64,9 +71,11 @@ if TYPE_CHECKING:
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
     from pushforward.nn.picture_context import PictureContext
+    from pushforward.nn.rotary import RotaryAttention
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.sets import SetEncoder
     from pushforward.nn.text_encoder import TextEncoder
+    from pushforward.nn.token_transformer import TokenTransformer
     from pushforward.nn.unet import UNet
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

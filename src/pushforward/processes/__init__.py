@@ -1,5 +1,6 @@
 """Processes: how data turns into noise, and what time reversal asks a model to predict."""
 
+from pushforward.processes.block_masking import BlockMasking
 from pushforward.processes.bridge import Bridge, OUBridge, Reference
 from pushforward.processes.brownian import Brownian
 from pushforward.processes.gaussian import Gaussian, Kernel
@@ -22,6 +23,7 @@ from pushforward.processes.reading import Reading
 from pushforward.processes.thinning import Missing, Thinning
 
 __all__ = [
+    "BlockMasking",
     "Bridge",
     "Brownian",
     "Gaussian",
