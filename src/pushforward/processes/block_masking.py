@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from pushforward import checks
-from pushforward._random import uniform_like
+from pushforward._random import drawn_from_logits, fine_uniform, uniform_like
 from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Jump, Reaction
 from pushforward.errors import InputError
-from pushforward.processes.masking import _draw as draw_symbols
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import Reading
 from pushforward.protocols import Time
@@ -172,7 +171,7 @@ class BlockMasking(GenerativeProcess[Tensor, Tensor, Tensor]):
         hide = open_ * blocks / (1 - share).clamp(min=torch.finfo(pred.dtype).tiny) * (1 - hidden)
         return Jump(
             self.space,
-            restore=Reaction(show, lambda generator: draw_symbols(pred, generator)),
+            restore=Reaction(show, lambda generator: drawn_from_logits(pred, generator)),
             destroy=Reaction(hide, lambda generator: torch.full_like(x_t, self.space.mask)),
         )
 
@@ -202,9 +201,9 @@ class BlockMasking(GenerativeProcess[Tensor, Tensor, Tensor]):
         now = self.hidden_share(t, sites).to(x_t.device)
         then = self.hidden_share(s, sites).to(x_t.device)
         chance = torch.where(now > 0, 1 - then / now.clamp(min=1e-12), 0.0)
-        u = uniform_like(torch.zeros(x_t.shape, device=x_t.device), generator)
+        u = fine_uniform(x_t.shape, generator, device=x_t.device)
         shown = (x_t == self.space.mask) & (u < chance)
-        return self.space.where(shown, draw_symbols(pred, generator), x_t)
+        return self.space.where(shown, drawn_from_logits(pred, generator), x_t)
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Nothing: a line is no work."""
