@@ -17,6 +17,7 @@ from pushforward.errors import InputError
 from pushforward.latent import Decoder, Encoder, Prior
 from pushforward.models import GenerativeModel
 from pushforward.schedules import OU, VP
+from pushforward.targets import Target
 from pushforward.transforms import Transform
 
 ENTRIES = [(axis, name) for axis in registry.axes() for name in registry.names(axis)]
@@ -44,7 +45,13 @@ CLASSES = {
 }
 
 # Functions, and what they return.
-MAKERS = {"decoders": Decoder, "encoders": Encoder, "flows": Transform, "priors": Prior}
+MAKERS = {
+    "decoders": Decoder,
+    "encoders": Encoder,
+    "flows": Transform,
+    "priors": Prior,
+    "targets": Target,
+}
 
 
 def _made(axis: str, name: str) -> object | None:
