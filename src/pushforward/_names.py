@@ -200,6 +200,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "geodesic": "processes.Geodesic",
         "masking": "processes.Masking",
         "block-masking": "processes.BlockMasking",
+        "jumps": "processes.Jumps",
+        "uniform-jumps": ("processes.Jumps", {"rates": "uniform"}),
         "thinning": "processes.Thinning",
         "jump-diffusion": "processes.JumpDiffusion",
         "bridge": "processes.Bridge",
@@ -210,6 +212,14 @@ TABLE: dict[str, dict[str, Any]] = {
         "scheduled": "processes.Scheduled",
         "one-sided": "processes.OneSided",
         "product": "processes.ProductProcess",
+    },
+    "rates": {
+        "uniform": "processes.UniformRates",
+        "birth-death": "processes.BirthDeathRates",
+        "gaussian": "processes.GaussianRates",
+        "neighbors": "processes.NeighborRates",
+        "matrix": "processes.MatrixRates",
+        "sites": "processes.SiteRates",
     },
     "regularizers": {
         "r1": "discrepancies.R1",
@@ -341,6 +351,7 @@ ONE: dict[str, str] = {
     "energy-training": "training of energies",
     "guidance": "guidance",
     "posteriors": "posterior method",
+    "rates": "set of rates",
     "processes": "process",
     "score-matching": "score matching",
     "times": "distribution of training times",
@@ -354,6 +365,7 @@ KINDS: dict[str, str] = {
     "noises": "inverse.Noise",
     "operators": "inverse.Operator",
     "paths": "processes.GenerativeProcess",
+    "rates": "processes.Rates",
     "schedules": "schedules.Schedule",
 }
 """The class that every object of an axis has, where there is one."""

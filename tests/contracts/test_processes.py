@@ -70,6 +70,15 @@ def _tokens():
     return process, problem.data.sample(40_000, seed=0), problem.model(process)
 
 
+def _jumps(rates):
+    def made():
+        problem = AnalyticTokens.random(3, 3, seed=0)
+        process = processes.Jumps(spaces.Tokens(3), rates)
+        return process, problem.data.sample(40_000, seed=0), problem.model(process)
+
+    return made
+
+
 def _thinning():
     problem = AnalyticCounts.example()
     process = processes.Thinning()
@@ -112,6 +121,9 @@ CASES = {
     "sphere": _sphere,
     "sphere-geodesic": _sphere_geodesic,
     "tokens": _tokens,
+    "uniform-jumps": _jumps("uniform"),
+    "birth-death": _jumps("birth-death"),
+    "any-rates": _jumps(processes.MatrixRates([[0, 1, 0], [0, 0, 2], [1, 1, 0]])),
     "thinning": _thinning,
     "jump-diffusion": _jump_diffusion,
     "bridge": _bridge,
@@ -158,6 +170,10 @@ def test_a_float_time_and_a_batch_of_times_agree(case) -> None:
     many = torch.full((batch_size(z),), t)
     x_t = process.sample(z, t, _generator())
     for a, b in zip(_leaves(x_t), _leaves(process.sample(z, many, _generator())), strict=True):
+        if a.dtype == torch.int64:
+            # Of many symbols one may lie where the rounding of a time decides.
+            assert float((a != b).double().mean()) < 1e-4
+            continue
         assert torch.allclose(a.float(), b.float(), atol=1e-5)
     single = process.loss(model(x_t, t, None), z, x_t, t)
     batched = process.loss(model(x_t, many, None), z, x_t, many)
@@ -199,10 +215,10 @@ def test_pinned_steps_compose(case) -> None:
     # With the true endpoint in the place of the prediction, the pinned kernel carries p_t(. | z)
     # to p_s(. | z) exactly: compare with sampling at s.
     process, z, _ = case
-    if not isinstance(process, processes.Gaussian | processes.Masking):
+    if not isinstance(process, processes.Gaussian | processes.Masking | processes.Jumps):
         return
     truth = z
-    if isinstance(process, processes.Masking):
+    if not isinstance(process, processes.Gaussian):
         truth = 50.0 * torch.nn.functional.one_hot(z, 3).float()
     t, s = 0.8, 0.3
     x_t = process.sample(z, t, _generator(1))
@@ -223,6 +239,8 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "geodesic": (spaces.Sphere(),),
         "masking": (spaces.Tokens(4),),
         "block-masking": (spaces.Tokens(4), 2),
+        "jumps": (spaces.Tokens(4),),
+        "uniform-jumps": (spaces.Tokens(4),),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
     process = registry.find("processes", name)(*needs.get(name, ()))

@@ -1,24 +1,31 @@
-"""A table of sequences under masking."""
+"""A table of sequences under masking, or under jumps of any rates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pushforward._random import resolve
 from pushforward.distributions import Table
-from pushforward.processes import Masking
+from pushforward.errors import InputError
+from pushforward.processes import Jumps, Masking
 from pushforward.protocols import Model, Time
 
 __all__ = ["AnalyticTokens"]
 
+_NODES, _PANELS = 8, 8
+"""Gauss-Legendre nodes on each of the panels of an integral over the time."""
+
 
 @dataclass(frozen=True)
 class AnalyticTokens:
-    """Sequences from a table; given the visible tokens, each hidden one has an exact distribution.
+    """Sequences from a table; given the noised tokens, each has an exact distribution.
 
     >>> AnalyticTokens.random(3, 3, seed=0).data.probabilities.shape
     torch.Size([3, 3, 3])
@@ -33,17 +40,125 @@ class AnalyticTokens:
         weights = -torch.log1p(-u)
         return cls(Table(weights / weights.sum()))
 
-    def model(self, process: Masking) -> Model:
-        """Log-probabilities of every token at every site given the visible ones, by enumeration."""
+    @classmethod
+    def markov(cls, transition: Tensor, sites: int) -> AnalyticTokens:
+        """A stationary Markov chain with a transition matrix `(K, K)`, row from and column to.
+
+        >>> chain = AnalyticTokens.markov(torch.tensor([[0.9, 0.1], [0.3, 0.7]]), 2)
+        >>> chain.data.probabilities
+        tensor([[0.6750, 0.0750],
+                [0.0750, 0.1750]])
+        """
+        law = torch.linalg.matrix_power(transition.double(), 1 << 20)[0]
+        for _ in range(sites - 1):
+            law = law.unsqueeze(-1) * transition.double()
+        return cls(Table((law / law.sum()).to(transition.dtype)))
+
+    def model(self, process: Masking | Jumps) -> Model:
+        """Log-probabilities of every token at every site given the noised ones, by enumeration."""
         states = self.data.states()
         weights = self.data.probabilities.flatten()
-        symbols = torch.nn.functional.one_hot(states, self.data.vocabulary).to(weights)
+        symbols = functional.one_hot(states, self.data.vocabulary).to(weights)
+        place = torch.arange(self.data.sites)
 
         def logits(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
-            hidden = x_t == process.space.mask
-            agrees = (hidden.unsqueeze(1) | (x_t.unsqueeze(1) == states)).all(-1)
-            posterior = agrees * weights
+            seen = _likelihood(process, x_t, t).to(weights)
+            posterior = seen[:, place, states].prod(-1) * weights
             posterior = posterior / posterior.sum(-1, keepdim=True)
             return torch.einsum("bs,snk->bnk", posterior, symbols).log()
 
         return logits
+
+    def noised(self, process: Masking | Jumps, t: float) -> Table:
+        """The distribution of the noised sequences, the mask a symbol of its own where there is
+        one."""
+        law = self.data.probabilities
+        for axis, forward in enumerate(_forward(process, t, self.data.sites).to(law)):
+            law = torch.tensordot(law, forward, dims=([axis], [0])).movedim(-1, axis)
+        return Table(law)
+
+    def bound(self, process: Masking | Jumps, model: Model, start: float, stop: float) -> float:
+        """The mean negative evidence bound of a model in nats, by quadrature over the time.
+
+        What the prior misses of the noised data at `start`, the integral of the loss from there to
+        `stop`, and what the data at once cost from there: nothing is left out. Of the exact model
+        it is the entropy of the data, and what the prior misses.
+
+        Raises `InputError` for a prior that cannot make the noised data.
+        """
+        late = self.noised(process, start)
+        prior = process.prior((self.data.sites,), start)
+        if isinstance(process, Masking):
+            if float(process.schedule.values(start)[0]) > 0:
+                raise InputError("the bound of masking starts at t = 1, where all is masked")
+            missed = 0.0
+        else:
+            p = late.probabilities.flatten()
+            missed = float((p * (p.log() - prior.log_prob(late.states()))).nansum())
+        found = missed + self._reconstruction(process, model, stop)
+        for t, weight in _nodes(stop, start):
+            found += weight * self._mean_loss(process, model, t)
+        return found
+
+    def _joint(self, process: Masking | Jumps, t: float) -> tuple[Tensor, Tensor, Tensor]:
+        """All pairs of data and noised sequences, and their chances."""
+        states, p = self.data.states(), self.data.probabilities.flatten()
+        forward = _forward(process, t, self.data.sites).to(p)
+        noisy = _sequences(forward.shape[-1], self.data.sites)
+        place = torch.arange(self.data.sites)
+        chance = forward[place, states.unsqueeze(1), noisy].prod(-1) * p.unsqueeze(1)
+        first, second = chance.nonzero(as_tuple=True)
+        return states[first], noisy[second], chance[first, second]
+
+    def _mean_loss(self, process: Masking | Jumps, model: Model, t: float) -> float:
+        z, x_t, chance = self._joint(process, t)
+        return float(chance @ process.loss(model(x_t, t), z, x_t, t).to(chance))
+
+    def _reconstruction(self, process: Masking | Jumps, model: Model, t: float) -> float:
+        z, x_t, chance = self._joint(process, t)
+        logs = model(x_t, t).log_softmax(-1).gather(-1, z.unsqueeze(-1)).squeeze(-1)
+        if isinstance(process, Masking):
+            logs = logs * (x_t == process.space.mask)
+        return -float(chance @ logs.sum(-1).to(chance))
+
+
+def _likelihood(process: Masking | Jumps, x_t: Tensor, t: Time) -> Tensor:
+    """The chance of each noised token from every symbol, up to a factor, `(B, sites, K)`."""
+    if isinstance(process, Jumps):
+        return process.chain.column(x_t, process.schedule.values(t)[0])
+    same = functional.one_hot(x_t, process.space.vocabulary + 1)[..., :-1].bool()
+    return same | (x_t == process.space.mask).unsqueeze(-1)
+
+
+def _forward(process: Masking | Jumps, t: float, sites: int) -> Tensor:
+    """The chance of every noised token from every symbol, at each site, `(sites, K, K)`.
+
+    `(sites, K, K + 1)` with a mask.
+    """
+    left, same = float(process.schedule.at(t).alpha), torch.eye(process.space.vocabulary).double()
+    if isinstance(process, Jumps):
+        each = same.unsqueeze(1).expand(-1, sites, -1)
+        return process.chain.push(each, left).transpose(0, 1)
+    hidden = torch.full_like(same[:, :1], 1 - left)
+    return torch.cat([left * same, hidden], 1).expand(sites, -1, -1)
+
+
+def _sequences(symbols: int, sites: int) -> Tensor:
+    """Every sequence, `(symbols^sites, sites)`."""
+    found = torch.cartesian_prod(*[torch.arange(symbols)] * sites)
+    return found.reshape(-1, sites)
+
+
+def _nodes(start: float, stop: float) -> list[tuple[float, float]]:
+    """Nodes and weights of an integral whose integrand changes fast near both ends of the time."""
+    u, w = np.polynomial.legendre.leggauss(_NODES)
+    middle = 0.5 * (start + stop)
+    near = np.geomspace(start, middle, _PANELS)
+    # As fast towards the end of the noise as towards the data.
+    far = stop - (middle - start) * np.geomspace(1.0, 1e-6, _PANELS)
+    edges = [*near, *far[1:], stop]
+    return [
+        (0.5 * (a + b) + 0.5 * (b - a) * float(x), 0.5 * (b - a) * float(y))
+        for a, b in pairwise(edges)
+        for x, y in zip(u, w, strict=True)
+    ]

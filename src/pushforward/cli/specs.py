@@ -33,6 +33,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "path": ("paths", "processes"),
     "predict": ("predictions",),
     "process": ("processes",),
+    "rates": ("rates",),
     "reference": ("processes",),
     "regularizer": ("regularizers",),
     "sampler": ("samplers",),
@@ -45,7 +46,9 @@ _AXES: dict[str, tuple[str, ...]] = {
 }
 """The axes of short names that an option takes."""
 
-_OBJECTS = frozenset({"diffusion", "process", "reference", "schedule", "space", "thinning"})
+_OBJECTS = frozenset(
+    {"diffusion", "process", "rates", "reference", "schedule", "space", "thinning"}
+)
 """Options whose classes take objects alone: a short name becomes the object here."""
 
 

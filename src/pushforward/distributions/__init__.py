@@ -15,6 +15,7 @@ from pushforward.distributions.normal import ColoredNormal, Normal
 from pushforward.distributions.pushforward import Pushforward
 from pushforward.distributions.spherical import VonMisesFisher
 from pushforward.distributions.support import Supported, bounds_remain, without_bounds
+from pushforward.distributions.symbols import IndependentSymbols
 from pushforward.distributions.uniform import ManifoldUniform
 from pushforward.distributions.wrapped_normal import WrappedNormal
 from pushforward.protocols import Distribution
@@ -27,6 +28,7 @@ __all__ = [
     "GaussianMixture",
     "HeatKernel",
     "IndependentProduct",
+    "IndependentSymbols",
     "LogNormal",
     "Normal",
     "Pushforward",

@@ -13,17 +13,35 @@ from pushforward.processes.interpolants import (
     Trigonometric,
 )
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
+from pushforward.processes.jumps import Jumps
 from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
 from pushforward.processes.natural import noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
+from pushforward.processes.rates import (
+    BirthDeathRates,
+    GaussianRates,
+    MatrixRates,
+    NeighborRates,
+    Rates,
+    SiteRates,
+    UniformRates,
+)
 from pushforward.processes.reading import Reading
 from pushforward.processes.thinning import Missing, Thinning
 
 __all__ = [
     "BlockMasking",
+    "BirthDeathRates",
+    "GaussianRates",
+    "MatrixRates",
+    "NeighborRates",
+    "Rates",
+    "SiteRates",
+    "UniformRates",
+    "Jumps",
     "Bridge",
     "Brownian",
     "Gaussian",

@@ -1,0 +1,209 @@
+"""Jumps: every token follows a Markov chain of its own, independently, to its equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pushforward import checks, registry
+from pushforward._random import drawn_from_logits
+from pushforward._shapes import like
+from pushforward.config import configurable
+from pushforward.distributions import IndependentSymbols
+from pushforward.dynamics import Jump, Reaction
+from pushforward.errors import InputError
+from pushforward.processes._clock import check_clock, destruction_rate
+from pushforward.processes.process import GenerativeProcess
+from pushforward.processes.rates import Rates
+from pushforward.processes.reading import LogitsReading, Reading
+from pushforward.processes.semigroup import Semigroup
+from pushforward.protocols import Time
+from pushforward.schedules import Rectified, Schedule
+from pushforward.spaces import Tokens
+from pushforward.state import EventShape
+
+__all__ = ["Jumps"]
+
+_LEAST = 1e-12
+"""Chances of a transition below it count as it, so that quotients stay finite."""
+
+
+@configurable
+@dataclass(frozen=True)
+class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
+    r"""Each token follows a continuous-time Markov chain with rates `beta_t R`, on its own.
+
+    The rates are scaled so that the slowest mode of the chain decays at rate 1, and
+    `beta = -alpha' / alpha`: `alpha_t` is what is left of that mode. For uniform rates a token is
+    that of the data with the chance `alpha_t`, and otherwise drawn from all symbols.
+
+    The prediction is logits of the data, `p(x_0 | x_t)` for each site, `(B, *sites, K)`. They stand
+    for `p_t(y) / p_t(x) = sum_{x_0} q(y | x_0) / q(x | x_0) p(x_0 | x_t)`, the probability of the
+    state with `y` at a site over that with `x` there, and the rates of the reversal are
+    `beta_t R(y, x) p_t(y) / p_t(x)` (Campbell et al. 2022; Lou, Meng & Ermon 2024).
+
+    The loss is the relative entropy of the true reversal given the data, of rates `r`, from that of
+    the model, of rates `s`, per unit of time, `sum_y r log(r / s) - r + s`: its integral over the
+    time bounds the negative log-likelihood in nats, constant included (`samplers.jump_bound`).
+
+    Args:
+        space: the tokens; the mask is not used.
+        rates: one of `processes.rates`, or its short name: `uniform`, `birth-death`, `gaussian`.
+        schedule: what is left at each time.
+
+    Raises `InputError` for rates that do not fit the vocabulary, and for a schedule that leaves
+    more than a twentieth of the data.
+
+    >>> process = Jumps(Tokens(3))
+    >>> process.sample(torch.tensor([[0, 1, 2]]), 0.0)
+    tensor([[0, 1, 2]])
+    """
+
+    space: Tokens
+    rates: Rates | str = "uniform"
+    schedule: Schedule = field(default_factory=Rectified)
+
+    def __post_init__(self) -> None:
+        check_clock(self.schedule)
+        object.__setattr__(self, "rates", registry.resolve("rates", self.rates))
+        _ = self.chain
+
+    supports = frozenset({"guidance"})
+    sampler = "pinned"
+
+    @cached_property
+    def chain(self) -> Semigroup:
+        """The transitions of a token."""
+        rates: Any = self.rates
+        found: Semigroup = rates.semigroup(self.space.vocabulary)
+        return found
+
+    @property
+    def clock(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    def reading(self, predict: Any = None) -> Reading:
+        """Logits of the symbols.
+
+        By default (`predict="logits"`) of `p(x_0 | x_t)`. With `predict="rest"` the network puts
+        out logits of the data given the other sites, and the chance of the site's own symbol,
+        `q(x_t | x_0)`, is multiplied in: what is known in closed form then need not be learned.
+        """
+        checks.one_of("predict", predict or "logits", ("logits", "rest"))
+        plain = LogitsReading(self.space.vocabulary)
+        return _RestReading(self) if predict == "rest" else plain
+
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> IndependentSymbols:
+        """The stationary distribution of the chain, at each site."""
+        return IndependentSymbols(self.chain.stationary, tuple(shape))
+
+    def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
+        """Each token moved by the transition of the chain."""
+        return self.chain.move(z, self.schedule.values(t)[0], generator)
+
+    def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """The relative entropy of the rates, per unit of time, in nats, summed, `(B,)`."""
+        left, _ = self.schedule.values(t)
+        model = self.ratios(pred, x_t, t)
+        data = self.chain.row(z, left)
+        data = data / data.gather(-1, x_t.unsqueeze(-1)).clamp_min(_LEAST)
+        # Zero where the chain cannot go at all, and so neither can its reversal.
+        least = torch.finfo(model.dtype).tiny
+        cost = torch.xlogy(data, data / model.clamp_min(least)) - data + model
+        cost = (self.chain.into(x_t) * cost).flatten(1).sum(-1)
+        return (like(destruction_rate(self.schedule, t), cost) * cost).to(pred.dtype)
+
+    def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Jump:
+        """Reversed jumps restore the data, and jumps of the chain destroy them.
+
+        Raises `InputError` at a float time at which nothing of the data is left, where rates are
+        infinite.
+        """
+        beta = self._beta(t)
+        back = self.chain.into(x_t) * self.ratios(pred, x_t, t)
+        away = self.chain.out(x_t)
+        scale = like(beta, x_t)
+        return Jump(
+            self.space,
+            restore=Reaction((scale * back.sum(-1)).to(pred.dtype), lambda g: _drawn(back, g)),
+            destroy=Reaction((scale * away.sum(-1)).to(pred.dtype), lambda g: _drawn(away, g)),
+        )
+
+    def ratios(self, pred: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """`p_t(y) / p_t(x_t)` with `y` in the place of one token, `(B, *sites, K)`."""
+        left, _ = self.schedule.values(t)
+        return self.chain.push(self._quotients(pred, x_t, left), left)
+
+    def bridge(
+        self,
+        pred: Tensor,
+        x_t: Tensor,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """`q(x_s | x_t, x_0)`, exact, in the mean over the predicted `x_0`, site by site.
+
+        The posterior is that of the chain, so `churn` has nothing to act on.
+        """
+        if not s < t:
+            raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
+        now, then = (float(self.schedule.at(time).alpha) for time in (t, s))
+        before = self.chain.push(self._quotients(pred, x_t, now), then)
+        return drawn_from_logits((before * self.chain.column(x_t, now / then)).log(), generator)
+
+    def finish(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """A draw of the data at every site."""
+        return self.bridge(pred, x_t, t, 0.0, generator=generator)
+
+    def tabulate(self, grid: Sequence[float]) -> None:
+        """Compute the schedule on a grid at once."""
+        self.schedule.tabulate(grid)
+
+    def _beta(self, t: Time) -> Time:
+        beta = destruction_rate(self.schedule, t)
+        if isinstance(beta, float) and beta == torch.inf:
+            raise InputError(
+                f"nothing of the data is left at t = {t}, where rates are infinite: start at "
+                f"{self.schedule.t_max} or use a pinned step"
+            )
+        return beta
+
+    def _quotients(self, pred: Tensor, x_t: Tensor, left: Time) -> Tensor:
+        """`p(x_0 | x_t) / q(x_t | x_0)` for every `x_0`, in the precision of the chain."""
+        logits = functional.log_softmax(
+            pred.to(self.chain.precision(pred.dtype, pred.device)), dim=-1
+        )
+        return torch.exp(logits - self.chain.column(x_t, left).clamp_min(_LEAST).log())
+
+
+@dataclass(frozen=True)
+class _RestReading(Reading[Tensor, Tensor]):
+    """Logits of the data given the other sites, joined with what the own site says."""
+
+    process: Jumps
+
+    def output_shape(self, event_shape: EventShape) -> EventShape:
+        """One number for each symbol at each site."""
+        return (*event_shape, self.process.space.vocabulary)
+
+    def read(self, row: Time, output: Tensor, x_t: Tensor) -> Tensor:
+        """`log p(x_0 | rest) + log q(x_t | x_0)`."""
+        own = self.process.chain.column(x_t, self.process.schedule.values(row)[0])
+        return output + own.clamp_min(_LEAST).log().to(output.dtype)
+
+
+def _drawn(weights: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A symbol for each site, any where no jump can be."""
+    stuck = weights.sum(-1, keepdim=True) == 0
+    return drawn_from_logits(torch.where(stuck, 1.0, weights).log(), generator)
