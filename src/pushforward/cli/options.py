@@ -41,6 +41,7 @@ __all__ = [
     "is_quiet",
     "label_column",
     "names_of",
+    "unsaid",
 ]
 
 
@@ -190,6 +191,12 @@ Trust = Annotated[
         callback=_trusted,
     ),
 ]
+
+
+def unsaid(context: typer.Context, option: str) -> bool:
+    """Whether an option of the command has its default because nobody said otherwise."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name.startswith("DEFAULT")
 
 
 def is_quiet(context: typer.Context) -> bool:

@@ -19,6 +19,7 @@ from pushforward._records import read_yaml
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
+from pushforward.data.texts import form_of
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.on_space import options_on
@@ -87,7 +88,8 @@ class Recipe(BaseModel):
         cls = self.model_class(trust)
         with torch.random.fork_rng():
             torch.manual_seed(self.train.seed)
-            model = self._on_space(cls, trust)
+            texts = self._texts() if data is None else None
+            model = self._on_space(cls, trust, texts)
             given = {key: value for key, value in model.items() if key != "class"}
             options = made_options(cls, given, trust)
             known = inspect.signature(cls.for_data).parameters
@@ -95,7 +97,9 @@ class Recipe(BaseModel):
                 config.check_options(options, list(known))
             with _told("model", self.model):
                 space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
-            if data is None:
+            if texts is not None:
+                data = load(texts, space=space)
+            elif data is None:
                 data = _loaded("data", self.data, space)
             if like is not None and like.columns:
                 data = load(data, like=like)
@@ -133,15 +137,26 @@ class Recipe(BaseModel):
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
         # A space stands for the options that go with it, and leaves none of them to say.
-        chosen = set(self._on_space(cls, trust)) - set(self.model)
+        chosen = set(self._on_space(cls, trust, self._texts())) - set(self.model)
         declared = {k: v for k, v in {**defaults, **cls.defaults}.items() if k not in chosen}
         model = {"class": "", **declared, **self.model}
         return self.model_copy(update={"model": model})
 
-    def _on_space(self, cls: Any, trust: tuple[str, ...]) -> dict[str, Any]:
-        """The options of the model, with what its `space` stands for in the place of that."""
+    def _texts(self) -> Data | None:
+        """The data, if they are texts: then they say themselves what space they are of."""
+        if form_of(self.data.get("source"), self.data.get("kind")) is None:
+            return None
+        return _loaded("data", self.data, None)
+
+    def _on_space(
+        self, cls: Any, trust: tuple[str, ...], texts: Data | None = None
+    ) -> dict[str, Any]:
+        """The options of the model, with what its `space` stands for in the place of that, or the
+        space of texts where nothing says another one."""
         model = dict(self.model)
         named = model.pop("space", None)
+        if named is None and texts is not None:
+            return _of_texts(cls, model, texts)
         if named is None:
             return model
         several = named.split(",") if isinstance(named, str) else named
@@ -238,6 +253,20 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
         raise
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         raise InputError(f"{key} cannot be made from {values}: {error}") from error
+
+
+def _of_texts(cls: Any, model: dict[str, Any], texts: Data) -> dict[str, Any]:
+    """The options of a model of texts, whose symbols say what space they are of."""
+    assert texts.schema.alphabet is not None
+    space = texts.schema.alphabet.space
+    said = model.get(cls.space_from)
+    if said is None:
+        own = options_on(cls, space)
+        return model | {option: config.describe(value) for option, value in own.items()}
+    named = {"class": said} if isinstance(said, str) else said
+    if isinstance(named, dict) and "space" not in named:
+        return model | {cls.space_from: {**named, "space": config.describe(space)}}
+    return model
 
 
 def _list(value: Any) -> list[Any]:

@@ -292,6 +292,9 @@ def _alike(origin: dict[str, Any], source: str) -> dict[str, Any]:
         origin.pop(option, None)
     if not path.exists() or str(before) in registry.names("data"):
         return {}
+    if "window" in origin:
+        # A text, whatever it is called.
+        return origin
     if _suffix(path) == _suffix(before) and path.is_dir() == before.is_dir():
         return origin
     # What cells mean is the same in tables of any format; how they are written is not.

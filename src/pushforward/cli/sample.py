@@ -25,6 +25,7 @@ from pushforward.cli.options import (
     is_first,
     is_quiet,
     names_of,
+    unsaid,
 )
 from pushforward.cli.wording import in_words_of
 
@@ -105,13 +106,15 @@ def sample(
     trained with --given writes the columns that it is told beside those that it draws, in the order
     of its data; without --given, it is told those of rows of its training data.
 
+    A model of texts prints them, unless --out names a file.
+
     Under `torchrun` each process draws its share, and the first writes the file.
     """
     from pushforward import parallel, state
     from pushforward.checks import whole
     from pushforward.cli.given import told
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import labels_of
+    from pushforward.cli.rundata import labels_of, schema_of
     from pushforward.cli.texts import texts_for
     from pushforward.cli.values import read_value
     from pushforward.cli.writing import (
@@ -121,6 +124,7 @@ def sample(
         require_finite,
         write_states,
     )
+    from pushforward.data.texts import spelled_out
     from pushforward.models import load
     from pushforward.models.row_memory import advising
     from pushforward.training.progress import Progress
@@ -164,6 +168,10 @@ def sample(
         return
     if not keep_nonfinite:
         require_finite(x, out)
+    alphabet = schema_of(Path(run)).alphabet
+    if alphabet is not None and unsaid(context, "out"):
+        typer.echo(spelled_out(x, alphabet), nl=False)
+        return
     write_states(out, x, model.space, Path(run), labels=codes, captions=captions, own=own)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):

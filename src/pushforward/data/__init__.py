@@ -7,6 +7,7 @@ Fashion-MNIST is read from a Debian package, or downloaded once. Scenes of color
 captions are drawn by `render_scenes`, and read from pictures by `parse_scenes`.
 """
 
+from pushforward.data.alphabet import Alphabet
 from pushforward.data.captions import Caption
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
@@ -18,6 +19,7 @@ from pushforward.data.schema import Column, Schema
 from pushforward.data.writing import write
 
 __all__ = [
+    "Alphabet",
     "Caption",
     "Column",
     "Data",

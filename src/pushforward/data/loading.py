@@ -17,7 +17,7 @@ from pushforward import registry, state
 from pushforward.data import formats
 from pushforward.data.arrays import given_labels, read_array, read_named
 from pushforward.data.column_dicts import read_dict
-from pushforward.data.columns import Wanted, closest, listed
+from pushforward.data.columns import Wanted, listed
 from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.formats import refuse
@@ -28,8 +28,10 @@ from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
 from pushforward.data.matching import matched
 from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
+from pushforward.data.places import existing, refuse_run
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
+from pushforward.data.texts import reading_texts
 from pushforward.errors import InputError
 
 __all__ = ["load"]
@@ -38,6 +40,7 @@ __all__ = ["load"]
 Options = dict[str, Any]
 
 
+@reading_texts
 @reading_given
 def load(
     source: Any,
@@ -68,6 +71,8 @@ def load(
     given: Sequence[str] | str | None = None,
     coordinates: str | None = None,
     project: bool = False,
+    window: int | None = None,
+    alphabet: str | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -121,7 +126,9 @@ def load(
             or the numbers of lines, counted from 1: `[2]` for units below the names.
         size: crop and resize images to `size x size` or `(height, width)` pixels.
         channels: read images as gray (1) or RGB (3).
-        kind: `"vector"` or `"image"`.
+        kind: `"vector"` or `"image"`; or `"text"`, `"lines"` or `"fasta"` for a file or a folder of
+            texts: one long text each, one in each line, or records. A `.txt` of words is a text by
+            default.
         layout: `"HWC"` or `"CHW"`, of pictures in an array; by default what the numbers of rows,
             columns and channels make plausible, which is said in `Data.notes`.
         levels: how many equally spaced values from `value_range[0]` to `value_range[1]` the data
@@ -138,6 +145,10 @@ def load(
             they say.
         project: take the nearest point for coordinates that are off the manifold, such as
             quaternions of another length; by default they are an error.
+        window: how many symbols of a text make a state: 128 of a long text; shorter lines and
+            records are followed by an end symbol, up to the longest by default.
+        alphabet: what the symbols of texts are, `"characters"` or `"bytes"`; `"upper"` is without
+            case.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.
@@ -202,7 +213,7 @@ def _read(
         data, place = _built_in(source, name, label, given, general), source
         data = data if space is None else in_space(data, space, double=double)
     elif isinstance(source, (str, os.PathLike)):
-        path = _existing(source)
+        path = existing(source)
         if path.is_dir():
             refuse({k: v for k, v in general.items() if k == "layout"}, (), "a folder of images")
         raw = _read_path(path, label, given, () if space is None else space.arrays)
@@ -273,28 +284,9 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
     return Data(x, c, name=alias or name, source=place, schema=Schema(classes=classes))
 
 
-def _existing(source: str | os.PathLike[str]) -> Path:
-    path = Path(source).expanduser()
-    if str(source).strip() and path.exists():
-        return path
-    if isinstance(source, str) and not path.suffix and len(path.parts) < 2:
-        known = registry.names("data")
-        raise InputError(
-            f"there is no built-in data, file or folder {source!r}{closest(source, known)}; "
-            f"built in are {', '.join(known)}"
-        )
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(f"{path} does not exist, nor does the folder {folder}")
-    if path.is_symlink():
-        raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist")
-    here = [entry.name for entry in folder.iterdir()]
-    raise InputError(f"{path} does not exist{closest(path.name, here)}")
-
-
 def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> Raw:
     if path.is_dir():
-        _refuse_run(path)
+        refuse_run(path)
         refuse(given, ("size", "channels"), "a folder of images")
         pictures = {option: given[option] for option in ("size", "channels") if option in given}
         return read_folder(path, label, **pictures)
@@ -307,16 +299,6 @@ def _read_path(path: Path, label: Any, given: Options, parts: Sequence[str]) -> 
         return known.read(path, label, formats.options_of(known, given), parts)
     except PermissionError:
         raise InputError(f"{path} may not be read by this user: change its permissions") from None
-
-
-def _refuse_run(path: Path) -> None:
-    if (path / "config.yaml").exists() and (path / "manifest.json").exists():
-        samples = path / "samples.npz"
-        instead = f"; its samples are in {samples}" if samples.exists() else ""
-        raise InputError(
-            f"{path} is a run or a saved model, not data: open it with "
-            f"pushforward.load({str(path)!r}){instead}"
-        )
 
 
 def _is_tree(source: Any) -> bool:

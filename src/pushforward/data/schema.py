@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pushforward.data.alphabet import Alphabet
 from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
 from pushforward.data.located import Located
@@ -37,6 +38,7 @@ class Schema:
         given_at: where these stand among all columns of the file.
         coordinates: what the columns of a table stand for whose states are no vectors of them, such
             as latitude and longitude; then `columns` is empty.
+        alphabet: the symbols of texts, whose sequences are the states.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -60,6 +62,7 @@ class Schema:
     given: tuple[Column, ...] = ()
     given_at: tuple[int, ...] = ()
     coordinates: Located | None = None
+    alphabet: Alphabet | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -115,6 +118,8 @@ class Schema:
             described["given_at"] = list(self.given_at)
         if self.coordinates is not None:
             described["coordinates"] = self.coordinates.describe()
+        if self.alphabet is not None:
+            described["alphabet"] = self.alphabet.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -129,7 +134,7 @@ class Schema:
             None if known.get("entries") is None else Column.from_description(known["entries"])
         )
         dialect, texts = known.get("dialect"), known.get("vocabulary")
-        places = known.get("coordinates")
+        places, symbols = known.get("coordinates"), known.get("alphabet")
         return cls(
             columns,
             known.get("label"),
@@ -143,4 +148,5 @@ class Schema:
             tuple(map(Column.from_description, known.get("given") or ())),
             tuple(known.get("given_at") or ()),
             None if places is None else Located.from_description(places),
+            None if symbols is None else Alphabet.from_description(symbols),
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward import state
-from pushforward._files import check_writable, new_folder, replacing
+from pushforward._files import check_writable, new_folder, replacing, write_text
 from pushforward.data.array_files import ARRAYS
 from pushforward.data.coordinate_columns import in_columns, table_schema
 from pushforward.data.dialect import Dialect
@@ -23,6 +23,7 @@ from pushforward.data.picture_files import check_pixels, names_of_pictures, pixe
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
 from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
+from pushforward.data.texts import FASTA, spelled_out
 from pushforward.errors import InputError
 
 __all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
@@ -30,7 +31,7 @@ __all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
 _LABEL = "c"
 """The name of labels that no file has named."""
 
-FORMATS = (*TABLES, ".npy", *ARRAYS)
+FORMATS = (*TABLES, ".npy", *ARRAYS, *FASTA)
 """The suffixes of files that states are written to; without one they are pictures in a folder."""
 
 
@@ -51,6 +52,9 @@ def write(
     array, called `x` or as it was, or the parts of states with several as `x.0`, `x.1`, `x.mask`,
     ...; an `.npy` has one array and no labels. A path without a suffix, or ending in `/`, is a
     folder of 8-bit PNG pictures, in subfolders by label.
+
+    States of an alphabet are spelled in a `.txt` or a `.fasta`, as the texts that they came from
+    lay in their file.
 
     Columns have the names of the schema; states that come from coordinates, such as latitude and
     longitude, are written as these, in any file. Columns with levels or of integers are rounded to
@@ -95,7 +99,8 @@ def write(
     made = _Written(x, space, schema or Schema(), levels, value_range)
     values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
-    put = WRITERS[suffix](made, values)
+    spelled = made.schema.alphabet is not None and suffix in (".txt", *FASTA)
+    put = _texts(made, values) if spelled else WRITERS[suffix](made, values)
     aside = replacing if suffix else new_folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -303,6 +308,15 @@ def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
     return put
 
 
+def _texts(made: _Written, labels: NDArray[Any] | None) -> Put:
+    if made.schema.alphabet is None:
+        raise InputError("records of FASTA are sequences of symbols, and these states are none")
+    if labels is not None:
+        raise InputError("a file of texts has no room for labels: write an .npz")
+    text = spelled_out(made.x, made.schema.alphabet)
+    return lambda path: write_text(path, text)
+
+
 def _pictures(made: _Written, labels: NDArray[Any] | None) -> Put:
     check_pixels(state.event_shape(made.x), made.levels, made.value_range)
     x = pixels(made.x)
@@ -314,6 +328,7 @@ WRITERS: dict[str, Callable[[_Written, NDArray[Any] | None], Put]] = {
     **{suffix: _table(suffix) for suffix in TABLES},
     **{suffix: _arrays(suffix) for suffix in ARRAYS},
     ".npy": _npy,
+    **dict.fromkeys(FASTA, _texts),
     "": _pictures,
 }
 """What makes ready to write, by the suffix of the file."""

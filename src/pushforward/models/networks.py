@@ -17,6 +17,10 @@ from pushforward.spaces import Space
 __all__ = ["StateNetwork", "affine_network", "networks_for"]
 
 
+_FEWEST_SITES = 16
+"""Sites of a sequence of symbols for which a transformer is made."""
+
+
 @configurable
 class StateNetwork(nn.Module):
     """A network of plain numbers as a network of states.
@@ -98,6 +102,12 @@ def _network_for(
         "vocabulary": vocabulary,
         "image": data.kind == "image",
     }
+    symbols = getattr(reading, "symbols", None)
+    if net == "auto" and symbols is not None and len(shape) == 1 and shape[0] >= _FEWEST_SITES:
+        block = getattr(reading, "block", None)
+        if block is not None:
+            return nets.BlockTransformer(symbols, block=block)
+        net = "transformer"
     if net != "auto" and _reads_symbols(_kind(net)):
         # Sequences of symbols and their logits, as they are.
         sizes = {"num_classes": num_classes, "context": context}

@@ -16,23 +16,25 @@ __all__ = ["TokenTransformer"]
 
 
 class _Layer(nn.Module):
-    """Attention and a perceptron, each shifted, scaled and gated by the time (adaLN-Zero)."""
+    """Attention and a perceptron, each shifted, scaled and gated by the time."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.attention = RotaryAttention(width, heads)
+        last = nn.Linear(4 * width, width)
         self.perceptron = nn.Sequential(
-            nn.Linear(width, 4 * width),
-            nn.GELU(approximate="tanh"),
-            nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Dropout(dropout), last
         )
         self.modulate = nn.Linear(width, 6 * width)
+        # The gates are open at first, and what they let through is zero: a new layer is the
+        # identity, and learns from the first step.
+        for layer in (self.attention.out, last):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(last.bias)
         nn.init.zeros_(self.modulate.weight)
-        # Gates that are open a little: behind closed ones nothing learns in the first steps.
         nn.init.zeros_(self.modulate.bias)
         with torch.no_grad():
-            self.modulate.bias.view(6, width)[[2, 5]] = 0.1
+            self.modulate.bias.view(6, width)[[2, 5]] = 1.0
 
     def forward(self, h: Tensor, embedding: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(embedding)[:, None].chunk(

@@ -29,8 +29,8 @@ __all__ = ["BlockMasking"]
 class _BlockReading(Reading[Any, Tensor]):
     """Logits of each site, of a state or of all blocks of a pair `(clean, noisy)`."""
 
-    def __init__(self, symbols: int) -> None:
-        self.symbols = symbols
+    def __init__(self, symbols: int, block: int) -> None:
+        self.symbols, self.block = symbols, block
 
     def output_shape(self, event_shape: EventShape) -> EventShape:
         sites = event_shape[-1]
@@ -91,7 +91,7 @@ class BlockMasking(GenerativeProcess[Tensor, Tensor, Tensor]):
     def reading(self, predict: Any = None) -> _BlockReading:
         """Logits of the symbols."""
         one_prediction("masked tokens", predict, "logits")
-        return _BlockReading(self.space.vocabulary)
+        return _BlockReading(self.space.vocabulary, self.block)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Constant:
         """All masked."""
