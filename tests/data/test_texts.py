@@ -11,6 +11,7 @@ from pushforward import data
 from pushforward.data.alphabet import Alphabet
 from pushforward.data.texts import form_of, in_gaps
 from pushforward.errors import InputError
+from pushforward.spaces import Tokens
 
 PROSE = "It was the best of times, it was the worst of times,\nit was the age of wisdom. " * 5
 
@@ -27,7 +28,7 @@ def test_a_book_is_cut_into_windows_that_are_spelled_again(tmp_path):
     assert found.x.dtype == torch.int64
     assert "".join(found.schema.alphabet.decode(found.x)) == PROSE[: len(found) * 50]
     assert str(len(PROSE) % 50) in found.notes[0]
-    found.schema.alphabet.space.check(found.x)
+    Tokens(found.schema.alphabet.size).check(found.x)
     again = data.load(**found.origin)
     assert again.fingerprint == found.fingerprint
     assert again.schema == found.schema
@@ -49,7 +50,7 @@ def test_lines_have_their_own_length_and_an_end(tmp_path):
     assert alphabet.end == alphabet.size - 1
     assert alphabet.decode(found.x) == words
     path = tmp_path / "out.txt"
-    data.write(path, found.x, space=alphabet.space, schema=found.schema)
+    data.write(path, found.x, space=Tokens(alphabet.size), schema=found.schema)
     assert path.read_text().splitlines() == words
 
 
@@ -67,7 +68,7 @@ def test_fasta_comes_out_as_fasta(tmp_path):
     assert found.schema.alphabet.symbols == ("A", "C", "G", "T")
     assert found.schema.alphabet.decode(found.x) == ["ACGTACGT", "ACG"]
     out = tmp_path / "out.fasta"
-    data.write(out, found.x, space=found.schema.alphabet.space, schema=found.schema)
+    data.write(out, found.x, space=Tokens(5), schema=found.schema)
     assert out.read_text() == ">sample0\nACGTACGT\n>sample1\nACG\n"
     assert torch.equal(data.load(out, like=found.schema, window=8).x, found.x)
 

@@ -258,7 +258,8 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
 def _of_texts(cls: Any, model: dict[str, Any], texts: Data) -> dict[str, Any]:
     """The options of a model of texts, whose symbols say what space they are of."""
     assert texts.schema.alphabet is not None
-    space = texts.schema.alphabet.space
+    tokens = {"class": "tokens", "vocabulary": texts.schema.alphabet.size}
+    space = made_options(cls, {"space": [tokens]}, ())["space"][0]
     said = model.get(cls.space_from)
     if said is None:
         own = options_on(cls, space)

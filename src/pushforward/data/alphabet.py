@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
-from pushforward.spaces import Tokens
 
 __all__ = ["ALPHABETS", "Alphabet", "Form"]
 
@@ -86,11 +85,6 @@ class Alphabet:
     def end(self) -> int | None:
         """The number of the end symbol; `None` for texts of one length."""
         return len(self.symbols) if self.padded else None
-
-    @property
-    def space(self) -> Tokens:
-        """The space of its sequences."""
-        return Tokens(self.size)
 
     def numbers(self, text: str, where: str, gap: str | None = None) -> Tensor:
         """The numbers of the symbols of a text, `(L,)`; -1 for a `gap`, if one is named.
