@@ -20,6 +20,7 @@ from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
+from pushforward.metrics.grams import gram_distance, gram_entropy, longest_copies
 from pushforward.metrics.intrinsic_dimension import (
     DimensionAtScale,
     dimension_by_scale,
@@ -76,6 +77,9 @@ __all__ = [
     "intrinsic_dimension",
     "local_c2st",
     "local_c2st_of_latents",
+    "gram_distance",
+    "gram_entropy",
+    "longest_copies",
     "memorization",
     "mmd",
     "mode_coverage",

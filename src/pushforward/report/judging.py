@@ -21,6 +21,7 @@ from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
 from pushforward.report.right_captions import right_captions
+from pushforward.report.texts import rows_of_texts
 from pushforward.spaces import Space
 
 __all__ = [
@@ -105,7 +106,7 @@ def evaluated(
     were `told` vectors of context, both are judged together with these: the joint distribution
     tells whether a state fits to its context, which those of the states alone do not. Words among
     the contexts are as far apart as numbers are. If they were told captions of scenes, there is a
-    row for the share that shows what they say.
+    row for the share that shows what they say. Texts have rows of their n-grams.
     """
     written = as_written(space, samples, test)
     if told is not None and test.context_size is not None and test.levels is None:
@@ -134,7 +135,8 @@ def evaluated(
         **options,
     )
     right = right_captions(written, told, test)
-    return found if right is None else dataclasses.replace(found, rows=(*found.rows, right))
+    more = (*rows_of_texts(written, test, train), *(() if right is None else (right,)))
+    return dataclasses.replace(found, rows=(*found.rows, *more)) if more else found
 
 
 def calibrated(

@@ -47,6 +47,8 @@ td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 td .note { white-space: normal; } @media (max-width: 640px) { td .note { display: none; } }
 .warnings { border-left: 4px solid var(--b); } .warnings li { margin: .25rem 0; }
 pre { overflow-x: auto; font: .83rem/1.5 ui-monospace, Menlo, Consolas, monospace; margin: 0; }
+pre.excerpt { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem 0;
+  border-top: 1px solid var(--edge); }
 details summary { cursor: pointer; color: var(--soft); margin-top: .7rem; }
 @media print { body { max-width: none !important; padding: 0; } section { break-inside: avoid; } }
 """
