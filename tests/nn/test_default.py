@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from pushforward import config
+from pushforward.data import load
 from pushforward.errors import InputError
-from pushforward.nn import MLP, UNet, default_network
+from pushforward.models import FlowMatching
+from pushforward.nn import MLP, FourierFeatures, UNet, default_network
+from pushforward.processes import Geodesic, ProductProcess
+from pushforward.spaces import SO3, Product, Sphere, Torus
 
 
 @pytest.mark.parametrize(
@@ -79,3 +85,27 @@ def test_labels_or_a_context() -> None:
         default_network((2,), num_classes=3, context_size=2)
     with pytest.raises(InputError, match=r"no network for events of shape \(0,\)"):
         default_network((2,), out_shape=(0,))
+
+
+@pytest.mark.parametrize(
+    ("space", "shape", "frequencies"),
+    [
+        (SO3(), (3, 3), 4),  # nine numbers of three dimensions
+        (Sphere(), (3,), 5),
+        (Torus(), (5,), 2),  # sines and cosines of five angles
+        (Product(SO3(), Sphere()), ((3, 3), (3,)), 2),
+    ],
+)
+def test_fine_structure_is_looked_for_by_the_dimension_of_the_space(
+    space: Any, shape: Any, frequencies: int
+) -> None:
+    parts = zip(space.factors, shape, strict=True) if isinstance(space, Product) else None
+    generator = torch.Generator().manual_seed(0)
+    if parts is None:
+        x, path = space.uniform(8, shape, generator), Geodesic(space)
+    else:
+        x = tuple(part.uniform(8, own, generator) for part, own in parts)
+        path = ProductProcess([Geodesic(part) for part in space.factors])
+    model = FlowMatching.for_data(load(x, space=space), path=path)
+    (found,) = [part for part in model.modules() if isinstance(part, FourierFeatures)]
+    assert len(found.scales) == frequencies

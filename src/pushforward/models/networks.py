@@ -12,7 +12,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.models.contexts import conditions_for
 from pushforward.processes import GenerativeProcess, Reading
-from pushforward.spaces import Space
+from pushforward.spaces import ContinuousSpace, Product, Space
 
 __all__ = ["StateNetwork", "affine_network", "networks_for"]
 
@@ -101,6 +101,7 @@ def _network_for(
         "context_size": context,
         "vocabulary": vocabulary,
         "image": data.kind == "image",
+        "dimension": _dimension(space, shape),
     }
     symbols = getattr(reading, "symbols", None)
     if net == "auto" and symbols is not None and len(shape) == 1 and shape[0] >= _FEWEST_SITES:
@@ -118,6 +119,14 @@ def _network_for(
         return _plain(net, shape, out, sizes)
     inner = _plain(net, seen, (state.numel(out),), sizes)
     return StateNetwork(space, inner, out)
+
+
+def _dimension(space: Space, shape: Any) -> int | None:
+    """Of a space of events, where its parts have one."""
+    if isinstance(space, Product):
+        parts = [_dimension(part, own) for part, own in zip(space.factors, shape, strict=True)]
+        return None if None in parts else sum(size for size in parts if size is not None)
+    return space.dimension(shape) if isinstance(space, ContinuousSpace) else None
 
 
 def _kind(net: Any) -> Any:

@@ -8,6 +8,7 @@ from torch import nn
 
 from pushforward.errors import InputError
 from pushforward.nn.convolutional import ConvolutionalEncoder
+from pushforward.nn.fourier import suitable_frequencies
 from pushforward.nn.mlp import MLP
 from pushforward.nn.sequences import SequenceEncoder
 from pushforward.nn.sets import SetEncoder
@@ -26,6 +27,7 @@ def default_network(
     out_shape: tuple[int, ...] | None = None,
     image: bool | None = None,
     vocabulary: Vocabulary | None = None,
+    dimension: int | None = None,
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
@@ -41,6 +43,9 @@ def default_network(
             has three axes of which the first, the channels, is the shortest.
         vocabulary: the words of texts in the place of labels. A U-Net is then made for squares of
             2 x 2 pixels, if the image has 32 or more a side, and reads texts by a `TextEncoder`.
+        dimension: of the space that the states fill, where they have more numbers than that: nine
+            of a rotation matrix fill three. Fine structure is looked for in few dimensions
+            (`nn.suitable_frequencies`).
 
     Raises `InputError` for an event or an output without entries, or texts for what is no image.
 
@@ -80,7 +85,8 @@ def default_network(
         )
     if vocabulary is not None:
         raise InputError(f"texts are for pictures (C, H, W), not for events of shape {event_shape}")
-    width = min(1024, max(128, 4 * math.prod(event_shape)))
+    numbers = math.prod(event_shape)
+    width = min(1024, max(128, 4 * numbers))
     return MLP(
         tuple(event_shape),
         width=width,
@@ -88,6 +94,7 @@ def default_network(
         num_classes=num_classes,
         context=context_size,
         out=None if out == tuple(event_shape) else out,
+        frequencies=suitable_frequencies(numbers if dimension is None else dimension),
     )
 
 
