@@ -24,6 +24,7 @@ __all__ = [
     "Bridged",
     "Distribution",
     "Dynamics",
+    "Evidenced",
     "GaussianKernels",
     "Guided",
     "GuidedModel",
@@ -134,6 +135,23 @@ class Together(Process[X, Z, P], Protocol[X, Z, P]):
 
     def for_training(self, z: Z, t: Time, generator: torch.Generator | None = None) -> Any:
         """What the network reads, and `loss` understands, in the place of a state `x_t`."""
+
+
+@runtime_checkable
+class Evidenced(Process[X, Z, P], Protocol[X, Z, P]):
+    """A process whose models bound the probability of data, in nats: see `samplers.evidence_bound`.
+
+    What data cost is the sum of three costs, `(B,)` each, on average over `x_t ~ p_t(. | z)`.
+    """
+
+    def prior_cost(self, z: Z, t: float) -> Tensor:
+        """The relative entropy of `p_t(. | z)` from the prior, at the first time of a sampler."""
+
+    def cost_rate(self, pred: P, z: Z, x_t: X, t: Time) -> Tensor:
+        """The cost of the prediction per unit of time."""
+
+    def data_cost(self, pred: P, z: Z, x_t: X, t: float) -> Tensor:
+        """`-log p(z | x_t)`, of the data at once from the last time of a sampler."""
 
 
 @runtime_checkable

@@ -114,6 +114,13 @@ CASES: dict[str, Case] = {
         "x.csv",
         0.10,
     ),
+    "uniform jumps": Case(
+        lambda n, seed: TABLE.sample(n, seed=seed),
+        spaces.Tokens(3),
+        _on("uniform-jumps", space={"class": "tokens", "vocabulary": 3}),
+        "x.csv",
+        0.12,
+    ),
     "counts": Case(
         lambda n, seed: COUNTS.sample(n, seed=seed),
         spaces.PointCloud(),

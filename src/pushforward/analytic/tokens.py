@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from pushforward._random import resolve
 from pushforward.distributions import Table
-from pushforward.errors import InputError
 from pushforward.processes import Jumps, Masking
 from pushforward.protocols import Model, Time
 
@@ -80,24 +79,18 @@ class AnalyticTokens:
     def bound(self, process: Masking | Jumps, model: Model, start: float, stop: float) -> float:
         """The mean negative evidence bound of a model in nats, by quadrature over the time.
 
-        What the prior misses of the noised data at `start`, the integral of the loss from there to
-        `stop`, and what the data at once cost from there: nothing is left out. Of the exact model
-        it is the entropy of the data, and what the prior misses.
-
-        Raises `InputError` for a prior that cannot make the noised data.
+        What the prior costs at `start`, the integral of the loss from there to `stop`, and what the
+        data cost at once from there (`protocols.Evidenced`): nothing is left out. With the exact
+        model it is the entropy of the data, but for the steps over both ends.
         """
-        late = self.noised(process, start)
-        prior = process.prior((self.data.sites,), start)
-        if isinstance(process, Masking):
-            if float(process.schedule.values(start)[0]) > 0:
-                raise InputError("the bound of masking starts at t = 1, where all is masked")
-            missed = 0.0
-        else:
-            p = late.probabilities.flatten()
-            missed = float((p * (p.log() - prior.log_prob(late.states()))).nansum())
-        found = missed + self._reconstruction(process, model, stop)
+        states, p = self.data.states(), self.data.probabilities.flatten()
+        found = float(p @ process.prior_cost(states, start).to(p))
+        z, x_t, chance = self._joint(process, stop)
+        found += float(chance @ process.data_cost(model(x_t, stop), z, x_t, stop).to(chance))
         for t, weight in _nodes(stop, start):
-            found += weight * self._mean_loss(process, model, t)
+            z, x_t, chance = self._joint(process, t)
+            rate = process.cost_rate(model(x_t, t), z, x_t, t)
+            found += weight * float(chance @ rate.to(chance))
         return found
 
     def _joint(self, process: Masking | Jumps, t: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,17 +102,6 @@ class AnalyticTokens:
         chance = forward[place, states.unsqueeze(1), noisy].prod(-1) * p.unsqueeze(1)
         first, second = chance.nonzero(as_tuple=True)
         return states[first], noisy[second], chance[first, second]
-
-    def _mean_loss(self, process: Masking | Jumps, model: Model, t: float) -> float:
-        z, x_t, chance = self._joint(process, t)
-        return float(chance @ process.loss(model(x_t, t), z, x_t, t).to(chance))
-
-    def _reconstruction(self, process: Masking | Jumps, model: Model, t: float) -> float:
-        z, x_t, chance = self._joint(process, t)
-        logs = model(x_t, t).log_softmax(-1).gather(-1, z.unsqueeze(-1)).squeeze(-1)
-        if isinstance(process, Masking):
-            logs = logs * (x_t == process.space.mask)
-        return -float(chance @ logs.sum(-1).to(chance))
 
 
 def _likelihood(process: Masking | Jumps, x_t: Tensor, t: Time) -> Tensor:

@@ -70,6 +70,10 @@ def logprob(
         int | None,
         typer.Option(help="For a VAE: number of latents, or of chains, for each data point."),
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="For tokens: evaluations of the model for the bound, a multiple of 16."),
+    ] = None,
     bound: Annotated[
         int | None,
         typer.Option(help="Also compute the variational bound of a chain of this many steps."),
@@ -136,6 +140,7 @@ def logprob(
         probes=probes,
         steps=steps,
         tolerance=tolerance,
+        draws=draws,
         stop=stop,
         method=method,
         samples=samples,
@@ -180,8 +185,11 @@ def logprob(
         _write(out, result, chain, loaded)
     bits, about = _bits(result, loaded), model.about_density(asked)
     given, measure = _given(model, loaded, klass), model.space.measure
+    symbols = _bits_per_symbol(model, result, loaded)
     if as_json:
         more = {"given": given, "about": about} | ({"measure": measure} if measure else {})
+        if symbols is not None:
+            more["bits_per_symbol"] = {"value": symbols[0], "stderr": symbols[1]}
         emit(_summary(result, chain, bits, loaded) | more)
         return
     typer.echo(str(result))
@@ -196,6 +204,9 @@ def logprob(
         typer.echo(f"{loaded.dropped} of {total} rows were left out for missing values")
     if about is not None:
         typer.echo(in_words_of(context.command, about))
+    if symbols is not None:
+        value, error = symbols
+        typer.echo(f"code length: at most {value:.4f} ± {error:.4f} bits per symbol")
     if bits is not None:
         typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
     if chain is not None:
@@ -220,6 +231,19 @@ def _bits(result: Any, loaded: Any) -> Any:
         return None
     kind = {"levels": loaded.levels, "value_range": loaded.value_range}
     return bits_per_dimension(result, state.numel(loaded.event_shape), **kind)
+
+
+def _bits_per_symbol(model: Any, result: Any, loaded: Any) -> tuple[float, float] | None:
+    """What a symbol of token data costs, and its error; none for other states."""
+    import math
+
+    from pushforward import state
+    from pushforward.spaces import Tokens
+
+    if not isinstance(model.space, Tokens):
+        return None
+    unit = math.log(2) * state.numel(loaded.event_shape)
+    return -result.value.double().mean().item() / unit, result.mean_stderr() / unit
 
 
 def _given(model: Any, loaded: Any, klass: str | None) -> str | None:

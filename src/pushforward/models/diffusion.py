@@ -21,8 +21,8 @@ from pushforward.models.denoiser import Denoiser, Transports, denoiser_of_proces
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import networks_for
 from pushforward.models.objective import weighted
-from pushforward.models.ode_likelihood import ode_log_prob
 from pushforward.models.predictor import Predictor
+from pushforward.models.process_density import about_density, density_kind, process_log_prob
 from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
 from pushforward.models.trajectory import Moment, Trajectory, filmed
@@ -111,7 +111,7 @@ class Diffusion(GenerativeModel, Trainable):
         supports = self.process.supports
         return Capabilities(
             sample=True,
-            log_prob="ode" if "density" in supports else "none",
+            log_prob=density_kind(self.process),
             conditional=self.condition.conditional,
             guidance="guidance" in supports and self.condition.conditional,
             trajectory=True,
@@ -129,10 +129,8 @@ class Diffusion(GenerativeModel, Trainable):
         return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:
-        """The time that the density is of."""
-        return (
-            f"density of the model at t = {self._end(options.get('stop')):g}, where its path ends"
-        )
+        """The time that the density is of, or what the bound holds."""
+        return about_density(self.process, self._end(options.get("stop")))
 
     def doubts(self, x: Any) -> list[str]:
         """What the process says of the data."""
@@ -296,6 +294,7 @@ class Diffusion(GenerativeModel, Trainable):
         probe_distribution: samplers.ProbeDistribution = "rademacher",
         steps: int = 64,
         tolerance: float | None = None,
+        draws: int = 64,
         stop: float | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
@@ -306,22 +305,17 @@ class Diffusion(GenerativeModel, Trainable):
 
         By the probability-flow ODE from `stop`, whose distribution the density is of, to the prior:
         see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
-        error that comes back. States go through the network by `batch_size`, by default as many as
-        keep a GiB for their derivatives. Raises `CapabilityError` for a process without densities,
-        `InputError` for states that are not finite.
+        error that comes back. Of tokens, and of products with them, a lower bound by `draws` of the
+        time (`samplers.evidence_bound`). States go through the network by `batch_size`, by default
+        as many as keep a GiB. Raises `CapabilityError` for a process without either, `InputError`
+        for states that are not finite.
         """
-        self._needs("density", "log-densities")
-        z = with_density(self.inward(x))
-        times = times_of(self.process, self.process.grid, steps, None, stop)[::-1]
-        context = self.condition.required(c, state.rows(z), self.device)
-        with self.evaluating():
-            return ode_log_prob(
-                self, self._transport(context, 1.0),
-                self.process.prior(state.event_shape(z), times[-1]), z, times,
-                divergence=divergence, probes=probes, probe_distribution=probe_distribution,
-                tolerance=tolerance, generator=resolve(seed, generator, self.device),
-                batch_size=batch_size, progress=progress,
-            )  # fmt: skip
+        return process_log_prob(
+            self, x, c, divergence=divergence, probes=probes,
+            probe_distribution=probe_distribution, steps=steps, tolerance=tolerance, draws=draws,
+            stop=stop, generator=resolve(seed, generator, self.device), batch_size=batch_size,
+            progress=progress,
+        )  # fmt: skip
 
     @torch.no_grad()
     def variational_bound(

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from pushforward import registry
-from pushforward._shapes import Weight, combine
+from pushforward._shapes import Weight, combine, per_event_sum
 from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow, FlowWeights
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
@@ -61,7 +61,7 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     schedule: Schedule = field(default_factory=VP)
     space: LinearSpace = field(default_factory=Euclidean)
 
-    supports = frozenset({"density", "guidance", "denoised"})
+    supports = frozenset({"density", "bound", "guidance", "denoised"})
     sampler = "adams"
     grid = "log-snr"
     steps = 20
@@ -108,6 +108,35 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """The squared error of the posterior mean, per dimension, `(B,)`."""
         return self.space.squared_norm(x_t, pred - z)
+
+    def prior_cost(self, z: Tensor, t: float) -> Tensor:
+        """`alpha^2 |z|^2 / (2 sigma^2)`, for white noise, `(B,)`."""
+        k = self._white(t)
+        return 0.5 * per_event_sum(z.double().square()) * (k.alpha / k.sigma) ** 2
+
+    def cost_rate(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """`-(1/2) (alpha^2 / sigma^2)' |pred - z|^2` (Kingma et al. 2021), for white noise."""
+        k = self._white(t)
+        rate = (k.alpha / k.sigma) ** 2 * (k.d_sigma / k.sigma - k.d_alpha / k.alpha)
+        return rate * per_event_sum((pred - z).double().square())
+
+    def data_cost(self, pred: Tensor, z: Tensor, x_t: Tensor, t: float) -> Tensor:
+        """Minus the log-density of `N(pred, sigma^2 / alpha^2)`, for white noise."""
+        k = self._white(t)
+        scale = k.sigma / k.alpha
+        each = 0.5 * ((pred - z).double() / scale).square() + math.log(
+            scale * math.sqrt(2 * math.pi)
+        )
+        return per_event_sum(each)
+
+    def _white(self, t: Time) -> Any:
+        """The coefficients at a time. Raises `CapabilityError` for colored noise."""
+        if not self.space.white:
+            raise CapabilityError(
+                "a bound by the reversal is that of white noise, not of "
+                f"{type(self.space).__name__}"
+            )
+        return self._noisy(t)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """The probability flow and score that the prediction implies.

@@ -50,7 +50,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     The loss is the relative entropy of the true reversal given the data, of rates `r`, from that of
     the model, of rates `s`, per unit of time, `sum_y r log(r / s) - r + s`: its integral over the
-    time bounds the negative log-likelihood in nats, constant included (`samplers.jump_bound`).
+    time bounds the negative log-likelihood in nats, constant included (`samplers.evidence_bound`).
 
     Args:
         space: the tokens; the mask is not used.
@@ -74,7 +74,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         object.__setattr__(self, "rates", registry.resolve("rates", self.rates))
         _ = self.chain
 
-    supports = frozenset({"guidance"})
+    supports = frozenset({"bound", "guidance"})
     sampler = "pinned"
 
     @cached_property
@@ -119,6 +119,21 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         cost = torch.xlogy(data, data / model.clamp_min(least)) - data + model
         cost = (self.chain.into(x_t) * cost).flatten(1).sum(-1)
         return (like(destruction_rate(self.schedule, t), cost) * cost).to(pred.dtype)
+
+    def prior_cost(self, z: Tensor, t: float) -> Tensor:
+        """How far the noised tokens are from the equilibrium, summed, `(B,)`."""
+        noised = self.chain.row(z, float(self.schedule.at(t).alpha)).double()
+        stationary = self.chain.stationary.to(noised)
+        return (torch.xlogy(noised, noised) - torch.xlogy(noised, stationary)).flatten(1).sum(1)
+
+    def cost_rate(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """The loss."""
+        return self.loss(pred, z, x_t, t)
+
+    def data_cost(self, pred: Tensor, z: Tensor, x_t: Tensor, t: float) -> Tensor:
+        """The cross-entropy of all tokens, as they are drawn at the end."""
+        entropy = functional.cross_entropy(pred.movedim(-1, 1), z, reduction="none")
+        return entropy.flatten(1).sum(1)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Jump:
         """Reversed jumps restore the data, and jumps of the chain destroy them.

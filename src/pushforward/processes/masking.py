@@ -15,6 +15,7 @@ from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Constant
 from pushforward.dynamics import Jump, Reaction
+from pushforward.errors import InputError
 from pushforward.processes._clock import (
     check_clock,
     destruction_rate,
@@ -51,7 +52,7 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
     def __post_init__(self) -> None:
         check_clock(self.schedule)
 
-    supports = frozenset({"guidance"})
+    supports = frozenset({"bound", "guidance"})
     sampler = "pinned"
 
     @property
@@ -87,9 +88,28 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """The weighted cross-entropy of the hidden tokens in nats, summed, `(B,)`."""
-        entropy = functional.cross_entropy(pred.movedim(-1, 1), z, reduction="none")
-        hidden = x_t == self.space.mask
-        return restoration_rate(self.schedule, t) * (entropy * hidden).flatten(1).sum(-1)
+        return restoration_rate(self.schedule, t) * self._hidden_entropy(pred, z, x_t)
+
+    def prior_cost(self, z: Tensor, t: float) -> Tensor:
+        """Zero at the end, where all is masked.
+
+        Raises `InputError` earlier, where what is still visible has no chance under the prior.
+        """
+        if float(self.schedule.at(t).alpha) > 0:
+            raise InputError(
+                f"tokens are still visible at t = {t:g} under {self.schedule}, and the prior has "
+                "none: a bound needs a clock whose alpha ends at zero, such as "
+                "schedules.Rectified()"
+            )
+        return z.new_zeros(len(z), dtype=torch.float64)
+
+    def cost_rate(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
+        """The loss."""
+        return self.loss(pred, z, x_t, t)
+
+    def data_cost(self, pred: Tensor, z: Tensor, x_t: Tensor, t: float) -> Tensor:
+        """The cross-entropy of the tokens that are still hidden."""
+        return self._hidden_entropy(pred, z, x_t)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Jump:
         """Hidden tokens are shown, visible ones hidden, each at the clock's rate."""
@@ -119,6 +139,11 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         u = fine_uniform(x_t.shape, generator, device=x_t.device)
         shown = (x_t == self.space.mask) & (u < chance).to(x_t.device)
         return self.space.where(shown, drawn_from_logits(pred, generator), x_t)
+
+    def _hidden_entropy(self, pred: Tensor, z: Tensor, x_t: Tensor) -> Tensor:
+        """The cross-entropy of the hidden tokens in nats, summed, `(B,)`."""
+        entropy = functional.cross_entropy(pred.movedim(-1, 1), z, reduction="none")
+        return (entropy * (x_t == self.space.mask)).flatten(1).sum(-1)
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute the schedule on a grid at once."""

@@ -21,11 +21,12 @@ X = TypeVar("X")
 Z = TypeVar("Z")
 P = TypeVar("P")
 
-Support = Literal["density", "guidance", "denoised"]
+Support = Literal["density", "bound", "guidance", "denoised"]
 """What a model of the process can do.
 
 `density`: the probability flow has a divergence, and the prior a density, so that log-densities
-follow. `guidance`: predictions may be combined linearly. `denoised`: the prediction is a state, the
+follow. `bound`: log-probabilities, or log-densities, have a lower bound (`protocols.Evidenced`).
+`guidance`: predictions may be combined linearly. `denoised`: the prediction is a state, the
 expected data.
 """
 

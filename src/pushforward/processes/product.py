@@ -15,10 +15,10 @@ from pushforward import checks, spaces, state
 from pushforward._random import resolve
 from pushforward.config import configurable
 from pushforward.dynamics import Parallel
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.process import GenerativeProcess, Support
 from pushforward.processes.reading import Reading
-from pushforward.protocols import Time
+from pushforward.protocols import Evidenced, Time, follows
 from pushforward.schedules import Schedule
 
 __all__ = ["ProductProcess"]
@@ -94,8 +94,9 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
 
     @property
     def supports(self) -> frozenset[Support]:  # type: ignore[override]
-        """A density, where all factors have one."""
-        return frozenset.intersection(*(p.supports for p in self.factors)) & {"density"}
+        """A density, or a bound, where all factors have one."""
+        both = frozenset.intersection(*(p.supports for p in self.factors))
+        return both & {"density", "bound"}
 
     @cached_property
     def clock(self) -> Schedule:
@@ -165,11 +166,42 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
         ]
         return torch.stack(losses).sum(0)
 
+    def prior_cost(self, z: tuple[Any, ...], t: float) -> Tensor:
+        """The sum of the factors' costs, `(B,)`, whatever the weights of their losses."""
+        parts = zip(self._evidenced(), self._endpoints(z), strict=True)
+        return torch.stack([p.prior_cost(own, t).double() for p, own in parts]).sum(0)
+
+    def cost_rate(
+        self, pred: tuple[Any, ...], z: tuple[Any, ...], x_t: tuple[Any, ...], t: Time
+    ) -> Tensor:
+        """The sum of the factors' costs."""
+        parts = zip(self._evidenced(), pred, self._endpoints(z), x_t, strict=True)
+        costs = [p.cost_rate(q, own, x, t).double() for p, q, own, x in parts]
+        return torch.stack(costs).sum(0)
+
+    def data_cost(
+        self, pred: tuple[Any, ...], z: tuple[Any, ...], x_t: tuple[Any, ...], t: float
+    ) -> Tensor:
+        """The sum of the factors' costs."""
+        parts = zip(self._evidenced(), pred, self._endpoints(z), x_t, strict=True)
+        costs = [p.data_cost(q, own, x, t).double() for p, q, own, x in parts]
+        return torch.stack(costs).sum(0)
+
     def dynamics(self, pred: tuple[Any, ...], x_t: tuple[Any, ...], t: Time) -> Parallel:
         """The factors' dynamics side by side."""
         return Parallel(
             tuple(p.dynamics(own, x, t) for p, own, x in zip(self.factors, pred, x_t, strict=True))
         )
+
+    def _evidenced(self) -> tuple[Any, ...]:
+        """The factors. Raises `CapabilityError` where one has no bound of log-probabilities."""
+        for process in self.factors:
+            if not follows(process, Evidenced):
+                raise CapabilityError(
+                    f"{type(process).__name__}, a factor of the product, has no bound of "
+                    "log-probabilities: Masking, Jumps and Gaussian have one"
+                )
+        return self.factors
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Tabulate every factor."""

@@ -14,6 +14,7 @@ from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.daps import DAPS
 from pushforward.samplers.euler import Euler
+from pushforward.samplers.evidence import evidence_bound
 from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.heun import Heun
@@ -58,6 +59,7 @@ __all__ = [
     "Variance",
     "VariationalBound",
     "continuous_bound",
+    "evidence_bound",
     "fit_grid",
     "log_prob",
     "run",
