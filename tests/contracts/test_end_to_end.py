@@ -6,6 +6,7 @@ new space costs one row of `CASES`.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -297,9 +298,11 @@ def test_every_process_has_a_row() -> None:
     """Of those that a model can be trained for."""
     named = {
         "gaussian", "brownian", "geodesic", "masking", "thinning", "jump-diffusion", "product",
+        "jumps", "uniform-jumps", "block-masking",
     }  # fmt: skip
     paths = {"linear", "trigonometric", "scheduled", "one-sided", "bridge", "ou-bridge"}
     known = set(pf.registry.names("processes"))
     assert known == named | paths | {"interpolant"}
-    assert all(issubclass(pf.registry.find("processes", name), processes.GenerativeProcess)
-               for name in known)  # fmt: skip
+    found = [pf.registry.find("processes", name) for name in known]
+    classes = [made.func if isinstance(made, functools.partial) else made for made in found]
+    assert all(issubclass(cls, processes.GenerativeProcess) for cls in classes)

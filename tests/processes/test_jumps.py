@@ -245,3 +245,15 @@ def test_rates_are_written_to_plain_values_and_back(process: Jumps) -> None:
     assert found == process
     assert registry.find("processes", "uniform-jumps")(Tokens(K)) == CASES["uniform"]
     assert isinstance(process.prior((2,)), IndependentSymbols)
+
+
+def test_the_loss_of_a_model_that_is_quite_wrong_has_a_gradient(process: Jumps) -> None:
+    x = torch.tensor([[0, 1], [3, 2]])
+    pred = torch.full((2, 2, K), -200.0)
+    pred[..., 0] = 0.0
+    pred.requires_grad_()
+    for t in (1e-3, 0.5, 0.999):
+        loss = process.loss(pred, torch.tensor([[2, 1], [1, 0]]), x, torch.full((2,), t))
+        (slope,) = torch.autograd.grad(loss.sum(), pred)
+        assert loss.isfinite().all()
+        assert slope.isfinite().all()

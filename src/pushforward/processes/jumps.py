@@ -114,9 +114,9 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         model = self.ratios(pred, x_t, t)
         data = self.chain.row(z, left)
         data = data / data.gather(-1, x_t.unsqueeze(-1)).clamp_min(_LEAST)
-        # Zero where the chain cannot go at all, and so neither can its reversal.
-        least = torch.finfo(model.dtype).tiny
-        cost = torch.xlogy(data, data / model.clamp_min(least)) - data + model
+        # The logarithm of each by itself: a quotient of small numbers has no finite derivative.
+        gain = torch.xlogy(data, data) - data * model.clamp_min(_LEAST).log()
+        cost = gain - data + model
         cost = (self.chain.into(x_t) * cost).flatten(1).sum(-1)
         return (like(destruction_rate(self.schedule, t), cost) * cost).to(pred.dtype)
 
