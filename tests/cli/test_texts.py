@@ -47,6 +47,37 @@ def test_samples_are_printed_or_written_as_lines(trained):
     assert out.read_text().splitlines() == lines
 
 
+def test_gaps_are_filled_in_and_all_else_is_kept(trained):
+    (trained / "gaps.txt").write_text("a_t\nb__\nmoth\n")
+    found = _run("sample", trained / "run", "--given-file", trained / "gaps.txt", "-n", 4,
+                 "--steps", 5)  # fmt: skip
+    assert found.exit_code == 0, found.output
+    lines = found.output.splitlines()
+    assert len(lines) == 12
+    assert lines[8:] == ["moth"] * 4
+    assert all(line[0] == "a" and line[2:] == "t" for line in lines[:4])
+    # At the end of a line a gap may be the end of the text.
+    assert all(line[0] == "b" and len(line) <= 3 for line in lines[4:8])
+    again = _run("sample", trained / "run", "--given-file", trained / "gaps.txt", "-n", 4,
+                 "--steps", 5)  # fmt: skip
+    assert again.output == found.output
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "message"),
+    [
+        ("ant\nq_\n", [], "'q'"),
+        ("a" * 30 + "\n", [], "30 symbols, more than the 20"),
+        ("ant\n", ["--gap", "a"], "'a' is a symbol"),
+    ],
+)
+def test_gaps_that_do_not_fit_are_refused(trained, text, more, message):
+    (trained / "bad.txt").write_text(text)
+    found = _run("sample", trained / "run", "--given-file", trained / "bad.txt", *more)
+    assert isinstance(found.exception, InputError)
+    assert message in str(found.exception)
+
+
 @pytest.mark.parametrize("process", ["masking", "block-masking"])
 def test_a_process_that_is_named_gets_the_symbols_of_the_text(tmp_path, process):
     (tmp_path / "book.txt").write_text("to be or not to be " * 40)

@@ -77,6 +77,17 @@ def sample(
     texts: Annotated[
         Path | None, typer.Option(help="A file with a text in each line.", metavar="FILE")
     ] = None,
+    given_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts with gaps, for a model of texts: all other symbols are kept, and gaps are "
+            "filled in, -n times each, once by default.",
+            metavar="FILE",
+        ),
+    ] = None,
+    gap: Annotated[
+        str, typer.Option(help="The character that marks a missing symbol in --given-file.")
+    ] = "_",
     guidance: Annotated[
         float | None,
         typer.Option(
@@ -106,7 +117,7 @@ def sample(
     trained with --given writes the columns that it is told beside those that it draws, in the order
     of its data; without --given, it is told those of rows of its training data.
 
-    A model of texts prints them, unless --out names a file.
+    A model of texts prints them, unless --out names a file, and fills in the gaps of --given-file.
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
@@ -114,7 +125,7 @@ def sample(
     from pushforward.checks import whole
     from pushforward.cli.given import told
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import labels_of, schema_of
+    from pushforward.cli.rundata import labels_of
     from pushforward.cli.texts import texts_for
     from pushforward.cli.values import read_value
     from pushforward.cli.writing import (
@@ -124,7 +135,6 @@ def sample(
         require_finite,
         write_states,
     )
-    from pushforward.data.texts import spelled_out
     from pushforward.models import load
     from pushforward.models.row_memory import advising
     from pushforward.training.progress import Progress
@@ -133,6 +143,9 @@ def sample(
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if n is not None:
         whole("n", n, least=1)
+    if given_file is not None:
+        _fill_in(context, run, model, given_file, gap, n, out, sampler, seed, steps, batch_size)
+        return
     own = told(Path(run), model, given, n, context, seed)
     captions, n = texts_for(model, text, texts, n if own is None else len(own.c))
     require_memory(n, state.numel(model.event_shape))
@@ -168,12 +181,50 @@ def sample(
         return
     if not keep_nonfinite:
         require_finite(x, out)
-    alphabet = schema_of(Path(run)).alphabet
-    if alphabet is not None and unsaid(context, "out"):
-        typer.echo(spelled_out(x, alphabet), nl=False)
+    if _printed(context, Path(run), x):
         return
     write_states(out, x, model.space, Path(run), labels=codes, captions=captions, own=own)
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(in_words_of(context.command, about), err=True)
+    typer.echo(out)
+
+
+def _printed(context: typer.Context, run: Path, x: Any) -> bool:
+    """Whether states were printed: texts are, unless --out names a file."""
+    from pushforward.cli.rundata import schema_of
+    from pushforward.data.texts import spelled_out
+
+    alphabet = schema_of(run).alphabet
+    if alphabet is None or not unsaid(context, "out"):
+        return False
+    typer.echo(spelled_out(x, alphabet), nl=False)
+    return True
+
+
+def _fill_in(
+    context: typer.Context,
+    run: str,
+    model: Any,
+    place: Path,
+    gap: str,
+    n: int | None,
+    out: str,
+    sampler: str | None,
+    seed: int,
+    steps: int | None,
+    batch_size: int,
+) -> None:
+    """Print or write the texts of a file with their gaps filled in."""
+    from functools import partial
+
+    from pushforward.cli.infilling import filled_in
+    from pushforward.cli.writing import checked, write_states
+
+    draw = partial(model.sample, **accepted(model.sample, steps=steps, batch_size=batch_size))
+    x = filled_in(Path(run), model, place, gap, 1 if n is None else n, sampler, seed, draw)
+    if not is_first() or _printed(context, Path(run), x):
+        return
+    checked(out, Path(run), model, len(x))
+    write_states(out, x, model.space, Path(run))
     typer.echo(out)

@@ -92,7 +92,8 @@ def form_of(source: Any, kind: Any = None) -> Form | None:
 def in_gaps(place: str | Path, alphabet: Alphabet, length: int, gap: str) -> Tensor:
     """Texts with gaps, `(N, length)`: the numbers of their symbols, -1 where something is missing.
 
-    A file of a text is one state, a file of lines or records one for each. Raises `InputError` for
+    A file of a text is one state, whose end is missing where it is shorter; a file of lines or
+    records has one for each. Raises `InputError` for
     a gap that is a symbol itself, unknown symbols, or texts that do not fit.
     """
     path = Path(place)
@@ -101,10 +102,20 @@ def in_gaps(place: str | Path, alphabet: Alphabet, length: int, gap: str) -> Ten
     if gap in alphabet.symbols and alphabet.coding != "bytes":
         raise InputError(f"{gap!r} is a symbol of the texts: mark gaps by another character")
     pieces = _pieces(path, alphabet.form, None)
-    if alphabet.form == "text":
+    if alphabet.form != "text":
+        texts, places = ([p[k] for p in pieces] for k in (0, 1))
+        return alphabet.encode(texts, length, places, gap=gap)
+    out = torch.full((len(pieces), length), -1, dtype=torch.int64)
+    for row, (text, where) in enumerate(pieces):
         # The end of the file is no end of the line that it stands in.
-        pieces = [p._replace(text=p.text.removesuffix("\n")) for p in pieces]
-    return alphabet.encode([p.text for p in pieces], length, [p.where for p in pieces], gap=gap)
+        found = alphabet.numbers(text.removesuffix("\n"), where, gap)
+        if len(found) > length:
+            raise InputError(
+                f"{where} has {len(found)} symbols, and the model writes {length} at a time: "
+                "cut it into as many"
+            )
+        out[row, : len(found)] = found
+    return out
 
 
 def _read(

@@ -18,6 +18,7 @@ from pushforward.samplers.evidence import evidence_bound
 from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.heun import Heun
+from pushforward.samplers.infilling import Infilling
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.likelihood import DivergenceMethod, ProbeDistribution, log_prob
 from pushforward.samplers.loop import run, trajectory
@@ -35,6 +36,7 @@ from pushforward.samplers.variational import (
 )
 
 __all__ = [
+    "Infilling",
     "DAPS",
     "DEFAULT",
     "AdaptiveSDE",

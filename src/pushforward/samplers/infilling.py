@@ -1,0 +1,114 @@
+"""Some symbols are given, the others are drawn: infilling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import CapabilityError, InputError
+from pushforward.processes import Masking
+from pushforward.protocols import Sampler, State, Transport
+from pushforward.samplers.ancestral import Ancestral
+from pushforward.samplers.rule import Rule
+
+__all__ = ["Infilling"]
+
+
+@dataclass(frozen=True)
+class Infilling(Rule):
+    """Steps of masking in which some symbols are visible from the start.
+
+    Exactness: that of the steps. A hidden symbol is drawn given all that is visible, and which
+    symbols became visible first does not matter to an exact model: so the given ones are as good as
+    drawn already. Start where as much is hidden as in the state (`start`), as a network learns from
+    states that have as many hidden symbols as the time says.
+
+    Args:
+        known: the symbols of a state, `(*sites)`; those that are not given are not read.
+        given: which are given, booleans `(*sites)`.
+        rule: whose steps are made.
+        excluded: what a site cannot be, booleans `(*sites, symbols)`: the end of a text before a
+            symbol that is given, for example. Take steps to the very end, `stop=0`, as a last step
+            that shows all at once knows nothing of it.
+
+    Raises `InputError` for other shapes, `CapabilityError` for a process that is no `Masking`.
+
+    >>> from pushforward import Transport, processes, samplers, spaces
+    >>> process = processes.Masking(spaces.Tokens(3))
+    >>> transport = Transport(lambda x, t, c=None: torch.zeros(*x.shape, 3), process)
+    >>> sampler = Infilling(torch.tensor([2, 0, 1]), torch.tensor([True, False, True]))
+    >>> x = samplers.run(sampler, transport, torch.full((4, 3), 3), [1.0, 0.5, 0.0], seed=0)
+    >>> x[:, 0].tolist(), x[:, 2].tolist()
+    ([2, 2, 2, 2], [1, 1, 1, 1])
+    """
+
+    known: Tensor
+    given: Tensor
+    rule: Sampler = field(default_factory=Ancestral)
+    excluded: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.given.dtype != torch.bool or self.given.shape != self.known.shape:
+            raise InputError(
+                "which symbols are given are booleans of the shape of a state, not "
+                f"{self.given.dtype} {tuple(self.given.shape)} for {tuple(self.known.shape)}"
+            )
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the rule."""
+        return self.rule.evaluations
+
+    def start(self, process: Any) -> float:
+        """The time at which as large a share of the symbols is hidden as in the state.
+
+        By bisection on the clock, within its interval.
+        """
+        hidden = 1 - float(self.given.double().mean())
+        last, first = process.interval[1], process.interval[0]
+        for _ in range(40):
+            middle = (last + first) / 2
+            if 1 - float(process.clock.values(middle)[0]) < hidden:
+                last = middle
+            else:
+                first = middle
+        return first
+
+    def plan(self, process: Any, grid: Sequence[float]) -> Sequence[Any]:
+        """That of the rule."""
+        if not isinstance(process, Masking):
+            raise CapabilityError(
+                f"infilling keeps symbols that masking would show, not those of a "
+                f"{type(process).__name__}: train with process=masking"
+            )
+        return self.rule.plan(process, grid)
+
+    def init(self, x: Any) -> State:
+        """The state with what is given."""
+        if tuple(x.shape[1:]) != tuple(self.known.shape):
+            raise InputError(
+                f"states have {tuple(x.shape[1:])} symbols, and {tuple(self.known.shape)} are known"
+            )
+        return self.rule.init(torch.where(self.given.to(x.device), self.known.to(x.device), x))
+
+    def step(
+        self,
+        transport: Transport,
+        state: State,
+        row: Any,
+        generator: torch.Generator | None = None,
+    ) -> State:
+        """A step of the rule, after which what is given is as it was."""
+        model, process = transport
+        if self.excluded is not None:
+            excluded = self.excluded.to(state.x.device)
+            transport = Transport(
+                lambda x, t, c=None: model(x, t, c).masked_fill(excluded, -torch.inf), process
+            )
+        after = self.rule.step(transport, state, row, generator)
+        given, known = self.given.to(after.x.device), self.known.to(after.x.device)
+        return after._replace(x=torch.where(given, known, after.x))
