@@ -57,6 +57,8 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "when;depth;open\n;m;\n2024-02-28;1.250,5;yes\n2024-02-29;?;no\n2024-03-01;-999;no\n"
         "2024-03-02;3;no\n"
     )
+    words = ["ant", "bee", "spider", "wasp", "moth", "fly"]
+    (tmp_path / "words.txt").write_text("\n".join(50 * words) + "\n")
     (tmp_path / "photos").mkdir()
     for k in range(8):
         pixels = np.random.default_rng(k).integers(0, 256, (20, 24, 3), dtype=np.uint8)

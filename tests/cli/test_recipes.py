@@ -12,7 +12,7 @@ import torch
 import pushforward as pf
 from pushforward.cli.recipe import read
 from pushforward.cli.specs import made_options
-from pushforward.data import Data
+from pushforward.data import Alphabet, Data, Schema
 from pushforward.distributions import Box
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
@@ -55,6 +55,10 @@ def _few(recipe) -> Data:
         table = dict(zip(("amplitude", "width", "y1", "y2"), columns, strict=True))
         own = {name: column.numpy() for name, column in table.items()}
         return pf.data.load(**{**recipe.data, "source": own})
+    if recipe.data["source"] == "book.txt":
+        alphabet = Alphabet(tuple("abcdefg"))
+        x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))
+        return Data(x, schema=Schema(alphabet=alphabet))
     if "space" in recipe.model:
         # Columns of small numbers are places and angles alike, and near a quaternion.
         own = dict.fromkeys(recipe.data["columns"], 10 * torch.arange(400.0).cos().numpy())

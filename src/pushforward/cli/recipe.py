@@ -88,7 +88,7 @@ class Recipe(BaseModel):
         cls = self.model_class(trust)
         with torch.random.fork_rng():
             torch.manual_seed(self.train.seed)
-            texts = self._texts() if data is None else None
+            texts = self._texts() if data is None else _if_texts(data)
             model = self._on_space(cls, trust, texts)
             given = {key: value for key, value in model.items() if key != "class"}
             options = made_options(cls, given, trust)
@@ -146,7 +146,7 @@ class Recipe(BaseModel):
         """The data, if they are texts: then they say themselves what space they are of."""
         if form_of(self.data.get("source"), self.data.get("kind")) is None:
             return None
-        return _loaded("data", self.data, None)
+        return _if_texts(_loaded("data", self.data, None))
 
     def _on_space(
         self, cls: Any, trust: tuple[str, ...], texts: Data | None = None
@@ -253,6 +253,10 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
         raise
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         raise InputError(f"{key} cannot be made from {values}: {error}") from error
+
+
+def _if_texts(data: Data) -> Data | None:
+    return None if data.schema.alphabet is None else data
 
 
 def _of_texts(cls: Any, model: dict[str, Any], texts: Data) -> dict[str, Any]:
