@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from pushforward._precision import in_double
-from pushforward._random import fine_uniform, uniform_like
+from pushforward._random import fine_uniform, normal_like, uniform_like
 from pushforward._shapes import Weight, accumulate, combine
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
 from pushforward.spaces import ContinuousSpace, JumpSpace
 
-__all__ = ["Flow", "FlowWeights", "Jump", "Parallel", "Reaction", "Split"]
+__all__ = ["Flow", "FlowWeights", "Jump", "Parallel", "Reaction", "ReversibleFlow", "Split"]
 
 
 class FlowWeights(NamedTuple):
@@ -104,6 +104,34 @@ class Flow:
                 "Brownian and Bridge processes"
             )
         return self.score_weights
+
+
+@dataclass(frozen=True)
+class ReversibleFlow(Flow):
+    r"""A diffusion `dx = g^2 f dt + g sqrt(D(x)) dW` that is reversible under its stationary `pi`.
+
+    Its noise depends on the state. With the relative score `r = grad log(p_t / pi)` its probability
+    flow is `-g^2 D r / 2`, and what leaves `p_t` invariant has the drift `g^2 (D r / 2 + f)`. The
+    one tensor of the basis is `D r`.
+
+    Args:
+        drift: `f`, the forward drift over `g^2`, `(B, *event)`.
+        root: from standard normal numbers shaped like the state to noise of covariance `D(x)`.
+    """
+
+    drift: Tensor
+    root: Callable[[Tensor], Tensor]
+
+    def advance(
+        self, x: Tensor, h: float, churn: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """One Euler or Euler-Maruyama step of signed size `h`."""
+        if churn == 0:
+            return super().advance(x, h)
+        spread = torch.as_tensor(churn * self.g2 * abs(h)).to(x)
+        weights = [h * w + 0.5 * spread for w in self.velocity_weights]
+        noise = self.root(normal_like(x, generator))
+        return self._move(x, (*weights, spread, spread.sqrt()), (*self.basis, self.drift, noise))
 
 
 class Reaction(NamedTuple):

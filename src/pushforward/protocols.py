@@ -21,6 +21,7 @@ from torch import Tensor
 from pushforward import state
 
 __all__ = [
+    "Augmented",
     "Bridged",
     "Distribution",
     "Dynamics",
@@ -152,6 +153,16 @@ class Evidenced(Process[X, Z, P], Protocol[X, Z, P]):
 
     def data_cost(self, pred: P, z: Z, x_t: X, t: float) -> Tensor:
         """`-log p(z | x_t)`, of the data at once from the last time of a sampler."""
+
+
+@runtime_checkable
+class Augmented(Process[X, Z, P], Protocol[X, Z, P]):
+    """A process whose draws pass through something between data and state, given which the state
+    is tractable, and which its loss takes in the place of the data.
+    """
+
+    def descend(self, z: Z, t: Time, generator: torch.Generator | None = None) -> tuple[Any, X]:
+        """What `loss` takes, and `x_t ~ p_t(. | z)`."""
 
 
 @runtime_checkable
@@ -300,8 +311,12 @@ def matching_loss(
     tensor([0., 0., 0.])
     """
     known: Any = process
-    noised = known.for_training if follows(process, Together) else process.sample
-    x_t = noised(z, t, generator)
+    if follows(process, Augmented):
+        # What is known of the way beside its start makes for a target with less noise.
+        z, x_t = known.descend(z, t, generator)
+    else:
+        noised = known.for_training if follows(process, Together) else process.sample
+        x_t = noised(z, t, generator)
     if rows != slice(None):
         z, x_t = state.take(z, rows), state.take(x_t, rows)
         t = t[rows] if isinstance(t, Tensor) and t.ndim else t

@@ -60,6 +60,11 @@ def _few(recipe) -> Data:
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))
         return Data(x, schema=Schema(alphabet=alphabet))
     if "space" in recipe.model:
+        if recipe.model["space"] == "simplex":
+            parts = 100 * Box([0.1] * 3, [0.3] * 3).sample(400, seed=0)
+            parts[:, -1] = 100 - parts[:, :-1].sum(1)
+            own = dict(zip(recipe.data["columns"], parts.mT.numpy(), strict=True))
+            return pf.data.load(**{**recipe.data, "source": own}, space=pf.spaces.LogRatios())
         # Columns of small numbers are places and angles alike, and near a quaternion.
         own = dict.fromkeys(recipe.data["columns"], 10 * torch.arange(400.0).cos().numpy())
         space = pf.registry.find("spaces", recipe.model["space"])()

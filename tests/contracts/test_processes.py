@@ -241,6 +241,7 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "block-masking": (spaces.Tokens(4), 2),
         "jumps": (spaces.Tokens(4),),
         "uniform-jumps": (spaces.Tokens(4),),
+        "dirichlet": (spaces.Vertices(4),),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
     process = registry.find("processes", name)(*needs.get(name, ()))

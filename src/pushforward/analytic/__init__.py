@@ -11,15 +11,19 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticCircle` | a wrapped normal | Brownian, Geodesic on the circle |
 | `AnalyticSphere` | a von Mises-Fisher distribution | Brownian, Geodesic on the 2-sphere |
 | `AnalyticHeatMixture` | heat kernels on a manifold or a product | Brownian, products |
+| `AnalyticCorners` | a table of sequences | DirichletPath |
+| `AnalyticLineages` | Dirichlet or gamma mixtures | WrightFisher, CoxIngersollRoss |
 | `AnalyticTokens` | a table of sequences | Masking |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
 """
 
 from pushforward.analytic.circle import AnalyticCircle
+from pushforward.analytic.corners import AnalyticCorners
 from pushforward.analytic.counts import AnalyticCounts
 from pushforward.analytic.functions import AnalyticFunctions
 from pushforward.analytic.heat import AnalyticHeatMixture
+from pushforward.analytic.lineages import AnalyticLineages
 from pushforward.analytic.mixture import AnalyticMixture
 from pushforward.analytic.pair import AnalyticPair
 from pushforward.analytic.sphere import AnalyticSphere
@@ -27,9 +31,11 @@ from pushforward.analytic.tokens import AnalyticTokens
 
 __all__ = [
     "AnalyticCircle",
+    "AnalyticCorners",
     "AnalyticCounts",
     "AnalyticFunctions",
     "AnalyticHeatMixture",
+    "AnalyticLineages",
     "AnalyticMixture",
     "AnalyticPair",
     "AnalyticSphere",

@@ -64,8 +64,10 @@ def coordinates_in(
     *,
     project: bool = False,
 ) -> Located | None:
-    """As `coordinates_for`, with the file in errors."""
+    """As `coordinates_for`, or as the numbers of named columns say; with the file in errors."""
     try:
+        if asked is None and space is not None and len(columns):
+            asked = space.coordinates_seen(table)
         return coordinates_for(space, columns, table.shape[1], asked, project=project)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None

@@ -42,7 +42,9 @@ def check(data: Data, rows: Rows) -> Iterator[Finding]:
     yield from _scales(features, shared_scale=len(data.event_shape) == 3)
     yield from discrete_checks.check(data, features)
     yield from _outliers(features, data.columns)
-    yield from _dependent(features)
+    if data.schema.coordinates is None:
+        # Shares that sum to one do so by their nature.
+        yield from _dependent(features)
 
 
 def _constant(f: Features, level: Level, advice: str) -> Iterator[Finding]:

@@ -67,9 +67,13 @@ class Located:
         """With the decimals of the columns of a table, where its angles lie, and all units said."""
         if self.positive or any(column.decimals is not None for column in self.columns):
             return self
+        numbers = table.double()[:, list(self.order)]
+        decimals = tuple(_decimals(values) for values in table[:, list(self.order)].mT)
+        known = self.coordinates.fitted(numbers, decimals)
+        digits = dict(zip(self.order, known.digits(decimals), strict=True))
         columns = tuple(
-            Column(column.name, column.dtype, decimals=_decimals(values))
-            for column, values in zip(self.columns, table.mT, strict=True)
+            Column(column.name, column.dtype, decimals=digits[i])
+            for i, column in enumerate(self.columns)
         )
         positive = tuple(
             k
@@ -77,7 +81,6 @@ class Located:
             if float(table[:, self.order[k]].min()) >= 0
             and float(table[:, self.order[k]].max()) > turn / 2
         )
-        known = self.coordinates.settled()
         return dataclasses.replace(self, coordinates=known, columns=columns, positive=positive)
 
     def states(self, table: Tensor, row: Callable[[int], str]) -> Any:

@@ -6,6 +6,7 @@ in nats, shape `(B,)`.
 
 from pushforward.distributions.box import Box
 from pushforward.distributions.constant import Constant
+from pushforward.distributions.dirichlet import Dirichlet, DirichletMixture, GammaProduct
 from pushforward.distributions.discrete import Table
 from pushforward.distributions.heat_kernel import HeatKernel
 from pushforward.distributions.independent import IndependentProduct
@@ -25,6 +26,9 @@ __all__ = [
     "ColoredNormal",
     "Constant",
     "Distribution",
+    "Dirichlet",
+    "DirichletMixture",
+    "GammaProduct",
     "GaussianMixture",
     "HeatKernel",
     "IndependentProduct",

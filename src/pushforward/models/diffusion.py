@@ -390,5 +390,5 @@ class Diffusion(GenerativeModel, Trainable):
 
     def _prior(self, n: int, generator: torch.Generator, t: float = 1.0) -> Any:
         self.known_units()
-        prior = self.process.prior(self.event_shape, t)
+        prior = self.process.prior(self.space.state_shape(self.event_shape), t)
         return state.to(prior.sample(n, generator=generator), self.device, self.dtype)

@@ -231,7 +231,7 @@ class FlowMatching(TransportMap, Trainable):
         if self.has_source:
             raise InputError("this model starts from data: loss takes states of it as source=")
         n, device = state.rows(z0), state.device(z0)
-        prior = self.process_in_units().prior(self.event_shape)
+        prior = self.process_in_units().prior(self.space.state_shape(self.event_shape))
         drawn = prior.sample(n, generator=generator_or_global(generator, device))
         z1 = state.to(drawn, device, self.dtype)
         if isinstance(self.coupling, Independent) or n < 2:

@@ -95,7 +95,7 @@ def _network_for(
     if isinstance(net, nn.Module):
         return net
     shape = data.event_shape
-    out = reading.output_shape(shape)
+    out = reading.output_shape(space.state_shape(shape))
     sizes = {
         "num_classes": num_classes,
         "context_size": context,
@@ -114,7 +114,8 @@ def _network_for(
         sizes = {"num_classes": num_classes, "context": context}
         made: nn.Module = _kind(net)(out[-1], **{k: n for k, n in sizes.items() if n is not None})
         return made
-    seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
+    first = space.units(shape).standardized(state.take(data.x, slice(0, 1)))
+    seen = tuple(space.embed(first).shape[1:])
     if seen == shape and all(isinstance(size, int) for size in out):
         return _plain(net, shape, out, sizes)
     inner = _plain(net, seen, (state.numel(out),), sizes)

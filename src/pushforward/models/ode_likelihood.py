@@ -62,7 +62,7 @@ def ode_log_prob(
         if progress is not None:
             progress((k + 1) * each, len(rows) * each)
     return LogProb(
-        torch.cat([p.value for p in parts]) + model.known_units().log_det_inverse(),
+        torch.cat([p.value for p in parts]) + model.known_units().log_volume(z),
         torch.cat([p.stderr for p in parts]),
         "ode",
         max(p.nfe for p in parts),

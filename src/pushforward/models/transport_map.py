@@ -275,7 +275,7 @@ class TransportMap(GenerativeModel):
             )
         z = with_density(self.inward(x))
         context = self.condition.required(c, state.rows(z), self.device)
-        prior = self.process_in_units().prior(self.event_shape)
+        prior = self.process_in_units().prior(self.space.state_shape(self.event_shape))
         with self.evaluating():
             return ode_log_prob(
                 self, self._transport(context), prior, z, self._times(steps)[::-1],
@@ -329,7 +329,7 @@ class TransportMap(GenerativeModel):
         if self.has_source:
             order = torch.Generator(self.device).manual_seed(seed)
             return self.inward(self.source.draw(n, order))
-        prior = self.process_in_units().prior(self.event_shape)
+        prior = self.process_in_units().prior(self.space.state_shape(self.event_shape))
         return state.to(prior.sample(n, generator=noise), self.device, self.dtype)
 
     def _energy(

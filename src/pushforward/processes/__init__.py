@@ -3,6 +3,8 @@
 from pushforward.processes.block_masking import BlockMasking
 from pushforward.processes.bridge import Bridge, OUBridge, Reference
 from pushforward.processes.brownian import Brownian
+from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
+from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian, Kernel
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.interpolants import (
@@ -31,6 +33,7 @@ from pushforward.processes.rates import (
 )
 from pushforward.processes.reading import Reading
 from pushforward.processes.thinning import Missing, Thinning
+from pushforward.processes.wright_fisher import WrightFisher
 
 __all__ = [
     "BlockMasking",
@@ -44,6 +47,8 @@ __all__ = [
     "Jumps",
     "Bridge",
     "Brownian",
+    "CoxIngersollRoss",
+    "DirichletPath",
     "Gaussian",
     "GenerativeProcess",
     "Geodesic",
@@ -66,6 +71,7 @@ __all__ = [
     "StochasticInterpolant",
     "Thinning",
     "Trigonometric",
+    "WrightFisher",
     "noising_on",
     "path_on",
 ]

@@ -7,13 +7,26 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.processes.brownian import Brownian
+from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
+from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.interpolants import Linear
 from pushforward.processes.masking import Masking
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
-from pushforward.spaces import Euclidean, LinearSpace, Manifold, Product, Tokens
+from pushforward.spaces import (
+    Euclidean,
+    FisherRao,
+    LinearSpace,
+    LogRatios,
+    Manifold,
+    Orthant,
+    Product,
+    Simplex,
+    Tokens,
+    Vertices,
+)
 
 __all__ = ["noising_on", "path_on"]
 
@@ -21,7 +34,8 @@ __all__ = ["noising_on", "path_on"]
 @singledispatch
 def noising_on(space: Any) -> GenerativeProcess:
     """From data to noise on a space: Gaussian noise on a linear one, Brownian motion on a manifold,
-    masking of tokens, and on a product that of each factor.
+    masking of tokens, and on a product that of each factor. Compositions get it in their
+    log-ratios, amounts from the Cox-Ingersoll-Ross diffusion.
 
     >>> from pushforward.spaces import Sphere
     >>> noising_on(Sphere())
@@ -48,14 +62,29 @@ def _(space: Tokens) -> GenerativeProcess:
 
 
 @noising_on.register
+def _(space: Simplex) -> GenerativeProcess:
+    return Gaussian(space=LogRatios(parts=space.parts))
+
+
+@noising_on.register
+def _(space: Orthant) -> GenerativeProcess:
+    return CoxIngersollRoss(space=space)
+
+
+@noising_on.register
+def _(space: Vertices) -> GenerativeProcess:
+    return DirichletPath(space)
+
+
+@noising_on.register
 def _(space: Product) -> GenerativeProcess:
     return ProductProcess(tuple(noising_on(factor) for factor in space.factors))
 
 
 @singledispatch
 def path_on(space: Any) -> GenerativeProcess:
-    """Between pairs on a space: lines in R^d, geodesics on a manifold, and on a product those of
-    each factor.
+    """Between pairs on a space: lines in R^d, geodesics on a manifold, those of Fisher and Rao
+    between compositions, and on a product those of each factor.
 
     >>> from pushforward.spaces import Torus
     >>> type(path_on(Torus())).__name__
@@ -74,6 +103,11 @@ def _(space: Euclidean) -> GenerativeProcess:
 @path_on.register
 def _(space: Manifold) -> GenerativeProcess:
     return Geodesic(space)
+
+
+@path_on.register
+def _(space: Simplex) -> GenerativeProcess:
+    return Geodesic(FisherRao(space.parts))
 
 
 @path_on.register

@@ -102,6 +102,9 @@ def behind_mixture(
     """
     if train.kind != "vector" or not model.space.linear or model.closed_form:
         return None
+    if model.space.state_shape(model.event_shape) != model.event_shape:
+        # Shares lie on a plane, where a mixture of vectors is as high as it likes.
+        return None
     if len(train) < _FEWEST_FITTED or min(len(test), points) < _FEWEST_JUDGED:
         return None
     if incomparable(model, train) is not None:

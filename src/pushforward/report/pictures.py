@@ -15,11 +15,12 @@ import torch
 from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
+from pushforward.report.compositions import SharesPainter
 from pushforward.report.globes import GlobePainter
 from pushforward.report.painters import Kinds, Painter, painter_of, sheet
 from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
-from pushforward.spaces.views import Globe, Histogram, Scatter, View
+from pushforward.spaces.views import Globe, Histogram, Scatter, Shares, View
 
 __all__ = ["Look", "data_uri", "png_of", "save_picture", "side_by_side", "subsample"]
 
@@ -73,6 +74,8 @@ class Look:
 def _painter(view: View) -> Painter:
     if isinstance(view, Globe):
         return GlobePainter(view)
+    if isinstance(view, Shares):
+        return SharesPainter(view)
     return PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
 
 
@@ -82,6 +85,8 @@ def _named(view: View, names: tuple[str, ...]) -> View:
         return dataclasses.replace(view, names=names)
     if isinstance(view, Histogram) and not view.name and len(names) == 1:
         return dataclasses.replace(view, name=names[0])
+    if isinstance(view, Shares) and not view.names and len(names) == view.values.shape[1]:
+        return dataclasses.replace(view, names=names)
     return view
 
 

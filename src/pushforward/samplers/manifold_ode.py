@@ -26,7 +26,7 @@ from pushforward.dynamics import Flow, Parallel
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import GaussianKernels, Transport, follows
 from pushforward.samplers.ode import FlowODE, RectifiedODE, TimeODE
-from pushforward.spaces import ContinuousSpace, Manifold, Product, Space
+from pushforward.spaces import ContinuousSpace, Product, Space
 
 __all__ = ["ManifoldODE", "flow_ode", "velocities"]
 
@@ -150,6 +150,8 @@ def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
     """
     if follows(transport.process, GaussianKernels):
         return RectifiedODE(transport, times)
-    if isinstance(transport.process.space, Manifold | Product):
+    space = transport.process.space
+    curved = isinstance(space, ContinuousSpace) and not space.linear
+    if curved or isinstance(space, Product):
         return ManifoldODE(transport)
     return TimeODE(transport)

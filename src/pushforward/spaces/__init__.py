@@ -1,17 +1,30 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
 Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are linear; `Torus`,
-`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on;
+`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao` hold
+compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on;
 `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles.
 """
 
 from pushforward.spaces import kernels, rotations
+from pushforward.spaces.charts import (
+    AdditiveLogRatio,
+    Chart,
+    ChartUnits,
+    IsometricLogRatio,
+    LogRatios,
+)
+from pushforward.spaces.compositions import Compositions, closed
+from pushforward.spaces.coordinates.proportions import replace_zeros
 from pushforward.spaces.euclidean import Euclidean
+from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
+from pushforward.spaces.orthant import Orthant
 from pushforward.spaces.points import PointCloud, Points
 from pushforward.spaces.product import Product
+from pushforward.spaces.simplex import Simplex
 from pushforward.spaces.so3 import SO3
 from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Space
 from pushforward.spaces.spd import SPD
@@ -19,12 +32,36 @@ from pushforward.spaces.sphere import Sphere
 from pushforward.spaces.tokens import Tokens
 from pushforward.spaces.torus import Torus
 from pushforward.spaces.units import NoUnits, ProductUnits, Standardize, Units
-from pushforward.spaces.views import Curves, Globe, Histogram, Images, Scatter, Sequences, View
+from pushforward.spaces.vertices import Vertices
+from pushforward.spaces.views import (
+    Curves,
+    Globe,
+    Histogram,
+    Images,
+    Scatter,
+    Sequences,
+    Shares,
+    View,
+)
 
 __all__ = [
     "SO3",
     "SPD",
+    "AdditiveLogRatio",
+    "Chart",
+    "ChartUnits",
+    "Compositions",
     "ContinuousSpace",
+    "FisherRao",
+    "IsometricLogRatio",
+    "LogRatios",
+    "Orthant",
+    "Shares",
+    "Simplex",
+    "SquareRoots",
+    "Vertices",
+    "closed",
+    "replace_zeros",
     "Curves",
     "Globe",
     "Euclidean",

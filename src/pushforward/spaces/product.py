@@ -71,6 +71,11 @@ class Product(Space[tuple[Any, ...]]):
         pairs = zip(self.factors, x, strict=True)
         return torch.cat([factor.embed(part).flatten(1) for factor, part in pairs], 1)
 
+    def state_shape(self, event_shape: state.EventShape) -> state.EventShape:
+        """That of each factor."""
+        pairs = zip(self.factors, event_shape, strict=True)
+        return tuple(factor.state_shape(part) for factor, part in pairs)
+
     def views(self, x: tuple[Any, ...]) -> tuple[View, ...]:
         """Those of each factor in turn."""
         pairs = zip(self.factors, x, strict=True)

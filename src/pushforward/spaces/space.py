@@ -69,6 +69,10 @@ class Space(HasCoordinates, ABC, Generic[X]):
         """The map between data units and states of a shape, not yet fitted: see `Units`."""
         return NoUnits()
 
+    def state_shape(self, event_shape: state.EventShape) -> state.EventShape:
+        """The shape of a state for data of a shape: another one where units change it."""
+        return event_shape
+
     def embed(self, x: X) -> Tensor:
         """All that there is to a state as numbers `(B, *shape)`, for a network: the features,
         unless they lose something."""

@@ -40,6 +40,10 @@ class Units(nn.Module, ABC):
     def log_det_inverse(self) -> Tensor:
         """`log |det dz/dx|`, the same for every state. Raises `CapabilityError` without one."""
 
+    def log_volume(self, z: Any) -> Tensor:
+        """`log |det dz/dx|` at states, `(B,)`, where it may differ between them."""
+        return self.log_det_inverse().expand(state.rows(z))
+
     @abstractmethod
     def fit(self, x: Any, source: Any = None, *, common: bool = True) -> None:
         """Fit to data, and to those of a source that shares the units.
@@ -299,6 +303,11 @@ class ProductUnits(Units):
     def log_det_inverse(self) -> Tensor:
         """The sum over the factors."""
         return torch.stack([units.log_det_inverse() for units in self.parts]).sum()
+
+    def log_volume(self, z: tuple[Any, ...]) -> Tensor:
+        """The sum over the factors."""
+        pairs = zip(self.parts, z, strict=True)
+        return torch.stack([units.log_volume(part) for units, part in pairs]).sum(0)
 
     def fit(
         self, x: tuple[Any, ...], source: tuple[Any, ...] | None = None, *, common: bool = True

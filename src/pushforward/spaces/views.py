@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Curves", "Globe", "Histogram", "Images", "Scatter", "Sequences", "View"]
+__all__ = ["Curves", "Globe", "Histogram", "Images", "Scatter", "Sequences", "Shares", "View"]
 
 
 @dataclass(frozen=True)
@@ -88,4 +88,17 @@ class Sequences:
     symbols: int
 
 
-View = Scatter | Histogram | Globe | Images | Curves | Sequences
+@dataclass(frozen=True)
+class Shares:
+    """Shares `(n, k)` that sum to one: a triangle for three of them, else stacked bars.
+
+    Args:
+        values: the shares.
+        names: of the parts, or none.
+    """
+
+    values: Tensor
+    names: tuple[str, ...] = ()
+
+
+View = Scatter | Histogram | Globe | Images | Curves | Sequences | Shares

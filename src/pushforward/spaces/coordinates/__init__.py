@@ -1,13 +1,14 @@
 """Coordinates: what the columns of a table stand for whose states are points of a manifold.
 
 Latitude and longitude, azimuth and altitude, angles in degrees, quaternions, Euler angles, matrices
-and poses become unit vectors, angles in radians, rotation matrices and tuples of these, and samples
-become the same columns again.
+and poses become unit vectors, angles in radians, rotation matrices and tuples of these, parts of a
+whole become shares, and samples become the same columns again.
 """
 
 from pushforward.spaces.coordinates.naming import parse
 from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
 from pushforward.spaces.coordinates.of_space import HasCoordinates
+from pushforward.spaces.coordinates.proportions import Proportions
 from pushforward.spaces.coordinates.rotations import (
     EulerAngles,
     PoseMatrix,
@@ -28,6 +29,7 @@ __all__ = [
     "LatitudeLongitude",
     "Numbers",
     "PoseMatrix",
+    "Proportions",
     "Quaternion",
     "RotationMatrix",
     "RotationVector",

@@ -6,6 +6,7 @@ import re
 
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
+from pushforward.spaces.coordinates.proportions import PARTS, Proportions
 from pushforward.spaces.coordinates.rotations import (
     EulerAngles,
     PoseMatrix,
@@ -30,6 +31,9 @@ _KINDS = {
     "euler-ZYX degrees": EulerAngles("ZYX", "degrees"),
     "matrix": RotationMatrix(),
     "pose-matrix": PoseMatrix(),
+    "fractions": Proportions("fractions"),
+    "percent": Proportions("percent"),
+    "counts": Proportions("counts"),
     "numbers": Numbers(),
 }
 """Each kind, as it is written."""
@@ -42,7 +46,8 @@ def parse(text: str) -> CoordinateSystem:
 
     `latitude-longitude`, `azimuth-altitude`, `unit-vector`; `degrees`, `radians`;
     `quaternion-wxyz` (scalar first), `quaternion-xyzw`, `rotation-vector`, `euler-ZYX degrees` (any
-    sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; several for the factors
+    sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `fractions`, `percent`,
+    `counts`; several for the factors
     of a product, with commas between, where `numbers` stand for themselves.
 
     >>> parse("azimuth-altitude radians")
@@ -63,6 +68,8 @@ def parse(text: str) -> CoordinateSystem:
             return Angles(kind, many)
         if kind == "numbers" and unit is None:
             return Numbers(many)
+        if kind in PARTS and unit is None:
+            return Proportions(kind, many)
         if many is None:
             if kind in ("latitude-longitude", "azimuth-altitude"):
                 return (LatitudeLongitude if kind[0] == "l" else AzimuthAltitude)(unit)

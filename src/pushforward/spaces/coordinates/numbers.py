@@ -111,6 +111,24 @@ class JointCoordinates(CoordinateSystem):
         """Each part."""
         return JointCoordinates(tuple(part.settled() for part in self.parts))
 
+    def fitted(self, table: Tensor, decimals: tuple[int | None, ...]) -> JointCoordinates:
+        """Each part."""
+        tables, digits = (
+            table.split([part.size or 0 for part in self.parts], 1),
+            self._cut(decimals),
+        )
+        return JointCoordinates(
+            tuple(
+                part.fitted(own, few)
+                for part, own, few in zip(self.parts, tables, digits, strict=True)
+            )
+        )
+
+    def digits(self, decimals: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Each part."""
+        pairs = zip(self.parts, self._cut(decimals), strict=True)
+        return tuple(d for part, few in pairs for d in part.digits(few))
+
     def joined(self, parts: tuple[CoordinateSystem, ...]) -> JointCoordinates:
         """The same of other parts."""
         return JointCoordinates(parts)
@@ -159,7 +177,7 @@ class JointCoordinates(CoordinateSystem):
             first += part.size or 0
         return tuple(found)
 
-    def _cut(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    def _cut(self, names: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         found, first = [], 0
         for part in self.parts:
             found.append(names[first : first + (part.size or 0)])

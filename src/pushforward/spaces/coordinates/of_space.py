@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates.naming import parse
 from pushforward.spaces.coordinates.system import CoordinateSystem
@@ -31,6 +33,11 @@ class HasCoordinates:
     def coordinates_named(self, names: Sequence[str]) -> CoordinateSystem | None:
         """The coordinates that the names of columns say; `None` if they say none."""
         return next((one for one in self.coordinates if one.found_in(names) is not None), None)
+
+    def coordinates_seen(self, table: Tensor) -> str | None:
+        """The text of the coordinates that the numbers `(N, k)` of a table say; `None` if they say
+        none."""
+        return None
 
     def coordinates_asked(self, text: str) -> CoordinateSystem:
         """The coordinates that a text stands for, see `coordinates.parse`.

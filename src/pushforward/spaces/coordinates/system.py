@@ -179,6 +179,14 @@ class CoordinateSystem(ABC):
         """The same with what was left open said, once the numbers have been checked."""
         return self
 
+    def fitted(self, table: Tensor, decimals: tuple[int | None, ...]) -> CoordinateSystem:
+        """The same with what the numbers `(N, k)` of some data, of so many decimals, say."""
+        return self.settled()
+
+    def digits(self, decimals: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The decimals that the numbers are written with, where data have these."""
+        return decimals
+
     def checked(
         self, table: Tensor, row: Callable[[int], str], names: tuple[str, ...], *, project: bool
     ) -> Tensor:
