@@ -389,11 +389,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         if self.start is not None:
             drawn = self.start.sample(self.condition.as_given(context), generator)
             return cast(Tensor, self.inward(drawn))
-        drawn = (
-            self.process_in_units()
-            .prior(self.space.state_shape(self.event_shape))
-            .sample(n, generator=generator)
-        )
+        drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
         return drawn.to(self.device, self.dtype)
 
     def _starts(self, n: int, noise: torch.Generator, seed: int, context: Any = None) -> Any:
