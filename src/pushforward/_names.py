@@ -39,6 +39,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "checkerboard": "data.toys.checkerboard",
         "swiss_roll": "data.toys.swiss_roll",
         "pinwheel": "data.toys.pinwheel",
+        "markov-letters": "data.markov_letters.markov_letters",
     },
     "decoders": {
         "gaussian": "models.vae_parts.gaussian_decoder",

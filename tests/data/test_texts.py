@@ -42,6 +42,14 @@ def test_a_folder_of_texts_has_the_windows_of_each(tmp_path):
     assert found.schema.alphabet.decode(found.x) == ["a" * 10] * 2 + ["b" * 10] * 2
 
 
+def test_a_folder_with_something_else_in_it_is_none_of_texts(tmp_path):
+    _written(tmp_path / "notes.txt", "of pictures")
+    (tmp_path / "cats").mkdir()
+    assert form_of(tmp_path) is None
+    assert form_of(tmp_path, "text") == "text"
+    assert form_of("") is None
+
+
 def test_lines_have_their_own_length_and_an_end(tmp_path):
     words = ["ant", "bee", "spider", "a"]
     found = data.load(_written(tmp_path / "words.txt", "\n".join(words) + "\n"), kind="lines")

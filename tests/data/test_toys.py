@@ -22,7 +22,7 @@ from pushforward.data.toys import (
 N = 20_000
 
 PICTURES = ("digits", "fashion", "photographs", "scenes")
-TOYS = [name for name in registry.names("data") if not name.startswith(PICTURES)]
+TOYS = [name for name in registry.names("data") if not name.startswith((*PICTURES, "markov"))]
 
 
 def seeded() -> torch.Generator:

@@ -19,6 +19,7 @@ from pushforward._records import read_yaml
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
+from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.texts import form_of
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
@@ -144,7 +145,8 @@ class Recipe(BaseModel):
 
     def _texts(self) -> Data | None:
         """The data, if they are texts: then they say themselves what space they are of."""
-        if form_of(self.data.get("source"), self.data.get("kind")) is None:
+        source = self.data.get("source")
+        if alphabet_of(source) is None and form_of(source, self.data.get("kind")) is None:
             return None
         return _if_texts(_loaded("data", self.data, None))
 

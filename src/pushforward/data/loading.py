@@ -26,6 +26,7 @@ from pushforward.data.given import reading_given
 from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
+from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.matching import matched
 from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
 from pushforward.data.places import existing, refuse_run
@@ -279,7 +280,8 @@ def _built_in(name: str, alias: str | None, label: Any, given: Options, general:
         raise InputError(f"{name} has no parts to label its points by: leave label out")
     place = f"{name}(n={n}, seed={seed})"
     if label is not True:
-        return Data(x, name=alias or name, source=place)
+        own = Schema(alphabet=alphabet_of(name))
+        return Data(x, name=alias or name, source=place, schema=own)
     c, classes = encode(part.numpy(), place, counted)
     return Data(x, c, name=alias or name, source=place, schema=Schema(classes=classes))
 

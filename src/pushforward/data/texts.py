@@ -16,7 +16,6 @@ from torch import Tensor
 from pushforward import checks
 from pushforward.data.alphabet import Alphabet, Form
 from pushforward.data.dataset import Data
-from pushforward.data.images import SUFFIXES as PICTURES
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
@@ -66,10 +65,10 @@ def form_of(source: Any, kind: Any = None) -> Form | None:
     """How the texts of a file or a folder lie; `None` for what is no text.
 
     FASTA tells by its suffix. A `.txt` is a table if most of its cells are numbers, and a text
-    otherwise, unless `kind` says what it is. A folder without pictures, but with `.txt` files, is
-    one of texts.
+    otherwise, unless `kind` says what it is. A folder with nothing but `.txt` files is one of
+    texts.
     """
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike) or not str(source).strip():
         return None
     path = Path(source).expanduser()
     if kind in FORMS:
@@ -80,10 +79,9 @@ def form_of(source: Any, kind: Any = None) -> Form | None:
         return None
     name = path.name.lower().removesuffix(".gz")
     if path.is_dir():
-        files = [file for file in path.iterdir() if file.is_file()]
-        pictures = any(file.suffix.lower() in PICTURES for file in files)
-        texts = any(file.suffix.lower() in _TEXT for file in files)
-        return "text" if texts and not pictures else None
+        seen = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+        texts = seen and all(entry.suffix.lower() in _TEXT for entry in seen)
+        return "text" if texts else None
     if name.endswith(FASTA):
         return "fasta"
     return "text" if name.endswith(_TEXT) and not _is_table(path) else None
