@@ -68,5 +68,8 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
     yield from row_checks.repeated(whole, holdout)
     yield from row_checks.leak(whole, None if test is None else joint(test))
     yield from row_checks.classes(data)
+    if data.schema.alphabet is not None:
+        # Symbols are no quantities, whose scale or spread could be wrong.
+        return
     yield from feature_checks.check(data, rows)
     yield from identifiers(data, rows)
