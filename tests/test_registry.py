@@ -90,7 +90,7 @@ def test_names_that_share_a_class_differ_in_what_they_fix() -> None:
         made: dict[str, str] = {}
         for name in registry.names(axis):
             made.setdefault(repr(_made(axis, name) or registry.find(axis, name)), name)
-        alike = {"samplers": {"tau-leap", "pinned"}, "grids": {"exponential"}}.get(axis, set())
+        alike = {"samplers": {"pinned"}, "grids": {"exponential"}}.get(axis, set())
         assert set(registry.names(axis)) - set(made.values()) == alike, axis
 
 

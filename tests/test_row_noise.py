@@ -235,8 +235,12 @@ def _problems():
 
 PROBLEMS = {name: (transport, shape) for name, transport, shape in _problems()}
 ADAPTIVE = {"rk45", "adaptive-sde"}
+TOKENS = {
+    *("remdm", "gibbs", "first-hitting", "uniformization", "confidence", "entropy-bounded"),
+}
 CASES = [
-    *(("mixture", name) for name in registry.names("samplers") if name not in ADAPTIVE),
+    *(("mixture", name) for name in registry.names("samplers") if name not in ADAPTIVE | TOKENS),
+    *(("tokens", name) for name in sorted(TOKENS)),
     *((problem, "sde") for problem in PROBLEMS),
     *((problem, "pinned") for problem in ("functions", "tokens", "points", "jumps")),
     *((problem, "tau-leap") for problem in ("tokens", "points", "jumps")),

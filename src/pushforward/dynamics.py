@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +27,17 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import Dynamics
 from pushforward.spaces import ContinuousSpace, JumpSpace
 
-__all__ = ["Flow", "FlowWeights", "Jump", "Parallel", "Reaction", "ReversibleFlow", "Split"]
+__all__ = [
+    "Firing",
+    "Flow",
+    "FlowWeights",
+    "Jump",
+    "Parallel",
+    "Reaction",
+    "ReversibleFlow",
+    "Split",
+    "fired_by",
+]
 
 
 class FlowWeights(NamedTuple):
@@ -134,6 +144,14 @@ class ReversibleFlow(Flow):
         return self._move(x, (*weights, spread, spread.sqrt()), (*self.basis, self.drift, noise))
 
 
+Firing = Literal["exponential", "single", "linear"]
+"""When a site with the mean number `m` of jumps fires in a step.
+
+`exponential`: if it jumps at all, `1 - exp(-m)`; `single`: if it jumps exactly once, `m exp(-m)`,
+so that several jumps of one site are rejected; `linear`: with the chance `m`, surely beyond one.
+"""
+
+
 class Reaction(NamedTuple):
     """Jumps at rate `(B, sites)` to states drawn, all sites at once, by `draw(generator)`."""
 
@@ -146,12 +164,14 @@ class Jump:
     """Reactions that restore data and reactions that destroy it, at one `(x_t, t)`.
 
     Tokens are unmasked and masked, points are born and die: the same step on either space. In a
-    step each site fires at most once, with the chance `1 - exp(-rate |h|)` (tau-leaping).
+    step each site fires at most once, by default with the chance `1 - exp(-rate |h|)` that it does
+    so at all while its rate stays as it is.
     """
 
     space: JumpSpace
     restore: Reaction
     destroy: Reaction
+    firing: Firing = "exponential"
 
     def advance(
         self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
@@ -167,7 +187,7 @@ class Jump:
             )
         # Chances may be as small as the steps: 24 bits would lose some.
         u = fine_uniform(total.shape, generator, device=total.device)
-        fired = (u < -torch.expm1(-in_double(total) * abs(h))).to(total.device)
+        fired = (u < _chance(self.firing, in_double(total) * abs(h))).to(total.device)
         # Which of the two fired is independent of whether one did.
         restored = uniform_like(total, generator) * total < restore
         if h < 0 or churn:
@@ -175,6 +195,24 @@ class Jump:
         if h > 0 or churn:
             x = self.space.where(fired & ~restored, self.destroy.draw(generator), x)
         return x
+
+
+def _chance(firing: Firing, mean: Tensor) -> Tensor:
+    """The chance that a site fires, from the mean number of times that it would."""
+    if firing == "single":
+        return mean * torch.exp(-mean)
+    return mean.clamp_max(1) if firing == "linear" else -torch.expm1(-mean)
+
+
+def fired_by(dynamics: Any, firing: Firing) -> Any:
+    """Dynamics whose jumps fire by another rule, also those inside of products."""
+    if isinstance(dynamics, Jump):
+        return replace(dynamics, firing=firing)
+    if isinstance(dynamics, Split):
+        return Split(tuple(fired_by(part, firing) for part in dynamics.parts))
+    if isinstance(dynamics, Parallel):
+        return Parallel(tuple(fired_by(part, firing) for part in dynamics.factors))
+    return dynamics
 
 
 def _scaled(factor: float, rate: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ __all__ = [
     "LinearFlow",
     "Model",
     "Process",
+    "Redrawn",
     "Sampler",
     "State",
     "Time",
@@ -163,6 +164,17 @@ class Augmented(Process[X, Z, P], Protocol[X, Z, P]):
 
     def descend(self, z: Z, t: Time, generator: torch.Generator | None = None) -> tuple[Any, X]:
         """What `loss` takes, and `x_t ~ p_t(. | z)`."""
+
+
+@runtime_checkable
+class Redrawn(Process[X, Z, P], Protocol[X, Z, P]):
+    """A process of tokens whose sites can be drawn anew, and whose reversed rates are bounded."""
+
+    def redrawn(self, pred: P, x_t: X, t: float, generator: torch.Generator | None = None) -> X:
+        """A new token for each site given all others, which leaves `p_t` alone one at a time."""
+
+    def rate_bound(self, t: float) -> float:
+        """More than the reversed rate of any site at a time."""
 
 
 @runtime_checkable

@@ -14,7 +14,12 @@ from pushforward.errors import CapabilityError
 FIXED = [
     name
     for name in registry.names("samplers")
-    if registry.resolve("samplers", name).evaluations and name not in {"tau-leap", "pinned"}
+    if registry.resolve("samplers", name).evaluations
+    and name
+    not in {
+        *("tau-leap", "euler-leap", "pinned", "remdm", "gibbs"),
+        *("confidence", "entropy-bounded"),
+    }
 ]
 
 

@@ -10,7 +10,11 @@ from pushforward.analytic import AnalyticMixture, AnalyticPair, AnalyticTokens
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 
-GAUSSIAN = [name for name in registry.names("samplers") if name != "tau-leap"]
+OF_TOKENS = {
+    *("tau-leap", "euler-leap", "remdm", "gibbs", "first-hitting", "uniformization"),
+    *("confidence", "entropy-bounded"),
+}
+GAUSSIAN = [name for name in registry.names("samplers") if name not in OF_TOKENS]
 
 
 def _gaussian(dim: int = 2):

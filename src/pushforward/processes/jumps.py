@@ -175,6 +175,28 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         before = self.chain.push(self._quotients(pred, x_t, now), then)
         return drawn_from_logits((before * self.chain.column(x_t, now / then)).log(), generator)
 
+    def redrawn(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Every token drawn anew given all others, `p_t(y | rest)`: one Gibbs move if one is kept.
+
+        The law at time `t` is left alone if one site at a time takes what is drawn.
+        """
+        return drawn_from_logits(self.ratios(pred, x_t, t).log(), generator)
+
+    def rate_bound(self, t: float) -> float:
+        """More than the reversed rate of any token at a time, for any prediction."""
+        x = torch.arange(self.space.vocabulary).unsqueeze(1)
+        shape = self.chain.stationary.shape
+        x = x.expand(-1, shape[0] if len(shape) > 1 else 1)
+        left = float(self.schedule.at(t).alpha)
+        # Of x from x_0, and of y from x_0 weighted by the rates from y to x: `(x, site, x_0)`.
+        here = self.chain.column(x, left).double().clamp_min(_LEAST)
+        into = self.chain.into(x).double()
+        rows = [self.chain.row(x0.expand_as(x), left).double() for x0 in x]
+        there = torch.stack([(into * row).sum(-1) for row in rows], -1)
+        return float(self._beta(t)) * float((there / here).max())
+
     def finish(
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
     ) -> Tensor:

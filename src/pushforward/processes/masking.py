@@ -90,6 +90,27 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         """The weighted cross-entropy of the hidden tokens in nats, summed, `(B,)`."""
         return restoration_rate(self.schedule, t) * self._hidden_entropy(pred, z, x_t)
 
+    def redrawn(
+        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Hidden tokens shown, visible ones hidden, at rates in detailed balance at time `t`.
+
+        A hidden token is shown with the chance `min(1, alpha / (1 - alpha))`, a visible one hidden
+        with the inverse of that. The law at time `t` is left alone if one site at a time takes what
+        is drawn.
+        """
+        alpha = float(self.schedule.at(t).alpha)
+        hidden = x_t == self.space.mask
+        shown = min(1.0, alpha / (1 - alpha)) if alpha < 1 else 1.0
+        lost = min(1.0, (1 - alpha) / alpha) if alpha > 0 else 1.0
+        u = fine_uniform(x_t.shape, generator, device=x_t.device).to(x_t.device)
+        new = torch.where(hidden, drawn_from_logits(pred, generator), self.space.mask)
+        return self.space.where(u < torch.where(hidden, shown, lost), new, x_t)
+
+    def rate_bound(self, t: float) -> float:
+        """The rate at which any hidden token is shown."""
+        return float(restoration_rate(self.schedule, t))
+
     def prior_cost(self, z: Tensor, t: float) -> Tensor:
         """Zero at the end, where all is masked.
 

@@ -13,22 +13,28 @@ from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.daps import DAPS
+from pushforward.samplers.decoding import ConfidenceOrder
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.evidence import evidence_bound
+from pushforward.samplers.first_hitting import FirstHitting
 from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
+from pushforward.samplers.gibbs import GibbsCorrector
 from pushforward.samplers.heun import Heun
 from pushforward.samplers.infilling import Infilling
 from pushforward.samplers.karras import EDMStochastic
+from pushforward.samplers.leaping import TauLeaping
 from pushforward.samplers.likelihood import DivergenceMethod, ProbeDistribution, log_prob
 from pushforward.samplers.loop import run, trajectory
 from pushforward.samplers.multistep import Multistep
 from pushforward.samplers.particles import PosteriorParticles
 from pushforward.samplers.preconditioned_langevin import PreconditionedLangevin
 from pushforward.samplers.relative_score import RelativeScore
+from pushforward.samplers.remasking import Remasking
 from pushforward.samplers.repaint import RePaint
 from pushforward.samplers.rule import Rule
 from pushforward.samplers.twisted import TwistedSMC
+from pushforward.samplers.uniformization import Uniformization
 from pushforward.samplers.variational import (
     VariationalBound,
     continuous_bound,
@@ -39,6 +45,12 @@ __all__ = [
     "Infilling",
     "DAPS",
     "DEFAULT",
+    "Uniformization",
+    "Remasking",
+    "TauLeaping",
+    "GibbsCorrector",
+    "FirstHitting",
+    "ConfidenceOrder",
     "AdaptiveSDE",
     "Ancestral",
     "AnnealedLangevin",
