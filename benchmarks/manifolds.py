@@ -5,9 +5,10 @@ precision of the Lie algebra's coordinates in the Frobenius metric from Gamma(10
 unit of the volume `8 pi^2` of rotation angles. **torus**: one wrapped normal of scale .2 on T^n, in
 bits per angle. **earth**: four sets of places (`--earth`, a folder with `volerup.csv`,
 `quakes_all.csv`, `flood.csv`, `fire.csv`, latitude and longitude in degrees), as they are and
-without repetitions, split 80/10/10. **torsion**: `--torsion`, the file `rama_ref_data.npy` of the
-package MDAnalysis, from which angles are drawn uniformly within bins, so that their entropy is
-known.
+without repetitions, split 80/10/10. **torsion**: `--torsion`, a folder with `rama_ref_data.npy` of
+the package MDAnalysis, counts of the torsion angles of 500 proteins, and the `pref_*.data` of the
+package pyrama, which grade the angles of four classes of residues. Each is taken as the chances of
+bins, 4 and 2 degrees wide, and angles are drawn uniformly within bins, so that the entropy is known.
 
 `flow` is `FlowMatching` on `Geodesic`, `diffusion` is `Diffusion` on `Brownian`, both with the
 default network and exact divergences in double precision; `kernel` is `HeatKernelDensity`.
@@ -57,7 +58,7 @@ CASES = {
         for name in ("volcano", "earthquake", "flood", "fire")
         for kind in ("", ", distinct")
     ),
-    "torsion": ("general",),
+    "torsion": ("all residues", "general", "glycine", "proline", "pre-proline"),
 }
 FILES = {"volcano": "volerup", "earthquake": "quakes_all", "flood": "flood", "fire": "fire"}
 # Published, as averages over five seeds of splits of their own; NLL for earth.
@@ -140,9 +141,9 @@ def _copied(test: Tensor, train: Tensor) -> Tensor:
     return torch.tensor([tuple(row) in known for row in test.tolist()]).double().mean()
 
 
-def torsion(case: str, seed: int, path: Path) -> dict[str, Any]:
+def torsion(case: str, seed: int, folder: Path) -> dict[str, Any]:
     """Angles drawn from the bins of a histogram, uniformly within each: the density is a table."""
-    counts = torch.from_numpy(np.load(path).astype(np.float64))
+    counts = _counts(case, folder)
     chances, side = counts.flatten() / counts.sum(), len(counts)
     generator = torch.Generator().manual_seed(3000 + seed)
     width = 2 * math.pi / side
@@ -159,6 +160,19 @@ def torsion(case: str, seed: int, path: Path) -> dict[str, Any]:
         "space": Torus(), "train": train, "validation": validation, "test": test, "exact": exact,
         "unit": -1.0,
     }  # fmt: skip
+
+
+def _counts(case: str, folder: Path) -> Tensor:
+    """The weights of square bins from -180 degrees."""
+    if case == "all residues":
+        return torch.from_numpy(np.load(folder / "rama_ref_data.npy").astype(np.float64))
+    # The middles of bins in degrees, and a weight, in any order.
+    rows = np.loadtxt(folder / f"pref_{case.replace('-', '')}.data")
+    side = math.isqrt(len(rows))
+    places = np.floor((rows[:, :2] + 180) * side / 360).astype(int)
+    found = np.zeros((side, side))
+    found[places[:, 0], places[:, 1]] = rows[:, 2]
+    return torch.from_numpy(found)
 
 
 def made(table: str, case: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -261,7 +275,7 @@ def main() -> None:
         seeds=(SEEDS, "seeds"),
     )
     parser.add_argument("--earth", type=Path, help="the folder with the places")
-    parser.add_argument("--torsion", type=Path, help="rama_ref_data.npy of MDAnalysis")
+    parser.add_argument("--torsion", type=Path, help="the folder with the tables of torsion angles")
     options = parser.parse_args()
     torch.set_num_threads(1)
     here = {"earth": options.earth, "torsion": options.torsion}

@@ -119,6 +119,7 @@ class PlanePainter(Painter):
         """A dot for each point, colored by up to ten kinds."""
         canvas, axes = _canvas(small)
         points = self._plane(numbers(view.points[:count]))
+        self._backdrop(axes, points)
         style = {"s": 2 if small else 4, "alpha": 0.35, "linewidths": 0}
         if kinds is None or len(kinds.names) > MOST_KINDS:
             axes.scatter(*points.mT.numpy(), color=BLUE, **style)
@@ -135,6 +136,9 @@ class PlanePainter(Painter):
         if view.unit == "degrees":
             axes.set(**dict.fromkeys(("xticks", "yticks"), range(-180, 181, 60)))
         return _picture(canvas, small, self.missing(view, count))
+
+    def _backdrop(self, axes: Any, points: Tensor) -> None:
+        """What is drawn below the dots: nothing."""
 
     def missing(self, view: Scatter, count: int) -> str:
         """Points outside the window."""

@@ -16,6 +16,7 @@ from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
 from pushforward.report.compositions import SharesPainter
+from pushforward.report.angle_plots import AnglePlot
 from pushforward.report.globes import GlobePainter
 from pushforward.report.painters import Kinds, Painter, painter_of, sheet
 from pushforward.report.pair_plots import PairPlot, is_table
@@ -76,6 +77,8 @@ def _painter(view: View) -> Painter:
         return GlobePainter(view)
     if isinstance(view, Shares):
         return SharesPainter(view)
+    if isinstance(view, Scatter) and view.period is not None:
+        return AnglePlot(view)
     return PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
 
 

@@ -158,7 +158,7 @@ class Torus(Manifold):
             return (Histogram(flat[:, 0], "angle, degrees", (-edge, edge)),)
         if flat.shape[1] == 2:
             square = (-edge, -edge), (edge, edge)
-            return (Scatter(flat, window=square, unit="degrees"),)
+            return (Scatter(flat, window=square, unit="degrees", period=2 * edge),)
         return (Scatter(self.features(x)),)
 
     @property

@@ -23,12 +23,14 @@ class Scatter:
         window: the corners `(low, high)` of what is shown, each `(k,)`; by default where the
             reference data are.
         unit: of the coordinates, if they have one.
+        period: after which both coordinates of a plane are the same again, the side of the window.
     """
 
     points: Tensor
     names: tuple[str, ...] = ()
     window: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     unit: str = ""
+    period: float | None = None
 
 
 @dataclass(frozen=True)
