@@ -182,6 +182,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "fisher-rao": "spaces.FisherRao",
         "orthant": "spaces.Orthant",
         "vertices": "spaces.Vertices",
+        "centered": "spaces.Centered",
         "tokens": "spaces.Tokens",
         "points": "spaces.PointCloud",
         "product": "spaces.Product",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._random import resolve, uniform
-from pushforward._shapes import like, per_event_sum
+from pushforward._shapes import like
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Brownian, Gaussian, GenerativeProcess, ProductProcess
 from pushforward.protocols import Model, Time
@@ -146,7 +146,7 @@ def _components(
     if isinstance(process, Gaussian) and isinstance(process.space, LinearSpace):
         spread = a.square() * variance + s.square()
         gap = x - like(a, x) * mean
-        squares = gap.square() / like(spread, x) + like(torch.log(2 * torch.pi * spread), x)
-        logs = -0.5 * per_event_sum(squares)
+        size = process.space.dimension(tuple(x.shape[1:]))
+        logs = process.space.noise_log_prob(gap / like(spread.sqrt(), x)) - 0.5 * size * spread.log()
         return logs, mean + like(a * variance / spread, x) * gap
     raise CapabilityError(f"{process} keeps no mixture of heat kernels: take Brownian or Gaussian")

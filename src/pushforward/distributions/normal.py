@@ -60,7 +60,7 @@ class Normal:
         """
         if tuple(x.shape[1:]) != self.shape:
             raise InputError(f"states have shape (B, *{self.shape}), not {tuple(x.shape)}")
-        volume = math.prod(self.shape) * math.log(self.scale)
+        volume = self.space.dimension(self.shape) * math.log(self.scale)
         return self.space.noise_log_prob(x / self.scale) - volume
 
 

@@ -74,7 +74,7 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     def reading(self, predict: Any = None) -> AffineReading:
         """By an affine table of `pushforward.parametrizations`, `v` by default."""
         table = registry.resolve("predictions", "v" if predict is None else predict)
-        return AffineReading(self.schedule, table)
+        return AffineReading(self.schedule, table, self.space)
 
     def doubts(self, x: Tensor) -> list[str]:
         """Whether the prior is far from what the process makes of data."""

@@ -20,6 +20,7 @@ from pushforward.errors import InputError
 from pushforward.processes.path import Ends, Path
 from pushforward.protocols import Time
 from pushforward.schedules import VP, Schedule
+from pushforward.spaces import Euclidean, LinearSpace
 
 __all__ = ["Interpolant", "Linear", "OneSided", "Scheduled", "Trigonometric"]
 
@@ -45,13 +46,15 @@ def _noise(t: Time, sigma: float) -> tuple[Any, Any]:
 class Linear(Path):
     r"""`x_t = (1 - t) x_0 + t x_1`: straight lines (Liu, Gong & Liu 2023; Lipman et al. 2023).
 
-    With `sigma` it is the Brownian bridge.
+    With `sigma` it is the Brownian bridge. The `space` says what noise is, and where the lines are:
+    between positions about their center, `spaces.Centered()`, say.
 
     >>> Linear().ends(0.25)[:2]
     (0.75, 0.25)
     """
 
     sigma: float = 0.0
+    space: LinearSpace = field(default_factory=Euclidean)
 
     def __post_init__(self) -> None:
         _check(self.sigma)

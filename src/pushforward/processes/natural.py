@@ -27,6 +27,7 @@ from pushforward.spaces import (
     Tokens,
     Vertices,
 )
+from pushforward.spaces import Centered, Euclidean, LinearSpace, Manifold, Product, Tokens
 
 __all__ = ["noising_on", "path_on"]
 
@@ -85,6 +86,8 @@ def _(space: Product) -> GenerativeProcess:
 def path_on(space: Any) -> GenerativeProcess:
     """Between pairs on a space: lines in R^d, geodesics on a manifold, those of Fisher and Rao
     between compositions, and on a product those of each factor.
+    """Between pairs on a space: lines in R^d and its subspaces, geodesics on a manifold, and on a product those of
+    each factor.
 
     >>> from pushforward.spaces import Torus
     >>> type(path_on(Torus())).__name__
@@ -98,6 +101,11 @@ def path_on(space: Any) -> GenerativeProcess:
 @path_on.register
 def _(space: Euclidean) -> GenerativeProcess:
     return Linear()
+
+
+@path_on.register
+def _(space: Centered) -> GenerativeProcess:
+    return Linear(space=space)
 
 
 @path_on.register

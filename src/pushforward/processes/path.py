@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
-from pushforward._shapes import combine, per_event_mean
+from pushforward._shapes import combine
 from pushforward.config import configurable
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
@@ -20,7 +19,7 @@ from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import PlainReading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
-from pushforward.spaces import Euclidean
+from pushforward.spaces import Euclidean, LinearSpace
 
 __all__ = ["MARGIN", "Ends", "Path", "StochasticInterpolant", "inside"]
 
@@ -67,7 +66,7 @@ class Path(GenerativeProcess[Tensor, Pair, Pair]):
         """The path's coefficients at time `t`, floats for a float, tensors for a tensor."""
 
     paired = True
-    space = Euclidean()
+    space: LinearSpace = Euclidean()
     supports = frozenset({"guidance"})
 
     @property
@@ -94,11 +93,14 @@ class Path(GenerativeProcess[Tensor, Pair, Pair]):
     def sample(self, z: Pair, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """A point of the path through the pair."""
         k = self.ends(t)
-        return combine((k.a, k.b, k.gamma), (*z, normal_like(z[0], generator)))
+        return combine((k.a, k.b, k.gamma), (*z, self.space.randn(z[0], generator)))
 
     def loss(self, pred: Pair, z: Pair, x_t: Tensor, t: Time) -> Tensor:
         """The squared errors of both ends, per dimension, `(B,)`."""
-        return per_event_mean((pred[0] - z[0]).square() + (pred[1] - z[1]).square())
+        first, second = (
+            self.space.squared_norm(x_t, own - end) for own, end in zip(pred, z, strict=True)
+        )
+        return first + second
 
     def dynamics(self, pred: Pair, x_t: Tensor, t: Time) -> Flow:
         """The flow and score that the two predictions imply.
@@ -108,12 +110,12 @@ class Path(GenerativeProcess[Tensor, Pair, Pair]):
         """
         k = self.ends(t)
         if not self.noisy:
-            return Flow(Euclidean(), pred, (k.d_a, k.d_b), None, 0.0)
+            return Flow(self.space, pred, (k.d_a, k.d_b), None, 0.0)
         if isinstance(k.gamma, float) and k.gamma == 0:
             raise InputError(f"the path has no noise at t = {t}: keep the grid inside (0, 1)")
         ratio, precision = k.d_gamma / k.gamma, 1 / k.gamma**2
         return Flow(
-            Euclidean(),
+            self.space,
             basis=(x_t, *pred),
             velocity_weights=(ratio, k.d_a - ratio * k.a, k.d_b - ratio * k.b),
             score_weights=(-precision, k.a * precision, k.b * precision),
@@ -147,10 +149,14 @@ class StochasticInterpolant(GenerativeProcess[Tensor, Pair, Tensor]):
     path: Path
 
     paired = True
-    space = Euclidean()
     sampler = "heun"
     steps = 20
     supports = frozenset({"density", "guidance"})
+
+    @property
+    def space(self) -> LinearSpace:  # type: ignore[override]
+        """That of the path."""
+        return self.path.space
 
     @property
     def takes_source(self) -> bool:  # type: ignore[override]
@@ -179,12 +185,12 @@ class StochasticInterpolant(GenerativeProcess[Tensor, Pair, Tensor]):
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Normal:
         """Standard normal: the source, where no data are given for it."""
-        return Normal(shape)
+        return Normal(shape, space=self.space)
 
     def reading(self, predict: Any = None) -> PlainReading:
         """The output as it is."""
         one_prediction("a path", predict, "velocity")
-        return PlainReading(self.heads)
+        return PlainReading(self.heads, self.space)
 
     def in_units(self, length: float) -> StochasticInterpolant:
         """The path in other units."""
@@ -196,7 +202,7 @@ class StochasticInterpolant(GenerativeProcess[Tensor, Pair, Tensor]):
         k = self.path.ends(inside(t))
         if self.heads == 1:
             return combine((k.a, k.b), z)
-        return combine((k.a, k.b, k.gamma), (*z, normal_like(z[0], generator)))
+        return combine((k.a, k.b, k.gamma), (*z, self.space.randn(z[0], generator)))
 
     def loss(self, pred: Tensor, z: Pair, x_t: Tensor, t: Time) -> Tensor:
         """The squared errors of what is predicted, per dimension, `(B,)`.
@@ -205,20 +211,20 @@ class StochasticInterpolant(GenerativeProcess[Tensor, Pair, Tensor]):
         """
         k = self.path.ends(inside(t))
         velocity, *noise = pred.chunk(self.heads, 1)
-        loss = per_event_mean((velocity - combine((k.d_a, k.d_b), z)).square())
+        loss = self.space.squared_norm(x_t, velocity - combine((k.d_a, k.d_b), z))
         if not noise:
             return loss
         drawn = combine((1 / k.gamma, -k.a / k.gamma, -k.b / k.gamma), (x_t, *z))
-        return loss + per_event_mean((noise[0] - drawn).square())
+        return loss + self.space.squared_norm(x_t, noise[0] - drawn)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """The flow, with its score if the path is noisy."""
         if not self.path.noisy:
-            return Flow(Euclidean(), (pred,), (1.0,), None, 0.0)
+            return Flow(self.space, (pred,), (1.0,), None, 0.0)
         parts = pred.chunk(self.heads, 1)
         k = self.path.ends(inside(t))
         return Flow(
-            Euclidean(),
+            self.space,
             basis=parts,
             velocity_weights=(1.0, k.d_gamma),
             score_weights=(0.0, -1 / k.gamma),

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from pushforward._shapes import like
@@ -19,7 +20,7 @@ from pushforward.errors import InputError
 from pushforward.parametrizations import AffineRow, Parametrization, read, write
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
-from pushforward.spaces import ContinuousSpace
+from pushforward.spaces import ContinuousSpace, LinearSpace
 from pushforward.state import EventShape
 
 __all__ = ["AffineReading", "LogitsReading", "PlainReading", "Reading", "TangentReading"]
@@ -61,29 +62,40 @@ class Reading(ABC, Generic[X, P]):
 
 
 class PlainReading(Reading[Tensor, Tensor]):
-    """The output is the prediction, a tensor with `heads` times the entries of the first axis."""
+    """The output is the prediction, a tensor with `heads` times the entries of the first axis.
 
-    def __init__(self, heads: int = 1) -> None:
+    Args:
+        heads: how many states' worth of numbers a network puts out.
+        space: to whose vectors the output is projected; all arrays are vectors by default.
+    """
+
+    def __init__(self, heads: int = 1, space: LinearSpace | None = None) -> None:
         self.heads = heads
+        self.space = space if space is not None and space.subspace else None
 
     def output_shape(self, event_shape: EventShape) -> EventShape:
         """That of the state, `heads` times along the first axis."""
         return (self.heads * event_shape[0], *event_shape[1:])
 
     def read(self, row: Any, output: Tensor, x_t: Tensor) -> Tensor:
-        """The output."""
-        return output
+        """The output, each head of it as a vector of the space."""
+        if self.space is None:
+            return output
+        heads = output.chunk(self.heads, 1)
+        return torch.cat([self.space.project(x_t, head) for head in heads], 1)
 
 
 @dataclass(frozen=True)
 class AffineReading(Reading[Tensor, Tensor]):
     """The posterior mean `skip x_t + out F(in x_t, time)` of a Gaussian process.
 
-    Raises `InputError` at a time where the table is undefined.
+    With a `space` the output `F` is projected to its vectors. Raises `InputError` at a time where
+    the table is undefined.
     """
 
     schedule: Schedule
     table: Parametrization
+    space: LinearSpace | None = None
 
     def at(self, t: Time) -> AffineRow:
         """The table's row."""
@@ -116,6 +128,8 @@ class AffineReading(Reading[Tensor, Tensor]):
 
     def read(self, row: AffineRow, output: Tensor, x_t: Tensor) -> Tensor:
         """The posterior mean."""
+        if self.space is not None and self.space.subspace:
+            output = self.space.project(x_t, output)
         return read(row, output, x_t)
 
     def target(self, row: AffineRow, z: Tensor, x_t: Tensor) -> Tensor:

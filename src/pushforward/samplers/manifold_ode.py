@@ -27,6 +27,8 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import GaussianKernels, Transport, follows
 from pushforward.samplers.ode import FlowODE, RectifiedODE, TimeODE
 from pushforward.spaces import ContinuousSpace, Product, Space
+from pushforward.samplers.subspace_ode import SubspaceODE
+from pushforward.spaces import ContinuousSpace, LinearSpace, Manifold, Product, Space
 
 __all__ = ["ManifoldODE", "flow_ode", "velocities"]
 
@@ -153,5 +155,11 @@ def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
     space = transport.process.space
     curved = isinstance(space, ContinuousSpace) and not space.linear
     if curved or isinstance(space, Product):
+    space = transport.process.space
+    if isinstance(space, Manifold | Product):
         return ManifoldODE(transport)
-    return TimeODE(transport)
+    rectified = follows(transport.process, GaussianKernels)
+    ode = RectifiedODE(transport, times) if rectified else TimeODE(transport)
+    if isinstance(space, LinearSpace) and space.subspace:
+        return SubspaceODE(ode, space)
+    return ode

@@ -3,6 +3,8 @@
 Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are linear; `Torus`,
 `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao` hold
 compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on;
+Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear; `Torus`,
+`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on;
 `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles.
 """
 
@@ -16,6 +18,7 @@ from pushforward.spaces.charts import (
 )
 from pushforward.spaces.compositions import Compositions, closed
 from pushforward.spaces.coordinates.proportions import replace_zeros
+from pushforward.spaces.centered import Centered
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
 from pushforward.spaces.hilbert import Hilbert
@@ -51,6 +54,7 @@ __all__ = [
     "Chart",
     "ChartUnits",
     "Compositions",
+    "Centered",
     "ContinuousSpace",
     "FisherRao",
     "IsometricLogRatio",

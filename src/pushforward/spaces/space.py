@@ -199,6 +199,9 @@ class LinearSpace(ContinuousSpace):
 
     linear = True
 
+    subspace: bool = False
+    """States are some of the arrays of their shape, those of a subspace of fewer dimensions."""
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`x + v`."""
         return x + v

@@ -6,7 +6,12 @@ whole become shares, and samples become the same columns again.
 """
 
 from pushforward.spaces.coordinates.naming import parse
-from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
+from pushforward.spaces.coordinates.numbers import (
+    Angles,
+    CenteredPositions,
+    JointCoordinates,
+    Numbers,
+)
 from pushforward.spaces.coordinates.of_space import HasCoordinates
 from pushforward.spaces.coordinates.proportions import Proportions
 from pushforward.spaces.coordinates.rotations import (
@@ -22,6 +27,7 @@ from pushforward.spaces.coordinates.system import CoordinateSystem, Where
 __all__ = [
     "Angles",
     "AzimuthAltitude",
+    "CenteredPositions",
     "CoordinateSystem",
     "EulerAngles",
     "HasCoordinates",

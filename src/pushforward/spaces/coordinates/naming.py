@@ -7,6 +7,12 @@ import re
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
 from pushforward.spaces.coordinates.proportions import PARTS, Proportions
+from pushforward.spaces.coordinates.numbers import (
+    Angles,
+    CenteredPositions,
+    JointCoordinates,
+    Numbers,
+)
 from pushforward.spaces.coordinates.rotations import (
     EulerAngles,
     PoseMatrix,
@@ -34,6 +40,7 @@ _KINDS = {
     "fractions": Proportions("fractions"),
     "percent": Proportions("percent"),
     "counts": Proportions("counts"),
+    "positions": CenteredPositions(),
     "numbers": Numbers(),
 }
 """Each kind, as it is written."""
@@ -49,6 +56,9 @@ def parse(text: str) -> CoordinateSystem:
     sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `fractions`, `percent`,
     `counts`; several for the factors
     of a product, with commas between, where `numbers` stand for themselves.
+    sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `positions 3` of points
+    about their center; several for the factors of a product, with commas between, where `numbers`
+    stand for themselves.
 
     >>> parse("azimuth-altitude radians")
     AzimuthAltitude(said='radians')
@@ -70,6 +80,8 @@ def parse(text: str) -> CoordinateSystem:
             return Numbers(many)
         if kind in PARTS and unit is None:
             return Proportions(kind, many)
+        if kind == "positions" and unit is None:
+            return CenteredPositions(many or 3)
         if many is None:
             if kind in ("latitude-longitude", "azimuth-altitude"):
                 return (LatitudeLongitude if kind[0] == "l" else AzimuthAltitude)(unit)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from pushforward.config import configurable
+from pushforward.errors import InputError
 from pushforward.spaces.coordinates.system import TURN, CoordinateSystem, Where
 
-__all__ = ["Angles", "JointCoordinates", "Numbers"]
+__all__ = ["Angles", "CenteredPositions", "JointCoordinates", "Numbers"]
 
 
 @configurable
@@ -89,6 +90,54 @@ class Numbers(CoordinateSystem):
     def numbers(self, x: Tensor) -> Tensor:
         """The numbers."""
         return x.double().flatten(1)
+
+
+@configurable
+@dataclass(frozen=True)
+class CenteredPositions(CoordinateSystem):
+    """Positions of points one after the other, whose center is at zero, or is taken off.
+
+    >>> CenteredPositions(2).states(torch.tensor([[1.0, 0.0, 3.0, 0.0]]))
+    tensor([[-1.,  0.,  1.,  0.]])
+    """
+
+    dim: int = 3
+    many: int | None = None
+
+    manifold: ClassVar[str] = "positions about their center"
+    way_out: ClassVar[str] = "take the mean of the points off"
+
+    @property
+    def size(self) -> int | None:
+        """As many as are said."""
+        return self.many
+
+    @property
+    def spec(self) -> str:
+        """The dimension of a position."""
+        return f"positions {self.dim}"
+
+    def sized(self, size: int) -> CenteredPositions:
+        """So many numbers. Raises `InputError` unless they make points."""
+        if size % self.dim:
+            raise InputError(f"{size} columns make no points of R^{self.dim}")
+        return replace(self, many=size)
+
+    def off(self, table: Tensor) -> Tensor:
+        """The distance of the center from zero."""
+        return self._points(table).mean(1).norm(dim=1)
+
+    def states(self, table: Tensor) -> Tensor:
+        """The positions about their center."""
+        points = self._points(table)
+        return (points - points.mean(1, keepdim=True)).flatten(1)
+
+    def numbers(self, x: Tensor) -> Tensor:
+        """The positions."""
+        return x.double().flatten(1)
+
+    def _points(self, table: Tensor) -> Tensor:
+        return table.reshape(len(table), -1, self.dim)
 
 
 @configurable
