@@ -8,7 +8,7 @@ bits per angle. **earth**: four sets of places (`--earth`, a folder with `voleru
 without repetitions, split 80/10/10. **torsion**: `--torsion`, a folder with `rama_ref_data.npy` of
 the package MDAnalysis, counts of the torsion angles of 500 proteins, and the `pref_*.data` of the
 package pyrama, which grade the angles of four classes of residues. Each is taken as the chances of
-bins, 4 and 2 degrees wide, and angles are drawn uniformly within bins, so that the entropy is known.
+bins, 4 and 2 degrees wide; angles are drawn uniformly within bins, so that the entropy is known.
 
 `flow` is `FlowMatching` on `Geodesic`, `diffusion` is `Diffusion` on `Brownian`, both with the
 default network and exact divergences in double precision; `kernel` is `HeatKernelDensity`.

@@ -216,6 +216,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "jump-diffusion": "processes.JumpDiffusion",
         "bridge": "processes.Bridge",
         "ou-bridge": "processes.OUBridge",
+        "manifold-bridge": "processes.ManifoldBridge",
         "interpolant": "processes.Interpolant",
         "linear": "processes.Linear",
         "trigonometric": "processes.Trigonometric",

@@ -127,7 +127,12 @@ def test_log_densities_by_the_probability_flow(frames: bool) -> None:
 
     transport = Transport(problem.model(), process)
     found = samplers.log_prob(
-        transport, AtTheStart(), x, [stop, start], tolerance=1e-4 if frames else 1e-5, divergence="exact"
+        transport,
+        AtTheStart(),
+        x,
+        [stop, start],
+        tolerance=1e-4 if frames else 1e-5,
+        divergence="exact",
     )
     exact = problem.noised_log_prob(x, stop)
     assert torch.allclose(found.value, exact, atol=2e-3)

@@ -38,9 +38,7 @@ def test_the_shaded_density_is_a_wrapped_normal_of_mass_one() -> None:
 
 
 def test_the_density_wraps_around_the_edges() -> None:
-    density = _plot(_about((math.pi, 0.0)))._density(
-        torch.rad2deg(_about((math.pi, 0.0))).double()
-    )
+    density = _plot(_about((math.pi, 0.0)))._density(torch.rad2deg(_about((math.pi, 0.0))).double())
     first, last, middle = density[0].sum(), density[-1].sum(), density[90].sum()
     assert float(first) == pytest.approx(float(last), rel=0.1)
     assert float(middle) < 1e-6 * float(first)

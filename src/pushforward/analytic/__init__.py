@@ -16,11 +16,13 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticTokens` | a table of sequences | Masking |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
+| `AnalyticAtoms` | two sets of points of a manifold | ManifoldBridge |
 """
 
 from pushforward.analytic.circle import AnalyticCircle
 from pushforward.analytic.corners import AnalyticCorners
 from pushforward.analytic.counts import AnalyticCounts
+from pushforward.analytic.entropic import AnalyticAtoms
 from pushforward.analytic.functions import AnalyticFunctions
 from pushforward.analytic.heat import AnalyticHeatMixture
 from pushforward.analytic.lineages import AnalyticLineages
@@ -30,6 +32,7 @@ from pushforward.analytic.sphere import AnalyticSphere
 from pushforward.analytic.tokens import AnalyticTokens
 
 __all__ = [
+    "AnalyticAtoms",
     "AnalyticCircle",
     "AnalyticCorners",
     "AnalyticCounts",

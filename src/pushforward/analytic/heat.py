@@ -147,6 +147,8 @@ def _components(
         spread = a.square() * variance + s.square()
         gap = x - like(a, x) * mean
         size = process.space.dimension(tuple(x.shape[1:]))
-        logs = process.space.noise_log_prob(gap / like(spread.sqrt(), x)) - 0.5 * size * spread.log()
+        logs = (
+            process.space.noise_log_prob(gap / like(spread.sqrt(), x)) - 0.5 * size * spread.log()
+        )
         return logs, mean + like(a * variance / spread, x) * gap
     raise CapabilityError(f"{process} keeps no mixture of heat kernels: take Brownian or Gaussian")

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._random import even_rows
 from pushforward.condition import Condition
-from pushforward.processes import Reference
+from pushforward.models.bridge_reference import BridgeReference
 
 __all__ = ["BridgeData", "BothEnds", "drawing"]
 
@@ -48,7 +48,7 @@ class BridgeData(NamedTuple):
             the method's own.
     """
 
-    reference: Reference
+    reference: BridgeReference
     draw: Draw
     source_rows: int | None
     target_rows: int

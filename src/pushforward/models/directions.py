@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pushforward.errors import InputError
 from pushforward.models.parameter_vector import flattened, frozen, put_back
 from pushforward.models.predictor import Predictor
-from pushforward.processes.reading import PlainReading
+from pushforward.processes.reading import PlainReading, Reading
 from pushforward.protocols import Time
 from pushforward.schrodinger import Control
 
@@ -31,15 +31,20 @@ class Directions(nn.Module):
         networks: one for each direction, forward first, or one for both, told the direction as a
             label, 0 forward and 1 backward.
         ema: the decay of the averages.
+        reading: what their outputs mean; controls as they are by default.
     """
 
     has_average: Tensor
 
-    def __init__(self, networks: list[nn.Module], ema: float) -> None:
+    def __init__(
+        self, networks: list[nn.Module], ema: float, reading: Reading | None = None
+    ) -> None:
         super().__init__()
         self.ema = ema
         self._copies: dict[bool, _Copy] = {}
-        self.predictors = nn.ModuleList(Predictor(net, PlainReading()) for net in networks)
+        self.predictors = nn.ModuleList(
+            Predictor(net, reading or PlainReading()) for net in networks
+        )
         for forward in (True, False):
             self.register_buffer(_name(forward), flattened(self.network(forward)))
         # Forward first.

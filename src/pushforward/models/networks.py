@@ -14,7 +14,7 @@ from pushforward.models.contexts import conditions_for
 from pushforward.processes import GenerativeProcess, Reading
 from pushforward.spaces import ContinuousSpace, Product, Space
 
-__all__ = ["StateNetwork", "affine_network", "networks_for"]
+__all__ = ["StateNetwork", "affine_network", "bridge_network", "networks_for"]
 
 
 _FEWEST_SITES = 16
@@ -57,6 +57,20 @@ def affine_network(
         data.event_shape, num_classes, context_size, image=data.kind == "image"
     )
     return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
+
+
+def bridge_network(
+    data: Any, space: Space, num_classes: int | None = None, context_size: int | None = None
+) -> nn.Module:
+    """The default network of a bridge: as above, and on a manifold one of what a state embeds."""
+    if space.linear:
+        return affine_network(data, num_classes, context_size)
+    shape = data.event_shape
+    seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
+    inner = nets.default_network(
+        seen, num_classes, context_size, out_shape=(state.numel(shape),), image=False
+    )
+    return StateNetwork(space, inner, shape)
 
 
 def networks_for(

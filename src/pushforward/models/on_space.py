@@ -6,12 +6,12 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.models.model import GenerativeModel
-from pushforward.processes import noising_on, path_on
+from pushforward.processes import bridge_on, noising_on, path_on
 from pushforward.spaces import Space
 
 __all__ = ["options_on"]
 
-_MADE = {"process": noising_on, "path": path_on}
+_MADE = {"process": noising_on, "path": path_on, "reference": bridge_on}
 """What goes with a space, by the option that takes it."""
 
 
@@ -32,4 +32,5 @@ def options_on(cls: type[GenerativeModel], space: Space) -> dict[str, Any]:
             f"the states of a {cls.__name__} are of {cls.space}, not of {space}: take a Diffusion "
             "(--model diffusion) or FlowMatching (--model matching), which live on any"
         )
-    return {cls.space_from: _MADE[cls.space_from](space)}
+    found = _MADE[cls.space_from](space)
+    return {} if found is None else {cls.space_from: found}

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from pushforward._random import derived_seed
 from pushforward.models.bridge_data import BothEnds, BridgeData
+from pushforward.models.bridge_reference import BridgeReference
 from pushforward.models.directions import Directions
 from pushforward.models.marginal_errors import MarginalErrors
-from pushforward.processes import Reference
+from pushforward.processes import ManifoldBridge, Reference
 from pushforward.schrodinger import (
     ControlledDiffusion,
     CouplingCache,
@@ -19,6 +20,7 @@ from pushforward.schrodinger import (
     Method,
     OuterIterations,
     Simulation,
+    controlled,
 )
 from pushforward.schrodinger.methods import Couplings
 
@@ -43,7 +45,7 @@ class _Simulated(NamedTuple):
 
     couplings: Couplings
     context: Tensor | None
-    process: ControlledDiffusion
+    process: ControlledDiffusion | ManifoldBridge
     iteration: int
     step: int
 
@@ -102,9 +104,9 @@ class OuterLoop(nn.Module):
         if self.method.measures_end_variance:
             self.variance_ratios.copy_(other.variance_ratios)
 
-    def process(self, reference: Reference) -> ControlledDiffusion:
+    def process(self, reference: BridgeReference) -> ControlledDiffusion | ManifoldBridge:
         """The controlled reference, with the variances of ends that were measured."""
-        return ControlledDiffusion(reference, self.variance_ratios.tolist())
+        return controlled(reference, self.variance_ratios.tolist())
 
     def on_step(self, step: int, data: BridgeData) -> None:
         """Average weights, turn to the other direction, draw couplings: what is due at a step."""
@@ -138,7 +140,7 @@ class OuterLoop(nn.Module):
         )  # fmt: skip
 
     def loss_of_both(
-        self, reference: Reference, ends: BothEnds, generator: torch.Generator
+        self, reference: BridgeReference, ends: BothEnds, generator: torch.Generator
     ) -> Tensor:
         """The losses of both directions on paths that are simulated from some ends, `(n,)`."""
         # Gradients are asked of the weights that learn, and averages have none.
@@ -155,7 +157,23 @@ class OuterLoop(nn.Module):
             )  # fmt: skip
         return total
 
-    def _simulation(self, reference: Reference, ends: BothEnds, forward: bool) -> Simulation:
+    def warnings(self) -> list[str]:
+        """What the simulated ends say about the last outer iterations."""
+        advice = "Train longer outer iterations with larger batches, or take more steps per path."
+        if self.method.starts_from_reference:
+            advice += (
+                f" {self.method} begins with paths of the reference: the less of the target these "
+                "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
+            )
+        found = self.marginals.warnings(advice)
+        if not bool(self.trained.any()):
+            found.append(
+                "Only one direction has learned: training ended within the first outer iteration. "
+                f"All of them take {self.iterations.total_steps} steps."
+            )
+        return found
+
+    def _simulation(self, reference: BridgeReference, ends: BothEnds, forward: bool) -> Simulation:
         """What is simulated to learn a direction: paths the other way, from where it leads."""
         known = bool(self.trained[int(forward)])
         control = self.directions.control(not forward, ends.context) if known else None
@@ -182,7 +200,10 @@ class OuterLoop(nn.Module):
         self.simulated = _Simulated(couplings, ends.context, simulation.process, at.number, last)
         if last == 0 and simulation.control is not None:
             rows = data.source_rows if at.forward else data.target_rows
-            self.marginals.measure(at, couplings[0], simulation.other, ends.context, rows)
+            seen = data.reference.space.features
+            self.marginals.measure(
+                at, seen(couplings[0]), seen(simulation.other), ends.context, rows
+            )
 
     def _last_draw(self, at: HalfBridge, step: int) -> int:
         """The step of the last couplings, counted from the start of the outer iteration."""
@@ -191,12 +212,14 @@ class OuterLoop(nn.Module):
             return self.cache.last_refresh(since)
         return since - since % min(_FRESH, self.cache.refresh_every or _FRESH)
 
-    def _finish(self, at: HalfBridge, reference: Reference) -> None:
+    def _finish(self, at: HalfBridge, reference: BridgeReference) -> None:
         """End an outer iteration: its average simulates from now on, and what its control leaves
         open of the end is measured."""
         direction = int(not at.forward)
         self.trained[direction] = True
         if not self.method.measures_end_variance or self.simulated is None:
+            return
+        if not isinstance(reference, Reference):
             return
         couplings = tuple(part[:_MEASURED] for part in self.simulated.couplings)
         context = self.simulated.context

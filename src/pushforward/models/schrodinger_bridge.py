@@ -14,18 +14,24 @@ from pushforward.condition import Condition
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
 from pushforward.models.bridge_data import BothEnds, BridgeData, drawing
+from pushforward.models.bridge_reference import (
+    BridgeReference,
+    reading_of,
+    require_fit,
+    space_of,
+)
 from pushforward.models.conditional_source import ConditionalSource
 from pushforward.models.directions import NUMBERS_AT_ONCE, Directions
 from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
-from pushforward.models.networks import affine_network
+from pushforward.models.networks import bridge_network
 from pushforward.models.outer_loop import OuterLoop
 from pushforward.models.predictor import check_network
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import End, TransportMap
-from pushforward.processes import Bridge, Reference
+from pushforward.processes import Bridge, ManifoldBridge
 from pushforward.protocols import Transport
 from pushforward.schrodinger import (
     DSBM,
@@ -36,6 +42,7 @@ from pushforward.schrodinger import (
     OuterIterations,
 )
 from pushforward.schrodinger.controlled import drift_gain
+from pushforward.spaces import Space
 
 __all__ = ["SchrodingerBridge"]
 
@@ -61,7 +68,8 @@ class SchrodingerBridge(TransportMap, Trainable):
             a label, 0 forward and 1 backward.
         reference: `processes.Bridge(sigma)` or `processes.OUBridge(sigma, rate)`, with `sigma` in
             data units; by default Brownian motion that goes as far as the distributions are wide.
-            An Ornstein-Uhlenbeck reference is drawn to the center of both.
+            An Ornstein-Uhlenbeck reference is drawn to the center of both. On a manifold
+            `processes.ManifoldBridge(space, sigma)`, with the methods `dsbm-imf` and `dsbm-ipf`.
         method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
         iterations: the outer iterations, `schrodinger.OuterIterations`.
         cache: when simulated couplings are drawn anew, and how many: `schrodinger.CouplingCache`.
@@ -88,6 +96,7 @@ class SchrodingerBridge(TransportMap, Trainable):
     """
 
     takes_source = True
+    space_from = "reference"
     loss_measures_quality = False
     loss_meaning = (
         "Each outer iteration has targets of its own: its loss cannot be compared with that of "
@@ -98,7 +107,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         self,
         net: nn.Module,
         backward: nn.Module | None = None,
-        reference: Reference | None = None,
+        reference: BridgeReference | None = None,
         method: str | Method = "dsbm-imf",
         iterations: OuterIterations | None = None,
         cache: CouplingCache | None = None,
@@ -119,12 +128,10 @@ class SchrodingerBridge(TransportMap, Trainable):
                 "one network for both directions is told the direction as a label: make it with "
                 "num_classes=2, or give a second network as backward="
             )
-        if reference is not None and not isinstance(reference, Reference):
-            raise InputError(
-                f"the reference is processes.Bridge(sigma) or processes.OUBridge(sigma, rate), not "
-                f"{reference!r}"
-            )
-        self.reference: Reference | None = reference
+        self.space = space_of(reference)
+        self.reference: BridgeReference | None = reference
+        method = registry.resolve("bridges", method)
+        require_fit(reference, method)
         networks = [net] if backward is None else [net, backward]
         # One network for both takes the direction in the place of a label.
         self.condition = Condition() if backward is None else Condition.of(networks, label_dropout)
@@ -136,8 +143,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         self.start = start
         self.source = Source(source_rows, self._given_shape)
         self.loop = OuterLoop(
-            Directions(networks, checks.fraction("ema", ema)),
-            registry.resolve("bridges", method),
+            Directions(networks, checks.fraction("ema", ema), reading_of(reference)),
+            method,
             iterations or OuterIterations(),
             cache or CouplingCache(),
             checks.whole("steps", steps),
@@ -168,10 +175,16 @@ class SchrodingerBridge(TransportMap, Trainable):
             count = checks.whole("iterations", iterations)
             iterations = OuterIterations.sharing(count, train_steps)
         size = data.context_size if labels and not shared else None
+        space = cls.space_for(options)
         if not shared:
-            options.setdefault("backward", affine_network(data, context_size=size))
-        net = affine_network(data, 2 if shared else None, size)
+            options.setdefault("backward", bridge_network(data, space, context_size=size))
+        net = bridge_network(data, space, 2 if shared else None, size)
         return made(cls, {**options, "iterations": iterations}, net=net)
+
+    @classmethod
+    def space_for(cls, options: dict[str, Any]) -> Space:
+        """That of the reference."""
+        return space_of(options.get("reference"))
 
     # -- what it is -----------------------------------------------------------------------------
 
@@ -180,11 +193,11 @@ class SchrodingerBridge(TransportMap, Trainable):
         """The outer iterations of its training."""
         return self.loop.iterations
 
-    def process_in_units(self) -> ControlledDiffusion:
+    def process_in_units(self) -> ControlledDiffusion | ManifoldBridge:
         """The controlled reference, with the variances of ends that were measured."""
         return self.loop.process(self._reference())
 
-    def _reference(self) -> Reference:
+    def _reference(self) -> BridgeReference:
         return Bridge(1.0) if self.reference is None else self.reference.in_units(self.length)
 
     @property
@@ -223,19 +236,7 @@ class SchrodingerBridge(TransportMap, Trainable):
 
     def warnings(self, x: Any, c: Any = None) -> list[str]:
         """What the simulated ends say about the last outer iterations."""
-        advice = "Train longer outer iterations with larger batches, or take more steps per path."
-        if (method := self.loop.method).starts_from_reference:
-            advice += (
-                f" {method} begins with paths of the reference: the less of the target these "
-                "reach, the longer it takes, so raise its sigma, or begin as dsbm-imf does."
-            )
-        found = super().warnings(x) + self.loop.marginals.warnings(advice)
-        if not bool(self.loop.trained.any()):
-            found.append(
-                "Only one direction has learned: training ended within the first outer iteration. "
-                f"All of them take {self.iterations.total_steps} steps."
-            )
-        return found
+        return super().warnings(x) + self.loop.warnings()
 
     @torch.no_grad()
     def path_energy(

@@ -16,9 +16,10 @@ from pushforward.processes.interpolants import (
 )
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.jumps import Jumps
+from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
-from pushforward.processes.natural import noising_on, path_on
+from pushforward.processes.natural import bridge_on, noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
@@ -56,6 +57,7 @@ __all__ = [
     "JumpDiffusion",
     "Kernel",
     "Linear",
+    "ManifoldBridge",
     "Masking",
     "Missing",
     "OneSided",
@@ -72,6 +74,7 @@ __all__ = [
     "Thinning",
     "Trigonometric",
     "WrightFisher",
+    "bridge_on",
     "noising_on",
     "path_on",
 ]

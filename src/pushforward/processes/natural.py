@@ -12,6 +12,7 @@ from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.interpolants import Linear
+from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
@@ -29,7 +30,7 @@ from pushforward.spaces import (
 )
 from pushforward.spaces import Centered, Euclidean, LinearSpace, Manifold, Product, Tokens
 
-__all__ = ["noising_on", "path_on"]
+__all__ = ["bridge_on", "noising_on", "path_on"]
 
 
 @singledispatch
@@ -88,6 +89,8 @@ def path_on(space: Any) -> GenerativeProcess:
     between compositions, and on a product those of each factor.
     """Between pairs on a space: lines in R^d and its subspaces, geodesics on a manifold, and on a product those of
     each factor.
+    """Between pairs on a space: lines in R^d and about a center, geodesics on a manifold, and on a
+    product those of each factor.
 
     >>> from pushforward.spaces import Torus
     >>> type(path_on(Torus())).__name__
@@ -121,3 +124,30 @@ def _(space: Simplex) -> GenerativeProcess:
 @path_on.register
 def _(space: Product) -> GenerativeProcess:
     return ProductProcess(tuple(path_on(factor) for factor in space.factors))
+
+
+@singledispatch
+def bridge_on(space: Any) -> GenerativeProcess | None:
+    """The reference of a Schrödinger bridge on a space: Brownian motion; `None` on R^d, where it
+    goes as far as the distributions are wide.
+
+    >>> from pushforward.spaces import Sphere
+    >>> bridge_on(Sphere())
+    ManifoldBridge(space=Sphere(dim=None), sigma=1.0)
+
+    Raises `InputError` for a space without one.
+    """
+    raise InputError(
+        f"there is no Schrödinger bridge on {space}, only on R^d and on compact manifolds: take "
+        "FlowMatching (--model matching), which joins two distributions there"
+    )
+
+
+@bridge_on.register
+def _(space: Euclidean) -> GenerativeProcess | None:
+    return None
+
+
+@bridge_on.register
+def _(space: Manifold) -> GenerativeProcess | None:
+    return ManifoldBridge(space)

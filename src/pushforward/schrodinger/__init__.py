@@ -11,6 +11,7 @@ from pushforward.schrodinger.controlled import (
     ControlledDiffusion,
     Controls,
     Step,
+    controlled,
     expected_end,
     zero_control,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "SimulatedPaths",
     "Simulation",
     "Step",
+    "controlled",
     "drift_matching",
     "expected_end",
     "markovian_fitting_gaussian",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import singledispatch
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from pushforward._shapes import combine, like, per_event_mean
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes import GenerativeProcess, Reference
+from pushforward.processes import GenerativeProcess, ManifoldBridge, Reference
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Euclidean
@@ -35,6 +36,7 @@ __all__ = [
     "ControlledDiffusion",
     "Controls",
     "Step",
+    "controlled",
     "drift_gain",
     "end_error",
     "expected_end",
@@ -72,6 +74,7 @@ def expected_end(reference: Reference, x: Tensor, u: Tensor, remaining: Time) ->
     return combine((reference.decay(remaining), remaining), (x, u))
 
 
+@singledispatch
 def end_error(
     reference: Reference, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool
 ) -> Tensor:
@@ -81,10 +84,19 @@ def end_error(
     counts the same: `|end - E[end | x_t]|^2 / (d Var_ref(end | x_t))`. Its least value at a time is
     the variance of the end given the state over that of the reference. The divergence of the drifts
     themselves would weight it by one over the time that remains.
+
+    On a manifold the control is the drift, and its error counts as much: `ManifoldBridge`.
     """
     remaining = time_left(t, forward)
     error = pair[0 if forward else 1] - expected_end(reference, x_t, u, remaining)
     return per_event_mean(error.square() / like(reference.end_variance(remaining), error))
+
+
+@end_error.register
+def _(
+    reference: ManifoldBridge, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool
+) -> Tensor:
+    return reference.drift_error(u, x_t, pair[0 if forward else 1], time_left(t, forward))
 
 
 @dataclass(frozen=True)
@@ -170,6 +182,9 @@ class ControlledDiffusion(GenerativeProcess):
     steps = 20
     supports = frozenset({"density"})
 
+    learns_end_variance = True
+    """Its steps are exact where the variance of the end ahead is known."""
+
     @property
     def clock(self) -> Schedule:
         """Linear."""
@@ -238,9 +253,19 @@ class ControlledDiffusion(GenerativeProcess):
                 f"a random step of a Schrödinger bridge has churn=1, not {churn}: without noise "
                 "take heun, with another amount of it Euler(churn)"
             )
-        step, forward = self.step(t, s), s < t
-        mean = step.mean(self.reference, x_t, pred[0 if forward else 1], forward)
+        return self.move(x_t, pred[0 if s < t else 1], t, s, generator)
+
+    def move(
+        self, x: Tensor, u: Tensor, t: float, s: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """A random step from `t` to `s` under the control of that direction."""
+        step = self.step(t, s)
+        mean = step.mean(self.reference, x, u, s < t)
         return torch.add(mean, normal_like(mean, generator), alpha=step.std)
+
+    def unsteered(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The end of the reference itself: one step of it is exact, and the same either way."""
+        return self.move(x, zero_control(x, 1.0), 1.0, 0.0, generator)
 
     def end_variance(self, remaining: float, forward: bool) -> float:
         """The variance of the end ahead given the state, per dimension."""
@@ -256,6 +281,22 @@ class ControlledDiffusion(GenerativeProcess):
 
 
 _CLOCK = Rectified()
+
+
+@singledispatch
+def controlled(
+    reference: Any, variance_ratios: Sequence[Sequence[float]]
+) -> ControlledDiffusion | ManifoldBridge:
+    """A reference as the process that controls steer, with the variances of ends that were
+    measured, where its steps take them."""
+    return ControlledDiffusion(reference, variance_ratios)
+
+
+@controlled.register
+def _(
+    reference: ManifoldBridge, variance_ratios: Sequence[Sequence[float]]
+) -> ControlledDiffusion | ManifoldBridge:
+    return reference
 
 
 def drift_gain(reference: Reference, remaining: Time) -> Any:

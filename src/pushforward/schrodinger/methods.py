@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward import checks
 from pushforward._random import part_of
 from pushforward.config import configurable
-from pushforward.processes import Reference
+from pushforward.processes import ManifoldBridge, Reference
 from pushforward.schrodinger.controlled import (
     Control,
     ControlledDiffusion,
@@ -49,7 +49,7 @@ class Simulation(NamedTuple):
         forward: the direction to learn.
     """
 
-    process: ControlledDiffusion
+    process: ControlledDiffusion | ManifoldBridge
     control: Control | None
     start: Tensor
     other: Tensor
@@ -65,6 +65,9 @@ class Method(ABC):
 
     simulates_to_start: bool
     """Whether the couplings of the first outer iteration are simulated step by step, too."""
+
+    curved: bool = False
+    """Whether it works on a manifold, where states have no means."""
 
     @property
     @abstractmethod
@@ -97,7 +100,7 @@ class Method(ABC):
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion,
+        process: ControlledDiffusion | ManifoldBridge,
         couplings: Couplings,
         *,
         forward: bool,
@@ -128,6 +131,7 @@ class DSBM(Method):
 
     measures_end_variance = True
     simulates_to_start = False
+    curved = True
 
     def __post_init__(self) -> None:
         checks.one_of("initial_coupling", self.initial_coupling, ("independent", "reference"))
@@ -145,21 +149,19 @@ class DSBM(Method):
         """Simulated or independent ends, and the exact states that they are coupled with."""
         if simulation.control is None and not self.starts_from_reference:
             return simulation.other, simulation.start
-        ends = simulate_ends(
-            simulation.process,
-            simulation.control or zero_control,
-            simulation.start,
-            # One step of the reference itself is exact.
-            1 if simulation.control is None else simulation.steps,
-            forward=not simulation.forward,
-            generator=generator,
-        )
+        if simulation.control is None:
+            ends = simulation.process.unsteered(simulation.start, generator)
+        else:
+            ends = simulate_ends(
+                simulation.process, simulation.control, simulation.start, simulation.steps,
+                forward=not simulation.forward, generator=generator,
+            )  # fmt: skip
         return ends, simulation.start
 
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion,
+        process: ControlledDiffusion | ManifoldBridge,
         couplings: Couplings,
         *,
         forward: bool,
@@ -254,6 +256,7 @@ class DSB(Method):
 
     def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
         """Ends, states after every step, and means of the reversed steps."""
+        assert isinstance(simulation.process, ControlledDiffusion)
         paths = simulate_paths(
             simulation.process,
             simulation.control or zero_control,
@@ -267,7 +270,7 @@ class DSB(Method):
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion,
+        process: ControlledDiffusion | ManifoldBridge,
         couplings: Couplings,
         *,
         forward: bool,
@@ -276,6 +279,7 @@ class DSB(Method):
         rows: slice = slice(None),
     ) -> Tensor:
         """The error of one reversed step per path, all steps in equal parts."""
+        assert isinstance(process, ControlledDiffusion)
         _, states, means = couplings
         n = len(states)
         turn = torch.randint(steps, (), generator=generator, device=states.device)

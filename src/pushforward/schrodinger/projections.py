@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.processes import Reference
+from pushforward.processes import ManifoldBridge, Reference
 from pushforward.protocols import Time
 from pushforward.schrodinger.controlled import Control, end_error
 
@@ -24,7 +24,10 @@ Pair = tuple[Tensor, Tensor]
 
 
 def reciprocal_projection(
-    reference: Reference, pair: Pair, t: Time, generator: torch.Generator | None = None
+    reference: Reference | ManifoldBridge,
+    pair: Pair,
+    t: Time,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """States at time `t` of bridges of the reference between coupled ends, `(B, *event)`.
 
@@ -40,7 +43,7 @@ def reciprocal_projection(
 
 def markovian_projection(
     control: Control,
-    reference: Reference,
+    reference: Reference | ManifoldBridge,
     pair: Pair,
     t: Tensor,
     *,

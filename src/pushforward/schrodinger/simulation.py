@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like
+from pushforward.processes import ManifoldBridge
 from pushforward.schrodinger.controlled import Control, ControlledDiffusion, Step
 
 __all__ = ["SimulatedPaths", "equal_times", "simulate_ends", "simulate_paths"]
@@ -31,7 +32,7 @@ def steps_of(process: ControlledDiffusion, times: Sequence[float]) -> list[Step]
 
 
 def simulate_ends(
-    process: ControlledDiffusion,
+    process: ControlledDiffusion | ManifoldBridge,
     control: Control,
     x: Tensor,
     steps: int,
@@ -48,9 +49,8 @@ def simulate_ends(
     >>> simulate_ends(process, zero_control, torch.ones(2, 1), 4, forward=True, generator=g).shape
     torch.Size([2, 1])
     """
-    for step in steps_of(process, equal_times(steps, forward)):
-        mean = step.mean(process.reference, x, control(x, step.t), forward)
-        x = torch.add(mean, normal_like(mean, generator), alpha=step.std)
+    for t, s in pairwise(equal_times(steps, forward)):
+        x = process.move(x, control(x, t), t, s, generator)
     return x
 
 

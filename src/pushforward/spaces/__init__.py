@@ -6,6 +6,10 @@ compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on;
 Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear; `Torus`,
 `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on;
 `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles.
+Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear;
+`Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped
+on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
+angles.
 """
 
 from pushforward.spaces import kernels, rotations

@@ -67,7 +67,9 @@ class Centered(LinearSpace):
                 f"states are points (B, N, {self.dim}) of R^{self.dim}, not {tuple(x.shape)}"
             )
         if x.shape[1] < 2:
-            raise InputError("a single point is its own center, and there is nothing to learn of it")
+            raise InputError(
+                "a single point is its own center, and there is nothing to learn of it"
+            )
         points = x.detach().double()
         center = points.mean(1, keepdim=True)
         spread = (points - center).square().sum(-1).mean(1).sqrt()

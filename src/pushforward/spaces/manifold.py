@@ -14,10 +14,13 @@ from pushforward.errors import CapabilityError
 from pushforward.spaces._smooth import root
 from pushforward.spaces.space import ContinuousSpace
 
-__all__ = ["WALK", "Manifold"]
+__all__ = ["PINNED", "WALK", "Manifold"]
 
 WALK = 100
 """Steps of a random walk in the place of Brownian motion; its weak error is of order `1 / WALK`."""
+
+PINNED = 30
+"""Steps of a walk in the place of Brownian motion between two points."""
 
 
 class Manifold(ContinuousSpace):
@@ -154,6 +157,32 @@ class Manifold(ContinuousSpace):
         step = (variance / WALK).sqrt()
         for _ in range(WALK):
             x = self.exp(x, like(step, x) * self.randn(x, generator))
+        return x
+
+    def pinned(
+        self,
+        start: Tensor,
+        end: Tensor,
+        before: Tensor,
+        after: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Brownian motion from `start` after variance `before` `(B,)`, given that it is at `end`
+        after `after` `(B,)` more.
+
+        Exact where the space says so. By default a walk from the nearer end along geodesics whose
+        drift, times its time, is the score of the heat kernel to the other one (Doob's transform):
+        `PINNED` steps, of weak order 1. The variance that remains is at least half of all, so that
+        the drift is never large.
+        """
+        near = like(before <= after, start)
+        x, far = torch.where(near, start, end), torch.where(near, end, start)
+        step, remaining = torch.minimum(before, after) / PINNED, before + after
+        root_of_step = like(step.sqrt(), x)
+        for _ in range(PINNED):
+            pull = like(step, x) * self.heat_score(x, far, remaining)
+            x = self.exp(x, pull + root_of_step * self.randn(x, generator))
+            remaining = remaining - step
         return x
 
     def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:

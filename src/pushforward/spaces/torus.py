@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward import state
-from pushforward._random import normal_like, uniform
+from pushforward._random import normal_like, uniform, uniform_like
 from pushforward._shapes import flatten, like, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
@@ -127,6 +127,26 @@ class Torus(Manifold):
     ) -> Tensor:
         """The wrapped normal distribution around `x`."""
         return wrap(x + like(variance.sqrt(), x) * normal_like(x, generator))
+
+    def pinned(
+        self,
+        start: Tensor,
+        end: Tensor,
+        before: Tensor,
+        after: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Exactly: how often each angle winds around is drawn first, then it is a bridge on a
+        line."""
+        whole = before + after
+        turns = windings(widest_of(whole)).to(start)
+        ways = wrap(end - start).unsqueeze(-1) + turns
+        chances = torch.softmax(-0.5 * ways.square() / like(whole, ways), -1)
+        u = uniform_like(start, generator).unsqueeze(-1)
+        which = (chances.cumsum(-1) < u).sum(-1, keepdim=True).clamp_max(len(turns) - 1)
+        way = ways.gather(-1, which).squeeze(-1)
+        share, spread = like(before / whole, way), like((before * after / whole).sqrt(), way)
+        return wrap(start + share * way + spread * normal_like(way, generator))
 
     def heat_log_kernel(self, x: Tensor, start: Tensor, variance: Tensor) -> Tensor:
         """The log-density of the wrapped normal distribution around `start`, `(B,)`."""

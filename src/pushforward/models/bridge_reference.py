@@ -1,0 +1,46 @@
+"""What the reference of a Schrödinger bridge says of its model: the space, and what is learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.errors import InputError
+from pushforward.processes import ManifoldBridge, Reading, Reference
+from pushforward.schrodinger import Method
+from pushforward.spaces import Euclidean, Space
+
+__all__ = ["BridgeReference", "reading_of", "require_fit", "space_of"]
+
+BridgeReference = Reference | ManifoldBridge
+"""What a bridge may have for reference: a linear diffusion, or Brownian motion on a manifold."""
+
+
+def space_of(reference: Any) -> Space:
+    """Where its paths are, R^d by default. Raises `InputError` for what is no reference.
+
+    >>> from pushforward.spaces import Sphere
+    >>> space_of(ManifoldBridge(Sphere()))
+    Sphere(dim=None)
+    """
+    if reference is None:
+        return Euclidean()
+    if not isinstance(reference, Reference | ManifoldBridge):
+        raise InputError(
+            "the reference is processes.Bridge(sigma), processes.OUBridge(sigma, rate) or "
+            f"processes.ManifoldBridge(space, sigma), not {reference!r}"
+        )
+    return reference.space
+
+
+def reading_of(reference: Any) -> Reading | None:
+    """How the output of a network becomes a control; as it is, if nothing is said."""
+    return reference.reading() if isinstance(reference, ManifoldBridge) else None
+
+
+def require_fit(reference: Any, method: Method) -> None:
+    """Raise `InputError` for a method that does not work where the reference is."""
+    if isinstance(reference, ManifoldBridge) and not method.curved:
+        raise InputError(
+            f"{method} fits means of states, which {reference.space} has not: take dsbm-imf or "
+            "dsbm-ipf"
+        )

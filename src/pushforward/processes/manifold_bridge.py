@@ -1,0 +1,184 @@
+"""The Brownian bridge of a manifold: the reference of Schrödinger bridges there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward._shapes import combine
+from pushforward.config import configurable
+from pushforward.distributions import ManifoldUniform
+from pushforward.dynamics import Flow
+from pushforward.errors import InputError
+from pushforward.processes.process import GenerativeProcess
+from pushforward.processes.reading import TangentReading
+from pushforward.protocols import Time
+from pushforward.schedules import Rectified, Schedule
+from pushforward.spaces import Manifold
+
+__all__ = ["ManifoldBridge"]
+
+Pair = tuple[Tensor, Tensor]
+
+_CLOCK = Rectified()
+
+
+@configurable
+@dataclass(frozen=True)
+class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
+    r"""Brownian motion `sigma B` on a compact manifold between two given points.
+
+    Pinned to an end that is a time `r` away it has the drift `sigma^2 grad log k(x, end)`, with the
+    heat kernel `k` of variance `sigma^2 r` (Doob's transform; Bortoli et al. 2021 on `R^d`,
+    Thornton et al. 2022 on manifolds). The prediction is a pair of drifts: the mean of that towards
+    the target, at `t = 0`, given `x_t`, and the mean of that towards the source, at `t = 1`. Half
+    of their difference is the velocity of the probability flow, and their sum over `sigma^2` the
+    score, as on `R^d`.
+
+    Bridges are drawn as the space does it (`Manifold.pinned`): exactly on a torus, else by a walk.
+    Random steps are geodesic ones, of weak order 1.
+
+    Args:
+        space: a compact manifold with a heat kernel.
+        sigma: the diffusion: how far Brownian motion goes in each direction from `t = 1` to 0, a
+            length of the space.
+
+    Raises `InputError` for a space that is not bounded, or another sigma.
+
+    >>> from pushforward.spaces import Torus
+    >>> pair = torch.zeros(1, 1), torch.ones(1, 1)
+    >>> ManifoldBridge(Torus(), sigma=1e-6).sample(pair, 0.25).round(decimals=3)
+    tensor([[0.2500]])
+    """
+
+    space: Manifold
+    sigma: float = 1.0
+
+    paired = True
+    sampler = "pinned"
+    grid = "quadratic"
+    steps = 50
+    supports = frozenset({"density"})
+
+    learns_end_variance = False
+    """Its steps do not depend on how much of the end is open."""
+
+    def __post_init__(self) -> None:
+        if not self.space.compact:
+            raise InputError(
+                f"{self.space} is not bounded: there is no uniform distribution to start a bridge "
+                "from, and no heat kernel beyond small variances; FlowMatching on geodesics joins "
+                "two distributions there"
+            )
+        if not 0 < self.sigma < math.inf:
+            raise InputError(f"a Brownian bridge needs sigma > 0, not {self.sigma}")
+
+    @property
+    def clock(self) -> Schedule:
+        """Linear."""
+        return _CLOCK
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """All of it."""
+        return 1.0, 0.0
+
+    @property
+    def reference(self) -> ManifoldBridge:
+        """What is controlled: the process itself, whose steps take any drift."""
+        return self
+
+    def reading(self, predict: Any = None) -> TangentReading:
+        """One drift, a tangent vector."""
+        return TangentReading(self.space)
+
+    def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
+        """Uniform: the source, where no data are given for it."""
+        return ManifoldUniform(self.space, shape)
+
+    def span(self, remaining: Time) -> Any:
+        """The time itself, as of Brownian motion on `R^d`."""
+        return remaining
+
+    def sample(self, z: Pair, t: Time, generator: torch.Generator | None = None) -> Tensor:
+        """A point of a bridge between coupled ends `(x_0, x_1)`."""
+        target, source = z
+        before = self.sigma**2 * self._times(t, target)
+        after = self.sigma**2 * self._times(1 - t, target)
+        return self.space.pinned(target, source, before, after, generator)
+
+    def pull(self, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
+        """The drift towards an end that is a time `remaining` away, `sigma^2 grad log k`."""
+        variance = self.sigma**2 * self._times(remaining, x)
+        return self.sigma**2 * self.space.heat_score(x, end, variance)
+
+    def drift_error(self, drift: Tensor, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
+        """The squared error of a drift, `(B,)`: per dimension, times the time that remains over
+        `sigma^2`, so that every time counts about the same."""
+        error = drift - self.pull(x, end, remaining)
+        size = self.space.dimension(tuple(x.shape[1:])) * self.sigma**2
+        return self._times(remaining, x) / size * self.space.squared_norm(x, error)
+
+    def loss(self, pred: Any, z: Pair, x_t: Tensor, t: Time) -> Tensor:
+        """The errors of both drifts, `(B,)`."""
+        there = self.drift_error(pred[0], x_t, z[0], t)
+        return there + self.drift_error(pred[1], x_t, z[1], 1 - t)
+
+    def dynamics(self, pred: Any, x_t: Tensor, t: Time) -> Flow:
+        """The probability flow and the score that both drifts imply."""
+        noise = self.sigma**2
+        return Flow(
+            self.space,
+            basis=(pred[0], pred[1]),
+            velocity_weights=(-0.5, 0.5),
+            score_weights=(1 / noise, 1 / noise),
+            g2=noise,
+        )
+
+    def move(
+        self,
+        x: Tensor,
+        drift: Tensor,
+        t: float,
+        s: float,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A random step from `t` to `s` along a drift, in either direction."""
+        h = abs(s - t)
+        noise = self.space.randn(x, generator)
+        return self.space.exp(x, combine((h, self.sigma * math.sqrt(h)), (drift, noise)))
+
+    def unsteered(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The end of the reference itself, from one end of time to the other."""
+        return self.space.diffuse(x, x.new_full((len(x),), self.sigma**2), generator)
+
+    def bridge(
+        self,
+        pred: Any,
+        x_t: Tensor,
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A random step from `t` to `s`: the sampler `pinned`. Raises `InputError` unless churn is
+        1."""
+        if churn != 1:
+            raise InputError(
+                f"a random step of a Schrödinger bridge has churn=1, not {churn}: without noise "
+                "take heun, with another amount of it Euler(churn)"
+            )
+        return self.move(x_t, pred[0 if s < t else 1], t, s, generator)
+
+    def tabulate(self, grid: Sequence[float]) -> None:
+        """Nothing: there are no coefficients."""
+
+    @staticmethod
+    def _times(t: Time, x: Tensor) -> Tensor:
+        """Times `(B,)` in the precision of the states."""
+        return torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(len(x))
