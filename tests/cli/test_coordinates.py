@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -127,3 +128,44 @@ def test_a_short_text_is_the_recipe_of_angles_in_degrees(call, tmp_path: Path) -
     lines = _rows(out)
     assert lines[0] == ["phi", "psi"]
     assert all(re.fullmatch(r"-?\d+\.\d", cell) for row in lines[1:] for cell in row)
+
+
+def test_a_bridge_on_the_sphere_maps_places_to_places(call, tmp_path: Path) -> None:
+    before, after = _quakes(tmp_path / "before.csv"), _quakes(tmp_path / "after.csv")
+    run, out = tmp_path / "run", tmp_path / "moved.csv"
+    ends = ("--source", before, "--target", after, "--out", run)
+    done = call("bridge", *ends, "--space", "sphere", "--sigma", 0.3, "--iterations", 2, *SHORT)
+    assert done.code == 0, done.err
+    model = pf.load(run)
+    assert repr(model.reference) == "ManifoldBridge(space=Sphere(dim=None), sigma=0.3)"
+    assert call("-q", "translate", run, before, "-n", 2, "--out", out).code == 0
+    lines = _rows(out)
+    assert lines[0][-2:] == ["Longitude", "Latitude"]
+    table = np.array([row[-2:] for row in lines[1:]], dtype=float)
+    assert len(table) == 400
+    assert abs(table[:, 1]).max() <= 90
+    # One step of Brownian motion and some: further than rounding, nearer than anywhere.
+    done = call("bridge", *ends, "--space", "sphere,torus")
+    assert done.code != 0
+    assert "--model matching" in done.err
+    done = call("bridge", *ends, "--space", "sphere", "--sigma", 1, "--rate", 2)
+    assert "not on a --space" in done.err
+
+
+def test_places_are_compared_as_points_of_the_sphere(call, tmp_path: Path) -> None:
+    # Two halves of a cloud across the date line, one written in 0..360: the same places.
+    g = np.random.default_rng(2)
+    lat, lon = 3 * g.normal(size=240), 180 + 3 * g.normal(size=240)
+    for name, turn, rows in (("west", 180, slice(0, 120)), ("east", 0, slice(120, 240))):
+        table = np.stack([lat, (lon + turn) % 360 - turn], 1)[rows]
+        header = "latitude,longitude"
+        np.savetxt(tmp_path / f"{name}.csv", table, "%.4f", ",", header=header, comments="")
+    files, few = (tmp_path / "west.csv", tmp_path / "east.csv"), ("--permutations", 99, "--json")
+    as_numbers = json.loads(call("compare-samples", *files, *few).out)
+    found = json.loads(call("compare-samples", *files, "--space", "sphere", *few).out)
+    assert as_numbers["differ"]
+    assert not found["differ"]
+    done = call("compare-samples", *files, "--coordinates", "degrees")
+    assert "--space sphere" in done.err
+    done = call("compare-samples", *files, "--space", "torus", "--coordinates", "degrees", *few)
+    assert not json.loads(done.out)["differ"]

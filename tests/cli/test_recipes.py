@@ -27,14 +27,19 @@ def test_every_model_has_a_recipe_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_loads_and_trains(path: Path, tmp_path: Path) -> None:
+def test_a_recipe_loads_and_trains(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{k % 90},{k}" for k in range(150)]
+    Path("earlier.csv").write_text("\n".join(["latitude,longitude", *rows]), encoding="utf-8")
     first = path.read_text(encoding="utf-8").splitlines()
     assert any(f"--recipe recipes/{path.name}" in line for line in first)
     recipe = read(path, {}, ["train.batch_size=8"])
     model, data, source = recipe.prepare(data=_few(recipe))
     recipe = read(path, {}, ["train.steps=2", "train.batch_size=8"])
     run = pf.fit(
-        model, data, source=source, settings=recipe.train, out=tmp_path, device="cpu",
+        model, data, source=source, settings=recipe.train, out=tmp_path / "run", device="cpu",
         progress=False,
     )  # fmt: skip
     # What is fitted as a whole makes one step.

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Device, Resume, RunFolder, SeedOfRun, Trust, names_of
+from pushforward.cli.options import (
+    Coordinates,
+    Device,
+    Resume,
+    RunFolder,
+    SeedOfRun,
+    StateSpace,
+    Trust,
+    names_of,
+)
 from pushforward.cli.train import carry_out, print_recipe
 
 __all__ = ["bridge"]
@@ -30,11 +39,13 @@ def bridge(
         typer.Option(help="Data to arrive at, as for `train`.", autocompletion=names_of("data")),
     ] = None,
     out: RunFolder = None,
+    space: StateSpace = None,
+    coordinates: Coordinates = None,
     sigma: Annotated[
         float | None,
         typer.Option(
-            help="Noise of the reference process, in the units of the data; by default as large "
-            "as the data sets are wide."
+            help="Noise of the reference process, in the units of the data, by default as large "
+            "as the data sets are wide; on a --space a length there, 1 by default."
         ),
     ] = None,
     scale: Annotated[
@@ -95,6 +106,8 @@ def bridge(
     from pushforward.cli.rundata import recipe_of
     from pushforward.errors import InputError
 
+    if rate and space is not None:
+        raise InputError(f"--rate {rate:g} is of a reference on R^d, not on a --space")
     if rate and sigma is None:
         raise InputError(f"--rate {rate:g} needs a --sigma, in data units")
     known = recipe_of(out, recipe, resume=resume)
@@ -109,7 +122,9 @@ def bridge(
         "model.iterations": iterations,
         "model.shared": shared or None,
         "model.scale": scale,
-        "model.reference": _reference(sigma, rate),
+        "data.coordinates": coordinates,
+        "model.space": space if sigma is None else None,
+        "model.reference": _reference(sigma, rate, space),
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -124,10 +139,12 @@ def bridge(
     carry_out(context, chosen, out, resume=resume, trust=trust, device=device)
 
 
-def _reference(sigma: float | None, rate: float | None) -> dict[str, Any] | None:
-    """The reference process, as a recipe has it."""
+def _reference(sigma: float | None, rate: float | None, space: str | None) -> dict[str, Any] | None:
+    """The reference process, as a recipe has it; of a space alone that space has one."""
     if sigma is None:
         return None
+    if space is not None:
+        return {"class": "manifold-bridge", "space": space, "sigma": sigma}
     return {"class": "ou-bridge", "sigma": sigma, "rate": rate} if rate else {
         "class": "bridge", "sigma": sigma
     }  # fmt: skip

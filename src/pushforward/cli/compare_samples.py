@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Seed, Trust, emit, label_column
+from pushforward.cli.options import (
+    Coordinates,
+    Json,
+    Seed,
+    StateSpace,
+    Trust,
+    emit,
+    label_column,
+)
 
 __all__ = ["compare_samples"]
 
@@ -32,6 +40,12 @@ def compare_samples(
             metavar="[data.KEY=VALUE]...",
         ),
     ] = None,
+    space: StateSpace = None,
+    coordinates: Coordinates = None,
+    project: Annotated[
+        bool,
+        typer.Option("--project", help="Take the nearest point for rows that are off the space."),
+    ] = False,
     label: Annotated[
         str | None, typer.Option(help="Column of a table that holds labels, numbers or words.")
     ] = None,
@@ -52,22 +66,33 @@ def compare_samples(
 
     One test of all columns together and of each, by permutations, with an exact level; and every
     distance with its error, beside what two samples of one distribution of these sizes give.
-    Columns are matched by name.
+    Columns are matched by name. States of a --space are compared by what judges see of them, unit
+    vectors for places and cosines and sines of angles: no edge of a map is an edge of the data.
     """
     from pushforward.cli.drawn import is_run
     from pushforward.cli.wording import in_words_of
+    from pushforward.errors import InputError
     from pushforward.report.side_by_side import compare_samples as compared
 
     places = (first, second)
+    asked = {"coordinates": coordinates, "project": project or None}
+    known = {key: value for key, value in asked.items() if value is not None}
+    where = None
     if any(map(is_run, places)):
-        data, notes = _with_runs(
+        if space is not None or known:
+            raise InputError(
+                "a run knows its space and its coordinates: leave --space, --coordinates and "
+                "--project out"
+            )
+        data, where, notes = _with_runs(
             places, label, words or [], max_points, seed, context, tuple(trust or ())
         )
     else:
-        data, notes = _read(places, label, words or [], context), ()
+        where, notes = _space(space), ()
+        data = _read(places, label, words or [], context, space=where, **known)
     found = compared(
         *data, level=level, permutations=permutations, max_points=max_points, seed=seed,
-        notes=notes,
+        space=where, notes=notes,
     )  # fmt: skip
     if as_json:
         emit(found.to_dict())
@@ -75,13 +100,26 @@ def compare_samples(
     typer.echo(in_words_of(context.command, str(found)))
 
 
-def _read(places: tuple[str, str], label: str | None, words: list[str], context: Any) -> list[Any]:
+def _space(named: str | None) -> Any:
+    """The space of a name, or of several with commas between; `None` for none."""
+    from pushforward import registry
+    from pushforward.spaces import Product
+
+    if named is None:
+        return None
+    found = [registry.resolve("spaces", one.strip()) for one in named.split(",")]
+    return Product(*found) if len(found) > 1 else found[0]
+
+
+def _read(
+    places: tuple[str, str], label: str | None, words: list[str], context: Any, **more: Any
+) -> list[Any]:
     """Both data sets, read alike."""
     from pushforward.cli.rundata import reading, say
     from pushforward.data import load
 
     options = reading(words, more=("columns", "given"))
-    data = [load(source, label=label_column(label), **options) for source in places]
+    data = [load(source, label=label_column(label), **options, **more) for source in places]
     for one in data:
         say(one, context.command)
     return data
@@ -95,8 +133,9 @@ def _with_runs(
     seed: int,
     context: Any,
     trust: tuple[str, ...],
-) -> tuple[list[Any], tuple[str, ...]]:
-    """Rows that runs draw, as many as the other has, and data in their columns."""
+) -> tuple[list[Any], Any, tuple[str, ...]]:
+    """Rows that runs draw, as many as the other has, and data in their columns; and the space by
+    whose features they are compared, if they are not of numbers."""
     from pushforward.cli.drawn import beside_run, draws_of_run, is_run
     from pushforward.divergences.comparison import FEWEST
     from pushforward.models import load
@@ -114,4 +153,6 @@ def _with_runs(
             n = most if data[1 - k] is None else min(most, max(len(data[1 - k]), FEWEST))
             # Two runs, or one of them twice, draw from seeds of their own.
             data[k] = draws_of_run(Path(places[k]), model, n, seed + k, context)
-    return data, notes
+    where = next(model.space for model in models if model is not None)
+    coordinates = all(one.schema.coordinates is not None for one in data)
+    return data, where if coordinates else None, notes

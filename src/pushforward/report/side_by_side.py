@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward.data import Data, joint
 from pushforward.data.columns import listed
 from pushforward.data.schema import Column, Value
@@ -36,14 +37,16 @@ class SideBySide(NamedTuple):
 
 
 def compare_samples(
-    first: Data, second: Data, *, notes: Sequence[str] = (), **options: Any
+    first: Data, second: Data, *, space: Any = None, notes: Sequence[str] = (), **options: Any
 ) -> SampleComparison:
     """All distances of two data sets, and whether they differ: `divergences.compare_samples`.
 
     Columns are matched by name, labels and words by what they say.
 
     Args:
-        first, second: tables, arrays or pictures.
+        first, second: tables, arrays or pictures; or states of a space.
+        space: of which both are states, that are compared by its `features`: places by unit
+            vectors, say, so that 179° east is near 179° west.
         notes: what to know of them, said with what is found.
         options: `level`, `permutations`, `max_points` and `seed` of `divergences.compare_samples`.
 
@@ -56,7 +59,7 @@ def compare_samples(
     >>> compare_samples(a, b, permutations=99).differ
     False
     """
-    both = side_by_side(first, second)
+    both = side_by_side(first, second, space)
     names = (first.name, second.name)
     if names[0] == names[1]:
         names = (first.source, second.source) if first.source != second.source else ("x", "y")
@@ -66,11 +69,14 @@ def compare_samples(
     )  # fmt: skip
 
 
-def side_by_side(first: Data, second: Data) -> SideBySide:
-    """The columns that both have, in the order of the first, with the labels as a last one.
+def side_by_side(first: Data, second: Data, space: Any = None) -> SideBySide:
+    """The columns that both have, in the order of the first, with the labels as a last one; of
+    states of a space their features.
 
     Raises as `compare_samples` does.
     """
+    if space is not None:
+        return _features(first, second, space)
     # Columns that are given, which may be of words, are columns like others here.
     first, second = joint(first), joint(second)
     for data in (first, second):
@@ -97,6 +103,32 @@ def side_by_side(first: Data, second: Data) -> SideBySide:
             known = sorted({*own.words, *other.words})
             for table, column in zip(tables, (own, other), strict=True):
                 table[:, k] = _coded(table[:, k], column, known, names[k])
+    return _with_labels(first, second, tables, names, kinds, notes)
+
+
+def _features(first: Data, second: Data, space: Any) -> SideBySide:
+    """States by what judges see of them."""
+    shapes = [state.event_shape(data.x) for data in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise InputError(
+            f"{first.name} holds {first.words} and {second.name} {second.words}: both must be alike"
+        )
+    tables = [space.features(data.x).double() for data in (first, second)]
+    columns = () if first.schema.coordinates is None else first.schema.coordinates.columns
+    names = space.feature_names(tables[0].shape[1], tuple(column.name for column in columns))
+    note = f"both were compared as {space.describe_states(shapes[0])}, by {listed(names)}"
+    return _with_labels(first, second, tables, list(names), set(), [note])
+
+
+def _with_labels(
+    first: Data,
+    second: Data,
+    tables: list[Tensor],
+    names: list[str],
+    kinds: set[int],
+    notes: list[str],
+) -> SideBySide:
+    """Tables with the labels of both as a last column, where both have some."""
     labels = [_labels(data) for data in (first, second)]
     if labels[0] is not None and labels[1] is not None:
         known = sorted({str(v) for values in labels for v in values or ()})

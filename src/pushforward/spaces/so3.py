@@ -179,6 +179,11 @@ class SO3(Manifold):
         """The entries of the matrices."""
         return flatten(x)
 
+    def feature_names(self, size: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The entries of one matrix."""
+        entries = tuple(f"entry {i}{j}" for i in "123" for j in "123")
+        return entries if size == len(entries) else super().feature_names(size)
+
     def views(self, x: Tensor) -> tuple[View, ...]:
         """The axes, colored by the angles."""
         vectors = rotations.to_rotation_vector(x).reshape(-1, 3)

@@ -190,6 +190,10 @@ class Sphere(Manifold):
         """The coordinates of the unit vectors."""
         return flatten(x)
 
+    def feature_names(self, size: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The axes, north last."""
+        return ("x", "y", "z") if size == 3 else super().feature_names(size)
+
     def views(self, x: Tensor) -> tuple[View, ...]:
         """Maps of the 2-sphere, else points of a plane."""
         return (Globe(x.reshape(-1, 3)),) if x.shape[-1] == 3 else (Scatter(flatten(x)),)

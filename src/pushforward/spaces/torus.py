@@ -170,6 +170,11 @@ class Torus(Manifold):
         """The cosine and the sine of each angle."""
         return torch.cat([flatten(x).cos(), flatten(x).sin()], 1)
 
+    def feature_names(self, size: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Those of the angles."""
+        names = columns if 2 * len(columns) == size else [f"angle{k}" for k in range(size // 2)]
+        return tuple(f"{wave} {name}" for wave in ("cos", "sin") for name in names)
+
     def views(self, x: Tensor) -> tuple[View, ...]:
         """A histogram of one angle, points of a square for two (the plot of Ramachandran), in
         degrees; principal axes for more."""
