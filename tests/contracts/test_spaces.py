@@ -9,7 +9,16 @@ import torch
 from scipy import integrate, special
 
 from pushforward.errors import CapabilityError, InputError
-from pushforward.spaces import Euclidean, Hilbert, Points, Sphere, Tokens, Torus, _sphere_heat
+from pushforward.spaces import (
+    Centered,
+    Euclidean,
+    Hilbert,
+    Points,
+    Sphere,
+    Tokens,
+    Torus,
+    _sphere_heat,
+)
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -25,6 +34,10 @@ SPACES = {
     "euclidean": (Euclidean(), lambda n: torch.randn(n, 3, generator=_generator())),
     "image": (Euclidean(), lambda n: torch.randn(n, 1, 2, 2, generator=_generator())),
     "hilbert": (Hilbert(_covariance(5)), lambda n: torch.randn(n, 5, generator=_generator())),
+    "centered": (
+        Centered(),
+        lambda n: Centered().nearest(torch.randn(n, 4, 3, generator=_generator())),
+    ),
     "torus": (Torus(), lambda n: Torus().uniform(n, (2,), _generator())),
     "sphere": (Sphere(), lambda n: Sphere().uniform(n, (3,), _generator())),
     "three-sphere": (Sphere(), lambda n: Sphere().uniform(n, (4,), _generator())),

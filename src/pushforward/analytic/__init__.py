@@ -13,6 +13,7 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticHeatMixture` | heat kernels on a manifold or a product | Brownian, products |
 | `AnalyticCorners` | a table of sequences | DirichletPath |
 | `AnalyticLineages` | Dirichlet or gamma mixtures | WrightFisher, CoxIngersollRoss |
+| `AnalyticGrasps` | poses given the pose of an object | products of Brownian and Gaussian |
 | `AnalyticTokens` | a table of sequences | Masking |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
@@ -24,6 +25,7 @@ from pushforward.analytic.corners import AnalyticCorners
 from pushforward.analytic.counts import AnalyticCounts
 from pushforward.analytic.entropic import AnalyticAtoms
 from pushforward.analytic.functions import AnalyticFunctions
+from pushforward.analytic.grasps import AnalyticGrasps
 from pushforward.analytic.heat import AnalyticHeatMixture
 from pushforward.analytic.lineages import AnalyticLineages
 from pushforward.analytic.mixture import AnalyticMixture
@@ -37,6 +39,7 @@ __all__ = [
     "AnalyticCorners",
     "AnalyticCounts",
     "AnalyticFunctions",
+    "AnalyticGrasps",
     "AnalyticHeatMixture",
     "AnalyticLineages",
     "AnalyticMixture",

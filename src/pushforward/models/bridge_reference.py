@@ -7,7 +7,7 @@ from typing import Any
 from pushforward.errors import InputError
 from pushforward.processes import ManifoldBridge, Reading, Reference
 from pushforward.schrodinger import Method
-from pushforward.spaces import Euclidean, Space
+from pushforward.spaces import Space
 
 __all__ = ["BridgeReference", "reading_of", "require_fit", "space_of"]
 
@@ -23,7 +23,7 @@ def space_of(reference: Any) -> Space:
     Sphere(dim=None)
     """
     if reference is None:
-        return Euclidean()
+        return Reference.space
     if not isinstance(reference, Reference | ManifoldBridge):
         raise InputError(
             "the reference is processes.Bridge(sigma), processes.OUBridge(sigma, rate) or "

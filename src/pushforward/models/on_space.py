@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pushforward.errors import InputError
@@ -11,7 +12,11 @@ from pushforward.spaces import Space
 
 __all__ = ["options_on"]
 
-_MADE = {"process": noising_on, "path": path_on, "reference": bridge_on}
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "process": noising_on,
+    "path": path_on,
+    "reference": bridge_on,
+}
 """What goes with a space, by the option that takes it."""
 
 

@@ -130,8 +130,8 @@ class SchrodingerBridge(TransportMap, Trainable):
             )
         self.space = space_of(reference)
         self.reference: BridgeReference | None = reference
-        method = registry.resolve("bridges", method)
-        require_fit(reference, method)
+        fitting: Method = registry.resolve("bridges", method)
+        require_fit(reference, fitting)
         networks = [net] if backward is None else [net, backward]
         # One network for both takes the direction in the place of a label.
         self.condition = Condition() if backward is None else Condition.of(networks, label_dropout)
@@ -144,7 +144,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         self.source = Source(source_rows, self._given_shape)
         self.loop = OuterLoop(
             Directions(networks, checks.fraction("ema", ema), reading_of(reference)),
-            method,
+            fitting,
             iterations or OuterIterations(),
             cache or CouplingCache(),
             checks.whole("steps", steps),

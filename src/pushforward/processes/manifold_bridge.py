@@ -34,7 +34,7 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
     r"""Brownian motion `sigma B` on a compact manifold between two given points.
 
     Pinned to an end that is a time `r` away it has the drift `sigma^2 grad log k(x, end)`, with the
-    heat kernel `k` of variance `sigma^2 r` (Doob's transform; Bortoli et al. 2021 on `R^d`,
+    heat kernel `k` of variance `sigma^2 r` (Doob's transform; De Bortoli et al. 2021 on `R^d`,
     Thornton et al. 2022 on manifolds). The prediction is a pair of drifts: the mean of that towards
     the target, at `t = 0`, given `x_t`, and the mean of that towards the source, at `t = 1`. Half
     of their difference is the velocity of the probability flow, and their sum over `sigma^2` the
@@ -96,6 +96,10 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
     def reading(self, predict: Any = None) -> TangentReading:
         """One drift, a tangent vector."""
         return TangentReading(self.space)
+
+    def in_units(self, length: Any) -> ManifoldBridge:
+        """The same: states of a manifold have no other units."""
+        return self
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """Uniform: the source, where no data are given for it."""

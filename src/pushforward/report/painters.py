@@ -30,7 +30,6 @@ __all__ = [
     "image_grid",
     "numbers",
     "painter_of",
-    "sheet",
 ]
 
 BLUE, _SOFT = "#2a5caa", "#5b6470"
@@ -330,21 +329,6 @@ def image_grid(x: Tensor, low: float, high: float, columns: int | None = None) -
     picture = image.fromarray(pixels)
     scale = max(1, round(720 / max(picture.size)))
     return picture.resize([s * scale for s in picture.size], image.Resampling.NEAREST)
-
-
-def sheet(pictures: list[Any], *, upright: bool = False) -> Any:
-    """Pictures from left to right, or from top to bottom, each in the middle."""
-    if len(pictures) == 1:
-        return pictures[0]
-    image = require("PIL.Image", extra="plots", purpose="draw pictures")
-    sides = [(p.height, p.width) if upright else (p.width, p.height) for p in pictures]
-    along, across = sum(length for length, _ in sides), max(breadth for _, breadth in sides)
-    found, start = image.new("RGB", (across, along) if upright else (along, across), "white"), 0
-    for picture, (length, breadth) in zip(pictures, sides, strict=True):
-        middle = (across - breadth) // 2
-        found.paste(picture.convert("RGB"), (middle, start) if upright else (start, middle))
-        start += length
-    return found
 
 
 def _canvas(small: bool) -> tuple[Any, Any]:

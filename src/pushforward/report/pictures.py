@@ -18,7 +18,7 @@ from pushforward._files import write_bytes
 from pushforward.report.compositions import SharesPainter
 from pushforward.report.angle_plots import AnglePlot
 from pushforward.report.globes import GlobePainter
-from pushforward.report.painters import Kinds, Painter, painter_of, sheet
+from pushforward.report.painters import Kinds, Painter, painter_of
 from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
 from pushforward.spaces.views import Globe, Histogram, Scatter, Shares, View
@@ -69,7 +69,7 @@ class Look:
         for painter, view in zip(self._painters, views, strict=True):
             most = painter.few if small else painter.many
             drawn.append(painter.draw(view, min(most, count or most), small=small, kinds=kinds))
-        return png_of(sheet(drawn, upright=small))
+        return png_of(_sheet(drawn, upright=small))
 
 
 def _painter(view: View) -> Painter:
@@ -156,3 +156,18 @@ def png_of(picture: Any) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
+
+
+def _sheet(pictures: list[Any], *, upright: bool = False) -> Any:
+    """Pictures from left to right, or from top to bottom, each in the middle."""
+    if len(pictures) == 1:
+        return pictures[0]
+    image = require("PIL.Image", extra="plots", purpose="draw pictures")
+    sides = [(p.height, p.width) if upright else (p.width, p.height) for p in pictures]
+    along, across = sum(length for length, _ in sides), max(breadth for _, breadth in sides)
+    found, start = image.new("RGB", (across, along) if upright else (along, across), "white"), 0
+    for picture, (length, breadth) in zip(pictures, sides, strict=True):
+        middle = (across - breadth) // 2
+        found.paste(picture.convert("RGB"), (middle, start) if upright else (start, middle))
+        start += length
+    return found

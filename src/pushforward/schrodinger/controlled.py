@@ -75,9 +75,7 @@ def expected_end(reference: Reference, x: Tensor, u: Tensor, remaining: Time) ->
 
 
 @singledispatch
-def end_error(
-    reference: Reference, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool
-) -> Tensor:
+def end_error(reference: Any, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool) -> Tensor:
     r"""The squared error of the end that a control expects, `(B,)`.
 
     Per dimension and in units of its variance under the reference, so that every time inside (0, 1)
@@ -299,7 +297,7 @@ def _(
     return reference
 
 
-def drift_gain(reference: Reference, remaining: Time) -> Any:
+def drift_gain(reference: Reference | ManifoldBridge, remaining: Time) -> Any:
     """The weight of a control in its drift, `r / S(r)`: one at the end itself."""
     if isinstance(remaining, Tensor):
         safe = remaining.clamp(min=1e-12)

@@ -9,7 +9,7 @@ Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Center
 Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear;
 `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped
 on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
-angles.
+angles, and `poses` composes rigid motions.
 """
 
 from pushforward.spaces import kernels, rotations
@@ -22,6 +22,7 @@ from pushforward.spaces.charts import (
 )
 from pushforward.spaces.compositions import Compositions, closed
 from pushforward.spaces.coordinates.proportions import replace_zeros
+from pushforward.spaces import kernels, poses, rotations
 from pushforward.spaces.centered import Centered
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
@@ -95,5 +96,6 @@ __all__ = [
     "Units",
     "View",
     "kernels",
+    "poses",
     "rotations",
 ]

@@ -175,7 +175,7 @@ class Manifold(ContinuousSpace):
         `PINNED` steps, of weak order 1. The variance that remains is at least half of all, so that
         the drift is never large.
         """
-        near = like(before <= after, start)
+        near = torch.as_tensor(like(before <= after, start))
         x, far = torch.where(near, start, end), torch.where(near, end, start)
         step, remaining = torch.minimum(before, after) / PINNED, before + after
         root_of_step = like(step.sqrt(), x)
