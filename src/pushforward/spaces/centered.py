@@ -33,10 +33,10 @@ class Centered(LinearSpace):
     r"""`N` points of `R^d` whose mean is zero, events `(N, d)`: the zero center-of-mass subspace.
 
     The distribution of a molecule that is nowhere in particular has a density on this subspace of
-    `d (N - 1)` dimensions and none on `R^{N d}` (Köhler, Klein & Noé 2020; Hoogeboom et al. 2022).
-    Unit noise is standard normal in the subspace, white noise with its mean taken off; densities
-    are per unit of the volume that it has in `R^{N d}`, and losses are means over its dimensions.
-    Whatever a network puts out loses its mean.
+    `d (N - 1)` dimensions and none on `R^{N d}` (Köhler, Klein & Noé 2020; Hoogeboom, Satorras,
+    Vignac & Welling 2022). Unit noise is standard normal in the subspace, white noise with its mean
+    taken off; densities are per unit of the volume that it has in `R^{N d}`, and losses are means
+    over its dimensions. Whatever a network puts out loses its mean.
 
     Args:
         dim: `d`, the length of a position.
