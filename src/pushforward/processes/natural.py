@@ -17,6 +17,7 @@ from pushforward.processes.masking import Masking
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
 from pushforward.spaces import (
+    Centered,
     Euclidean,
     FisherRao,
     LinearSpace,
@@ -28,7 +29,6 @@ from pushforward.spaces import (
     Tokens,
     Vertices,
 )
-from pushforward.spaces import Centered, Euclidean, LinearSpace, Manifold, Product, Tokens
 
 __all__ = ["bridge_on", "noising_on", "path_on"]
 
@@ -85,12 +85,8 @@ def _(space: Product) -> GenerativeProcess:
 
 @singledispatch
 def path_on(space: Any) -> GenerativeProcess:
-    """Between pairs on a space: lines in R^d, geodesics on a manifold, those of Fisher and Rao
-    between compositions, and on a product those of each factor.
-    """Between pairs on a space: lines in R^d and its subspaces, geodesics on a manifold, and on a product those of
-    each factor.
-    """Between pairs on a space: lines in R^d and about a center, geodesics on a manifold, and on a
-    product those of each factor.
+    """Between pairs on a space: lines in R^d and about a center, geodesics on a manifold, those of
+    Fisher and Rao between compositions, and on a product those of each factor.
 
     >>> from pushforward.spaces import Torus
     >>> type(path_on(Torus())).__name__

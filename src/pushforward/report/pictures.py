@@ -15,8 +15,8 @@ import torch
 from pushforward import state
 from pushforward._extras import require
 from pushforward._files import write_bytes
-from pushforward.report.compositions import SharesPainter
 from pushforward.report.angle_plots import AnglePlot
+from pushforward.report.compositions import SharesPainter
 from pushforward.report.globes import GlobePainter
 from pushforward.report.painters import Kinds, Painter, painter_of
 from pushforward.report.pair_plots import PairPlot, is_table

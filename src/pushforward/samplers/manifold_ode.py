@@ -26,9 +26,8 @@ from pushforward.dynamics import Flow, Parallel
 from pushforward.errors import CapabilityError, InputError
 from pushforward.protocols import GaussianKernels, Transport, follows
 from pushforward.samplers.ode import FlowODE, RectifiedODE, TimeODE
-from pushforward.spaces import ContinuousSpace, Product, Space
 from pushforward.samplers.subspace_ode import SubspaceODE
-from pushforward.spaces import ContinuousSpace, LinearSpace, Manifold, Product, Space
+from pushforward.spaces import ContinuousSpace, LinearSpace, Product, Space
 
 __all__ = ["ManifoldODE", "flow_ode", "velocities"]
 
@@ -150,15 +149,10 @@ def flow_ode(transport: Transport, times: Sequence[float]) -> FlowODE:
     >>> round(ode.clock(1.0), 6), round(ode.scale(1.0), 6)
     (0.428571, 1.4)
     """
-    if follows(transport.process, GaussianKernels):
-        return RectifiedODE(transport, times)
-    space = transport.process.space
+    space, rectified = transport.process.space, follows(transport.process, GaussianKernels)
     curved = isinstance(space, ContinuousSpace) and not space.linear
-    if curved or isinstance(space, Product):
-    space = transport.process.space
-    if isinstance(space, Manifold | Product):
+    if (curved or isinstance(space, Product)) and not rectified:
         return ManifoldODE(transport)
-    rectified = follows(transport.process, GaussianKernels)
     ode = RectifiedODE(transport, times) if rectified else TimeODE(transport)
     if isinstance(space, LinearSpace) and space.subspace:
         return SubspaceODE(ode, space)

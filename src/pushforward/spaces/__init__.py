@@ -1,18 +1,14 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
-Spaces know nothing of time or of generation. `Euclidean` and `Hilbert` are linear; `Torus`,
-`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao` hold
-compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on;
-Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear; `Torus`,
-`Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped on;
-`Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles.
 Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear;
-`Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Tokens` and `PointCloud` are jumped
-on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
-angles, and `poses` composes rigid motions.
+`Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao`
+hold compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on; `Product` joins any
+of them. `rotations` converts quaternions, rotation vectors and Euler angles, and `poses` composes
+rigid motions.
 """
 
-from pushforward.spaces import kernels, rotations
+from pushforward.spaces import kernels, poses, rotations
+from pushforward.spaces.centered import Centered
 from pushforward.spaces.charts import (
     AdditiveLogRatio,
     Chart,
@@ -22,8 +18,6 @@ from pushforward.spaces.charts import (
 )
 from pushforward.spaces.compositions import Compositions, closed
 from pushforward.spaces.coordinates.proportions import replace_zeros
-from pushforward.spaces import kernels, poses, rotations
-from pushforward.spaces.centered import Centered
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
 from pushforward.spaces.hilbert import Hilbert

@@ -72,6 +72,7 @@ class Space(HasCoordinates, ABC, Generic[X]):
     def state_shape(self, event_shape: state.EventShape) -> state.EventShape:
         """The shape of a state for data of a shape: another one where units change it."""
         return event_shape
+
     def feature_names(self, size: int, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
         """What the features are called, `size` of them, in data of some columns."""
         return tuple(f"feature {k}" for k in range(size))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from pushforward.errors import InputError
-from pushforward.spaces.coordinates.numbers import Angles, JointCoordinates, Numbers
-from pushforward.spaces.coordinates.proportions import PARTS, Proportions
 from pushforward.spaces.coordinates.numbers import (
     Angles,
     CenteredPositions,
     JointCoordinates,
     Numbers,
 )
+from pushforward.spaces.coordinates.proportions import PARTS, Proportions
 from pushforward.spaces.coordinates.rotations import (
     EulerAngles,
     PoseMatrix,
@@ -53,12 +52,9 @@ def parse(text: str) -> CoordinateSystem:
 
     `latitude-longitude`, `azimuth-altitude`, `unit-vector`; `degrees`, `radians`;
     `quaternion-wxyz` (scalar first), `quaternion-xyzw`, `rotation-vector`, `euler-ZYX degrees` (any
-    sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `fractions`, `percent`,
-    `counts`; several for the factors
-    of a product, with commas between, where `numbers` stand for themselves.
     sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `positions 3` of points
-    about their center; several for the factors of a product, with commas between, where `numbers`
-    stand for themselves.
+    about their center; `fractions`, `percent`, `counts`; several for the factors of a product, with
+    commas between, where `numbers` stand for themselves.
 
     >>> parse("azimuth-altitude radians")
     AzimuthAltitude(said='radians')
