@@ -110,6 +110,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "mmps": "guidance.MMPS",
         "diffpir": "guidance.DiffPIR",
         "projection": "guidance.NullSpaceProjection",
+        "tokens": "guidance.TokenGuidance",
         "static-threshold": "guidance.StaticThreshold",
         "dynamic-threshold": "guidance.DynamicThreshold",
     },

@@ -34,6 +34,7 @@ from pushforward.guidance.pigdm import PiGDM
 from pushforward.guidance.projection import NullSpaceProjection
 from pushforward.guidance.thresholding import DynamicThreshold, StaticThreshold
 from pushforward.guidance.tmpd import TMPD
+from pushforward.guidance.tokens import TokenGuidance
 
 __all__ = [
     "DPS",
@@ -56,6 +57,7 @@ __all__ = [
     "PiGDM",
     "ScoreComposition",
     "StaticThreshold",
+    "TokenGuidance",
     "conditioned",
     "given",
 ]

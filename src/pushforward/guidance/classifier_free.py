@@ -37,7 +37,9 @@ class ClassifierFree:
 
     `strength = 0` ignores the context, 1 is the conditional model, more exaggerates it (the
     guidance weight `w` of the paper is `strength - 1`). For any strength but 0 and 1 the result
-    is no longer a posterior mean, and what is sampled is not the tilted distribution. Each row is
+    is no longer a posterior mean, and what is sampled is not the tilted distribution. On logits of
+    tokens it is `p(k | x_t, c)^strength p(k | x_t)^(1 - strength)`, renormalized at each token
+    (Schiff et al. 2025): the tilted law of one token, and of several none. Each row is
     guided by itself: its strength does not depend on the batch. The label -1 stands for no label, a
     row of -1 for no text, a row of NaN for no context, a vector or a sequence.
 

@@ -18,6 +18,7 @@ from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.chain_bound import chain_bound
 from pushforward.models.denoiser import Denoiser, Transports, denoiser_of_process
+from pushforward.models.infilling import infilled
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import networks_for
 from pushforward.models.objective import weighted
@@ -179,6 +180,7 @@ class Diffusion(GenerativeModel, Trainable):
         denoise: bool = True,
         guidance: float = 1.0,
         guidance_interval: tuple[float, float] | None = None,
+        given: Any = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
@@ -201,6 +203,7 @@ class Diffusion(GenerativeModel, Trainable):
                 mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             guidance_interval: the first and the last time at which it acts; by default at all.
+            given: known tokens, for masking; -1 where the model fills in (`samplers.Holding`).
             seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
                 alone, but for adaptive samplers, whose steps are those of a whole batch.
             batch_size: states per evaluation of the network; by default what memory suggests.
@@ -220,11 +223,13 @@ class Diffusion(GenerativeModel, Trainable):
         parts_of(n, batch_size, rows)
         context = self.condition.required(c, n, self.device)
         seed = fresh_seed(seed, generator)
+        x = self._start(n, times[0], seed)
+        rule, x = (rule, x) if given is None else infilled(self.process, rule, x, given)
         with self.evaluating():
             x = simulate(
-                rule, self._transport(context, guidance, guidance_interval),
-                self._start(n, times[0], seed), times, seed=seed, batch_size=batch_size, rows=rows,
-                finish=finish, progress=progress, callback=callback, outward=self.outward,
+                rule, self._transport(context, guidance, guidance_interval), x, times, seed=seed,
+                batch_size=batch_size, rows=rows, finish=finish, progress=progress,
+                callback=callback, outward=self.outward,
             )  # fmt: skip
         return self.outward(finite(x))
 

@@ -21,6 +21,7 @@ from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
 from pushforward.samplers.gibbs import GibbsCorrector
 from pushforward.samplers.heun import Heun
+from pushforward.samplers.holding import Holding
 from pushforward.samplers.infilling import Infilling
 from pushforward.samplers.karras import EDMStochastic
 from pushforward.samplers.leaping import TauLeaping
@@ -60,6 +61,7 @@ __all__ = [
     "EDMStochastic",
     "Euler",
     "Heun",
+    "Holding",
     "Multistep",
     "PosteriorParticles",
     "PreconditionedLangevin",
