@@ -128,6 +128,9 @@ TABLE: dict[str, dict[str, Any]] = {
         "dirichlet-mixture": "models.DirichletProcessMixture",
         "ppca": "models.ProbabilisticPCA",
         "bridge": "models.SchrodingerBridge",
+        "table": "models.TableDiffusion",
+        "copula": "models.GaussianCopula",
+        "bootstrap": "models.Bootstrap",
     },
     "networks": {
         "mlp": "nn.MLP",

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushforward import config, registry
 from pushforward._records import read_yaml
+from pushforward.cli.mixed import with_kinds
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
@@ -210,6 +211,7 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
     for key, name in _NAMED.items():
         if isinstance(values.get(key), str):
             values[key] = {name: values[key]}
+    with_kinds(values)
     if isinstance(values.get("model"), dict):
         values["model"] = {"class": "diffusion", **values["model"]}
     try:

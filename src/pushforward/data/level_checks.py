@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pushforward import state
 from pushforward.data.dataset import Data
 from pushforward.errors import InputError
 
-__all__ = ["check_levels"]
+__all__ = ["check_levels", "range_of"]
 
 AT_ONCE = 1 << 20  # numbers: all in double precision would fill the memory
 
@@ -48,3 +48,17 @@ def _check_rows(
             f"{data.source}, {row(first)} holds {value:g}, {what}: correct levels= and "
             "value_range=, or leave them out"
         )
+
+
+def range_of(value_range: Sequence[float] | None) -> tuple[float, float] | None:
+    """The smallest and the largest value that data can take, as numbers.
+
+    Raises `InputError` for what is no pair of them.
+    """
+    if value_range is None:
+        return None
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        raise InputError(f"value_range is (low, high), not {value_range!r}") from None
+    return low, high

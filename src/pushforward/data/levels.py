@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.cells import Cells
-from pushforward.data.schema import Column
+from pushforward.data.column import Column
 from pushforward.errors import InputError
 
 __all__ = ["MOST_WORDS", "coded", "from_one_hot", "one_hot", "one_hot_columns", "one_hot_names"]

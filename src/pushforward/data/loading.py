@@ -27,7 +27,9 @@ from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
 from pushforward.data.markov_letters import alphabet_of
+from pushforward.data.level_checks import range_of
 from pushforward.data.matching import matched
+from pushforward.data.mixed_tables import reading_kinds
 from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
 from pushforward.data.places import existing, refuse_run
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
@@ -42,6 +44,7 @@ Options = dict[str, Any]
 
 
 @reading_texts
+@reading_kinds
 @reading_given
 def load(
     source: Any,
@@ -74,6 +77,7 @@ def load(
     project: bool = False,
     window: int | None = None,
     alphabet: str | None = None,
+    kinds: str | Mapping[str, str] | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -144,6 +148,9 @@ def load(
             `"degrees"` for example: see `spaces.coordinates.parse`. Without it, columns named
             latitude and longitude, azimuth and altitude, x, y and z, or qw, qx, qy and qz are what
             they say.
+        kinds: `"auto"` learns the columns of a table together whatever they are: numbers, counts,
+            dates, booleans, words, and missing cells, as `kinds.found_kind` tells them; or the
+            kinds of some, such as `{"zip": "category"}`. `reading_kinds` does that.
         project: take the nearest point for coordinates that are off the manifold, such as
             quaternions of another length; by default they are an error.
         window: how many symbols of a text make a state: 128 of a long text; shorter lines and
@@ -184,7 +191,7 @@ def load(
         "kind": kind,
         "layout": layout,
         "levels": levels,
-        "value_range": _range(value_range),
+        "value_range": range_of(value_range),
         "drop_nonfinite": drop_nonfinite or None,
         "double": double or None,
         "coordinates": coordinates,
@@ -372,13 +379,3 @@ def _read_pair(pair: Any, label: Any, given: Options) -> Raw:
 
 def _plain_name(source: str) -> str:
     return source.removeprefix("the ")
-
-
-def _range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
-    if value_range is None:
-        return None
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        raise InputError(f"value_range is (low, high), not {value_range!r}") from None
-    return low, high

@@ -10,6 +10,7 @@ from pushforward.data.alphabet import Alphabet
 from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
 from pushforward.data.located import Located
+from pushforward.data.table_format import TableFormat
 from pushforward.errors import InputError
 from pushforward.vocabulary import Vocabulary
 
@@ -39,6 +40,7 @@ class Schema:
         coordinates: what the columns of a table stand for whose states are no vectors of them, such
             as latitude and longitude; then `columns` is empty.
         alphabet: the symbols of texts, whose sequences are the states.
+        mixed: how the columns of a table of all kinds are coded; then `columns` is empty.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -63,6 +65,7 @@ class Schema:
     given_at: tuple[int, ...] = ()
     coordinates: Located | None = None
     alphabet: Alphabet | None = None
+    mixed: TableFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -82,6 +85,8 @@ class Schema:
     @property
     def table_names(self) -> tuple[str, ...]:
         """The names of the columns in the file that states come from."""
+        if self.mixed is not None:
+            return self.mixed.names
         columns = self.columns if self.coordinates is None else self.coordinates.columns
         return tuple(column.name for column in columns)
 
@@ -120,6 +125,8 @@ class Schema:
             described["coordinates"] = self.coordinates.describe()
         if self.alphabet is not None:
             described["alphabet"] = self.alphabet.describe()
+        if self.mixed is not None:
+            described["mixed"] = self.mixed.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -135,6 +142,7 @@ class Schema:
         )
         dialect, texts = known.get("dialect"), known.get("vocabulary")
         places, symbols = known.get("coordinates"), known.get("alphabet")
+        mixed = known.get("mixed")
         return cls(
             columns,
             known.get("label"),
@@ -149,4 +157,5 @@ class Schema:
             tuple(known.get("given_at") or ()),
             None if places is None else Located.from_description(places),
             None if symbols is None else Alphabet.from_description(symbols),
+            None if mixed is None else TableFormat.from_description(mixed),
         )

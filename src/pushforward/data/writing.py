@@ -16,7 +16,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._files import check_writable, new_folder, replacing, write_text
 from pushforward.data.array_files import ARRAYS
-from pushforward.data.coordinate_columns import in_columns, table_schema
+from pushforward.data.coordinate_columns import in_columns
 from pushforward.data.dialect import Dialect
 from pushforward.data.layouts import in_layout
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
@@ -130,8 +130,7 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
     if suffix and Path(path).is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
     if schema is not None and suffix in TABLES:
-        schema = table_schema(schema)
-        check_names((*schema.names, *([] if schema.label is None else [schema.label])))
+        check_names((*schema.table_names, *([] if schema.label is None else [schema.label])))
     return suffix
 
 
@@ -220,6 +219,8 @@ class _Written:
         self, labels: NDArray[Any] | None, *, spelled: bool, exact: bool
     ) -> dict[str, NDArray[Any]]:
         """The columns of a table by name, typed, the labels last."""
+        if self.schema.mixed is not None:
+            return self.schema.mixed.columns_of(self.x, spelled=spelled)
         table, names = self.space.to_table(self.x)
         columns = self.schema.columns or tuple(map(self._column, names, table.mT))
         if len(columns) != table.shape[1]:

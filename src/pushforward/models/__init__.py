@@ -38,6 +38,10 @@ _HOMES = {
     "RepaintedPosterior": "sampled_posterior",
     "SchrodingerBridge": "schrodinger_bridge",
     "ScoreModel": "score_model",
+    "Bootstrap": "table_baselines",
+    "GaussianCopula": "table_baselines",
+    "TableDiffusion": "table_diffusion",
+    "TableNetwork": "table_network",
     "Trainable": "trainable",
     "Trajectory": "trajectory",
     "TransportMap": "transport_map",
@@ -82,6 +86,10 @@ __all__ = [
     "RepaintedPosterior",
     "SchrodingerBridge",
     "ScoreModel",
+    "Bootstrap",
+    "GaussianCopula",
+    "TableDiffusion",
+    "TableNetwork",
     "Trainable",
     "Trajectory",
     "TransportMap",
@@ -132,6 +140,9 @@ if TYPE_CHECKING:
     from pushforward.models.saving import load
     from pushforward.models.schrodinger_bridge import SchrodingerBridge
     from pushforward.models.score_model import ScoreModel
+    from pushforward.models.table_baselines import Bootstrap, GaussianCopula
+    from pushforward.models.table_diffusion import TableDiffusion
+    from pushforward.models.table_network import TableNetwork
     from pushforward.models.trainable import Trainable
     from pushforward.models.trajectory import Moment, Trajectory
     from pushforward.models.transport_map import TransportMap

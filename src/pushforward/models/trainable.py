@@ -36,6 +36,9 @@ class Trainable(ABC):
     takes_source: bool = False
     """Starts from data, if `fit` is given some: then `loss` takes `source=`."""
 
+    learns_kinds: bool = False
+    """Its data are the columns of a table by their kinds, `load(..., kinds="auto")`."""
+
     closed_form: bool = False
     """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
 

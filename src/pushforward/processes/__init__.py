@@ -7,6 +7,7 @@ from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
 from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian, Kernel
 from pushforward.processes.geodesic import Geodesic
+from pushforward.processes.held import Held
 from pushforward.processes.interpolants import (
     Interpolant,
     Linear,
@@ -33,6 +34,7 @@ from pushforward.processes.rates import (
     UniformRates,
 )
 from pushforward.processes.reading import Reading
+from pushforward.processes.table import table_process
 from pushforward.processes.thinning import Missing, Thinning
 from pushforward.processes.wright_fisher import WrightFisher
 
@@ -53,6 +55,7 @@ __all__ = [
     "Gaussian",
     "GenerativeProcess",
     "Geodesic",
+    "Held",
     "Interpolant",
     "JumpDiffusion",
     "Kernel",
@@ -77,4 +80,5 @@ __all__ = [
     "bridge_on",
     "noising_on",
     "path_on",
+    "table_process",
 ]

@@ -68,7 +68,7 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
     def reading(self, predict: Any = None) -> LogitsReading:
         """Logits of the symbols."""
         one_prediction("masked tokens", predict, "logits")
-        return LogitsReading(self.space.vocabulary)
+        return LogitsReading(self.space.vocabulary, self.space.alphabets)
 
     def finish(
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None

@@ -18,7 +18,7 @@ from pushforward.dynamics import Parallel
 from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.process import GenerativeProcess, Support
 from pushforward.processes.reading import Reading
-from pushforward.protocols import Evidenced, Time, follows
+from pushforward.protocols import Bridged, Evidenced, Time, follows
 from pushforward.schedules import Schedule
 
 __all__ = ["ProductProcess"]
@@ -131,6 +131,27 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
         """Each factor by itself."""
         return tuple(
             p.finish(own, x, t, generator)
+            for p, own, x in zip(self.factors, pred, x_t, strict=True)
+        )
+
+    def bridge(
+        self,
+        pred: tuple[Any, ...],
+        x_t: tuple[Any, ...],
+        t: float,
+        s: float,
+        churn: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Any, ...]:
+        """A draw of each factor's pinned kernel. Raises `CapabilityError` if one has none."""
+        for process in self.factors:
+            if not follows(process, Bridged):
+                raise CapabilityError(
+                    f"{type(process).__name__} has no pinned kernel, so that their product has "
+                    "none: use the euler sampler"
+                )
+        return tuple(
+            p.bridge(own, x, t, s, churn, generator)  # type: ignore[attr-defined]
             for p, own, x in zip(self.factors, pred, x_t, strict=True)
         )
 

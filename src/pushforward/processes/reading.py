@@ -163,14 +163,26 @@ class TangentReading(Reading[Tensor, Tensor]):
 
 @dataclass(frozen=True)
 class LogitsReading(Reading[Tensor, Tensor]):
-    """Logits of each site, `(B, *sites, symbols)`."""
+    """Logits of each site, `(B, *sites, symbols)`.
+
+    Args:
+        symbols: how many there are.
+        alphabets: how many of them each site has, if that is not all: the others get no chance.
+    """
 
     symbols: int
+    alphabets: tuple[int, ...] | None = None
 
     def output_shape(self, event_shape: EventShape) -> EventShape:
         """One number for each symbol at each site."""
         return (*event_shape, self.symbols)
 
     def read(self, row: Any, output: Tensor, x_t: Tensor) -> Tensor:
-        """The output."""
-        return output
+        """The output, with the least of logits for symbols that a site does not have."""
+        if self.alphabets is None:
+            return output
+        sizes = torch.tensor(self.alphabets, device=output.device)
+        symbol = torch.arange(self.symbols, device=output.device)
+        # Finite, so that guidance can subtract one from another.
+        least = torch.finfo(output.dtype).min / 8
+        return output.masked_fill(symbol >= sizes[:, None], least)

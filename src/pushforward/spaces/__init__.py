@@ -2,12 +2,13 @@
 
 Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear;
 `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao`
-hold compositions, `Orthant` amounts; `Tokens` and `PointCloud` are jumped on; `Product` joins any
-of them. `rotations` converts quaternions, rotation vectors and Euler angles, and `poses` composes
-rigid motions.
+hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped on;
+`Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles,
+and `poses` composes rigid motions.
 """
 
 from pushforward.spaces import kernels, poses, rotations
+from pushforward.spaces.categories import Categories
 from pushforward.spaces.centered import Centered
 from pushforward.spaces.charts import (
     AdditiveLogRatio,
@@ -50,6 +51,7 @@ __all__ = [
     "SO3",
     "SPD",
     "AdditiveLogRatio",
+    "Categories",
     "Chart",
     "ChartUnits",
     "Compositions",

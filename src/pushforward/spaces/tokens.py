@@ -45,6 +45,11 @@ class Tokens(JumpSpace[Tensor]):
         """The symbol that stands for a masked site."""
         return self.vocabulary
 
+    @property
+    def alphabets(self) -> tuple[int, ...] | None:
+        """How many of the symbols each site has, where that is not all of them."""
+        return None
+
     def check(self, x: Tensor) -> None:
         """Integers `(B, *sites)` from 0 to `vocabulary - 1`."""
         if not isinstance(x, Tensor) or x.dtype != torch.int64:

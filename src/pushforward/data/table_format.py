@@ -1,0 +1,225 @@
+"""A table with columns of all kinds as states of numbers and symbols, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data.cells import Cells
+from pushforward.data.coded_column import CodedColumn
+from pushforward.data.kinds import Kind
+from pushforward.data.row_rules import RowRule, rules_of
+from pushforward.errors import InputError
+
+__all__ = ["TableFormat"]
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How the columns of a table are coded; kept with a model that learned from the table.
+
+    A state is a pair: the numbers `(N, d)` of the columns that have some, and the symbols `(N, s)`
+    of those that have some; one alone where the other would be empty.
+
+    Args:
+        columns: in the order of the file.
+        decimal, thousands: how its numbers are written.
+        rules: what holds in every row.
+
+    >>> cells = {"age": ["31", "40", "22"], "sex": ["f", "m", "f"]}
+    >>> kinds = {"age": Kind("count"), "sex": Kind("category")}
+    >>> table = TableFormat.fitted(cells, kinds, Cells())
+    >>> x = table.states({"age": ["40"], "sex": ["m"]}, Cells(), "a table")
+    >>> table.cells(x)
+    {'age': ['40'], 'sex': ['m']}
+    """
+
+    columns: tuple[CodedColumn, ...]
+    decimal: str = "."
+    thousands: str | None = None
+    rules: tuple[RowRule, ...] = ()
+
+    @classmethod
+    def fitted(
+        cls, cells: Mapping[str, Sequence[str]], kinds: Mapping[str, Kind], known: Cells
+    ) -> TableFormat:
+        """The codes that fit the cells of a table, whose columns have some kinds."""
+        columns = tuple(
+            CodedColumn.fitted(name, kinds[name], own, known) for name, own in cells.items()
+        )
+        found = cls(columns, known.decimal, known.thousands)
+        x = found.states(cells, known, "the table")
+        return cls(found.columns, found.decimal, found.thousands, rules_of(found.values(x)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def notation(self) -> Cells:
+        """How cells are written."""
+        return Cells(self.decimal, self.thousands)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many symbols each site of symbols has."""
+        return tuple(column.size for column in self.columns if column.size)
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a state has."""
+        return sum(column.units is not None for column in self.columns)
+
+    @property
+    def places(self) -> list[list[int | None]]:
+        """Where each column is among the numbers, and among the symbols, of a state."""
+        found: list[list[int | None]] = []
+        at = [0, 0]
+        for column in self.columns:
+            there = column.units is not None, column.size > 0
+            found.append([at[k] if there[k] else None for k in range(2)])
+            at = [at[k] + there[k] for k in range(2)]
+        return found
+
+    @property
+    def missing_symbols(self) -> Tensor:
+        """Which symbols stand for missing cells, `(sites, symbols)`."""
+        columns = [column for column in self.columns if column.size]
+        found = torch.zeros(len(columns), max(self.sizes, default=0), dtype=torch.bool)
+        for k, column in enumerate(columns):
+            if column.missing:
+                found[k, column.size - 1] = True
+        return found
+
+    @property
+    def words(self) -> str:
+        """What the states are, in words."""
+        kinds: dict[str, int] = {}
+        for column in self.columns:
+            kinds[column.kind.name] = kinds.get(column.kind.name, 0) + 1
+        listed = ", ".join(f"{many} {name}" for name, many in kinds.items())
+        return f"rows of {len(self.columns)} columns ({listed})"
+
+    # -- states -----------------------------------------------------------------------------------
+
+    def states(self, cells: Mapping[str, Sequence[str]], known: Cells, place: str) -> Any:
+        """The states of the rows of a table. Raises `InputError` for cells that do not fit."""
+        coded = [column.codes(cells[column.name], known, place) for column in self.columns]
+        pairs = list(zip(self.columns, coded, strict=True))
+        numbers = [scores for column, (scores, _) in pairs if column.units is not None]
+        symbols = [own for column, (_, own) in pairs if column.size]
+        parts = []
+        if numbers:
+            parts.append(torch.from_numpy(np.stack(numbers, 1)).float())
+        if symbols:
+            parts.append(torch.from_numpy(np.stack(symbols, 1)))
+        return tuple(parts) if len(parts) == 2 else parts[0]
+
+    def coded(self, x: Any) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        """The numbers and symbols of each column, `(N,)` each; zeros where it has none.
+
+        Raises `InputError` for what is no such state.
+        """
+        parts = x if isinstance(x, tuple) else (x,)
+        numbers = next((part for part in parts if part.is_floating_point()), None)
+        symbols = next((part for part in parts if not part.is_floating_point()), None)
+        sizes = [0 if part is None else part.shape[1] for part in (numbers, symbols)]
+        if sizes != [self.dimension, len(self.sizes)]:
+            raise InputError(
+                f"a row of this table has {self.dimension} numbers and {len(self.sizes)} symbols, "
+                f"not {sizes[0]} and {sizes[1]}"
+            )
+        n, found, at = len(parts[0]), [], [0, 0]
+        for column in self.columns:
+            scores, kinds = np.zeros(n), np.zeros(n, dtype=np.int64)
+            if numbers is not None and column.units is not None:
+                scores = numbers[:, at[0]].detach().cpu().double().numpy()
+                at[0] += 1
+            if symbols is not None and column.size:
+                kinds = symbols[:, at[1]].detach().cpu().numpy()
+                at[1] += 1
+            found.append((scores, kinds))
+        return found
+
+    def cells(self, x: Any) -> dict[str, list[str]]:
+        """The cells of each column, as the data write them."""
+        pairs = zip(self.columns, self.coded(x), strict=True)
+        return {column.name: column.cells(*codes, self.notation) for column, codes in pairs}
+
+    def values(self, x: Any) -> dict[str, NDArray[Any]]:
+        """The columns as numbers, NaN where they are missing, and as words, `None` there."""
+        found: dict[str, NDArray[Any]] = {}
+        for column, codes in zip(self.columns, self.coded(x), strict=True):
+            if column.kind.numeric:
+                found[column.name] = column.values(*codes, self.notation)
+            else:
+                written = np.array([*column.symbols, None], dtype=object)
+                found[column.name] = written[codes[1]]
+        return found
+
+    def columns_of(self, x: Any, *, spelled: bool) -> dict[str, NDArray[Any]]:
+        """The columns by name, typed as files of types have them, or as text if `spelled` so."""
+        if spelled:
+            return {name: np.array(own, dtype=object) for name, own in self.cells(x).items()}
+        found = self.values(x)
+        for column in self.columns:
+            own = found[column.name]
+            if column.kind.name == "date":
+                cells = column.cells(*self.coded(x)[self.columns.index(column)], self.notation)
+                found[column.name] = np.array(cells, dtype=object)
+            elif column.kind.name in ("integer", "count") and not np.isnan(own).any():
+                found[column.name] = own.astype(np.int64)
+        return found
+
+    def known(self, cells: Mapping[str, Sequence[str]], known: Cells, n: int) -> Any:
+        """Which entries of states are told by some of the columns, as booleans like the states.
+
+        A cell that is missing in a column that is there tells nothing.
+        """
+        numbers, symbols = [], []
+        for column in self.columns:
+            own = np.zeros(n, dtype=bool)
+            if column.name in cells:
+                own = np.array([not known.is_missing(cell) for cell in cells[column.name]])
+            if column.units is not None:
+                numbers.append(own)
+            if column.size:
+                symbols.append(own)
+        parts = [torch.from_numpy(np.stack(part, 1)) for part in (numbers, symbols) if part]
+        return tuple(parts) if len(parts) == 2 else parts[0]
+
+    def log_slope(self, x: Any) -> Tensor:
+        """What is added to the log-density of states for that of rows in the units of the data."""
+        pairs = zip(self.columns, self.coded(x), strict=True)
+        return torch.from_numpy(sum(column.log_slope(*codes) for column, codes in pairs))
+
+    # -- as plain values --------------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that YAML and JSON hold."""
+        found: dict[str, Any] = {"columns": [column.describe() for column in self.columns]}
+        if self.decimal != ".":
+            found["decimal"] = self.decimal
+        if self.thousands is not None:
+            found["thousands"] = self.thousands
+        if self.rules:
+            found["rules"] = [rule.describe() for rule in self.rules]
+        return found
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any]) -> TableFormat:
+        """What `describe` described."""
+        return cls(
+            tuple(map(CodedColumn.from_description, described["columns"])),
+            described.get("decimal", "."),
+            described.get("thousands"),
+            tuple(map(RowRule.from_description, described.get("rules") or ())),
+        )
