@@ -65,6 +65,11 @@ def doctor(
         emit([vars(finding) for finding in findings])
     else:
         typer.echo(in_words_of(context.command, str(loaded)))
+        if loaded.schema.mixed is not None:
+            for column in loaded.schema.mixed.columns:
+                typer.echo(f"    {column.name}: {column.describe_kind()}")
+            for rule in loaded.schema.mixed.rules:
+                typer.echo(f"    in every row: {rule}")
         for finding in findings:
             text = f"{finding.level}: {finding.title}"
             if finding.detail:

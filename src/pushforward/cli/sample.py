@@ -124,8 +124,9 @@ def sample(
     from pushforward import parallel, state
     from pushforward.checks import whole
     from pushforward.cli.given import told
+    from pushforward.cli.given_cells import infilled
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import labels_of
+    from pushforward.cli.rundata import labels_of, schema_of
     from pushforward.cli.texts import texts_for
     from pushforward.cli.values import read_value
     from pushforward.cli.writing import (
@@ -143,6 +144,17 @@ def sample(
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if n is not None:
         whole("n", n, least=1)
+    cells = given if given is not None or given_file is None else str(given_file)
+    if cells is not None and schema_of(Path(run)).mixed is not None:
+        wishes = accepted(model.sample, sampler=sampler, steps=steps)
+        with Progress("sampling", 1, show=not is_quiet(context)) as progress:
+            x = infilled(
+                Path(run), model, cells, n, device=device, seed=seed, batch_size=batch_size,
+                progress=progress, **wishes,
+            )  # fmt: skip
+        write_states(out, x, model.space, Path(run))
+        typer.echo(out)
+        return
     if given_file is not None:
         _fill_in(context, run, model, given_file, gap, n, out, sampler, seed, steps, batch_size)
         return

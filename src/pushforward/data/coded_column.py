@@ -165,6 +165,22 @@ class CodedColumn:
             scores[at] = self.units.score((values + jitter)[at])
         return scores, symbols
 
+    def check_limits(self, cells: Sequence[str], known: Cells, place: str) -> None:
+        """Raise `InputError` for a number beyond those that the column had."""
+        if self.units is None:
+            return
+        for cell in dict.fromkeys(cells):
+            try:
+                value = self.number(cell, known)
+            except ValueError:
+                continue
+            if not self.limits[0] <= value <= self.limits[1]:
+                low, high = map(self.written, self.limits)
+                raise InputError(
+                    f"{place}, column {self.name!r}: {cell.strip()} lies beyond what the model was "
+                    f"trained on, {low} to {high}"
+                )
+
     def _code(
         self, cell: str, places: Mapping[Any, int], known: Cells, place: str
     ) -> tuple[int, float | None]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.data.decimals import decimals_of
+from pushforward.data.dialect import Dialect
 from pushforward.data.schema import Column
 
 __all__ = ["MOST_LEVELS", "described", "entries_of"]
@@ -18,21 +20,28 @@ MOST_LEVELS = 20
 
 _TIMES = 10
 _FIRST = 10_000
+_ROWS = 50  # fewer do not tell with how many digits numbers are written
 
 
-def described(columns: Sequence[Column], x: NDArray[Any]) -> tuple[Column, ...]:
+def described(
+    columns: Sequence[Column], x: NDArray[Any], dialect: Dialect | None = None
+) -> tuple[Column, ...]:
     """Columns with the values that they take, found in a table `(N, k)`.
 
     A column of at most 20 values, which occur ten times each on average, has these for its levels;
     so has one of booleans. Others of whole numbers have the range from the smallest to the largest.
-    What a reader knows already stays.
+    Numbers of a text, which has a dialect, have as many digits after the point as are there,
+    if these are few and there are rows enough to tell. What a reader knows already stays.
 
     >>> x = np.stack([np.arange(100.0) % 3, np.arange(100.0)], 1)
     >>> kinds = described((Column("kind", "int64"), Column("age", "int64")), x)
     >>> kinds[0].levels, kinds[1].levels, kinds[1].value_range
     ((0.0, 1.0, 2.0), None, (0.0, 99.0))
     """
-    return tuple(_described(column, x[:, k]) for k, column in enumerate(columns))
+    found = tuple(_described(column, x[:, k]) for k, column in enumerate(columns))
+    if dialect is None or len(x) < _ROWS:
+        return found
+    return tuple(_with_digits(column, x[:, k]) for k, column in enumerate(found))
 
 
 def entries_of(x: NDArray[Any], name: str = "") -> Column:
@@ -52,6 +61,13 @@ def _described(column: Column, values: NDArray[Any]) -> Column:
         if _few(levels, len(values)):
             return dataclasses.replace(column, levels=tuple(map(float, levels)))
     return _of_type(column, values)
+
+
+def _with_digits(column: Column, values: NDArray[Any]) -> Column:
+    """A column of fractions with their digits after the point."""
+    if column.levels is not None or column.decimals is not None or column.dtype != "float64":
+        return column
+    return dataclasses.replace(column, decimals=decimals_of(values))
 
 
 def _of_type(column: Column, values: NDArray[Any]) -> Column:

@@ -26,8 +26,8 @@ from pushforward.data.given import reading_given
 from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
 from pushforward.data.labels import encode
-from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.level_checks import range_of
+from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.matching import matched
 from pushforward.data.mixed_tables import reading_kinds
 from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records

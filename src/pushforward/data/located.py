@@ -12,10 +12,9 @@ from torch import Tensor
 
 from pushforward import config
 from pushforward.data.column import Column
+from pushforward.data.decimals import decimals_of
 
 __all__ = ["Located"]
-
-_MOST_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ class Located:
         if self.positive or any(column.decimals is not None for column in self.columns):
             return self
         numbers = table.double()[:, list(self.order)]
-        decimals = tuple(_decimals(values) for values in table[:, list(self.order)].mT)
+        decimals = tuple(
+            decimals_of(values.cpu().numpy()) for values in table[:, list(self.order)].mT
+        )
         known = self.coordinates.fitted(numbers, decimals)
         digits = dict(zip(self.order, known.digits(decimals), strict=True))
         columns = tuple(
@@ -125,12 +126,3 @@ class Located:
             tuple(described.get("positive") or ()),
             bool(described.get("project")),
         )
-
-
-def _decimals(values: Tensor) -> int | None:
-    """The digits after the point that all values of a column have; `None` for many."""
-    close = 4 * torch.finfo(values.dtype).eps * float(values.abs().max())
-    for digits in range(_MOST_DECIMALS + 1):
-        if bool(((values - values.round(decimals=digits)).abs() <= close).all()):
-            return digits
-    return None

@@ -34,6 +34,8 @@ _LAID_OUT = ("header", "encoding", "skip")
 _TAKEN = frozenset({"kinds", "columns", "key", "name", *_WRITTEN, *_LAID_OUT})
 _SOME = 10_000
 """Rows that are looked at to see whether a table is of numbers alone."""
+_LEAST = 20
+"""Rows without which words tell nothing: with fewer, a word is a mistake more likely."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +228,8 @@ def is_mixed(source: Any, options: Mapping[str, Any]) -> bool:
         table = table_of(source, rows=_SOME, **own)
         kinds = table.kinds(None)
     except InputError:
+        return False
+    if len(next(iter(table.cells.values()))) < _LEAST:
         return False
     known = table.notation
     missing = any(known.is_missing(cell) for own in table.cells.values() for cell in set(own))

@@ -310,7 +310,7 @@ def _schema(raw: Raw, classes: tuple[Value, ...], table: NDArray[Any] | None) ->
     if dtype is None and raw.labels is not None and raw.labels.dtype.kind in "biuf":
         dtype = raw.labels.dtype.name
     if table is not None and raw.columns:
-        known, at = described(raw.columns, table), raw.label_at if classes else None
+        known, at = described(raw.columns, table, raw.dialect), raw.label_at if classes else None
         return Schema(known, label, classes, dtype, at, raw.dialect)
     entries = None if isinstance(raw.x, dict) else entries_of(raw.x, raw.key or "")
     return Schema((), label, classes, dtype, entries=entries)

@@ -179,22 +179,64 @@ class TableFormat:
                 found[column.name] = own.astype(np.int64)
         return found
 
-    def known(self, cells: Mapping[str, Sequence[str]], known: Cells, n: int) -> Any:
-        """Which entries of states are told by some of the columns, as booleans like the states.
+    def partial(
+        self, cells: Mapping[str, Sequence[str]], known: Cells, n: int, place: str
+    ) -> tuple[Any, Any]:
+        """States of `n` rows of which some columns are told, and booleans like them that say where.
 
-        A cell that is missing in a column that is there tells nothing.
+        A cell that is missing tells nothing. Raises `InputError` for words that a column does not
+        know, and for numbers beyond those that it had.
         """
         numbers, symbols = [], []
         for column in self.columns:
-            own = np.zeros(n, dtype=bool)
+            told = np.zeros(n, dtype=bool)
+            codes = np.zeros(n), np.zeros(n, dtype=np.int64)
             if column.name in cells:
-                own = np.array([not known.is_missing(cell) for cell in cells[column.name]])
+                own = cells[column.name]
+                told = np.array([not known.is_missing(cell) for cell in own])
+                # Untold rows need a cell that can be coded: the first that is told.
+                some = next((cell for cell in own if not known.is_missing(cell)), None)
+                if some is not None:
+                    whole = [some if known.is_missing(cell) else cell for cell in own]
+                    column.check_limits(whole, known, place)
+                    codes = column.codes(whole, known, place)
             if column.units is not None:
-                numbers.append(own)
+                numbers.append((codes[0], told))
             if column.size:
-                symbols.append(own)
-        parts = [torch.from_numpy(np.stack(part, 1)) for part in (numbers, symbols) if part]
-        return tuple(parts) if len(parts) == 2 else parts[0]
+                symbols.append((codes[1], told))
+        states, where = [], []
+        if numbers:
+            states.append(torch.from_numpy(np.stack([own for own, _ in numbers], 1)).float())
+            where.append(torch.from_numpy(np.stack([told for _, told in numbers], 1)))
+        if symbols:
+            states.append(torch.from_numpy(np.stack([own for own, _ in symbols], 1)))
+            where.append(torch.from_numpy(np.stack([told for _, told in symbols], 1)))
+        if len(states) == 2:
+            return tuple(states), tuple(where)
+        return states[0], where[0]
+
+    def shown(self, x: Any) -> Tensor:
+        """The numbers of states `(N, d)`, zero where a symbol says that there is none."""
+        pairs = zip(self.columns, self.coded(x), strict=True)
+        found = [
+            np.where((kinds == 0) | (column.size == 0), scores, 0.0)
+            for column, (scores, kinds) in pairs
+            if column.units is not None
+        ]
+        n = len(x[0] if isinstance(x, tuple) else x)
+        return torch.from_numpy(np.stack(found, 1)) if found else torch.zeros(n, 0).double()
+
+    def kinds(self, x: Any) -> dict[str, Tensor]:
+        """The symbols of the columns that have several, by the name of the column."""
+        pairs = zip(self.columns, self.coded(x), strict=True)
+        return {c.name: torch.from_numpy(codes[1]) for c, codes in pairs if c.size > 1}
+
+    def indicators(self, x: Any) -> Tensor:
+        """The symbols of states as zeros and ones, `(N, symbols)`."""
+        pairs = zip(self.columns, self.coded(x), strict=True)
+        hot = [np.eye(column.size)[codes[1]] for column, codes in pairs if column.size > 1]
+        n = len(x[0] if isinstance(x, tuple) else x)
+        return torch.from_numpy(np.hstack(hot)) if hot else torch.zeros(n, 0).double()
 
     def log_slope(self, x: Any) -> Tensor:
         """What is added to the log-density of states for that of rows in the units of the data."""

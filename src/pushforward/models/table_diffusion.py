@@ -113,6 +113,10 @@ class TableDiffusion(Diffusion):
         """Samples, and bounds of densities."""
         return Capabilities(sample=True, log_prob="bound", conditional=False, trajectory=True)
 
+    def about_density(self, options: dict[str, Any]) -> str | None:
+        """What the numbers are."""
+        return "a lower bound of the log-density of rows, in the units of the data"
+
     def loss(
         self,
         x: Any,

@@ -21,6 +21,7 @@ from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
 from pushforward.report.right_captions import right_captions
+from pushforward.report.table_judging import evaluated_table
 from pushforward.report.texts import rows_of_texts
 from pushforward.spaces import Space
 
@@ -108,6 +109,8 @@ def evaluated(
     the contexts are as far apart as numbers are. If they were told captions of scenes, there is a
     row for the share that shows what they say. Texts have rows of their n-grams.
     """
+    if test.schema.mixed is not None:
+        return evaluated_table(samples, test, train, **options)
     written = as_written(space, samples, test)
     if told is not None and test.context_size is not None and test.levels is None:
         words = one_hot_columns(test.schema.given, test.context_size)
@@ -198,6 +201,9 @@ def log_density(
     first = slice(points)
     x, labels = state.take(data.x, first), conditions(model, data, first)
     options = model.understood("log_prob", seed=seed, **options)
+    if data.schema.mixed is not None:
+        found = model.log_prob(x, labels, **options)
+        return dataclasses.replace(found, value=found.value + data.schema.mixed.log_slope(x))
     if data.levels is None or data.value_range is None:
         return model.log_prob(x, labels, **options)
     if model.discrete:

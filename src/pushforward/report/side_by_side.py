@@ -75,8 +75,13 @@ def side_by_side(first: Data, second: Data, space: Any = None) -> SideBySide:
 
     Raises as `compare_samples` does.
     """
+<<<<<<< HEAD
     if space is not None:
         return _features(first, second, space)
+=======
+    if first.schema.mixed is not None and second.schema.mixed is not None:
+        return _mixed(first, second)
+>>>>>>> 200c124 (Tables with kinds: any columns given, judged as synthetic tables, compared with words; numbers of text keep their decimals)
     # Columns that are given, which may be of words, are columns like others here.
     first, second = joint(first), joint(second)
     for data in (first, second):
@@ -141,6 +146,47 @@ def _with_labels(
     elif labels[0] is not None or labels[1] is not None:
         notes.append("labels were left out, since one of both has none")
     return SideBySide(tables[0], tables[1], tuple(names), frozenset(kinds), tuple(notes))
+
+
+def _mixed(first: Data, second: Data) -> SideBySide:
+    """The columns of two tables of all kinds: numbers, words by what they say, and whether a number
+    is missing, in whose place stands the mean of both."""
+    values = []
+    for data in (first, second):
+        assert data.schema.mixed is not None
+        values.append(data.schema.mixed.values(data.x))
+    notes: list[str] = []
+    names: list[str] = []
+    kinds: set[int] = set()
+    shared = [name for name in values[0] if name in values[1]]
+    if not shared:
+        raise InputError(f"{first.name} and {second.name} have no column in common")
+    for k, data in enumerate((first, second)):
+        alone = [name for name in values[k] if name not in values[1 - k]]
+        if alone:
+            notes.append(f"only {data.name} has {listed(alone)}, left out here")
+    columns: list[tuple[Tensor, Tensor]] = []
+    for name in shared:
+        pair = [own[name] for own in values]
+        if all(own.dtype.kind == "f" for own in pair):
+            x, y = (torch.from_numpy(own.astype(float)) for own in pair)
+            gone = x.isnan(), y.isnan()
+            mean = torch.cat([x, y]).nanmean()
+            names.append(name)
+            columns.append((torch.where(gone[0], mean, x), torch.where(gone[1], mean, y)))
+            if bool(gone[0].any() | gone[1].any()):
+                kinds.add(len(names))
+                names.append(f"{name} missing")
+                columns.append((gone[0].double(), gone[1].double()))
+            continue
+        known = sorted({str(word) for own in pair for word in own})
+        codes = {word: float(code) for code, word in enumerate(known)}
+        kinds.add(len(names))
+        names.append(name)
+        x, y = (torch.tensor([codes[str(v)] for v in own]).double() for own in pair)
+        columns.append((x, y))
+    x, y = (torch.stack([pair[k] for pair in columns], 1) for k in range(2))
+    return SideBySide(x, y, tuple(names), frozenset(kinds), tuple(notes))
 
 
 def _pictures(first: Data, second: Data) -> SideBySide:
