@@ -120,14 +120,10 @@ def _read(
     from pushforward.data.mixed_tables import is_mixed
 
     options = reading(words, more=("columns", "given"))
-<<<<<<< HEAD
-    data = [load(source, label=label_column(label), **options, **more) for source in places]
-=======
-    plain = label is None and "given" not in options
+    plain = label is None and "given" not in options and not any(more.values())
     if plain and any(is_mixed(place, options) for place in places):
         options.setdefault("kinds", "auto")
-    data = [load(source, label=label_column(label), **options) for source in places]
->>>>>>> 200c124 (Tables with kinds: any columns given, judged as synthetic tables, compared with words; numbers of text keep their decimals)
+    data = [load(source, label=label_column(label), **options, **more) for source in places]
     for one in data:
         say(one, context.command)
     return data

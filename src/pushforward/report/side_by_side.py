@@ -75,13 +75,10 @@ def side_by_side(first: Data, second: Data, space: Any = None) -> SideBySide:
 
     Raises as `compare_samples` does.
     """
-<<<<<<< HEAD
     if space is not None:
         return _features(first, second, space)
-=======
     if first.schema.mixed is not None and second.schema.mixed is not None:
         return _mixed(first, second)
->>>>>>> 200c124 (Tables with kinds: any columns given, judged as synthetic tables, compared with words; numbers of text keep their decimals)
     # Columns that are given, which may be of words, are columns like others here.
     first, second = joint(first), joint(second)
     for data in (first, second):
