@@ -58,6 +58,7 @@ FLOORS = (
     ("F2", ("distributions", "discrepancies", "inverse", "score_matching")),
     ("F3", ("energy_training",)),
     ("F3", ("couplings", "dynamics", "filtering", "metrics", "targets")),
+    ("F3", ("evidence",)),
     ("F3", ("divergences", "processes")),
     ("F4", ("guidance", "analytic", "path_space")),
     ("F5", ("samplers", "weightings", "latent")),

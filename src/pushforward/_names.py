@@ -114,7 +114,15 @@ TABLE: dict[str, dict[str, Any]] = {
         "static-threshold": "guidance.StaticThreshold",
         "dynamic-threshold": "guidance.DynamicThreshold",
     },
-    "kernels": {"ula": "mcmc.ULA", "mala": "mcmc.MALA", "hmc": "mcmc.HMC"},
+    "kernels": {
+        "random-walk": "mcmc.RandomWalk",
+        "ula": "mcmc.ULA",
+        "barker": "mcmc.Barker",
+        "mala": "mcmc.MALA",
+        "underdamped": "mcmc.Underdamped",
+        "hmc": "mcmc.HMC",
+        "nuts": "mcmc.NUTS",
+    },
     "models": {
         "diffusion": "models.Diffusion",
         "matching": "models.FlowMatching",

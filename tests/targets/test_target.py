@@ -120,7 +120,9 @@ def test_bad_input_is_named() -> None:
         Target(_normal, 2, names=("a",))
     with pytest.raises(InputError, match=r"shape \(B, 2\), not \(4, 3\)"):
         Target(_normal, 2).check(torch.zeros(4, 3))
-    with pytest.raises(CapabilityError, match="no exact draws"):
+    with pytest.raises(
+        CapabilityError, match=r"no exact draws of target are known: take chains\(\)"
+    ):
         Target(_normal, 2).sample(3)
     nowhere = Target(lambda x: _normal(x) - math.inf, 2)
     with pytest.raises(InputError, match="no finite density near the origin"):

@@ -21,6 +21,8 @@ from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
 from pushforward.cli.listing import list_names
 from pushforward.cli.logprob import logprob
+from pushforward.cli.logz import logz
+from pushforward.cli.mcmc import mcmc
 from pushforward.cli.posterior import posterior
 from pushforward.cli.refusals import Commands, forgiving_streams, told
 from pushforward.cli.sample import sample
@@ -68,6 +70,8 @@ app.command("compare-samples")(compare_samples)
 app.command()(compress)
 app.command()(decompress)
 app.command()(logprob)
+app.command()(mcmc)
+app.command()(logz)
 app.command()(info)
 app.command("list")(list_names)
 app.command()(doctor)

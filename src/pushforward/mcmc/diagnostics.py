@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["bulk_ess", "effective_sample_size", "r_hat", "tail_ess"]
+__all__ = ["bulk_ess", "effective_sample_size", "energy_fraction", "r_hat", "tail_ess"]
 
 
 def r_hat(trace: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def r_hat(trace: Tensor) -> Tensor:
     """
     x = _halves(trace)
     # The mean of the two middle draws, which `median` of torch is not.
-    folded = (x - x.flatten(0, 1).quantile(0.5, 0)).abs()
+    folded = (x - _quantile(x.flatten(0, 1), 0.5)).abs()
     found = torch.maximum(_ratio(_scores(x)), _ratio(_scores(folded)))
     return torch.where(_constant(x), math.nan, found)
 
@@ -68,8 +68,8 @@ def tail_ess(trace: Tensor) -> Tensor:
     True
     """
     x = _halves(trace)
-    ends = x.flatten(0, 1).quantile(torch.tensor([0.05, 0.95], dtype=x.dtype), 0)
-    low, high = (_effective((x <= end).to(x)) for end in ends)
+    flat = x.flatten(0, 1)
+    low, high = (_effective((x <= _quantile(flat, end)).to(x)) for end in (0.05, 0.95))
     return torch.where(_frozen(trace), math.nan, torch.minimum(low, high))
 
 
@@ -87,6 +87,32 @@ def effective_sample_size(trace: Tensor) -> Tensor:
     True
     """
     return torch.where(_frozen(trace), math.nan, _effective(_halves(trace)))
+
+
+def energy_fraction(energy: Tensor) -> Tensor:
+    """The fraction of missing information about energies, of each chain, `(chains,)`.
+
+    `sum (E_n - E_(n-1))^2 / sum (E_n - mean)^2` of energies `(steps, chains)` at the starts of
+    trajectories: by how much new momenta change the energy, relative to how much it varies. Below
+    0.3 chains cross levels of energy slowly (Betancourt 2017).
+
+    Raises `InputError` for traces of fewer than four steps.
+
+    >>> energy = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    >>> [round(float(fraction), 1) for fraction in energy_fraction(energy)]
+    [2.0, 2.0]
+    """
+    _halves(energy)
+    x = energy.detach().cpu().double()
+    return x.diff(dim=0).square().sum(0) / (x - x.mean(0)).square().sum(0)
+
+
+def _quantile(flat: Tensor, q: float) -> Tensor:
+    """Of draws `(n, *event)`, of any number of them, which `quantile` of torch does not take."""
+    ordered, at = flat.sort(0).values, q * (len(flat) - 1)
+    below = math.floor(at)
+    above = min(below + 1, len(flat) - 1)
+    return torch.lerp(ordered[below], ordered[above], at - below)
 
 
 def _effective(x: Tensor) -> Tensor:

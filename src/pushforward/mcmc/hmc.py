@@ -58,7 +58,8 @@ def hamiltonian_move(
     sound = finite(new) & (error < DIVERGENT)
     acceptance = torch.where(sound, (-error).exp().clamp(max=1), torch.zeros_like(error))
     accepted = uniform_like(error, generator) < acceptance
-    return Move(select(accepted, new, state), acceptance, ~sound)
+    energy = per_event_sum(momentum.square()) / 2 - state.log_p
+    return Move(select(accepted, new, state), acceptance, ~sound, energy=energy)
 
 
 @configurable
@@ -84,6 +85,7 @@ class HMC:
     jitter: float = 0.2
 
     target = 0.8
+    uses_gradient = True
 
     def __post_init__(self) -> None:
         positive("step", self.step)

@@ -23,11 +23,15 @@ class Move(NamedTuple):
         state: the chains afterwards; those that diverged stay where they were.
         acceptance: the probability with which each proposal was to be accepted, `(B,)`.
         diverged: chains whose proposal was not finite or had an energy error above `DIVERGENT`.
+        evaluations: of the log-density, `(B,)`, where not all steps take as many.
+        energy: of each trajectory at its start, `(B,)`, for kernels with momenta.
     """
 
     state: ChainState
     acceptance: Tensor
     diverged: Tensor
+    evaluations: Tensor | None = None
+    energy: Tensor | None = None
 
 
 class MarkovKernel(Protocol):
@@ -43,7 +47,10 @@ class MarkovKernel(Protocol):
 
     @property
     def evaluations(self) -> int:
-        """Gradients of the log-density per step."""
+        """Evaluations of the log-density per step, with its gradient; at most, where a `Move` says.
+
+        Kernels that need no gradient say `uses_gradient = False`.
+        """
 
     def move(
         self,

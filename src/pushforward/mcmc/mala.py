@@ -39,6 +39,7 @@ class MALA:
 
     target = 0.574
     evaluations = 1
+    uses_gradient = True
 
     def __post_init__(self) -> None:
         positive("step", self.step)

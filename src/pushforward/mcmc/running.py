@@ -14,7 +14,8 @@ from pushforward.checks import positive, whole
 from pushforward.errors import ConvergenceWarning
 from pushforward.mcmc.adaptation import adapted
 from pushforward.mcmc.kernel import MarkovKernel
-from pushforward.mcmc.target import LogDensity, check_states, evaluate
+from pushforward.mcmc.target import LogDensity, check_states
+from pushforward.mcmc.windowed import spent, started
 
 __all__ = ["Chains", "run"]
 
@@ -38,7 +39,7 @@ class Chains:
         acceptance: the mean acceptance rate of each chain after warm-up, `(B,)`.
         diverged: chains that diverged at least once after warm-up, `(B,)`.
         step: the step size in use after warm-up.
-        evaluations: gradients of the log-density per chain.
+        evaluations: of the log-density per chain, in the mean.
         adapted: whether the acceptance after warm-up is near what the kernel aims at, as far as the
             chains can tell; true without a warm-up, and for a kernel that aims at none.
         trace: the states after each step, `(steps, B, *event)`, if they were asked for.
@@ -71,8 +72,9 @@ def run(
     """Run chains from `x`, `(B, *event)`.
 
     Args:
-        kernel: `ULA`, `MALA` or `HMC`.
-        log_p: a differentiable log-density up to a constant, `(B, *event) -> (B,)`.
+        kernel: any of this package.
+        log_p: a log-density up to a constant, `(B, *event) -> (B,)`, differentiable
+            unless the kernel needs no gradient.
         x: where the chains start.
         steps: how many steps after warm-up.
         step: the size of the first step, in place of the kernel's.
@@ -97,7 +99,7 @@ def run(
     whole("steps", steps)
     whole("warmup", warmup, least=0)
     generator = resolve(seed, generator, x.device, rows=len(x))
-    state = evaluate(log_p, x)
+    state, cost = started(kernel, log_p, x), 1.0
     if step is not None:
         positive("step", step)
     size = torch.tensor(float(step or kernel.step), dtype=x.dtype, device=x.device)
@@ -105,7 +107,7 @@ def run(
     kept = []
     for k in range(warmup + steps):
         move = kernel.move(log_p, state, size, generator)
-        state = move.state
+        state, cost = move.state, cost + spent(kernel, move)
         if k < warmup:
             size = adapted(kernel, size, move.acceptance, gain=2 * (k + 1) ** -0.5)
         else:
@@ -123,7 +125,7 @@ def run(
         acceptance / steps,
         lost > 0,
         float(size),
-        1 + (warmup + steps) * kernel.evaluations,
+        round(cost),
         settled,
         torch.stack(kept) if trace else None,
     )

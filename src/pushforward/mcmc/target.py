@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from pushforward._shapes import flatten, not_finite
 from pushforward.errors import InputError
 
-__all__ = ["LogDensity", "ChainState", "check_states", "evaluate", "finite", "select"]
+__all__ = ["LogDensity", "ChainState", "check_states", "evaluate", "finite", "select", "valued"]
 
 LogDensity = Callable[[Tensor], Tensor]
 """A differentiable function of states `(B, *event)` that returns `(B,)`; rows do not interact."""
@@ -23,12 +24,14 @@ class ChainState(NamedTuple):
     Args:
         x: where they are, `(B, *event)`.
         log_p: the log-density there, up to a constant, `(B,)`.
-        gradient: its gradient, `(B, *event)`.
+        gradient: its gradient, `(B, *event)`; NaN for kernels that need none (`valued`).
+        momentum: of kernels that keep one from step to step, `(B, *event)`.
     """
 
     x: Tensor
     log_p: Tensor
     gradient: Tensor
+    momentum: Tensor | None = None
 
 
 def check_states(x: Any) -> Tensor:
@@ -56,12 +59,7 @@ def evaluate(log_p: LogDensity, x: Tensor) -> ChainState:
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        value = log_p(x)
-        if not isinstance(value, Tensor) or value.shape != (len(x),):
-            what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise InputError(
-                f"the log-density of states {tuple(x.shape)} has shape ({len(x)},), not {what}"
-            )
+        value = _checked(log_p(x), x)
         if not value.requires_grad:
             raise InputError(
                 "the log-density has no derivative in x: compute it from x by differentiable "
@@ -69,6 +67,19 @@ def evaluate(log_p: LogDensity, x: Tensor) -> ChainState:
             )
         (gradient,) = torch.autograd.grad(value.sum(), x, materialize_grads=True)
     return ChainState(x.detach(), value.detach(), gradient)
+
+
+def valued(log_p: LogDensity, x: Tensor) -> ChainState:
+    """Chains at `x`, without the gradient, which need not exist.
+
+    Raises `InputError` if the log-density is not one number per state.
+
+    >>> valued(lambda x: -x.abs().sum(-1), torch.ones(1, 2)).log_p
+    tensor([-2.])
+    """
+    with torch.no_grad():
+        value = _checked(log_p(x.detach()), x)
+    return ChainState(x.detach(), value, torch.full_like(x, math.nan))
 
 
 def finite(state: ChainState) -> Tensor:
@@ -79,8 +90,20 @@ def finite(state: ChainState) -> Tensor:
 def select(chosen: Tensor, new: ChainState, old: ChainState) -> ChainState:
     """The new state of the chains that are chosen, `(B,)`, and the old one of the others."""
     rows = chosen.view(-1, *(1,) * (new.x.ndim - 1))
+    kept = new.momentum is not None and old.momentum is not None
     return ChainState(
         torch.where(rows, new.x, old.x),
         torch.where(chosen, new.log_p, old.log_p),
         torch.where(rows, new.gradient, old.gradient),
+        torch.where(rows, new.momentum, old.momentum) if kept else None,  # type: ignore[arg-type]
     )
+
+
+def _checked(value: Any, x: Tensor) -> Tensor:
+    """A value for each state; raises `InputError` for anything else."""
+    if not isinstance(value, Tensor) or value.shape != (len(x),):
+        what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise InputError(
+            f"the log-density of states {tuple(x.shape)} has shape ({len(x)},), not {what}"
+        )
+    return value

@@ -47,6 +47,7 @@ class ULA:
 
     target = None
     evaluations = 1
+    uses_gradient = True
 
     def __post_init__(self) -> None:
         positive("step", self.step)

@@ -26,7 +26,7 @@ from pushforward.energy_training import NoiseContrastive, Training
 from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.energy_sampling import Request, approach
-from pushforward.models.log_z import LogZ, estimated_log_z
+from pushforward.models.log_z import LogZs, estimated_log_z
 from pushforward.models.model import GenerativeModel, finite, with_density
 from pushforward.models.trainable import Trainable
 from pushforward.nn import Perceptron, suitable_frequencies
@@ -223,7 +223,7 @@ class EnergyModel(GenerativeModel, Trainable):
         *,
         seed: int | None = None,
         generator: torch.Generator | None = None,
-    ) -> LogZ:
+    ) -> LogZs:
         """Estimate `log Z` by annealed importance sampling, and keep it with the model.
 
         The path leads from the Gaussian base to the model. Training forgets it. Warns if the
@@ -355,7 +355,7 @@ class EnergyModel(GenerativeModel, Trainable):
     def _normalized(self) -> bool:
         return not bool(self.log_z.isnan().any())
 
-    def _estimated(self, chains: int, temperatures: int, generator: torch.Generator) -> LogZ:
+    def _estimated(self, chains: int, temperatures: int, generator: torch.Generator) -> LogZs:
         """The constants of the energies of all labels."""
 
         def log_p(label: Tensor) -> mcmc.LogDensity:
@@ -366,9 +366,9 @@ class EnergyModel(GenerativeModel, Trainable):
         with self.evaluating():
             return estimated_log_z(log_p, base, labels, chains, temperatures, generator)
 
-    def _constants(self) -> LogZ:
+    def _constants(self) -> LogZs:
         """The constants that are kept."""
-        return LogZ(self.log_z, self.log_z_stderr, self.log_z_ess, self.log_z_converged)
+        return LogZs(self.log_z, self.log_z_stderr, self.log_z_ess, self.log_z_converged)
 
     def _surprise(self, x: Tensor, log_z: Tensor) -> Tensor:
         """Minus the log-densities of states, whatever their label, up to a constant, `(B,)`."""

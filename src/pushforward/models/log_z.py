@@ -11,13 +11,13 @@ from torch import Tensor
 from pushforward import mcmc
 from pushforward.protocols import Distribution
 
-__all__ = ["LogZ", "estimated_log_z"]
+__all__ = ["LogZs", "estimated_log_z"]
 
 _UNCERTAIN = 0.1
 """The standard error, in nats, from which a constant deserves a word."""
 
 
-class LogZ(NamedTuple):
+class LogZs(NamedTuple):
     """Normalizing constants, one for each label, or one.
 
     Args:
@@ -62,7 +62,7 @@ def estimated_log_z(
     chains: int,
     temperatures: int,
     generator: torch.Generator,
-) -> LogZ:
+) -> LogZs:
     """The constants of `log_p(label)` for each of some labels, by chains from the base.
 
     Warns of weights that degenerate: `mcmc.annealed_importance_sampling`.
@@ -76,4 +76,4 @@ def estimated_log_z(
     numbers = torch.tensor([(one.log_z, one.stderr, one.ess) for one in found])
     converged = torch.tensor([one.converged for one in found], device=labels.device)
     value, stderr, ess = numbers.to(labels.device).unbind(-1)
-    return LogZ(value, stderr, ess, converged)
+    return LogZs(value, stderr, ess, converged)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward import mcmc
-from pushforward._random import resolve
+from pushforward._random import derived_seed, fresh_seed, resolve
 from pushforward._shapes import not_finite, per_event_sum
 from pushforward.checks import whole
 from pushforward.errors import CapabilityError, InputError
@@ -167,11 +167,11 @@ class Target:
     ) -> Tensor:
         """Exact draws of `x`, `(n, *event)`.
 
-        Raises `CapabilityError` where none are known: then `mcmc.sample_chains` draws.
+        Raises `CapabilityError` where none are known: then `chains` draws.
         """
         if self._sample is None:
             raise CapabilityError(
-                f"no exact draws of {self.name} are known: mcmc.sample_chains draws from it"
+                f"no exact draws of {self.name} are known: take chains(), which draws from it"
             )
         if seed is not None:
             return self._sample(n, seed=seed)
@@ -207,6 +207,38 @@ class Target:
         raise InputError(
             f"{self.name} has no finite density near the origin: give the states to start from"
         )
+
+    def chains(
+        self,
+        chains: int = 16,
+        draws: int = 1000,
+        *,
+        x: Tensor | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> mcmc.ChainDraws:
+        """Draws of states by Markov chains, `(draws, chains, *event)`.
+
+        Args:
+            chains: how many, in one batch.
+            draws: of each, after warm-up.
+            x: where they start, `(chains, *event)`; `start` by default.
+            seed: for all randomness.
+            options: of `mcmc.sample_chains`, such as `kernel` and `warmup`.
+
+        Raises `InputError` for what is no density (`check`), and as `mcmc.sample_chains`.
+
+        >>> target = Target(lambda x: -x.sum(-1), 1, bijector=torch.distributions.ExpTransform())
+        >>> found = target.chains(8, 100, warmup=100, seed=0)
+        >>> bool((found.x > 0).all()), found.x.shape
+        (True, torch.Size([100, 8, 1]))
+        """
+        own = fresh_seed(seed)
+        z = self.start(chains, seed=own) if x is None else self.unconstrain(x)
+        self.check(z)
+        found = mcmc.sample_chains(self, z, draws, seed=derived_seed(own, 1), **options)
+        states = self.constrain(found.x.flatten(0, 1))
+        return replace(found, x=states.view(*found.x.shape[:2], *self.event_shape))
 
     def check(self, z: Tensor) -> None:
         """Try the target on states `z`, `(B, *unbounded_shape)`.
