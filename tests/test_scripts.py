@@ -17,6 +17,7 @@ HELPERS = {
     "laws.py",
     "line.py",
     "peers.py",
+    "peers_of_chains.py",
     "record.py",
     "restored_pictures.py",
     "shared.py",

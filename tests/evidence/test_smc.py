@@ -59,6 +59,14 @@ def test_weights_are_carried_between_temperatures() -> None:
     assert abs(float(mean.mean()) - 1) < 4 * float(mean.std()) / 48**0.5
 
 
+def test_weights_are_even_after_resampling() -> None:
+    """Of one island, the effective size falls to below a half, and is whole again."""
+    ess = temper(_narrow, BASE, 1, 1024, keep=0.8, generator=_seed()).ess / 1024
+    lost = int((ess[:-1] < 0.5).nonzero()[0])
+    assert torch.allclose(ess[:lost], 0.8 ** torch.arange(1, lost + 1, dtype=DOUBLE), rtol=0.02)
+    assert abs(float(ess[lost + 1]) - 0.8) < 0.02
+
+
 def test_estimates_along_a_frozen_ladder_have_no_bias() -> None:
     """Their mean is `Z` for few particles, and the mean of their logarithms is not `log Z`."""
     pilot = temper(_narrow, BASE, 4, 64, generator=_seed(), length=4)

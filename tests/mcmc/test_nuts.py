@@ -67,6 +67,26 @@ def test_branches_stop_where_the_recursion_says(level: int) -> None:
     assert torch.allclose(branch.end.x[whole], at.x[whole])
 
 
+def test_joined_spans_turn_where_the_recursion_says() -> None:
+    """Of momenta drawn at random, of which some turn only beside the nearest state of the other."""
+    p = torch.randn(4, 4000, 2, generator=_seed(), dtype=DOUBLE) + 0.9
+    ones = [nuts.Span(row, row, row) for row in p]
+    left, first = nuts.joined(*ones[:2])
+    right, second = nuts.joined(*ones[2:])
+    whole, last = nuts.joined(left, right)
+    turned = first | second | last
+    expected = torch.tensor([_turns(list(p[:, k])) for k in range(4000)])
+    assert torch.equal(turned, expected)
+    assert torch.equal(whole.first, p[0])
+    assert torch.equal(whole.last, p[3])
+    # Each of both extra checks decides for some.
+    ends = nuts._onward(p[0], p[3], whole.total) & ~first & ~second
+    one = ends & ~nuts._onward(p[0], p[2], left.total + p[2])
+    other = ends & ~nuts._onward(p[1], p[3], right.total + p[1])
+    assert int((one & ~other).sum()) > 10
+    assert int((other & ~one).sum()) > 10
+
+
 def test_the_next_state_has_the_weight_of_its_energy() -> None:
     """The state drawn from a branch, over many draws, beside `exp(-energy)` of its four states."""
     n, step = 40_000, torch.tensor(0.9, dtype=DOUBLE)

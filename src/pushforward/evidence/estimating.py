@@ -315,7 +315,7 @@ def importance(target: Target, proposal: Any, n: int = 4096, *, seed: int | None
     if not isinstance(known, Tensor) or known.shape != (n,):
         raise InputError(f"log_prob of {n} states is one number each")
     value = target.log_prob(x.double())
-    log_weights = (value - known.double()).nan_to_num(nan=-math.inf)
+    log_weights = (value - known.double()).nan_to_num(nan=-math.inf, neginf=-math.inf)
     exact = kind in ("exact", "ode")
     because = (
         "the densities of the proposal are exact" if kind == "exact"

@@ -85,7 +85,7 @@ def laplace_start(
     if starts.ndim < 2 or not len(starts):
         raise InputError(f"starts are states (n, *event), not {tuple(starts.shape)}")
     wide = starts.double()
-    height = mcmc.valued(log_p, wide).log_p.nan_to_num(nan=-math.inf)
+    height = mcmc.valued(log_p, wide).log_p.nan_to_num(nan=-math.inf, neginf=-math.inf)
     best: tuple[float, Tensor] | None = None
     for k in height.argsort(descending=True)[:tries].tolist():
         found = _uphill(log_p, wide[k])

@@ -186,8 +186,6 @@ def temper(
         grown = log_weights + (later - beta) * difference
         gain = grown.logsumexp(1)
         log_z, log_weights, beta = log_z + gain, grown - gain[:, None], later
-        if not bool(log_z.isfinite().all()):
-            raise ConvergenceError("all particles of a run are where the target vanishes")
         sizes.append(effective_size(log_weights).mean())
         flat = x.flatten(1).double()
         metric = _metric(flat, log_weights) if ladder is None else ladder[len(made)].metric
@@ -198,12 +196,10 @@ def temper(
 
         whitened = Whitened(between, metric)
         start = metric.inward(x).view(islands, particles, *x.shape[1:])
-        first = (particles // length) * torch.ones(islands, dtype=torch.long)
-        if bool(poor.any()):
-            for k in poor.nonzero()[:, 0].tolist():
-                picks = systematic_resampling(log_weights[k], int(first[k]), generator)
-                start[k, : int(first[k])] = start[k, picks]
-            log_weights[poor] = even
+        few = particles // length
+        for k in poor.nonzero()[:, 0].tolist():
+            start[k, :few] = start[k, systematic_resampling(log_weights[k], few, generator)]
+        log_weights[poor] = even
         # Islands that were resampled make chains of their few particles, the others one move each.
         moved, used, rate = _moved(
             kernel, whitened, start, poor, length, step, generator,
@@ -259,9 +255,15 @@ def _moved(
 
 
 def _difference(log_p: LogDensity, base: Distribution, x: Tensor, islands: int) -> Tensor:
-    """`log p_1 - log p_0` of all particles, `(R, N)`, minus infinity where the target vanishes."""
+    """`log p_1 - log p_0` of all particles, `(R, N)`, minus infinity where the target vanishes.
+
+    Raises `ConvergenceError` if it does so for all of an island.
+    """
     found = (log_p(x) - base.log_prob(x)).double().cpu()
-    return found.nan_to_num(nan=-math.inf).view(islands, -1)
+    found = found.nan_to_num(nan=-math.inf, neginf=-math.inf).view(islands, -1)
+    if not bool(found.isfinite().any(1).all()):
+        raise ConvergenceError("all particles of a run are where the target vanishes")
+    return found
 
 
 def _metric(flat: Tensor, log_weights: Tensor) -> Metric:

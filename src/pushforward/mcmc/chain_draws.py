@@ -146,7 +146,7 @@ class ChainDraws:
 
 def _worst(values: Tensor, names: Sequence[str], bad: Any) -> tuple[str, float] | None:
     """Name and value of the largest number, if it is bad; NaN is left aside."""
-    flat = values.flatten().nan_to_num(nan=-torch.inf)
+    flat = values.flatten().nan_to_num(nan=-torch.inf, posinf=torch.inf)
     at = int(flat.argmax())
     value = float(flat[at])
     if value == -torch.inf or not bad(value):
