@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pushforward import registry, schedules
-from pushforward.analytic import AnalyticTokens
+from pushforward.analytic import AnalyticMarkov, AnalyticTokens
 from pushforward.config import build, describe
 from pushforward.distributions import IndependentSymbols
 from pushforward.errors import InputError
@@ -257,3 +257,23 @@ def test_the_loss_of_a_model_that_is_quite_wrong_has_a_gradient(process: Jumps) 
         (slope,) = torch.autograd.grad(loss.sum(), pred)
         assert loss.isfinite().all()
         assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["uniform", "matrix", "masking"])
+def test_a_markov_source_has_the_posterior_of_its_table(name: str) -> None:
+    process = Masking(Tokens(K)) if name == "masking" else CASES[name]
+    p = torch.rand(K, K, generator=torch.Generator().manual_seed(4)).double()
+    p = p / p.sum(1, keepdim=True)
+    source, table = AnalyticMarkov(p, 3), AnalyticTokens.markov(p, 3)
+    x = table.noised(process, 0.6).sample(50, seed=0)
+    one, two = (world.model(process)(x, 0.6) for world in (source, table))
+    assert torch.allclose(one.exp(), two.exp(), atol=1e-6)
+    every = table.data.states()
+    assert torch.allclose(source.log_prob(every), table.data.log_prob(every))
+    law = table.data.probabilities
+    assert source.entropy == pytest.approx(-float((law * law.log()).sum()))
+    drawn = source.sample(20_000, seed=0)
+    error = float(source.log_prob(drawn).std()) / 20_000**0.5
+    assert -float(source.log_prob(drawn).mean()) == pytest.approx(source.entropy, abs=4 * error)
+    with pytest.raises(InputError, match="sum to one"):
+        AnalyticMarkov(2 * p, 3)

@@ -14,7 +14,8 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticCorners` | a table of sequences | DirichletPath |
 | `AnalyticLineages` | Dirichlet or gamma mixtures | WrightFisher, CoxIngersollRoss |
 | `AnalyticGrasps` | poses given the pose of an object | products of Brownian and Gaussian |
-| `AnalyticTokens` | a table of sequences | Masking |
+| `AnalyticTokens` | a table of sequences | Masking, Jumps |
+| `AnalyticMarkov` | a Markov chain of symbols | Masking, Jumps |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
 | `AnalyticAtoms` | two sets of points of a manifold | ManifoldBridge |
@@ -28,6 +29,7 @@ from pushforward.analytic.functions import AnalyticFunctions
 from pushforward.analytic.grasps import AnalyticGrasps
 from pushforward.analytic.heat import AnalyticHeatMixture
 from pushforward.analytic.lineages import AnalyticLineages
+from pushforward.analytic.markov import AnalyticMarkov
 from pushforward.analytic.mixture import AnalyticMixture
 from pushforward.analytic.pair import AnalyticPair
 from pushforward.analytic.sphere import AnalyticSphere
@@ -42,6 +44,7 @@ __all__ = [
     "AnalyticGrasps",
     "AnalyticHeatMixture",
     "AnalyticLineages",
+    "AnalyticMarkov",
     "AnalyticMixture",
     "AnalyticPair",
     "AnalyticSphere",

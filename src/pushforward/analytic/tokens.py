@@ -16,7 +16,7 @@ from pushforward.distributions import Table
 from pushforward.processes import Jumps, Masking
 from pushforward.protocols import Model, Time
 
-__all__ = ["AnalyticTokens"]
+__all__ = ["AnalyticTokens", "likelihood_of_tokens"]
 
 _NODES, _PANELS = 8, 8
 """Gauss-Legendre nodes on each of the panels of an integral over the time."""
@@ -61,7 +61,7 @@ class AnalyticTokens:
         place = torch.arange(self.data.sites)
 
         def logits(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
-            seen = _likelihood(process, x_t, t).to(weights)
+            seen = likelihood_of_tokens(process, x_t, t).to(weights)
             posterior = seen[:, place, states].prod(-1) * weights
             posterior = posterior / posterior.sum(-1, keepdim=True)
             return torch.einsum("bs,snk->bnk", posterior, symbols).log()
@@ -104,7 +104,7 @@ class AnalyticTokens:
         return states[first], noisy[second], chance[first, second]
 
 
-def _likelihood(process: Masking | Jumps, x_t: Tensor, t: Time) -> Tensor:
+def likelihood_of_tokens(process: Masking | Jumps, x_t: Tensor, t: Time) -> Tensor:
     """The chance of each noised token from every symbol, up to a factor, `(B, sites, K)`."""
     if isinstance(process, Jumps):
         return process.chain.column(x_t, process.schedule.values(t)[0])
