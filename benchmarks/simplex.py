@@ -5,7 +5,7 @@ Gamma(3, 1), whose log-density is known. `wright-fisher` is `Diffusion` on `Wrig
 `log-ratios` on Gaussian noise of isometric log-ratios, `fisher-rao` is `FlowMatching` on
 `Geodesic(FisherRao())`, and `cox-ingersoll-ross` is `Diffusion` on amounts: the compositions times
 a total from Gamma(8, 1), whose density is known as well. All have a network of three layers of
-96, 20,000 rows, 1,200 steps and exact divergences; a gap is the truth less the model, on 256 new
+96, 20,000 rows, 1,000 steps and exact divergences; a gap is the truth less the model, on 200 new
 rows.
 
 **symbols**: the toy of Stark et al. 2024. Four independent sites of K symbols with the chances
@@ -41,8 +41,8 @@ from pushforward.processes import (
 )
 from pushforward.spaces import FisherRao, LogRatios, Orthant, Vertices
 
-PARTS, ROWS, TEST, TOTAL = 4, 20_000, 256, 8.0
-STEPS = {"likelihood": 1_200, "symbols": 400}
+PARTS, ROWS, TEST, TOTAL = 4, 20_000, 200, 8.0
+STEPS = {"likelihood": 1_000, "symbols": 400}
 DRAWS = 5_000
 SITES = 4
 NET = partial(pf.nn.MLP, width=96)
