@@ -42,8 +42,8 @@ from pushforward.processes import (
 from pushforward.spaces import FisherRao, LogRatios, Orthant, Vertices
 
 PARTS, ROWS, TEST, TOTAL = 4, 20_000, 200, 8.0
-STEPS = {"likelihood": 1_000, "symbols": 400}
-DRAWS = 5_000
+STEPS = {"likelihood": 1_000, "symbols": 300}
+DRAWS = 2_000
 SITES = 4
 NET = partial(pf.nn.MLP, width=96)
 METHODS = ("wright-fisher", "cox-ingersoll-ross", "log-ratios", "fisher-rao", "dirichlet")
