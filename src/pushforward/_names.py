@@ -1,7 +1,6 @@
 """What every short name stands for. `registry` reads it; nothing is imported here.
 
-Axis -> name -> where it is in `pushforward`; or that and the arguments it is made with; or what a
-module of the user has added. A test resolves every entry.
+Axis -> name -> where it is, with or without arguments, or what a module of the user has added.
 """
 
 from __future__ import annotations
