@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.families import OF_NUMBERS
 
 import pushforward as pf
 
@@ -32,7 +33,7 @@ def counts(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("model", pf.registry.names("models"))
+@pytest.mark.parametrize("model", OF_NUMBERS)
 def test_the_doctor_examines_every_kind_of_model(call, table: Path, model: str) -> None:
     source = ["--source", table] if model == "bridge" else []
     result = call("doctor", table, "--model", model, *source, "--json")

@@ -60,6 +60,9 @@ def _few(recipe) -> Data:
         table = dict(zip(("amplitude", "width", "y1", "y2"), columns, strict=True))
         own = {name: column.numpy() for name, column in table.items()}
         return pf.data.load(**{**recipe.data, "source": own})
+    if recipe.data["source"] == "people.csv":
+        people = {"age": [f"{k % 60 + 18}" for k in range(400)], "sex": ["f", "m"] * 200}
+        return pf.data.load(**{**recipe.data, "source": people})
     if recipe.data["source"] == "book.txt":
         alphabet = Alphabet(tuple("abcdefg"))
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.families import OF_NUMBERS
 from torch import Tensor
 
 import pushforward as pf
@@ -19,7 +20,7 @@ few_steps = pytest.mark.filterwarnings("ignore:.*Langevin steps at each of")
 """A few steps show a contract; that they are too few for a distribution is said, and tested where
 distributions are."""
 
-NAMES = pf.registry.names("models")
+NAMES = OF_NUMBERS
 
 SMALL: dict[str, dict[str, Any]] = {
     "diffusion": {"net": {"class": "mlp", "width": 8}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.families import OF_NUMBERS
 
 import pushforward as pf
 from pushforward import registry
@@ -21,7 +22,7 @@ def table() -> torch.Tensor:
     return x
 
 
-@pytest.mark.parametrize("name", sorted(registry.names("models")))
+@pytest.mark.parametrize("name", sorted(OF_NUMBERS))
 def test_a_column_keeps_its_own_spread(name: str) -> None:
     """A floor in absolute units, such as a kernel's, would be more than a hundred times as wide.
 

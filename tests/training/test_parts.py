@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.families import OF_NUMBERS
 from torch import Tensor, nn
 
 import pushforward as pf
@@ -70,10 +71,7 @@ class Own(pf.ScoreModel):
 
 
 CASES: dict[str, tuple[Callable[[], Any], Data, bool]] = {
-    **{
-        name: ((lambda name=name: _named(name)), DATA, False)
-        for name in pf.registry.names("models")
-    },
+    **{name: ((lambda name=name: _named(name)), DATA, False) for name in OF_NUMBERS},
     "diffusion with dropout": (lambda: pf.Diffusion(Dropping()), DATA, False),
     "diffusion with labels": (
         lambda: pf.Diffusion(pf.nn.MLP(2, width=8, num_classes=3)),
