@@ -66,6 +66,16 @@ def test_all_blocks_at_once_are_what_each_is_alone(length, grams):
         torch.testing.assert_close(together[:, own], net(state, torch.zeros(()))[:, own])
 
 
+def test_each_gram_has_a_vector_of_its_own():
+    # An untrained layer is the identity, so that nothing but the tables tells the pairs apart.
+    net = BlockTransformer(4, block=2, width=8, depth=1, heads=2, grams=2)
+    torch.nn.init.zeros_(net.embedding.weight)
+    torch.nn.init.normal_(net.last.weight)
+    pairs = torch.cartesian_prod(torch.arange(5), torch.arange(5))
+    found = net(pairs, torch.zeros(()))[:, 1]
+    assert torch.cdist(found, found).add(torch.eye(25)).min() > 1e-3
+
+
 def test_gradients_of_all_blocks_are_finite():
     net = _busy(BlockTransformer(4, block=2, width=8, depth=2, heads=2))
     clean = torch.tensor([[0, 1, 2, 3, 0]])
