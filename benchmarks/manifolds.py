@@ -1,4 +1,4 @@
-"""Densities on manifolds: rotations, tori, torsion angles and places on the Earth.
+"""Densities on manifolds: rotations, tori, torsion angles, places on the Earth, grasps.
 
 **rotations**: mixtures of M wrapped normal rotations as in De Bortoli et al. 2022, means uniform,
 precision of the Lie algebra's coordinates in the Frobenius metric from Gamma(100, 1), densities per
@@ -9,6 +9,9 @@ without repetitions, split 80/10/10. **torsion**: `--torsion`, a folder with `ra
 the package MDAnalysis, counts of the torsion angles of 500 proteins, and the `pref_*.data` of the
 package pyrama, which grade the angles of four classes of residues. Each is taken as the chances of
 bins, 4 and 2 degrees wide; angles are drawn uniformly within bins, so that the entropy is known.
+**grasps**: poses of a hand from a mixture about the pose of an object (`analytic.AnalyticGrasps`),
+learned `told` the pose of the object, or `seen` from it, and how many of 2,000 drawn for new
+objects succeed, beside those of the truth.
 
 `flow` is `FlowMatching` on `Geodesic`, `diffusion` is `Diffusion` on `Brownian`, both with the
 default network and exact divergences in double precision; `kernel` is `HeatKernelDensity`.
@@ -20,6 +23,7 @@ default network and exact divergences in double precision; `kernel` is `HeatKern
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import statistics
 import time
@@ -33,11 +37,13 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+from pushforward import state
+from pushforward.analytic import AnalyticGrasps
 from pushforward.distributions import WrappedNormal
 from pushforward.models import HeatKernelDensity
-from pushforward.processes import Brownian, Geodesic
+from pushforward.processes import Brownian, path_on
 from pushforward.schedules import VE
-from pushforward.spaces import SO3, Manifold, Sphere, Torus
+from pushforward.spaces import SO3, Euclidean, Product, Sphere, Torus, poses
 from pushforward.spaces.rotations import hat
 
 STEPS, SEEDS = 8_000, (0,)
@@ -58,6 +64,7 @@ CASES = {
         for name in ("volcano", "earthquake", "flood", "fire")
         for kind in ("", ", distinct")
     ),
+    "grasps": ("told", "seen"),
     "torsion": ("all residues", "general", "glycine", "proline", "pre-proline"),
 }
 FILES = {"volcano": "volerup", "earthquake": "quakes_all", "flood": "flood", "fire": "fire"}
@@ -175,12 +182,46 @@ def _counts(case: str, folder: Path) -> Tensor:
     return torch.from_numpy(found)
 
 
+def grasps(case: str, seed: int) -> dict[str, Any]:
+    """Grasps of objects as states and contexts, or in the frames of the objects."""
+    world = AnalyticGrasps.of_mug()
+    objects = state.to(world.objects(56_000, seed=4000 + seed), "cpu", torch.float64)
+    drawn = world.sample(objects, seed=5000 + seed)
+    seen = poses.relative(drawn, objects)
+    c = None if case == "seen" else state.flatten(objects)
+    parts = [
+        (state.take(seen if case == "seen" else drawn, rows), None if c is None else c[rows])
+        for rows in (slice(50_000), slice(50_000, 52_000), slice(52_000, 54_000))
+    ]
+    test, new = slice(52_000, 54_000), state.take(objects, slice(54_000, 56_000))
+    exact = world.log_prob(state.take(drawn, test), state.take(objects, test)).mean()
+
+    def success(model: Any) -> tuple[float, float]:
+        told = None if case == "seen" else state.flatten(new).float()
+        x = state.to(model.sample(2_000, told, seed=seed), "cpu", torch.float64)
+        held = world.sample(new, seed=6000 + seed)
+        limits = math.radians(25), 0.25
+        x = poses.compose(new, x) if case == "seen" else x
+        return tuple(  # type: ignore[return-value]
+            float(world.success(own, new, *limits).double().mean()) for own in (x, held)
+        )
+
+    (train, told), (validation, told_too), (held, c_held) = parts
+    return {
+        "space": Product(SO3(), Euclidean(3)), "train": train, "validation": validation,
+        "test": held, "exact": exact, "unit": -1.0, "success": success,
+        "c": None if told is None else torch.cat([told, told_too]).float(), "c_test": c_held,
+    }  # fmt: skip
+
+
 def made(table: str, case: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """The data of a case."""
     if table == "rotations":
         return rotations(case, seed)
     if table == "torus":
         return torus(case, seed)
+    if table == "grasps":
+        return grasps(case, seed)
     return (
         earth(case, seed, options.earth)
         if table == "earth"
@@ -193,11 +234,15 @@ def measured(
 ) -> dict[str, Any]:
     """The log-density of held data under a model, and what the truth has."""
     found = made(table, case, seed, options)
-    space: Manifold = found["space"]
+    space: Any = found["space"]
     train, validation, test = (found[k] for k in ("train", "validation", "test"))
+    c, c_test = found.get("c"), found.get("c_test")
     if options.smoke:
-        train, validation, test = train[:200], validation[:50], test[:10]
-    begin = time.process_time()
+        train, validation, test = (
+            state.take(x, slice(n)) for x, n in ((train, 200), (validation, 50), (test, 10))
+        )
+        c, c_test = c if c is None else c[:250], c if c is None else c_test[:10]
+    begin, success = time.process_time(), None
     if method == "kernel":
         x = torch.cat([train, validation])
         model = HeatKernelDensity(space, narrowest=1e-5)
@@ -205,23 +250,25 @@ def measured(
         values, solver, evaluations = run.model.log_prob(test).value, 0.0, 0
     else:
         # A part of it says which weights are the best.
-        x = torch.cat([train, validation]).float()
-        held = len(validation) / len(x)
-        data = pf.data.load(x, space=space)
+        x = state.to(state.concatenate([train, validation]), "cpu", torch.float32)
+        held = state.rows(validation) / state.rows(x)
+        data = dataclasses.replace(pf.data.load(x, space=space), c=c)
         net = (
-            pf.FlowMatching.for_data(data, path=Geodesic(space))
+            pf.FlowMatching.for_data(data, path=path_on(space), label_dropout=0.0)
             if method == "flow"
             else pf.Diffusion.for_data(data, process=Brownian(space, VE(0.02, 4.0)))
         )
         steps = 3 if options.smoke else STEPS
         run = pf.fit(net, data, steps=steps, holdout=held, seed=seed, **TRAINING)
-        exact = run.model.double().log_prob(test, tolerance=1e-2 if options.smoke else 1e-5)
+        success = found["success"](run.model) if "success" in found else None
+        exact = run.model.double().log_prob(test, c_test, tolerance=1e-2 if options.smoke else 1e-5)
         values, solver, evaluations = exact.value, float(exact.error.max()), exact.nfe
     return {
         "value": found["unit"] * float(values.mean()),
         "stderr": abs(found["unit"]) * float(values.std()) / len(values) ** 0.5,
         "exact": None if found["exact"] is None else found["unit"] * float(found["exact"]),
         "copied": found.get("copied"),
+        "success": success,
         "solver": solver,
         "evaluations": evaluations,
         "seconds": time.process_time() - begin,
@@ -234,6 +281,7 @@ def text(results: list[dict[str, Any]]) -> str:
         "rotations": "Mixtures of rotations: log-likelihood in nats, larger is better",
         "torus": "Tori: log-likelihood in bits per angle, larger is better",
         "earth": "Earth: negative log-likelihood in nats per unit of area, smaller is better",
+        "grasps": "Grasps given an object: negative log-likelihood in nats, smaller is better",
         "torsion": "Torsion angles: negative log-likelihood in nats, smaller is better",
     }
     found = []
@@ -252,6 +300,11 @@ def text(results: list[dict[str, Any]]) -> str:
         if rows:
             head = ["", "truth", *METHODS, "test rows in training", "published"]
             found.append(f"{title}:\n\n{record.table(head, rows)}")
+    drawn = [r for r in results if r.get("success")]
+    if drawn:
+        rows = [[r["case"], *(f"{share:.1%}" for share in r["success"])] for r in drawn]
+        head = ["grasps", "draws that succeed", "of the truth"]
+        found.append(record.table(head, rows))
     return "\n\n".join(found)
 
 
@@ -287,7 +340,9 @@ def main() -> None:
         if case in options.cases
         for method in options.methods
         # A kernel of all angles has no width that is right in many dimensions.
-        if method != "kernel" or table != "torus" or case in CASES["torus"][:2]
+        if method != "kernel" or (table != "torus" or case in CASES["torus"][:2])
+        # There is no kernel, and no Brownian motion, for what is not bounded.
+        if method == "flow" or table != "grasps"
         for seed in options.seeds
     ]
 
