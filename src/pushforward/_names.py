@@ -168,6 +168,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "one-sided": "processes.OneSided",
         "bridge": "processes.Bridge",
         "geodesic": "processes.Geodesic",
+        "tokens": "processes.TokenPath",
     },
     "posteriors": {
         "mmps": "guidance.MMPS",

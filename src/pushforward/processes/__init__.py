@@ -36,6 +36,7 @@ from pushforward.processes.rates import (
 from pushforward.processes.reading import Reading
 from pushforward.processes.table import table_process
 from pushforward.processes.thinning import Missing, Thinning
+from pushforward.processes.token_path import TokenPath
 from pushforward.processes.wright_fisher import WrightFisher
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "SharedDistribution",
     "StochasticInterpolant",
     "Thinning",
+    "TokenPath",
     "Trigonometric",
     "WrightFisher",
     "bridge_on",
