@@ -156,6 +156,21 @@ def test_a_start_that_leads_nowhere_is_told() -> None:
         evidence.laplace_start(flat, torch.zeros(3, 2))
 
 
+def test_a_density_without_a_mode_to_start_from() -> None:
+    """A plateau with exponential tails: the base, and a normal law fitted to chains, agree."""
+
+    def log_p(x):
+        # Flat at its top, where Laplace's approximation finds no curvature.
+        return -(x.abs() - 1).clamp(min=0).sum(-1) * 2
+
+    target = Target(log_p, 1, base=Normal((1,), 2.0, dtype=DOUBLE))
+    found = evidence.log_z(target, seed=0, islands=6, particles=64)
+    assert "Laplace start: the density has no curvature" in found.notes[0]
+    assert found.converged
+    assert abs(found.value - math.log(3)) < 4 * found.stderr
+    assert found.stderr < 0.1
+
+
 def test_laplace_is_exact_for_normal_laws() -> None:
     factor = torch.tensor([[2.0, 0.0, 0.0], [0.5, 0.3, 0.0], [-1.0, 0.2, 1.5]], dtype=DOUBLE)
     law = torch.distributions.MultivariateNormal(

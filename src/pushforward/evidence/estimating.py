@@ -73,6 +73,8 @@ def tempered(
 ) -> LogZ:
     """By tempered sequential Monte Carlo, from Laplace's approximation and from a wide law.
 
+    A start that leads nowhere gives way to a law fitted to other chains.
+
     Each start has a pilot, which finds the ladder, and independent runs along it, whose mean is
     unbiased. If the two disagree, neither is trusted (`agreed`). What no start came near is missed
     by both: a narrow mode that holds most of the integral shows only if one of the starts finds it.
@@ -97,11 +99,20 @@ def tempered(
         places = torch.cat([starts.to(places), places])
     found: list[tuple[LogZ, TemperedRuns]] = []
     notes: list[str] = []
-    for k, kind in enumerate(("Laplace start", "wide start")):
+    kinds: dict[str, Callable[[torch.Generator], Any]] = {
+        "Laplace start": lambda own: laplace_start(target, places),
+        "wide start": lambda own: _wide(target, places, own),
+        # Where there is no mode to speak of, as of a funnel, chains from elsewhere confirm.
+        "fitted start": lambda own: _fitted(target, places.flip(0), own, inflate=2.5),
+    }
+    for k, (kind, make) in enumerate(kinds.items()):
+        if len(found) == 2:
+            break
         own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
         try:
-            start = laplace_start(target, places) if k == 0 else _wide(target, places, own)
-            found.append(_from_one(target, start, kind, islands, particles, length, own, callback))
+            found.append(
+                _from_one(target, make(own), kind, islands, particles, length, own, callback)
+            )
         except ConvergenceError as error:
             notes.append(f"{kind}: {error}.")
     if not found:
@@ -111,7 +122,8 @@ def tempered(
         said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
         return replace(only, converged=False, notes=said)
     (one, first), (other, second) = found
-    return agreed(one, other, apart=_apart(first.x, second.x))
+    both = agreed(one, other, apart=_apart(first.x, second.x))
+    return replace(both, notes=(*notes, *both.notes))
 
 
 def _from_one(
@@ -150,17 +162,22 @@ def _round(target: Target, start: Any) -> tuple[Any, mcmc.LogDensity]:
 
 
 def _wide(target: Target, places: Tensor, noise: torch.Generator) -> Any:
-    """The base of the target, or a normal law fitted to chains of the no-U-turn sampler."""
-    if target.base is not None:
-        return target.base
+    """The base of the target, or a normal law fitted to chains."""
+    return _fitted(target, places, noise) if target.base is None else target.base
+
+
+def _fitted(
+    target: Target, places: Tensor, noise: torch.Generator, inflate: float = 1.5
+) -> NormalStart:
+    """A normal law with the moments of chains of the no-U-turn sampler, and wider."""
     dim = math.prod(target.unbounded_shape)
     if dim > _FEW:
-        raise ConvergenceError(f"no base is known, and {dim} numbers are too many to fit one")
+        raise ConvergenceError(f"{dim} numbers are too many to fit a normal law to chains")
     chains = mcmc.sample_chains(
-        target, places[-32:], max(100, 4 * dim // 32), warmup=150, kernel=mcmc.NUTS(depth=7),
+        target, places[-32:], max(100, dim // 8), warmup=150, kernel=mcmc.NUTS(depth=7),
         seed=fresh_seed(None, noise),
     )  # fmt: skip
-    return fitted_start(chains.x.flatten(0, 1))
+    return fitted_start(chains.x.flatten(0, 1), inflate)
 
 
 def _apart(one: Tensor, other: Tensor) -> bool:

@@ -41,7 +41,7 @@ __all__ = ["Ladder", "Rung", "TemperedRuns", "effective_size", "next_beta", "tem
 _LOST = 0.5
 """The share of equal weights below which an island is resampled."""
 
-_MOST = 1000
+_MOST = 100
 """Temperatures, after which a ladder leads nowhere."""
 
 _DENSE = 10
