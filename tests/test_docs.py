@@ -57,6 +57,11 @@ def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "when;depth;open\n;m;\n2024-02-28;1.250,5;yes\n2024-02-29;?;no\n2024-03-01;-999;no\n"
         "2024-03-02;3;no\n"
     )
+    people = [
+        f"{20 + k % 50},{'fm'[k % 2]},{'' if k % 9 else 1.5 * k},2024-01-{1 + k % 28:02d}"
+        for k in range(200)
+    ]
+    (tmp_path / "people.csv").write_text("\n".join(["age,sex,income,joined", *people]) + "\n")
     words = ["ant", "bee", "spider", "wasp", "moth", "fly"]
     (tmp_path / "words.txt").write_text("\n".join(50 * words) + "\n")
     (tmp_path / "photos").mkdir()

@@ -43,7 +43,7 @@ def infilled(
         raise InputError(
             f"--given {given}: a {type(model).__name__} draws whole rows: train a table model"
         )
-    if "=" in given and not Path(given).exists():
+    if not Path(given).is_file():
         known, cells = table.notation, _from_words(given, 64 if n is None else n)
     else:
         kept = {k: v for k, v in reading_like(run, given).items() if k != "kinds"}
