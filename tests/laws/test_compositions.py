@@ -7,13 +7,23 @@ import math
 import pytest
 import torch
 
+import pushforward as pf
 from pushforward import Transport, samplers, schedules, state
 from pushforward.analytic import AnalyticCorners, AnalyticLineages, AnalyticTokens
 from pushforward.distributions import Dirichlet
 from pushforward.errors import InputError
-from pushforward.processes import CoxIngersollRoss, DirichletPath, Geodesic, WrightFisher
+from pushforward.processes import (
+    CoxIngersollRoss,
+    DirichletPath,
+    Geodesic,
+    WrightFisher,
+)
 from pushforward.protocols import matching_loss
-from pushforward.spaces import FisherRao, Sphere, Vertices
+from pushforward.spaces import (
+    FisherRao,
+    Sphere,
+    Vertices,
+)
 
 COUNTS = torch.tensor([[6, 0, 0], [0, 3, 4], [1, 1, 0]])
 WEIGHTS = torch.tensor([0.3, 0.5, 0.2])
@@ -243,3 +253,36 @@ def test_schedules_that_keep_the_data_are_refused() -> None:
         CoxIngersollRoss(1.0, schedule=schedules.VE())
     with pytest.raises(InputError, match="concentration"):
         CoxIngersollRoss(-1.0)
+
+
+class Chances(torch.nn.Module):
+    """What sites that know nothing of each other have to learn: one number for each symbol."""
+
+    def __init__(self, sites: int, vocabulary: int) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.zeros(sites, vocabulary))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, c: object = None) -> torch.Tensor:
+        return self.logits.expand(len(x), *self.logits.shape)
+
+
+@pytest.mark.parametrize("vocabulary", [4, 20, 40])
+def test_learned_symbols_come_within_twice_the_floor(vocabulary: int) -> None:
+    # The toy of Dirichlet flow matching: softmax(u) chances at four sites. Draws of the truth would
+    # have a divergence of (K - 1) / (2 n).
+    n, sites = 1_500, 4
+    generator = torch.Generator().manual_seed(0)
+    chances = torch.softmax(torch.rand(sites, vocabulary, generator=generator).double(), -1)
+    data = torch.multinomial(chances, 30_000, replacement=True, generator=generator).mT.contiguous()
+    process = DirichletPath(Vertices(vocabulary))
+    model = pf.Diffusion(Chances(sites, vocabulary), process, event_shape=(sites,))
+    pf.fit(
+        model, data, steps=120, batch_size=250, lr=0.05, ema=0.95, holdout=0.0, seed=0,
+        progress=False, device="cpu",
+    )  # fmt: skip
+    x = model.sample(n, steps=8, seed=1)
+    found = []
+    for site, p in zip(x.mT, chances, strict=True):
+        share = torch.bincount(site, minlength=vocabulary) / n
+        found.append(float(torch.xlogy(share, share / p).sum()))
+    assert sum(found) / sites < 2 * (vocabulary - 1) / (2 * n)

@@ -12,10 +12,12 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.processes import Brownian, noising_on, path_on
 from pushforward.spaces import (
     AdditiveLogRatio,
+    Euclidean,
     FisherRao,
     IsometricLogRatio,
     LogRatios,
     Orthant,
+    Product,
     Simplex,
     SquareRoots,
     Tokens,
@@ -147,3 +149,17 @@ def test_processes_that_go_with_compositions() -> None:
     assert noising_on(Simplex(3)).space == LogRatios(parts=3)
     assert path_on(Simplex(3)).space == FisherRao(3)
     assert noising_on(Orthant()).space == Orthant()
+
+
+def test_compositions_beside_numbers_have_the_volume_of_both() -> None:
+    space = Product(LogRatios(), Euclidean())
+    shape = (4,), (2,)
+    assert space.state_shape(shape) == ((3,), (2,))
+    units = space.units(shape).double()
+    x = shares(50), 3 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0)).double()
+    units.fit(x)
+    z = units.standardized(x)
+    parts = [own.log_volume(part) for own, part in zip(units.parts, z, strict=True)]
+    assert torch.allclose(units.log_volume(z), parts[0] + parts[1])
+    assert float(parts[1][0]) == pytest.approx(-float(x[1].std(0).log().sum()), abs=1e-6)
+    assert torch.allclose(units(z)[0], x[0])
