@@ -186,6 +186,24 @@ def test_remasking_keeps_the_law_of_a_token_whatever_the_steps(name: str, share:
         assert hidden == pytest.approx(share * 0.3, abs=4 * math.sqrt(share * 0.3 / 40_000))
 
 
+def test_the_glyph_comes_out_of_gaussian_rates() -> None:
+    """Two ordered tokens of 32 symbols, and rates as Campbell et al. (2022) chose them."""
+    world, n = AnalyticTokens.tau(), 2000
+    rates = processes.GaussianRates(reach=1.0, spread=8 / 32)
+    process = processes.Jumps(spaces.Tokens(32), rates)
+    times = [0.999, *torch.linspace(0.97, 0.0, 30).tolist()]
+    x = process.prior((2,)).sample(n, seed=0)
+    y = samplers.run(
+        samplers.Ancestral(), Transport(world.model(process), process), x, times, seed=1
+    )
+    law = world.data.probabilities
+    assert float((law[y[:, 0], y[:, 1]] > 0).double().mean()) > 0.95
+    # Rows and columns by themselves, each as far as draws of the glyph and 31 steps allow.
+    for axis in (0, 1):
+        found = y[:, axis].bincount(minlength=32) / n
+        assert float((found - law.sum(1 - axis)).abs().sum() / 2) < 0.1
+
+
 CLAIMS = {
     "tau-leap": ("uniform", "gaussian", "one way", "masking"),
     "euler-leap": ("uniform", "masking"),

@@ -40,6 +40,22 @@ class AnalyticTokens:
         return cls(Table(weights / weights.sum()))
 
     @classmethod
+    def tau(cls) -> AnalyticTokens:
+        """A glyph in the manner of Campbell et al. (2022): row and column of a pixel of a tau.
+
+        Uniform on the pixels of a picture of 32 by 32, two ordered tokens of 32 symbols.
+
+        >>> AnalyticTokens.tau().data.sample(2, seed=0).shape
+        torch.Size([2, 2])
+        """
+        pixels = torch.zeros(32, 32, dtype=torch.float64)
+        pixels[8:12, 5:27] = 1.0
+        pixels[10:14, 4:7] = 1.0
+        pixels[12:25, 14:18] = 1.0
+        pixels[23:26, 16:22] = 1.0
+        return cls(Table(pixels / pixels.sum()))
+
+    @classmethod
     def markov(cls, transition: Tensor, sites: int) -> AnalyticTokens:
         """A stationary Markov chain with a transition matrix `(K, K)`, row from and column to.
 
