@@ -28,6 +28,7 @@ from pushforward.report.marginals import marginals
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
+from pushforward.report.table_judging import columns_shown
 from pushforward.report.texts import excerpts
 from pushforward.training.judge import early_end, overfitting
 from pushforward.training.trackers import read_history
@@ -87,7 +88,7 @@ def write(
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         excerpts(samples, data),
-        marginals(data.columns, data.x, samples),
+        marginals(*columns_shown(data, samples)),
         _metrics(evaluation, model),
         "" if calibration is None else calibration_section(calibration),
         certificate_section(run),
