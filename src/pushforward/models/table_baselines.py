@@ -134,8 +134,9 @@ class GaussianCopula(_FittedTable):
         if n < 2:
             raise InputError(f"correlations need at least two rows, not {n}")
         scores = numbers.double()
-        self.center[0] = scores.mean(0)
-        self.center[1] = scores.std(0).clamp_min(1e-12)
+        if self.numbers:
+            self.center[0] = scores.mean(0)
+            self.center[1] = scores.std(0).clamp_min(1e-12)
         columns = [(scores - self.center[0]) / self.center[1]]
         for k, size in enumerate(self.sizes):
             share = torch.bincount(symbols[:, k], minlength=size).double() / n
