@@ -120,7 +120,7 @@ def characters(corpus: corpora.Corpus, path: Path, smoke: bool) -> list[dict[str
         rows.append({"method": name, "bits": ngrams.compressed(*letters, compress)})
     if path is not None:
         began, model = time.monotonic(), pf.load(path)
-        bits, error = bound(model, parts.test, 1 if smoke else 4, smoke)
+        bits, error = bound(model, parts.test, 1, smoke)
         seconds = round(time.monotonic() - began)
         rows.append({"method": "ours, at the most", "bits": bits, "stderr": error,
                      "judged in seconds": seconds})  # fmt: skip
