@@ -68,9 +68,6 @@ def test_files_that_do_not_differ_as_json(call, files) -> None:
 
 
 def test_mistakes_are_told_in_the_words_of_the_command(call, files, tmp_path: Path) -> None:
-    result = call("compare-samples", files[0], files[1])
-    assert result.code == 2
-    assert "make the column the label with --label kind" in result.err
     result = call("compare-samples", *files[:2], "--label", "kind", "--permutations", 9)
     assert result.code == 2
     assert "--permutations 9: no p-value of so few" in result.err

@@ -50,7 +50,9 @@ class Located:
         """
         names = [column.name for column in columns]
         whole, order = coordinates.located(names)
-        return cls(whole, tuple(columns), order, project=project)
+        # Digits are those of the coordinates, which `fitted` looks for.
+        plain = tuple(dataclasses.replace(column, decimals=None) for column in columns)
+        return cls(whole, plain, order, project=project)
 
     @property
     def names(self) -> tuple[str, ...]:
