@@ -132,7 +132,9 @@ class Together(Process[X, Z, P], Protocol[X, Z, P]):
     """A process that asks for more in training than a state at one time.
 
     A network that sees the parts of a sequence one after the other can be asked for all of them at
-    once, so that one evaluation teaches what many states along the path would.
+    once, so that one evaluation teaches what many states along the path would. Where the process
+    supports a `bound`, the expectation of the loss of what is asked together is one of `-log p` in
+    nats: see `samplers.block_evidence_bound`.
     """
 
     def for_training(self, z: Z, t: Time, generator: torch.Generator | None = None) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -95,3 +98,22 @@ def test_empty_and_short_texts_are_refused_in_words(tmp_path):
     assert isinstance(found.exception, InputError)
     assert "fewer than two windows of 128" in str(found.exception)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_bound_of_blocks_comes_in_nats_and_in_bits_per_symbol(tmp_path):
+    (tmp_path / "book.txt").write_text("to be or not to be " * 40)
+    found = _run("train", tmp_path / "book.txt", "data.window=16", "model.process=block-masking",
+                 "--steps", 2, "--batch-size", 8, "--out", tmp_path / "run")  # fmt: skip
+    assert found.exit_code == 0, found.output
+    found = _run("logprob", tmp_path / "run", tmp_path / "book.txt", "--draws", 16, "--json")
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert told["kind"] == "bound"
+    assert told["n"] == 19 * 40 // 16
+    bits = told["bits_per_symbol"]
+    assert bits["value"] == pytest.approx(-told["mean"] / 16 / math.log(2))
+    # Nearly untrained, of 7 symbols.
+    assert bits["value"] == pytest.approx(math.log2(7), abs=0.3)
+    (tmp_path / "gaps.txt").write_text("to be or ___ to ")
+    found = _run("sample", tmp_path / "run", "--given-file", tmp_path / "gaps.txt", "-n", 2)
+    assert "train with process=masking" in str(found.exception)

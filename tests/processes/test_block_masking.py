@@ -8,10 +8,11 @@ from itertools import combinations, product
 import pytest
 import torch
 
-from pushforward import samplers
+from pushforward import Diffusion, samplers
 from pushforward.analytic import AnalyticTokens
-from pushforward.errors import InputError
-from pushforward.processes import BlockMasking, Masking
+from pushforward.errors import CapabilityError, InputError
+from pushforward.nn import BlockTransformer
+from pushforward.processes import BlockMasking, Masking, ProductProcess
 from pushforward.protocols import Transport, matching_loss
 from pushforward.spaces import Tokens
 
@@ -51,22 +52,88 @@ def _patterns(size: int) -> list[tuple[tuple[int, ...], float]]:
     ]
 
 
+def _enumerated(process: BlockMasking, model, z: torch.Tensor) -> torch.Tensor:
+    """The expected loss of sequences, over all that can be hidden."""
+    sizes = [min(process.block, SITES - first) for first in range(0, SITES, process.block)]
+    expected = torch.zeros(len(z), dtype=torch.float64)
+    for choice in product(*map(_patterns, sizes)):
+        noisy = z.clone()
+        for k, (hidden, _) in enumerate(choice):
+            noisy[:, [k * process.block + site for site in hidden]] = process.space.mask
+        x = (z, noisy)
+        loss = process.loss(model(x, 0.0), z, x, 0.0)
+        expected += math.prod(chance for _, chance in choice) * loss
+    return expected
+
+
 @pytest.mark.parametrize("block", [1, 2, 3, 5])
 def test_the_loss_of_the_exact_model_is_the_negative_log_likelihood(problem, block):
     # All that can be hidden is enumerated; the exact bound of an exact model is tight for each
     # sequence, whatever the blocks, and the last one may be shorter.
     process = BlockMasking(Tokens(VOCABULARY), block)
     z = problem.data.states()[::17]
-    sizes = [min(block, SITES - first) for first in range(0, SITES, block)]
-    expected = torch.zeros(len(z), dtype=torch.float64)
-    for choice in product(*map(_patterns, sizes)):
-        noisy = z.clone()
-        for k, (hidden, _) in enumerate(choice):
-            noisy[:, [k * block + site for site in hidden]] = process.space.mask
-        x = (z, noisy)
-        loss = process.loss(_model(problem, process)(x, 0.0), z, x, 0.0)
-        expected += math.prod(chance for _, chance in choice) * loss
+    expected = _enumerated(process, _model(problem, process), z)
     torch.testing.assert_close(expected, -problem.data.log_prob(z), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("block", "sharpness"), [(1, 0.3), (2, 1.0), (2, 0.3), (3, 0.3)])
+def test_the_bound_is_that_of_the_enumeration_and_its_error_covers(problem, block, sharpness):
+    process, copies = BlockMasking(Tokens(VOCABULARY), block), 150
+    exact = _model(problem, process)
+
+    def model(x, t, c=None):
+        return sharpness * exact(x, t)
+
+    z = problem.data.states()[::60]
+    expected = -_enumerated(process, model, z)
+    many = z.repeat_interleave(copies, 0)
+    found = samplers.block_evidence_bound(Transport(model, process), many, draws=16, seed=0)
+    assert (found.kind, found.nfe) == ("bound", 16)
+    each = found.value.unflatten(0, (-1, copies))
+    error = each.std(1) / copies**0.5
+    assert ((each.mean(1) - expected).abs() < 4 * error + 1e-9).all()
+    claimed = found.stderr.square().unflatten(0, (-1, copies)).mean(1).sqrt()
+    torch.testing.assert_close(claimed, each.std(1), rtol=0.25, atol=1e-9)
+    truth = problem.data.log_prob(z)
+    if sharpness == 1.0:
+        torch.testing.assert_close(expected, truth, rtol=0, atol=1e-9)
+    if block == 1:
+        # Sites one after the other: no draw changes the value.
+        assert float(found.stderr.max()) < 1e-12
+
+
+def test_only_processes_of_blocks_have_the_bound_of_blocks(problem):
+    plain, blocks = Masking(Tokens(VOCABULARY)), BlockMasking(Tokens(VOCABULARY))
+    z = problem.data.states()[:2]
+    with pytest.raises(CapabilityError, match="Masking is not asked for all blocks at once"):
+        samplers.block_evidence_bound(Transport(problem.model(plain), plain), z)
+    with pytest.raises(CapabilityError, match="block_evidence_bound"):
+        samplers.evidence_bound(Transport(_model(problem, blocks), blocks), z, 1.0, 0.1)
+    with pytest.raises(InputError, match="multiple of 16"):
+        samplers.block_evidence_bound(Transport(_model(problem, blocks), blocks), z, draws=20)
+    # It is no integral over a time that the factors of a product could share.
+    assert "bound" in blocks.supports
+    assert "bound" not in ProductProcess((blocks, plain)).supports
+
+
+def test_a_model_of_blocks_has_the_bound(problem):
+    net = BlockTransformer(VOCABULARY, block=2, width=8, depth=1, heads=2)
+    with torch.no_grad():
+        net.last.bias.copy_(torch.tensor([0.0, 1.0, 2.0]))
+    process = BlockMasking(Tokens(VOCABULARY), 2)
+    model = Diffusion(net, process, event_shape=(SITES,))
+    z = problem.data.states()[::40]
+    model.fit_units(z)
+    assert model.capabilities.log_prob == "bound"
+    found = model.log_prob(z, draws=16, seed=0)
+    # Symbols that do not depend on each other: all that is hidden costs the same on average.
+    alone = torch.tensor([0.0, 1.0, 2.0]).log_softmax(0).double()
+    assert ((found.value - alone[z].sum(1)).abs() < 4 * found.stderr + 1e-5).all()
+    parts = model.log_prob(z, draws=16, seed=0, batch_size=3)
+    torch.testing.assert_close(parts.value, found.value)
+    assert "what each block costs" in str(model.about_density({}))
+    with pytest.raises(InputError, match=r"leave out stop=0\.1"):
+        model.log_prob(z, stop=0.1)
 
 
 def test_every_number_of_hidden_symbols_comes_as_often_and_every_subset_of_it():

@@ -311,9 +311,9 @@ class Diffusion(GenerativeModel, Trainable):
         By the probability-flow ODE from `stop`, whose distribution the density is of, to the prior:
         see `samplers.log_prob` for the divergence, a `tolerance` in the place of `steps`, and the
         error that comes back. Of tokens, and of products with them, a lower bound by `draws` of the
-        time (`samplers.evidence_bound`). States go through the network by `batch_size`, by default
-        as many as keep a GiB. Raises `CapabilityError` for a process without either, `InputError`
-        for states that are not finite.
+        time (`samplers.evidence_bound`), or of what blocks hide (`samplers.block_evidence_bound`).
+        States go through the network by `batch_size`, by default as many as keep a GiB. Raises
+        `CapabilityError` for a process without either, `InputError` for states that are not finite.
         """
         return process_log_prob(
             self, x, c, divergence=divergence, probes=probes,

@@ -74,7 +74,7 @@ class BlockMasking(GenerativeProcess[Tensor, Tensor, Tensor]):
     def __post_init__(self) -> None:
         checks.whole("block", self.block)
 
-    supports = frozenset({"guidance"})
+    supports = frozenset({"bound", "guidance"})
     sampler = "pinned"
     steps = 256
 

@@ -96,7 +96,9 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
     def supports(self) -> frozenset[Support]:  # type: ignore[override]
         """A density, or a bound, where all factors have one."""
         both = frozenset.intersection(*(p.supports for p in self.factors))
-        return both & {"density", "bound"}
+        # The bound of blocks that are asked together has no rate to add to another.
+        rated = all(follows(process, Evidenced) for process in self.factors)
+        return both & ({"density", "bound"} if rated else {"density"})
 
     @cached_property
     def clock(self) -> Schedule:

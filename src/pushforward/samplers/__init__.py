@@ -16,6 +16,7 @@ from pushforward.samplers.daps import DAPS
 from pushforward.samplers.decoding import ConfidenceOrder
 from pushforward.samplers.euler import Euler
 from pushforward.samplers.evidence import evidence_bound
+from pushforward.samplers.evidence_of_blocks import block_evidence_bound
 from pushforward.samplers.first_hitting import FirstHitting
 from pushforward.samplers.fitting import fit_grid
 from pushforward.samplers.flow import ProbabilityFlow
@@ -75,6 +76,7 @@ __all__ = [
     "Variance",
     "VariationalBound",
     "continuous_bound",
+    "block_evidence_bound",
     "evidence_bound",
     "fit_grid",
     "log_prob",

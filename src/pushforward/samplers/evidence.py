@@ -24,9 +24,9 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import LogProb
 from pushforward.protocols import Evidenced, Transport, follows
 
-__all__ = ["evidence_bound"]
+__all__ = ["GROUPS", "check_draws", "evidence_bound"]
 
-_GROUPS = 16
+GROUPS = 16
 """Independent estimates, from whose spread the standard error follows."""
 
 
@@ -69,19 +69,19 @@ def evidence_bound(
     process = transport.process
     if not follows(process, Evidenced):
         raise CapabilityError(
-            f"{type(process).__name__} has no bound of log-probabilities: Masking, Jumps, Gaussian "
-            "and their products have one"
+            f"{type(process).__name__} has no bound of log-probabilities by its reversal: Masking, "
+            "Jumps, Gaussian and their products have one; that of BlockMasking is "
+            "samplers.block_evidence_bound"
         )
     if not 0 < stop < start <= 1:
         raise InputError(f"the bound runs between 0 < stop < start <= 1, not {stop}, {start}")
-    if checks.whole("draws", draws) % _GROUPS:
-        raise InputError(f"draws is a multiple of {_GROUPS}, not {draws}")
+    check_draws(draws)
     n, device = state.rows(z), state.device(z)
     generator = resolve(seed, generator, device, rows=n)
     groups = []
-    for _ in range(_GROUPS):
+    for _ in range(GROUPS):
         total = torch.zeros(n, dtype=torch.float64, device="cpu")
-        for t, weight in _times(n, draws // _GROUPS, start, stop, generator):
+        for t, weight in _times(n, draws // GROUPS, start, stop, generator):
             x_t = process.sample(z, t, generator)
             rate = process.cost_rate(transport.model(x_t, t), z, x_t, t)
             total += weight * rate.double().cpu()
@@ -90,8 +90,15 @@ def evidence_bound(
         groups.append(total + last.double().cpu())
     cost = torch.stack(groups)
     value = cost.mean(0) + process.prior_cost(z, start).double().cpu()
-    stderr = cost.std(0) / math.sqrt(_GROUPS)
-    return LogProb(-value.to(device), stderr.to(device), "bound", nfe=draws + _GROUPS)
+    stderr = cost.std(0) / math.sqrt(GROUPS)
+    return LogProb(-value.to(device), stderr.to(device), "bound", nfe=draws + GROUPS)
+
+
+def check_draws(draws: int) -> int:
+    """A number of draws. Raises `InputError` for one that cannot be parted into groups."""
+    if checks.whole("draws", draws) % GROUPS:
+        raise InputError(f"draws is a multiple of {GROUPS}, not {draws}")
+    return draws
 
 
 def _times(
