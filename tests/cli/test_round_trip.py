@@ -40,6 +40,8 @@ READERS = {
     "people.xlsx": lambda path: pandas.read_excel(path, engine="openpyxl"),
     "people.jsonl": lambda path: pandas.read_json(path, lines=True),
 }
+NUMBERS_OF_A_TYPE = {"people.parquet", "people.feather", "people.jsonl"}
+"""Whose numbers are written as they are, not with so many digits."""
 DRAWN: dict[tuple[Any, ...], bytes] = {}
 ARRAYS = [path for path in KINDS if path.startswith("counts.")]
 
@@ -87,7 +89,10 @@ def test_tables_come_back(name: str, tmp_path: Path) -> None:
     for column in (smokes, visits, dose, kind):
         assert set(after[column]) <= set(before[column])
     assert set(after[kind]) == {"ant", "bee"}
-    assert after[height].nunique() == 60
+    assert after[height].nunique() > 45
+    if name not in NUMBERS_OF_A_TYPE:
+        # In the text of the file heights have one digit after the point.
+        assert (after[height].round(1) == after[height]).all()
     if name == "germany.csv":
         assert new.read_text().splitlines()[:2] == file.read_text().splitlines()[:2]
 
