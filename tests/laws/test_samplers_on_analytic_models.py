@@ -281,7 +281,7 @@ def test_counts(diffusing: bool, sampler) -> None:
         process = Thinning()
         model, schedule = problem.thinning_model(process), process.schedule
     x = process.prior((6, 1)).sample(10_000)
-    times = grids.UniformGrid()(schedule, 256)
+    times = grids.UniformGrid()(schedule, 400)
     y = run(sampler, Transport(model, process), x, times, seed=1)
     found = torch.bincount(y.number, minlength=7) / len(y.mask)
     assert found == pytest.approx(problem.sizes.numpy(), abs=0.03)
