@@ -302,7 +302,7 @@ def test_what_samplers_of_tokens_refuse() -> None:
         samplers.run(
             samplers.Uniformization(),
             wrong._replace(process=_Slow(uniform)),
-            x,
+            x.repeat(50, 1),  # so many that some jump
             [0.9, 0.1],
             seed=0,
         )
