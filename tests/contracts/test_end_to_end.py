@@ -21,7 +21,12 @@ from pushforward import processes, spaces, state
 from pushforward.analytic import AnalyticCounts, AnalyticFunctions, AnalyticTokens
 from pushforward.cli import main
 from pushforward.data.writing import write
-from pushforward.distributions import GaussianMixture, VonMisesFisher, WrappedNormal
+from pushforward.distributions import (
+    DirichletMixture,
+    GaussianMixture,
+    VonMisesFisher,
+    WrappedNormal,
+)
 from pushforward.metrics import energy_distance, total_variation
 
 DRAWN = 1500
@@ -55,6 +60,7 @@ CIRCLE = WrappedNormal(0.5, 0.4)
 CAP = VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), 8.0)
 TABLE = AnalyticTokens.random(3, 3, seed=0).data
 COUNTS = AnalyticCounts.example()
+PARTS = DirichletMixture(torch.tensor([[12.0, 3.0, 3.0], [2.0, 8.0, 6.0]]))
 
 
 def _functions(points: int) -> tuple[Callable[[int, int], Any], spaces.Space, dict[str, Any]]:
@@ -146,6 +152,13 @@ CASES: dict[str, Case] = {
                 {"class": "brownian", "space": {"class": "torus", "dim": 1}},
             ],
         ),
+        "x.csv",
+        0.03,
+    ),
+    "compositions": Case(
+        lambda n, seed: PARTS.sample(n, seed=seed),
+        spaces.Simplex(),
+        _on("wright-fisher"),
         "x.csv",
         0.03,
     ),
@@ -298,9 +311,12 @@ def test_every_process_has_a_row() -> None:
     """Of those that a model can be trained for."""
     named = {
         "gaussian", "brownian", "geodesic", "masking", "thinning", "jump-diffusion", "product",
-        "jumps", "uniform-jumps", "block-masking",
+        "jumps", "uniform-jumps", "block-masking", "wright-fisher", "cox-ingersoll-ross",
     }  # fmt: skip
-    paths = {"linear", "trigonometric", "scheduled", "one-sided", "bridge", "ou-bridge"}
+    paths = {
+        "linear", "trigonometric", "scheduled", "one-sided", "bridge", "ou-bridge", "dirichlet",
+        "manifold-bridge",
+    }  # fmt: skip
     known = set(pf.registry.names("processes"))
     assert known == named | paths | {"interpolant"}
     found = [pf.registry.find("processes", name) for name in known]

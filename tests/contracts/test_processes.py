@@ -242,6 +242,7 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "jumps": (spaces.Tokens(4),),
         "uniform-jumps": (spaces.Tokens(4),),
         "dirichlet": (spaces.Vertices(4),),
+        "manifold-bridge": (spaces.Torus(),),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
     process = registry.find("processes", name)(*needs.get(name, ()))
