@@ -270,7 +270,9 @@ def test_a_stopped_run_goes_on_as_if_it_never_had(coupling, tmp_path) -> None:
     assert loaded.coupling == whole.coupling
 
 
-@pytest.mark.parametrize("path", [p for p in pf.registry.names("paths") if p != "geodesic"])
+@pytest.mark.parametrize(
+    "path", [p for p in pf.registry.names("paths") if p not in {"geodesic", "tokens"}]
+)
 def test_a_default_for_data(path: str) -> None:
     for shape in ((30, 2), (30, 1, 8, 8)):
         model = pf.FlowMatching.for_data(Data(_normal(*shape)), path=path)
