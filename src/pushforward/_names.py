@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["KINDS", "ONE", "TABLE"]
+__all__ = ["TABLE"]
 
 TABLE: dict[str, dict[str, Any]] = {
     "bridges": {
@@ -373,29 +373,3 @@ TABLE: dict[str, dict[str, Any]] = {
         "edm": "weightings.EDMWeight",
     },
 }
-
-ONE: dict[str, str] = {
-    "bridges": "method",
-    "data": "built-in data set",
-    "discrepancies": "discrepancy",
-    "energy-training": "training of energies",
-    "guidance": "guidance",
-    "posteriors": "posterior method",
-    "rates": "set of rates",
-    "processes": "process",
-    "score-matching": "score matching",
-    "times": "distribution of training times",
-}
-"""What messages call one of an axis, where it is not the axis without its `s`."""
-
-KINDS: dict[str, str] = {
-    "bridges": "schrodinger.Method",
-    "couplings": "couplings.Coupling",
-    "grids": "grids.Grid",
-    "noises": "inverse.Noise",
-    "operators": "inverse.Operator",
-    "paths": "processes.GenerativeProcess",
-    "rates": "processes.Rates",
-    "schedules": "schedules.Schedule",
-}
-"""The class that every object of an axis has, where there is one."""

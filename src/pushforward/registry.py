@@ -15,7 +15,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from pushforward._names import KINDS, ONE, TABLE
+from pushforward._axes import KINDS, ONE
+from pushforward._names import TABLE
 from pushforward.errors import InputError
 
 __all__ = ["add", "axes", "called", "find", "names", "resolve", "trust"]

@@ -236,7 +236,7 @@ def test_what_is_refused() -> None:
         CASES["uniform"].dynamics(torch.zeros(1, 1, K), torch.zeros(1, 1).long(), 1.0)
     with pytest.raises(InputError, match="reach"):
         GaussianRates(reach=0.0)
-    with pytest.raises(InputError, match="sequence of rates"):
+    with pytest.raises(InputError, match="one for each site"):
         SiteRates(())
 
 

@@ -201,9 +201,11 @@ class SiteRates(Rates):
     parts: Sequence[Rates]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(self.parts))
-        if not self.parts or not all(isinstance(part, Rates) for part in self.parts):
-            raise InputError(f"rates of the sites are a sequence of rates, not {self.parts!r}")
+        given = self.parts
+        fine = isinstance(given, Sequence) and all(isinstance(part, Rates) for part in given)
+        if not fine or not given:
+            raise InputError(f"parts are rates, one for each site, not {given!r}")
+        object.__setattr__(self, "parts", tuple(given))
 
     def semigroup(self, symbols: int) -> Semigroup:
         """Side by side."""
