@@ -11,11 +11,13 @@ from forked import Server
 
 ROOT = Path(__file__).parents[1]
 HELPERS = {
+    "corpora.py",
     "drawing.py",
     "entries.py",
     "judged_data.py",
     "laws.py",
     "line.py",
+    "ngrams.py",
     "peers.py",
     "peers_of_chains.py",
     "record.py",
