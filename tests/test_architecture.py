@@ -111,7 +111,7 @@ LAZY = {
         "rich",
         "scipy",
     ),
-    *("sklearn", "tensorboard", "tqdm", "typer"),
+    *("sklearn", "tensorboard", "tokenizers", "tqdm", "typer"),
 }
 LAZY_IN_CLI = LAZY - {"rich", "typer"}
 

@@ -1,7 +1,6 @@
 """What every short name stands for. `registry` reads it; nothing is imported here.
 
-Axis -> name -> where it is, with or without arguments, or what a module of the user has added.
-"""
+Axis -> name -> where it is, with or without arguments, or what a module of the user has added."""
 
 from __future__ import annotations
 

@@ -186,10 +186,15 @@ def logprob(
     bits, about = _bits(result, loaded), model.about_density(asked)
     given, measure = _given(model, loaded, klass), model.space.measure
     symbols = _bits_per_symbol(model, result, loaded)
+    spelled = _bits_spelled(result, loaded)
     if as_json:
         more = {"given": given, "about": about} | ({"measure": measure} if measure else {})
         if symbols is not None:
             more["bits_per_symbol"] = {"value": symbols[0], "stderr": symbols[1]}
+        more |= {
+            f"bits_per_{unit}": {"value": value, "stderr": error}
+            for unit, (value, error) in spelled.items()
+        }
         emit(_summary(result, chain, bits, loaded) | more)
         return
     typer.echo(str(result))
@@ -207,6 +212,8 @@ def logprob(
     if symbols is not None:
         value, error = symbols
         typer.echo(f"code length: at most {value:.4f} ± {error:.4f} bits per symbol")
+    for unit, (value, error) in spelled.items():
+        typer.echo(f"code length: at most {value:.4f} ± {error:.4f} bits per {unit}")
     if bits is not None:
         typer.echo(f"code length: at most {bits} bits per dimension ({loaded.levels} levels each)")
     if chain is not None:
@@ -244,6 +251,26 @@ def _bits_per_symbol(model: Any, result: Any, loaded: Any) -> tuple[float, float
         return None
     unit = math.log(2) * state.numel(loaded.event_shape)
     return -result.value.double().mean().item() / unit, result.mean_stderr() / unit
+
+
+def _bits_spelled(result: Any, loaded: Any) -> dict[str, tuple[float, float]]:
+    """What a byte and a character of UTF-8 cost, with errors, where symbols are no characters.
+
+    The ratio of two sums over the texts, whose error is that of what each costs beyond it.
+    """
+    import math
+
+    alphabet = loaded.schema.alphabet
+    if alphabet is None or not alphabet.of_bytes:
+        return {}
+    cost = -result.value.double().cpu() / math.log(2)
+    found = {}
+    for unit, each in zip(("byte", "character"), alphabet.spelled_in(loaded.x), strict=True):
+        total = float(each.sum())
+        ratio = float(cost.sum()) / total
+        error = float((cost - ratio * each).square().sum().sqrt()) / total
+        found[unit] = ratio, error
+    return found
 
 
 def _given(model: Any, loaded: Any, klass: str | None) -> str | None:

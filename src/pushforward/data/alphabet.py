@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.data.byte_pairs import BYTES, Merges, learned_merges, merged, parted, size_of
 from pushforward.errors import InputError
 
 __all__ = ["ALPHABETS", "Alphabet", "Form"]
@@ -16,7 +17,7 @@ __all__ = ["ALPHABETS", "Alphabet", "Form"]
 Form = Literal["text", "lines", "fasta"]
 """How texts lie in a file: one long one, one in each line, or records with a name."""
 
-ALPHABETS = ("characters", "bytes", "upper")
+ALPHABETS = ("characters", "bytes", "byte-pairs", "upper")
 
 _SHOWN = 40
 
@@ -26,11 +27,14 @@ class Alphabet:
     """The symbols of some texts, each with a number, and how the texts lie in their file.
 
     Args:
-        symbols: all of them, each once: characters, or bytes as the characters of these numbers.
-        coding: `characters`; `bytes` of UTF-8, of which any text is made; or `upper`, characters
-            whose case is ignored, as that of DNA.
+        symbols: all of them, each once: characters, or bytes as the characters of these numbers, or
+            several of them.
+        coding: `characters`; `bytes` of UTF-8, of which any text is made; `byte-pairs`, which are
+            bytes and frequent sequences of them; or `upper`, characters whose case is ignored, as
+            that of DNA.
         padded: texts of different lengths are followed by an end symbol, whose number is the last.
         form: how the texts lie in their file.
+        merges: of byte pairs, how they came about.
 
     Raises `InputError` for no symbols, or one that is there twice.
 
@@ -49,11 +53,12 @@ class Alphabet:
     coding: str = "characters"
     padded: bool = False
     form: Form = "text"
+    merges: Merges = ()
 
     def __post_init__(self) -> None:
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):
             raise InputError("an alphabet has symbols, each once")
-        if any(len(symbol) != 1 for symbol in self.symbols):
+        if self.coding != "byte-pairs" and any(len(symbol) != 1 for symbol in self.symbols):
             raise InputError("a symbol of an alphabet is one character")
 
     @classmethod
@@ -64,11 +69,19 @@ class Alphabet:
         padded: bool = False,
         form: Form = "text",
     ) -> Alphabet:
-        """The symbols of texts, sorted; of bytes all 256. Raises `InputError` for empty texts."""
+        """The symbols of texts, sorted; of bytes all 256; of `byte-pairs-SIZE` so many at most.
+
+        Raises `InputError` for empty texts or another `coding`, `MissingExtraError` for byte pairs
+        without `tokenizers`.
+        """
+        size = size_of(coding)
+        if size is not None:
+            merges = learned_merges((_spelled(text, "bytes") for text in texts), size)
+            return cls(merged(merges), "byte-pairs", padded, form, merges)
         if coding not in ALPHABETS:
             raise InputError(f"alphabet is one of {', '.join(ALPHABETS)}, not {coding!r}")
         if coding == "bytes":
-            return cls(tuple(map(chr, range(256))), coding, padded, form)
+            return cls(BYTES, coding, padded, form)
         found: set[str] = set()
         for text in texts:
             found |= set(_spelled(text, coding))
@@ -86,11 +99,37 @@ class Alphabet:
         """The number of the end symbol; `None` for texts of one length."""
         return len(self.symbols) if self.padded else None
 
+    @property
+    def of_bytes(self) -> bool:
+        """Whether the symbols are bytes, or made of them: any text can be written."""
+        return self.coding in ("bytes", "byte-pairs")
+
+    def spelled_in(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """How many bytes and how many characters of UTF-8 states `(N, length)` spell, `(N,)`.
+
+        A character counts where its first byte is.
+
+        >>> Alphabet.of(["é"], "bytes").spelled_in(torch.tensor([[0xC3, 0xA9, 0x61]]))
+        (tensor([3]), tensor([2]))
+        """
+        spelled = self.symbols if self.of_bytes else [_spelled(s, "bytes") for s in self.symbols]
+        counts = [(len(s), sum(not "\x80" <= byte < "\xc0" for byte in s)) for s in spelled]
+        table = torch.tensor([*counts, (0, 0)])
+        each = table[x.cpu()].sum(1)
+        return each[:, 0], each[:, 1]
+
     def numbers(self, text: str, where: str, gap: str | None = None) -> Tensor:
         """The numbers of the symbols of a text, `(L,)`; -1 for a `gap`, if one is named.
 
+        Each of the pieces between gaps is parted into byte pairs by itself.
+
         Raises `InputError` for a symbol that is none of the known ones, `where` it is.
         """
+        if self.coding == "byte-pairs":
+            found: list[int] = []
+            for k, piece in enumerate([text] if gap is None else text.split(gap)):
+                found += [-1] * bool(k) + parted(_spelled(piece, "bytes"), self.merges)
+            return torch.tensor(found, dtype=torch.int64)
         known = {symbol: k for k, symbol in enumerate(self.symbols)}
         if gap is not None:
             known = {**known, gap: -1}
@@ -139,23 +178,25 @@ class Alphabet:
             if self.padded and len(self.symbols) in row:
                 row = row[: row.index(len(self.symbols))]
             text = "".join(self.symbols[k] for k in row)
-            if self.coding == "bytes":
+            if self.of_bytes:
                 text = text.encode("latin-1").decode("utf-8", errors="replace")
             found.append(text)
         return found
 
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold."""
-        symbols = None if self.coding == "bytes" else list(self.symbols)
-        return {"symbols": symbols, "coding": self.coding, "padded": self.padded,
-                "form": self.form}  # fmt: skip
+        symbols = None if self.of_bytes else list(self.symbols)
+        described = {"symbols": symbols, "coding": self.coding, "padded": self.padded,
+                     "form": self.form}  # fmt: skip
+        return described | ({"merges": [list(pair) for pair in self.merges]} if self.merges else {})
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> Alphabet:
         """The alphabet that `describe` described."""
         symbols = described["symbols"]
-        known = tuple(map(chr, range(256))) if symbols is None else tuple(symbols)
-        return cls(known, described["coding"], described["padded"], described["form"])
+        merges = tuple((int(a), int(b)) for a, b in described.get("merges") or ())
+        known = merged(merges) if symbols is None else tuple(symbols)
+        return cls(known, described["coding"], described["padded"], described["form"], merges)
 
 
 def _spelled(text: str, coding: str) -> str:

@@ -155,8 +155,8 @@ def load(
             quaternions of another length; by default they are an error.
         window: how many symbols of a text make a state: 128 of a long text; shorter lines and
             records are followed by an end symbol, up to the longest by default.
-        alphabet: what the symbols of texts are, `"characters"` or `"bytes"`; `"upper"` is without
-            case.
+        alphabet: what the symbols of texts are, `"characters"`, `"bytes"` or `"byte-pairs"` (1024
+            of them; `"byte-pairs-512"` says how many); `"upper"` is without case.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.

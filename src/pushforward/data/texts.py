@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -97,7 +98,7 @@ def in_gaps(place: str | Path, alphabet: Alphabet, length: int, gap: str) -> Ten
     path = Path(place)
     if len(gap) != 1:
         raise InputError(f"a gap is marked by one character, not {gap!r}")
-    if gap in alphabet.symbols and alphabet.coding != "bytes":
+    if gap in alphabet.symbols and not alphabet.of_bytes:
         raise InputError(f"{gap!r} is a symbol of the texts: mark gaps by another character")
     pieces = _pieces(path, alphabet.form, None)
     if alphabet.form != "text":
@@ -150,10 +151,12 @@ def _read(
         length = window or WINDOW
         x = _windows(pieces, made, length, notes, path)
     else:
-        longest = max(len(p.text.encode()) if coding == "bytes" else len(p.text) for p in pieces)
-        length = window or longest
-        even = all(len(p.text) == length for p in pieces) and coding != "bytes"
-        made = known or Alphabet.of((p.text for p in pieces), coding, not even, form)
+        made = known or Alphabet.of((p.text for p in pieces), coding, True, form)
+        lengths = [len(made.numbers(p.text, p.where)) for p in pieces]
+        length = window or max(lengths)
+        # Other texts of bytes, of the same characters, may have fewer.
+        if known is None and set(lengths) == {length} and not made.of_bytes:
+            made = replace(made, padded=False)
         x = made.encode([p.text for p in pieces], length, [p.where for p in pieces])
     if space is not None:
         space.check(x)

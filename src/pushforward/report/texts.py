@@ -26,7 +26,8 @@ def rows_of_texts(samples: Any, test: Data, train: Data, seed: int = 0) -> tuple
 
     The entropy of n-grams beside that of as much held-out text, the total variation distance of
     their frequencies, and the mean length of the longest piece that a sample has in common with the
-    training data: longer pieces than in held-out texts are copied.
+    training data: longer pieces than in held-out texts are copied. N-grams of the records of FASTA
+    are called by their name in biology, k-mers.
 
     >>> x = torch.tensor([[0, 1, 0, 1]]).repeat(30, 1)
     >>> rows_of_texts(x, Data(x), Data(x))
@@ -40,13 +41,14 @@ def rows_of_texts(samples: Any, test: Data, train: Data, seed: int = 0) -> tuple
     ours = _some(samples.cpu(), n, generator)
     theirs, known = _some(test.x, n, generator), _some(train.x, n, generator)
     rows = []
+    grams = "mers" if alphabet.form == "fasta" else "grams"
     for length in (k for k in _LENGTHS if k <= test.x.shape[1]):
         found, floor = (gram_entropy(x, length, end=end) for x in (ours, theirs))
         note = "of their frequencies; the floor is that of held-out data"
-        rows.append(_row(f"entropy of {length}-grams", found, floor, "floor", note, "bits"))
+        rows.append(_row(f"entropy of {length}-{grams}", found, floor, "floor", note, "bits"))
         found, floor = (gram_distance(x, theirs, length, end=end) for x in (ours, known))
         note = "total variation distance of the frequencies"
-        rows.append(_row(f"{length}-grams", found, floor, "lower", note))
+        rows.append(_row(f"{length}-{grams}", found, floor, "lower", note))
     first = _some(train.x, max(1, _KNOWN // train.x.shape[1]), generator)
     copied, usual = (_mean(longest_copies(x[:_COPIED], first, end=end)) for x in (ours, theirs))
     note = "symbols in common with training data, the longest piece; the floor is held-out data"
