@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pushforward.cli.app import app
+from pushforward.data.mixed_tables import is_mixed
 from pushforward.errors import InputError
 
 SMALL = ["model.net.class=transformer", "model.net.width=16", "model.net.depth=1",
@@ -90,6 +91,15 @@ def test_a_process_that_is_named_gets_the_symbols_of_the_text(tmp_path, process)
     printed = _run("sample", tmp_path / "run", "-n", 1, "--steps", 8)
     assert printed.exit_code == 0, printed.output
     assert len(printed.output.rstrip("\n")) == 16
+
+
+def test_a_text_of_many_lines_is_no_table_of_words(tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text("To be or not to be.\nTo do or not to do.\n" * 15)
+    assert not is_mixed(book, {})
+    found = _run("doctor", book)
+    assert found.exit_code == 0, found.output
+    assert "128 tokens" in found.output
 
 
 def test_empty_and_short_texts_are_refused_in_words(tmp_path):

@@ -23,6 +23,7 @@ from pushforward.data.schema import Schema
 from pushforward.data.table_files import TABLES, TEXTS
 from pushforward.data.table_format import TableFormat
 from pushforward.data.text_lines import TextLines
+from pushforward.data.texts import form_of
 from pushforward.errors import InputError
 
 __all__ = ["TextTable", "is_mixed", "read_mixed", "reading_kinds", "table_of"]
@@ -219,9 +220,12 @@ def _suffix(path: Path) -> str:
 
 def is_mixed(source: Any, options: Mapping[str, Any]) -> bool:
     """Whether a text table has columns that are not of numbers: words, dates, truths, or missing
-    cells. Nothing is said of what is no such table, or is wrong with it."""
+    cells. Nothing is said of what is no such table, such as a text of many lines, or is wrong with
+    it."""
     path = Path(str(source))
     if not path.is_file() or _suffix(path) not in TEXTS:
+        return False
+    if form_of(path, options.get("kind")) is not None:
         return False
     own = {k: v for k, v in options.items() if k in ("columns", *_WRITTEN, *_LAID_OUT)}
     try:
