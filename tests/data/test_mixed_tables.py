@@ -106,6 +106,18 @@ def test_numbers_are_normal_and_fill_is_noise() -> None:
         assert distance < 1.95 / 4000**0.5  # Kolmogorov-Smirnov at one in a thousand
 
 
+def test_columns_of_like_names_have_noise_of_their_own() -> None:
+    g = np.random.default_rng(0)
+    gone = g.random(400) < 0.5
+    one, other = (
+        ["" if lost else f"{v:.1f}" for v, lost in zip(g.normal(0, 1, 400), gone, strict=True)]
+        for _ in range(2)
+    )
+    x, _ = load({"temperature_low": one, "temperature_high": other}, kinds="auto").x
+    pair = x[torch.from_numpy(gone)].mT
+    assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.3
+
+
 def test_parts_of_a_step_keep_their_number() -> None:
     """Whole numbers are spread over their cells, and come back as they were."""
     values = np.random.default_rng(0).poisson(60, 3000)

@@ -8,6 +8,7 @@ that there is none, it is normal noise, which means nothing.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -226,7 +227,8 @@ class CodedColumn:
         return self._generator(1).standard_normal(n)
 
     def _generator(self, stream: int) -> np.random.Generator:
-        own = int.from_bytes(self.name.encode()[:8].ljust(8, b"\0"), "little")
+        # By the whole name: columns that shared their noise would look as if they told each other.
+        own = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "little")
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([own, stream])))
 
     # -- and back -------------------------------------------------------------------------------
