@@ -80,6 +80,14 @@ def test_given_cells_stay_and_gaps_are_filled(call, run: Path, tmp_path: Path) -
     assert len(read(out)) == 2
 
 
+def test_several_given_cells_are_all_kept(call, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "given.csv"
+    words = ["--steps", 4, "--out", out]
+    found = call("sample", run, "-n", 9, "--given", "city=Oslo, N", "--given", "kids=2", *words)
+    assert found.code == 0
+    assert {(row["city"], row["kids"]) for row in read(out)} == {("Oslo, N", "2")}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def infilled(
 def _from_words(text: str, n: int) -> dict[str, list[str]]:
     """The cells of `a=1.2,b=x` for `n` rows."""
     found: dict[str, list[str]] = {}
-    for word in text.split(","):
+    # A comma that no NAME= follows belongs to the value.
+    for word in re.split(r",(?=[^,=]*=)", text):
         name, equals, value = (part.strip() for part in word.partition("="))
         if not equals or not value:
             raise InputError(f"--given {text}: {word!r} does not say NAME=VALUE")

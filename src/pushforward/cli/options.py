@@ -103,11 +103,11 @@ Coordinates = Annotated[
     ),
 ]
 GivenValues = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--given",
         help="What a model that was trained with --given is told: a=1.2,b=3 for all samples, or a "
-        "FILE with these columns, of which each row has a sample, or -n of them.",
+        "FILE with these columns, of which each row has a sample, or -n of them. May be repeated.",
         metavar="NAME=VALUE,...|FILE",
     ),
 ]

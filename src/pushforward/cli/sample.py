@@ -144,7 +144,9 @@ def sample(
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
     if n is not None:
         whole("n", n, least=1)
-    cells = given if given is not None or given_file is None else str(given_file)
+    # What is said in several options is said together.
+    asked_for = ",".join(given) if given else None
+    cells = asked_for if asked_for is not None or given_file is None else str(given_file)
     if cells is not None and schema_of(Path(run)).mixed is not None:
         wishes = accepted(model.sample, sampler=sampler, steps=steps)
         with Progress("sampling", 1, show=not is_quiet(context)) as progress:
@@ -158,7 +160,7 @@ def sample(
     if given_file is not None:
         _fill_in(context, run, model, given_file, gap, n, out, sampler, seed, steps, batch_size)
         return
-    own = told(Path(run), model, given, n, context, seed)
+    own = told(Path(run), model, asked_for, n, context, seed)
     captions, n = texts_for(model, text, texts, n if own is None else len(own.c))
     require_memory(n, state.numel(model.event_shape))
     c: Any = label_of(Path(run), label) if own is None else own.c
