@@ -137,6 +137,15 @@ def test_the_bound_of_wrong_predictions_is_lower_by_the_divergence() -> None:
     assert abs(float(gap.mean())) < 4 * float(gap.std()) / 1500**0.5
 
 
+def test_the_bound_of_a_row_is_the_same_in_any_batch() -> None:
+    x, c = rows(7, 6)
+    whole = model().log_prob((x, c), steps=4, seed=0).value
+    few = model().log_prob((x[:3], c[:3]), steps=4, seed=0).value
+    parts = model().log_prob((x, c), steps=4, seed=0, batch_size=2).value
+    assert torch.allclose(few, whole[:3])
+    assert torch.allclose(parts, whole)
+
+
 def test_training_finds_the_law() -> None:
     x, c = rows(3000, 5)
     table = {"kind": ["abc"[k] for k in c[:, 0]], "x": [f"{v:.3f}" for v in x[:, 0]]}

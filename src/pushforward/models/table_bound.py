@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, state
-from pushforward._random import uniform
+from pushforward._precision import in_double, widest
+from pushforward._random import RowNoise, fine_uniform
 from pushforward.estimates import LogProb
 from pushforward.models.model import Progress
 from pushforward.protocols import GaussianKernels, follows
@@ -50,11 +51,14 @@ def row_bound(
     `TableDiffusion`.
     """
     checks.whole("steps", steps, least=2)
-    parts = state.split(z, min(batch_size or _ROWS, _ROWS))
+    size = min(batch_size or _ROWS, _ROWS)
+    parts = state.split(z, size)
     values, errors = [], []
     for k, part in enumerate(parts, start=1):
-        sums = [_at_a_time(model, part, j, steps, generator) for j in range(steps)]
-        draws = torch.stack(sums, 1).double()
+        own = slice((k - 1) * size, (k - 1) * size + state.rows(part))
+        noise = generator.take(own) if isinstance(generator, RowNoise) else generator
+        sums = [_at_a_time(model, part, j, steps, noise) for j in range(steps)]
+        draws = torch.stack(sums, 1)
         values.append(-(draws.mean(1) + _ends(model, part).to(draws)))
         # Times in strata vary less: this is on the safe side.
         errors.append(draws.std(1) / math.sqrt(steps))
@@ -71,7 +75,7 @@ def _at_a_time(model: Any, z: Any, k: int, steps: int, generator: torch.Generato
     n, device = state.rows(z), state.device(z)
     noisy = next((p for p in model.factors if follows(p, GaussianKernels)), None)
     high = model.process.clock.t_max if noisy is None else noisy.schedule.t_max
-    u = uniform((n,), generator, device=device, dtype=torch.float64)
+    u = fine_uniform((n,), generator, device=device)
     density = torch.ones_like(u)
     if noisy is None:
         t = (k + u) / steps
@@ -87,22 +91,22 @@ def _at_a_time(model: Any, z: Any, k: int, steps: int, generator: torch.Generato
         density = evenly / steps * inside * _fall(noisy, t) / (first - last)
         density = density + (steps - evenly) / steps
     t = t.clamp_min(_LEAST)
-    seen = t.clamp(_START, high).to(model.dtype)
-    x_t = _noised(model, z, t.to(model.dtype), seen, generator)
+    seen = t.clamp(_START, high).to(device, model.dtype)
+    x_t = _noised(model, z, t.to(device, model.dtype), seen, generator)
     pred = model.predictor(x_t, seen)
     found = torch.zeros_like(density)
     for process, own, data, now in zip(model.factors, *map(_parts, (pred, z, x_t)), strict=True):
         if follows(process, GaussianKernels):
             snr = torch.as_tensor(process.schedule.log_snr(t.clamp(_START, high))).exp()
-            error = (own - data).double().square().sum(1)
+            error = in_double(own - data).square().sum(1)
             # At low noise the error is the noise itself, of which the mean is known: what it
             # differs by from its mean is taken off.
             c = process.schedule.at(t.clamp(_START, high))
-            noise = (now.double() - c.alpha[:, None] * data.double()) / c.sigma[:, None]
+            noise = (in_double(now) - c.alpha[:, None] * in_double(data)) / c.sigma[:, None]
             chance = c.alpha**4 * (noise.square() - 1).sum(1)
             found = found + inside * _fall(process, t) / 2 * (snr * error - chance)
         else:
-            found = found + process.loss(own, data, now, t).double()
+            found = found + in_double(process.loss(own, data, now, t.to(device, widest(device))))
     return found / density
 
 
@@ -128,7 +132,7 @@ def _ends(model: Any, z: Any) -> Tensor:
         if not follows(process, GaussianKernels):
             continue
         far, near = process.schedule.at(process.schedule.t_max), process.schedule.at(_START)
-        variance, squares = far.sigma**2, part.double().square().cpu()
+        variance, squares = far.sigma**2, part.cpu().double().square()
         prior = (far.alpha**2 * squares + variance - 1 - math.log(variance)) / 2
         left = (math.log(2 * math.pi) + 1) / 2 + math.log(near.sigma / near.alpha)
         found += (prior + left).sum(1)

@@ -262,7 +262,8 @@ class TableDiffusion(Diffusion):
         z = with_density(self.inward(x))
         with self.evaluating():
             return row_bound(
-                self, z, steps=steps, generator=resolve(seed, generator, self.device),
+                self, z, steps=steps,
+                generator=resolve(seed, generator, self.device, rows=state.rows(z)),
                 batch_size=batch_size, progress=progress,
             )  # fmt: skip
 
