@@ -277,3 +277,6 @@ def test_a_markov_source_has_the_posterior_of_its_table(name: str) -> None:
     assert -float(source.log_prob(drawn).mean()) == pytest.approx(source.entropy, abs=4 * error)
     with pytest.raises(InputError, match="sum to one"):
         AnalyticMarkov(2 * p, 3)
+    for apart in (torch.eye(2), torch.eye(2).flip(0)):
+        with pytest.raises(InputError, match="no one stationary distribution"):
+            AnalyticMarkov(apart, 3)

@@ -25,7 +25,8 @@ class AnalyticMarkov:
         transition: probabilities `(K, K)`, row from and column to.
         sites: the length of a sequence.
 
-    Raises `InputError` for rows that are no probabilities.
+    Raises `InputError` for rows that are no probabilities, and for a chain that does not come to
+    one distribution.
 
     >>> source = AnalyticMarkov(torch.tensor([[0.9, 0.1], [0.3, 0.7]]).double(), 3)
     >>> source.first
@@ -41,6 +42,12 @@ class AnalyticMarkov:
         rows = self.transition.double()
         if not bool((rows >= 0).all()) or float((rows.sum(1) - 1).abs().max()) > 1e-6:
             raise InputError("rows of a transition matrix are not negative and sum to one")
+        limit = torch.linalg.matrix_power(rows / rows.sum(1, keepdim=True), 1 << 20)
+        if float((limit - limit[0]).abs().max()) > 1e-6:
+            raise InputError(
+                "the chain has no one stationary distribution that it comes to from all symbols: "
+                "some never reach others, or it goes round in a cycle"
+            )
 
     @property
     def first(self) -> Tensor:
