@@ -169,7 +169,7 @@ class GaussianCopula(_FittedTable):
         if not self.fitted:
             raise InputError("this GaussianCopula has not been fitted: pushforward.fit")
         parts_of(n, batch_size, rows)
-        noise = resolve(seed, generator, rows=n)
+        noise = resolve(seed, generator, self.root.device, rows=n)
         scores = normal((n, len(self.root)), noise, dtype=torch.float64) @ self.root.mT
         numbers = self.center[0] + self.center[1] * scores[:, : self.numbers]
         u = torch.special.ndtr(scores[:, self.numbers :])

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pushforward import checks, registry
+from pushforward._precision import in_double
 from pushforward._random import drawn_from_logits
 from pushforward._shapes import like
 from pushforward.config import configurable
@@ -122,7 +123,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     def prior_cost(self, z: Tensor, t: float) -> Tensor:
         """How far the noised tokens are from the equilibrium, summed, `(B,)`."""
-        noised = self.chain.row(z, float(self.schedule.at(t).alpha)).double()
+        noised = in_double(self.chain.row(z, float(self.schedule.at(t).alpha)))
         stationary = self.chain.stationary.to(noised)
         return (torch.xlogy(noised, noised) - torch.xlogy(noised, stationary)).flatten(1).sum(1)
 

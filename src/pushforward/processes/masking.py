@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pushforward._precision import widest
 from pushforward._random import drawn_from_logits, fine_uniform, uniform_like
 from pushforward._shapes import like
 from pushforward.config import configurable
@@ -103,9 +104,10 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         hidden = x_t == self.space.mask
         shown = min(1.0, alpha / (1 - alpha)) if alpha < 1 else 1.0
         lost = min(1.0, (1 - alpha) / alpha) if alpha > 0 else 1.0
-        u = fine_uniform(x_t.shape, generator, device=x_t.device).to(x_t.device)
+        u = fine_uniform(x_t.shape, generator, device=x_t.device)
+        moved = torch.where(hidden, (u < shown).to(x_t.device), (u < lost).to(x_t.device))
         new = torch.where(hidden, drawn_from_logits(pred, generator), self.space.mask)
-        return self.space.where(u < torch.where(hidden, shown, lost), new, x_t)
+        return self.space.where(moved, new, x_t)
 
     def rate_bound(self, t: float) -> float:
         """The rate at which any hidden token is shown."""
@@ -122,7 +124,7 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
                 "none: a bound needs a clock whose alpha ends at zero, such as "
                 "schedules.Rectified()"
             )
-        return z.new_zeros(len(z), dtype=torch.float64)
+        return z.new_zeros(len(z), dtype=widest(z.device))
 
     def cost_rate(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """The loss."""

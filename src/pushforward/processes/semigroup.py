@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward._precision import widest
+from pushforward._precision import in_double, widest
 from pushforward._random import drawn_from_logits, fine_uniform
 from pushforward._shapes import like
 from pushforward.errors import InputError
@@ -100,9 +100,10 @@ class UniformSemigroup(Semigroup):
 
     def move(self, x: Tensor, left: Time, generator: torch.Generator | None) -> Tensor:
         """Kept with the chance `a`, or else any symbol."""
-        kept = fine_uniform(x.shape, generator, device=x.device).to(x.device) < like(left, x)
-        other = fine_uniform(x.shape, generator, device=x.device) * self.symbols
-        return torch.where(kept, x, other.long().to(x.device))
+        u, other = (fine_uniform(x.shape, generator, device=x.device) for _ in range(2))
+        chance = like(in_double(left), x) if isinstance(left, Tensor) else left
+        kept = (u < chance).to(x.device)
+        return torch.where(kept, x, (other * self.symbols).long().to(x.device))
 
 
 class _MatrixSemigroup(Semigroup):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, state
+from pushforward._precision import has_double
 from pushforward._random import resolve, uniform
 from pushforward._roots import increasing_root
 from pushforward.errors import CapabilityError, InputError
@@ -84,14 +85,15 @@ def evidence_bound(
         for t, weight in _times(n, draws // GROUPS, start, stop, generator):
             x_t = process.sample(z, t, generator)
             rate = process.cost_rate(transport.model(x_t, t), z, x_t, t)
-            total += weight * rate.double().cpu()
+            total += weight * rate.cpu().double()
         x_t = process.sample(z, stop, generator)
         last = process.data_cost(transport.model(x_t, stop), z, x_t, stop)
-        groups.append(total + last.double().cpu())
+        groups.append(total + last.cpu().double())
     cost = torch.stack(groups)
-    value = cost.mean(0) + process.prior_cost(z, start).double().cpu()
+    value = cost.mean(0) + process.prior_cost(z, start).cpu().double()
     stderr = cost.std(0) / math.sqrt(GROUPS)
-    return LogProb(-value.to(device), stderr.to(device), "bound", nfe=draws + GROUPS)
+    home = device if has_double(device) else "cpu"
+    return LogProb(-value.to(home), stderr.to(home), "bound", nfe=draws + GROUPS)
 
 
 def check_draws(draws: int) -> int:

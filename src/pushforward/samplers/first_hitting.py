@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward._precision import widest
 from pushforward._random import drawn_from_logits, fine_uniform, fork
 from pushforward._roots import increasing_root
 from pushforward.config import configurable
@@ -74,7 +75,8 @@ class FirstHitting(Rule):
             u = fine_uniform((len(x),), generator, device=x.device).cpu()
             left = left * u ** (1 / hidden.sum(1).clamp_min(1).cpu().double())
             due = (left >= last).to(x.device) & hidden.any(1)
-            order = fine_uniform(flat.shape, generator, device=x.device).to(x.device)
+            order = fine_uniform(flat.shape, generator, device=x.device)
+            order = order.to(x.device, widest(x.device))
             which = torch.where(hidden, order, -1.0).argmax(1)
             if not bool(due.any()):
                 break

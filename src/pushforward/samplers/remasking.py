@@ -52,8 +52,8 @@ class Remasking(Rule):
         pred = model(x, t)
         kept = process.bridge(pred, x, t, s, 1.0, generator)
         anew = process.sample(process.bridge(pred, x, t, 0.0, 1.0, generator), s, generator)
-        u = fine_uniform(x.shape, generator, device=x.device).to(x.device)
-        return State(process.space.where(u < self.share, anew, kept))
+        u = fine_uniform(x.shape, generator, device=x.device)
+        return State(process.space.where((u < self.share).to(x.device), anew, kept))
 
 
 def check_tokens(process: Any, sampler: Any) -> None:

@@ -87,7 +87,7 @@ class Uniformization(Rule):
                 return State(x)
             t = clock.clamp_min(stop).to(x.device, torch.get_default_dtype())
             jump = process.dynamics(model(x, t), x, t).restore
-            rates = jump.rate.flatten(1).double().cpu()
+            rates = jump.rate.flatten(1).cpu().double()
             total = rates.sum(1)
             worst = float((total * live).max())
             if worst > bound * sites * (1 + 1e-6):
