@@ -62,6 +62,13 @@ def test_samples_have_the_columns_of_the_data(call, run: Path, tmp_path: Path) -
     assert len(read(out)) == 40
 
 
+def test_a_table_is_written_where_no_file_is_named(call, run: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call("sample", run, "-n", 4, "--steps", 4)
+    assert (done.code, done.out.strip()) == (0, "samples.csv")
+    assert len((tmp_path / "samples.csv").read_text().splitlines()) == 5
+
+
 def test_given_cells_stay_and_gaps_are_filled(call, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "given.csv"
     words = ("--steps", 5, "--out", out)

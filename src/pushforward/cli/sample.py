@@ -118,6 +118,7 @@ def sample(
     of its data; without --given, it is told those of rows of its training data.
 
     A model of texts prints them, unless --out names a file, and fills in the gaps of --given-file.
+    One of a table with words or dates writes samples.csv.
 
     Under `torchrun` each process draws its share, and the first writes the file.
     """
@@ -142,12 +143,16 @@ def sample(
 
     check_suffix(out)
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
+    mixed = schema_of(Path(run)).mixed is not None
+    if mixed and unsaid(context, "out"):
+        # Words and dates have no place in arrays, which would hold their codes.
+        out = "samples.csv"
     if n is not None:
         whole("n", n, least=1)
     # What is said in several options is said together.
     asked_for = ",".join(given) if given else None
     cells = asked_for if asked_for is not None or given_file is None else str(given_file)
-    if cells is not None and schema_of(Path(run)).mixed is not None:
+    if cells is not None and mixed:
         wishes = accepted(model.sample, sampler=sampler, steps=steps)
         with Progress("sampling", 1, show=not is_quiet(context)) as progress:
             x = infilled(
