@@ -228,6 +228,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "bridge": "processes.Bridge",
         "ou-bridge": "processes.OUBridge",
         "manifold-bridge": "processes.ManifoldBridge",
+        "token-bridge": "processes.TokenBridge",
         "interpolant": "processes.Interpolant",
         "linear": "processes.Linear",
         "trigonometric": "processes.Trigonometric",

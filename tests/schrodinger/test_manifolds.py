@@ -92,7 +92,7 @@ def test_exact_drifts_join_the_ends_by_the_entropic_plan(name: str) -> None:
     start = problem.source[:1].expand(n, *problem.source.shape[1:])
 
     def control(x: Tensor, t: float) -> Tensor:
-        return problem.drift(x, t, forward=True)
+        return problem.control(x, t, forward=True)
 
     ends = simulate_ends(
         process, control, start, 60, forward=True, generator=torch.Generator().manual_seed(5)
@@ -120,7 +120,7 @@ def test_the_markovian_projection_of_the_plan_is_its_drift(name: str, forward: b
             flat = x.flatten(1)
             k = flat.shape[1]
             field = process.space.tangent(x, torch.sin(flat @ weight[:k, :k]).reshape(x.shape))
-            return problem.drift(x, t, forward=forward) + size * field
+            return problem.control(x, t, forward=forward) + size * field
 
         return markovian_projection(
             control, process, pair, t, forward=forward,
@@ -157,7 +157,7 @@ def test_the_flow_and_the_score_are_those_of_the_marginals() -> None:
     with torch.enable_grad():
         y = x.clone().requires_grad_()
         (score,) = torch.autograd.grad(log_density(y, t).sum(), y)
-    drifts = tuple(problem.drift(x, t, forward=forward) for forward in (True, False))
+    drifts = tuple(problem.control(x, t, forward=forward) for forward in (True, False))
     flow = process.dynamics(drifts, x, t)
     assert torch.allclose(flow.score, score, atol=1e-9)
     # The flow carries the marginals: d/dt log p + <v, grad log p> + div v = 0.
@@ -168,7 +168,7 @@ def test_the_flow_and_the_score_are_those_of_the_marginals() -> None:
         step[k] = h
 
         def along(z: Tensor) -> Tensor:
-            pair = tuple(problem.drift(z, t, forward=forward) for forward in (True, False))
+            pair = tuple(problem.control(z, t, forward=forward) for forward in (True, False))
             return process.dynamics(pair, z, t).velocity
 
         velocity.append((along(x + step)[:, k] - along(x - step)[:, k]) / (2 * h))
@@ -181,8 +181,8 @@ def test_samplers_run_along_exact_drifts() -> None:
     problem = _atoms("sphere")
     process = problem.process
     controls = Controls(
-        lambda x, t: problem.drift(x, t, forward=True),
-        lambda x, t: problem.drift(x, t, forward=False),
+        lambda x, t: problem.control(x, t, forward=True),
+        lambda x, t: problem.control(x, t, forward=False),
     )
     transport = Transport(controls, process)
     start = problem.sample(1_200, seed=10)[1]

@@ -18,7 +18,7 @@ They serve the tests, the docs and the benchmarks, and anyone who wants to see a
 | `AnalyticMarkov` | a Markov chain of symbols | Masking, Jumps |
 | `AnalyticCounts` | a random number of independent points | Thinning, JumpDiffusion |
 | `AnalyticPair` | a Gaussian pair | Bridge, Interpolant |
-| `AnalyticAtoms` | two sets of points of a manifold | ManifoldBridge |
+| `AnalyticAtoms` | two sets of points, or of sequences | ManifoldBridge, TokenBridge |
 """
 
 from pushforward.analytic.circle import AnalyticCircle

@@ -1,4 +1,5 @@
-"""Schrödinger bridges between finite sets of points, on any space whose heat kernel is known."""
+"""Schrödinger bridges between finite sets of points, on any space with a reference whose kernel is
+known."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward import state
 from pushforward._random import categories, resolve
-from pushforward._shapes import like
 from pushforward.errors import InputError
-from pushforward.processes import ManifoldBridge
+from pushforward.processes import ControlledReference
 from pushforward.protocols import Time
 
 __all__ = ["AnalyticAtoms"]
@@ -20,15 +21,14 @@ _SWEEPS, _CLOSE = 10_000, 1e-13
 
 @dataclass(frozen=True)
 class AnalyticAtoms:
-    r"""Weighted points at both ends, joined by the Schrödinger bridge of a manifold.
+    r"""Weighted points at both ends, joined by a Schrödinger bridge: points of a manifold, or
+    sequences of symbols.
 
-    The coupling of the ends is the entropic plan with the heat kernel `k` of variance `sigma^2`,
-    `P_ij = f_i k(x_i, y_j) g_j` with the marginals `a` and `b` (Schrödinger 1931; Léonard 2014),
-    found by Sinkhorn's iterations to 1e-13. The drift towards the points `y` is then
-
-        sigma^2 grad_x log sum_j g_j k_{sigma^2 r}(x, y_j)
-
-    at a time `r` from them, and likewise the other way.
+    The coupling of the ends is the entropic plan with the kernel `k` of the reference,
+    `P_ij = f_i k_1(x_i, y_j) g_j` with the marginals `a` and `b` (Schrödinger 1931; Léonard 2014),
+    found by Sinkhorn's iterations to 1e-13. At a time `r` from the points `y` a path is led by
+    `h(x) = sum_j g_j k_r(x, y_j)` (Doob's transform), with the drift `sigma^2 grad log h` on a
+    manifold, and likewise the other way.
 
     Args:
         process: the reference.
@@ -39,13 +39,14 @@ class AnalyticAtoms:
 
     Raises `InputError` for weights that do not fit, or if the plan does not converge.
 
+    >>> from pushforward.processes import ManifoldBridge
     >>> from pushforward.spaces import Torus
     >>> ends = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[0.5], [2.0]]).double()
     >>> AnalyticAtoms(ManifoldBridge(Torus(), 0.5), *ends).plan.sum(1)
     tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
-    process: ManifoldBridge
+    process: ControlledReference
     target: Tensor
     source: Tensor
     target_weights: Tensor | None = None
@@ -56,7 +57,9 @@ class AnalyticAtoms:
         b = _shares(self.source_weights, len(self.source))
         n, m = len(self.source), len(self.target)
         kernel = self._log_kernel(
-            self.target.repeat_interleave(n, 0).double(), self.source.repeat(m, *self._ones()), 1.0
+            state.to(self.target.repeat_interleave(n, 0), dtype=torch.float64),
+            self._repeated(self.source, m),
+            1.0,
         ).reshape(m, n)
         f, g = a.new_zeros(m), b.new_zeros(n)
         for _ in range(_SWEEPS):
@@ -67,14 +70,11 @@ class AnalyticAtoms:
                 break
         else:
             raise InputError(
-                f"the plan has not converged in {_SWEEPS:,} iterations: sigma = "
-                f"{self.process.sigma:g} is too small for these points"
+                f"the plan has not converged in {_SWEEPS:,} iterations: {self.process} hardly "
+                "reaches one set from the other"
             )
         for name, value in (("plan", plan), ("_logs", (f, g))):
             object.__setattr__(self, name, value)
-
-    def _ones(self) -> tuple[int, ...]:
-        return (1,) * (self.source.ndim - 1)
 
     def sample(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
@@ -84,24 +84,26 @@ class AnalyticAtoms:
         drawn = categories(plan.flatten(), n, resolve(seed, generator, rows=n))
         return self.target[drawn // plan.shape[1]], self.source[drawn % plan.shape[1]]
 
-    def drift(self, x: Tensor, t: Time, *, forward: bool) -> Tensor:
-        """The drift at states `(B, *event)`: forward to the target at `t = 0`, or to the source."""
+    def control(self, x: Tensor, t: Time, *, forward: bool) -> Tensor:
+        """The control at states `(B, *event)`: forward to the target at `t = 0`, or to the
+        source."""
         ends = self.target if forward else self.source
         logs = self._logs[0 if forward else 1]  # type: ignore[attr-defined]
         remaining = t if forward else 1 - t
-        count = len(ends)
-        many = x.repeat_interleave(count, 0)
-        there = ends.to(x).repeat(len(x), *(1,) * (x.ndim - 1))
-        times = torch.as_tensor(remaining, dtype=x.dtype).expand(len(x)).repeat_interleave(count)
-        weights = self._log_kernel(many, there, times).reshape(-1, count) + logs.to(x)
-        pulls = self.process.pull(many, there, times).reshape(len(x), count, *x.shape[1:])
-        shares = like(torch.softmax(weights, 1).flatten(), pulls.flatten(0, 1))
-        return (shares * pulls.flatten(0, 1)).reshape(pulls.shape).sum(1)
+        m = len(ends)
+        many, times = x.repeat_interleave(m, 0), remaining
+        if isinstance(times, Tensor) and times.ndim:
+            times = times.repeat_interleave(m)
+        kernel = self._log_kernel(many, self._repeated(ends, len(x)), times).reshape(-1, m)
+        chances = torch.softmax(kernel + logs.to(kernel), 1)
+        return self.process.expected_control(x, ends, chances, remaining)
 
     def _log_kernel(self, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
-        """The log heat kernel after a time."""
-        variance = self.process.sigma**2 * torch.as_tensor(remaining, dtype=x.dtype)
-        return self.process.space.heat_log_kernel(x, end.to(x), variance.expand(len(x)))
+        return self.process.log_kernel(x, end.to(x), remaining)
+
+    @staticmethod
+    def _repeated(points: Tensor, times: int) -> Tensor:
+        return points.repeat(times, *(1,) * (points.ndim - 1))
 
 
 def _shares(weights: Tensor | None, n: int) -> Tensor:

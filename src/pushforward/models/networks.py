@@ -60,17 +60,18 @@ def affine_network(
 
 
 def bridge_network(
-    data: Any, space: Space, num_classes: int | None = None, context_size: int | None = None
+    data: Any,
+    space: Space,
+    reading: Reading | None,
+    num_classes: int | None = None,
+    context_size: int | None = None,
 ) -> nn.Module:
-    """The default network of a bridge: as above, and on a manifold one of what a state embeds."""
-    if space.linear:
+    """The default network of a bridge: as above, or as a control is read on another space."""
+    if reading is None:
         return affine_network(data, num_classes, context_size)
-    shape = data.event_shape
-    seen = tuple(space.embed(state.take(data.x, slice(0, 1))).shape[1:])
-    inner = nets.default_network(
-        seen, num_classes, context_size, out_shape=(state.numel(shape),), image=False
+    return _network_for(
+        "auto", space, reading, data, None, num_classes=num_classes, context=context_size
     )
-    return StateNetwork(space, inner, shape)
 
 
 def networks_for(

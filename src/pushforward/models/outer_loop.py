@@ -12,7 +12,7 @@ from pushforward.models.bridge_data import BothEnds, BridgeData
 from pushforward.models.bridge_reference import BridgeReference
 from pushforward.models.directions import Directions
 from pushforward.models.marginal_errors import MarginalErrors
-from pushforward.processes import ManifoldBridge, Reference
+from pushforward.processes import ControlledReference, Reference
 from pushforward.schrodinger import (
     ControlledDiffusion,
     CouplingCache,
@@ -45,7 +45,7 @@ class _Simulated(NamedTuple):
 
     couplings: Couplings
     context: Tensor | None
-    process: ControlledDiffusion | ManifoldBridge
+    process: ControlledDiffusion | ControlledReference
     iteration: int
     step: int
 
@@ -104,7 +104,7 @@ class OuterLoop(nn.Module):
         if self.method.measures_end_variance:
             self.variance_ratios.copy_(other.variance_ratios)
 
-    def process(self, reference: BridgeReference) -> ControlledDiffusion | ManifoldBridge:
+    def process(self, reference: BridgeReference) -> ControlledDiffusion | ControlledReference:
         """The controlled reference, with the variances of ends that were measured."""
         return controlled(reference, self.variance_ratios.tolist())
 

@@ -31,7 +31,7 @@ from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
 from pushforward.models.trainable import Trainable
 from pushforward.models.transport_map import End, TransportMap
-from pushforward.processes import Bridge, ManifoldBridge
+from pushforward.processes import Bridge, ControlledReference
 from pushforward.protocols import Transport
 from pushforward.schrodinger import (
     DSBM,
@@ -69,7 +69,9 @@ class SchrodingerBridge(TransportMap, Trainable):
         reference: `processes.Bridge(sigma)` or `processes.OUBridge(sigma, rate)`, with `sigma` in
             data units; by default Brownian motion that goes as far as the distributions are wide.
             An Ornstein-Uhlenbeck reference is drawn to the center of both. On a manifold
-            `processes.ManifoldBridge(space, sigma)`, with the methods `dsbm-imf` and `dsbm-ipf`.
+            `processes.ManifoldBridge(space, sigma)`, and between sequences of symbols
+            `processes.TokenBridge(space, rates, duration)`, with the methods `dsbm-imf` and
+            `dsbm-ipf`.
         method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
         iterations: the outer iterations, `schrodinger.OuterIterations`.
         cache: when simulated couplings are drawn anew, and how many: `schrodinger.CouplingCache`.
@@ -175,10 +177,11 @@ class SchrodingerBridge(TransportMap, Trainable):
             count = checks.whole("iterations", iterations)
             iterations = OuterIterations.sharing(count, train_steps)
         size = data.context_size if labels and not shared else None
-        space = cls.space_for(options)
+        space, reading = cls.space_for(options), reading_of(options.get("reference"))
         if not shared:
-            options.setdefault("backward", bridge_network(data, space, context_size=size))
-        net = bridge_network(data, space, 2 if shared else None, size)
+            own = bridge_network(data, space, reading, context_size=size)
+            options.setdefault("backward", own)
+        net = bridge_network(data, space, reading, 2 if shared else None, size)
         return made(cls, {**options, "iterations": iterations}, net=net)
 
     @classmethod
@@ -193,7 +196,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         """The outer iterations of its training."""
         return self.loop.iterations
 
-    def process_in_units(self) -> ControlledDiffusion | ManifoldBridge:
+    def process_in_units(self) -> ControlledDiffusion | ControlledReference:
         """The controlled reference, with the variances of ends that were measured."""
         return self.loop.process(self._reference())
 
@@ -391,7 +394,7 @@ class SchrodingerBridge(TransportMap, Trainable):
             drawn = self.start.sample(self.condition.as_given(context), generator)
             return cast(Tensor, self.inward(drawn))
         drawn = self.process_in_units().prior(self.event_shape).sample(n, generator=generator)
-        return drawn.to(self.device, self.dtype)
+        return state.to(drawn, self.device, self.dtype)
 
     def _starts(self, n: int, noise: torch.Generator, seed: int, context: Any = None) -> Any:
         if self.start is None or self.has_source:

@@ -22,6 +22,7 @@ from pushforward.models.source import Source
 from pushforward.processes import GenerativeProcess
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers.adaptive import Adaptive
+from pushforward.spaces import ContinuousSpace
 
 __all__ = ["End", "TransportMap"]
 
@@ -346,6 +347,8 @@ class TransportMap(GenerativeModel):
         z, times = self._entered(a), self._times(steps)
         if not isinstance(z, Tensor):
             raise CapabilityError("the parts of a product have no common energy")
+        if not isinstance(self.space, ContinuousSpace):
+            raise CapabilityError(f"paths on {self.space} jump: they have no energy")
         transport = self._transport(self.condition.required(c, len(z), self.device))
         parts = parts_of(len(z), batch_size)
         with self.evaluating():

@@ -3,6 +3,7 @@
 from pushforward.processes.block_masking import BlockMasking
 from pushforward.processes.bridge import Bridge, OUBridge, Reference
 from pushforward.processes.brownian import Brownian
+from pushforward.processes.controlled_reference import ControlledReference
 from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
 from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian, Kernel
@@ -36,6 +37,7 @@ from pushforward.processes.rates import (
 from pushforward.processes.reading import Reading
 from pushforward.processes.table import table_process
 from pushforward.processes.thinning import Missing, Thinning
+from pushforward.processes.token_bridge import TokenBridge
 from pushforward.processes.token_path import TokenPath
 from pushforward.processes.wright_fisher import WrightFisher
 
@@ -51,6 +53,7 @@ __all__ = [
     "Jumps",
     "Bridge",
     "Brownian",
+    "ControlledReference",
     "CoxIngersollRoss",
     "DirichletPath",
     "Gaussian",
@@ -76,6 +79,7 @@ __all__ = [
     "SharedDistribution",
     "StochasticInterpolant",
     "Thinning",
+    "TokenBridge",
     "TokenPath",
     "Trigonometric",
     "WrightFisher",

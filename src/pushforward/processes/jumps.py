@@ -29,7 +29,7 @@ from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Tokens
 from pushforward.state import EventShape
 
-__all__ = ["Jumps"]
+__all__ = ["Jumps", "drawn_jump"]
 
 _LEAST = 1e-12
 """Chances of a transition below it count as it, so that quotients stay finite."""
@@ -148,8 +148,8 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         scale = like(beta, x_t)
         return Jump(
             self.space,
-            restore=Reaction((scale * back.sum(-1)).to(pred.dtype), lambda g: _drawn(back, g)),
-            destroy=Reaction((scale * away.sum(-1)).to(pred.dtype), lambda g: _drawn(away, g)),
+            restore=Reaction((scale * back.sum(-1)).to(pred.dtype), lambda g: drawn_jump(back, g)),
+            destroy=Reaction((scale * away.sum(-1)).to(pred.dtype), lambda g: drawn_jump(away, g)),
         )
 
     def ratios(self, pred: Tensor, x_t: Tensor, t: Time) -> Tensor:
@@ -241,7 +241,7 @@ class _RestReading(Reading[Tensor, Tensor]):
         return output + own.clamp_min(_LEAST).log().to(output.dtype)
 
 
-def _drawn(weights: Tensor, generator: torch.Generator | None) -> Tensor:
+def drawn_jump(weights: Tensor, generator: torch.Generator | None) -> Tensor:
     """A symbol for each site, any where no jump can be."""
     stuck = weights.sum(-1, keepdim=True) == 0
     return drawn_from_logits(torch.where(stuck, 1.0, weights).log(), generator)

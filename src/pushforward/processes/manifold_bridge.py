@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward._shapes import combine
+from pushforward._shapes import combine, like
 from pushforward.config import configurable
 from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes.process import GenerativeProcess
+from pushforward.processes.controlled_reference import ControlledReference, Pair
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
-from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Manifold
 
 __all__ = ["ManifoldBridge"]
 
-Pair = tuple[Tensor, Tensor]
-
-_CLOCK = Rectified()
-
 
 @configurable
 @dataclass(frozen=True)
-class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
+class ManifoldBridge(ControlledReference):
     r"""Brownian motion `sigma B` on a compact manifold between two given points.
 
     Pinned to an end that is a time `r` away it has the drift `sigma^2 grad log k(x, end)`, with the
@@ -59,14 +53,7 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
     space: Manifold
     sigma: float = 1.0
 
-    paired = True
-    sampler = "pinned"
-    grid = "quadratic"
-    steps = 50
     supports = frozenset({"density"})
-
-    learns_end_variance = False
-    """Its steps do not depend on how much of the end is open."""
 
     def __post_init__(self) -> None:
         if not self.space.compact:
@@ -78,36 +65,13 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
         if not 0 < self.sigma < math.inf:
             raise InputError(f"a Brownian bridge needs sigma > 0, not {self.sigma}")
 
-    @property
-    def clock(self) -> Schedule:
-        """Linear."""
-        return _CLOCK
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """All of it."""
-        return 1.0, 0.0
-
-    @property
-    def reference(self) -> ManifoldBridge:
-        """What is controlled: the process itself, whose steps take any drift."""
-        return self
-
     def reading(self, predict: Any = None) -> TangentReading:
         """One drift, a tangent vector."""
         return TangentReading(self.space)
 
-    def in_units(self, length: Any) -> ManifoldBridge:
-        """The same: states of a manifold have no other units."""
-        return self
-
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> ManifoldUniform:
         """Uniform: the source, where no data are given for it."""
         return ManifoldUniform(self.space, shape)
-
-    def span(self, remaining: Time) -> Any:
-        """The time itself, as of Brownian motion on `R^d`."""
-        return remaining
 
     def sample(self, z: Pair, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """A point of a bridge between coupled ends `(x_0, x_1)`."""
@@ -121,17 +85,24 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
         variance = self.sigma**2 * self._times(remaining, x)
         return self.sigma**2 * self.space.heat_score(x, end, variance)
 
-    def drift_error(self, drift: Tensor, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
+    def log_kernel(self, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
+        """The log heat kernel, `(B,)`."""
+        return self.space.heat_log_kernel(x, end, self.sigma**2 * self._times(remaining, x))
+
+    def expected_control(self, x: Tensor, ends: Tensor, chances: Tensor, remaining: Time) -> Tensor:
+        """The mean drift."""
+        many, m = x.repeat_interleave(len(ends), 0), len(ends)
+        times = self._times(remaining, x).repeat_interleave(m)
+        pulls = self.pull(many, ends.to(x).repeat(len(x), *(1,) * (x.ndim - 1)), times)
+        shares = like(chances.to(x).flatten(), pulls)
+        return (shares * pulls).reshape(len(x), m, *x.shape[1:]).sum(1)
+
+    def end_error(self, control: Tensor, x: Tensor, end: Tensor, remaining: Time) -> Tensor:
         """The squared error of a drift, `(B,)`: per dimension, times the time that remains over
         `sigma^2`, so that every time counts about the same."""
-        error = drift - self.pull(x, end, remaining)
+        error = control - self.pull(x, end, remaining)
         size = self.space.dimension(tuple(x.shape[1:])) * self.sigma**2
         return self._times(remaining, x) / size * self.space.squared_norm(x, error)
-
-    def loss(self, pred: Any, z: Pair, x_t: Tensor, t: Time) -> Tensor:
-        """The errors of both drifts, `(B,)`."""
-        there = self.drift_error(pred[0], x_t, z[0], t)
-        return there + self.drift_error(pred[1], x_t, z[1], 1 - t)
 
     def dynamics(self, pred: Any, x_t: Tensor, t: Time) -> Flow:
         """The probability flow and the score that both drifts imply."""
@@ -147,7 +118,7 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
     def move(
         self,
         x: Tensor,
-        drift: Tensor,
+        control: Tensor,
         t: float,
         s: float,
         generator: torch.Generator | None = None,
@@ -155,32 +126,11 @@ class ManifoldBridge(GenerativeProcess[Tensor, Pair, Any]):
         """A random step from `t` to `s` along a drift, in either direction."""
         h = abs(s - t)
         noise = self.space.randn(x, generator)
-        return self.space.exp(x, combine((h, self.sigma * math.sqrt(h)), (drift, noise)))
+        return self.space.exp(x, combine((h, self.sigma * math.sqrt(h)), (control, noise)))
 
     def unsteered(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The end of the reference itself, from one end of time to the other."""
         return self.space.diffuse(x, x.new_full((len(x),), self.sigma**2), generator)
-
-    def bridge(
-        self,
-        pred: Any,
-        x_t: Tensor,
-        t: float,
-        s: float,
-        churn: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """A random step from `t` to `s`: the sampler `pinned`. Raises `InputError` unless churn is
-        1."""
-        if churn != 1:
-            raise InputError(
-                f"a random step of a Schrödinger bridge has churn=1, not {churn}: without noise "
-                "take heun, with another amount of it Euler(churn)"
-            )
-        return self.move(x_t, pred[0 if s < t else 1], t, s, generator)
-
-    def tabulate(self, grid: Sequence[float]) -> None:
-        """Nothing: there are no coefficients."""
 
     @staticmethod
     def _times(t: Time, x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
+from pushforward.processes.token_bridge import TokenBridge
 from pushforward.spaces import (
     Centered,
     Euclidean,
@@ -124,8 +125,8 @@ def _(space: Product) -> GenerativeProcess:
 
 @singledispatch
 def bridge_on(space: Any) -> GenerativeProcess | None:
-    """The reference of a Schrödinger bridge on a space: Brownian motion; `None` on R^d, where it
-    goes as far as the distributions are wide.
+    """The reference of a Schrödinger bridge on a space: Brownian motion, uniform jumps of tokens;
+    `None` on R^d, where it goes as far as the distributions are wide.
 
     >>> from pushforward.spaces import Sphere
     >>> bridge_on(Sphere())
@@ -134,8 +135,8 @@ def bridge_on(space: Any) -> GenerativeProcess | None:
     Raises `InputError` for a space without one.
     """
     raise InputError(
-        f"there is no Schrödinger bridge on {space}, only on R^d and on compact manifolds: take "
-        "FlowMatching (--model matching), which joins two distributions there"
+        f"there is no Schrödinger bridge on {space}, only on R^d, on compact manifolds and of "
+        "tokens: take FlowMatching (--model matching), which joins two distributions there"
     )
 
 
@@ -147,3 +148,8 @@ def _(space: Euclidean) -> GenerativeProcess | None:
 @bridge_on.register
 def _(space: Manifold) -> GenerativeProcess | None:
     return ManifoldBridge(space)
+
+
+@bridge_on.register
+def _(space: Tokens) -> GenerativeProcess | None:
+    return TokenBridge(space)

@@ -26,7 +26,7 @@ from pushforward._shapes import combine, like, per_event_mean
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
-from pushforward.processes import GenerativeProcess, ManifoldBridge, Reference
+from pushforward.processes import ControlledReference, GenerativeProcess, Reference
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Euclidean
@@ -83,7 +83,7 @@ def end_error(reference: Any, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forwa
     the variance of the end given the state over that of the reference. The divergence of the drifts
     themselves would weight it by one over the time that remains.
 
-    On a manifold the control is the drift, and its error counts as much: `ManifoldBridge`.
+    Where states have no means, `ControlledReference.end_error`.
     """
     remaining = time_left(t, forward)
     error = pair[0 if forward else 1] - expected_end(reference, x_t, u, remaining)
@@ -92,9 +92,9 @@ def end_error(reference: Any, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forwa
 
 @end_error.register
 def _(
-    reference: ManifoldBridge, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool
+    reference: ControlledReference, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forward: bool
 ) -> Tensor:
-    return reference.drift_error(u, x_t, pair[0 if forward else 1], time_left(t, forward))
+    return reference.end_error(u, x_t, pair[0 if forward else 1], time_left(t, forward))
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ _CLOCK = Rectified()
 @singledispatch
 def controlled(
     reference: Any, variance_ratios: Sequence[Sequence[float]]
-) -> ControlledDiffusion | ManifoldBridge:
+) -> ControlledDiffusion | ControlledReference:
     """A reference as the process that controls steer, with the variances of ends that were
     measured, where its steps take them."""
     return ControlledDiffusion(reference, variance_ratios)
@@ -292,12 +292,12 @@ def controlled(
 
 @controlled.register
 def _(
-    reference: ManifoldBridge, variance_ratios: Sequence[Sequence[float]]
-) -> ControlledDiffusion | ManifoldBridge:
+    reference: ControlledReference, variance_ratios: Sequence[Sequence[float]]
+) -> ControlledDiffusion | ControlledReference:
     return reference
 
 
-def drift_gain(reference: Reference | ManifoldBridge, remaining: Time) -> Any:
+def drift_gain(reference: Reference | ControlledReference, remaining: Time) -> Any:
     """The weight of a control in its drift, `r / S(r)`: one at the end itself."""
     if isinstance(remaining, Tensor):
         safe = remaining.clamp(min=1e-12)

@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward import checks
 from pushforward._random import part_of
 from pushforward.config import configurable
-from pushforward.processes import ManifoldBridge, Reference
+from pushforward.processes import ControlledReference, Reference
 from pushforward.schrodinger.controlled import (
     Control,
     ControlledDiffusion,
@@ -49,7 +49,7 @@ class Simulation(NamedTuple):
         forward: the direction to learn.
     """
 
-    process: ControlledDiffusion | ManifoldBridge
+    process: ControlledDiffusion | ControlledReference
     control: Control | None
     start: Tensor
     other: Tensor
@@ -67,7 +67,7 @@ class Method(ABC):
     """Whether the couplings of the first outer iteration are simulated step by step, too."""
 
     curved: bool = False
-    """Whether it works on a manifold, where states have no means."""
+    """Whether it works where states have no means: on a manifold, on tokens."""
 
     @property
     @abstractmethod
@@ -100,7 +100,7 @@ class Method(ABC):
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion | ManifoldBridge,
+        process: ControlledDiffusion | ControlledReference,
         couplings: Couplings,
         *,
         forward: bool,
@@ -161,7 +161,7 @@ class DSBM(Method):
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion | ManifoldBridge,
+        process: ControlledDiffusion | ControlledReference,
         couplings: Couplings,
         *,
         forward: bool,
@@ -177,7 +177,8 @@ class DSBM(Method):
         """
         exact = couplings[1]
         n = len(exact)
-        jitter = torch.rand(n, generator=generator, device=exact.device, dtype=exact.dtype)
+        dtype = exact.dtype if exact.is_floating_point() else None
+        jitter = torch.rand(n, generator=generator, device=exact.device, dtype=dtype)
         # Inside (0, 1), where bridges have noise; rows are in random order already.
         place = (torch.arange(n, device=exact.device) + jitter) / n
         t = time_left(_EDGE + (1 - 2 * _EDGE) * place.square(), forward)
@@ -270,7 +271,7 @@ class DSB(Method):
     def loss(
         self,
         control: Control,
-        process: ControlledDiffusion | ManifoldBridge,
+        process: ControlledDiffusion | ControlledReference,
         couplings: Couplings,
         *,
         forward: bool,

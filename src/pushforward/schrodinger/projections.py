@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.processes import ManifoldBridge, Reference
+from pushforward.processes import ControlledReference, Reference
 from pushforward.protocols import Time
 from pushforward.schrodinger.controlled import Control, end_error
 
@@ -24,7 +24,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 def reciprocal_projection(
-    reference: Reference | ManifoldBridge,
+    reference: Reference | ControlledReference,
     pair: Pair,
     t: Time,
     generator: torch.Generator | None = None,
@@ -43,7 +43,7 @@ def reciprocal_projection(
 
 def markovian_projection(
     control: Control,
-    reference: Reference | ManifoldBridge,
+    reference: Reference | ControlledReference,
     pair: Pair,
     t: Tensor,
     *,

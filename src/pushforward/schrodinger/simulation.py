@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._random import normal_like
-from pushforward.processes import ManifoldBridge
+from pushforward.processes import ControlledReference
 from pushforward.schrodinger.controlled import Control, ControlledDiffusion, Step
 
 __all__ = ["SimulatedPaths", "equal_times", "simulate_ends", "simulate_paths"]
@@ -32,7 +32,7 @@ def steps_of(process: ControlledDiffusion, times: Sequence[float]) -> list[Step]
 
 
 def simulate_ends(
-    process: ControlledDiffusion | ManifoldBridge,
+    process: ControlledDiffusion | ControlledReference,
     control: Control,
     x: Tensor,
     steps: int,
