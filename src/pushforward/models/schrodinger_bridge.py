@@ -69,9 +69,8 @@ class SchrodingerBridge(TransportMap, Trainable):
         reference: `processes.Bridge(sigma)` or `processes.OUBridge(sigma, rate)`, with `sigma` in
             data units; by default Brownian motion that goes as far as the distributions are wide.
             An Ornstein-Uhlenbeck reference is drawn to the center of both. On a manifold
-            `processes.ManifoldBridge(space, sigma)`, and between sequences of symbols
-            `processes.TokenBridge(space, rates, duration)`, with the methods `dsbm-imf` and
-            `dsbm-ipf`.
+            `processes.ManifoldBridge(space, sigma)`, of sequences `processes.TokenBridge(space)`,
+            both with the methods `dsbm-imf` and `dsbm-ipf`.
         method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
         iterations: the outer iterations, `schrodinger.OuterIterations`.
         cache: when simulated couplings are drawn anew, and how many: `schrodinger.CouplingCache`.
@@ -179,8 +178,7 @@ class SchrodingerBridge(TransportMap, Trainable):
         size = data.context_size if labels and not shared else None
         space, reading = cls.space_for(options), reading_of(options.get("reference"))
         if not shared:
-            own = bridge_network(data, space, reading, context_size=size)
-            options.setdefault("backward", own)
+            options.setdefault("backward", bridge_network(data, space, reading, None, size))
         net = bridge_network(data, space, reading, 2 if shared else None, size)
         return made(cls, {**options, "iterations": iterations}, net=net)
 

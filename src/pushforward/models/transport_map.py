@@ -345,10 +345,8 @@ class TransportMap(GenerativeModel):
     ) -> Tensor:
         """The integral of the squared rate along paths from the source, in squared data units."""
         z, times = self._entered(a), self._times(steps)
-        if not isinstance(z, Tensor):
-            raise CapabilityError("the parts of a product have no common energy")
-        if not isinstance(self.space, ContinuousSpace):
-            raise CapabilityError(f"paths on {self.space} jump: they have no energy")
+        if not (isinstance(z, Tensor) and isinstance(self.space, ContinuousSpace)):
+            raise CapabilityError("jumps have no energy, parts of a product no common energy")
         transport = self._transport(self.condition.required(c, len(z), self.device))
         parts = parts_of(len(z), batch_size)
         with self.evaluating():
