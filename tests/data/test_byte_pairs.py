@@ -20,7 +20,6 @@ ODD = "héllo ☃ \x00\t \x85x\n\n two  spaces   and 漢字 🙂"
 
 
 def test_what_a_few_merges_make_is_known():
-    pytest.importorskip("tokenizers")
     # 'ab' occurs six times, then 'abc' three times; what occurs once is no pair.
     merges = learned_merges(["abc abc abc ab ab ab xy"], 300)
     symbols = merged(merges)
@@ -35,7 +34,6 @@ def test_what_a_few_merges_make_is_known():
 
 @pytest.mark.parametrize("size", [257, 300, 400])
 def test_any_text_comes_back(size):
-    pytest.importorskip("tokenizers")
     alphabet = Alphabet.of([PROSE], f"byte-pairs-{size}")
     assert alphabet.size <= size
     again = Alphabet.from_description(json.loads(json.dumps(alphabet.describe())))
@@ -52,7 +50,6 @@ def test_any_text_comes_back(size):
 
 
 def test_a_text_of_byte_pairs_is_read_written_and_has_gaps(tmp_path):
-    pytest.importorskip("tokenizers")
     book = tmp_path / "book.txt"
     book.write_text(PROSE, encoding="utf-8")
     found = data.load(book, alphabet="byte-pairs-320", window=16)
