@@ -58,6 +58,7 @@ def test_draws_go_to_files(call, module, tmp_path) -> None:
     assert list(rows[0])[:5] == ["chain", "draw", "a", "b", "lp"]
     assert float(rows[61]["b"]) == arrays["b"][1, 1]
     import netCDF4 as netcdf
+
     with netcdf.Dataset("draws.nc") as file:
         posterior, stats = file["posterior"], file["sample_stats"]
         assert posterior["a"].dimensions == ("chain", "draw")

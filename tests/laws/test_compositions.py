@@ -289,3 +289,19 @@ def test_learned_symbols_come_within_twice_the_floor(vocabulary: int) -> None:
         share = torch.bincount(site, minlength=vocabulary) / n
         found.append(float(torch.xlogy(share, share / p).sum()))
     assert sum(found) / sites < 2 * (vocabulary - 1) / (2 * n)
+
+
+def test_the_density_of_any_flow_on_fisher_rao_has_mass_one() -> None:
+    # Also that of a network that knows nothing of the edges, which must not carry points over them.
+    space, base = FisherRao(), Dirichlet(torch.full((3,), 0.5))
+    x = base.sample(3_000, seed=0)
+    model = pf.FlowMatching(pf.nn.MLP(3, width=16), path=Geodesic(space), event_shape=(3,))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.25 * torch.randn(parameter.shape, generator=generator))
+    model.fit_units(x)
+    weights = (model.log_prob(x, steps=64).value.double() - base.log_prob(x)).exp()
+    stderr = float(weights.std()) / len(weights) ** 0.5
+    assert float(weights.std()) > 0.1
+    assert abs(float(weights.mean()) - 1) < 4 * stderr < 0.2

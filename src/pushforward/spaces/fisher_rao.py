@@ -22,6 +22,8 @@ from pushforward.spaces.units import NoUnits, Units
 __all__ = ["FisherRao", "SquareRoots"]
 
 _SPHERE = Sphere()
+_EDGE = 0.1
+"""How near to an edge, in radians, fields begin to turn along it."""
 _NO_HEAT = (
     "Brownian motion of roots is reflected at the edges, and its heat kernel is not known here: "
     "take processes.WrightFisher(0.5), which is the same motion, or processes.Geodesic"
@@ -87,6 +89,16 @@ class FisherRao(Compositions, Manifold):
     def project(self, x: Tensor, v: Tensor) -> Tensor:
         """The part of `v` tangent to the sphere."""
         return _SPHERE.project(x, v)
+
+    def tangent(self, x: Tensor, numbers: Tensor) -> Tensor:
+        r"""The part tangent to the sphere of `w_k u_k / (u_k + 0.1)`, for numbers `w`.
+
+        Across an edge, where a share is zero, such a field does not flow, nor does that of
+        geodesics between points inside. A flow that did would carry points onto the edge, so that
+        different points became one, and what it has for a density would have more mass than one.
+        """
+        inside = x.clamp_min(0)
+        return self.project(x, numbers * inside / (inside + _EDGE))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """Along the great circle, or where that leaves the space, at its edge."""
