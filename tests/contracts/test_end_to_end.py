@@ -315,7 +315,7 @@ def test_every_process_has_a_row() -> None:
     }  # fmt: skip
     paths = {
         "linear", "trigonometric", "scheduled", "one-sided", "bridge", "ou-bridge", "dirichlet",
-        "manifold-bridge",
+        "manifold-bridge", "token-bridge",
     }  # fmt: skip
     known = set(pf.registry.names("processes"))
     assert known == named | paths | {"interpolant"}
