@@ -243,6 +243,7 @@ def test_processes_are_written_to_plain_values_and_back(name: str) -> None:
         "uniform-jumps": (spaces.Tokens(4),),
         "dirichlet": (spaces.Vertices(4),),
         "manifold-bridge": (spaces.Torus(),),
+        "token-bridge": (spaces.Tokens(4),),
         "product": ((processes.Gaussian(), processes.Thinning()),),
     }
     process = registry.find("processes", name)(*needs.get(name, ()))
