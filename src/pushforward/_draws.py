@@ -43,6 +43,8 @@ def log_gamma_draw(concentration: Tensor, generator: torch.Generator | None = No
     """
     a = concentration.double()
     noise = fork(generator)
+    # Before the rounds, whose number depends on the other rows of the batch.
+    small = uniform_like(a, noise).clamp_min(1e-300)
     d = torch.where(a < 1, a + 1, a) - 1 / 3
     c = 1 / (9 * d).sqrt()
     found, done = torch.zeros_like(a), torch.zeros_like(a, dtype=torch.bool)
@@ -57,8 +59,7 @@ def log_gamma_draw(concentration: Tensor, generator: torch.Generator | None = No
             break
     else:
         raise ConvergenceError(f"{int((~done).sum())} gamma numbers were not found")
-    u = uniform_like(a, noise).clamp_min(1e-300)
-    return torch.where(a < 1, found + u.log() / a, found)
+    return torch.where(a < 1, found + small.log() / a, found)
 
 
 def poisson(rate: Tensor, generator: torch.Generator | None = None) -> Tensor:

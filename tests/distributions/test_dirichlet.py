@@ -73,6 +73,14 @@ def test_rows_get_the_same_in_any_batch() -> None:
     assert bool((whole.sum(1) == 30).all())
 
 
+def test_small_concentrations_do_not_read_the_rounds_of_other_rows() -> None:
+    a = torch.full((2000, 3), 0.3)
+    many = log_gamma_draw(a, resolve(0, rows=2000))
+    assert torch.equal(log_gamma_draw(a[:5], resolve(0, rows=5)), many[:5])
+    dirichlet = Dirichlet(a[0])
+    assert torch.equal(dirichlet.sample(1, seed=3), dirichlet.sample(1000, seed=3)[:1])
+
+
 def test_densities_are_those_of_scipy() -> None:
     a = torch.tensor([0.4, 1.0, 3.5]).double()
     x = Dirichlet(a).sample(20, seed=0)
