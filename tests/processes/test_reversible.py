@@ -162,3 +162,16 @@ def test_draws_belong_to_rows() -> None:
         whole = process.sample(z, t, RowNoise(0, slice(0, 40)))
         part = process.sample(z[5:20], t[5:20], RowNoise(0, slice(5, 20)))
         assert torch.equal(whole[5:20], part)
+
+
+@pytest.mark.parametrize("theta", [80.0, 160.0])
+def test_few_lineages_of_large_concentrations_are_counted(theta: float) -> None:
+    # Just below the time of SHORT hardly any are left, and no rounded normal number is near.
+    tau, n = 0.099, 20_000
+    m = lineages(torch.full((n,), tau).double(), theta, RowNoise(0, slice(0, n)))
+    # By duality, what is left of the data in the first and the second moments of shares.
+    for found, exact in (
+        (m / (theta + m), math.exp(-theta * tau / 2)),
+        (m * (m - 1) / ((theta + m) * (theta + m + 1)), math.exp(-(theta + 1) * tau)),
+    ):
+        assert abs(float(found.mean()) - exact) < 4 * float(found.std()) / n**0.5 + 1e-6
