@@ -283,12 +283,13 @@ def test_learned_symbols_come_within_twice_the_floor(vocabulary: int) -> None:
         model, data, steps=120, batch_size=250, lr=0.05, ema=0.95, holdout=0.0, seed=0,
         progress=False, device="cpu",
     )  # fmt: skip
-    x = model.sample(n, steps=8, seed=1)
+    # Several sets of draws: one spreads by half of the floor.
     found = []
-    for site, p in zip(x.mT, chances, strict=True):
-        share = torch.bincount(site, minlength=vocabulary) / n
-        found.append(float(torch.xlogy(share, share / p).sum()))
-    assert sum(found) / sites < 2 * (vocabulary - 1) / (2 * n)
+    for x in model.sample(6 * n, steps=8, seed=1).split(n):
+        for site, p in zip(x.mT, chances, strict=True):
+            share = torch.bincount(site, minlength=vocabulary) / n
+            found.append(float(torch.xlogy(share, share / p).sum()))
+    assert sum(found) / len(found) < 2 * (vocabulary - 1) / (2 * n)
 
 
 def test_the_density_of_any_flow_on_fisher_rao_has_mass_one() -> None:
@@ -299,7 +300,7 @@ def test_the_density_of_any_flow_on_fisher_rao_has_mass_one() -> None:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(0.25 * torch.randn(parameter.shape, generator=generator))
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
     model.fit_units(x)
     weights = (model.log_prob(x, steps=64).value.double() - base.log_prob(x)).exp()
     stderr = float(weights.std()) / len(weights) ** 0.5
