@@ -92,6 +92,8 @@ def test_zeros_are_replaced_by_the_rule_that_is_said(tmp_path: Path) -> None:
 MISTAKES = {
     "a,b\n0.5,0.5\n0.7,-0.1\n0.4,0.6\n": "line 3, column 'b' holds -0.1: fractions are not neg",
     "a,b\n50,50\n60,30\n40,60\n": "line 3: columns a, b sum to 90, not to 100; 1 of 3 rows",
+    # Not what rounding to no digits could have left of a half each.
+    "a,b,c\n1,0,0\n1,1,0\n0,0,1\n0,1,0\n": "line 3: columns a, b, c sum to 2, not to 1",
     "a,b\n0.5,0.5\n0,0\n0.4,0.6\n": "line 3 holds nothing but zeros",
     "a,b\n1.5,2.25\n7.25,3.5\n": "not to 1 .fractions. nor to 100 .percent.",
 }

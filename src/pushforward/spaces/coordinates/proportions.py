@@ -123,7 +123,8 @@ class Proportions(CoordinateSystem):
         raise InputError(
             f"{where.row(i)}: columns {', '.join(where.names)} sum to {float(sums[i]):.6g}, not to "
             f"{wanted:g}; {int(bad.sum()):,} of {len(table):,} rows are off: choose the parts with "
-            "columns=, add the part that is missing, or let project=True divide rows by their sums"
+            "columns=, add the part that is missing, let project=True divide rows by their sums, "
+            "or read counts of any total by coordinates='counts'"
         )
 
     def states(self, table: Tensor) -> Tensor:
@@ -217,8 +218,11 @@ def _least(shares: Tensor) -> Tensor:
 
 
 def _slack(table: Tensor, wanted: float) -> float:
-    """How far sums may be off, by the rounding of the parts to as many digits as they have."""
-    for digits in range(9):
+    """How far sums may be off, by the rounding of the parts to as many digits as they have; no
+    more than a tenth."""
+    # Whole fractions are exact: zeros and a one.
+    for digits in range(1 if wanted == 1 else 0, 9):
         if bool(((table - table.round(decimals=digits)).abs() <= 1e-9 * wanted).all()):
-            return max(CLOSE * wanted, 0.5 * table.shape[1] * 10.0**-digits) * (1 + 1e-9)
+            rounding = 0.5 * table.shape[1] * 10.0**-digits
+            return min(max(CLOSE * wanted, rounding), 0.1 * wanted) * (1 + 1e-9)
     return CLOSE * wanted
