@@ -51,8 +51,8 @@ class Holding(Rule):
         """The sampler's rows."""
         if not isinstance(process, Masking):
             raise CapabilityError(
-                f"tokens are held under Masking, not under {type(process).__name__}: train a model "
-                "with process=masking"
+                "infilling keeps tokens that masking would show, not those of a "
+                f"{type(process).__name__}: train with process=masking"
             )
         return self.sampler.plan(process, grid)
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Masking
+from pushforward.errors import InputError
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.ancestral import Ancestral
+from pushforward.samplers.holding import Holding
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Infilling"]
@@ -35,7 +35,8 @@ class Infilling(Rule):
             symbol that is given, for example. Take steps to the very end, `stop=0`, as a last step
             that shows all at once knows nothing of it.
 
-    Raises `InputError` for other shapes, `CapabilityError` for a process that is no `Masking`.
+    Raises `InputError` for other shapes, `CapabilityError` for a process that is no `Masking`
+    (`Holding`, which keeps what is given).
 
     >>> from pushforward import Transport, processes, samplers, spaces
     >>> process = processes.Masking(spaces.Tokens(3))
@@ -80,12 +81,7 @@ class Infilling(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> Sequence[Any]:
         """That of the rule."""
-        if not isinstance(process, Masking):
-            raise CapabilityError(
-                f"infilling keeps symbols that masking would show, not those of a "
-                f"{type(process).__name__}: train with process=masking"
-            )
-        return self.rule.plan(process, grid)
+        return self._holding.plan(process, grid)
 
     def init(self, x: Any) -> State:
         """The state with what is given."""
@@ -93,7 +89,7 @@ class Infilling(Rule):
             raise InputError(
                 f"states have {tuple(x.shape[1:])} symbols, and {tuple(self.known.shape)} are known"
             )
-        return self.rule.init(torch.where(self.given.to(x.device), self.known.to(x.device), x))
+        return self._holding.init(torch.where(self.given.to(x.device), self.known.to(x.device), x))
 
     def step(
         self,
@@ -109,6 +105,9 @@ class Infilling(Rule):
             transport = Transport(
                 lambda x, t, c=None: model(x, t, c).masked_fill(excluded, -torch.inf), process
             )
-        after = self.rule.step(transport, state, row, generator)
-        given, known = self.given.to(after.x.device), self.known.to(after.x.device)
-        return after._replace(x=torch.where(given, known, after.x))
+        return self._holding.step(transport, state, row, generator)
+
+    @property
+    def _holding(self) -> Holding:
+        """What keeps the symbols that are visible at the start."""
+        return Holding(self.rule)
