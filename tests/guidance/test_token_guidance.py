@@ -182,5 +182,5 @@ def test_a_model_fills_in_what_is_not_given() -> None:
     jumps.fit_units(STATES)
     with pytest.raises(CapabilityError, match="models of Masking"):
         jumps.sample(4, given=[0, -1, 1])
-    with pytest.raises(CapabilityError, match="held under Masking"):
+    with pytest.raises(CapabilityError, match="train with process=masking"):
         samplers.Holding().plan(jumps.process, [1.0, 0.0])
