@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -97,9 +98,15 @@ def _global(
     pass
 
 
+@functools.cache
+def _commands() -> Any:
+    """The tree of commands, made once: typer reads the annotations of every command for it."""
+    return typer.main.get_command(app)
+
+
 def command_of(words: Sequence[str]) -> Any:
     """The command that words of a shell call, the first that names one; `None` without one."""
-    commands = typer.main.get_group(app).commands
+    commands = _commands().commands
     return next((commands[word] for word in words if word in commands), None)
 
 
@@ -127,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(words: list[str], command: Any) -> None:
     """Run the command line; a fault that has a cure is one line."""
     try:
-        app(args=words, prog_name="pushforward")
+        _commands()(args=words, prog_name="pushforward")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
