@@ -87,6 +87,21 @@ def test_the_number_of_components_is_found_by_likelihood() -> None:
     assert len(fitted(GaussianMixtureModel(), data).weights) >= 8
 
 
+def test_two_numbers_behind_the_best_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    em = GaussianMixtureModel._em
+
+    def counted(self: GaussianMixtureModel, z: torch.Tensor, components: int) -> object:
+        tried.append(components)
+        return em(self, z, components)
+
+    monkeypatch.setattr(GaussianMixtureModel, "_em", counted)
+    model = fitted(GaussianMixtureModel(), TWO.sample(1000, seed=0))
+    best = len(model.weights)
+    assert best == 2
+    assert tried == [1, 2, 4, 8, best]
+
+
 def test_a_dirichlet_process_finds_its_number_of_components() -> None:
     data = pf.data.load("8gaussians", n=2500).x
     train, test = data[:2000], data[2000:]

@@ -6,6 +6,7 @@ single component whose covariance has few directions and equal noise in all of t
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -26,6 +27,9 @@ __all__ = ["GaussianMixtureModel", "KernelDensity", "ProbabilisticPCA"]
 
 _LOST = 300
 """How many times narrower a column is that single precision loses in a common covariance."""
+
+_WORSE = 2
+"""Numbers of components in a row, each behind the best, after which no larger one is tried."""
 
 
 @configurable
@@ -68,7 +72,7 @@ class GaussianMixtureModel(FittedMixture):
 
     Args:
         components: how many; by default the power of two up to 64 with the best likelihood of data
-            left out.
+            left out, where two in a row that are worse than the best end the search.
         regularization: added to the variances, of standardized data: no component may shrink to a
             point.
         seed: of the starts of EM.
@@ -135,9 +139,15 @@ class GaussianMixtureModel(FittedMixture):
             return 1
         few = selected(z)
         held = max(len(few) // 5, 1)
-        numbers = [2**k for k in range(7) if 2**k * 4 <= len(few) - held]
-        scores = {k: self._em(few[held:], k).score(few[:held].numpy()) for k in numbers}
-        return max(scores, key=lambda k: scores[k])
+        best, likeliest, worse = 1, -math.inf, 0
+        for components in (2**k for k in range(7) if 2**k * 4 <= len(few) - held):
+            likelihood = self._em(few[held:], components).score(few[:held].numpy())
+            worse = 0 if likelihood > likeliest else worse + 1
+            if worse == 0:
+                best, likeliest = components, likelihood
+            if worse == _WORSE:
+                break
+        return best
 
 
 @configurable
