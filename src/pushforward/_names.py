@@ -109,6 +109,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "diffpir": "guidance.DiffPIR",
         "projection": "guidance.NullSpaceProjection",
         "tokens": "guidance.TokenGuidance",
+        "tempered-rates": "guidance.TemperedRates",
         "static-threshold": "guidance.StaticThreshold",
         "dynamic-threshold": "guidance.DynamicThreshold",
     },

@@ -13,6 +13,7 @@ from pushforward.analytic import AnalyticTokens
 from pushforward.distributions import Table
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import ClassifierFree, TokenGuidance
+from pushforward.models.infilling import infilled
 
 K, SITES = 3, 3
 WORLD = AnalyticTokens.random(K, SITES, seed=0)
@@ -121,8 +122,8 @@ def test_logits_guided_without_a_predictor_tilt_each_token() -> None:
 
 
 def test_what_guidance_of_tokens_refuses() -> None:
-    with pytest.raises(CapabilityError, match="takes Masking, not Jumps"):
-        TokenGuidance(FREE, processes.Jumps(spaces.Tokens(K)), _log_prob)
+    with pytest.raises(CapabilityError, match="takes Masking or Jumps, not BlockMasking"):
+        TokenGuidance(FREE, processes.BlockMasking(spaces.Tokens(K)), _log_prob)
     with pytest.raises(InputError, match="strength"):
         TokenGuidance(FREE, PROCESS, _log_prob, -1.0)
     with pytest.raises(InputError, match="'taylor'"):
@@ -178,9 +179,8 @@ def test_a_model_fills_in_what_is_not_given() -> None:
         model.sample(4, given=[0, -1])
     with pytest.raises(InputError, match=r"lie in 0\.\.2"):
         model.sample(4, given=[0, -1, 7])
-    jumps = pf.Diffusion(_Exact(), processes.Jumps(spaces.Tokens(K)), event_shape=(SITES,))
-    jumps.fit_units(STATES)
-    with pytest.raises(CapabilityError, match="models of Masking"):
-        jumps.sample(4, given=[0, -1, 1])
+    blocks = processes.BlockMasking(spaces.Tokens(K))
+    with pytest.raises(CapabilityError, match="models of Masking or Jumps, not of BlockMasking"):
+        infilled(blocks, samplers.Ancestral(), given, None, given)
     with pytest.raises(CapabilityError, match="train with process=masking"):
-        samplers.Holding().plan(jumps.process, [1.0, 0.0])
+        samplers.Holding().plan(processes.Jumps(spaces.Tokens(K)), [1.0, 0.0])

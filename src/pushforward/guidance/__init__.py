@@ -32,6 +32,7 @@ from pushforward.guidance.measured import MeasurementGuidance
 from pushforward.guidance.mmps import MMPS, Covariance
 from pushforward.guidance.pigdm import PiGDM
 from pushforward.guidance.projection import NullSpaceProjection
+from pushforward.guidance.tempered_rates import TemperedRates
 from pushforward.guidance.thresholding import DynamicThreshold, StaticThreshold
 from pushforward.guidance.tmpd import TMPD
 from pushforward.guidance.tokens import TokenGuidance
@@ -57,6 +58,7 @@ __all__ = [
     "PiGDM",
     "ScoreComposition",
     "StaticThreshold",
+    "TemperedRates",
     "TokenGuidance",
     "conditioned",
     "given",

@@ -13,7 +13,7 @@ from pushforward.condition import NULL_LABEL
 from pushforward.errors import InputError
 from pushforward.protocols import Model, Time
 
-__all__ = ["ClassifierFree"]
+__all__ = ["ClassifierFree", "both_ways"]
 
 _INTEGERS = (torch.int64, torch.int32)
 
@@ -62,8 +62,17 @@ class ClassifierFree:
 
     def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
         """One evaluation of the model on a batch of twice the size."""
-        contexts = torch.cat([c, _nothing(c, len(x_t))])
-        twice = torch.cat([x_t, x_t])
-        times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
-        conditional, free = self.model(twice, times, contexts).chunk(2)
+        conditional, free = both_ways(self.model, x_t, t, c)
         return torch.lerp(free, conditional, self.strength)
+
+
+def both_ways(model: Model, x_t: Tensor, t: Time, c: Any) -> tuple[Tensor, Tensor]:
+    """The predictions in a context and without one, from one evaluation of twice the size.
+
+    Raises `InputError` for a context of another form.
+    """
+    contexts = torch.cat([c, _nothing(c, len(x_t))])
+    twice = torch.cat([x_t, x_t])
+    times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
+    conditional, free = model(twice, times, contexts).chunk(2)
+    return conditional, free

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pushforward import checks
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Masking
+from pushforward.processes import Jumps, Masking
 from pushforward.protocols import Model, Time
 
 __all__ = ["TokenGuidance"]
@@ -28,23 +28,27 @@ _AT_ONCE = 1 << 14
 
 @dataclass(frozen=True)
 class TokenGuidance:
-    r"""`p(x_0^i = k | x_t) p(y | x_t with k at i)^strength`, renormalized at each hidden token.
+    r"""Chances of each next state multiplied by `(p(y | next state) / p(y | x_t))^strength`.
 
-    Predictor-based guidance of masked tokens (Schiff et al. 2025; Nisonoff et al. 2025, whose rates
-    are multiplied by the same quotient).
+    Predictor-based guidance (Schiff et al. 2025; Nisonoff et al. 2025). Under `Masking` logits of
+    hidden tokens, `p(x_0^i = k | x_t) p(y | x_t with k at i)^strength`, renormalized at each; under
+    `Jumps` reversed rates, times `(p(y | x_t with k at i) / p(y | x_t))^strength`
+    (`processes.TiltedLogits`).
 
-    Exactness: at `strength = 1` the model of `p(. | y)` if `log_prob` is the logarithm of `p(y |
-    x_t)` of the visible tokens and `neighbors="all"`. Other strengths renormalize the law of each
-    token given the visible ones, which is the tilted law `p(x) p(y | x)^strength` for one token,
-    and for several of no law that can be written down: what comes first does not know what the
-    tilt makes of what comes later.
+    Exactness: at `strength = 1` the reversal given `y` if `log_prob` is the logarithm of `p(y |
+    x_t)` and `neighbors="all"`. Of other strengths, masked tokens are renormalized given the
+    visible ones, which is the tilted law `p(x) p(y | x)^strength` for one token, and for several no
+    law that can be written down: what comes first does not know what the tilt makes of what comes
+    later. The same holds of rates, but a `samplers.GibbsCorrector` under `Jumps` draws tokens given
+    all others from `p_t(x) p(y | x)^strength` exactly: with many moves late in the run what is
+    drawn is the tilted law.
 
     Cost: one evaluation of the model, and of the predictor one for each symbol at each site
     (`all`), or one with its gradient (`taylor`), which replaces differences by derivatives.
 
     Args:
         model: predicts logits.
-        process: `Masking`.
+        process: `Masking` or `Jumps`.
         log_prob: of one-hot codes of noisy sequences, `(B, sites, K + 1)`, the mask the last.
         strength: of the guidance.
         neighbors: `all`, or `taylor`.
@@ -68,27 +72,27 @@ class TokenGuidance:
 
     exactness = (
         "exact at strength 1 with neighbors='all' if log_prob is the logarithm of p(y | x_t); "
-        "otherwise of no law that can be written down, but for one token"
+        "otherwise of no law that can be written down, but for one masked token, or where a "
+        "corrector mends tokens that jump"
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.process, Masking):
+        if not isinstance(self.process, Masking | Jumps):
             raise CapabilityError(
-                f"guidance of tokens takes Masking, not {type(self.process).__name__}: its "
-                "prediction is of hidden tokens, given the visible ones"
+                f"guidance of tokens takes Masking or Jumps, not {type(self.process).__name__}: it "
+                "asks for the chance of each token in the place of another"
             )
         checks.one_of("neighbors", self.neighbors, get_args(Literal["all", "taylor"]))
         if not 0 <= self.strength < math.inf:
             raise InputError(f"the strength of guidance is a number >= 0, not {self.strength}")
 
-    def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Tensor:
-        """Guided logits; those of visible tokens are as they were."""
+    def __call__(self, x_t: Tensor, t: Time, c: Any = None) -> Any:
+        """The guided prediction of the process."""
         logits = self.model(x_t, t, c)
         if self.strength == 0:
             return logits
         gain = self._all(x_t, t, c) if self.neighbors == "all" else self._taylor(x_t, t, c)
-        hidden = (x_t == self.process.space.mask).unsqueeze(-1)
-        return torch.where(hidden, logits + self.strength * gain.to(logits), logits)
+        return self.process.tilted(logits, self.strength * gain, x_t)
 
     def _all(self, x_t: Tensor, t: Time, c: Any) -> Tensor:
         """`log p(y | x_t with k at i)`, `(B, sites, K)`."""

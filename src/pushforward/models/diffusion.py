@@ -203,7 +203,7 @@ class Diffusion(GenerativeModel, Trainable):
                 mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             guidance_interval: the first and the last time at which it acts; by default at all.
-            given: known tokens, for masking; -1 where the model fills in (`samplers.Holding`).
+            given: known tokens, for masking and jumps; -1 where the model fills in (`infilled`).
             seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
                 alone, but for adaptive samplers, whose steps are those of a whole batch.
             batch_size: states per evaluation of the network; by default what memory suggests.
@@ -224,12 +224,13 @@ class Diffusion(GenerativeModel, Trainable):
         context = self.condition.required(c, n, self.device)
         seed = fresh_seed(seed, generator)
         x = self._start(n, times[0], seed)
-        rule, x = (rule, x) if given is None else infilled(self.process, rule, x, given)
+        transports = self._transport(context, guidance, guidance_interval)
+        if given is not None:
+            rule, x, transports = infilled(self.process, rule, x, transports, given)
         with self.evaluating():
             x = simulate(
-                rule, self._transport(context, guidance, guidance_interval), x, times, seed=seed,
-                batch_size=batch_size, rows=rows, finish=finish, progress=progress,
-                callback=callback, outward=self.outward,
+                rule, transports, x, times, seed=seed, batch_size=batch_size, rows=rows,
+                finish=finish, progress=progress, callback=callback, outward=self.outward,
             )  # fmt: skip
         return self.outward(finite(x))
 

@@ -17,7 +17,7 @@ from pushforward.processes.interpolants import (
     Trigonometric,
 )
 from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
-from pushforward.processes.jumps import Jumps
+from pushforward.processes.jumps import Jumps, TiltedLogits
 from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
@@ -79,6 +79,7 @@ __all__ = [
     "SharedDistribution",
     "StochasticInterpolant",
     "Thinning",
+    "TiltedLogits",
     "TokenBridge",
     "TokenPath",
     "Trigonometric",

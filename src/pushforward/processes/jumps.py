@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,10 +29,25 @@ from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import Tokens
 from pushforward.state import EventShape
 
-__all__ = ["Jumps", "drawn_jump"]
+__all__ = ["Jumps", "TiltedLogits", "drawn_jump"]
 
 _LEAST = 1e-12
 """Chances of a transition below it count as it, so that quotients stay finite."""
+
+
+class TiltedLogits(NamedTuple):
+    """A prediction of `Jumps` that favors some states: what guidance makes of the rates.
+
+    Reversed rates and pinned chances to `y` at a site are multiplied by `exp(gain)`, and so are the
+    chances of a token given all others: those of `p_t(x) h_t(x)`, where the gain is `log h_t` with
+    `y` at the site, less `log h_t` of what is there.
+    """
+
+    logits: Tensor
+    """Of the data, `(B, *sites, K)`."""
+
+    gain: Tensor
+    """`(B, *sites, K)`, zero at the symbol that is there."""
 
 
 @configurable
@@ -44,10 +59,11 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
     `beta = -alpha' / alpha`: `alpha_t` is what is left of that mode. For uniform rates a token is
     that of the data with the chance `alpha_t`, and otherwise drawn from all symbols.
 
-    The prediction is logits of the data, `p(x_0 | x_t)` for each site, `(B, *sites, K)`. They stand
-    for `p_t(y) / p_t(x) = sum_{x_0} q(y | x_0) / q(x | x_0) p(x_0 | x_t)`, the probability of the
-    state with `y` at a site over that with `x` there, and the rates of the reversal are
-    `beta_t R(y, x) p_t(y) / p_t(x)` (Campbell et al. 2022; Lou, Meng & Ermon 2024).
+    The prediction is logits of the data, `p(x_0 | x_t)` for each site, `(B, *sites, K)`; guidance
+    adds a gain to them (`TiltedLogits`). They stand for `p_t(y) / p_t(x) = sum_{x_0} q(y | x_0) /
+    q(x | x_0) p(x_0 | x_t)`, the probability of the state with `y` at a site over that with `x`
+    there, and the rates of the reversal are `beta_t R(y, x) p_t(y) / p_t(x)` (Campbell et al. 2022;
+    Lou, Meng & Ermon 2024).
 
     The loss is the relative entropy of the true reversal given the data, of rates `r`, from that of
     the model, of rates `s`, per unit of time, `sum_y r log(r / s) - r + s`: its integral over the
@@ -136,7 +152,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         entropy = functional.cross_entropy(pred.movedim(-1, 1), z, reduction="none")
         return entropy.flatten(1).sum(1)
 
-    def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Jump:
+    def dynamics(self, pred: Tensor | TiltedLogits, x_t: Tensor, t: Time) -> Jump:
         """Reversed jumps restore the data, and jumps of the chain destroy them.
 
         Raises `InputError` at a float time at which nothing of the data is left, where rates are
@@ -145,21 +161,45 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         beta = self._beta(t)
         back = self.chain.into(x_t) * self.ratios(pred, x_t, t)
         away = self.chain.out(x_t)
-        scale = like(beta, x_t)
+        scale, dtype = like(beta, x_t), _logits(pred).dtype
         return Jump(
             self.space,
-            restore=Reaction((scale * back.sum(-1)).to(pred.dtype), lambda g: drawn_jump(back, g)),
-            destroy=Reaction((scale * away.sum(-1)).to(pred.dtype), lambda g: drawn_jump(away, g)),
+            restore=Reaction((scale * back.sum(-1)).to(dtype), lambda g: drawn_jump(back, g)),
+            destroy=Reaction((scale * away.sum(-1)).to(dtype), lambda g: drawn_jump(away, g)),
         )
 
-    def ratios(self, pred: Tensor, x_t: Tensor, t: Time) -> Tensor:
+    def ratios(self, pred: Tensor | TiltedLogits, x_t: Tensor, t: Time) -> Tensor:
         """`p_t(y) / p_t(x_t)` with `y` in the place of one token, `(B, *sites, K)`."""
         left, _ = self.schedule.values(t)
-        return self.chain.push(self._quotients(pred, x_t, left), left)
+        return self._restored(pred, x_t, left, left)
+
+    def tilted(self, pred: Tensor, log_factors: Tensor, x_t: Tensor) -> TiltedLogits:
+        """The prediction of rates that are multiplied by quotients of factors.
+
+        Args:
+            pred: logits.
+            log_factors: of the state with `y` at a site, `(B, *sites, K)`.
+            x_t: the state, whose own factor divides them.
+        """
+        return TiltedLogits(pred, log_factors - log_factors.gather(-1, x_t.unsqueeze(-1)))
+
+    def told(self, pred: Tensor, tokens: Tensor) -> Tensor:
+        """Logits by which given tokens are certain, `-1` where none is, `(B, *sites)`.
+
+        Whatever reverses the chain then moves these tokens as it would given their data, and ends
+        with them.
+
+        >>> Jumps(Tokens(2)).told(torch.zeros(1, 2, 2), torch.tensor([[1, -1]])).softmax(-1)
+        tensor([[[0.0000, 1.0000],
+                 [0.5000, 0.5000]]])
+        """
+        symbols = torch.arange(self.space.vocabulary, device=tokens.device)
+        other = (tokens >= 0).unsqueeze(-1) & (symbols != tokens.unsqueeze(-1))
+        return pred.masked_fill(other, -torch.inf)
 
     def bridge(
         self,
-        pred: Tensor,
+        pred: Tensor | TiltedLogits,
         x_t: Tensor,
         t: float,
         s: float,
@@ -173,11 +213,15 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         if not s < t:
             raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
         now, then = (float(self.schedule.at(time).alpha) for time in (t, s))
-        before = self.chain.push(self._quotients(pred, x_t, now), then)
+        before = self._restored(pred, x_t, now, then)
         return drawn_from_logits((before * self.chain.column(x_t, now / then)).log(), generator)
 
     def redrawn(
-        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+        self,
+        pred: Tensor | TiltedLogits,
+        x_t: Tensor,
+        t: float,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Every token drawn anew given all others, `p_t(y | rest)`: one Gibbs move if one is kept.
 
@@ -199,7 +243,11 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         return float(self._beta(t)) * float((there / here).max())
 
     def finish(
-        self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
+        self,
+        pred: Tensor | TiltedLogits,
+        x_t: Tensor,
+        t: float,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """A draw of the data at every site."""
         return self.bridge(pred, x_t, t, 0.0, generator=generator)
@@ -216,6 +264,11 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
                 f"{self.schedule.t_max} or use a pinned step"
             )
         return beta
+
+    def _restored(self, pred: Tensor | TiltedLogits, x_t: Tensor, now: Time, then: Time) -> Tensor:
+        """`sum_{x_0} q_then(y | x_0) / q_now(x_t | x_0) p(x_0 | x_t)`, times the factor of `y`."""
+        found = self.chain.push(self._quotients(_logits(pred), x_t, now), then)
+        return found * pred.gain.to(found).exp() if isinstance(pred, TiltedLogits) else found
 
     def _quotients(self, pred: Tensor, x_t: Tensor, left: Time) -> Tensor:
         """`p(x_0 | x_t) / q(x_t | x_0)` for every `x_0`, in the precision of the chain."""
@@ -239,6 +292,10 @@ class _RestReading(Reading[Tensor, Tensor]):
         """`log p(x_0 | rest) + log q(x_t | x_0)`."""
         own = self.process.chain.column(x_t, self.process.schedule.values(row)[0])
         return output + own.clamp_min(_LEAST).log().to(output.dtype)
+
+
+def _logits(pred: Tensor | TiltedLogits) -> Tensor:
+    return pred.logits if isinstance(pred, TiltedLogits) else pred
 
 
 def drawn_jump(weights: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -91,6 +91,12 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         """The weighted cross-entropy of the hidden tokens in nats, summed, `(B,)`."""
         return restoration_rate(self.schedule, t) * self._hidden_entropy(pred, z, x_t)
 
+    def tilted(self, pred: Tensor, log_factors: Tensor, x_t: Tensor) -> Tensor:
+        """Logits of hidden tokens plus the logarithms of factors; those of visible ones as they
+        were."""
+        hidden = (x_t == self.space.mask).unsqueeze(-1)
+        return torch.where(hidden, pred + log_factors.to(pred), pred)
+
     def redrawn(
         self, pred: Tensor, x_t: Tensor, t: float, generator: torch.Generator | None = None
     ) -> Tensor:

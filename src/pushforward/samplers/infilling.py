@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
+from pushforward.processes import Jumps, Masking
 from pushforward.protocols import Sampler, State, Transport
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.holding import Holding
@@ -20,12 +21,17 @@ __all__ = ["Infilling"]
 
 @dataclass(frozen=True)
 class Infilling(Rule):
-    """Steps of masking in which some symbols are visible from the start.
+    """Steps of tokens of which some are given, and the others drawn given these.
 
-    Exactness: that of the steps. A hidden symbol is drawn given all that is visible, and which
-    symbols became visible first does not matter to an exact model: so the given ones are as good as
-    drawn already. Start where as much is hidden as in the state (`start`), as a network learns from
-    states that have as many hidden symbols as the time says.
+    Exactness under `Masking`: that of the steps. A hidden symbol is drawn given all that is
+    visible, and which symbols became visible first does not matter to an exact model: so the given
+    ones are as good as drawn already. Start where as much is hidden as in the state (`start`), as a
+    network learns from states that have as many hidden symbols as the time says.
+
+    Exactness under `Jumps`: given symbols move as they do given what they end with (`Jumps.told`),
+    and the others are drawn as if these told no more than they show at the time, which is a
+    heuristic. Moves of a `GibbsCorrector` mend it: near the data given symbols are what they are,
+    and the others are drawn anew given all, so that with many moves the law is that of the model.
 
     Args:
         known: the symbols of a state, `(*sites)`; those that are not given are not read.
@@ -35,8 +41,7 @@ class Infilling(Rule):
             symbol that is given, for example. Take steps to the very end, `stop=0`, as a last step
             that shows all at once knows nothing of it.
 
-    Raises `InputError` for other shapes, `CapabilityError` for a process that is no `Masking`
-    (`Holding`, which keeps what is given).
+    Raises `InputError` for other shapes, `CapabilityError` for another process.
 
     >>> from pushforward import Transport, processes, samplers, spaces
     >>> process = processes.Masking(spaces.Tokens(3))
@@ -67,8 +72,11 @@ class Infilling(Rule):
     def start(self, process: Any) -> float:
         """The time at which as large a share of the symbols is hidden as in the state.
 
-        By bisection on the clock, within its interval.
+        By bisection on the clock, within its interval; under `Jumps` the beginning, as visible
+        symbols tell nothing of the time.
         """
+        if isinstance(process, Jumps):
+            return float(process.interval[0])
         hidden = 1 - float(self.given.double().mean())
         last, first = process.interval[1], process.interval[0]
         for _ in range(40):
@@ -81,7 +89,12 @@ class Infilling(Rule):
 
     def plan(self, process: Any, grid: Sequence[float]) -> Sequence[Any]:
         """That of the rule."""
-        return self._holding.plan(process, grid)
+        if not isinstance(process, Masking | Jumps):
+            raise CapabilityError(
+                f"infilling takes Masking or Jumps, not {type(process).__name__}: train with "
+                "process=masking"
+            )
+        return self.rule.plan(process, grid)
 
     def init(self, x: Any) -> State:
         """The state with what is given."""
@@ -98,14 +111,22 @@ class Infilling(Rule):
         row: Any,
         generator: torch.Generator | None = None,
     ) -> State:
-        """A step of the rule, after which what is given is as it was."""
-        model, process = transport
-        if self.excluded is not None:
-            excluded = self.excluded.to(state.x.device)
-            transport = Transport(
-                lambda x, t, c=None: model(x, t, c).masked_fill(excluded, -torch.inf), process
-            )
-        return self._holding.step(transport, state, row, generator)
+        """A step of the rule with the given symbols."""
+        (model, process), x = transport, state.x
+        excluded = None if self.excluded is None else self.excluded.to(x.device)
+        known = torch.where(self.given, self.known, -1).to(x.device)
+
+        def told(x_t: Tensor, t: Any, c: Any = None) -> Tensor:
+            pred: Tensor = model(x_t, t, c)
+            pred = pred if excluded is None else pred.masked_fill(excluded, -torch.inf)
+            return pred if masked else process.told(pred, known)
+
+        masked = isinstance(process, Masking)
+        if masked:
+            return self._holding.step(Transport(told, process), state, row, generator)
+        memory, start = state.memory
+        found = self.rule.step(Transport(told, process), State(x, memory), row, generator)
+        return State(found.x, (found.memory, start))
 
     @property
     def _holding(self) -> Holding:
