@@ -7,6 +7,9 @@ from pushforward import registry
 __all__ = ["OF_NUMBERS"]
 
 OF_NUMBERS = tuple(
-    name for name in registry.names("models") if not registry.find("models", name).learns_kinds
+    name
+    for name in registry.names("models")
+    if not registry.find("models", name).learns_kinds
+    and not registry.find("models", name).learns_without_data
 )
 """Models of plain numbers; tables by kinds have tests of their own."""

@@ -61,6 +61,7 @@ FLOORS = (
     ("F3", ("evidence",)),
     ("F3", ("divergences", "processes")),
     ("F4", ("guidance", "analytic", "path_space")),
+    ("F5", ("learned_samplers",)),
     ("F5", ("samplers", "weightings", "latent")),
     ("F5", ("schrodinger",)),
     ("F6", ("models", "theory")),

@@ -122,6 +122,10 @@ TABLE: dict[str, dict[str, Any]] = {
         "hmc": "mcmc.HMC",
         "nuts": "mcmc.NUTS",
     },
+    "learned-samplers": {
+        "dds": "learned_samplers.DenoisingDiffusion",
+        "pis": "learned_samplers.PathIntegral",
+    },
     "models": {
         "diffusion": "models.Diffusion",
         "matching": "models.FlowMatching",
@@ -138,6 +142,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "table": "models.TableDiffusion",
         "copula": "models.GaussianCopula",
         "bootstrap": "models.Bootstrap",
+        "sampler": "models.LearnedSampler",
     },
     "networks": {
         "mlp": "nn.MLP",

@@ -185,7 +185,7 @@ def build(
     if "unnamed" in spec:
         raise InputError(
             f"{spec['unnamed']} could not be written to the configuration: make it yourself and "
-            "pass it to pushforward.load as net= or context_network="
+            "pass it to pushforward.load as net=, context_network= or target="
         )
     if "class" not in spec:
         return {key: build(value, trust, tensors) for key, value in spec.items()}

@@ -16,9 +16,10 @@ from pushforward._random import derived_seed, fresh_seed
 from pushforward.checks import one_of, whole
 from pushforward.errors import CapabilityError, ConvergenceError, ConvergenceWarning, InputError
 from pushforward.evidence.crossing import anneal_back, bennett
-from pushforward.evidence.intervals import LEVEL, Bound, LogZ, agreed, combined, student_quantile
+from pushforward.evidence.intervals import LogZ, agreed, combined
 from pushforward.evidence.laplace import NormalStart, fitted_start, laplace_start
 from pushforward.evidence.smc import TemperedRuns, effective_size, temper
+from pushforward.evidence.weights import from_log_weights, mean_as_bound
 from pushforward.importance import WIDEST_OF_CHAINS, log_mean
 from pushforward.targets import Target
 
@@ -220,7 +221,7 @@ def annealed(
             log_p, law, chains, betas=temperatures, generator=noise, callback=callback
         )
     log_weights = found.weights.log() + found.log_z + math.log(chains)
-    return _of_weights(log_weights, "ais", found.converged, _AIS)
+    return from_log_weights(log_weights, "ais", found.converged, _AIS)
 
 
 _AIS = "the base is normalized and every move leaves its temperature invariant"
@@ -276,7 +277,7 @@ def crossed(
     forward = path.log_weights
     backward = anneal_back(kernel, log_p, law.log_prob, end, ladder, steps, generator=noise)
     value, stderr = bennett(forward, backward)
-    low, high = _mean(forward, "ELBO", "lower", True, _AIS), _mean(
+    low, high = mean_as_bound(forward, "ELBO", "lower", True, _AIS), mean_as_bound(
         backward, "EUBO", "upper", exact,
         "backward chains start at exact draws of the target" if exact
         else "backward chains start at draws that are not exact",
@@ -338,7 +339,7 @@ def importance(target: Target, proposal: Any, n: int = 4096, *, seed: int | None
         "the densities of the proposal are exact" if kind == "exact"
         else f"the densities of the proposal are of the kind {kind!r}"
     )  # fmt: skip
-    found = _of_weights(log_weights, "importance", True, because)
+    found = from_log_weights(log_weights, "importance", True, because)
     bounds = tuple(replace(bound, holds=exact) for bound in found.bounds)
     notes = () if exact else (f"The densities of the proposal are {kind}, not exact.",)
     return replace(found, bounds=bounds, notes=(*found.notes, *notes),
@@ -352,29 +353,3 @@ def _started(target: Target, base: Any, noise: torch.Generator) -> Any:
     if target.base is not None:
         return target.base
     return laplace_start(target, target.start(256, generator=noise))
-
-
-def _mean(log_weights: Tensor, name: str, side: str, holds: bool, because: str) -> Bound:
-    """The mean of log-weights as a bound."""
-    logs = log_weights.double()
-    spread = float(logs.std()) / math.sqrt(len(logs))
-    return Bound(name, float(logs.mean()), spread, side, holds, because)
-
-
-def _of_weights(log_weights: Tensor, method: str, fine: bool, because: str) -> LogZ:
-    """An estimate by weights, with the error that their tail allows for."""
-    found = log_mean(log_weights.double())
-    value, stderr = float(found.value), float(found.stderr)
-    half = student_quantile((1 + LEVEL) / 2, max(1, round(float(found.ess)) - 1)) * stderr
-    converged = bool(found.converged) and fine
-    notes: tuple[str, ...] = ()
-    if not converged:
-        notes = (
-            f"The weights degenerate: their effective sample size is {float(found.ess):.1f} of "
-            f"{len(log_weights)}, the shape of their tail {float(found.k_hat):.2f}.",
-        )
-    elbo = _mean(log_weights, "ELBO", "lower", True, because)
-    return LogZ(
-        value, stderr, value - half, value + half, method, float(found.ess), converged, (),
-        (elbo,), notes,
-    )  # fmt: skip

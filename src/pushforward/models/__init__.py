@@ -25,6 +25,7 @@ _HOMES = {
     "GuidedPosterior": "guided_posterior",
     "KernelDensity": "baselines",
     "HeatKernelDensity": "heat_kernel_density",
+    "LearnedSampler": "learned_sampler",
     "LikelihoodPosterior": "likelihood_posterior",
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
@@ -73,6 +74,7 @@ __all__ = [
     "GuidedPosterior",
     "HeatKernelDensity",
     "KernelDensity",
+    "LearnedSampler",
     "LikelihoodPosterior",
     "MarginalError",
     "Moment",
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
     from pushforward.models.guided_posterior import GuidedPosterior
     from pushforward.models.heat_kernel_density import HeatKernelDensity
     from pushforward.models.inferring import posterior_of
+    from pushforward.models.learned_sampler import LearnedSampler
     from pushforward.models.likelihood_posterior import LikelihoodPosterior
     from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel

@@ -94,6 +94,7 @@ def load(
     trust: tuple[str, ...] = (),
     net: nn.Module | None = None,
     context_network: nn.Module | None = None,
+    target: Any = None,
     checkpoint: str | int | None = None,
 ) -> Any:
     """Load a saved model, or the averaged weights of a run folder, ready to sample.
@@ -107,6 +108,7 @@ def load(
         trust: modules outside `pushforward` whose configurable classes may be made.
         net: the network, for a model whose own network cannot be named in a configuration.
         context_network: likewise.
+        target: of a learned sampler, if it was made with one that no configuration can name.
         checkpoint: of a run folder, `last`, `best` or the step of a checkpoint in the place of the
             weights that it is to be used with.
 
@@ -121,8 +123,8 @@ def load(
     'Diffusion'
     """
     registry.trust(trust)
-    networks = {"net": net, "context_network": context_network}
-    given = {name: network for name, network in networks.items() if network is not None}
+    parts = {"net": net, "context_network": context_network, "target": target}
+    given = {name: part for name, part in parts.items() if part is not None}
     root = Path(path)
     return while_written(root, lambda: _loaded(*choose(root, checkpoint), trust, given))
 

@@ -39,6 +39,9 @@ class Trainable(ABC):
     learns_kinds: bool = False
     """Its data are the columns of a table by their kinds, `load(..., kinds="auto")`."""
 
+    learns_without_data: bool = False
+    """Learns from a density that it holds: `fit` is given `None`, and rows only count."""
+
     closed_form: bool = False
     """Fitted by `prepare` as a whole, with nothing for an optimizer to do."""
 

@@ -29,6 +29,7 @@ _HOMES = {
     "UNet": "unet",
     "SequenceEncoder": "sequences",
     "SetEncoder": "sets",
+    "SteeredMLP": "steered",
     "default_context_network": "default",
     "default_network": "default",
     "suitable_frequencies": "fourier",
@@ -51,6 +52,7 @@ __all__ = [
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
+    "SteeredMLP",
     "TokenTransformer",
     "UNet",
     "default_context_network",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from pushforward.nn.rotary import RotaryAttention
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.sets import SetEncoder
+    from pushforward.nn.steered import SteeredMLP
     from pushforward.nn.text_encoder import TextEncoder
     from pushforward.nn.token_transformer import TokenTransformer
     from pushforward.nn.unet import UNet

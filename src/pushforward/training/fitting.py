@@ -39,6 +39,7 @@ from pushforward.training.settings import Settings, merged
 from pushforward.training.sizing import sized
 from pushforward.training.trackers import Tracker
 from pushforward.training.validation import Validation
+from pushforward.training.without_data import without_data
 
 __all__ = ["fit"]
 
@@ -58,12 +59,13 @@ def fit(
     settings: Settings | None = None,
     **changes: Any,
 ) -> Run:
-    """Train a model on data; anything that `pushforward.data.load` takes.
+    """Train a model on data, anything that `pushforward.data.load` takes, or on its own density.
 
     Args:
         model: any model of `pushforward`, or your own: a `models.GenerativeModel` that is
             `models.Trainable`. States of its space are what the data must be.
-        data: a built-in name, a file, a folder of images, an array, a tensor, a data set.
+        data: a built-in name, a file, a folder of images, an array, a tensor, a data set; or `None`
+            for a `models.LearnedSampler`.
         source: what the model starts from in the place of noise: data of the same kind, for a model
             that maps one distribution to another. Its columns are matched with those of the data by
             name, or by position where it has none.
@@ -98,6 +100,7 @@ def fit(
     settings = merged(settings, changes)
     _check_model(model)
     folder = None if out is None else RunFolder(Path(out))
+    data, settings = without_data(model, data, settings)
     data = load(data, space=model.space)
     if folder is not None and resume:
         # Those of a run that goes on, whatever the order of their columns now.
