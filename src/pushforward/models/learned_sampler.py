@@ -136,17 +136,31 @@ class LearnedSampler(GenerativeModel, Trainable):
         self.center.copy_(start.mean.flatten())
         self.factor.copy_(start.factor)
 
-    def loss(self, x: Any, c: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
+    @property
+    def compares_rows(self) -> str:
+        """Paths of one batch: their weights with the mean of all, and noise with that of others."""
+        return "paths are drawn and weighed batch by batch"
+
+    def loss(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         """What training minimizes, `(B,)`, for as many paths as there are rows, which say no more.
 
         Args:
             x: anything with `B` rows.
             c: nothing.
             generator: for the paths.
+            rows: those of the batch whose losses are asked for.
         """
         refuse_context(self, c)
         noise = generator_or_global(generator, self.device)
-        return LOSSES[self.objective](self.paths, self.density(), len(x), generator=noise)
+        found = LOSSES[self.objective](self.paths, self.density(), len(x), generator=noise)
+        return found[rows]
 
     # -- drawing --------------------------------------------------------------------------------
 
