@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pushforward.errors import InputError
-from pushforward.evidence import Bound, LogZ, agreed, combined
+from pushforward.evidence import Bound, LogZ, agreed, combined, runs_for
 from pushforward.evidence.intervals import student_quantile
 
 DOUBLE = torch.float64
@@ -71,6 +71,22 @@ def test_estimates_that_disagree_are_not_trusted(apart: bool) -> None:
         assert found.stderr > 1
         assert abs(found.value - (0.0 if apart else math.log(0.9))) < 1e-9
         assert ("do not overlap" in found.notes[-1]) == apart
+
+
+def test_intervals_cover_where_runs_go_on_for_an_error() -> None:
+    """The number of runs follows from the first eight; the interval is that of all of them."""
+    noise = torch.Generator().manual_seed(1)
+    held, counts = 0, []
+    for _ in range(200):
+        # `E exp = 1`, with logarithms that deviate by 0.1.
+        logs = 0.1 * torch.randn(120, generator=noise, dtype=DOUBLE) - 0.005
+        count = runs_for(combined(logs[:8], "smc", 1.0), 0.02, 120)
+        found = combined(logs[:count], "smc", 1.0)
+        held += found.lower <= 0 <= found.upper
+        counts.append(count)
+    assert 0.83 <= held / 200 <= 0.96
+    assert abs(sum(counts) / 200 / 25 - 1) < 0.1
+    assert min(counts) >= 8
 
 
 def test_words() -> None:

@@ -33,15 +33,37 @@ def regression() -> tuple[Target, float]:
 
 def test_smc_from_two_starts(regression) -> None:
     target, truth = regression
-    found = evidence.log_z(target, seed=0, islands=6, particles=128)
+    options = {"seed": 0, "islands": 6, "particles": 128}
+    found = evidence.log_z(target, most=6, **options)
     assert found.converged
     assert found.stderr < 0.08
     assert abs(found.value - truth) < 4 * found.stderr
     assert found.lower < found.value < found.upper
     assert len(found.runs) == 6
     assert found.ess > 300
-    again = evidence.log_z(target, seed=0, islands=6, particles=128)
-    assert again == found
+    assert evidence.log_z(target, most=6, **options) == found
+    # The better start runs on, until its error is what is aimed at.
+    longer = evidence.log_z(target, aim=0.7 * found.stderr, **options)
+    assert longer.runs[:6] == found.runs
+    assert 11 <= len(longer.runs) <= 13
+    assert abs(longer.value - truth) < 4 * longer.stderr
+    assert longer.ess > 1.5 * found.ess
+
+
+def test_what_each_start_met_is_told() -> None:
+    target = targets.multi_well(2, 1, 2.0)
+    found = evidence.log_z(target, seed=0, islands=4, particles=64, most=4)
+    one, other = found.starts
+    assert (one.kind, other.kind) == ("Laplace start", "wide start")
+    for start in found.starts:
+        assert start.betas[-1] == 1.0
+        assert list(start.betas) == sorted(start.betas)
+        assert len(start.ess) == len(start.acceptance) == len(start.betas)
+        assert all(0 < share <= 1 for share in (*start.ess, *start.acceptance))
+        # Two wells of equal weight.
+        assert abs(sum(start.shares) - 1) < 1e-9
+        assert max(start.shares) < 0.85 or start.kind == "Laplace start"
+    assert {one.value, other.value} >= {found.value}
 
 
 def test_annealing_gives_a_lower_bound(regression) -> None:

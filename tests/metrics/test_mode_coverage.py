@@ -10,7 +10,7 @@ from torch.distributions import Binomial
 
 import pushforward as pf
 from pushforward.errors import InputError
-from pushforward.metrics import mode_coverage
+from pushforward.metrics import mode_coverage, mode_shares
 
 LINE = 2.0 * torch.arange(5) - 4
 MODES = torch.cartesian_prod(LINE, LINE), 0.05
@@ -66,3 +66,18 @@ def test_what_is_refused() -> None:
         mode_coverage(torch.zeros(5, 2), centers, 1.0, share=0.0)
     with pytest.raises(InputError, match="2 modes have as many positive weights"):
         mode_coverage(torch.zeros(5, 2), centers, 1.0, weights=torch.tensor([1.0, 0.0]))
+
+
+def test_shares_of_modes_are_those_of_weights() -> None:
+    modes = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
+    x = modes[[0, 0, 1]] + 0.3
+    assert mode_shares(x, modes).tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    found = mode_shares(x, modes, torch.tensor([1.0, 0.0, 3.0]))
+    assert found.tolist() == pytest.approx([0.25, 0.75, 0])
+    # States of any shape.
+    tall = mode_shares(x.unflatten(1, (2, 1)), modes.unflatten(1, (2, 1)))
+    assert tall[0] == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match="modes"):
+        mode_shares(x, modes[:, :1])
+    with pytest.raises(InputError, match="as many weights"):
+        mode_shares(x, modes, torch.ones(2))

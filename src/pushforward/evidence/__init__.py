@@ -5,9 +5,9 @@ found, by which method, and whether it can be trusted.
 """
 
 from pushforward.evidence.crossing import anneal_back, bennett
-from pushforward.evidence.estimating import annealed, crossed, importance, log_z, tempered
-from pushforward.evidence.intervals import Bound, LogZ, agreed, combined
-from pushforward.evidence.laplace import NormalStart, fitted_start, laplace_start
+from pushforward.evidence.estimating import annealed, crossed, importance, log_z
+from pushforward.evidence.intervals import Bound, LogZ, StartRecord, agreed, combined, runs_for
+from pushforward.evidence.laplace import NormalStart, fitted_start, laplace_start, rounded
 from pushforward.evidence.smc import (
     Ladder,
     Rung,
@@ -16,6 +16,7 @@ from pushforward.evidence.smc import (
     next_beta,
     temper,
 )
+from pushforward.evidence.two_starts import tempered
 
 __all__ = [
     "Bound",
@@ -23,6 +24,7 @@ __all__ = [
     "LogZ",
     "NormalStart",
     "Rung",
+    "StartRecord",
     "TemperedRuns",
     "agreed",
     "anneal_back",
@@ -36,6 +38,8 @@ __all__ = [
     "laplace_start",
     "log_z",
     "next_beta",
+    "rounded",
+    "runs_for",
     "temper",
     "tempered",
 ]

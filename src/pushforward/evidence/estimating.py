@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from pushforward import mcmc
-from pushforward._random import derived_seed, fresh_seed
+from pushforward._random import fresh_seed
 from pushforward.checks import one_of, whole
-from pushforward.errors import CapabilityError, ConvergenceError, ConvergenceWarning, InputError
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError
 from pushforward.evidence.crossing import anneal_back, bennett
-from pushforward.evidence.intervals import LogZ, agreed, combined
-from pushforward.evidence.laplace import NormalStart, fitted_start, laplace_start
-from pushforward.evidence.smc import TemperedRuns, effective_size, temper
+from pushforward.evidence.intervals import LogZ
+from pushforward.evidence.laplace import NormalStart, laplace_start, rounded
+from pushforward.evidence.two_starts import tempered
 from pushforward.evidence.weights import from_log_weights, mean_as_bound
 from pushforward.importance import WIDEST_OF_CHAINS, log_mean
 from pushforward.targets import Target
 
-__all__ = ["METHODS", "annealed", "crossed", "importance", "log_z", "tempered"]
+__all__ = ["METHODS", "annealed", "crossed", "importance", "log_z"]
 
 METHODS = ("smc", "ais", "bar")
 
@@ -32,9 +32,6 @@ _PILOTS = 64
 
 _NORMAL = 1.6449
 """The quantile of a normal interval."""
-
-_FEW = 2000
-"""Numbers of a state up to which a covariance is worth its cost."""
 
 
 def log_z(target: Target, method: str = "smc", *, seed: int | None = None, **options: Any) -> LogZ:
@@ -62,133 +59,6 @@ def log_z(target: Target, method: str = "smc", *, seed: int | None = None, **opt
 
 
 @torch.no_grad()
-def tempered(
-    target: Target,
-    *,
-    islands: int = 8,
-    particles: int = 512,
-    length: int = 8,
-    starts: Tensor | None = None,
-    seed: int | None = None,
-    callback: Callable[[], None] | None = None,
-) -> LogZ:
-    """By tempered sequential Monte Carlo, from Laplace's approximation and from a wide law.
-
-    A start that leads nowhere gives way to a law fitted to other chains.
-
-    Each start has a pilot, which finds the ladder, and independent runs along it, whose mean is
-    unbiased. If the two disagree, neither is trusted (`agreed`). What no start came near is missed
-    by both: a narrow mode that holds most of the integral shows only if one of the starts finds it.
-
-    Args:
-        target: its `base`, if it has one, is the wide law; else a normal law fitted to chains.
-        islands: independent runs of each start.
-        particles: in each.
-        length: of the chains after resampling, see `temper`.
-        starts: more places to look for modes from, `(n, *event)`, in coordinates without bounds.
-        seed: for all randomness.
-        callback: called at each temperature.
-
-    Raises `ConvergenceError` if neither start leads to the target.
-    """
-    whole("islands", islands, least=2)
-    base_seed = fresh_seed(seed)
-    noise = torch.Generator().manual_seed(derived_seed(base_seed, 0))
-    places = target.start(256, generator=noise)
-    target.check(places)
-    if starts is not None:
-        places = torch.cat([starts.to(places), places])
-    found: list[tuple[LogZ, TemperedRuns]] = []
-    notes: list[str] = []
-    kinds: dict[str, Callable[[torch.Generator], Any]] = {
-        "Laplace start": lambda own: laplace_start(target, places),
-        "wide start": lambda own: _wide(target, places, own),
-        # Where there is no mode to speak of, as of a funnel, chains from elsewhere confirm.
-        "fitted start": lambda own: _fitted(target, places.flip(0), own, inflate=2.5),
-    }
-    for k, (kind, make) in enumerate(kinds.items()):
-        if len(found) == 2:
-            break
-        own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
-        try:
-            found.append(
-                _from_one(target, make(own), kind, islands, particles, length, own, callback)
-            )
-        except ConvergenceError as error:
-            notes.append(f"{kind}: {error}.")
-    if not found:
-        raise ConvergenceError(" ".join(notes))
-    if len(found) == 1:
-        only = found[0][0]
-        said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
-        return replace(only, converged=False, notes=said)
-    (one, first), (other, second) = found
-    both = agreed(one, other, apart=_apart(first.x, second.x))
-    return replace(both, notes=(*notes, *both.notes))
-
-
-def _from_one(
-    target: Target,
-    start: Any,
-    kind: str,
-    islands: int,
-    particles: int,
-    length: int,
-    noise: torch.Generator,
-    callback: Callable[[], None] | None,
-) -> tuple[LogZ, TemperedRuns]:
-    """A pilot from one start, and the runs along its ladder."""
-    law, log_p = _round(target, start)
-    settings: dict[str, Any] = {"length": length, "generator": noise, "callback": callback}
-    pilot = temper(log_p, law, 2, particles, **settings)
-    runs = temper(log_p, law, islands, particles, ladder=pilot.ladder, **settings)
-    ess = float(effective_size(runs.log_weights).sum())
-    found = combined(runs.log_z, f"smc, {kind}", ess)
-    x = runs.x if law is start else start.outward(runs.x.flatten(0, 1)).view_as(runs.x)
-    return found, replace(runs, x=x)
-
-
-def _round(target: Target, start: Any) -> tuple[Any, mcmc.LogDensity]:
-    """The start and the target in coordinates in which a normal start is standard normal."""
-    if not isinstance(start, NormalStart):
-        return start, target
-    dim = len(start.factor)
-    eye = torch.eye(dim, dtype=start.factor.dtype)
-    standard = NormalStart(torch.zeros(dim, dtype=start.factor.dtype), eye)
-
-    def log_p(u: Tensor) -> Tensor:
-        return target(start.outward(u)) + start.log_det
-
-    return standard, log_p
-
-
-def _wide(target: Target, places: Tensor, noise: torch.Generator) -> Any:
-    """The base of the target, or a normal law fitted to chains."""
-    return _fitted(target, places, noise) if target.base is None else target.base
-
-
-def _fitted(
-    target: Target, places: Tensor, noise: torch.Generator, inflate: float = 1.5
-) -> NormalStart:
-    """A normal law with the moments of chains of the no-U-turn sampler, and wider."""
-    dim = math.prod(target.unbounded_shape)
-    if dim > _FEW:
-        raise ConvergenceError(f"{dim} numbers are too many to fit a normal law to chains")
-    chains = mcmc.sample_chains(
-        target, places[-32:], max(100, dim // 8), warmup=150, kernel=mcmc.NUTS(depth=7),
-        seed=fresh_seed(None, noise),
-    )  # fmt: skip
-    return fitted_start(chains.x.flatten(0, 1), inflate)
-
-
-def _apart(one: Tensor, other: Tensor) -> bool:
-    """Whether two sets of particles `(R, N, *event)` are apart in one of their numbers."""
-    a, b = one.flatten(0, 1).flatten(1), other.flatten(0, 1).flatten(1)
-    below, above = a.amax(0) < b.amin(0), b.amax(0) < a.amin(0)
-    return bool((below | above).any())
-
-
-@torch.no_grad()
 def annealed(
     target: Target,
     *,
@@ -213,7 +83,7 @@ def annealed(
         callback: called at each temperature.
     """
     noise = torch.Generator().manual_seed(fresh_seed(seed))
-    law, log_p = _round(target, _started(target, base, noise))
+    law, log_p = rounded(target, _started(target, base, noise))
     with warnings.catch_warnings():
         # What a warning would say is in what is returned.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -260,7 +130,7 @@ def crossed(
         )
     noise = torch.Generator().manual_seed(fresh_seed(seed))
     start = _started(target, base, noise)
-    law, log_p = _round(target, start)
+    law, log_p = rounded(target, start)
     if draws is None:
         draws = target.unconstrain(target.sample(chains, generator=noise)).double()
     ladder = mcmc.temperatures(temperatures)

@@ -7,6 +7,7 @@ not, since `E log Z_r` is below `log Z` by about half of the relative variance. 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from torch import Tensor
 from pushforward._beta import beta_quantile
 from pushforward.errors import InputError
 
-__all__ = ["Bound", "LogZ", "agreed", "combined"]
+__all__ = ["Bound", "LogZ", "StartRecord", "agreed", "combined", "runs_for"]
 
 LEVEL = 0.9
 """The share of all intervals that hold the truth."""
@@ -61,6 +62,31 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class StartRecord:
+    """What tempering from one start met on its way.
+
+    Args:
+        kind: of the start.
+        value: its estimate of `log Z`.
+        stderr: the standard error of that.
+        betas: the inverse temperatures after the first, which is zero.
+        ess: the effective sample size at each, before resampling, as a share of the particles.
+        acceptance: of the moves at each.
+        shares: of the weight that is nearest to each of the modes that the target knows.
+        evaluations: of the log-density, of all particles together.
+    """
+
+    kind: str
+    value: float
+    stderr: float
+    betas: tuple[float, ...]
+    ess: tuple[float, ...]
+    acceptance: tuple[float, ...]
+    shares: tuple[float, ...]
+    evaluations: int
+
+
+@dataclass(frozen=True)
 class LogZ:
     """An estimate of `log Z` in nats, with an interval that holds it nine times in ten.
 
@@ -75,6 +101,7 @@ class LogZ:
         runs: `log Z` of each independent run.
         bounds: what bounds it, and whether that holds.
         notes: what to know, in sentences.
+        starts: what each start of `smc` met on its way.
 
     >>> print(LogZ(-1.0, 0.1, -1.2, -0.8, "smc", 800.0, True))
     log Z = -1.0000 ± 0.1000, 90% in [-1.2000, -0.8000] (smc, effective sample size 800.0)
@@ -90,6 +117,7 @@ class LogZ:
     runs: tuple[float, ...] = ()
     bounds: tuple[Bound, ...] = ()
     notes: tuple[str, ...] = ()
+    starts: tuple[StartRecord, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.lower <= self.value <= self.upper:
@@ -106,6 +134,7 @@ class LogZ:
         )
 
 
+@functools.cache
 def student_quantile(level: float, freedom: int) -> float:
     """Where the distribution function of Student's t is `level`, by that of a beta law.
 
@@ -154,6 +183,19 @@ def combined(
         value, stderr, value - half, value + half, method, ess, converged and fine,
         tuple(logs.tolist()), (), tuple(said),
     )  # fmt: skip
+
+
+def runs_for(found: LogZ, aim: float, most: int) -> int:
+    """How many runs, those of an estimate among them, should have the standard error `aim`.
+
+    The error falls as the root of their number, which is at most `most`. To choose it by the first
+    runs and to take the mean of all is the two-stage rule of Stein (1945).
+
+    >>> runs_for(LogZ(0.0, 0.04, -0.1, 0.1, "smc", 9.0, True, runs=(0.1, -0.1, 0.0)), 0.02, 96)
+    12
+    """
+    count = len(found.runs)
+    return max(count, min(most, math.ceil(count * (found.stderr / aim) ** 2 - 1e-9)))
 
 
 def agreed(one: LogZ, other: LogZ, *, apart: bool = False) -> LogZ:

@@ -17,7 +17,7 @@ from pushforward._random import normal, resolve
 from pushforward.errors import ConvergenceError, InputError
 from pushforward.mcmc import LogDensity
 
-__all__ = ["NormalStart", "fitted_start", "laplace_start"]
+__all__ = ["NormalStart", "fitted_start", "laplace_start", "rounded"]
 
 _STEP = 1e-4
 """Of central differences of the gradient, in double precision: errors of 1e-8 and of rounding."""
@@ -123,6 +123,23 @@ def fitted_start(x: Tensor, inflate: float = 1.5) -> NormalStart:
     return NormalStart(
         flat.mean(0).view(x.shape[1:]), inflate * torch.linalg.cholesky(spread + ridge)
     )
+
+
+def rounded(log_p: LogDensity, start: Any) -> tuple[Any, LogDensity]:
+    """A start and a log-density in coordinates in which a normal start is standard normal.
+
+    Starts of other kinds, and their coordinates, stay as they are.
+    """
+    if not isinstance(start, NormalStart):
+        return start, log_p
+    dim = len(start.factor)
+    eye = torch.eye(dim, dtype=start.factor.dtype)
+    standard = NormalStart(torch.zeros(dim, dtype=start.factor.dtype), eye)
+
+    def at_round(u: Tensor) -> Tensor:
+        return log_p(start.outward(u)) + start.log_det
+
+    return standard, at_round
 
 
 def _uphill(log_p: LogDensity, x: Tensor) -> tuple[float, Tensor] | None:

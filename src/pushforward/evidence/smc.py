@@ -150,7 +150,7 @@ def temper(
         islands: independent runs.
         particles: in each, a multiple of `length`.
         ladder: that of a pilot, which makes estimates unbiased; found on the way by default.
-        kernel: of the moves, `HMC` with 5 leapfrog steps by default.
+        kernel: of the moves, `HMC` with 5 leapfrog steps of very different sizes by default.
         length: states of each chain after resampling.
         keep: the share of the effective sample size that a temperature leaves.
         generator: for all randomness, on the CPU.
@@ -164,7 +164,8 @@ def temper(
         raise InputError(f"particles are a multiple of length, {length}, not {particles}")
     if not 0 < number("keep", keep) < 1:
         raise InputError(f"keep is a share between 0 and 1, not {keep}")
-    kernel = HMC(leapfrogs=5) if kernel is None else kernel
+    # Steps of many sizes reach into necks that are narrower than the rest of the target.
+    kernel = HMC(leapfrogs=5, jitter=0.9) if kernel is None else kernel
     x = base.sample(islands * particles, generator=generator).double()
     difference = _difference(log_p, base, x, islands)
     even = -math.log(particles)

@@ -31,7 +31,7 @@ from pushforward.metrics.likelihood import bits_per_dimension, dequantized, nega
 from pushforward.metrics.local_c2st import LocalC2ST, local_c2st, local_c2st_of_latents
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
-from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage
+from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage, mode_shares
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
@@ -83,6 +83,7 @@ __all__ = [
     "memorization",
     "mmd",
     "mode_coverage",
+    "mode_shares",
     "near_copies",
     "negative_log_likelihood",
     "observed_order",

@@ -12,7 +12,7 @@ from pushforward.errors import InputError
 from pushforward.metrics._points import checked
 from pushforward.metrics.estimate import Estimate
 
-__all__ = ["ModeCoverage", "mode_coverage"]
+__all__ = ["ModeCoverage", "mode_coverage", "mode_shares"]
 
 _CHANCE = 0.01
 """Of missing a mode by chance that gets just the share asked for."""
@@ -100,6 +100,39 @@ def mode_coverage(
     error = math.sqrt(quality * (1 - quality) / len(x))
     found = int((counts >= needed).sum())
     return ModeCoverage(found, Estimate(quality, error, len(x)), counts, needed)
+
+
+def mode_shares(x: Tensor, modes: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The share of weight that is nearest to each mode, `(K,)`, in double precision.
+
+    Its entropy over `log K` is the entropic mode coverage (Blessing et al. 2024), one where modes
+    that weigh the same are found alike.
+
+    Args:
+        x: samples `(N, *event)`.
+        modes: `(K, *event)`.
+        weights: of the samples, up to a factor, `(N,)`; equal by default.
+
+    Raises `InputError` for other shapes.
+
+    >>> modes = torch.tensor([[-1.0], [1.0]])
+    >>> mode_shares(torch.tensor([[-1.1], [0.8], [0.9]]), modes, torch.tensor([2.0, 1.0, 1.0]))
+    tensor([0.5000, 0.5000], dtype=torch.float64)
+    """
+    checked(x, "samples", 1)
+    if x.shape[1:] != modes.shape[1:]:
+        raise InputError(
+            f"samples (N, *event) and modes (K, *event), not {tuple(x.shape)} and "
+            f"{tuple(modes.shape)}"
+        )
+    if weights is not None and weights.shape != (len(x),):
+        raise InputError(f"{len(x)} samples have as many weights, not {tuple(weights.shape)}")
+    flat, centers = (part.flatten(1).double().cpu() for part in (x, modes))
+    nearest = torch.cdist(flat, centers).argmin(1)
+    own = torch.ones(len(x)) if weights is None else weights.detach().cpu()
+    total = torch.zeros(len(modes), dtype=torch.float64)
+    total.index_add_(0, nearest, own.double())
+    return total / total.sum()
 
 
 def _needed(n: int, chance: float) -> int:

@@ -238,6 +238,16 @@ def many_well(pairs: int = 16) -> Target:
     )  # fmt: skip
 
 
+_LISTED = 10
+"""Wells whose combinations, `2^wells` modes, are written down."""
+
+
+def _corners(dim: int, count: int, half: float) -> Tensor:
+    """The corners of a cube of the side `2 half` in the first `count` of `dim` numbers."""
+    signs = torch.cartesian_prod(*[torch.tensor([-half, half], dtype=_DOUBLE)] * count)
+    return torch.nn.functional.pad(signs.view(-1, count), (0, dim - count))
+
+
 def multi_well(dim: int = 5, wells: int = 5, depth: float = 4.0) -> Target:
     """`-log p = sum_(i <= wells) (x_i^2 - depth)^2 + sum_(i > wells) x_i^2 / 2` up to a constant.
 
@@ -271,6 +281,7 @@ def multi_well(dim: int = 5, wells: int = 5, depth: float = 4.0) -> Target:
     total = wells * log_z + 0.5 * (dim - wells) * _LOG_2PI
     return Target(
         log_prob, dim, sample=sample, name=f"many-well ({dim}, {wells}, {depth:g})",
+        modes=_corners(dim, wells, math.sqrt(depth)) if wells <= _LISTED else None,
         base=Normal((dim,), 2.0, dtype=_DOUBLE),
         reference=TargetReference(total, 0.0, _BY_QUADRATURE, means, stds, _BY_QUADRATURE),
     )  # fmt: skip

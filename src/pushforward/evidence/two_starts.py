@@ -1,0 +1,182 @@
+"""`log Z` by tempered sequential Monte Carlo from two starts, which have to agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import mcmc
+from pushforward._random import derived_seed, fresh_seed
+from pushforward.checks import positive, whole
+from pushforward.errors import ConvergenceError
+from pushforward.evidence.intervals import LogZ, StartRecord, agreed, combined, runs_for
+from pushforward.evidence.laplace import NormalStart, fitted_start, laplace_start, rounded
+from pushforward.evidence.smc import effective_size, temper
+from pushforward.metrics import mode_shares
+from pushforward.targets import Target
+
+__all__ = ["tempered"]
+
+_FEW = 2000
+"""Numbers of a state up to which a covariance is worth its cost."""
+
+
+@torch.no_grad()
+def tempered(
+    target: Target,
+    *,
+    islands: int = 8,
+    particles: int = 512,
+    length: int = 8,
+    aim: float = 0.01,
+    most: int = 96,
+    starts: Tensor | None = None,
+    seed: int | None = None,
+    callback: Callable[[], None] | None = None,
+) -> LogZ:
+    """By tempered sequential Monte Carlo, from Laplace's approximation and from a wide law.
+
+    A start that leads nowhere gives way to a law fitted to other chains.
+
+    Each start has a pilot, which finds the ladder, and independent runs along it, whose mean is
+    unbiased. If the two disagree, neither is trusted (`agreed`). If they agree, the one of less
+    error runs on until its standard error is `aim`. What no start came near is missed by both: a
+    narrow mode that holds most of the integral shows only if one of the starts finds it.
+
+    Args:
+        target: its `base`, if it has one, is the wide law; else a normal law fitted to chains.
+        islands: independent runs of each start at first, all in one batch.
+        particles: in each.
+        length: of the chains after resampling, see `temper`.
+        aim: the standard error, in nats, that the better start runs on for.
+        most: runs of the better start, at most.
+        starts: more places to look for modes from, `(n, *event)`, in coordinates without bounds.
+        seed: for all randomness.
+        callback: called at each temperature.
+
+    Raises `ConvergenceError` if neither start leads to the target.
+    """
+    whole("islands", islands, least=2)
+    whole("most", most, least=2)
+    positive("aim", aim)
+    base_seed = fresh_seed(seed)
+    noise = torch.Generator().manual_seed(derived_seed(base_seed, 0))
+    places = target.start(256, generator=noise)
+    target.check(places)
+    if starts is not None:
+        places = torch.cat([starts.to(places), places])
+    tried: list[_Start] = []
+    notes: list[str] = []
+    kinds: dict[str, Callable[[torch.Generator], Any]] = {
+        "Laplace start": lambda own: laplace_start(target, places),
+        "wide start": lambda own: _wide(target, places, own),
+        # Where there is no mode to speak of, as of a funnel, chains from elsewhere confirm.
+        "fitted start": lambda own: _fitted(target, places.flip(0), own, inflate=2.5),
+    }
+    for k, (kind, make) in enumerate(kinds.items()):
+        if len(tried) == 2:
+            break
+        own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
+        settings = {"length": length, "generator": own, "callback": callback}
+        try:
+            start = _Start(target, make(own), kind, particles, settings)
+            start.run(islands)
+        except ConvergenceError as error:
+            notes.append(f"{kind}: {error}.")
+            continue
+        tried.append(start)
+    if not tried:
+        raise ConvergenceError(" ".join(notes))
+    if len(tried) == 1:
+        only = tried[0].estimate()
+        said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
+        return replace(only, converged=False, notes=said, starts=(tried[0].record(),))
+    one, other = tried
+    apart = _apart(one.x, other.x)
+    both = agreed(one.estimate(), other.estimate(), apart=apart)
+    if both.converged:
+        better = one if both.method == one.estimate().method else other
+        left = runs_for(both, aim, most) - islands
+        while left > 0:
+            better.run(min(left, islands))
+            left -= islands
+        both = agreed(one.estimate(), other.estimate(), apart=apart)
+    records = (one.record(), other.record())
+    return replace(both, notes=(*notes, *both.notes), starts=records)
+
+
+class _Start:
+    """Runs from one start along the ladder of a pilot, in batches of any size."""
+
+    def __init__(
+        self, target: Target, law: Any, kind: str, particles: int, settings: dict[str, Any]
+    ) -> None:
+        self.target, self.law, self.kind = target, law, kind
+        self.particles, self.settings = particles, settings
+        self.base, self.log_p = rounded(target, law)
+        pilot = temper(self.log_p, self.base, 2, particles, **settings)
+        self.ladder, self.evaluations = pilot.ladder, pilot.evaluations
+        self.log_z: list[Tensor] = []
+        self.size = 0.0
+
+    def run(self, islands: int) -> None:
+        """So many more runs; those of the first batch are looked at."""
+        runs = temper(
+            self.log_p, self.base, islands, self.particles, ladder=self.ladder, **self.settings
+        )
+        if not self.log_z:
+            self.first = runs
+            flat = runs.x.flatten(0, 1)
+            # Particles in coordinates without bounds, `(R N, *event)`.
+            self.x = flat if self.base is self.law else self.law.outward(flat)
+        self.log_z.append(runs.log_z)
+        self.evaluations += runs.evaluations
+        self.size += float(effective_size(runs.log_weights).sum())
+
+    def estimate(self) -> LogZ:
+        """That of all runs so far."""
+        return combined(torch.cat(self.log_z), f"smc, {self.kind}", self.size)
+
+    def record(self) -> StartRecord:
+        """What the runs met."""
+        found, modes = self.estimate(), self.target.modes
+        shares: tuple[float, ...] = ()
+        if modes is not None:
+            weights = self.first.log_weights.exp().flatten()
+            shares = tuple(mode_shares(self.target.constrain(self.x), modes, weights).tolist())
+        return StartRecord(
+            self.kind, found.value, found.stderr, tuple(rung.beta for rung in self.ladder),
+            tuple((self.first.ess / self.particles).tolist()),
+            tuple(self.first.acceptance.tolist()), shares, self.evaluations,
+        )  # fmt: skip
+
+
+def _wide(target: Target, places: Tensor, noise: torch.Generator) -> Any:
+    """The base of the target, or a normal law fitted to chains."""
+    return _fitted(target, places, noise) if target.base is None else target.base
+
+
+def _fitted(
+    target: Target, places: Tensor, noise: torch.Generator, inflate: float = 1.3
+) -> NormalStart:
+    """A normal law with the moments of chains of the no-U-turn sampler, and wider."""
+    dim = math.prod(target.unbounded_shape)
+    if dim > _FEW:
+        raise ConvergenceError(f"{dim} numbers are too many to fit a normal law to chains")
+    chains = mcmc.sample_chains(
+        target, places[-32:], max(100, dim // 8), warmup=150, kernel=mcmc.NUTS(depth=7),
+        seed=fresh_seed(None, noise),
+    )  # fmt: skip
+    return fitted_start(chains.x.flatten(0, 1), inflate)
+
+
+def _apart(one: Tensor, other: Tensor) -> bool:
+    """Whether two sets of particles `(n, *event)` are apart in one of their numbers."""
+    a, b = one.flatten(1), other.flatten(1)
+    below, above = a.amax(0) < b.amin(0), b.amax(0) < a.amin(0)
+    return bool((below | above).any())
