@@ -113,6 +113,9 @@ def test_commands_exist_with_their_options(command: str) -> None:
     if not words[0].startswith("-"):
         assert words[0] in application.commands
         chosen = application.commands[words[0]]
+        if hasattr(chosen, "commands"):
+            assert words[1] in chosen.commands
+            chosen = chosen.commands[words[1]]
         options = {o for p in chosen.params for o in (*p.opts, *p.secondary_opts)}
     used = {word.partition("=")[0] for word in words if word.startswith("-")}
     assert used <= options | {"--help"}

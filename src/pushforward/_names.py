@@ -329,6 +329,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "sliced": "score_matching.Sliced",
         "sliced-vr": "score_matching.VarianceReduced",
         "denoising": "score_matching.Denoising",
+        "antithetic": "score_matching.Antithetic",
         "denoising-levels": "score_matching.DenoisingLevels",
     },
     "targets": {

@@ -23,7 +23,7 @@ from pushforward.schrodinger import (
     Controls,
     CouplingCache,
     OuterIterations,
-    Simulation,
+    SimulationTask,
 )
 
 BROWNIAN, OU = Bridge(1.0), OUBridge(0.8, rate=1.2)
@@ -285,7 +285,7 @@ def test_mean_and_drift_matching_are_one_over_brownian_motion() -> None:
 @pytest.mark.parametrize("forward", [True, False])
 def test_what_a_method_collects_fits_its_loss(method, forward: bool) -> None:
     start, other = torch.randn(2, 64, 3, generator=torch.Generator().manual_seed(0))
-    simulation = Simulation(ControlledDiffusion(OU), None, start, other, 8, forward)
+    simulation = SimulationTask(ControlledDiffusion(OU), None, start, other, 8, forward)
     draws = [method.collect(simulation, torch.Generator().manual_seed(1)) for _ in range(2)]
     for a, b in zip(*draws, strict=True):
         assert torch.equal(a, b)
@@ -307,7 +307,7 @@ def test_dsbm_learns_the_end_ahead(forward: bool) -> None:
     near, far = (target, source) if forward else (source, target)
     process = ControlledDiffusion(BROWNIAN)
     controls, _ = _exact(BROWNIAN, problem)
-    drawn = DSBM().collect(Simulation(process, None, near, far, 20, forward), None)
+    drawn = DSBM().collect(SimulationTask(process, None, near, far, 20, forward), None)
     generator = torch.Generator()
     kind = {"forward": forward, "steps": 20, "generator": generator}
     losses = []
@@ -338,7 +338,7 @@ def test_dsb_learns_the_steps_that_lead_back(forward: bool) -> None:
     g = torch.Generator().manual_seed(0)
     start, other = torch.randn(2, 20_000, 1, generator=g, dtype=torch.float64)
     process = ControlledDiffusion(BROWNIAN)
-    drawn = DSB().collect(Simulation(process, None, start, other, 20, forward), g)
+    drawn = DSB().collect(SimulationTask(process, None, start, other, 20, forward), g)
 
     def loss(factor: float) -> float:
         def control(x: Tensor, t: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from pushforward.cli.mcmc import mcmc
 from pushforward.cli.posterior import posterior
 from pushforward.cli.refusals import Commands, forgiving_streams, told
 from pushforward.cli.sample import sample
+from pushforward.cli.simulate import simulate
 from pushforward.cli.train import train
 from pushforward.cli.translate import translate
 from pushforward.cli.wording import in_words_of
@@ -73,6 +74,7 @@ app.command()(decompress)
 app.command()(logprob)
 app.command()(mcmc)
 app.command()(logz)
+app.add_typer(simulate, name="simulate")
 app.command()(info)
 app.command("list")(list_names)
 app.command()(doctor)
@@ -106,8 +108,13 @@ def _commands() -> Any:
 
 def command_of(words: Sequence[str]) -> Any:
     """The command that words of a shell call, the first that names one; `None` without one."""
-    commands = _commands().commands
-    return next((commands[word] for word in words if word in commands), None)
+    commands, found = _commands().commands, None
+    for word in words:
+        if word in commands:
+            found = commands[word]
+            # A group has commands of its own.
+            commands = getattr(found, "commands", {})
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from pushforward.schrodinger import (
     HalfBridge,
     Method,
     OuterIterations,
-    Simulation,
+    SimulationTask,
     controlled,
 )
 from pushforward.schrodinger.methods import Couplings
@@ -173,12 +173,14 @@ class OuterLoop(nn.Module):
             )
         return found
 
-    def _simulation(self, reference: BridgeReference, ends: BothEnds, forward: bool) -> Simulation:
+    def _simulation(
+        self, reference: BridgeReference, ends: BothEnds, forward: bool
+    ) -> SimulationTask:
         """What is simulated to learn a direction: paths the other way, from where it leads."""
         known = bool(self.trained[int(forward)])
         control = self.directions.control(not forward, ends.context) if known else None
         near, far = (ends.target, ends.source) if forward else (ends.source, ends.target)
-        return Simulation(self.process(reference), control, near, far, self.steps, forward)
+        return SimulationTask(self.process(reference), control, near, far, self.steps, forward)
 
     def _simulate(self, at: HalfBridge, step: int, data: BridgeData) -> None:
         """The couplings of a step, if they are not at hand: a function of saved state and step."""

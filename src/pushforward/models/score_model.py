@@ -45,9 +45,9 @@ class ScoreModel(GenerativeModel, Trainable):
         net: without noise levels a network `net(x)` that returns the shape of `x`; with them any
             network `net(x, t, c)`, told `t = log(sigma) / 4` and no `c`. For an energy, wrap a
             network of one number per state: `score_matching.Energy(net)`.
-        matching: `implicit`, `sliced`, `sliced-vr`, `denoising`, `denoising-levels`, or one of the
-            objects in `score_matching`, such as `Denoising(sigma=0.2)`. Noise levels are in units
-            of the standardized data.
+        matching: `implicit`, `sliced`, `sliced-vr`, `denoising`, `antithetic`, `denoising-levels`,
+            or one of the objects in `score_matching`, such as `Denoising(sigma=0.2)`. Noise levels
+            are in units of the standardized data.
         event_shape: the shape of one data point, if known before training.
 
     States cross this class in data units. What is learned is the score of the data, for the

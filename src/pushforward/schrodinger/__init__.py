@@ -16,7 +16,7 @@ from pushforward.schrodinger.controlled import (
     zero_control,
 )
 from pushforward.schrodinger.iterations import CouplingCache, HalfBridge, OuterIterations
-from pushforward.schrodinger.methods import DSB, DSBM, Method, Simulation
+from pushforward.schrodinger.methods import DSB, DSBM, Method, SimulationTask
 from pushforward.schrodinger.normal import markovian_fitting_gaussian
 from pushforward.schrodinger.projections import markovian_projection, reciprocal_projection
 from pushforward.schrodinger.proportional_fitting import drift_matching, mean_matching
@@ -33,7 +33,7 @@ __all__ = [
     "Method",
     "OuterIterations",
     "SimulatedPaths",
-    "Simulation",
+    "SimulationTask",
     "Step",
     "controlled",
     "drift_matching",

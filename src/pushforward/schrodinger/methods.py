@@ -29,13 +29,13 @@ from pushforward.schrodinger.simulation import (
     steps_of,
 )
 
-__all__ = ["DSB", "DSBM", "Method", "Simulation"]
+__all__ = ["DSB", "DSBM", "Method", "SimulationTask"]
 
 Couplings = tuple[Tensor, ...]
 """What is learned from: tensors `(rows, ...)`, the simulated ends first."""
 
 
-class Simulation(NamedTuple):
+class SimulationTask(NamedTuple):
     """What fills the cache of an outer iteration: paths against the direction that it learns.
 
     Args:
@@ -93,7 +93,7 @@ class Method(ABC):
         """How many states a coupling keeps, from paths of so many steps."""
 
     @abstractmethod
-    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
+    def collect(self, simulation: SimulationTask, generator: torch.Generator | None) -> Couplings:
         """What is learned from, drawn anew."""
 
     @abstractmethod
@@ -145,7 +145,7 @@ class DSBM(Method):
         """The two ends."""
         return 2
 
-    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
+    def collect(self, simulation: SimulationTask, generator: torch.Generator | None) -> Couplings:
         """Simulated or independent ends, and the exact states that they are coupled with."""
         if simulation.control is None and not self.starts_from_reference:
             return simulation.other, simulation.start
@@ -255,7 +255,7 @@ class DSB(Method):
         """An end, and a state and a mean for every step."""
         return 1 + 2 * steps
 
-    def collect(self, simulation: Simulation, generator: torch.Generator | None) -> Couplings:
+    def collect(self, simulation: SimulationTask, generator: torch.Generator | None) -> Couplings:
         """Ends, states after every step, and means of the reversed steps."""
         assert isinstance(simulation.process, ControlledDiffusion)
         paths = simulate_paths(

@@ -8,6 +8,7 @@ from pushforward.score_matching.energies import Energy, Reconstruction, score_of
 from pushforward.score_matching.langevin import annealed_langevin, langevin
 from pushforward.score_matching.levels import geometric
 from pushforward.score_matching.losses import (
+    antithetic,
     denoising,
     denoising_levels,
     implicit,
@@ -15,6 +16,7 @@ from pushforward.score_matching.losses import (
     sliced_variance_reduced,
 )
 from pushforward.score_matching.rules import (
+    Antithetic,
     Denoising,
     DenoisingLevels,
     Implicit,
@@ -25,6 +27,7 @@ from pushforward.score_matching.rules import (
 from pushforward.score_matching.untimed import Untimed
 
 __all__ = [
+    "Antithetic",
     "Denoising",
     "DenoisingLevels",
     "Energy",
@@ -35,6 +38,7 @@ __all__ = [
     "Untimed",
     "VarianceReduced",
     "annealed_langevin",
+    "antithetic",
     "denoising",
     "denoising_levels",
     "geometric",

@@ -15,6 +15,7 @@ from pushforward.score_matching.checks import ScoreFunction
 from pushforward.score_matching.levels import geometric
 
 __all__ = [
+    "Antithetic",
     "Denoising",
     "DenoisingLevels",
     "Implicit",
@@ -116,6 +117,18 @@ class Denoising:
     ) -> Tensor:
         """The loss of data `(B, *event)`, `(B,)`."""
         return losses.denoising(score, x, self.sigma, generator=generator)
+
+
+@configurable
+@dataclass(frozen=True)
+class Antithetic(Denoising):
+    """`antithetic` at one level, in the units of what it is given."""
+
+    def __call__(
+        self, score: ScoreFunction, x: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The loss of data `(B, *event)`, `(B,)`."""
+        return losses.antithetic(score, x, self.sigma, generator=generator)
 
 
 @configurable

@@ -1,0 +1,16 @@
+"""`pushforward simulate`: data from equations."""
+
+from __future__ import annotations
+
+import typer
+
+from pushforward.cli.simulate_sde import simulate_sde
+
+__all__ = ["simulate"]
+
+simulate = typer.Typer(
+    help="Simulate: an SDE of your own by its probability flow.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+simulate.command("sde")(simulate_sde)
