@@ -13,7 +13,7 @@ from pushforward.distributions import WrappedNormal
 from pushforward.errors import InputError
 from pushforward.models import HeatKernelDensity
 from pushforward.processes import Brownian, Geodesic
-from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere
+from pushforward.spaces import SO3, SPD, Hyperbolic, Sphere, Torus
 from pushforward.spaces.rotations import hat
 
 
@@ -56,6 +56,31 @@ def test_a_kernel_density_integrates_to_one() -> None:
     y = SO3().uniform(8000, (3, 3), torch.Generator().manual_seed(1)).double()
     ratio = (model.log_prob(y).value + math.log(8 * math.pi**2)).exp()
     assert float(ratio.mean()) == pytest.approx(1, abs=4 * float(ratio.std()) / 8000**0.5)
+
+
+@pytest.mark.parametrize(
+    ("space", "shape"),
+    [(Torus(), (2,)), (Sphere(), (3,)), (Sphere(), (2, 3)), (SO3(), (3, 3)), (Hyperbolic(), (3,))],
+    ids=repr,
+)
+def test_far_centers_that_are_left_out_change_nothing(space, shape) -> None:
+    noise = torch.Generator().manual_seed(0)
+    start = space.origin((1, *shape)).double()
+    x, y = (space.diffuse(start.expand(n, *shape), torch.full((n,), 0.5).double(), noise)
+            for n in (200, 40))  # fmt: skip
+    model = HeatKernelDensity(space, scales=6, narrowest=1e-3, widest=0.9)
+    model = pf.fit(model, x, holdout=0, progress=False).model.double()
+    many, center = y.repeat_interleave(200, 0), model.centers.repeat(40, *(1,) * len(shape))
+    terms = [
+        space.heat_log_kernel(many, center, torch.full((8000,), v).double()).reshape(40, 200)
+        for v in model.variances
+    ]
+    if space.compact:
+        terms.append(terms[0].new_full((40, 1), math.log(200) - space.log_volume(shape)))
+    weights = model.weights.log() - math.log(200)
+    logs = [w + torch.logsumexp(term, 1) for w, term in zip(weights, terms, strict=False)]
+    expected = torch.logsumexp(torch.stack(logs), 0)
+    assert torch.allclose(model.log_prob(y).value, expected, rtol=1e-13, atol=1e-13)
 
 
 def test_a_kernel_density_refuses() -> None:

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from pushforward.distributions import Dirichlet
+from pushforward.distributions import Dirichlet, HeatKernel
 from pushforward.errors import CapabilityError, InputError
-from pushforward.processes import Brownian, noising_on, path_on
+from pushforward.models import HeatKernelDensity
+from pushforward.processes import Brownian, ManifoldBridge, bridge_on, noising_on, path_on
 from pushforward.spaces import (
     AdditiveLogRatio,
     Euclidean,
@@ -128,10 +129,19 @@ def test_what_is_no_composition_is_refused_with_its_row() -> None:
         Orthant().check(torch.tensor([[0.0, 1.0], [-1.0, 2.0]]))
 
 
-def test_brownian_motion_of_roots_is_refused() -> None:
+def test_brownian_motion_of_roots_is_refused_where_it_is_asked_for() -> None:
     x = torch.full((1, 3), 3**-0.5)
-    with pytest.raises(CapabilityError, match="WrightFisher"):
-        Brownian(FisherRao()).sample(x, 0.5)
+    for ask in (
+        lambda: Brownian(FisherRao()),
+        lambda: ManifoldBridge(FisherRao()),
+        lambda: noising_on(FisherRao(3)),
+        lambda: bridge_on(FisherRao(3)),
+        lambda: HeatKernel(FisherRao(), x[0], 0.1),
+        lambda: HeatKernelDensity(FisherRao()),
+        lambda: FisherRao().diffuse(x, torch.ones(1)),
+    ):
+        with pytest.raises(CapabilityError, match="WrightFisher"):
+            ask()
 
 
 def test_symbols_are_corners_and_come_back() -> None:

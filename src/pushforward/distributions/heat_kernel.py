@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pushforward._random import resolve
 from pushforward.checks import positive
+from pushforward.errors import CapabilityError
 from pushforward.spaces import Manifold
 
 __all__ = ["HeatKernel"]
@@ -17,7 +18,8 @@ class HeatKernel:
 
     The normal distribution of a manifold in the sense that convolution keeps it: noised by
     `processes.Brownian`, it is a heat kernel of a larger variance. Wrapped normal on a torus,
-    IGSO(3) on rotations. Exact where the space knows its kernel, see there.
+    IGSO(3) on rotations. Exact where the space knows its kernel, see there. Raises `InputError` for
+    a mean off the space, `CapabilityError` where Brownian motion is not known.
 
     >>> from pushforward.spaces import SO3
     >>> igso3 = HeatKernel(SO3(), torch.eye(3), 0.1)
@@ -26,6 +28,8 @@ class HeatKernel:
     """
 
     def __init__(self, space: Manifold, mean: Tensor, variance: float) -> None:
+        if space.no_heat:
+            raise CapabilityError(space.no_heat)
         space.check(mean.unsqueeze(0))
         self.space, self.mean, self.variance = space, mean, positive("variance", variance)
 

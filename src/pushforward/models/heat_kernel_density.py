@@ -13,7 +13,7 @@ from pushforward import checks, config
 from pushforward._precision import in_double
 from pushforward._random import resolve, uniform
 from pushforward.config import configurable, made
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.models.model import GenerativeModel, parts_of, refuse_context, with_density
 from pushforward.models.trainable import NEGATIVE_LIKELIHOOD, Trainable
@@ -21,7 +21,12 @@ from pushforward.spaces import Manifold
 
 __all__ = ["HeatKernelDensity"]
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 19
+_NEGLIGIBLE = 50.0
+"""How much smaller, in logarithms, the kernel of a point is that rounding loses beside the nearest
+one's; for each dimension one more, as kernels of curved spaces grow a little beside normal ones."""
+_NEAR = 2.5
+"""The distance up to which they are compared so: about the far side a kernel is not normal."""
 _HELD, _MOST = 0.2, 500
 _ROUNDS = 500
 
@@ -45,7 +50,7 @@ class HeatKernelDensity(GenerativeModel, Trainable):
         event_shape: the shape of one data point, if known before the fit.
         shapes: of what was fitted; written by the model itself.
 
-    Raises `InputError` for sizes out of order.
+    Raises `InputError` for sizes out of order, `CapabilityError` for a space without a heat kernel.
 
     >>> import pushforward as pf
     >>> from pushforward.spaces import Sphere
@@ -73,6 +78,8 @@ class HeatKernelDensity(GenerativeModel, Trainable):
         super().__init__(event_shape)
         if not isinstance(space, Manifold):
             raise InputError(f"space is a manifold, such as spaces.Sphere(), not {space!r}")
+        if space.no_heat:
+            raise CapabilityError(space.no_heat)
         if not checks.positive("narrowest", narrowest) < checks.positive("widest", widest):
             raise InputError(f"narrowest={narrowest} is not below widest={widest}")
         self.space: Manifold = space
@@ -178,15 +185,30 @@ class HeatKernelDensity(GenerativeModel, Trainable):
         for part in x.split(size):
             many = part.repeat_interleave(len(centers), 0)
             start = centers.repeat(len(part), *(1,) * (centers.ndim - 1))
-            rows = []
-            for variance in self.variances:
-                spread = many.new_full((len(many),), variance)
-                log = self.space.heat_log_kernel(many, start, spread)
-                rows.append(torch.logsumexp(log.reshape(len(part), -1), 1))
+            gap = self.space.distance(many, start).reshape(len(part), -1)
+            rows = [self._of_scale(v, many, start, gap) for v in self.variances]
             found.append(torch.stack(rows) - math.log(len(centers)))
         logs = torch.cat(found, 1)
         flat = -self.space.log_volume(self.event_shape) if self.space.compact else -math.inf
         return torch.cat([logs, torch.full_like(logs[:1], flat)])
+
+    def _of_scale(self, variance: float, x: Tensor, start: Tensor, gap: Tensor) -> Tensor:
+        """The log of the sum of the kernels of a variance, `(B,)`, at points and from centers of
+        all pairs `(B * N, *event)` whose distances are `gap` `(B, N)`.
+
+        Without the pairs that are lost in rounding, nearly all of those of a narrow kernel.
+        """
+        reach = 2 * variance * (_NEGLIGIBLE + self.space.dimension(self.event_shape))
+        limit = (gap.amin(1, keepdim=True).square() + reach).sqrt()
+        kept = gap <= torch.where(limit < _NEAR, limit, math.inf)
+        some = kept.flatten().nonzero().squeeze(1)
+        # All of them are not copied.
+        every = len(some) == len(x)
+        near, source = (x, start) if every else (x[some], start[some])
+        log = self.space.heat_log_kernel(near, source, near.new_full((len(near),), variance))
+        if every:
+            return torch.logsumexp(log.reshape(gap.shape), 1)
+        return torch.logsumexp(gap.new_full(gap.shape, -math.inf).masked_scatter(kept, log), 1)
 
     def _fitted(self) -> Tensor:
         if not len(self.centers):

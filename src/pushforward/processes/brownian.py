@@ -13,7 +13,7 @@ from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
@@ -32,7 +32,8 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
     it with the score of the heat kernel from the data point (De Bortoli et al. 2022; Huang et
     al. 2022). The time reversal is `-g^2 score / 2` as a flow. The schedule's `alpha` must be one,
     and `sigma_1` a few units for the uniform prior to be reached. Raises `InputError` for another
-    schedule.
+    schedule, or a space that is not bounded, `CapabilityError` for one whose Brownian motion is not
+    known.
 
     >>> from pushforward.spaces import Torus
     >>> process = Brownian(Torus())
@@ -49,6 +50,8 @@ class Brownian(GenerativeProcess[Tensor, Tensor, Tensor]):
                 f"Brownian motion on {self.space}, which is not bounded, tends to no distribution: "
                 "take processes.Geodesic, as path= of FlowMatching"
             )
+        if self.space.no_heat:
+            raise CapabilityError(self.space.no_heat)
         alpha = self.schedule.values(0.5)[0]
         if alpha != 1.0:
             raise InputError(

@@ -13,7 +13,7 @@ from pushforward._shapes import combine, like
 from pushforward.config import configurable
 from pushforward.distributions import ManifoldUniform
 from pushforward.dynamics import Flow
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.processes.controlled_reference import ControlledReference, Pair
 from pushforward.processes.reading import TangentReading
 from pushforward.protocols import Time
@@ -42,7 +42,8 @@ class ManifoldBridge(ControlledReference):
         sigma: the diffusion: how far Brownian motion goes in each direction from `t = 1` to 0, a
             length of the space.
 
-    Raises `InputError` for a space that is not bounded, or another sigma.
+    Raises `InputError` for a space that is not bounded, or another sigma, `CapabilityError` for a
+    space whose Brownian motion is not known.
 
     >>> from pushforward.spaces import Torus
     >>> pair = torch.zeros(1, 1), torch.ones(1, 1)
@@ -62,6 +63,8 @@ class ManifoldBridge(ControlledReference):
                 "from, and no heat kernel beyond small variances; FlowMatching on geodesics joins "
                 "two distributions there"
             )
+        if self.space.no_heat:
+            raise CapabilityError(self.space.no_heat)
         if not 0 < self.sigma < math.inf:
             raise InputError(f"a Brownian bridge needs sigma > 0, not {self.sigma}")
 

@@ -75,6 +75,8 @@ class FisherRao(Compositions, Manifold):
 
     parts: int | None = None
 
+    no_heat = _NO_HEAT
+
     def units(self, event_shape: state.EventShape) -> Units:
         """Square roots."""
         return ChartUnits(SquareRoots(), NoUnits())

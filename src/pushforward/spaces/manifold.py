@@ -43,6 +43,9 @@ class Manifold(ContinuousSpace):
     period: float | None = None
     """The length after which every geodesic is back where it started; `None` if none is."""
 
+    no_heat: str = ""
+    """Why there is no Brownian motion here, and the way out; empty where there is."""
+
     @abstractmethod
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The tangent vector at `x` whose geodesic reaches `y` at unit time, the shortest one."""
