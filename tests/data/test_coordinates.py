@@ -17,7 +17,7 @@ from pushforward.data.column import Column
 from pushforward.data.coordinate_columns import as_table
 from pushforward.data.located import Located
 from pushforward.errors import InputError
-from pushforward.spaces import SO3, Euclidean, Product, Sphere, Torus
+from pushforward.spaces import SO3, SPD, Euclidean, Hyperbolic, Product, Sphere, Torus
 from pushforward.spaces.coordinates import parse
 
 
@@ -58,6 +58,13 @@ CASES = {
         "mag,lat,depth,lon\n5.5,10.1,33.0,-20.2\n6.1,-10.3,10.0,25.4\n",
         Product(Sphere(), Euclidean()),
         None,
+    ),
+    "the ball": ("a,b,c\n0.1,-0.2,0.85\n0.5,0.25,-0.3\n", Hyperbolic(), "poincare-ball"),
+    "the half-plane": ("mean,std\n12.5,0.01\n-3.25,40.5\n0.0,1.0\n", Hyperbolic(2), "half-space"),
+    "matrices": (
+        "xx,xy,xz,yy,yz,zz\n2.5,0.5,-0.25,1.5,0.1,0.75\n1.0,0.0,0.0,1.0,0.0,1.0\n",
+        SPD(),
+        "upper-triangle",
     ),
     "quaternions": ("qw,qx,qy,qz\n1.0,0.0,0.0,0.0\n0.5,-0.5,0.5,0.5\n", SO3(), None),
     "Euler angles": ("a,b,c\n10.5,20.25,-30.0\n-170.5,80.5,0.5\n", SO3(), "euler-zyx degrees"),
@@ -125,6 +132,32 @@ def test_labels_and_given_columns_stay_beside_places(tmp_path: Path) -> None:
 
 
 REFUSED = {
+    "beyond the ball": (
+        "a,b\n0.6,0.8\n",
+        Hyperbolic(),
+        {"coordinates": "poincare-ball"},
+        r"line 2 has \(a, b\) of length 1: .* shorter than 1",
+    ),
+    "below the plane": (
+        "a,b\n1,2\n3,0\n",
+        Hyperbolic(2),
+        {"coordinates": "half-space"},
+        r"line 3, column 'b' holds 0: heights",
+    ),
+    "another dimension": (
+        "a,b\n1,2\n3,1\n",
+        Hyperbolic(3),
+        {"coordinates": "half-space"},
+        "a point is a vector of 4, not of 3",
+    ),
+    "an indefinite matrix": (
+        "a,b,c\n1,0,1\n1,2,1\n",
+        SPD(),
+        {"coordinates": "upper-triangle"},
+        r"line 3 is a matrix with the eigenvalue -1, .* 1 of 2 rows",
+    ),
+    "no triangle": ("a,b\n1,2\n", SPD(), {"coordinates": "upper-triangle"}, "no upper triangle"),
+    "a triangle that is not said to be one": ("a,b,c\n1,0,1\n", SPD(), {}, "upper-triangle"),
     "latitude": (
         "lat,lon\n10,20\n95,30\n",
         Sphere(),

@@ -97,8 +97,9 @@ Coordinates = Annotated[
     typer.Option(
         help="What the columns are that become states of --space, where their names do not say it: "
         "latitude-longitude, azimuth-altitude, unit-vector, degrees, radians, quaternion-wxyz, "
-        "quaternion-xyzw, rotation-vector, 'euler-ZYX degrees', matrix, pose-matrix; several for "
-        "several spaces, with commas between.",
+        "quaternion-xyzw, rotation-vector, 'euler-ZYX degrees', matrix, pose-matrix, "
+        "poincare-ball, half-space, upper-triangle; several for several spaces, with commas "
+        "between.",
         metavar="KIND[ UNIT]",
     ),
 ]

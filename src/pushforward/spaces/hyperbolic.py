@@ -16,6 +16,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces import _hyperbolic_heat
 from pushforward.spaces._smooth import root, sinhc
+from pushforward.spaces.coordinates import CoordinateSystem, HalfSpace, PoincareBall
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Scatter, View
@@ -203,6 +204,11 @@ class Hyperbolic(Manifold):
         if flat.shape[1] != 2:
             return (Scatter(flat),)
         return (Scatter(flat, ("disk 1", "disk 2"), ((-1.0, -1.0), (1.0, 1.0))),)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """The ball of Poincaré and the upper half-space."""
+        return PoincareBall(self.dim), HalfSpace(self.dim)
 
     @property
     def width(self) -> int | None:

@@ -14,6 +14,7 @@ from pushforward._shapes import flatten, per_event_sum
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces._symmetric import exponential, inverse_root, logarithm, root
+from pushforward.spaces.coordinates import CoordinateSystem, UpperTriangle
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.views import Scatter, View
@@ -50,7 +51,10 @@ class SPD(Manifold):
         check_numbers(x, "a positive definite matrix")
         if x.ndim < 3 or x.shape[-1] != x.shape[-2] or self.size not in (None, x.shape[-1]):
             wanted = "square matrices" if self.size is None else f"{self.size} x {self.size}"
-            raise InputError(f"states are {wanted} (N, n, n), not {tuple(x.shape)}")
+            raise InputError(
+                f"states are {wanted} (N, n, n), not {tuple(x.shape)}; columns of a table with the "
+                "entries on and above the diagonal are coordinates='upper-triangle'"
+            )
         points = x.detach().reshape(-1, *x.shape[-2:])
         skew = (points - points.mT).abs().amax((-1, -2)) > 1e-3 * points.abs().amax((-1, -2))
         if bool(skew.any()):
@@ -161,6 +165,12 @@ class SPD(Manifold):
         """The eigenvalues' logarithms: the least and the largest."""
         w = torch.linalg.eigvalsh(x.reshape(-1, *x.shape[-2:])).log()
         return (Scatter(w[:, [0, -1]], ("log least eigenvalue", "log largest eigenvalue")),)
+
+    @property
+    def coordinates(self) -> tuple[CoordinateSystem, ...]:
+        """The entries on and above the diagonal."""
+        many = None if self.size is None else self.size * (self.size + 1) // 2
+        return (UpperTriangle(many),)
 
     @property
     def width(self) -> int | None:

@@ -2,9 +2,12 @@
 
 Latitude and longitude, azimuth and altitude, angles in degrees, quaternions, Euler angles, matrices
 and poses become unit vectors, angles in radians, rotation matrices and tuples of these, parts of a
-whole become shares, and samples become the same columns again.
+whole become shares, points of a ball or a half-space those of the Lorentz model, upper triangles
+matrices, and samples become the same columns again.
 """
 
+from pushforward.spaces.coordinates.hyperbolic import HalfSpace, PoincareBall
+from pushforward.spaces.coordinates.matrices import UpperTriangle
 from pushforward.spaces.coordinates.naming import parse
 from pushforward.spaces.coordinates.numbers import (
     Angles,
@@ -30,16 +33,19 @@ __all__ = [
     "CenteredPositions",
     "CoordinateSystem",
     "EulerAngles",
+    "HalfSpace",
     "HasCoordinates",
     "JointCoordinates",
     "LatitudeLongitude",
     "Numbers",
+    "PoincareBall",
     "PoseMatrix",
     "Proportions",
     "Quaternion",
     "RotationMatrix",
     "RotationVector",
     "UnitVector",
+    "UpperTriangle",
     "Where",
     "parse",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from pushforward.errors import InputError
+from pushforward.spaces.coordinates.hyperbolic import HalfSpace, PoincareBall
+from pushforward.spaces.coordinates.matrices import UpperTriangle
 from pushforward.spaces.coordinates.numbers import (
     Angles,
     CenteredPositions,
@@ -40,9 +42,15 @@ _KINDS = {
     "percent": Proportions("percent"),
     "counts": Proportions("counts"),
     "positions": CenteredPositions(),
+    "poincare-ball": PoincareBall(),
+    "half-space": HalfSpace(),
+    "upper-triangle": UpperTriangle(),
     "numbers": Numbers(),
 }
 """Each kind, as it is written."""
+
+_SIZED = {one.kind: one for one in (PoincareBall, HalfSpace, UpperTriangle)}
+"""Kinds with any number of columns, by their name."""
 
 _AXES = re.compile(r"euler-([xyz]{3}|[XYZ]{3})")
 
@@ -53,8 +61,9 @@ def parse(text: str) -> CoordinateSystem:
     `latitude-longitude`, `azimuth-altitude`, `unit-vector`; `degrees`, `radians`;
     `quaternion-wxyz` (scalar first), `quaternion-xyzw`, `rotation-vector`, `euler-ZYX degrees` (any
     sequence, in small letters for axes that stay), `matrix`; `pose-matrix`; `positions 3` of points
-    about their center; `fractions`, `percent`, `counts`; several for the factors of a product, with
-    commas between, where `numbers` stand for themselves.
+    about their center; `poincare-ball`, `half-space`; `upper-triangle` of symmetric matrices;
+    `fractions`, `percent`, `counts`; several for the factors of a product, with commas between,
+    where `numbers` stand for themselves.
 
     >>> parse("azimuth-altitude radians")
     AzimuthAltitude(said='radians')
@@ -78,6 +87,8 @@ def parse(text: str) -> CoordinateSystem:
             return Proportions(kind, many)
         if kind == "positions" and unit is None:
             return CenteredPositions(many or 3)
+        if kind in _SIZED and unit is None:
+            return _SIZED[kind](many)
         if many is None:
             if kind in ("latitude-longitude", "azimuth-altitude"):
                 return (LatitudeLongitude if kind[0] == "l" else AzimuthAltitude)(unit)
