@@ -73,6 +73,37 @@ def test_places_are_learned_and_drawn_in_their_columns(
     assert found.code == 0, found.err
 
 
+@pytest.mark.parametrize(
+    ("space", "coordinates", "names"),
+    [("hyperbolic", "half-space", "mean,std"), ("spd", "upper-triangle", "xx,xy,yy")],
+)
+def test_points_of_spaces_that_are_not_bounded_come_back_in_their_columns(
+    call, tmp_path: Path, space: str, coordinates: str, names: str
+) -> None:
+    g = np.random.default_rng(1)
+    if space == "spd":
+        a = g.normal(size=(200, 2, 2))
+        rows = (a @ a.swapaxes(1, 2) + 0.1 * np.eye(2))[:, [0, 0, 1], [0, 1, 1]]
+    else:
+        rows = np.stack([g.normal(size=200), np.exp(g.normal(size=200))], 1)
+    table, run = tmp_path / "table.csv", tmp_path / "run"
+    np.savetxt(table, rows, delimiter=",", header=names, comments="", fmt="%.4f")
+    words = ("--model", "matching", "--space", space, "--coordinates", coordinates)
+    done = call("train", table, *words, "--out", run, *SHORT)
+    assert done.code == 0, done.err
+    out = tmp_path / "new.csv"
+    assert call("-q", "sample", run, "-n", 20, "--steps", 4, "--out", out).code == 0
+    lines = _rows(out)
+    assert lines[0] == names.split(",")
+    drawn = np.array(lines[1:], dtype=float)
+    if space == "spd":
+        assert (np.linalg.eigvalsh(drawn[:, [[0, 1], [1, 2]]]) > 0).all()
+    else:
+        assert (drawn[:, 1] > 0).all()
+    found = call("-q", "evaluate", run, "-n", 20, "--steps", 4, "--json")
+    assert found.code == 0, found.err
+
+
 def test_columns_beside_places_are_given_or_learned_along(call, tmp_path: Path) -> None:
     quakes, run = _quakes(tmp_path / "quakes.csv", "lon,lat,mag"), tmp_path / "run"
     refused = call("train", quakes, "--space", "sphere", "--out", run)
