@@ -20,6 +20,7 @@ import netCDF4
 import numpy as np
 import pandas
 import scipy.io
+import xarray
 from PIL import Image
 
 from pushforward.cli import main
@@ -93,6 +94,18 @@ def _netcdf(path: Path) -> None:
         file.createVariable("y", labels.dtype, ("row",))[:] = labels
 
 
+def _fields(path: Path) -> None:
+    random = np.random.default_rng(0)
+    made = xarray.Dataset(
+        {"t": (("time", "y", "x"), random.normal(280, 10, (ROWS, 4, 4)), {"units": "K"})},
+        {"time": np.arange(ROWS), "x": np.arange(4.0), "y": np.arange(4.0)},
+    )
+    if path.suffix == ".nc":
+        made.to_netcdf(path)
+    else:
+        made.to_zarr(path, zarr_format=2, consolidated=True)
+
+
 def _pictures(path: Path) -> None:
     random = np.random.default_rng(0)
     for k in range(ROWS):
@@ -122,6 +135,8 @@ KINDS = (
          lambda path: scipy.io.savemat(path, {"x": counts()[0], "y": counts()[1]}), ()),
     Kind("counts.h5", "arrays of HDF5", _hdf5, ()),
     Kind("counts.nc", "arrays of NetCDF", _netcdf, ("--label", "y")),
+    Kind("fields.nc", "fields of NetCDF", _fields, (), "vae"),
+    Kind("fields.zarr", "fields of Zarr", _fields, (), "vae"),
     Kind("pictures", "a folder of pictures", _pictures, (), "vae"),
 )  # fmt: skip
 

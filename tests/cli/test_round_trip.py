@@ -44,6 +44,7 @@ NUMBERS_OF_A_TYPE = {"people.parquet", "people.feather", "people.jsonl"}
 """Whose numbers are written as they are, not with so many digits."""
 DRAWN: dict[tuple[Any, ...], bytes] = {}
 ARRAYS = [path for path in KINDS if path.startswith("counts.")]
+FIELDS = [path for path in KINDS if path.startswith("fields.")]
 
 
 def _ran(name: str, folder: Path) -> tuple[Path, Path]:
@@ -60,7 +61,7 @@ def test_the_page_has_a_row_for_each_kind() -> None:
     table = formats.PAGE.read_text().split("<!-- matrix -->")[1].split("<!-- end -->")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(formats.KINDS)
-    assert set(KINDS) == {*READERS, *ARRAYS, "pictures"}
+    assert set(KINDS) == {*READERS, *ARRAYS, *FIELDS, "pictures"}
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +111,16 @@ def test_arrays_come_back(name: str, tmp_path: Path) -> None:
         assert after.schema.label_dtype == before.schema.label_dtype == "int16"
     if name == "counts.npz":
         assert {k: a.dtype.name for k, a in np.load(new).items()} == {"x": "int32", "y": "int16"}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_come_back(name: str, tmp_path: Path) -> None:
+    file, new = _ran(name, tmp_path)
+    before, after = pf.data.load(file), pf.data.load(new)
+    assert after.event_shape == before.event_shape
+    assert after.schema.fields.variables[0].units == "K"
+    assert after.schema.fields.coordinates == before.schema.fields.coordinates
+    assert len(after) == 60
 
 
 def test_pictures_come_back(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_netcdf_has_coordinates_scales_and_gaps(tmp_path: Path) -> None:
         packed.scale_factor, packed.add_offset = 0.5, 100.0
         packed[:] = np.ma.masked_array([[100, 101], [102, 103], [104, 105]], np.eye(3, 2, -2))
     with pytest.raises(InputError, match="nan"):
-        load(tmp_path / "t.nc")
+        load(tmp_path / "t.nc", key="temp")
     data = load(tmp_path / "t.nc", drop_nonfinite=True, key="temp")
     assert data.x.tolist() == [[100, 101], [102, 103]]
     assert load(tmp_path / "t.nc", key="time").x.flatten().tolist() == [0, 1, 2]

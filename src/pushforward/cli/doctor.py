@@ -33,12 +33,19 @@ def doctor(
         typer.Option(help="Data to start from, as for `train`.", autocompletion=names_of("data")),
     ] = None,
     label: LabelColumn = None,
+    variables: Annotated[
+        str | None, typer.Option(help="Variables of a store of fields, as for `train`.")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Dimension of a store of fields whose entries are rows.")
+    ] = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
     """Check data and recipe, and warn of what will go wrong. Exit code 2 if something will."""
     from pushforward.cli.examining import examine_data, examine_recipe
     from pushforward.cli.recipe import read
+    from pushforward.cli.train import listed
     from pushforward.errors import InputError
 
     values = words or []
@@ -50,6 +57,8 @@ def doctor(
         "source": source,
         "model.class": model,
         "data.label": label_column(label),
+        "data.variables": listed(variables),
+        "data.rows": listed(rows),
     }
     chosen = read(
         recipe,
@@ -70,6 +79,9 @@ def doctor(
                 typer.echo(f"    {column.name}: {column.describe_kind()}")
             for rule in loaded.schema.mixed.rules:
                 typer.echo(f"    in every row: {rule}")
+        if loaded.schema.fields is not None:
+            for line in loaded.schema.fields.summary():
+                typer.echo(f"    {line}")
         for finding in findings:
             text = f"{finding.level}: {finding.title}"
             if finding.detail:

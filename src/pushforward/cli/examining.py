@@ -12,11 +12,11 @@ def examine_data(data: Any, source: Any = None) -> list[Any]:
     """The findings about data, and about a source, whose name then stands before them."""
     from pushforward.data import examine
 
-    found = [] if data.kind == "state" else [*examine(data)]
+    found = [] if data.kind == "state" else [*examine(data.resident())]
     if source is not None and source.kind != "state":
         found += [
             dataclasses.replace(finding, title=f"{source.name}: {finding.title}")
-            for finding in examine(source)
+            for finding in examine(source.resident())
         ]
     return found
 
@@ -35,7 +35,7 @@ def examine_recipe(settings: Any, model: Any, data: Any, source: Any = None) -> 
     from pushforward.data import Finding
 
     if source is not None:
-        model.keep_source(source.x)
+        model.keep_source(source.resident().x)
     findings = _doubts(settings, model, data)
     if model.closed_form:
         return findings
@@ -83,9 +83,10 @@ def _doubts(settings: Any, model: Any, data: Any) -> list[Any]:
     if len(data) < 2:
         text = "One data point shows no distribution.", "Reshape one series of many to (N, 1)."
         return [Finding("error", "One row", *text)]
+    x = data.resident().x
     if settings.standardize:
-        model.fit_units(data.x)
-    return [Finding("warning", doubt, "", "") for doubt in model.doubts(data.x)]
+        model.fit_units(x)
+    return [Finding("warning", doubt, "", "") for doubt in model.doubts(x)]
 
 
 def _labels(model: Any, data: Any) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.data.markov_letters import alphabet_of
+from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.on_space import options_on
-from pushforward.spaces import Product
+from pushforward.spaces import LinearSpace, Product
 from pushforward.training import Settings
 from pushforward.training.sizing import sized
 
@@ -90,8 +91,8 @@ class Recipe(BaseModel):
         cls = self.model_class(trust)
         with torch.random.fork_rng():
             torch.manual_seed(self.train.seed)
-            texts = self._texts() if data is None else _if_texts(data)
-            model = self._on_space(cls, trust, texts)
+            telling = self._telling() if data is None else _if_telling(data)
+            model = self._on_space(cls, trust, telling)
             given = {key: value for key, value in model.items() if key != "class"}
             options = made_options(cls, given, trust)
             known = inspect.signature(cls.for_data).parameters
@@ -99,8 +100,8 @@ class Recipe(BaseModel):
                 config.check_options(options, list(known))
             with _told("model", self.model):
                 space = cls.space_for({k: v for k, v in options.items() if k != "labels"})
-            if texts is not None:
-                data = load(texts, space=space)
+            if telling is not None:
+                data = load(telling, space=space)
             elif data is None:
                 data = _loaded("data", self.data, space)
             if like is not None and like.columns:
@@ -139,27 +140,28 @@ class Recipe(BaseModel):
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
         # A space stands for the options that go with it, and leaves none of them to say.
-        chosen = set(self._on_space(cls, trust, self._texts())) - set(self.model)
+        chosen = set(self._on_space(cls, trust, self._telling())) - set(self.model)
         declared = {k: v for k, v in {**defaults, **cls.defaults}.items() if k not in chosen}
         model = {"class": "", **declared, **self.model}
         return self.model_copy(update={"model": model})
 
-    def _texts(self) -> Data | None:
-        """The data, if they are texts: then they say themselves what space they are of."""
+    def _telling(self) -> Data | None:
+        """The data, if they are texts or fields: these say themselves what space they are of."""
         source = self.data.get("source")
-        if alphabet_of(source) is None and form_of(source, self.data.get("kind")) is None:
+        texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
+        if texts is None and not is_store(source):
             return None
-        return _if_texts(_loaded("data", self.data, None))
+        return _if_telling(_loaded("data", self.data, None))
 
     def _on_space(
-        self, cls: Any, trust: tuple[str, ...], texts: Data | None = None
+        self, cls: Any, trust: tuple[str, ...], telling: Data | None = None
     ) -> dict[str, Any]:
         """The options of the model, with what its `space` stands for in the place of that, or the
-        space of texts where nothing says another one."""
+        space of texts or fields where nothing says another one."""
         model = dict(self.model)
         named = model.pop("space", None)
-        if named is None and texts is not None:
-            return _of_texts(cls, model, texts)
+        if named is None and telling is not None:
+            return _told_by(cls, model, telling)
         if named is None:
             return model
         several = named.split(",") if isinstance(named, str) else named
@@ -259,22 +261,23 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
         raise InputError(f"{key} cannot be made from {values}: {error}") from error
 
 
-def _if_texts(data: Data) -> Data | None:
-    return None if data.schema.alphabet is None else data
+def _if_telling(data: Data) -> Data | None:
+    return None if data.schema.space is None else data
 
 
-def _of_texts(cls: Any, model: dict[str, Any], texts: Data) -> dict[str, Any]:
-    """The options of a model of texts, whose symbols say what space they are of."""
-    assert texts.schema.alphabet is not None
-    tokens = {"class": "tokens", "vocabulary": texts.schema.alphabet.size}
-    space = made_options(cls, {"space": [tokens]}, ())["space"][0]
+def _told_by(cls: Any, model: dict[str, Any], data: Data) -> dict[str, Any]:
+    """The options of a model of texts or fields, which say themselves what space they are of."""
+    space = data.schema.space
+    assert space is not None
+    if not cls.space_from and isinstance(space, LinearSpace) and not space.subspace:
+        return model  # of all arrays of the shape
     said = model.get(cls.space_from)
     if said is None:
         own = options_on(cls, space)
-        return model | {option: config.describe(value) for option, value in own.items()}
+        return model | own
     named = {"class": said} if isinstance(said, str) else said
     if isinstance(named, dict) and "space" not in named:
-        return model | {cls.space_from: {**named, "space": config.describe(space)}}
+        return model | {cls.space_from: {**named, "space": space}}
     return model
 
 

@@ -107,14 +107,16 @@ def kept_recipe(run: Path, recipe: Any, *, resume: bool) -> Iterator[None]:
 def split_again(
     run: Path, space: Any, source: str | None = None, *, command: Any = None
 ) -> tuple[Data, Data]:
-    """The run's training part and held-out part, as states of the space of its model.
+    """The run's training part and held-out part, as states of the space of its model, in memory: of
+    data in a store, as many rows of each as are read at once.
 
     Raises `InputError` as `_data_again` does, or if nothing was held out.
     """
     data, settings = _data_again(run, space, source, command)
     if settings["holdout"] == 0:
         raise InputError(f"{run} held no data out (holdout=0), so there is nothing to compare with")
-    return data.split(settings["holdout"], settings["seed"])
+    train, held = data.split(settings["holdout"], settings["seed"])
+    return train.resident(), held.resident()
 
 
 def training_rows(run: Path, space: Any) -> Data:

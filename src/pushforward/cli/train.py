@@ -33,8 +33,8 @@ def train(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="DATA (a built-in name, a .npy, .npz, .csv or .parquet file, or a folder of "
-            "images) and changes of the recipe such as model.predict=noise.",
+            help="DATA (a built-in name, a .npy, .npz, .csv, .parquet or NetCDF file, a Zarr "
+            "store, or a folder of images) and changes of the recipe such as model.predict=noise.",
             metavar="[DATA] [KEY.PATH=VALUE]...",
             autocompletion=names_of("data"),
         ),
@@ -85,6 +85,14 @@ def train(
     ] = None,
     label: LabelColumn = None,
     columns: GivenColumns = None,
+    variables: Annotated[
+        str | None,
+        typer.Option(help="Variables of a store of fields to learn, such as t2m,precip."),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Dimension of a store of fields whose entries are rows, such as time."),
+    ] = None,
     space: StateSpace = None,
     coordinates: Coordinates = None,
     project: Annotated[
@@ -125,8 +133,10 @@ def train(
         "source": source,
         "model.class": model,
         "data.label": label_column(label),
-        "data.given": None if columns is None else [name.strip() for name in columns.split(",")],
+        "data.given": listed(columns),
         "data.coordinates": coordinates,
+        "data.variables": listed(variables),
+        "data.rows": listed(rows),
         "data.project": True if project else None,
         "model.space": space,
         "train.steps": steps,
@@ -150,6 +160,15 @@ def train(
     carry_out(
         context, chosen, out, resume=resume, trust=trust, device=device, tensorboard=tensorboard
     )
+
+
+def listed(names: str | None) -> list[str] | None:
+    """Names between commas, as a list.
+
+    >>> listed("u, v")
+    ['u', 'v']
+    """
+    return None if names is None else [name.strip() for name in names.split(",")]
 
 
 def print_recipe(recipe: Any, trust: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from pushforward.data.alphabet import Alphabet
 from pushforward.data.captions import Caption
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
+from pushforward.data.field_files import to_xarray
 from pushforward.data.given import condition_on, joint, joint_table
 from pushforward.data.loading import load
 from pushforward.data.scene_parser import matches_captions, parse_scenes
@@ -35,5 +36,6 @@ __all__ = [
     "matches_captions",
     "parse_scenes",
     "render_scenes",
+    "to_xarray",
     "write",
 ]

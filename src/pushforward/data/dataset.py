@@ -16,6 +16,7 @@ from pushforward._notebook import Displayed
 from pushforward.data import toys
 from pushforward.data.levels import one_hot_names
 from pushforward.data.schema import Schema, Value
+from pushforward.data.stored import Stored, rows_at_once
 from pushforward.errors import InputError
 from pushforward.vocabulary import Vocabulary
 
@@ -247,11 +248,18 @@ class Data(Displayed):
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of names, dtypes, shapes and bytes of data and labels, in hexadecimal."""
+        """The sha256 of names, dtypes, shapes and bytes of data and labels, in hexadecimal.
+
+        Of rows that stay in a store, what this says of itself and sixteen of them stand for all
+        bytes.
+        """
         digest = hashlib.sha256()
         labels = [] if self.c is None else list(state.named_leaves(self.c, "c"))
         for key, tensor in (*state.named_leaves(self.x), *labels):
             digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
+            if isinstance(tensor, Stored):
+                digest.update(f"{tensor.identity} {tensor.numbers.tolist()};".encode())
+                continue
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
@@ -266,6 +274,14 @@ class Data(Displayed):
         numbers = torch.arange(len(self)) if self.rows is None else self.rows
         x = state.take(self.x, index)
         return dataclasses.replace(self, x=x, c=labels, rows=numbers[index.to(numbers.device)])
+
+    def resident(self) -> Data:
+        """The data themselves; of those that stay in a store, as many rows as are read at once,
+        evenly spread, in memory."""
+        if not isinstance(self.x, Stored):
+            return self
+        count = min(len(self), rows_at_once(self.event_shape))
+        return self.take(torch.linspace(0, len(self) - 1, count).round().long())
 
     def first(self, n: int) -> Data:
         """What is there of the first `n` rows of the source.

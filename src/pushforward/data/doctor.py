@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pushforward.data import feature_checks, row_checks
+from pushforward.data import feature_checks, field_checks, row_checks
 from pushforward.data.dataset import Data
 from pushforward.data.finding import LEVELS, Finding, Level
 from pushforward.data.given import joint
@@ -24,7 +24,7 @@ def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tu
     and their leak into held-out rows, the number of rows, and the balance of classes. With `test`,
     the leak is counted between the two; without, it is computed for a random split that holds out
     the fraction `holdout`. Of columns that are given, rows may repeat only together with what is
-    learned; all else is about what is learned.
+    learned; all else is about what is learned. Of fields, whole variables are looked at.
 
     Raises `InputError` if `test` has another event shape, or `holdout` is not in (0, 1).
 
@@ -70,6 +70,9 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
     yield from row_checks.classes(data)
     if data.schema.alphabet is not None:
         # Symbols are no quantities, whose scale or spread could be wrong.
+        return
+    if data.schema.fields is not None:
+        yield from field_checks.check(data, rows)
         return
     yield from feature_checks.check(data, rows)
     yield from identifiers(data, rows)

@@ -20,6 +20,7 @@ from pushforward.data.column_dicts import read_dict
 from pushforward.data.columns import Wanted, listed
 from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
+from pushforward.data.fields import reading_fields
 from pushforward.data.formats import refuse
 from pushforward.data.frames import read_frame
 from pushforward.data.given import reading_given
@@ -43,6 +44,7 @@ __all__ = ["load"]
 Options = dict[str, Any]
 
 
+@reading_fields
 @reading_texts
 @reading_kinds
 @reading_given
@@ -78,6 +80,11 @@ def load(
     window: int | None = None,
     alphabet: str | None = None,
     kinds: str | Mapping[str, str] | None = None,
+    variables: Sequence[str] | str | None = None,
+    rows: Sequence[str] | str | None = None,
+    periodic: Sequence[str] | str | None = None,
+    weights: str | None = None,
+    lazy: bool | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -91,12 +98,12 @@ def load(
 
     Args:
         source: a name of `pushforward list data`; the path of a file of one of the
-            `pushforward.data.formats`, or of a folder of images with or without one subfolder per
-            class; an array, a tensor, a nested list, a pandas data frame; a dictionary of columns,
-            read as a data frame of them, or of larger arrays, read as an `.npz` of them; a pair
-            `(x, y)` of data and their labels; a list of dictionaries; a `Dataset` of `x`,
-            `(x, label)` or dictionaries; a data set of Hugging Face, of numbers or with a column
-            of pictures or arrays; `Data`.
+            `pushforward.data.formats`, of a Zarr store, or of a folder of images with or without
+            one subfolder per class; an array, a tensor, a nested list, a pandas data frame; a
+            dictionary of columns, read as a data frame of them, or of larger arrays, read as an
+            `.npz` of them; a pair `(x, y)` of data and their labels; a list of dictionaries; a
+            `Dataset` of `x`, `(x, label)` or dictionaries; a data set of Hugging Face, of numbers
+            or with a column of pictures or arrays; an `xarray.DataArray` or `Dataset`; `Data`.
         space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
             through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
             such as `x` and `mask`; without one, everything becomes float32. In memory, states of
@@ -157,6 +164,16 @@ def load(
             records are followed by an end symbol, up to the longest by default.
         alphabet: what the symbols of texts are, `"characters"`, `"bytes"` or `"byte-pairs"` (1024
             of them; `"byte-pairs-512"` says how many); `"upper"` is without case.
+        variables: which variables of a store of fields to learn, by name; by default all that lie
+            on the same dimensions. `reading_fields` does this and what follows.
+        rows: the dimension of a store whose entries are rows, `time` or the like by default; or
+            several.
+        periodic: the dimensions of a field whose ends meet; by default a longitude all around, and
+            those with a true attribute `periodic`. An empty text for none.
+        weights: of cells in losses: `"latitude"`, the cosine of it, which is the default where
+            there is one, or `"none"`.
+        lazy: read rows of a store as they are needed, or all at once; by default the former from
+            1 GiB on.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.

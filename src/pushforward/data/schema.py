@@ -9,9 +9,11 @@ from typing import Any
 from pushforward.data.alphabet import Alphabet
 from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
+from pushforward.data.field_format import FieldFormat
 from pushforward.data.located import Located
 from pushforward.data.table_format import TableFormat
 from pushforward.errors import InputError
+from pushforward.spaces import Grid, Tokens
 from pushforward.vocabulary import Vocabulary
 
 __all__ = ["Column", "Schema", "Value"]
@@ -41,6 +43,7 @@ class Schema:
             as latitude and longitude; then `columns` is empty.
         alphabet: the symbols of texts, whose sequences are the states.
         mixed: how the columns of a table of all kinds are coded; then `columns` is empty.
+        fields: what the channels and the axes of fields are, from a NetCDF file or a Zarr store.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -66,6 +69,7 @@ class Schema:
     coordinates: Located | None = None
     alphabet: Alphabet | None = None
     mixed: TableFormat | None = None
+    fields: FieldFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -76,6 +80,13 @@ class Schema:
     def of(cls, *names: str, label: str | None = None, classes: Sequence[Value] = ()) -> Schema:
         """A schema of columns of which only the names are known."""
         return cls(tuple(Column(name) for name in names), label, tuple(classes))
+
+    @property
+    def space(self) -> Tokens | Grid | None:
+        """What the states of texts and of fields are of; `None` where data do not say it."""
+        if self.alphabet is not None:
+            return Tokens(self.alphabet.size)
+        return None if self.fields is None else self.fields.space()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,6 +138,8 @@ class Schema:
             described["alphabet"] = self.alphabet.describe()
         if self.mixed is not None:
             described["mixed"] = self.mixed.describe()
+        if self.fields is not None:
+            described["fields"] = self.fields.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -142,7 +155,7 @@ class Schema:
         )
         dialect, texts = known.get("dialect"), known.get("vocabulary")
         places, symbols = known.get("coordinates"), known.get("alphabet")
-        mixed = known.get("mixed")
+        mixed, fields = known.get("mixed"), known.get("fields")
         return cls(
             columns,
             known.get("label"),
@@ -158,4 +171,5 @@ class Schema:
             None if places is None else Located.from_description(places),
             None if symbols is None else Alphabet.from_description(symbols),
             None if mixed is None else TableFormat.from_description(mixed),
+            None if fields is None else FieldFormat.from_description(fields),
         )

@@ -18,6 +18,7 @@ from pushforward._files import check_writable, new_folder, replacing, write_text
 from pushforward.data.array_files import ARRAYS
 from pushforward.data.coordinate_columns import in_columns
 from pushforward.data.dialect import Dialect
+from pushforward.data.field_files import STORES
 from pushforward.data.layouts import in_layout
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
@@ -31,8 +32,10 @@ __all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
 _LABEL = "c"
 """The name of labels that no file has named."""
 
-FORMATS = (*TABLES, ".npy", *ARRAYS, *FASTA)
+FORMATS = (*TABLES, ".npy", *ARRAYS, ".zarr", *FASTA)
 """The suffixes of files that states are written to; without one they are pictures in a folder."""
+
+_FOLDERS = ("", ".zarr")
 
 
 def write(
@@ -50,7 +53,9 @@ def write(
     A table (`.csv`, `.tsv`, `.txt`, `.dat`, `.jsonl`, also with `.gz`; `.parquet`, `.feather`,
     `.arrow`, `.xlsx`) has the columns of `space.to_table`. An `.npz`, `.mat`, `.h5` or `.nc` has an
     array, called `x` or as it was, or the parts of states with several as `x.0`, `x.1`, `x.mask`,
-    ...; an `.npy` has one array and no labels. A path without a suffix, or ending in `/`, is a
+    ...; an `.npy` has one array and no labels. Fields go to a `.nc` or a `.zarr` store in the
+    variables, dimensions, coordinates and units of theirs (`to_xarray`), and have NaN where their
+    data have none. A path without a suffix, or ending in `/`, is a
     folder of 8-bit PNG pictures, in subfolders by label.
 
     States of an alphabet are spelled in a `.txt` or a `.fasta`, as the texts that they came from
@@ -96,12 +101,14 @@ def write(
     x = state.map_leaves(lambda a: a.detach().cpu(), x)
     if suffix:
         x, space, schema = in_columns(x, space, schema or Schema())
+        if schema.fields is not None:
+            x = schema.fields.with_gaps(x)
     made = _Written(x, space, schema or Schema(), levels, value_range)
     values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
     spelled = made.schema.alphabet is not None and suffix in (".txt", *FASTA)
     put = _texts(made, values) if spelled else WRITERS[suffix](made, values)
-    aside = replacing if suffix else new_folder
+    aside = new_folder if suffix in _FOLDERS else replacing
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside(path) as partial:
@@ -125,9 +132,11 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
         raise InputError(
             f"states go to {', '.join(FORMATS)} files, or as pictures to a folder, not {name!r}"
         )
-    if not suffix and Path(path).exists() and not _is_empty(Path(path)):
+    if suffix in _FOLDERS and Path(path).exists() and not _is_empty(Path(path)):
         raise InputError(f"{path} exists and is no empty folder: choose another, or empty it")
-    if suffix and Path(path).is_dir():
+    if suffix == ".zarr" and schema is not None and schema.fields is None:
+        raise InputError(f"{path}: only fields go to Zarr stores, and these states are none")
+    if suffix not in _FOLDERS and Path(path).is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
     if schema is not None and suffix in TABLES:
         check_names((*schema.table_names, *([] if schema.label is None else [schema.label])))
@@ -292,6 +301,18 @@ def _arrays(suffix: str) -> Callable[..., Put]:
     return ready
 
 
+def _store(suffix: str) -> Callable[..., Put]:
+    def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
+        found = made.schema.fields
+        if found is None and suffix in ARRAYS:
+            return _arrays(suffix)(made, labels)
+        if found is None:
+            raise InputError("only fields go to Zarr stores, and these states are none")
+        return lambda path: STORES[suffix](path, made.x, found)
+
+    return ready
+
+
 def _npy(made: _Written, labels: NDArray[Any] | None) -> Put:
     if not isinstance(made.x, Tensor):
         raise InputError(
@@ -328,6 +349,7 @@ def _pictures(made: _Written, labels: NDArray[Any] | None) -> Put:
 WRITERS: dict[str, Callable[[_Written, NDArray[Any] | None], Put]] = {
     **{suffix: _table(suffix) for suffix in TABLES},
     **{suffix: _arrays(suffix) for suffix in ARRAYS},
+    **{suffix: _store(suffix) for suffix in STORES},
     ".npy": _npy,
     **dict.fromkeys(FASTA, _texts),
     "": _pictures,

@@ -117,6 +117,7 @@ def _network_for(
         "vocabulary": vocabulary,
         "image": data.kind == "image",
         "dimension": _dimension(space, shape),
+        "periodic": space.periodic,
     }
     symbols = getattr(reading, "symbols", None)
     if net == "auto" and symbols is not None and len(shape) == 1 and shape[0] >= _FEWEST_SITES:
@@ -165,6 +166,8 @@ def _plain(
     options = {"num_classes": sizes["num_classes"], "context": sizes["context_size"]}
     if sizes["vocabulary"] is not None:
         options["encoder"] = nets.TextEncoder(**vars(sizes["vocabulary"]))
+    if sizes["periodic"] is not None and nets.UNet in (kind, getattr(kind, "func", None)):
+        options |= {"periodic": sizes["periodic"], "positions": not all(sizes["periodic"])}
     # Networks of pictures are made for their channels.
     of_vectors = nets.MLP in (kind, getattr(kind, "func", None))
     if out != shape:

@@ -19,6 +19,7 @@ _HOMES = {
     "CrossAttention": "cross_attention",
     "DiT": "dit",
     "FourierFeatures": "fourier",
+    "GridConvolution": "grid_convolution",
     "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
@@ -44,6 +45,7 @@ __all__ = [
     "CrossAttention",
     "DiT",
     "FourierFeatures",
+    "GridConvolution",
     "LinearSkip",
     "MaskedPerceptron",
     "Perceptron",
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from pushforward.nn.default import default_context_network, default_network
     from pushforward.nn.dit import DiT
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
+    from pushforward.nn.grid_convolution import GridConvolution
     from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import nn
 
 from pushforward.errors import InputError
 from pushforward.nn.convolutional import ConvolutionalEncoder
 from pushforward.nn.fourier import suitable_frequencies
+from pushforward.nn.grid_convolution import both_axes
 from pushforward.nn.mlp import MLP
 from pushforward.nn.sequences import SequenceEncoder
 from pushforward.nn.sets import SetEncoder
@@ -28,6 +30,7 @@ def default_network(
     image: bool | None = None,
     vocabulary: Vocabulary | None = None,
     dimension: int | None = None,
+    periodic: tuple[bool, ...] | None = None,
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
@@ -46,6 +49,8 @@ def default_network(
         dimension: of the space that the states fill, where they have more numbers than that: nine
             of a rotation matrix fill three. Fine structure is looked for in few dimensions
             (`nn.suitable_frequencies`).
+        periodic: of fields, whether the ends of rows, and of columns, meet. Unless all do, the
+            network knows where a cell is, since no two places are alike then.
 
     Raises `InputError` for an event or an output without entries, or texts for what is no image.
 
@@ -75,6 +80,10 @@ def default_network(
                 patch=2 if min(sides) >= 32 else 1,
             )
         levels = 2 if max(sides) <= 16 else 3 if max(sides) <= 48 else 4
+        on_grid: dict[str, Any] = {}
+        if periodic is not None:
+            on_grid = {"periodic": both_axes(periodic), "positions": not all(periodic)}
+            levels = _levels(levels, sides, both_axes(periodic))
         return UNet(
             channels,
             multipliers=(1, 2, 2, 4)[:levels],
@@ -82,6 +91,7 @@ def default_network(
             num_classes=num_classes,
             context=context_size,
             out_channels=None if out[0] == channels else out[0],
+            **on_grid,
         )
     if vocabulary is not None:
         raise InputError(f"texts are for pictures (C, H, W), not for events of shape {event_shape}")
@@ -95,6 +105,14 @@ def default_network(
         context=context_size,
         out=None if out == tuple(event_shape) else out,
         frequencies=suitable_frequencies(numbers if dimension is None else dimension),
+    )
+
+
+def _levels(most: int, sides: tuple[int, ...], periodic: tuple[bool, ...]) -> int:
+    """As many levels as halve the periodic sides without a rest, two at least where one is odd."""
+    turning = [side for side, turns in zip(sides, periodic, strict=True) if turns]
+    return next(
+        (n for n in range(most, 1, -1) if all(side % 2 ** (n - 1) == 0 for side in turning)), 2
     )
 
 

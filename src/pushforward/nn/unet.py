@@ -11,6 +11,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.nn.conditioning import Conditioning
 from pushforward.nn.cross_attention import CrossAttention
+from pushforward.nn.grid_convolution import GridConvolution, around, both_axes, grid_positions
 from pushforward.nn.places import places
 from pushforward.nn.told import Sequence, told, told_width
 
@@ -24,15 +25,21 @@ class _Block(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, features: int, dropout: float, told: int | None
+        self,
+        inputs: int,
+        outputs: int,
+        features: int,
+        dropout: float,
+        told: int | None,
+        periodic: tuple[bool, bool],
     ) -> None:
         super().__init__()
         self.before = nn.GroupNorm(_groups(inputs), inputs)
-        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.first = GridConvolution(inputs, outputs, periodic)
         self.modulate = nn.Linear(features, 2 * outputs)
         self.between = nn.GroupNorm(_groups(outputs), outputs)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.second = _quiet(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.second = _quiet(GridConvolution(outputs, outputs, periodic))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
         self.told = None if told is None else CrossAttention(outputs, told, _heads(outputs))
 
@@ -88,8 +95,14 @@ class UNet(nn.Module):
             contexts.
         patch: squares of so many pixels a side become channels first, and pixels again at the end
             (Shi et al. 2016): 2 makes the network four times cheaper.
+        periodic: whether the ends of rows, and of columns, meet, as on a torus or along a parallel;
+            both or each.
+        positions: also look at where a pixel is, `nn.grid_convolution.grid_positions`: a map of
+            the Earth is not the same everywhere.
 
-    Images whose sides are no multiple of the total reduction are padded and cropped inside.
+    Images whose sides are no multiple of the total reduction are padded and cropped inside. Of
+    sides that are one, a periodic network commutes with shifts by multiples of the reduction,
+    unless it knows positions.
     Raises `InputError` for sizes below one or images of other channels.
 
     >>> UNet(width=8)(torch.zeros(2, 1, 8, 8), torch.rand(2)).shape
@@ -111,6 +124,8 @@ class UNet(nn.Module):
         out_channels: int | None = None,
         encoder: nn.Module | None = None,
         patch: int = 1,
+        periodic: tuple[bool, ...] | bool = False,
+        positions: bool = False,
     ) -> None:
         super().__init__()
         multipliers = tuple(multipliers)
@@ -133,18 +148,22 @@ class UNet(nn.Module):
         self.encoder, self.patch = encoder, whole("patch", patch)
         self.mean = None if width_told is None else nn.Linear(width_told, features)
         self.conditioning = Conditioning(features, num_classes, context)
-        self.first = nn.Conv2d(channels * patch**2, width, 3, padding=1)
+        self.periodic, self.positions = both_axes(periodic), positions
+        seen = channels * patch**2
+        if positions:
+            seen += len(grid_positions(1, 1, self.periodic))
+        self.first = GridConvolution(seen, width, self.periodic)
         sizes = [width]
         here = width
 
         def block(inputs: int, level: int, multiplier: int) -> _Block:
             low = None if level == 0 and len(multipliers) > 1 else width_told
-            return _Block(inputs, width * multiplier, features, dropout, low)
+            return _Block(inputs, width * multiplier, features, dropout, low, self.periodic)
 
         self.down = nn.ModuleList()
         for level, multiplier in enumerate(multipliers):
             if level:
-                self.down.append(nn.Conv2d(here, here, 3, stride=2, padding=1))
+                self.down.append(GridConvolution(here, here, self.periodic, stride=2))
                 sizes.append(here)
             for _ in range(blocks):
                 self.down.append(block(here, level, multiplier))
@@ -152,9 +171,9 @@ class UNet(nn.Module):
                 sizes.append(here)
         self.middle = nn.ModuleList(
             [
-                _Block(here, here, features, dropout, width_told),
+                _Block(here, here, features, dropout, width_told, self.periodic),
                 _Attention(here, heads=_heads(here)),
-                _Block(here, here, features, dropout, width_told),
+                _Block(here, here, features, dropout, width_told, self.periodic),
             ]
         )
         self.up = nn.ModuleList()
@@ -163,9 +182,9 @@ class UNet(nn.Module):
                 self.up.append(block(here + sizes.pop(), level, multiplier))
                 here = width * multiplier
             if level:
-                self.up.append(nn.Conv2d(here, here, 3, padding=1))
+                self.up.append(GridConvolution(here, here, self.periodic))
         self.norm = nn.GroupNorm(_groups(here), here)
-        self.last = _quiet(nn.Conv2d(here, self.out_channels * patch**2, 3, padding=1))
+        self.last = _quiet(GridConvolution(here, self.out_channels * patch**2, self.periodic))
         self.reduction = patch * 2 ** (len(multipliers) - 1)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
@@ -178,8 +197,12 @@ class UNet(nn.Module):
         embedding, sequence = told(self, t, c, len(x))
         height, width = x.shape[-2:]
         below, right = -height % self.reduction, -width % self.reduction
-        x = functional.pad(x, (0, right, 0, below)) if below or right else x
-        h = self.first(functional.pixel_unshuffle(x, self.patch))
+        x = around(x, (0, right, 0, below), self.periodic)
+        h = functional.pixel_unshuffle(x, self.patch)
+        if self.positions:
+            where = grid_positions(h.shape[2], h.shape[3], self.periodic, h)
+            h = torch.cat([h, where.expand(len(h), *where.shape)], 1)
+        h = self.first(h)
         kept = [h]
         for layer in self.down:
             h = layer(h, embedding, sequence) if isinstance(layer, _Block) else layer(h)

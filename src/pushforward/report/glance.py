@@ -63,12 +63,14 @@ def glance(
         drawn = Drawn(samples, asked=0, labels=labels)
     else:
         manifest = read_sealed_json(run / "manifest.json")
-        n = min(Look(model.space, data.x).many, _DRAWN)
+        n = min(Look(model.space, data.resident().x).many, _DRAWN)
         drawn = draw(model, data, n, seconds_for(manifest.get("seconds", 0.0)), show=show)
     settings = read_sealed(run / "config.yaml")["training"]
     train, held = data, None
     if settings["holdout"]:
         train, held = data.split(settings["holdout"], settings["seed"])
+        held = held.resident()
+    data, train = data.resident(), train.resident()
     seen = as_written(model.space, drawn.states, data)
     faults = [*faults_of_samples(model.space, seen, data), *warnings_of_model(model, train, held)]
     if samples is None and held is not None:

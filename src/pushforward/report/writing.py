@@ -69,9 +69,10 @@ def write(
     config = read_sealed(run / "config.yaml")
     manifest = read_sealed_json(run / "manifest.json")
     history = read_history(run / "metrics.jsonl")
-    look = Look(model.space, data.x, data.schema.table_names)
     if seen is None:
         seen = glance(run, model, data, samples, labels)
+    data = data.resident()
+    look = Look(model.space, data.x, data.schema.table_names)
     samples = as_written(model.space, seen.drawn.states, data)
     picture = look.picture(samples, kinds=kinds_of(seen.drawn.labels, data))
     write_bytes(run / "samples.png", picture)

@@ -1,6 +1,6 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
-Spaces know nothing of time or of generation. `Euclidean`, `Hilbert` and `Centered` are linear;
+Spaces know nothing of time or of generation. `Euclidean`, `Hilbert`, `Grid`, `Centered` are linear;
 `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao`
 hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped on;
 `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles,
@@ -10,6 +10,7 @@ and `poses` composes rigid motions.
 from pushforward.spaces import kernels, poses, rotations
 from pushforward.spaces.categories import Categories
 from pushforward.spaces.centered import Centered
+from pushforward.spaces.channel_units import ChannelUnits
 from pushforward.spaces.charts import (
     AdditiveLogRatio,
     Chart,
@@ -21,6 +22,7 @@ from pushforward.spaces.compositions import Compositions, closed
 from pushforward.spaces.coordinates.proportions import replace_zeros
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
+from pushforward.spaces.grid import Grid
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
@@ -56,6 +58,7 @@ __all__ = [
     "ChartUnits",
     "Compositions",
     "Centered",
+    "ChannelUnits",
     "ContinuousSpace",
     "FisherRao",
     "IsometricLogRatio",
@@ -69,6 +72,7 @@ __all__ = [
     "replace_zeros",
     "Curves",
     "Globe",
+    "Grid",
     "Euclidean",
     "Hilbert",
     "Hyperbolic",

@@ -50,6 +50,9 @@ class Space(HasCoordinates, ABC, Generic[X]):
     pictures: bool = True
     """States of three axes may be pictures, whose channels are first or last in a file."""
 
+    periodic: tuple[bool, ...] | None = None
+    """Of fields, which of their axes have ends that meet; `None` where states are no fields."""
+
     arrays: tuple[str, ...] = ("x",)
     """The names of the arrays that make states together in a file."""
 

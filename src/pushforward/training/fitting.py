@@ -143,14 +143,16 @@ def fit(
         drawn = turn(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
         began = time.monotonic()
         with drawn, shape_forgotten_if_refused(model):
+            seen, origin = train.resident().x, None
             if start_data is not None:
-                model.keep_source(start_data.x)
+                origin = start_data.resident().x
+                model.keep_source(origin)
             if settings.standardize:
-                model.fit_units(train.x, None if start_data is None else start_data.x)
+                model.fit_units(seen, origin)
                 model.fit_contexts(labels_for(model, train))
             model.to(fabric.device).train()
             noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
-            known = dequantize(model, train, train.x, noise)
+            known = dequantize(model, train, seen, noise)
             model.prepare(known, labels_for(model, train), generator=noise)
             objective = Objective(model, train, fabric.device, start_data)
             objective.rehearse()
