@@ -15,6 +15,7 @@ from pushforward.data.field_rows import FieldRows
 from pushforward.data.fields import IN_MEMORY
 from pushforward.data.stored import Stored
 from pushforward.errors import InputError
+from pushforward.spaces import space_of
 
 LAT = np.linspace(-75.0, 75.0, 6)
 LON = np.arange(8) * 45.0
@@ -56,12 +57,12 @@ def test_fields_are_the_numbers_of_the_store(suffix: str, tmp_path: Path) -> Non
     data = load(stored(made, tmp_path / f"w{suffix}") if suffix else made)
     assert data.event_shape == (2, 6, 8)
     assert data.kind == "image"
-    assert data.schema.fields.channel_names == ("sst", "rain")
+    assert data.schema.fields.channel_names == ("rain", "sst")
     sea = np.nan_to_num(made.sst.values)
-    assert np.array_equal(data.x[:, 0].numpy(), sea)
-    assert np.array_equal(data.x[:, 1].numpy(), made.rain.values.astype("f4"))
-    assert data.schema.fields.present[0].sum() == 48 - 4
-    assert data.schema.fields.present[1].all()
+    assert np.array_equal(data.x[:, 1].numpy(), sea)
+    assert np.array_equal(data.x[:, 0].numpy(), made.rain.values.astype("f4"))
+    assert data.schema.fields.present[1].sum() == 48 - 4
+    assert data.schema.fields.present[0].all()
     assert Schema.from_description(data.schema.describe()) == data.schema
 
 
@@ -74,7 +75,7 @@ def test_what_goes_in_comes_out(source: str, target: str, tmp_path: Path) -> Non
     })  # fmt: skip
     data = load(path)
     out = tmp_path / f"b{target}"
-    write(out, data.x, space=data.schema.space, schema=data.schema)
+    write(out, data.x, space=space_of(data), schema=data.schema)
     with xarray.open_dataset(out, **({"engine": "zarr"} if target == ".zarr" else {})) as found:
         # Rows are samples, of no time.
         wanted = made.drop_vars("time")
@@ -97,27 +98,27 @@ def test_what_goes_in_comes_out(source: str, target: str, tmp_path: Path) -> Non
 
 def test_arrays_of_other_files_have_gaps_too(tmp_path: Path) -> None:
     data = load(weather())
-    write(tmp_path / "a.npz", data.x, space=data.schema.space, schema=data.schema)
+    write(tmp_path / "a.npz", data.x, space=space_of(data), schema=data.schema)
     x = np.load(tmp_path / "a.npz")["x"]
-    assert np.isnan(x[:, 0]).sum() == 12 * 4
-    assert np.isfinite(x[:, 1]).all()
+    assert np.isnan(x[:, 1]).sum() == 12 * 4
+    assert np.isfinite(x[:, 0]).all()
 
 
 def test_the_globe_is_seen_in_the_coordinates() -> None:
-    space = load(weather()).schema.space
+    space = space_of(load(weather()))
     assert space.periodic == (False, True)
     cosines = torch.from_numpy(np.cos(np.deg2rad(LAT))).float()
     assert torch.allclose(space.weights, cosines[:, None].expand(6, 8))
     plain = load(weather(), weights="none", periodic="")
-    assert plain.schema.space.weights is None
-    assert not any(plain.schema.space.periodic)
+    assert space_of(plain).weights is None
+    assert not any(space_of(plain).periodic)
     part = load(weather().isel(lon=slice(0, 7)))
-    assert part.schema.space.periodic == (False, False)
+    assert space_of(part).periodic == (False, False)
     box = xarray.Dataset(
         {"u": (("time", "y", "x"), np.random.default_rng(0).normal(size=(4, 3, 3)))},
         {axis: (axis, np.arange(3.0), {"periodic": 1}) for axis in "yx"},
     )
-    assert load(box).schema.space.periodic == (True, True)
+    assert space_of(load(box)).periodic == (True, True)
 
 
 def test_levels_are_channels_and_come_back() -> None:
@@ -165,8 +166,8 @@ def test_packed_numbers_are_unpacked(tmp_path: Path) -> None:
         "sst": {"dtype": "i2", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -32768}
     })  # fmt: skip
     data = load(path)
-    assert np.allclose(data.x[:, 0].numpy(), np.nan_to_num(made.sst.values), atol=0.0051)
-    assert data.schema.fields.present[0].sum() == 44
+    assert np.allclose(data.x[:, 1].numpy(), np.nan_to_num(made.sst.values), atol=0.0051)
+    assert data.schema.fields.present[1].sum() == 44
     assert to_xarray(data.x, data.schema).sst.dtype.kind == "f"
 
 
@@ -299,7 +300,7 @@ def test_variables_on_other_grids_are_left_out_and_said() -> None:
     made["coarse"] = (("time", "y", "x"), np.ones((12, 2, 2)))
     made["orography"] = (("lat", "lon"), np.ones((6, 8)))
     data = load(made)
-    assert data.schema.fields.channel_names == ("sst", "rain")
+    assert data.schema.fields.channel_names == ("rain", "sst")
     assert "left out 'coarse', 'orography'" in data.notes[0]
     with pytest.raises(InputError, match="'orography' lies on 'lat', 'lon', and not on 'time'"):
         load(made, variables="sst,orography")
@@ -344,6 +345,6 @@ def test_samples_do_not_replace_a_store(tmp_path: Path) -> None:
     path = stored(weather(), tmp_path / "w.zarr")
     data = load(path)
     with pytest.raises(InputError, match="no empty folder"):
-        write(path, data.x, space=data.schema.space, schema=data.schema)
+        write(path, data.x, space=space_of(data), schema=data.schema)
     with pytest.raises(InputError, match="only fields go to Zarr"):
-        write(tmp_path / "x.zarr", torch.ones(2, 2), space=data.schema.space)
+        write(tmp_path / "x.zarr", torch.ones(2, 2), space=space_of(data))

@@ -27,6 +27,7 @@ from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.on_space import options_on
 from pushforward.spaces import LinearSpace, Product
+from pushforward.spaces.data_space import space_of
 from pushforward.training import Settings
 from pushforward.training.sizing import sized
 
@@ -262,12 +263,12 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
 
 
 def _if_telling(data: Data) -> Data | None:
-    return None if data.schema.space is None else data
+    return None if space_of(data) is None else data
 
 
 def _told_by(cls: Any, model: dict[str, Any], data: Data) -> dict[str, Any]:
     """The options of a model of texts or fields, which say themselves what space they are of."""
-    space = data.schema.space
+    space = space_of(data)
     assert space is not None
     if not cls.space_from and isinstance(space, LinearSpace) and not space.subspace:
         return model  # of all arrays of the shape

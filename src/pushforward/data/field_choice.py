@@ -48,13 +48,15 @@ def chosen_format(store: Any, where: str, asked: Asked) -> tuple[FieldFormat, li
     """What is learned of a store, and what to know of the choice, a sentence each.
 
     Without names these are the variables of numbers that lie on the rows and on as many dimensions
-    beside these as most do. The last two dimensions are those of a field, the last one if there is
+    beside these as most do, in the order of the alphabet. The last two dimensions are those of a field, the last one if there is
     no other; further ones are levels, which become channels.
 
     Raises `InputError` for names that are not there, variables on other dimensions, dimensions that
     cannot be told apart, and units of the grid that do not fit.
     """
-    numeric = {n: v for n, v in store.data_vars.items() if v.dtype.kind in "biuf" and v.ndim > 1}
+    # A Zarr store lists its variables in any order, another one each time.
+    there = sorted(store.data_vars.items(), key=lambda item: str(item[0]))
+    numeric = {n: v for n, v in there if v.dtype.kind in "biuf" and v.ndim > 1}
     if not numeric:
         raise InputError(f"{where} has no variable of numbers on two or more dimensions")
     names = _named(asked.variables, numeric, store, where)
@@ -81,7 +83,7 @@ def chosen_format(store: Any, where: str, asked: Asked) -> tuple[FieldFormat, li
             f"and {kept[0]!r} on {listed(dims)}: learn variables of one grid together"
         )
     notes = []
-    left = [name for name in store.data_vars if name not in kept] if names is None else []
+    left = [name for name, _ in there if name not in kept] if names is None else []
     if left:
         notes.append(
             f"{where}: left out {listed(left)}, which lie on other dimensions than {listed(kept)} "
@@ -161,7 +163,7 @@ def _variable(array: Any, name: str, rows: Sequence[str], dims: Sequence[str]) -
 
 def _coordinates(store: Any, rows: Sequence[str], dims: set[Any]) -> tuple[FieldCoordinate, ...]:
     found = []
-    for name, one in store.coords.items():
+    for name, one in sorted(store.coords.items(), key=lambda item: str(item[0])):
         on_grid = set(one.dims) <= dims and not set(one.dims) & set(rows)
         # Days of other calendars are objects that no array of numbers holds.
         plain = one.dtype.kind in "biufMU" or (one.dtype == object and _are_words(one))

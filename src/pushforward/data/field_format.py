@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.packed import PackedArray
-from pushforward.spaces import Grid
 
 __all__ = ["FieldCoordinate", "FieldFormat", "FieldVariable"]
 
@@ -142,8 +141,9 @@ class FieldFormat:
             return x
         return torch.where(torch.from_numpy(self.present).to(x.device), x, torch.nan)
 
-    def space(self) -> Grid:
-        """The space of the fields: their mask, the weights of their cells, their periods."""
+    def grid_options(self) -> dict[str, Any]:
+        """The arguments of the space of the fields, `spaces.Fields`: where there are values, the
+        weights of the cells, which axes are periodic, and the names of the channels."""
         weights = None
         if self.latitude is not None:
             place = self.coordinate(self.latitude)
@@ -152,9 +152,19 @@ class FieldFormat:
             degrees = torch.from_numpy(place.values.array().astype(np.float64))
             cosines = torch.deg2rad(degrees).cos().clamp(min=0)
             weights = cosines.reshape(along).expand(self.sizes).float().contiguous()
-        present = None if self.present is None else torch.from_numpy(self.present)
-        periodic = tuple(name in self.periodic for name in self.dims)
-        return Grid(present, weights, periodic, self.channel_names)
+        return {
+            "mask": None if self.present is None else torch.from_numpy(self.present),
+            "weights": weights,
+            "periodic": tuple(name in self.periodic for name in self.dims),
+            "names": self.channel_names,
+        }
+
+    @property
+    def words(self) -> str:
+        """What the states are, as `spaces.Fields` says it."""
+        count = sum(variable.channels for variable in self.variables)
+        what = f"{count} variables" if count > 1 else "one variable"
+        return f"fields of {what} on {' x '.join(map(str, self.sizes))} cells"
 
     def summary(self) -> list[str]:
         """What a user wants to know of it, a line each.

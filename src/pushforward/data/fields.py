@@ -144,7 +144,7 @@ def _read(
         schema=Schema(fields=found),
         dropped=len(rows) - len(x),
         rows=numbers,
-        states=found.space().describe_states(found.event_shape),
+        states=found.words,
         notes=tuple(notes),
         origin=origin,
     )

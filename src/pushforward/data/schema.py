@@ -13,7 +13,6 @@ from pushforward.data.field_format import FieldFormat
 from pushforward.data.located import Located
 from pushforward.data.table_format import TableFormat
 from pushforward.errors import InputError
-from pushforward.spaces import Grid, Tokens
 from pushforward.vocabulary import Vocabulary
 
 __all__ = ["Column", "Schema", "Value"]
@@ -80,13 +79,6 @@ class Schema:
     def of(cls, *names: str, label: str | None = None, classes: Sequence[Value] = ()) -> Schema:
         """A schema of columns of which only the names are known."""
         return cls(tuple(Column(name) for name in names), label, tuple(classes))
-
-    @property
-    def space(self) -> Tokens | Grid | None:
-        """What the states of texts and of fields are of; `None` where data do not say it."""
-        if self.alphabet is not None:
-            return Tokens(self.alphabet.size)
-        return None if self.fields is None else self.fields.space()
 
     @property
     def names(self) -> tuple[str, ...]:

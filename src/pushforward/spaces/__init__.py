@@ -1,10 +1,10 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
-Spaces know nothing of time or of generation. `Euclidean`, `Hilbert`, `Grid`, `Centered` are linear;
-`Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`, `FisherRao`
-hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped on;
-`Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler angles,
-and `poses` composes rigid motions.
+Spaces know nothing of time or of generation. `Euclidean`, `Fields`, `Hilbert` and `Centered` are
+linear; `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`,
+`FisherRao` hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped
+on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
+angles, and `poses` composes rigid motions.
 """
 
 from pushforward.spaces import kernels, poses, rotations
@@ -20,9 +20,10 @@ from pushforward.spaces.charts import (
 )
 from pushforward.spaces.compositions import Compositions, closed
 from pushforward.spaces.coordinates.proportions import replace_zeros
+from pushforward.spaces.data_space import space_of
 from pushforward.spaces.euclidean import Euclidean
+from pushforward.spaces.fields import Fields
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
-from pushforward.spaces.grid import Grid
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
@@ -70,9 +71,10 @@ __all__ = [
     "Vertices",
     "closed",
     "replace_zeros",
+    "space_of",
     "Curves",
     "Globe",
-    "Grid",
+    "Fields",
     "Euclidean",
     "Hilbert",
     "Hyperbolic",

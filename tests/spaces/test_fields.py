@@ -9,7 +9,7 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
-from pushforward.spaces import ChannelUnits, Grid
+from pushforward.spaces import ChannelUnits, Fields
 
 MASK = torch.tensor([[[1, 1, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]]).bool()
 
@@ -19,7 +19,7 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 
 def test_noise_is_standard_normal_where_there_are_values() -> None:
-    space, x = Grid(MASK), torch.zeros(50_000, 2, 2, 3)
+    space, x = Fields(MASK), torch.zeros(50_000, 2, 2, 3)
     noise = space.randn(x, _generator())
     assert bool((noise[:, ~MASK] == 0).all())
     covariance = torch.cov(noise[:, MASK].mT)
@@ -30,7 +30,7 @@ def test_noise_is_standard_normal_where_there_are_values() -> None:
 
 
 def test_the_frame_is_orthonormal_and_spans_the_cells_with_values() -> None:
-    space = Grid(MASK)
+    space = Fields(MASK)
     frame = space.frame(torch.zeros(1, 2, 2, 3))[0].flatten(1)
     assert torch.equal(frame @ frame.mT, torch.eye(10))
     assert torch.equal(frame.sum(0) > 0, MASK.flatten())
@@ -38,7 +38,7 @@ def test_the_frame_is_orthonormal_and_spans_the_cells_with_values() -> None:
 
 def test_losses_weigh_cells_and_leave_out_those_without_values() -> None:
     weights = torch.tensor([[1.0], [3.0]])
-    space = Grid(MASK, weights)
+    space = Fields(MASK, weights)
     v = torch.randn(4, 2, 2, 3, generator=_generator())
     w = (weights * MASK).double()
     exact = (v.double().square() * w).sum((1, 2, 3)) / w.sum()
@@ -46,7 +46,7 @@ def test_losses_weigh_cells_and_leave_out_those_without_values() -> None:
     land = v.clone()
     land[:, ~MASK] = 1e6
     assert torch.equal(space.squared_norm(v, v), space.squared_norm(v, space.project(v, land)))
-    assert torch.allclose(Grid().squared_norm(v, v), v.square().mean((1, 2, 3)))
+    assert torch.allclose(Fields().squared_norm(v, v), v.square().mean((1, 2, 3)))
 
 
 def test_units_belong_to_variables() -> None:
@@ -54,7 +54,7 @@ def test_units_belong_to_variables() -> None:
     x[:, 0] = 300 + 5 * x[:, 0]
     x[:, 1] = 1e-4 * x[:, 1]
     x[:, ~MASK] = 0
-    units = Grid(MASK).units((2, 2, 3))
+    units = Fields(MASK).units((2, 2, 3))
     units.fit(x)
     z = units.standardized(x)
     for channel in range(2):
@@ -80,7 +80,7 @@ def test_a_model_of_a_masked_field_samples_its_distribution() -> None:
     factor = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
     covariance = torch.zeros(3, 3)
     covariance[0::2, 0::2] = factor @ factor.mT
-    process = pf.processes.Gaussian(space=Grid(mask))
+    process = pf.processes.Gaussian(space=Fields(mask))
 
     class Denoiser(torch.nn.Module):
         def forward(self, x, t, c=None):
@@ -107,20 +107,20 @@ def test_a_model_of_a_masked_field_samples_its_distribution() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="leaves no cell"):
-        Grid(torch.zeros(2, 2))
+        Fields(torch.zeros(2, 2))
     with pytest.raises(InputError, match="weights of cells"):
-        Grid(weights=torch.tensor([1.0, -1.0]))
+        Fields(weights=torch.tensor([1.0, -1.0]))
     with pytest.raises(InputError, match="mask of"):
-        Grid(MASK).check(torch.zeros(1, 2, 3, 3))
+        Fields(MASK).check(torch.zeros(1, 2, 3, 3))
     with pytest.raises(InputError, match="1 variables do not fit"):
-        Grid(names=("u",)).check(torch.zeros(1, 2, 3, 3))
+        Fields(names=("u",)).check(torch.zeros(1, 2, 3, 3))
     with pytest.raises(InputError, match="fields have shape"):
         ChannelUnits((2, 2, 3)).fit(torch.zeros(3, 1, 2, 3))
 
 
 def test_a_grid_is_saved_with_the_model(tmp_path) -> None:
     weights = torch.tensor([[1.0], [math.pi]])
-    space = Grid(MASK, weights, (False, True), ("u", "v"))
+    space = Fields(MASK, weights, (False, True), ("u", "v"))
     net = pf.nn.UNet(2, width=8, periodic=(False, True), positions=True)
     model = pf.Diffusion(net, pf.processes.Gaussian(space=space), event_shape=(2, 2, 3))
     model.save(tmp_path / "m")

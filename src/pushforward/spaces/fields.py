@@ -19,11 +19,11 @@ from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Units
 from pushforward.spaces.views import Curves, Images, View
 
-__all__ = ["Grid"]
+__all__ = ["Fields"]
 
 
 @configurable
-class Grid(LinearSpace):
+class Fields(LinearSpace):
     r"""Fields `(C, *sizes)` of `C` variables, with white noise in the cells that have values.
 
     Cells without values, such as those on land of a temperature of the sea, are zero and stay so:
@@ -41,7 +41,7 @@ class Grid(LinearSpace):
 
     Raises `InputError` for a mask without cells, or weights that are not positive anywhere.
 
-    >>> space = Grid(mask=torch.tensor([[True, True], [True, False]]))
+    >>> space = Fields(mask=torch.tensor([[True, True], [True, False]]))
     >>> space.dimension((3, 2, 2))
     9
     >>> space.nearest(torch.ones(1, 1, 2, 2))
@@ -186,7 +186,7 @@ class Grid(LinearSpace):
             parts.append(f"{float(self.mask.float().mean()):.1%} of the cells")
         if any(self.periodic):
             parts.append(f"periodic={self.periodic}")
-        return f"Grid({', '.join(parts)})"
+        return f"Fields({', '.join(parts)})"
 
 
 _SEEN = 6

@@ -1,0 +1,25 @@
+"""The space that data are of, where they say it themselves: texts and fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.spaces.fields import Fields
+from pushforward.spaces.space import Space
+from pushforward.spaces.tokens import Tokens
+
+__all__ = ["space_of"]
+
+
+def space_of(data: Any) -> Space[Any] | None:
+    """The space of a `pushforward.data.Data`: tokens of the alphabet of texts, the grid of fields
+    with its mask, its weights and its periods; `None` for data that may be of several.
+
+    >>> import pushforward as pf
+    >>> space_of(pf.data.load("markov-letters", n=10))
+    Tokens(vocabulary=27, sites=None)
+    """
+    known = data.schema
+    if known.alphabet is not None:
+        return Tokens(known.alphabet.size)
+    return None if known.fields is None else Fields(**known.fields.grid_options())
