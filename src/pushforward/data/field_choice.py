@@ -48,8 +48,8 @@ def chosen_format(store: Any, where: str, asked: Asked) -> tuple[FieldFormat, li
     """What is learned of a store, and what to know of the choice, a sentence each.
 
     Without names these are the variables of numbers that lie on the rows and on as many dimensions
-    beside these as most do, in the order of the alphabet. The last two dimensions are those of a field, the last one if there is
-    no other; further ones are levels, which become channels.
+    beside these as most do, in the order of the alphabet. The last two dimensions are those of a
+    field, the last one if there is no other; further ones are levels, which become channels.
 
     Raises `InputError` for names that are not there, variables on other dimensions, dimensions that
     cannot be told apart, and units of the grid that do not fit.
