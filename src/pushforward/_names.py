@@ -125,6 +125,9 @@ TABLE: dict[str, dict[str, Any]] = {
     "learned-samplers": {
         "dds": "learned_samplers.DenoisingDiffusion",
         "pis": "learned_samplers.PathIntegral",
+        "ula": "learned_samplers.LangevinBridge",
+        "mcd": "learned_samplers.MonteCarloDiffusion",
+        "cmcd": "learned_samplers.ControlledMonteCarlo",
     },
     "models": {
         "diffusion": "models.Diffusion",

@@ -24,10 +24,14 @@ How the parts fit together, for whoever adds a method:
 * `models.LearnedSampler` is the model that `fit` trains and that is saved.
 """
 
+from pushforward.learned_samplers.annealing import AnnealedPaths, Ladder
+from pushforward.learned_samplers.controlled import ControlledMonteCarlo
 from pushforward.learned_samplers.denoising import DenoisingDiffusion
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.estimates import SamplerEstimates, estimates
+from pushforward.learned_samplers.langevin_bridge import LangevinBridge
 from pushforward.learned_samplers.losses import LOSSES, log_variance, reverse_kl
+from pushforward.learned_samplers.monte_carlo_diffusion import MonteCarloDiffusion
 from pushforward.learned_samplers.path_integral import PathIntegral
 from pushforward.learned_samplers.paths import (
     Normals,
@@ -42,8 +46,13 @@ from pushforward.learned_samplers.paths import (
 
 __all__ = [
     "LOSSES",
+    "AnnealedPaths",
+    "ControlledMonteCarlo",
     "DenoisingDiffusion",
     "Density",
+    "Ladder",
+    "LangevinBridge",
+    "MonteCarloDiffusion",
     "Normals",
     "PathIntegral",
     "PathPair",
