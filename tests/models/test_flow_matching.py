@@ -34,8 +34,9 @@ from pushforward.processes import (
 )
 from pushforward.processes.path import inside
 from pushforward.protocols import Transport
-from pushforward.spaces import Sphere, Torus
+from pushforward.spaces import SO3, FisherRao, Hyperbolic, Sphere, Torus
 from pushforward.spaces.torus import wrap
+from pushforward.times import ShiftedTimes, StratifiedTimes, UniformTimes
 
 QUIET = {"progress": False, "batch_size": 128, "lr": 5e-3, "ema": 0.98, "holdout": 0.0}
 
@@ -320,6 +321,19 @@ def test_times_reach_any_network() -> None:
     assert torch.equal(model.predictor(x, 0.5), 0.5 * x)
     assert torch.equal(model.predictor(x, torch.full((3,), 0.5)), 0.5 * x)
     assert isinstance(model.coupling, Independent)
+
+
+def test_training_times_are_near_the_data_from_the_uniform_distribution_of_a_closed_space() -> None:
+    near, even = ShiftedTimes(0.1), StratifiedTimes()
+    product = ProductProcess((Linear(), Geodesic(SO3())))
+    paths = (Geodesic(Torus()), near), (Geodesic(Hyperbolic()), even), (Linear(), even)
+    for path, expected in (*paths, (product, near), (Geodesic(FisherRao()), even)):
+        assert pf.FlowMatching(pf.nn.MLP(3, width=8), path).times == expected
+    model = pf.FlowMatching(pf.nn.MLP(3, width=8), Geodesic(Torus()), event_shape=3)
+    model.keep_source(_normal(10, 3))
+    assert model.times == even
+    said = pf.FlowMatching(pf.nn.MLP(3, width=8), Geodesic(Torus()), times="uniform")
+    assert said.times == UniformTimes()
 
 
 def test_a_context_of_numbers_moves_the_target() -> None:

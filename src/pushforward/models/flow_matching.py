@@ -51,7 +51,8 @@ class FlowMatching(TransportMap, Trainable):
             `scale="columns"` in standardized ones, and without a source in those of the noise.
         coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
             `paired`, or one of `couplings`.
-        times: the distribution of training times; stratified uniform by default.
+        times: the distribution of training times; by default that of the path from noise, more of
+            them near the data on closed manifolds, and stratified uniform between data.
         label_dropout: the fraction of labels or contexts hidden in training, so that the model can
             also do without.
         event_shape: the shape of one data point, if known before training.
@@ -83,7 +84,7 @@ class FlowMatching(TransportMap, Trainable):
         net: nn.Module,
         path: str | GenerativeProcess = "linear",
         coupling: str | Coupling = "independent",
-        times: str | time_laws.TimeDistribution = "stratified",
+        times: str | time_laws.TimeDistribution | None = None,
         label_dropout: float = 0.1,
         event_shape: int | state.EventShape | None = None,
         source_rows: int = 0,
@@ -97,7 +98,9 @@ class FlowMatching(TransportMap, Trainable):
         self.coupling = registry.resolve("couplings", coupling)
         if not self.path.takes_source and not isinstance(self.coupling, Independent):
             raise InputError("a one-sided path has its noise for source: couple it independently")
-        self.times: time_laws.TimeDistribution = registry.resolve("times", times)
+        self._said_times: time_laws.TimeDistribution | None = (
+            None if times is None else registry.resolve("times", times)
+        )
         self.predictor = Predictor(net, self.path.for_flow_matching().reading())
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.source = Source(source_rows, self._given_shape)
@@ -134,9 +137,16 @@ class FlowMatching(TransportMap, Trainable):
         """
         pupil = copy.deepcopy(self)
         pupil.keeps_source, pupil.coupling = True, Paired()
-        pupil.times = StepTimes(1) if distill else pupil.times
-        config.amend(pupil, coupling=pupil.coupling, times=pupil.times)
+        pupil._said_times = StepTimes(1) if distill else self._said_times
+        config.amend(pupil, coupling=pupil.coupling, times=pupil._said_times)
         return pupil
+
+    @property
+    def times(self) -> time_laws.TimeDistribution:
+        """The distribution of training times."""
+        if self._said_times is not None:
+            return self._said_times
+        return time_laws.StratifiedTimes() if self.has_source else self.path.times
 
     # -- learning -------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pushforward.processes.reading import Reading
 from pushforward.protocols import Distribution, Dynamics, Time
 from pushforward.schedules import Schedule
 from pushforward.spaces import Space
+from pushforward.times import StratifiedTimes, TimeDistribution
 
 __all__ = ["GenerativeProcess", "Support", "one_prediction"]
 
@@ -62,6 +63,9 @@ class GenerativeProcess(ABC, Generic[X, Z, P]):
 
     steps: int = 100
     """Steps that suit the sampler."""
+
+    times: TimeDistribution = StratifiedTimes()
+    """The training times that suit a flow from the prior."""
 
     @property
     @abstractmethod
