@@ -148,6 +148,19 @@ def _copied(test: Tensor, train: Tensor) -> Tensor:
     return torch.tensor([tuple(row) in known for row in test.tolist()]).double().mean()
 
 
+def copies(folder: Path) -> list[dict[str, Any]]:
+    """How many rows of a set of places are distinct, and stand in training as well as in the test
+    part: means over five splits."""
+    found = []
+    for name in FILES:
+        splits = [earth(name, seed, folder) for seed in range(5)]
+        x = torch.cat([splits[0][part] for part in ("train", "validation", "test")])
+        distinct = len(set(map(tuple, x.tolist())))
+        share = statistics.fmean(split["copied"] for split in splits)
+        found.append({"set": name, "rows": len(x), "distinct": distinct, "copied": share})
+    return found
+
+
 def torsion(case: str, seed: int, folder: Path) -> dict[str, Any]:
     """Angles drawn from the bins of a histogram, uniformly within each: the density is a table."""
     counts = _counts(case, folder)
@@ -269,13 +282,15 @@ def measured(
         "exact": None if found["exact"] is None else found["unit"] * float(found["exact"]),
         "copied": found.get("copied"),
         "success": success,
+        # A row without them is of times spread evenly.
+        "times": None if method != "flow" else repr(run.model.times),
         "solver": solver,
         "evaluations": evaluations,
         "seconds": time.process_time() - begin,
     }
 
 
-def text(results: list[dict[str, Any]]) -> str:
+def text(results: list[dict[str, Any]], copied_rows: list[dict[str, Any]]) -> str:
     """The tables of the documentation."""
     titles = {
         "rotations": "Mixtures of rotations: log-likelihood in nats, larger is better",
@@ -300,6 +315,13 @@ def text(results: list[dict[str, Any]]) -> str:
         if rows:
             head = ["", "truth", *METHODS, "test rows in training", "published"]
             found.append(f"{title}:\n\n{record.table(head, rows)}")
+    if copied_rows:
+        rows = [
+            [r["set"], f"{r['rows']:,}", f"{r['distinct']:,}", f"{r['copied']:.1%}"]
+            for r in copied_rows
+        ]
+        head = ["places", "rows", "distinct", "test rows that stand in training too"]
+        found.append(record.table(head, rows))
     drawn = [r for r in results if r.get("success")]
     if drawn:
         rows = [[r["case"], *(f"{share:.1%}" for share in r["success"])] for r in drawn]
@@ -315,7 +337,9 @@ def _cell(own: list[dict[str, Any]]) -> str:
     error = statistics.fmean(r["stderr"] for r in own)
     if len(values) > 1:
         error = statistics.stdev(values) / len(values) ** 0.5
-    return f"{statistics.fmean(values):.3f} ± {error:.3f}"
+    even = own[0]["method"] == "flow" and not all(r.get("times") for r in own)
+    seeds = f" ({len(own)} seeds)" if len(own) > 1 else ""
+    return f"{statistics.fmean(values):.3f} ± {error:.3f}{seeds}{' °' if even else ''}"
 
 
 def main() -> None:
@@ -349,11 +373,17 @@ def main() -> None:
     def run(**case: Any) -> dict[str, Any]:
         return measured(**case, options=options)
 
-    results = shared.gathered(options, cases, run)
-    print(text(results))
+    # Of files that are merged, the later ones count.
+    last = {
+        (r["table"], r["case"], r["method"], r["seed"]): r
+        for r in shared.gathered(options, cases, run)
+    }
+    results = list(last.values())
+    copied_rows = copies(options.earth) if options.earth else []
+    print(text(results, copied_rows))
     if options.write:
-        facts = {"environment": record.environment(), "results": results}
-        record.save("manifolds", facts, text(results))
+        facts = {"environment": record.environment(), "results": results, "copies": copied_rows}
+        record.save("manifolds", facts, text(results, copied_rows))
 
 
 if __name__ == "__main__":
