@@ -53,8 +53,7 @@ def test_smc_from_two_starts(regression) -> None:
 def test_what_each_start_met_is_told() -> None:
     target = targets.multi_well(2, 1, 2.0)
     found = evidence.log_z(target, seed=0, islands=4, particles=64, most=4)
-    one, other = found.starts
-    assert (one.kind, other.kind) == ("Laplace start", "wide start")
+    assert [start.kind for start in found.starts][:2] == ["Laplace start", "wide start"]
     for start in found.starts:
         assert start.betas[-1] == 1.0
         assert list(start.betas) == sorted(start.betas)
@@ -62,8 +61,30 @@ def test_what_each_start_met_is_told() -> None:
         assert all(0 < share <= 1 for share in (*start.ess, *start.acceptance))
         # Two wells of equal weight.
         assert abs(sum(start.shares) - 1) < 1e-9
-        assert max(start.shares) < 0.85 or start.kind == "Laplace start"
-    assert {one.value, other.value} >= {found.value}
+        assert max(start.shares) < 0.75 or start.kind == "Laplace start"
+    assert found.value in {start.value for start in found.starts}
+
+
+def test_a_start_that_knows_one_mode_is_outvoted() -> None:
+    """Laplace's start knows one of forty modes: a fortieth of `Z`, and no reason for doubt."""
+    target = targets.mixture_of_40()
+    found = evidence.log_z(target, seed=0, islands=6, particles=256, most=6)
+    assert found.converged
+    assert abs(found.value) < 4 * found.stderr < 0.6
+    laplace, wide, _ = found.starts
+    assert abs(laplace.value + math.log(40)) < 0.6
+    assert max(laplace.shares) > 0.7
+    assert max(wide.shares) < 0.15
+    assert "has seen less of the target" in found.notes[-1]
+
+
+def test_heavy_tails_are_told() -> None:
+    """From a normal law to Cauchy's: runs agree with each other, and are too low."""
+    cauchy = torch.distributions.StudentT(torch.tensor(1.0, dtype=DOUBLE))
+    target = Target(lambda x: cauchy.log_prob(x).sum(-1), 6, base=Normal((6,), dtype=DOUBLE))
+    found = evidence.log_z(target, seed=0, islands=6, particles=256, most=12)
+    assert not found.converged
+    assert any("heavy tail" in note or "differ by" in note for note in found.notes)
 
 
 def test_annealing_gives_a_lower_bound(regression) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from pushforward.checks import number, whole
 from pushforward.errors import ConvergenceError, InputError
+from pushforward.importance import pareto_shape
 from pushforward.mcmc import (
     HMC,
     LogDensity,
@@ -78,6 +79,8 @@ class TemperedRuns:
         ess: the mean effective sample size of the islands at each temperature, `(K,)`.
         acceptance: the mean acceptance of the moves at each temperature, `(K,)`.
         evaluations: of the log-density, of all particles together.
+        k_hat: the shape of the tail of the weights at each temperature, of all islands together
+            (`importance.pareto_shape`): above a half their variance is infinite.
     """
 
     log_z: Tensor
@@ -87,6 +90,7 @@ class TemperedRuns:
     ess: Tensor
     acceptance: Tensor
     evaluations: int
+    k_hat: Tensor
 
 
 def effective_size(log_weights: Tensor) -> Tensor:
@@ -173,7 +177,7 @@ def temper(
     log_z = torch.zeros(islands, dtype=torch.float64)
     beta, step, cost = 0.0, float(kernel.step), islands * particles
     made: list[Rung] = []
-    sizes, rates = [], []
+    sizes, rates, tails = [], [], []
     while beta < 1:
         if ladder is None:
             later = next_beta(log_weights, difference, beta, keep)
@@ -188,6 +192,7 @@ def temper(
         gain = grown.logsumexp(1)
         log_z, log_weights, beta = log_z + gain, grown - gain[:, None], later
         sizes.append(effective_size(log_weights).mean())
+        tails.append(pareto_shape(log_weights.flatten()))
         flat = x.flatten(1).double()
         metric = _metric(flat, log_weights) if ladder is None else ladder[len(made)].metric
         poor = effective_size(log_weights) < _LOST * particles
@@ -216,7 +221,7 @@ def temper(
             callback()
     return TemperedRuns(
         log_z, x.view(islands, particles, *x.shape[1:]), log_weights, tuple(made),
-        torch.stack(sizes), torch.tensor(rates), cost,
+        torch.stack(sizes), torch.tensor(rates), cost, torch.stack(tails),
     )  # fmt: skip
 
 

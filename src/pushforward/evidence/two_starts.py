@@ -1,10 +1,11 @@
-"""`log Z` by tempered sequential Monte Carlo from two starts, which have to agree."""
+"""`log Z` by tempered sequential Monte Carlo from two starts, or three, of which two agree."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -26,6 +27,11 @@ _FEW = 2000
 """Numbers of a state up to which a covariance is worth its cost."""
 
 
+_HEAVY, _ROOM = 0.5, 0.25
+"""The shape of the tail of weights up to which their variance is finite, and the room that is left
+for the error of the shape in one batch of runs, over several temperatures."""
+
+
 @torch.no_grad()
 def tempered(
     target: Target,
@@ -41,12 +47,13 @@ def tempered(
 ) -> LogZ:
     """By tempered sequential Monte Carlo, from Laplace's approximation and from a wide law.
 
-    A start that leads nowhere gives way to a law fitted to other chains.
-
     Each start has a pilot, which finds the ladder, and independent runs along it, whose mean is
-    unbiased. If the two disagree, neither is trusted (`agreed`). If they agree, the one of less
-    error runs on until its standard error is `aim`. What no start came near is missed by both: a
-    narrow mode that holds most of the integral shows only if one of the starts finds it.
+    unbiased. If the two agree, the one of less error runs on until its standard error is `aim`. If
+    one of them leads nowhere, or they disagree, as where there are many modes of which Laplace's
+    approximation knows one, a normal law fitted to other chains is a third start: two of the three
+    have to agree, and the last one may only have seen less. Else none is trusted (`agreed`). What
+    no start came near is missed by all: a narrow mode that holds most of the integral shows only
+    if one of the starts finds it.
 
     Args:
         target: its `base`, if it has one, is the wide law; else a normal law fitted to chains.
@@ -59,7 +66,7 @@ def tempered(
         seed: for all randomness.
         callback: called at each temperature.
 
-    Raises `ConvergenceError` if neither start leads to the target.
+    Raises `ConvergenceError` if no start leads to the target.
     """
     whole("islands", islands, least=2)
     whole("most", most, least=2)
@@ -75,11 +82,10 @@ def tempered(
     kinds: dict[str, Callable[[torch.Generator], Any]] = {
         "Laplace start": lambda own: laplace_start(target, places),
         "wide start": lambda own: _wide(target, places, own),
-        # Where there is no mode to speak of, as of a funnel, chains from elsewhere confirm.
         "fitted start": lambda own: _fitted(target, places.flip(0), own, inflate=2.5),
     }
     for k, (kind, make) in enumerate(kinds.items()):
-        if len(tried) == 2:
+        if len(tried) == 2 and _agree(*tried):
             break
         own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
         settings = {"length": length, "generator": own, "callback": callback}
@@ -92,22 +98,61 @@ def tempered(
         tried.append(start)
     if not tried:
         raise ConvergenceError(" ".join(notes))
+    records = [start.record() for start in tried]
     if len(tried) == 1:
         only = tried[0].estimate()
         said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
-        return replace(only, converged=False, notes=said, starts=(tried[0].record(),))
-    one, other = tried
-    apart = _apart(one.x, other.x)
-    both = agreed(one.estimate(), other.estimate(), apart=apart)
-    if both.converged:
-        better = one if both.method == one.estimate().method else other
-        left = runs_for(both, aim, most) - islands
-        while left > 0:
-            better.run(min(left, islands))
-            left -= islands
-        both = agreed(one.estimate(), other.estimate(), apart=apart)
-    records = (one.record(), other.record())
-    return replace(both, notes=(*notes, *both.notes), starts=records)
+        return replace(only, converged=False, notes=said, starts=tuple(records))
+    pairs = [pair for pair in combinations(tried, 2) if _agree(*pair)]
+    if not pairs:
+        one, other = sorted(tried, key=lambda start: start.estimate().value)[-2:]
+        both = agreed(one.estimate(), other.estimate(), apart=_apart(one, other))
+        said = (*notes, *both.notes)
+        return replace(both, converged=False, notes=said, starts=tuple(records))
+    one, other = max(pairs, key=lambda pair: max(start.estimate().value for start in pair))
+    better = min(one, other, key=lambda start: start.estimate().stderr)
+    left = runs_for(better.estimate(), aim, most) - islands
+    while left > 0:
+        better.run(min(left, islands))
+        left -= islands
+    # Not that of less error, which would favor the one that has missed a tail by chance.
+    both, check = better.estimate(), (other if better is one else one).estimate()
+    if agreed(replace(both, converged=True), check).converged:
+        said = f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}."
+        both = replace(both, notes=(*both.notes, said))
+    else:
+        both = agreed(both, check, apart=_apart(one, other))
+    for third in tried:
+        if third is not one and third is not other:
+            both = _dissent(both, third, (one, other))
+    found = tuple(start.record() for start in tried)
+    return replace(both, notes=(*notes, *both.notes), starts=found)
+
+
+def _agree(one: _Start, other: _Start) -> bool:
+    """Whether two starts have converged, each on its own, to the same."""
+    a, b = one.estimate(), other.estimate()
+    return a.converged and b.converged and agreed(a, b).converged
+
+
+def _dissent(both: LogZ, third: _Start, pair: tuple[_Start, _Start]) -> LogZ:
+    """Two starts that agree, beside a third one.
+
+    A start that gives less has seen less, as one of many modes. That is no reason to doubt the
+    others if what it saw lies where they have been, or weighs too little to matter.
+    """
+    own = third.estimate()
+    if agreed(both, own).converged:
+        return both
+    apart = any(_apart(third, start) for start in pair)
+    if own.value > both.value:
+        return agreed(both, own, apart=apart)
+    higher = float(third.height.median()) > max(float(start.height.max()) for start in pair)
+    extra = math.log1p(math.exp(own.value - both.value))
+    if (apart or higher) and extra > max(both.stderr, 0.01):
+        return agreed(both, own, apart=True)
+    said = f"{own.method}: {own.value:.4f} ± {own.stderr:.4f}, which has seen less of the target."
+    return replace(both, notes=(*both.notes, said))
 
 
 class _Start:
@@ -122,6 +167,7 @@ class _Start:
         pilot = temper(self.log_p, self.base, 2, particles, **settings)
         self.ladder, self.evaluations = pilot.ladder, pilot.evaluations
         self.log_z: list[Tensor] = []
+        self.tails: list[Tensor] = []
         self.size = 0.0
 
     def run(self, islands: int) -> None:
@@ -134,13 +180,24 @@ class _Start:
             flat = runs.x.flatten(0, 1)
             # Particles in coordinates without bounds, `(R N, *event)`.
             self.x = flat if self.base is self.law else self.law.outward(flat)
+            self.height = self.target(self.x)
         self.log_z.append(runs.log_z)
+        self.tails.append(runs.k_hat.nan_to_num(nan=0.0, neginf=0.0))
         self.evaluations += runs.evaluations
         self.size += float(effective_size(runs.log_weights).sum())
 
     def estimate(self) -> LogZ:
         """That of all runs so far."""
-        return combined(torch.cat(self.log_z), f"smc, {self.kind}", self.size)
+        worst = float(torch.stack(self.tails).mean(0).max())
+        notes = (
+            f"Weights from the {self.kind} have a heavy tail, of the shape {worst:.2f}: their "
+            "variance need not be finite, and the spread of the runs may be too small an error. "
+            "Give a base that is wider than the target.",
+        )
+        fine = worst <= _HEAVY + _ROOM / math.sqrt(len(self.tails))
+        return combined(
+            torch.cat(self.log_z), f"smc, {self.kind}", self.size, fine, () if fine else notes
+        )
 
     def record(self) -> StartRecord:
         """What the runs met."""
@@ -175,8 +232,8 @@ def _fitted(
     return fitted_start(chains.x.flatten(0, 1), inflate)
 
 
-def _apart(one: Tensor, other: Tensor) -> bool:
-    """Whether two sets of particles `(n, *event)` are apart in one of their numbers."""
-    a, b = one.flatten(1), other.flatten(1)
+def _apart(one: _Start, other: _Start) -> bool:
+    """Whether the particles of two starts are apart in one of their numbers."""
+    a, b = one.x.flatten(1), other.x.flatten(1)
     below, above = a.amax(0) < b.amin(0), b.amax(0) < a.amin(0)
     return bool((below | above).any())
