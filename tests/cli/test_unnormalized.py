@@ -48,7 +48,12 @@ def test_draws_go_to_files(call, module, tmp_path) -> None:
     for name in ("draws.nc", "draws.npz", "draws.csv"):
         done = call("--quiet", "mcmc", f"{module}:made", "--trust", module, *SMALL, "--out", name)
         assert done.code == 0, done.err
-        assert done.out.strip().endswith(name)
+        assert name in done.out.splitlines()
+        assert done.out.strip().endswith("report: draws.html")
+    page = Path("draws.html").read_text()
+    assert "Draws of mine" in page
+    assert page.count('class="panel"') >= 5
+    assert "http" not in page
     with np.load("draws.npz") as file:
         arrays = {key: file[key] for key in file}
     assert arrays["a"].shape == arrays["lp"].shape == (4, 60)
@@ -103,6 +108,56 @@ def test_log_z_of_a_function(call, module) -> None:
     assert len(found["runs"]) == 4
 
 
+def test_log_z_goes_to_a_file(call, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("many-well-5", "--particles", 64, "--runs", 3, "--aim", 1.0)
+    done = call("logz", *words, "--out", "found/z.json", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(Path("found/z.json").read_text())
+    assert told == json.loads(done.out)
+    page = Path("found/z.html").read_text()
+    assert all(start["kind"] in page for start in told["starts"])
+    assert "entropic coverage" in page
+    assert f"{told['value']:.4f}" in page
+    done = call("logz", *words, "--out", "z.txt")
+    assert done.code == 2
+    assert "goes to a .json file" in done.err
+
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "densities"
+
+
+@pytest.mark.parametrize("name", ["chains", "log-z"])
+def test_recipes_are_options(call, tmp_path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = "mcmc" if name == "chains" else "logz"
+    path = RECIPES / f"{name}.yaml"
+    assert f"pushforward {command} recipes/densities/{path.name}" in path.read_text()
+    few = SMALL if name == "chains" else ("--particles", 64, "--runs", 3, "--aim", 1.0)
+    done = call("--quiet", command, path, *few, "--seed", 3)
+    assert done.code == 0, done.err
+    written = "draws.nc" if name == "chains" else "log-z.json"
+    assert Path("runs/schools", written).is_file()
+    page = Path("runs/schools", written).with_suffix(".html").read_text()
+    # The seed of the command line goes first.
+    assert "seed <b>3</b>" in page
+    assert "eight schools" in page
+
+
+def test_recipes_that_are_none(call, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text, message in (
+        ("target: funnel\nchain: 3\n", "'chain' is no option of mcmc"),
+        ("chains: 3\n", "has no target"),
+        ("target: funnel\nchains: many\n", "chains: 'many': Input should be a valid integer"),
+        ("target: own:code\ntrust: own\n", "'trust' is no option"),
+    ):
+        Path("r.yaml").write_text(text)
+        done = call("mcmc", "r.yaml")
+        assert done.code == 2
+        assert message in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -129,7 +184,7 @@ def test_options_that_mean_nothing(call) -> None:
     for words, message in (
         (("mcmc", "funnel", "--out", "x.txt"), "draws go to .nc, .npz, .csv files"),
         (("logz", "funnel", "--temperatures", 5), "means nothing to smc"),
-        (("logz", "funnel", "--method", "ais", "--runs", 5), "--runs are those of smc"),
+        (("logz", "funnel", "--method", "ais", "--runs", 5), "--runs and --aim are those of smc"),
         (("logz", "funnel", "--method", "nested"), "method is 'smc' or"),
     ):
         done = call(*words)

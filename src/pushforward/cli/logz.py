@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pushforward.cli.options import Json, Seed, Trust, emit
-from pushforward.cli.unnormalized import DataFolder, Shape, TargetName, target_from
+from pushforward.cli.unnormalized import (
+    DataFolder,
+    Shape,
+    TargetName,
+    recipe_options,
+    target_from,
+)
 
 __all__ = ["logz"]
 
 
 def logz(
+    context: typer.Context,
     target: TargetName,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the result to this .json file; a report of the same name, .html, goes "
+            "beside it.",
+            metavar="FILE",
+        ),
+    ] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -28,7 +45,14 @@ def logz(
         int | None,
         typer.Option(help="Of each run, 512 by default; or chains of ais and bar."),
     ] = None,
-    runs: Annotated[int | None, typer.Option(help="Independent runs of smc; 8 by default.")] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(help="Independent runs of each start of smc at first; 8 by default."),
+    ] = None,
+    aim: Annotated[
+        float | None,
+        typer.Option(help="Standard error in nats that smc runs on for; 0.01 by default."),
+    ] = None,
     temperatures: Annotated[
         int | None, typer.Option(help="Of ais and bar; 100 by default. smc finds its own.")
     ] = None,
@@ -43,25 +67,48 @@ def logz(
 
       pushforward logz ionosphere --data folder --json
       pushforward logz model:log_density --shape 8 --trust model
+      pushforward logz recipes/densities/log-z.yaml
     """
+    if (given := recipe_options(context, logz, target)) is not None:
+        logz(context, **given)
+        return
+    from pushforward._files import write_text
+    from pushforward.cli.writing import check_file
     from pushforward.errors import InputError
     from pushforward.evidence import log_z
 
+    if out is not None:
+        if out.suffix != ".json":
+            raise InputError(f"the result goes to a .json file, not {out.name!r}")
+        check_file(out)
+        check_file(out.with_suffix(".html"))
     options: dict[str, Any] = {}
     if method == "smc":
         if temperatures is not None:
             raise InputError("--temperatures means nothing to smc, which finds its own")
-        options = {"particles": particles, "islands": runs}
+        options = {"particles": particles, "islands": runs, "aim": aim}
     else:
-        if runs is not None:
-            raise InputError("--runs are those of smc")
+        if runs is not None or aim is not None:
+            raise InputError("--runs and --aim are those of smc")
         options = {"chains": particles, "temperatures": temperatures}
-    given = {name: value for name, value in options.items() if value is not None}
+    asked = {name: value for name, value in options.items() if value is not None}
     chosen = target_from(target, shape, data, trust)
-    found = log_z(chosen, method, seed=seed, **given)
+    found = log_z(chosen, method, seed=seed, **asked)
     known = chosen.reference
+    told = {"target": chosen.name, **asdict(found), "reference": known.log_z}
+    if out is not None:
+        from pushforward.report import evidence_page
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, json.dumps(told, indent=2) + "\n")
+        truth = None if known.log_z is None else (known.log_z, known.stderr)
+        facts = {"target": chosen.name, "seed": str(seed)}
+        text = evidence_page(
+            found, f"log Z of {chosen.name}", facts=facts, known=truth, how=known.how
+        )
+        write_text(out.with_suffix(".html"), text)
     if as_json:
-        emit({"target": chosen.name, **asdict(found), "reference": known.log_z})
+        emit(told)
         return
     typer.echo(str(found))
     for bound in found.bounds:
@@ -71,3 +118,5 @@ def logz(
     if known.log_z is not None:
         error = f" ± {known.stderr:g}" if known.stderr else ""
         typer.echo(f"known: {known.log_z:.4f}{error}, by {known.how}")
+    if out is not None:
+        typer.echo(f"report: {out.with_suffix('.html')}")

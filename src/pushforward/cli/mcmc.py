@@ -8,7 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import Json, Seed, Trust, emit, is_quiet, names_of
-from pushforward.cli.unnormalized import DataFolder, Shape, TargetName, target_from
+from pushforward.cli.unnormalized import (
+    DataFolder,
+    Shape,
+    TargetName,
+    recipe_options,
+    target_from,
+)
 
 __all__ = ["mcmc"]
 
@@ -22,7 +28,8 @@ def mcmc(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where to write the draws: .nc for ArviZ, .npz, or .csv with a row for each.",
+            help="Where to write the draws: .nc for ArviZ, .npz, or .csv with a row for each; a "
+            "report of the same name, .html, goes beside them.",
             metavar="FILE",
         ),
     ] = None,
@@ -45,11 +52,15 @@ def mcmc(
     """Draw from a density that is known up to a constant, by Markov chains.
 
     Prints mean, deviation, error, effective sample sizes and R-hat of each number, and says in
-    words what is wrong with the draws.
+    words what is wrong with the draws. With --out there is a page with traces, ranks and energies.
 
       pushforward mcmc eight-schools --out draws.nc
       pushforward mcmc model:log_density --shape 8 --trust model --out draws.csv
+      pushforward mcmc recipes/densities/chains.yaml
     """
+    if (options := recipe_options(context, mcmc, target)) is not None:
+        mcmc(context, **options)
+        return
     from pushforward.cli.writing import check_file
     from pushforward.errors import InputError
     from pushforward.report.chain_files import SUFFIXES, write_draws
@@ -59,6 +70,7 @@ def mcmc(
         if out.suffix not in SUFFIXES:
             raise InputError(f"draws go to {', '.join(SUFFIXES)} files, not {out.name!r}")
         check_file(out)
+        check_file(out.with_suffix(".html"))
     chosen = target_from(target, shape, data, trust)
     total, done = warmup + draws, 0
     with Progress("chains", total, show=not is_quiet(context)) as progress:
@@ -74,6 +86,7 @@ def mcmc(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_draws(out, found, chosen.names)
+        _report(out.with_suffix(".html"), found, chosen, kernel, metric, warmup, seed)
     rows = _rows(found, chosen.names)
     said = found.warnings(chosen.names)
     if as_json:
@@ -86,6 +99,21 @@ def mcmc(
         typer.echo(f"warning: {warning}", err=True)
     if out is not None:
         typer.echo(str(out))
+        typer.echo(f"report: {out.with_suffix('.html')}")
+
+
+def _report(
+    path: Path, found: Any, target: Any, kernel: str, metric: str, warmup: int, seed: int
+) -> None:
+    """The page of the draws."""
+    from pushforward._files import write_text
+    from pushforward.report import chain_page
+
+    facts = {"target": target.name, "kernel": kernel, "metric": metric,
+             "warm-up": f"{warmup:,} steps", "seed": str(seed)}  # fmt: skip
+    title = f"Draws of {target.name}"
+    mean = target.reference.mean
+    write_text(path, chain_page(found, title, names=target.names, facts=facts, mean=mean))
 
 
 def _rows(found: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:

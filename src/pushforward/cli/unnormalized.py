@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import typing
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,21 +12,23 @@ from typing import Annotated, Any
 import typer
 
 from pushforward import registry
-from pushforward.cli.options import names_of
+from pushforward.cli.options import names_of, unsaid
 from pushforward.errors import InputError
 
-__all__ = ["DataFolder", "Shape", "TargetName", "target_from"]
+__all__ = ["DataFolder", "Shape", "TargetName", "recipe_options", "target_from"]
 
 TargetName = Annotated[
     str,
     typer.Argument(
         help="A name of `pushforward list targets`, or MODULE:FUNCTION with --trust MODULE: a "
         "log-density of states (B, *shape) that returns (B,), a function without arguments that "
-        "returns a Target, or a Target.",
+        "returns a Target, or a Target; or a recipe, FILE.yaml, with these words as keys.",
         metavar="TARGET",
         autocompletion=names_of("targets"),
     ),
 ]
+_RECIPES = (".yaml", ".yml")
+
 Shape = Annotated[
     str | None,
     typer.Option(
@@ -55,6 +58,46 @@ def target_from(
     if data is not None and not takes_data:
         raise InputError(f"{text} needs no data: leave --data out")
     return make(data=data) if takes_data else make()
+
+
+def recipe_options(
+    context: typer.Context, command: Callable[..., None], text: str
+) -> dict[str, Any] | None:
+    """All options of a command by a recipe, `None` for a target that is none.
+
+    What the command line says itself goes before the recipe, and that before the defaults. Nothing
+    in a recipe makes code run: what it may import is said by `--trust` on the command line. Raises
+    `InputError` for keys that are no options, values of another type, and a missing target.
+    """
+    if Path(text).suffix not in _RECIPES:
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    from pushforward._records import read_yaml
+    from pushforward.cli.values import Reader
+
+    values = read_yaml(Path(text), Reader)
+    types = typing.get_type_hints(command)
+    known = {name: types[name] for name in context.params if name not in ("trust", "as_json")}
+    found = dict(context.params)
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise InputError(
+                f"recipe {text}: {key!r} is no option of {command.__name__}; there are "
+                f"{', '.join(sorted(known))}"
+            )
+        if name != "target" and not unsaid(context, name):
+            continue
+        try:
+            found[name] = TypeAdapter(known[name]).validate_strings(str(value))
+        except ValidationError as error:
+            raise InputError(
+                f"recipe {text}: {key}: {value!r}: {error.errors()[0]['msg']}"
+            ) from None
+    if "target" not in values:
+        raise InputError(f"recipe {text} has no target: name one of `pushforward list targets`")
+    return found
 
 
 def _own(text: str, shape: str | None, data: Path | None, trust: tuple[str, ...]) -> Any:

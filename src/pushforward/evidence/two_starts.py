@@ -118,8 +118,8 @@ def tempered(
     # Not that of less error, which would favor the one that has missed a tail by chance.
     both, check = better.estimate(), (other if better is one else one).estimate()
     if agreed(replace(both, converged=True), check).converged:
-        said = f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}."
-        both = replace(both, notes=(*both.notes, said))
+        beside = f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}."
+        both = replace(both, notes=(*both.notes, beside))
     else:
         both = agreed(both, check, apart=_apart(one, other))
     for third in tried:

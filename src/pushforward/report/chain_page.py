@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.mcmc import ChainDraws, bulk_ess, energy_fraction
 from pushforward.report.page import page, section, table, warnings_box
-from pushforward.report.panels import Curve, color_of, panel, panels
+from pushforward.report.panels import PanelLine, color_of, panel, panels
 
 __all__ = ["chain_page"]
 
@@ -137,7 +137,7 @@ def _trace(x: Tensor, name: str, diverged: Tensor) -> str:
     every = max(1, -(-draws // _POINTS))
     count = min(chains, _LINES)
     curves = [
-        Curve(list(zip(range(0, draws, every), x[::every, k].tolist(), strict=True)),
+        PanelLine(list(zip(range(0, draws, every), x[::every, k].tolist(), strict=True)),
               color_of(k, count), 0.8)
         for k in range(count)
     ]  # fmt: skip
@@ -155,7 +155,7 @@ def _ranks(x: Tensor, name: str, size: float) -> str:
     for k in range(chains):
         counts = torch.bincount(part[:, k], minlength=_BINS).tolist()
         edges = [(b + side, float(n)) for b, n in enumerate(counts) for side in (0, 1)]
-        curves.append(Curve([(b / _BINS, n) for b, n in edges], color_of(k, chains), 0.9))
+        curves.append(PanelLine([(b / _BINS, n) for b, n in edges], color_of(k, chains), 0.9))
     # A count of `n` draws that know as much as `n_eff` independent ones.
     known = min(size, draws * chains) / (draws * chains) if math.isfinite(size) else 1.0
     spread = 2.576 * math.sqrt(expected * (1 - 1 / _BINS) / max(known, 1e-9))
@@ -169,7 +169,7 @@ def _sizes(x: Tensor, labels: Sequence[str], worst: int) -> str:
     lengths = sorted({max(4, draws * k // 12) for k in range(1, 13)})
     points = [(n * x.shape[1], float(bulk_ess(x[:n, :, worst : worst + 1]))) for n in lengths]
     chart = panel(
-        f"bulk ESS of {labels[worst]}", [Curve(points, color_of(0, 1), 1.6)], x_label="draws"
+        f"bulk ESS of {labels[worst]}", [PanelLine(points, color_of(0, 1), 1.6)], x_label="draws"
     )
     return section(
         "Effective sample size",
@@ -196,7 +196,7 @@ def _energies(found: ChainDraws) -> str:
     curves = []
     for part, color in zip(finite, ("hsl(215 60% 52%)", "hsl(22 65% 52%)"), strict=True):
         share = torch.histogram(part, edges).hist / len(part) / float(edges[1] - edges[0])
-        curves.append(Curve(list(zip(middle, share.tolist(), strict=True)), color, 1.6))
+        curves.append(PanelLine(list(zip(middle, share.tolist(), strict=True)), color, 1.6))
     low = energy_fraction(energy)
     chart = panel("density", curves, x_label="energy, nats")
     key = (

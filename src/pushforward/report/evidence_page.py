@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pushforward.evidence import LogZ, StartRecord
 from pushforward.report.charts import ticks
 from pushforward.report.page import page, section, table, warnings_box
-from pushforward.report.panels import Curve, color_of, panel, panels
+from pushforward.report.panels import PanelLine, color_of, panel, panels
 
 __all__ = ["evidence_page"]
 
@@ -155,7 +155,7 @@ def _ladders(starts: tuple[StartRecord, ...]) -> str:
         for k, start in enumerate(starts):
             points = list(enumerate(pick(start), start=1))
             color = color_of(k, len(starts))
-            curves += [Curve(points, color, 1.6), Curve(points, color, 0)]
+            curves += [PanelLine(points, color, 1.6), PanelLine(points, color, 0)]
         charts.append(panel(name, curves, x_label="temperature"))
     key = " &nbsp; ".join(
         f'<span style="color:{color_of(k, len(starts))}">●</span> {html.escape(start.kind)}, '
@@ -184,7 +184,7 @@ def _modes(starts: tuple[StartRecord, ...]) -> str:
              f"{empty} of {len(start.shares):,}", f"{max(start.shares):.3f}"]
         )  # fmt: skip
         ordered = sorted(start.shares, reverse=True)[:_MODES]
-        curves.append(Curve(list(enumerate(ordered, start=1)), color_of(k, len(starts)), 1.6))
+        curves.append(PanelLine(list(enumerate(ordered, start=1)), color_of(k, len(starts)), 1.6))
     chart = panels([panel("share of the weight", curves, x_label="modes, by size")])
     return section(
         "Modes",

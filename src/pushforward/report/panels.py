@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from pushforward.report.charts import ticks
 
-__all__ = ["Curve", "color_of", "panel", "panels"]
+__all__ = ["PanelLine", "color_of", "panel", "panels"]
 
 _WIDTH, _HEIGHT = 300, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 24, 22
 
-Points = Sequence[tuple[float, float]]
+_Places = Sequence[tuple[float, float]]
 
 
-class Curve(NamedTuple):
+class PanelLine(NamedTuple):
     """A line of a panel.
 
     Args:
@@ -26,7 +26,7 @@ class Curve(NamedTuple):
         width: of the stroke, in pixels; zero for dots alone.
     """
 
-    points: Points
+    points: _Places
     color: str
     width: float = 1.0
 
@@ -42,7 +42,7 @@ def color_of(k: int, count: int) -> str:
 
 def panel(
     title: str,
-    curves: Sequence[Curve],
+    curves: Sequence[PanelLine],
     *,
     band: tuple[float, float] | None = None,
     below: Iterable[float] = (),
@@ -57,7 +57,7 @@ def panel(
         below: places on the lower edge that get a red mark.
         x_label: what runs to the right.
 
-    >>> panel("a < b", [Curve([(0, 1.0), (1, 2.0)], "red")])[:38]
+    >>> panel("a < b", [PanelLine([(0, 1.0), (1, 2.0)], "red")])[:38]
     '<svg class="panel" viewBox="0 0 300 17'
     """
     finite = [p for curve in curves for p in curve.points if math.isfinite(p[1])]
