@@ -164,6 +164,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "crop": "inverse.Crop",
         "columns": "inverse.Columns",
         "downsample": "inverse.Downsample",
+        "spectral-downsample": "inverse.SpectralDownsample",
         "blur": "inverse.Blur",
         "fourier": "inverse.FourierRows",
         "matrix": "inverse.Matrix",

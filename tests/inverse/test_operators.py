@@ -22,6 +22,7 @@ from pushforward.inverse import (
     LinearOperator,
     Mask,
     Matrix,
+    SpectralDownsample,
     check_adjoint,
     compose,
 )
@@ -48,6 +49,9 @@ LINEAR = {
     "blur of a ring": (Blur(_random(5), boundary="circular"), _SIGNAL),
     "blur past a small picture": (Blur(2.0, boundary="replicate"), (1, 3, 2)),
     "convolution": (Convolution(_random(3, 5)), _PICTURE),
+    "spectral": (SpectralDownsample(2), _PICTURE),
+    "spectral of a signal": (SpectralDownsample(3), _SIGNAL),
+    "spectral of an odd size": (SpectralDownsample(3), (1, 9, 15)),
     "frequencies": (FourierRows(_random(6, 8) > 0.5), _PICTURE),
     "frequencies of a signal": (FourierRows(3), _SIGNAL),
     "all frequencies": (FourierRows(4), _PICTURE),

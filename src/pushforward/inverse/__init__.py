@@ -23,6 +23,7 @@ from pushforward.inverse.operator import Differentiable, LinearOperator, Operato
 from pushforward.inverse.poisson_noise import PoissonNoise
 from pushforward.inverse.selection import Selection
 from pushforward.inverse.separable import SeparableOperator
+from pushforward.inverse.spectral_downsample import SpectralDownsample
 from pushforward.inverse.svd import SVD
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "PoissonNoise",
     "Selection",
     "SeparableOperator",
+    "SpectralDownsample",
     "check_adjoint",
     "compose",
 ]

@@ -6,19 +6,25 @@ what real data reach. Pictures are also judged by a classifier of the real ones,
 `train_features`: the Fréchet distance of its features, and the share of conditional samples that
 show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expected coverage, the
 local classifier test, contraction. Restored pictures are compared with the true ones by `psnr`
-and `ssim`. `intrinsic_dimension` says on how many coordinates points depend.
+and `ssim`. Ensembles of forecasts have fair scores, `fair_crps`, `energy_score`, `spread_skill` and
+`rank_histogram`, and fields have spectra, `energy_spectrum`. `intrinsic_dimension` says on how many
+coordinates points depend.
 """
 
 from pushforward.metrics.c2st import c2st, c2st_of_each
 from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.contraction import PosteriorContraction, contraction
+from pushforward.metrics.crps import fair_crps, skill_score
 from pushforward.metrics.energy_distance import energy_distance
+from pushforward.metrics.ensemble_reliability import RankHistogram, rank_histogram, spread_skill
+from pushforward.metrics.ensemble_scores import energy_score, variogram_score
 from pushforward.metrics.estimate import Estimate
 from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
+from pushforward.metrics.fractions_skill import fractions_skill
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
 from pushforward.metrics.grams import gram_distance, gram_entropy, longest_copies
 from pushforward.metrics.intrinsic_dimension import (
@@ -39,6 +45,7 @@ from pushforward.metrics.restoration import psnr, ssim
 from pushforward.metrics.sbc import SBC, sbc
 from pushforward.metrics.set_distances import chamfer, hausdorff
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
+from pushforward.metrics.spectra import SpectralRatio, energy_spectrum, spectral_ratio
 from pushforward.metrics.tarp import TARP, reference_points, tarp
 from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
@@ -55,8 +62,10 @@ __all__ = [
     "FeatureClassifier",
     "LocalC2ST",
     "ModeCoverage",
+    "RankHistogram",
     "RankUniformity",
     "Row",
+    "SpectralRatio",
     "bits_per_dimension",
     "c2st",
     "c2st_of_each",
@@ -68,8 +77,12 @@ __all__ = [
     "dequantized",
     "dimension_by_scale",
     "energy_distance",
+    "energy_score",
+    "energy_spectrum",
     "evaluate",
     "expected_coverage",
+    "fair_crps",
+    "fractions_skill",
     "frechet_distance",
     "frechet_infinity",
     "frechet_of_moments",
@@ -88,16 +101,21 @@ __all__ = [
     "negative_log_likelihood",
     "observed_order",
     "precision",
+    "rank_histogram",
     "rank_uniformity",
     "recall",
     "reference_points",
     "sbc",
     "seen_dimensions",
+    "skill_score",
     "sliced_wasserstein",
+    "spectral_ratio",
+    "spread_skill",
     "tarp",
     "total_variation",
     "train_features",
     "training_units",
+    "variogram_score",
     "psnr",
     "ssim",
 ]
