@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from pushforward import _random
-from pushforward._random import drawn_from_logits, fine_uniform, resolve
+from pushforward import Transport, _random, processes, samplers, spaces
+from pushforward._random import drawn_from_logits, fine_uniform, most_probable, resolve
 from pushforward.errors import InputError
 
 RARE = 2**18
@@ -97,6 +97,13 @@ def test_no_symbol_without_weight_is_drawn_at_the_very_end(monkeypatch) -> None:
 def test_what_are_no_logits_is_refused(bad: float) -> None:
     with pytest.raises(InputError, match="not finite"):
         drawn_from_logits(torch.full((2, 3), bad))
+    with pytest.raises(InputError, match="not finite"):
+        most_probable(torch.full((2, 3), bad))
+    process = processes.Masking(spaces.Tokens(3))
+    coldest = samplers.ConfidenceOrder(temperature=0)
+    transport = Transport(lambda x, t, c=None: torch.full((*x.shape, 3), bad), process)
+    with pytest.raises(InputError, match="not finite"):
+        samplers.run(coldest, transport, torch.full((2, 4), 3), [1.0, 0.0], seed=0)
     assert drawn_from_logits(torch.zeros(0, 3)).shape == (0,)
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "fork",
     "fresh_seed",
     "generator_or_global",
+    "most_probable",
     "normal",
     "normal_like",
     "part_of",
@@ -279,15 +280,32 @@ def drawn_from_logits(logits: Tensor, generator: torch.Generator | None = None) 
         return torch.zeros(logits.shape[:-1], dtype=torch.long, device=logits.device)
     edges = torch.softmax(in_double(logits), -1).cumsum(-1)
     total = edges[..., -1:].contiguous()
+    _check_chances(total)
+    u = fine_uniform(logits.shape[:-1], generator, device=logits.device).unsqueeze(-1)
+    # Strictly below the end, so that no symbol without weight behind it is found.
+    place = torch.minimum(u.to(edges) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(edges, place, right=True).squeeze(-1).to(logits.device)
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """The symbol of largest logit of each row `(B, *sites, K)`, the first of equal ones.
+
+    Raises `InputError` for rows that are no logits, as `drawn_from_logits`.
+
+    >>> most_probable(torch.tensor([[0.0, 1.0]]))
+    tensor([1])
+    """
+    _check_chances(torch.logsumexp(logits, -1))
+    return logits.argmax(-1)
+
+
+def _check_chances(total: Tensor) -> None:
+    """Raise `InputError` for sums of chances that are not numbers."""
     if not bool(torch.isfinite(total).all()):
         raise InputError(
             "logits of symbols are not finite: the model has diverged, or has no answer for these "
             "states"
         )
-    u = fine_uniform(logits.shape[:-1], generator, device=logits.device).unsqueeze(-1)
-    # Strictly below the end, so that no symbol without weight behind it is found.
-    place = torch.minimum(u.to(edges) * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(edges, place, right=True).squeeze(-1).to(logits.device)
 
 
 def fork(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def test_parts_are_learned_and_drawn_with_their_sum(
     assert out.read_text().startswith("sand,silt,clay\n")
     # Samples are read as the data were, and have densities.
     assert call("logprob", run, out, "--out", tmp_path / "density.csv").code == 0
+    if process == "Geodesic":
+        found = call("logprob", run, soils, "-n", 12, "--steps", 4)
+        assert "1 of 12 log-densities are infinite, of rows 7: " in found.out
+        assert "replace zeros" in found.out
+        facts = json.loads(call("logprob", run, soils, "-n", 12, "--steps", 4, "--json").out)
+        rest = [row["log_prob"] for row in facts["rows"] if row["row"] != 7]
+        assert facts["infinite"].endswith(f"the mean of the others is {np.mean(rest):.4f}")
 
 
 def test_parts_given_another_column(call, tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def test_what_is_given_is_told(run: Path, call, tmp_path: Path) -> None:
         ("temperature=hot,on=no,w=1", "'hot' is not a finite number"),
         ("temperature=3,on=maybe,w=1", "it is no or yes"),
         ("temperature,on=no,w=1", "does not say NAME=VALUE"),
+        ("temperature=3,5,on=no,w=1", "'3,5' is not a finite number"),
         ("nothing.csv", "does not exist"),
     ],
 )

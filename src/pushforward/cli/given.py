@@ -12,6 +12,7 @@ import typer
 from torch import Tensor
 
 from pushforward._random import resolve
+from pushforward.cli.assignments import assignments
 from pushforward.cli.options import is_quiet
 from pushforward.cli.rundata import reading_like, schema_of, training_rows
 from pushforward.cli.wording import in_words_of
@@ -80,7 +81,7 @@ def told(
             raise InputError(wish)
         return _from_training(run, model, 64 if n is None else n, seed, wish, context)
     if "=" in given and not Path(given).exists():
-        found = Told(_from_words(given, columns).expand(64 if n is None else n, -1), None)
+        found = Told(_context(given, columns).expand(64 if n is None else n, -1), None)
     else:
         found = _from_file(run, given, columns, 1 if n is None else n)
     contexts = model.condition.contexts
@@ -90,20 +91,15 @@ def told(
     return found
 
 
-def _from_words(text: str, columns: tuple[Column, ...]) -> Tensor:
+def _context(text: str, columns: tuple[Column, ...]) -> Tensor:
     """One context of `a=1.2,b=3`."""
     names, values = [column.name for column in columns], {}
-    for word in text.split(","):
-        name, equals, value = (part.strip() for part in word.partition("="))
-        if not equals or not value:
-            raise InputError(f"--given {text}: {word!r} does not say NAME=VALUE")
+    for name, value in assignments(text).items():
         if name not in names:
             raise InputError(
                 f"--given {text}: the model is not told {name!r}{closest(name, names)}, but "
                 f"{listed(names)}"
             )
-        if name in values:
-            raise InputError(f"--given {text} says {name!r} twice")
         values[name] = _value(name, value, columns[names.index(name)])
     missing = [name for name in names if name not in values]
     if missing:

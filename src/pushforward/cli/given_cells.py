@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ def infilled(
     A cell that is drawn is never missing. Raises `InputError` for columns, words and numbers that
     the model does not know, and for a model that draws whole rows alone.
     """
+    from pushforward.cli.assignments import assignments
     from pushforward.cli.rundata import reading_like, schema_of
     from pushforward.data.columns import closest, listed
     from pushforward.data.mixed_tables import table_of
@@ -45,7 +45,9 @@ def infilled(
             f"--given {given}: a {type(model).__name__} draws whole rows: train a table model"
         )
     if not Path(given).is_file():
-        known, cells = table.notation, _from_words(given, 64 if n is None else n)
+        rows = 64 if n is None else n
+        known = table.notation
+        cells = {name: rows * [value] for name, value in assignments(given).items()}
     else:
         kept = {k: v for k, v in reading_like(run, given).items() if k != "kinds"}
         found = table_of(given, **kept)
@@ -61,17 +63,3 @@ def infilled(
     x, told = table.partial(cells, known, rows, f"--given {given}")
     model.to(launch(device).device)
     return model.infill(x, told, barred=table.missing_symbols, **options)
-
-
-def _from_words(text: str, n: int) -> dict[str, list[str]]:
-    """The cells of `a=1.2,b=x` for `n` rows."""
-    found: dict[str, list[str]] = {}
-    # A comma that no NAME= follows belongs to the value.
-    for word in re.split(r",(?=[^,=]*=)", text):
-        name, equals, value = (part.strip() for part in word.partition("="))
-        if not equals or not value:
-            raise InputError(f"--given {text}: {word!r} does not say NAME=VALUE")
-        if name in found:
-            raise InputError(f"--given {text} says {name!r} twice")
-        found[name] = [value] * n
-    return found

@@ -185,10 +185,12 @@ def logprob(
         _write(out, result, chain, loaded)
     bits, about = _bits(result, loaded), model.about_density(asked)
     given, measure = _given(model, loaded, klass), model.space.measure
-    symbols = _bits_per_symbol(model, result, loaded)
+    infinite, symbols = _infinite(model, result, loaded), _bits_per_symbol(model, result, loaded)
     spelled = _bits_spelled(result, loaded)
     if as_json:
         more = {"given": given, "about": about} | ({"measure": measure} if measure else {})
+        if infinite is not None:
+            more["infinite"] = infinite
         if symbols is not None:
             more["bits_per_symbol"] = {"value": symbols[0], "stderr": symbols[1]}
         more |= {
@@ -198,6 +200,8 @@ def logprob(
         emit(_summary(result, chain, bits, loaded) | more)
         return
     typer.echo(str(result))
+    if infinite is not None:
+        typer.echo(infinite)
     if measure:
         typer.echo(f"densities are {measure}")
     if result.unconverged:
@@ -220,6 +224,21 @@ def logprob(
         typer.echo(str(chain))
     if out is not None:
         typer.echo(str(out))
+
+
+def _infinite(model: Any, result: Any, loaded: Any) -> str | None:
+    """Which rows have a density that is zero or infinite, why, and the mean of the others."""
+    from pushforward.data.columns import listed
+
+    far = result.value.isinf()
+    if not bool(far.any()):
+        return None
+    rows = [str(_numbers(loaded)[k]) for k in far.nonzero().flatten().tolist()]
+    named = listed(rows[:5]) if len(rows) <= 5 else f"{', '.join(rows[:5])} and others"
+    found = f"{len(rows)} of {len(far)} log-densities are infinite, of rows {named}"
+    found += f": {model.space.singular}" if model.space.singular else ""
+    rest = result.value[~far].double()
+    return f"{found}; the mean of the others is {float(rest.mean()):.4f}" if len(rest) else found
 
 
 def _cell(loaded: Any) -> float | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
-from pushforward._random import drawn_from_logits, fine_uniform
+from pushforward._random import drawn_from_logits, fine_uniform, most_probable
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError
 from pushforward.processes import Masking
@@ -103,7 +103,7 @@ class ConfidenceOrder(Rule):
 
     def _drawn(self, pred: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.temperature == 0:
-            return pred.argmax(-1)
+            return most_probable(pred)
         return drawn_from_logits(pred / self.temperature, generator)
 
 

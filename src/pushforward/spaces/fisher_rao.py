@@ -76,6 +76,10 @@ class FisherRao(Compositions, Manifold):
     parts: int | None = None
 
     no_heat = _NO_HEAT
+    singular = (
+        "densities per unit of shares are infinite where a share is zero: replace zeros, as "
+        "spaces.replace_zeros does, or leave these rows out"
+    )
 
     def units(self, event_shape: state.EventShape) -> Units:
         """Square roots."""

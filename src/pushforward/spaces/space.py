@@ -47,6 +47,9 @@ class Space(HasCoordinates, ABC, Generic[X]):
     measure: str = ""
     """What densities are per, in words, where it is no unit of the data."""
 
+    singular: str = ""
+    """Where densities are infinite, in words, and what can be done about it."""
+
     pictures: bool = True
     """States of three axes may be pictures, whose channels are first or last in a file."""
 
