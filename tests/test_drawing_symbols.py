@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pushforward import Transport, _random, processes, samplers, spaces
-from pushforward._random import drawn_from_logits, fine_uniform, most_probable, resolve
+from pushforward._random import drawn_from_logits, fine_normal, fine_uniform, most_probable, resolve
 from pushforward.errors import InputError
 
 RARE = 2**18
@@ -114,3 +114,11 @@ def test_two_coarse_numbers_make_a_fine_one(monkeypatch) -> None:
     assert bool(((u * 2.0**24) % 1 > 0).any())
     assert float(u.mean()) == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / 50_000))
     assert 0 <= float(u.min()) <= float(u.max()) < 1
+
+
+def test_fine_normal_numbers_are_normal_without_doubles(monkeypatch) -> None:
+    monkeypatch.setattr(_random, "has_double", lambda device: False)
+    x = fine_normal((100_000,), resolve(0, rows=100_000))
+    assert x.dtype == torch.float64
+    share = (torch.special.ndtr(x) * 20).floor().long().bincount(minlength=20) / len(x)
+    assert bool(((share - 0.05).abs() < 4 * (0.05 * 0.95 / len(x)) ** 0.5).all())

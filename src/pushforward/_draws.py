@@ -2,7 +2,7 @@
 
 Small counts are quantiles of one uniform number each; gamma numbers and large binomial ones come by
 rejection (Marsaglia & Tsang 2000; Hörmann 1993), whose rounds are those of a fork, so that a row
-gets the same number in any batch. All in double precision.
+gets the same number in any batch. All in double precision, on the CPU where a device has none.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward._random import fork, normal_like, uniform_like
+from pushforward._precision import in_double
+from pushforward._random import fine_normal, fine_uniform, fork
 from pushforward.errors import ConvergenceError
 
-__all__ = ["binomial", "gamma", "log_gamma_draw", "multinomial", "poisson"]
+__all__ = [
+    "binomial",
+    "gamma",
+    "log_gamma_draw",
+    "multinomial",
+    "normal_doubles",
+    "poisson",
+    "uniform_doubles",
+]
 
 _ROUNDS = 200
 """Of a rejection that takes more than nine of ten numbers at once."""
@@ -41,15 +50,15 @@ def log_gamma_draw(concentration: Tensor, generator: torch.Generator | None = No
     A number of concentration `a < 1` is one of `a + 1` times `u^(1/a)`, which is zero in floating
     point for small `a`; its logarithm is not.
     """
-    a = concentration.double()
+    a = in_double(concentration)
     noise = fork(generator)
     # Before the rounds, whose number depends on the other rows of the batch.
-    small = uniform_like(a, noise).clamp_min(1e-300)
+    small = uniform_doubles(a, noise).clamp_min(1e-300)
     d = torch.where(a < 1, a + 1, a) - 1 / 3
     c = 1 / (9 * d).sqrt()
     found, done = torch.zeros_like(a), torch.zeros_like(a, dtype=torch.bool)
     for _ in range(_ROUNDS):
-        x, u = normal_like(a, noise), uniform_like(a, noise)
+        x, u = normal_doubles(a, noise), uniform_doubles(a, noise)
         v = (1 + c * x).clamp_min(1e-300) ** 3
         inside = torch.log(u.clamp_min(1e-300)) < 0.5 * x * x + d - d * v + d * torch.log(v)
         new = inside & (1 + c * x > 0) & ~done
@@ -68,13 +77,13 @@ def poisson(rate: Tensor, generator: torch.Generator | None = None) -> Tensor:
     >>> poisson(torch.zeros(1, 2))
     tensor([[0., 0.]], dtype=torch.float64)
     """
-    rate = rate.double()
+    rate = in_double(rate)
     safe = rate.clamp_min(1e-300)
     # Nothing that a double could draw lies beyond.
     high = (rate + 12 * rate.sqrt() + 60).ceil()
     found = _quantile(
         lambda k: torch.special.gammaincc(k + 1, safe), torch.zeros_like(rate), high,
-        uniform_like(rate, generator),
+        uniform_doubles(rate, generator),
     )  # fmt: skip
     return torch.where(rate > 0, found, 0.0)
 
@@ -85,8 +94,8 @@ def binomial(count: Tensor, chance: Tensor, generator: torch.Generator | None = 
     >>> binomial(torch.full((1, 2), 7.0), torch.tensor([[0.0, 1.0]]))
     tensor([[0., 7.]], dtype=torch.float64)
     """
-    n, p = torch.broadcast_tensors(count.double(), chance.double().clamp(0, 1))
-    u, noise = uniform_like(n.contiguous(), generator), fork(generator)
+    n, p = torch.broadcast_tensors(in_double(count), in_double(chance).clamp(0, 1))
+    u, noise = uniform_doubles(n, generator), fork(generator)
     # The smaller side of the coin: what is drawn is then either small or far from the ends.
     turned = p > 0.5
     q = torch.where(turned, 1 - p, p)
@@ -121,7 +130,7 @@ def _rejected(n: Tensor, p: Tensor, noise: torch.Generator | None) -> Tensor:
     top = torch.lgamma(mode + 1) + torch.lgamma(n - mode + 1)
     found, done = torch.zeros_like(n), torch.zeros_like(n, dtype=torch.bool)
     for _ in range(_ROUNDS):
-        u, v = uniform_like(n, noise) - 0.5, uniform_like(n, noise)
+        u, v = uniform_doubles(n, noise) - 0.5, uniform_doubles(n, noise)
         side = (0.5 - u.abs()).clamp_min(1e-300)
         k = ((2 * a / side + b) * u + n * p + 0.5).floor()
         inside = (k >= 0) & (k <= n)
@@ -141,7 +150,7 @@ def multinomial(count: Tensor, chances: Tensor, generator: torch.Generator | Non
     >>> multinomial(torch.tensor([4.0]), torch.tensor([[0.0, 1.0, 0.0]]))
     tensor([[0., 4., 0.]], dtype=torch.float64)
     """
-    p, left = chances.double(), count.double()
+    p, left = in_double(chances), in_double(count)
     kinds, rest = [], torch.ones_like(left)
     for k in range(p.shape[-1] - 1):
         own = torch.where(rest > 0, p[..., k] / rest.clamp_min(1e-300), 0.0).clamp(0, 1)
@@ -149,6 +158,23 @@ def multinomial(count: Tensor, chances: Tensor, generator: torch.Generator | Non
         kinds.append(drawn)
         left, rest = left - drawn, (rest - p[..., k]).clamp_min(0)
     return torch.stack([*kinds, left], -1)
+
+
+def uniform_doubles(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform doubles of a shape, where doubles are."""
+    return fine_uniform(like.shape, generator, device=_source(like, generator))
+
+
+def normal_doubles(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal doubles of a shape, where doubles are."""
+    return fine_normal(like.shape, generator, device=_source(like, generator))
+
+
+def _source(like: Tensor, generator: torch.Generator | None) -> torch.device:
+    """Where noise comes from: the device of its generator, if the numbers are not there."""
+    if generator is None or generator.device.type == like.device.type:
+        return like.device
+    return generator.device
 
 
 def _quantile(share: Callable[[Tensor], Tensor], low: Tensor, high: Tensor, u: Tensor) -> Tensor:

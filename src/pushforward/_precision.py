@@ -20,6 +20,7 @@ __all__ = [
     "in_double",
     "in_rounding_of",
     "narrowed",
+    "times_in_double",
     "widest",
 ]
 
@@ -48,6 +49,18 @@ def in_double(x: Tensor) -> Tensor:
     torch.float64
     """
     return x.to(x.device if has_double(x.device) else "cpu").double()
+
+
+def times_in_double(t: Any, x: Tensor) -> Tensor:
+    """Times `()` or `(B,)` in double precision, where states on the device of `x` have theirs.
+
+    >>> times_in_double(0.5, torch.zeros(3)).dtype
+    torch.float64
+    """
+    if isinstance(t, Tensor):
+        return in_double(t)
+    home = x.device if has_double(x.device) else "cpu"
+    return torch.as_tensor(t, dtype=torch.float64, device=home)
 
 
 def widest(device: torch.device | str) -> torch.dtype:

@@ -9,6 +9,7 @@ numbers for the whole batch, cut.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal
 
@@ -30,6 +31,7 @@ __all__ = [
     "derived_seed",
     "drawn_from_logits",
     "even_rows",
+    "fine_normal",
     "fine_uniform",
     "fork",
     "fresh_seed",
@@ -232,11 +234,11 @@ def categories(weights: Tensor, n: int, generator: torch.Generator | None = None
     >>> categories(torch.tensor([0.0, 1.0]), 3, resolve(0, rows=3))
     tensor([1, 1, 1])
     """
-    edges = weights.double().cumsum(0)
-    u = uniform((n,), generator, dtype=torch.float64, device=weights.device)
+    edges = in_double(weights).cumsum(0)
+    u = fine_uniform((n,), generator, device=weights.device)
     found = torch.searchsorted(edges, u * edges[-1], right=True)
     # Rounding may put the last number at the very end, behind a category of no weight.
-    return found.clamp_max(int(weights.nonzero().max()))
+    return found.clamp_max(int(weights.nonzero().max())).to(weights.device)
 
 
 def fine_uniform(
@@ -261,6 +263,25 @@ def fine_uniform(
         for _ in range(2)
     )
     return high + low * 2.0**-24
+
+
+def fine_normal(
+    shape: tuple[int, ...],
+    generator: torch.Generator | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Standard normal numbers in double precision.
+
+    On the CPU where the device has none, by the transform of Box & Muller (1958) of `fine_uniform`.
+
+    >>> fine_normal((2,), resolve(0, rows=2)).dtype
+    torch.float64
+    """
+    if has_double(device):
+        return normal(shape, generator, dtype=torch.float64, device=device)
+    u, v = (fine_uniform(shape, generator, device=device) for _ in range(2))
+    return (-2 * torch.log1p(-u)).sqrt() * torch.cos(2 * math.pi * v)
 
 
 def drawn_from_logits(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:

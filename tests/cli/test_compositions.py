@@ -59,7 +59,7 @@ def test_parts_are_learned_and_drawn_with_their_sum(
     assert call("logprob", run, out, "--out", tmp_path / "density.csv").code == 0
     if process == "Geodesic":
         found = call("logprob", run, soils, "-n", 12, "--steps", 4)
-        assert "1 of 12 log-densities are infinite, of rows 7: " in found.out
+        assert "1 of 12 log-densities are infinite, of row 7: " in found.out
         assert "replace zeros" in found.out
         facts = json.loads(call("logprob", run, soils, "-n", 12, "--steps", 4, "--json").out)
         rest = [row["log_prob"] for row in facts["rows"] if row["row"] != 7]

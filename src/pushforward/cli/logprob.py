@@ -228,14 +228,13 @@ def logprob(
 
 def _infinite(model: Any, result: Any, loaded: Any) -> str | None:
     """Which rows have a density that is zero or infinite, why, and the mean of the others."""
-    from pushforward.data.columns import listed
-
     far = result.value.isinf()
     if not bool(far.any()):
         return None
     rows = [str(_numbers(loaded)[k]) for k in far.nonzero().flatten().tolist()]
-    named = listed(rows[:5]) if len(rows) <= 5 else f"{', '.join(rows[:5])} and others"
-    found = f"{len(rows)} of {len(far)} log-densities are infinite, of rows {named}"
+    named = ", ".join(rows[:5]) + (" and others" if len(rows) > 5 else "")
+    noun = "row" if len(rows) == 1 else "rows"
+    found = f"{len(rows)} of {len(far)} log-densities are infinite, of {noun} {named}"
     found += f": {model.space.singular}" if model.space.singular else ""
     rest = result.value[~far].double()
     return f"{found}; the mean of the others is {float(rest.mean()):.4f}" if len(rest) else found

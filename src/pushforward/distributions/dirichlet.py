@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._draws import log_gamma_draw
+from pushforward._precision import in_double
 from pushforward._random import categories, resolve
 from pushforward._shapes import per_event_sum
 from pushforward.errors import InputError
@@ -57,7 +58,7 @@ class Dirichlet:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(n,)`; infinite where a share is zero and its `a` is not one."""
-        return per_event_sum(_log_density(x, self.concentration)).to(x.dtype)
+        return per_event_sum(_log_density(x, self.concentration)).to(x)
 
 
 class DirichletMixture:
@@ -104,7 +105,7 @@ class DirichletMixture:
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(n,)`."""
         logs = _log_density(x.unsqueeze(1), self.concentrations)
-        return torch.logsumexp(logs + self.weights.double().log(), -1).to(x.dtype)
+        return torch.logsumexp(logs + in_double(self.weights).to(logs.device).log(), -1).to(x)
 
 
 class GammaProduct:
@@ -129,13 +130,13 @@ class GammaProduct:
         """`n` draws, `(n, *event)`."""
         a = self.concentration
         generator = resolve(seed, generator, a.device, rows=n)
-        drawn = log_gamma_draw(a.expand(n, *a.shape), generator).exp().to(a.dtype)
+        drawn = log_gamma_draw(a.expand(n, *a.shape), generator).exp().to(a)
         return drawn.clamp_min(torch.finfo(a.dtype).tiny)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density, `(n,)`."""
-        a, y = self.concentration.to(x.device).double(), x.double()
-        return per_event_sum(_power(y, a - 1) - y - torch.lgamma(a)).to(x.dtype)
+        a, y = in_double(self.concentration.to(x.device)), in_double(x)
+        return per_event_sum(_power(y, a - 1) - y - torch.lgamma(a)).to(x)
 
 
 def _positive(a: Tensor) -> Tensor:
@@ -147,12 +148,12 @@ def _positive(a: Tensor) -> Tensor:
 def _shares(a: Tensor, generator: torch.Generator) -> Tensor:
     """Dirichlet draws of concentrations `(n, ..., K)`, none of them zero."""
     least = torch.finfo(a.dtype).tiny
-    return torch.softmax(log_gamma_draw(a, generator), -1).clamp_min(least)
+    return torch.softmax(log_gamma_draw(a, generator), -1).to(a).clamp_min(least)
 
 
 def _log_density(x: Tensor, a: Tensor) -> Tensor:
     """The log-density of shares along the last axis, in double precision."""
-    a, shares = a.to(x.device).double(), x.double()
+    a, shares = in_double(a.to(x.device)), in_double(x)
     constant = torch.lgamma(a.sum(-1)) - torch.lgamma(a).sum(-1)
     return constant + _power(shares, a - 1).sum(-1)
 

@@ -21,7 +21,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like, uniform_like
+from pushforward._draws import normal_doubles, uniform_doubles
+from pushforward._precision import in_double
 
 __all__ = ["FEW", "SHORT", "lineages", "lineages_law", "normal_limits", "shortest"]
 
@@ -36,8 +37,8 @@ _MOST = 100
 
 def lineages(tau: Tensor, theta: float, generator: torch.Generator | None = None) -> Tensor:
     """Numbers of lineages after times `(B,)`, as doubles."""
-    tau = tau.double()
-    u, noise = uniform_like(tau, generator), normal_like(tau, generator)
+    tau = in_double(tau)
+    u, noise = uniform_doubles(tau, generator), normal_doubles(tau, generator)
     least = shortest(theta)
     exact = tau >= least
     long = torch.where(exact, tau, 1.0)
@@ -53,7 +54,8 @@ def lineages_law(tau: Tensor, theta: float) -> Tensor:
     """The chances of `0, 1, ...` lineages after times `(B,)` of at least `shortest(theta)`,
     `(B, M)`."""
     coefficients, rates = _series(theta)
-    decay = torch.exp(-tau.double().unsqueeze(1) * rates.to(tau.device))
+    tau = in_double(tau)
+    decay = torch.exp(-tau.unsqueeze(1) * rates.to(tau.device))
     return (decay @ coefficients.to(tau.device)).clamp(0, 1)
 
 
@@ -93,7 +95,7 @@ def _series(theta: float) -> tuple[Tensor, Tensor]:
 
 def normal_limits(tau: Tensor, theta: float) -> tuple[Tensor, Tensor]:
     """The mean and the variance of the number for short times."""
-    tau = tau.double()
+    tau = in_double(tau)
     beta = 0.5 * (theta - 1) * tau
     near = beta.abs() < 1e-3
     safe = torch.where(near, 1.0, beta)

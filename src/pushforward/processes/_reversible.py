@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks
+from pushforward._precision import times_in_double
 from pushforward.errors import InputError
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
@@ -38,8 +39,9 @@ def check_schedule(schedule: Schedule) -> None:
 
 
 def signal(schedule: Schedule, t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The signal-to-noise ratio and `sigma^2` at times, `(B,)`, in double precision."""
-    time = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
+    """The signal-to-noise ratio and `sigma^2` at times, `(B,)`, in double precision, on the CPU
+    where the device of `x` has none."""
+    time = times_in_double(t, x).expand(len(x))
     alpha, sigma = schedule.values(time)
     share = torch.as_tensor(sigma).square()
     return torch.as_tensor(alpha).square() / share, share
@@ -48,4 +50,4 @@ def signal(schedule: Schedule, t: Time, x: Tensor) -> tuple[Tensor, Tensor]:
 def counted_scale(schedule: Schedule, t: Time, x: Tensor) -> Tensor:
     """The size of a prediction over the root of the state, `lambda sigma`, `(B,)`."""
     ratio, share = signal(schedule, t, x)
-    return (ratio * share.sqrt()).to(x.dtype)
+    return (ratio * share.sqrt()).to(x)

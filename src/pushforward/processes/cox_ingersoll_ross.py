@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward._bessel import bessel_ratio
 from pushforward._draws import log_gamma_draw, poisson
+from pushforward._precision import in_double, times_in_double
 from pushforward._shapes import like, per_event_mean
 from pushforward.config import configurable
 from pushforward.distributions import GammaProduct
@@ -89,15 +90,15 @@ class CoxIngersollRoss(GenerativeProcess[Tensor, Tensor, Tensor]):
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """A scaled noncentral chi-square number for each coordinate, exactly."""
         ratio, share = signal(self.schedule, t, z)
-        n = poisson(like(ratio, z) * z.double(), generator)
+        n = poisson(like(ratio, z) * in_double(z), generator)
         drawn = log_gamma_draw(self._concentration(n) + n, generator).exp()
         least = torch.finfo(z.dtype).tiny
-        return (like(share, drawn) * drawn).to(z.dtype).clamp_min(least)
+        return (like(share, drawn) * drawn).to(z).clamp_min(least)
 
     def log_transition(self, x_t: Tensor, z: Tensor, t: Time) -> Tensor:
         """The log-density of `sample`, `(B,)`, as a sum over the Poisson number."""
         ratio, share = signal(self.schedule, t, x_t)
-        y, start = x_t.double(), z.double()
+        y, start = in_double(x_t), in_double(z)
         a, s = self._concentration(y), torch.as_tensor(like(share, y))
         rate, scaled = like(ratio, y) * start, y / s
         _, log_bessel = bessel_ratio(rate * scaled, a)
@@ -108,10 +109,10 @@ class CoxIngersollRoss(GenerativeProcess[Tensor, Tensor, Tensor]):
     def conditional(self, x_t: Tensor, z: Tensor, t: Time) -> Tensor:
         """The right prediction given the data, `E[n | y_t, y_0] - lambda y_t`."""
         ratio, share = signal(self.schedule, t, x_t)
-        y = x_t.double()
-        product = like(ratio, y) * z.double() * y / like(share, y)
+        y = in_double(x_t)
+        product = like(ratio, y) * in_double(z) * y / like(share, y)
         expected, _ = bessel_ratio(product, self._concentration(y))
-        return (expected - like(ratio, y) * y).to(x_t.dtype)
+        return (expected - like(ratio, y) * y).to(x_t)
 
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """Denoising score matching in the metric of the diffusion, per dimension, `(B,)`."""
@@ -124,7 +125,7 @@ class CoxIngersollRoss(GenerativeProcess[Tensor, Tensor, Tensor]):
         g2 = 2 * self.schedule.at(t).g2
         return ReversibleFlow(
             self.space, (pred,), (-0.5 * g2,), None, g2,
-            drift=0.5 * (self._concentration(x_t) - x_t).to(x_t.dtype),
+            drift=0.5 * (self._concentration(x_t) - in_double(x_t)).to(x_t),
             root=lambda noise: x_t.clamp_min(0).sqrt() * noise,
         )  # fmt: skip
 
@@ -141,7 +142,7 @@ class CoxIngersollRoss(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     def _concentration(self, x: Tensor) -> Tensor:
         """`a` for each coordinate of a batch, in double precision."""
-        found = torch.as_tensor(self.concentration, dtype=torch.float64, device=x.device)
+        found = times_in_double(self.concentration, x)
         if found.ndim and found.shape != x.shape[-1:]:
             raise InputError(f"{len(found)} concentrations do not fit states of {x.shape[-1]}")
         return found.expand(x.shape)

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pushforward import checks
-from pushforward._draws import log_gamma_draw
-from pushforward._random import uniform_like
+from pushforward._draws import log_gamma_draw, uniform_doubles
+from pushforward._precision import in_double, times_in_double
 from pushforward._shapes import like, per_event_sum
 from pushforward.config import configurable
 from pushforward.distributions import Dirichlet
@@ -93,8 +93,9 @@ class DirichletPath(GenerativeProcess[Tensor, Tensor, Tensor]):
     ) -> Tensor:
         """Symbols drawn from the prediction in double precision, as corners."""
         # Single precision cannot draw numbers small enough for what is rare.
-        u = uniform_like(pred.double(), generator).clamp_min(1e-300)
-        drawn = (pred.double() - torch.log(-torch.log(u))).argmax(-1)
+        logits = in_double(pred)
+        u = uniform_doubles(logits, generator).clamp_min(1e-300)
+        drawn = (logits - torch.log(-torch.log(u))).argmax(-1)
         return functional.one_hot(drawn, self.space.vocabulary).to(x_t)
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Dirichlet:
@@ -103,9 +104,9 @@ class DirichletPath(GenerativeProcess[Tensor, Tensor, Tensor]):
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """Dirichlet numbers about the corners `z`, `(B, *sites, K)`."""
-        s = like(torch.as_tensor(self.weight(t), dtype=torch.float64, device=z.device), z)
-        x = torch.softmax(log_gamma_draw(1 + s * z.double(), generator), -1)
-        return x.to(z.dtype).clamp_min(torch.finfo(z.dtype).tiny)
+        s = like(times_in_double(self.weight(t), z), z)
+        x = torch.softmax(log_gamma_draw(1 + s * in_double(z), generator), -1)
+        return x.to(z).clamp_min(torch.finfo(z.dtype).tiny)
 
     def loss(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """The cross-entropy of the symbols in nats, summed over the sites, `(B,)`."""
@@ -114,7 +115,7 @@ class DirichletPath(GenerativeProcess[Tensor, Tensor, Tensor]):
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> Flow:
         """The flow of each symbol, weighted by its chance; there is no score."""
         k = self.schedule.at(t)
-        s = torch.as_tensor(self.reach * k.alpha, dtype=torch.float64, device=x_t.device)
+        s = times_in_double(self.reach * k.alpha, x_t)
         speed = dirichlet_speed(x_t, s).to(pred)
         pull = torch.softmax(pred, -1) * speed
         flow = pull - pull.sum(-1, keepdim=True) * x_t
@@ -164,10 +165,10 @@ def dirichlet_speed(x: Tensor, s: Tensor, nodes: int = 16) -> Tensor:
     tensor([[0.4621, 0.8630]], dtype=torch.float64)
     """
     b = x.shape[-1] - 1
-    s = torch.as_tensor(s, dtype=torch.float64, device=x.device)
+    s = times_in_double(s, x)
     a = torch.as_tensor(like(s, x) + 1).expand(x.shape)
     mean = torch.digamma(a) - torch.digamma(a + b)
-    share = x.double().clamp(1e-300, 1)
+    share = in_double(x).clamp(1e-300, 1)
     high = share.log() > mean
     found = torch.empty_like(share)
     for where, integral in ((high, _above), (~high, _below)):

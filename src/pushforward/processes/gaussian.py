@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward import registry
+from pushforward._precision import widest
 from pushforward._shapes import Weight, combine, per_event_sum
 from pushforward.config import configurable
 from pushforward.distributions import Normal
@@ -112,19 +113,19 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     def prior_cost(self, z: Tensor, t: float) -> Tensor:
         """`alpha^2 |z|^2 / (2 sigma^2)`, for white noise, `(B,)`."""
         k = self._white(t)
-        return 0.5 * per_event_sum(z.double().square()) * (k.alpha / k.sigma) ** 2
+        return 0.5 * per_event_sum(z.to(widest(z.device)).square()) * (k.alpha / k.sigma) ** 2
 
     def cost_rate(self, pred: Tensor, z: Tensor, x_t: Tensor, t: Time) -> Tensor:
         """`-(1/2) (alpha^2 / sigma^2)' |pred - z|^2` (Kingma et al. 2021), for white noise."""
         k = self._white(t)
         rate = (k.alpha / k.sigma) ** 2 * (k.d_sigma / k.sigma - k.d_alpha / k.alpha)
-        return rate * per_event_sum((pred - z).double().square())
+        return rate * per_event_sum((pred - z).to(widest(z.device)).square())
 
     def data_cost(self, pred: Tensor, z: Tensor, x_t: Tensor, t: float) -> Tensor:
         """Minus the log-density of `N(pred, sigma^2 / alpha^2)`, for white noise."""
         k = self._white(t)
         scale = k.sigma / k.alpha
-        each = 0.5 * ((pred - z).double() / scale).square() + math.log(
+        each = 0.5 * ((pred - z).to(widest(z.device)) / scale).square() + math.log(
             scale * math.sqrt(2 * math.pi)
         )
         return per_event_sum(each)

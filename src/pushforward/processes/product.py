@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, spaces, state
+from pushforward._precision import in_double
 from pushforward._random import resolve
 from pushforward.config import configurable
 from pushforward.dynamics import Parallel
@@ -199,14 +200,14 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
     def prior_cost(self, z: tuple[Any, ...], t: float) -> Tensor:
         """The sum of the factors' costs, `(B,)`, whatever the weights of their losses."""
         parts = zip(self._evidenced(), self._endpoints(z), strict=True)
-        return torch.stack([p.prior_cost(own, t).double() for p, own in parts]).sum(0)
+        return torch.stack([in_double(p.prior_cost(own, t)) for p, own in parts]).sum(0)
 
     def cost_rate(
         self, pred: tuple[Any, ...], z: tuple[Any, ...], x_t: tuple[Any, ...], t: Time
     ) -> Tensor:
         """The sum of the factors' costs."""
         parts = zip(self._evidenced(), pred, self._endpoints(z), x_t, strict=True)
-        costs = [p.cost_rate(q, own, x, t).double() for p, q, own, x in parts]
+        costs = [in_double(p.cost_rate(q, own, x, t)) for p, q, own, x in parts]
         return torch.stack(costs).sum(0)
 
     def data_cost(
@@ -214,7 +215,7 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
     ) -> Tensor:
         """The sum of the factors' costs."""
         parts = zip(self._evidenced(), pred, self._endpoints(z), x_t, strict=True)
-        costs = [p.data_cost(q, own, x, t).double() for p, q, own, x in parts]
+        costs = [in_double(p.data_cost(q, own, x, t)) for p, q, own, x in parts]
         return torch.stack(costs).sum(0)
 
     def dynamics(self, pred: tuple[Any, ...], x_t: tuple[Any, ...], t: Time) -> Parallel:

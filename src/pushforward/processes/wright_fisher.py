@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward._draws import log_gamma_draw, multinomial
+from pushforward._precision import in_double
 from pushforward._shapes import like, per_event_sum
 from pushforward.config import configurable
 from pushforward.distributions import Dirichlet
@@ -99,11 +100,10 @@ class WrightFisher(GenerativeProcess[Tensor, Tensor, Tensor]):
         """The kinds of the lineages `n`, `(B, K)`, and the state."""
         if z.ndim != 2:
             raise InputError(f"one composition a state, (B, K), not {tuple(z.shape)}")
-        a = self.vector(z.shape[-1]).to(z.device)
+        a, start = self.vector(z.shape[-1]), in_double(z).clamp_min(0)
         m = lineages(self.elapsed(t, z), float(a.sum()), generator)
-        start = z.double().clamp_min(0)
         n = multinomial(m, start / start.sum(-1, keepdim=True), generator)
-        x = torch.softmax(log_gamma_draw(a + n, generator), -1).to(z.dtype)
+        x = torch.softmax(log_gamma_draw(a.to(n) + n, generator), -1).to(z)
         return n, x.clamp_min(torch.finfo(z.dtype).tiny)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:
@@ -116,12 +116,12 @@ class WrightFisher(GenerativeProcess[Tensor, Tensor, Tensor]):
 
         Each error is divided by its size: the root of the number of lineages.
         """
-        x = x_t.double()
+        x = in_double(x_t)
         target = z - z.sum(-1, keepdim=True) * x
         ratio, _ = signal(self.schedule, t, x)
         size = ratio * float(self.vector(x.shape[-1]).sum())
-        error = (pred.double() - target).square() / x.clamp_min(torch.finfo(x_t.dtype).tiny)
-        return (per_event_sum(error) / size / (x.shape[-1] - 1)).to(x_t.dtype)
+        error = (in_double(pred) - target).square() / x.clamp_min(torch.finfo(x_t.dtype).tiny)
+        return (per_event_sum(error) / size / (x.shape[-1] - 1)).to(x_t)
 
     def dynamics(self, pred: Tensor, x_t: Tensor, t: Time) -> ReversibleFlow:
         """The diffusion is reversible: flow and reversal follow from the prediction."""

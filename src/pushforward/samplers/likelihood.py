@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pushforward import checks, grids
+from pushforward._precision import in_double
 from pushforward._random import ProbeDistribution, probe_like, resolve
 from pushforward._shapes import flatten
 from pushforward.distributions import Distribution
@@ -120,7 +121,8 @@ def log_prob(
         ]
     volume = dim * math.log(ode.scale(times[-1]) / ode.scale(times[0]))
     ends = [
-        prior.log_prob(ode.leave(path.z, times[-1])).double() + path.gain + volume for path in paths
+        in_double(prior.log_prob(ode.leave(path.z, times[-1]))) + path.gain + volume
+        for path in paths
     ]
     error = ends[0] - ends[1]
     value = ends[0]
@@ -132,11 +134,11 @@ def log_prob(
     spread = value.std(0) / rows**0.5 if rows > 1 else torch.zeros_like(value[0])
     passes = 1 + (dim if exact else probes)
     return LogProb(
-        value.mean(0).to(z.dtype),
-        spread.to(z.dtype),
+        value.mean(0).to(z),
+        spread.to(z),
         kind="ode",
         nfe=sum(path.evaluations for path in paths) * passes,
-        error=error.mean(0).abs().to(z.dtype),
+        error=error.mean(0).abs().to(z),
     )
 
 
@@ -165,14 +167,14 @@ def _rate(ode: FlowODE, noise: Tensor | None) -> Rate:
 
 def _integrate(rate: Rate, z: Tensor, clock: Sequence[float]) -> _Path:
     """Heun's method along a grid."""
-    gain = torch.zeros((), dtype=torch.float64, device=z.device)
+    gain = torch.zeros((), dtype=torch.float64)
     for t, s in pairwise(clock):
         h = s - t
         v, div = rate(z, t)
         v_next, div_next = rate(torch.add(z, v, alpha=h), s)
         z = torch.add(z, v + v_next, alpha=0.5 * h)
         # Sums over many steps: double precision costs nothing for (P, B) numbers.
-        gain = gain + 0.5 * h * (div + div_next).double()
+        gain = gain + 0.5 * h * in_double(div + div_next)
     return _Path(z, gain, 2 * (len(clock) - 1))
 
 
@@ -195,4 +197,4 @@ def _adapt(
     joint = torch.cat([flatten(z), z.new_zeros(len(z), rows)], 1)
     found = solve(joint_rate, joint, *ends, rtol=tolerance, atol=tolerance, prepare=prepare)
     end = found.x
-    return _Path(end[:, :width].reshape(shape), end[:, width:].mT.double(), found.evaluations)
+    return _Path(end[:, :width].reshape(shape), in_double(end[:, width:].mT), found.evaluations)
