@@ -67,6 +67,14 @@ def _setting(name: str, law: GaussianMixture) -> tuple[Loss, Callable[..., Tenso
             lambda x, g: (noised.sample(len(x), generator=g), (torch.tensor(SIGMA),)),
         )
 
+    if name == "antithetic":
+        noised = law.noised(1.0, SIGMA)
+        return (
+            lambda s, x, g: sm.antithetic(s, x, SIGMA, generator=g),
+            noised.score,
+            lambda x, g: (noised.sample(len(x), generator=g), ()),
+        )
+
     def score(x: Tensor, sigma: Tensor) -> Tensor:
         parts = [law.noised(1.0, level).score(x) for level in SIGMAS]
         return sum(
@@ -81,7 +89,7 @@ def _setting(name: str, law: GaussianMixture) -> tuple[Loss, Callable[..., Tenso
     return lambda s, x, g: sm.denoising_levels(s, x, SIGMAS, generator=g), score, states
 
 
-METHODS = [*NOISELESS, "denoising", "denoising-levels"]
+METHODS = [*NOISELESS, "denoising", "antithetic", "denoising-levels"]
 
 
 @pytest.mark.parametrize("law", LAWS)
