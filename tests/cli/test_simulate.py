@@ -58,3 +58,17 @@ def test_what_is_no_simulation(call, module, place: str, trusted: str, said: str
     assert done.code == 2
     assert said in done.err
     assert not Path("run").exists()
+
+
+def test_a_fluid(call, tmp_path: Path) -> None:
+    words = ("simulate", "fluid", "--n", 16, "--frames", 4, "--every", 0.5, "--spinup", 1)
+    found = json.loads(call("--quiet", *words, "--out", tmp_path / "a.npz", "--json").out)
+    assert found["means"]["energy"] > 0
+    assert call("--quiet", *words, "--out", tmp_path / "b.npz", "--seed", 1).code == 0
+    assert call("--quiet", *words, "--out", tmp_path / "c.npz").out.startswith("energy")
+    bytes_of = {name: (tmp_path / f"{name}.npz").read_bytes() for name in "abc"}
+    assert bytes_of["a"] == bytes_of["c"] != bytes_of["b"]
+    again = call(*words, "--out", tmp_path / "a.npz")
+    assert (again.code, "there already" in again.err) == (2, True)
+    done = call(*words, "--out", tmp_path / "d.npz", "--step", 0.3)
+    assert (done.code, "multiple of the time step 0.3" in done.err) == (2, True)

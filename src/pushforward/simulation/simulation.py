@@ -28,7 +28,6 @@ from pushforward.config import configurable, describe
 from pushforward.errors import InputError, SamplingError
 from pushforward.mcmc import check_states
 from pushforward.protocols import Distribution
-from pushforward.simulation.checkpoint import SimulationFolder
 from pushforward.simulation.diffusivity import Diffusivity
 from pushforward.simulation.entropy_rates import measured
 from pushforward.simulation.flux import Drift, check_derivative, flux_at, with_divergence
@@ -37,6 +36,7 @@ from pushforward.simulation.sequential_score import SequentialScore
 from pushforward.simulation.simulated import Simulated
 from pushforward.training.interrupts import Interrupts
 from pushforward.training.lock import Lock
+from pushforward.training.newest_checkpoint import NewestCheckpoint
 from pushforward.training.progress import Progress
 
 __all__ = ["Simulation"]
@@ -129,7 +129,7 @@ class Simulation:
         with ExitStack() as stack:
             folder = None
             if out is not None:
-                folder = SimulationFolder(Path(out), self._description(every))
+                folder = NewestCheckpoint(Path(out), self._description(every))
                 folder.check(resume)
                 stack.enter_context(Lock(folder.path))
             position = self._begun(folder, score)
@@ -144,7 +144,8 @@ class Simulation:
                 last = count > self.steps
                 due = last or asked.requested or count % checkpoint_every == 0
                 if folder is not None and due:
-                    folder.save(position, score.state(), finished=last)
+                    kept = {f"score.{name}": t for name, t in score.state().items()}
+                    folder.save(position.step, position.tensors() | kept, finished=last)
                 if asked.requested and not last:
                     raise KeyboardInterrupt
                 bar(position.step, note=f"time {position.history[-1][0]:.3g}")
@@ -152,12 +153,12 @@ class Simulation:
                     callback(position)
         return replace(position.found(finished=True), score=score)
 
-    def _begun(self, folder: SimulationFolder | None, score: SequentialScore) -> SimulationPosition:
+    def _begun(self, folder: NewestCheckpoint | None, score: SequentialScore) -> SimulationPosition:
         """Where the simulation in the folder stands, or its start."""
-        if folder is not None and (kept := folder.restore(self.device)) is not None:
-            position, tensors = kept
-            score.restore(tensors)
-            return position
+        if folder is not None and (kept := folder.restore()) is not None:
+            own = {k.removeprefix("score."): t for k, t in kept.items() if k.startswith("score.")}
+            score.restore(own)
+            return SimulationPosition.of(kept, self.device)
         if isinstance(self.start, Tensor):
             check_states(self.start)
             return SimulationPosition(0, self.start.detach().clone().to(self.device), None)

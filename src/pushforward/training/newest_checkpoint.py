@@ -1,4 +1,4 @@
-"""The folder of a simulation: `config.yaml`, and the newest checkpoint in safetensors.
+"""A folder with `config.yaml` and the newest checkpoint of some work, in safetensors.
 
 The configuration names the checkpoint with its checksum and is replaced last, so that whoever reads
 the folder finds the old one or the new one, whenever the writer was killed.
@@ -10,38 +10,43 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from pushforward._files import checksum, replacing, write_text
 from pushforward._records import read_sealed, sealed
 from pushforward.errors import InputError
 from pushforward.models.sealed_folder import CONFIG, versions
-from pushforward.simulation.position import SimulationPosition
-from pushforward.simulation.simulated import Simulated
+from pushforward.training.lock import LOCK
 
-__all__ = ["SimulationFolder", "load"]
+__all__ = ["NewestCheckpoint", "read_newest"]
 
 
-class SimulationFolder:
-    """Where one simulation is kept.
+class NewestCheckpoint:
+    """Where one piece of work is kept while it goes on.
 
     Args:
         path: the folder.
-        description: plain values that say which simulation it is.
+        description: plain values that say which work it is.
+
+    >>> import tempfile, torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = NewestCheckpoint(Path(folder), {"seed": 1})
+    ...     kept.save(5, {"x": torch.ones(2)}, finished=False)
+    ...     kept.restore(), [file.name for file in sorted(Path(folder).iterdir())]
+    ({'x': tensor([1., 1.])}, ['config.yaml', 'step-00000005.safetensors'])
     """
 
     def __init__(self, path: Path, description: dict[str, Any]) -> None:
         self.path, self.description = path, description
 
     def check(self, resume: bool) -> None:
-        """Raise `InputError` unless this simulation may write here.
+        """Raise `InputError` unless this work may write here.
 
-        A new one needs a folder that is empty or missing, a resumed one its own.
+        New work needs a folder that is empty or missing, resumed work its own.
         """
         if not (self.path / CONFIG).is_file():
             inside = [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
-            if set(inside) - {".lock"}:
+            if any(name != LOCK and not name.endswith(".partial") for name in inside):
                 raise InputError(f"{self.path} is not empty: give another folder")
             return
         if not resume:
@@ -57,48 +62,37 @@ class SimulationFolder:
         if differs:
             raise InputError(f"{self.path} holds another simulation: {'; '.join(differs)}")
 
-    def save(self, position: SimulationPosition, score: dict[str, Tensor], finished: bool) -> None:
+    def save(self, step: int, tensors: dict[str, Tensor], *, finished: bool) -> None:
         """Replace the checkpoint. Raises `OSError` if it cannot be written."""
-        name = f"step-{position.step:08d}.safetensors"
-        kept = position.tensors() | {f"score.{key}": t for key, t in score.items()}
+        name = f"step-{step:08d}.safetensors"
         with replacing(self.path / name) as partial:
-            safetensors.torch.save_file(kept, partial)
+            safetensors.torch.save_file(tensors, partial)
         config = {
             "simulation": self.description,
             "checkpoint": {"file": name, "sha256": checksum(self.path / name)},
             "finished": finished,
-            "versions": {name: str(value) for name, value in versions().items()},
+            "versions": {key: str(value) for key, value in versions().items()},
         }
         write_text(self.path / CONFIG, sealed(config))
         for old in self.path.glob("step-*.safetensors"):
             if old.name != name:
                 old.unlink()
-        for rest in self.path.glob(".step-*.partial"):
+        for rest in self.path.glob(".*.partial"):
             rest.unlink()
 
-    def restore(self, device: torch.device) -> tuple[SimulationPosition, dict[str, Tensor]] | None:
-        """Where the newest checkpoint stands, with the state of the score; `None` without one.
+    def restore(self) -> dict[str, Tensor] | None:
+        """The tensors of the newest checkpoint; `None` if there is none yet.
 
         Raises `InputError` if it is damaged.
         """
-        if not (self.path / CONFIG).is_file():
-            return None
-        kept, _ = _read(self.path)
-        score = {k.removeprefix("score."): t for k, t in kept.items() if k.startswith("score.")}
-        return SimulationPosition.of(kept, device), score
+        return read_newest(self.path)[0] if (self.path / CONFIG).is_file() else None
 
 
-def load(folder: str | Path) -> Simulated:
-    """What the newest checkpoint of a folder holds, of a simulation that has ended or not.
+def read_newest(folder: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of the newest checkpoint, verified, and whether the work has ended.
 
     Raises `InputError` for a folder without one, or one that is damaged.
     """
-    kept, finished = _read(Path(folder))
-    return SimulationPosition.of(kept, torch.device("cpu")).found(finished)
-
-
-def _read(folder: Path) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of the newest checkpoint, verified, and whether the simulation has ended."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} holds no simulation: there is no {CONFIG}")
     config = read_sealed(folder / CONFIG)
