@@ -12,6 +12,7 @@ import pytest
 import torch
 import xarray
 
+import pushforward as pf
 from pushforward.errors import InputError, MissingExtraError
 from pushforward.fluids import FluidSimulator, FluidState, MoistFlow, record_fluid
 
@@ -49,6 +50,7 @@ def test_frames_are_those_of_the_simulator_with_coordinates_and_units(
         assert np.array_equal(found["vorticity"], expected[:, 0])
         assert np.array_equal(found["supersaturation"], expected[:, 1])
         assert np.allclose(found["time"], times)
+        assert np.allclose(found["axis"], fluid.grid.axis)
         assert found["context"].shape == (16, 16)
         return
     more = {"engine": "zarr", "consolidated": False} if name.endswith(".zarr") else {}
@@ -128,6 +130,13 @@ def test_places_are_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(MissingExtraError, match=r"pip install 'pushforward\[fields\]'"):
         record_fluid(_fluid(), tmp_path / "flow.zarr", 2)
     assert os.listdir(tmp_path) == ["there.npz"]
+
+
+def test_what_is_written_is_read_as_fields_that_meet_at_their_ends(tmp_path: Path) -> None:
+    record_fluid(_fluid(waves=2), tmp_path / "flow.zarr", 4, **SETTINGS)
+    data = pf.data.load(tmp_path / "flow.zarr")
+    assert data.event_shape == (2, 16, 16)
+    assert "periodic=(True, True)" in str(pf.spaces.space_of(data))
 
 
 def test_netcdf_files_are_plain(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class FrameStore:
     """Where frames go: variables with the dimensions `(time, y, x)`.
 
     All are without dimension, and have the units 1; one unit of time is that in which air of speed
-    one moves by one radian of the square.
+    one moves by one radian of the square. Coordinates say that the square is periodic. In an
+    `.npz` the one of both directions is `axis`.
 
     Args:
         path: of a Zarr store, a `.nc` file, or an `.npz`.
@@ -88,7 +89,7 @@ class FrameStore:
                 (found,) = _sets([whole], time, axis, context, attributes)
                 found.to_netcdf(partial, engine="netcdf4")
                 return
-            arrays: dict[str, Any] = {**whole, "time": time, "y": axis, "x": axis}
+            arrays: dict[str, Any] = {**whole, "time": time, "axis": axis}
             if context is not None:
                 arrays["context"] = context
             with partial.open("wb") as file:
@@ -109,7 +110,7 @@ def _sets(
     """A data set of `xarray` for each part, with its times."""
     import xarray
 
-    def said(name: str) -> dict[str, str]:
+    def said(name: str) -> dict[str, Any]:
         return {"long_name": _LONG_NAMES[name], "units": "1"}
 
     at = 0
@@ -117,8 +118,9 @@ def _sets(
         count = len(next(iter(part.values())))
         coordinates: dict[str, Any] = {
             "time": ("time", time[at : at + count], said("time")),
-            "y": ("y", axis, said("y")),
-            "x": ("x", axis, said("x")),
+            # What reads fields joins the ends of such an axis.
+            "y": ("y", axis, {**said("y"), "periodic": 1}),
+            "x": ("x", axis, {**said("x"), "periodic": 1}),
         }
         if context is not None:
             coordinates["context"] = (("y", "x"), context, said("context"))
