@@ -65,6 +65,7 @@ class Simulation:
     Raises `InputError` for numbers out of range.
 
     >>> from pushforward.distributions import Normal
+    >>> from pushforward.simulation import KernelScore
     >>> ou = Simulation(
     ...     lambda x, t: -x, 1.0, Normal((1,), scale=2.0), KernelScore(0.3), 0.5, 50, 400, seed=0
     ... )
