@@ -128,6 +128,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "ula": "learned_samplers.LangevinBridge",
         "mcd": "learned_samplers.MonteCarloDiffusion",
         "cmcd": "learned_samplers.ControlledMonteCarlo",
+        "dis": "learned_samplers.TimeReversed",
     },
     "models": {
         "diffusion": "models.Diffusion",

@@ -20,7 +20,7 @@ How the parts fit together, for whoever adds a method:
   added up.
 * `Density` (`density.py`) is the target in the coordinates in which paths move, with its gradient.
   What a method clips is its own copy of the gradient: the density never is.
-* A loss (`losses.py`) is a function of a pair, a density and a number of rows.
+* A loss (`losses.py`) is a function of a pair, a density, a number of rows, and states to replay.
 * `models.LearnedSampler` is the model that `fit` trains and that is saved.
 """
 
@@ -30,7 +30,14 @@ from pushforward.learned_samplers.denoising import DenoisingDiffusion
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.estimates import SamplerEstimates, estimates
 from pushforward.learned_samplers.langevin_bridge import LangevinBridge
-from pushforward.learned_samplers.losses import LOSSES, log_variance, reverse_kl
+from pushforward.learned_samplers.losses import (
+    LOSSES,
+    OFF_POLICY,
+    PathLoss,
+    log_variance,
+    reverse_kl,
+    trajectory_balance,
+)
 from pushforward.learned_samplers.monte_carlo_diffusion import MonteCarloDiffusion
 from pushforward.learned_samplers.path_integral import PathIntegral
 from pushforward.learned_samplers.paths import (
@@ -43,11 +50,14 @@ from pushforward.learned_samplers.paths import (
     simulate,
     simulate_back,
 )
+from pushforward.learned_samplers.replay import ReplayBuffer, explored
+from pushforward.learned_samplers.time_reversed import TimeReversed
 
 __all__ = [
     "LOSSES",
     "AnnealedPaths",
     "ControlledMonteCarlo",
+    "OFF_POLICY",
     "DenoisingDiffusion",
     "Density",
     "Ladder",
@@ -55,15 +65,20 @@ __all__ = [
     "MonteCarloDiffusion",
     "Normals",
     "PathIntegral",
+    "PathLoss",
     "PathPair",
     "PinnedPoint",
+    "ReplayBuffer",
     "SampledPaths",
     "SamplerEstimates",
     "StepKernel",
+    "TimeReversed",
     "estimates",
+    "explored",
     "log_variance",
     "log_weights",
     "reverse_kl",
     "simulate",
     "simulate_back",
+    "trajectory_balance",
 ]

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import copy
+import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward import config, registry
 from pushforward._precision import widest
 from pushforward._random import RowNoise, derived_seed, fresh_seed, generator_or_global
-from pushforward.checks import one_of, whole
+from pushforward.checks import fraction, one_of, whole
 from pushforward.config import configurable
+from pushforward.errors import ConvergenceError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.importance import log_mean
 from pushforward.learned_samplers import (
     LOSSES,
+    OFF_POLICY,
     Density,
     PathPair,
+    ReplayBuffer,
     SamplerEstimates,
     estimates,
+    explored,
     simulate,
     simulate_back,
 )
@@ -34,6 +40,9 @@ from pushforward.nn import SteeredMLP
 __all__ = ["LearnedSampler"]
 
 _PATHS_AT_ONCE = 4096
+
+_REFRESH, _FRESH = 5, 128
+"""Steps of training between two looks at new ends of paths, and how many these are."""
 
 
 @configurable
@@ -52,7 +61,13 @@ class LearnedSampler(GenerativeModel, Trainable):
         method: a name of `pushforward list learned-samplers`, or a `learned_samplers.PathPair`.
         steps: of a path, in training; where nothing is learned for each step, `sample(steps=)` and
             `estimates(steps=)` may take others.
-        objective: what training minimizes, `log-variance` or `reverse-kl`.
+        objective: what training minimizes, `log-variance`, `trajectory-balance` or `reverse-kl`,
+            which finds few of many modes, since it learns from paths of its own alone.
+        replay: the share of a batch that are paths back from a `ReplayBuffer`, for an objective
+            that learns from any paths; 0 does without.
+        buffer: the size of each half of it.
+        exploration: what fills it before the first step: `smc`, particles of tempered sequential
+            Monte Carlo, or `none`.
         coordinates: in which paths move, see `fitted_coordinates`: `chains`, `laplace`, `base` or
             `none`. They are fitted before the first step of training.
         width: hidden units of the networks.
@@ -76,6 +91,7 @@ class LearnedSampler(GenerativeModel, Trainable):
     )
     center: Tensor
     factor: Tensor
+    seed: Tensor
 
     def __init__(
         self,
@@ -84,6 +100,9 @@ class LearnedSampler(GenerativeModel, Trainable):
         *,
         steps: int = 64,
         objective: str = "log-variance",
+        replay: float = 0.5,
+        buffer: int = 2048,
+        exploration: str = "smc",
         coordinates: str = "chains",
         width: int = 64,
         depth: int = 2,
@@ -94,6 +113,8 @@ class LearnedSampler(GenerativeModel, Trainable):
         super().__init__(self_target.event_shape)
         self.target = self_target
         self.objective = one_of("objective", objective, tuple(LOSSES))
+        self.replay = fraction("replay", replay)
+        self.exploration = one_of("exploration", exploration, ("smc", "none"))
         self.coordinates = one_of("coordinates", coordinates, COORDINATES)
         dim = 1
         for side in self.target.unbounded_shape:
@@ -105,6 +126,11 @@ class LearnedSampler(GenerativeModel, Trainable):
         )
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("factor", torch.eye(dim))
+        self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
+        self.buffer = ReplayBuffer(buffer, dim)
+        self.log_normalizer = (
+            nn.Parameter(torch.zeros(())) if objective == "trajectory-balance" else None
+        )
         self._ready()
 
     # -- what it is -----------------------------------------------------------------------------
@@ -131,10 +157,52 @@ class LearnedSampler(GenerativeModel, Trainable):
         """Nothing: there are no data."""
 
     def prepare(self, x: Any, c: Any = None, *, generator: torch.Generator) -> None:
-        """Find the coordinates in which paths move."""
-        start = fitted_coordinates(self.target, self.coordinates, seed=fresh_seed(None, generator))
+        """Find the coordinates in which paths move, and explore the target in them."""
+        own = fresh_seed(None, generator)
+        self.seed.fill_(own)
+        start = fitted_coordinates(self.target, self.coordinates, seed=derived_seed(own, 0))
         self.center.copy_(start.mean.flatten())
         self.factor.copy_(start.factor)
+        if self.exploration == "none":
+            return
+        noise = torch.Generator().manual_seed(derived_seed(own, 1))
+        wide = Density(self.target, start.mean.flatten(), start.factor)
+        try:
+            x, log_weights = explored(wide, self.buffer.size, generator=noise)
+        except ConvergenceError as error:
+            warnings.warn(
+                f"tempering does not lead to {self.target.name} ({error}): the sampler learns from "
+                "its own paths alone, and will miss what they miss",
+                stacklevel=2,
+            )
+            return
+        self.buffer.keep(x, log_weights)
+        if self.log_normalizer is not None:
+            with torch.no_grad():
+                self.log_normalizer.fill_(float(log_weights.logsumexp(0)) - math.log(len(x)))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All with one rate, but for the normalizer, which moves by nats."""
+        if self.log_normalizer is None:
+            return super().parameter_groups()
+        return [
+            {"params": list(self.paths.parameters())},
+            {"params": [self.log_normalizer], "rate": 10.0},
+        ]
+
+    @torch.no_grad()
+    def on_step(self, step: int, source: Any, target: Any, c: Any = None) -> None:
+        """Keep the ends of some of the sampler's own paths, every few steps."""
+        if not self._replays or step % _REFRESH:
+            return
+        noise = torch.Generator(self.device)
+        noise.manual_seed(derived_seed(int(self.seed), 2, step))
+        found = simulate(self.paths, self.density(), _FRESH, generator=noise)
+        self.buffer.add(self.paths.position(found.states[-1]), found.log_weights)
+
+    @property
+    def _replays(self) -> bool:
+        return self.replay > 0 and self.objective in OFF_POLICY
 
     @property
     def compares_rows(self) -> str:
@@ -159,8 +227,13 @@ class LearnedSampler(GenerativeModel, Trainable):
         """
         refuse_context(self, c)
         noise = generator_or_global(generator, self.device)
-        found = LOSSES[self.objective](self.paths, self.density(), len(x), generator=noise)
-        return found[rows]
+        again = None
+        if self._replays and self.buffer.filled:
+            again = self.buffer.draw(int(self.replay * len(x)), noise)
+        return LOSSES[self.objective](
+            self.paths, self.density(), len(x), generator=noise, replay=again,
+            log_z=self.log_normalizer,
+        )[rows]  # fmt: skip
 
     # -- drawing --------------------------------------------------------------------------------
 
@@ -274,7 +347,7 @@ class LearnedSampler(GenerativeModel, Trainable):
         """`log Z` with its bounds, effective sample sizes and the coverage of modes.
 
         Where the target has exact draws, as many of these as paths bound `log Z` from above and
-        show what the paths miss.
+        show what the paths miss. Otherwise those of the buffer show it, and bound nothing.
 
         Args:
             n: how many paths.
@@ -283,18 +356,27 @@ class LearnedSampler(GenerativeModel, Trainable):
         """
         whole("n", n, least=10)
         own = fresh_seed(seed)
-        draws = None
+        draws, density = None, self.density(widest(self.device))
+        noise = torch.Generator().manual_seed(derived_seed(own, 1))
         if self.target.exact:
-            noise = torch.Generator().manual_seed(derived_seed(own, 1))
-            x = self.target.sample(n, generator=noise).to(self.device, widest(self.device))
-            draws = self.target.unconstrain(x)
+            x = self.target.sample(n, generator=noise).to(self.device, density.dtype)
+            draws = density.inward(self.target.unconstrain(x))
+        elif self.buffer.filled:
+            shares = self.buffer.shares().cpu()
+            rows = torch.multinomial(shares, n, replacement=True, generator=noise)
+            draws = self.buffer.states[rows.to(self.device)]
         noise = torch.Generator(self.device)
         noise.manual_seed(derived_seed(own, 0))
         with self.evaluating():
             return estimates(
-                self._pair(steps), self.density(widest(self.device)), n, generator=noise,
-                draws=draws,
+                self._pair(steps), density, n, generator=noise, exact=self.target.exact,
+                draws=None if draws is None else draws.to(self.dtype),
             )  # fmt: skip
+
+    def warnings(self, x: Any = None, c: Any = None) -> list[str]:
+        """What estimates of 1,000 paths say is wrong, in sentences; data are not looked at."""
+        found = self.estimates(1000, seed=0)
+        return [*found.log_z.notes, *found.warnings]
 
     def _pair(self, steps: int | None) -> PathPair:
         return self.paths if steps is None else self.paths.on_grid(steps)
