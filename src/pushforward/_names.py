@@ -146,6 +146,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "table": "models.TableDiffusion",
         "copula": "models.GaussianCopula",
         "bootstrap": "models.Bootstrap",
+        "sampler": "models.LearnedSampler",
     },
     "networks": {
         "mlp": "nn.MLP",

@@ -23,6 +23,8 @@ def examine_data(data: Any, source: Any = None) -> list[Any]:
 
 def serious(settings: Any, model: Any, data: Any, source: Any = None) -> list[Any]:
     """What must not be found out after the training: errors and warnings, gravest first."""
+    if model.learns_without_data:
+        return []
     found = examine_data(data, source)
     if source is None:
         found += _doubts(settings, model, data)

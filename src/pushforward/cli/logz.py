@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import Json, Seed, Trust, emit
+from pushforward.cli.sampler_runs import is_run, logz_of_run
 from pushforward.cli.unnormalized import (
     DataFolder,
     Shape,
@@ -56,11 +57,18 @@ def logz(
     temperatures: Annotated[
         int | None, typer.Option(help="Of ais and bar; 100 by default. smc finds its own.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Of the paths of a learned sampler; those of its training by default."),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
     """Estimate the normalizing constant of a density, as an interval.
+
+    TARGET may be the folder of a learned sampler, whose paths then estimate it, `--particles` of
+    them, with bounds, effective sample sizes and the coverage of known modes.
 
     Prints log Z in nats, its standard error, an interval that holds it nine times in ten, and
     whether these can be trusted.
@@ -68,6 +76,7 @@ def logz(
       pushforward logz ionosphere --data folder --json
       pushforward logz model:log_density --shape 8 --trust model
       pushforward logz recipes/densities/log-z.yaml
+      pushforward logz runs/funnel --particles 4096
     """
     if (given := recipe_options(context, logz, target)) is not None:
         logz(context, **given)
@@ -75,6 +84,18 @@ def logz(
     from pushforward._files import write_text
     from pushforward.cli.writing import check_file
     from pushforward.errors import InputError
+
+    if is_run(target):
+        given = (shape, data, runs, temperatures, aim, out)
+        if method != "smc" or any(value is not None for value in given):
+            raise InputError(
+                f"{target} is a learned sampler, which has its method and its target: --particles, "
+                "--steps, --seed, --json and --trust are what it takes"
+            )
+        logz_of_run(target, particles, steps, seed, as_json, trust)
+        return
+    if steps is not None:
+        raise InputError("--steps are those of a learned sampler: pushforward logz RUN")
     from pushforward.evidence import log_z
 
     if out is not None:

@@ -18,6 +18,7 @@ from pushforward import config, registry
 from pushforward._records import read_yaml
 from pushforward.cli.mixed import with_kinds
 from pushforward.cli.specs import class_named, made_options, option_types
+from pushforward.cli.unnormalized import density_named
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.data.markov_letters import alphabet_of
@@ -30,6 +31,7 @@ from pushforward.spaces import LinearSpace, Product
 from pushforward.spaces.data_space import space_of
 from pushforward.training import Settings
 from pushforward.training.sizing import sized
+from pushforward.training.without_data import without_data
 
 __all__ = ["Prepared", "Recipe", "read"]
 
@@ -90,6 +92,8 @@ class Recipe(BaseModel):
         weights of networks follow from the seed of the training.
         """
         cls = self.model_class(trust)
+        if cls.learns_without_data:
+            return self._of_density(cls, trust)
         with torch.random.fork_rng():
             torch.manual_seed(self.train.seed)
             telling = self._telling() if data is None else _if_telling(data)
@@ -116,6 +120,24 @@ class Recipe(BaseModel):
                 model = cls.for_data(data, **{**length, **options})
         return Prepared(model, data, source)
 
+    def _of_density(self, cls: Any, trust: tuple[str, ...]) -> Prepared:
+        """A model of the density whose name or place stands where data would."""
+        more = [key for key in self.data if key != "source"]
+        if more or self.source is not None:
+            raise InputError(
+                f"a {cls.__name__} learns from a density, which has no data.{more[0]}: its options "
+                "are model.options" if more else f"a {cls.__name__} starts from no source"
+            )  # fmt: skip
+        given = {key: value for key, value in self.model.items() if key not in ("class", "labels")}
+        # Those of the target are plain values: they name no class.
+        plain = {"options": given.pop("options")} if "options" in given else {}
+        options = made_options(cls, given, trust) | plain
+        with torch.random.fork_rng(), _told("model", self.model):
+            torch.manual_seed(self.train.seed)
+            config.check_options(options, list(inspect.signature(cls).parameters))
+            model = cls(density_named(str(self.data["source"]), trust), **options)
+        return Prepared(model, without_data(model, None, self.train)[0], None)
+
     def _start(self, data: Data, space: Any) -> Data:
         """The source, with the columns of the data: found by name, or those that it says itself."""
         own = self.source or {}
@@ -137,7 +159,8 @@ class Recipe(BaseModel):
     def resolved(self, trust: tuple[str, ...] = ()) -> Recipe:
         """The recipe with the defaults that the class of the model declares written out."""
         cls = self.model_class(trust)
-        known = inspect.signature(cls.for_data).parameters.values()
+        make = cls if cls.learns_without_data else cls.for_data
+        known = inspect.signature(make).parameters.values()
         plain = (bool, int, float, str)
         defaults = {p.name: p.default for p in known if isinstance(p.default, plain)}
         # A space stands for the options that go with it, and leaves none of them to say.
@@ -180,7 +203,8 @@ class Recipe(BaseModel):
 
     def sized(self, model: Any, data: Data) -> Recipe:
         """The recipe with the length and the batches that fit the model and the data."""
-        return self.model_copy(update={"train": sized(self.train, model, len(data))})
+        _, train = without_data(model, data, self.train)
+        return self.model_copy(update={"train": sized(train, model, len(data))})
 
     def to_yaml(self) -> str:
         """The recipe as a file; reading it gives the same recipe."""

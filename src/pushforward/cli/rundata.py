@@ -23,6 +23,7 @@ from pushforward.data.columns import closest
 from pushforward.errors import InputError
 from pushforward.models.sealed_folder import CONFIG
 from pushforward.training.folder import RECIPE
+from pushforward.training.without_data import WITHOUT
 
 __all__ = [
     "described",
@@ -143,6 +144,11 @@ def _data_again(
     origin, schema = dict(saved.get("origin") or {}), schema_of(run)
     if source is not None:
         origin["source"] = source
+    if saved.get("source") == WITHOUT:
+        raise InputError(
+            f"{run} samples the density {saved['name']}, and there are no data to compare with: "
+            f"`pushforward logz {run}` says how good it is"
+        )
     if "source" not in origin:
         raise InputError(
             f"{run} was trained on data in memory: save it to a file and give that with --data"

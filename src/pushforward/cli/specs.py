@@ -28,7 +28,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "discrepancy": ("discrepancies",),
     "grid": ("grids",),
     "matching": ("score-matching",),
-    "method": ("bridges",),
+    "method": ("bridges", "learned-samplers"),
     "net": ("networks",),
     "path": ("paths", "processes"),
     "predict": ("predictions",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +35,9 @@ def train(
         list[str] | None,
         typer.Argument(
             help="DATA (a built-in name, a .npy, .npz, .csv, .parquet or NetCDF file, a Zarr "
-            "store, or a folder of images) and changes of the recipe such as model.predict=noise.",
+            "store, or a folder of images; for --model sampler the density, a name of `pushforward "
+            "list targets` or MODULE:FUNCTION of a trusted module) and changes of the recipe such "
+            "as model.predict=noise.",
             metavar="[DATA] [KEY.PATH=VALUE]...",
             autocompletion=names_of("data"),
         ),
@@ -207,10 +210,13 @@ def carry_out(
     if not quiet:
         size = sum(p.numel() for p in model.parameters())
         sides = in_words_of(context.command, f"{data}" if source is None else f"{source} to {data}")
+        if model.learns_without_data:
+            sides = f"{model.target.name}: a density of states {model.event_shape}"
         kind = type(model).__name__
         typer.echo(f"{sides}; {kind} with {size:,} parameters; run in {out}", err=True)
         if not (model.closed_form or resume):
-            typer.echo(_length(asked, recipe.train, len(data)), err=True)
+            rows = None if model.learns_without_data else len(data)
+            typer.echo(_length(asked, recipe.train, rows), err=True)
     if (few := _too_few(recipe.train, len(data))) and not quiet:
         typer.echo(f"note: {few}", err=True)
     if model.closed_form and recipe.train.holdout and not quiet:
@@ -262,7 +268,7 @@ def _too_few(settings: Any, rows: int) -> str:
     return f"{held} of {rows} rows are held out, and `evaluate` wants {FEWEST}. {advice}"
 
 
-def _length(asked: Any, chosen: Any, rows: int) -> str:
+def _length(asked: Any, chosen: Any, rows: int | None) -> str:
     """How long the training will be, and what was chosen of it."""
     steps = f"{chosen.steps:,} steps" if chosen.steps else f"{chosen.budget:g} s"
     found = [
@@ -270,7 +276,7 @@ def _length(asked: Any, chosen: Any, rows: int) -> str:
         for name, value in (("steps", asked.steps or asked.budget), ("batches", asked.batch_size))
         if value is None
     ]
-    why = f" ({' and '.join(found)} chosen for {rows:,} rows)" if found else ""
+    why = f" ({' and '.join(found)} chosen for {rows:,} rows)" if found and rows else ""
     return f"{steps} of batches of {chosen.batch_size:,}{why}"
 
 
@@ -293,6 +299,8 @@ def _finish(context: typer.Context, run: Any, data: Any, findings: list[str]) ->
     from pushforward.training.judge import early_end, overfitting
 
     run.model.normalize()
+    if run.model.learns_without_data:
+        data = replace(data, x=run.model.reference(len(data)).cpu())
     seen = glance(run.path, run.model, data, show=not is_quiet(context))
     report = f"report: {run.path / 'report.html'}"
     try:
@@ -311,6 +319,7 @@ def _finish(context: typer.Context, run: Any, data: Any, findings: list[str]) ->
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
         typer.echo(
             f"{run.status} at step {run.step}{loss}\nweights: {run.weights}\n"
-            f"{report}\nnext: pushforward evaluate {run.path}",
+            f"{report}\nnext: pushforward "
+            f"{'logz' if run.model.learns_without_data else 'evaluate'} {run.path}",
             err=True,
         )

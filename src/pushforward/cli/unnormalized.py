@@ -15,7 +15,7 @@ from pushforward import registry
 from pushforward.cli.options import names_of, unsaid
 from pushforward.errors import InputError
 
-__all__ = ["DataFolder", "Shape", "TargetName", "recipe_options", "target_from"]
+__all__ = ["DataFolder", "Shape", "TargetName", "density_named", "recipe_options", "target_from"]
 
 TargetName = Annotated[
     str,
@@ -97,6 +97,25 @@ def recipe_options(
             ) from None
     if "target" not in values:
         raise InputError(f"recipe {text} has no target: name one of `pushforward list targets`")
+    return found
+
+
+def density_named(text: str, trust: tuple[str, ...]) -> Any:
+    """What a sampler is made with, and found again by: a name, or a function of a trusted module.
+
+    Raises `InputError` for a module that is not trusted, or holds no such function.
+    """
+    if ":" not in text:
+        return text
+    module, _, name = text.partition(":")
+    if module not in trust:
+        raise InputError(f"{text} is code of the module {module}: give --trust {module} to run it")
+    found = getattr(import_module(module), name, None)
+    if not inspect.isfunction(found):
+        raise InputError(
+            f"the module {module} has no function {name!r}: a log-density (B, *event) -> (B,) "
+            "with model.event_shape=8, or a function without arguments that returns a Target"
+        )
     return found
 
 

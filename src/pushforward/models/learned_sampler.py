@@ -356,15 +356,8 @@ class LearnedSampler(GenerativeModel, Trainable):
         """
         whole("n", n, least=10)
         own = fresh_seed(seed)
-        draws, density = None, self.density(widest(self.device))
-        noise = torch.Generator().manual_seed(derived_seed(own, 1))
-        if self.target.exact:
-            x = self.target.sample(n, generator=noise).to(self.device, density.dtype)
-            draws = density.inward(self.target.unconstrain(x))
-        elif self.buffer.filled:
-            shares = self.buffer.shares().cpu()
-            rows = torch.multinomial(shares, n, replacement=True, generator=noise)
-            draws = self.buffer.states[rows.to(self.device)]
+        density = self.density(widest(self.device))
+        draws = self._known(n, derived_seed(own, 1))
         noise = torch.Generator(self.device)
         noise.manual_seed(derived_seed(own, 0))
         with self.evaluating():
@@ -372,6 +365,30 @@ class LearnedSampler(GenerativeModel, Trainable):
                 self._pair(steps), density, n, generator=noise, exact=self.target.exact,
                 draws=None if draws is None else draws.to(self.dtype),
             )  # fmt: skip
+
+    def _known(self, n: int, seed: int) -> Tensor | None:
+        """Draws of the target `(n, d)` in the coordinates of the paths, exact where there are some,
+        else of the buffer; `None` without."""
+        density, noise = self.density(widest(self.device)), torch.Generator().manual_seed(seed)
+        if self.target.exact:
+            x = self.target.sample(n, generator=noise).to(self.device, widest(self.device))
+            return density.inward(self.target.unconstrain(x))
+        if not self.buffer.filled:
+            return None
+        shares = self.buffer.shares().cpu()
+        rows = torch.multinomial(shares, n, replacement=True, generator=noise)
+        return self.buffer.states[rows.to(self.device)]
+
+    def reference(self, n: int, *, seed: int = 0) -> Tensor:
+        """States `(n, *event)` that stand for the target beside samples: exact draws where there
+        are some, those of the buffer, or of the sampler itself, weighted."""
+        known = self._known(n, derived_seed(seed, 1))
+        if known is not None:
+            return self.target.constrain(self.density().outward(known)).to(self.dtype)
+        x, log_weights = self.weighted(n, seed=seed)
+        noise = torch.Generator().manual_seed(derived_seed(seed, 1))
+        share = log_weights.cpu().double().softmax(0)
+        return x[torch.multinomial(share, n, replacement=True, generator=noise)].to(self.dtype)
 
     def warnings(self, x: Any = None, c: Any = None) -> list[str]:
         """What estimates of 1,000 paths say is wrong, in sentences; data are not looked at."""

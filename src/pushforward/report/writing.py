@@ -28,6 +28,7 @@ from pushforward.report.marginals import marginals
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
+from pushforward.report.samplers import sampler_section
 from pushforward.report.table_judging import columns_shown
 from pushforward.report.texts import excerpts
 from pushforward.training.judge import early_end, overfitting
@@ -83,14 +84,14 @@ def write(
                 *_of_training(manifest, history, model),
                 *seen.faults,
                 *_of_data(run, findings),
-                *_of_evaluation(evaluation),
+                *(() if model.learns_without_data else _of_evaluation(evaluation)),
                 *(() if calibration is None else calibration.warnings),
             ]
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         excerpts(samples, data),
         marginals(*columns_shown(data, samples)),
-        _metrics(evaluation, model),
+        sampler_section(model) if model.learns_without_data else _metrics(evaluation, model),
         "" if calibration is None else calibration_section(calibration),
         certificate_section(run),
         _curves(history, model),

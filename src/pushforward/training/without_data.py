@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 
-from pushforward.data import Data
+from pushforward.data import Data, Schema
 from pushforward.errors import InputError
 from pushforward.training.settings import Settings
 
-__all__ = ["without_data"]
+__all__ = ["WITHOUT", "without_data"]
 
 _ROWS = 1024
-_SOURCE = "a density"
+WITHOUT = "a density"
+"""Where data come from that are none."""
 
 
 def without_data(model: Any, data: Any, settings: Settings) -> tuple[Any, Settings]:
@@ -31,7 +32,7 @@ def without_data(model: Any, data: Any, settings: Settings) -> tuple[Any, Settin
                 "density"
             )
         return data, settings
-    ours = isinstance(data, Data) and data.source == _SOURCE
+    ours = isinstance(data, Data) and data.source == WITHOUT
     if not ours and data is not None and data is not model.target:
         raise InputError(
             f"this {kind} learns from the density of {model.target.name} alone, not from data: "
@@ -39,6 +40,7 @@ def without_data(model: Any, data: Any, settings: Settings) -> tuple[Any, Settin
         )
     if not ours:
         data = Data(
-            torch.zeros(_ROWS, *model.target.event_shape), name=model.target.name, source=_SOURCE
-        )
+            torch.zeros(_ROWS, *model.target.event_shape), name=model.target.name, source=WITHOUT,
+            schema=Schema.of(*model.target.names),
+        )  # fmt: skip
     return data, dataclasses.replace(settings, holdout=0.0, standardize=False)
