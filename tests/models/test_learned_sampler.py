@@ -203,3 +203,70 @@ def test_wrong_options_are_refused_in_words() -> None:
         _student().sample(3, torch.zeros(3))
     with pytest.raises(InputError, match="learned sampler"):
         LearnedSampler("student", pf.processes.Gaussian())  # type: ignore[arg-type]
+
+
+# -- modes --------------------------------------------------------------------------------------
+
+
+def _two_modes(apart: float, far: float = 0.5) -> Target:
+    """`far N(apart, 0.3^2) + (1 - far) N(-1, 0.3^2)` on the line."""
+    centers = torch.tensor([-1.0, apart], dtype=torch.float64)
+    shares = torch.tensor([1 - far, far], dtype=torch.float64)
+
+    def log_prob(x: Tensor) -> Tensor:
+        away = (x - centers.to(x)) / 0.3
+        each = -0.5 * away.square() - math.log(0.3 * math.sqrt(2 * math.pi))
+        return (each + shares.to(x).log()).logsumexp(1)
+
+    def sample(n: int, *, seed: int | None = None, generator: Any = None) -> Tensor:
+        which = torch.multinomial(shares, n, replacement=True, generator=generator)
+        noise = torch.randn(n, 1, generator=generator, dtype=torch.float64)
+        return centers[which][:, None] + 0.3 * noise
+
+    return Target(log_prob, 1, sample=sample, modes=centers[:, None], name="two modes")
+
+
+def _of_two_modes(apart: float, **options: Any) -> LearnedSampler:
+    torch.manual_seed(0)
+    model = LearnedSampler(
+        _two_modes(apart), **{**SMALL, "steps": 12, "width": 16, "buffer": 256, **options}
+    )
+    pf.fit(model, None, steps=200, lr=1e-2, ema=0.9, **{**FAST, "batch_size": 64})
+    return model
+
+
+@pytest.fixture(scope="module")
+def collapsed() -> LearnedSampler:
+    return _of_two_modes(6.0, objective="reverse-kl")
+
+
+def test_a_mode_that_paths_hardly_reach_is_found_by_what_is_replayed() -> None:
+    """Four deviations of the start away; `reverse-kl` gives it a coverage of a quarter."""
+    found = _of_two_modes(4.0).estimates(2000, seed=0)
+    assert found.coverage is not None
+    assert found.coverage > 0.95
+    assert not found.warnings
+
+
+def test_a_collapse_is_warned_of(collapsed: LearnedSampler) -> None:
+    found = collapsed.estimates(2000, seed=0)
+    assert found.coverage is not None
+    assert found.coverage < 0.2
+    assert found.ess > 0.3, "its own weights see nothing"
+    said = " ".join(collapsed.warnings())
+    assert "misses a part of the target" in said
+    assert "modes are missing" in said
+
+
+def test_the_buffer_tells_of_a_collapse_where_nothing_is_exact(collapsed: LearnedSampler) -> None:
+    exact = collapsed.target
+    collapsed.buffer.keep(exact.sample(256, generator=torch.Generator().manual_seed(0)).float(),
+                          torch.zeros(256))  # fmt: skip
+    try:
+        collapsed.target = Target(exact.log_prob, 1)
+        found = collapsed.estimates(2000, seed=0)
+    finally:
+        collapsed.target = exact
+    assert found.eubo is not None
+    assert not found.eubo.holds
+    assert any("the replay buffer" in line for line in found.warnings)

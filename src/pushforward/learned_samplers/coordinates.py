@@ -17,7 +17,7 @@ __all__ = ["COORDINATES", "fitted_coordinates"]
 
 COORDINATES = ("chains", "laplace", "base", "none")
 
-_CHAINS = 128
+_CHAINS = 64
 _MOST = 256
 """Numbers of a state up to which chains are to find a covariance."""
 
@@ -47,7 +47,7 @@ def fitted_coordinates(target: Target, kind: str = "chains", *, seed: int = 0) -
         if target.base is None:
             raise CapabilityError(f"{target.name} has no base: take coordinates='chains'")
         return fitted_start(target.base.sample(100 * dim, generator=noise), 1.0)
-    places = target.start(max(256, _CHAINS), generator=noise)
+    places = target.start(256, generator=noise)
     target.check(places)
     if kind == "laplace" or dim > _MOST:
         return laplace_start(target, places, inflate=1.0)

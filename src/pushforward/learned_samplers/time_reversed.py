@@ -26,8 +26,8 @@ class TimeReversed(PathPair):
         f(y | x) = N((1 + h) x + 2 h sigma u(x, t), 2 h sigma^2),
 
     and weights are those of these steps, so that they are exact as well. Between the start's score
-    and that of the target the feature is interpolated. The law of the start is learned (Blessing et
-    al. 2025): a mean and a deviation for each number.
+    and that of the target the feature is interpolated. The law of the start is learned (Blessing,
+    Jia & Neumann 2025): a mean and a deviation for each number.
 
     Args:
         scale: `sigma`, in the coordinates of the paths.
