@@ -86,8 +86,8 @@ def logz(
     from pushforward.errors import InputError
 
     if is_run(target):
-        given = (shape, data, runs, temperatures, aim, out)
-        if method != "smc" or any(value is not None for value in given):
+        others = (shape, data, runs, temperatures, aim, out)
+        if method != "smc" or any(value is not None for value in others):
             raise InputError(
                 f"{target} is a learned sampler, which has its method and its target: --particles, "
                 "--steps, --seed, --json and --trust are what it takes"

@@ -12,6 +12,7 @@ from pushforward.evidence import Bound, LogZ, bennett
 from pushforward.evidence.weights import from_log_weights, mean_as_bound
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.paths import PathPair, simulate, simulate_back
+from pushforward.metrics import mode_shares
 
 __all__ = ["SamplerEstimates", "estimates", "mode_entropy"]
 
@@ -80,8 +81,7 @@ def mode_entropy(x: Tensor, modes: Tensor) -> float:
     >>> mode_entropy(torch.tensor([[-1.1], [0.8]]), modes), mode_entropy(modes[:1], modes)
     (1.0, 0.0)
     """
-    nearest = torch.cdist(x.flatten(1).double().cpu(), modes.flatten(1).double().cpu()).argmin(1)
-    share = torch.bincount(nearest, minlength=len(modes)).double() / len(x)
+    share = mode_shares(x, modes)
     return abs(float(-torch.xlogy(share, share).sum()) / math.log(len(modes)))
 
 
@@ -111,14 +111,20 @@ def estimates(
     parts = [simulate(pair, density, size, generator=generator) for size in sizes]
     weights = torch.cat([part.log_weights for part in parts]).double().cpu()
     ends = torch.cat([pair.position(part.states[-1]) for part in parts])
-    found = from_log_weights(weights, "importance", True, _BOTH)
-    own = SamplerEstimates(found, found.bounds[0], found.ess / n)
+    log_z = from_log_weights(weights, "importance", True, _BOTH)
+    own = SamplerEstimates(log_z, log_z.bounds[0], log_z.ess / n)
     modes = density.target.modes
     if modes is not None:
         x = density.target.constrain(density.outward(ends))
-        own = replace(own, coverage=mode_entropy(x, modes))
-        if own.coverage is not None and own.coverage < _COVERED:
-            said = f"The entropic mode coverage is {own.coverage:.2f}: modes are missing or rare."
+        found, most = mode_entropy(x, modes), 1.0
+        if draws is not None:
+            most = mode_entropy(density.target.constrain(density.outward(draws)), modes)
+        own = replace(own, coverage=found)
+        if found < _COVERED * most:
+            said = (
+                f"The entropic mode coverage is {found:.2f}, that of the target {most:.2f}: modes "
+                "are missing or rare."
+            )
             own = replace(own, warnings=(said,))
     if draws is None:
         return own
