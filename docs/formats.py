@@ -106,6 +106,24 @@ def _fields(path: Path) -> None:
         made.to_zarr(path, zarr_format=2, consolidated=True)
 
 
+def _words(count: int) -> list[str]:
+    random = np.random.default_rng(0)
+    return ["".join(random.choice(list("acgt"), 6)) for _ in range(count)]
+
+
+def _lines(path: Path) -> None:
+    path.write_text("\n".join(_words(ROWS)) + "\n", encoding="utf-8")
+
+
+def _book(path: Path) -> None:
+    path.write_text(". ".join(_words(4 * ROWS)) + ".\n", encoding="utf-8")
+
+
+def _fasta(path: Path) -> None:
+    records = (f">gene {k}\n{word.upper()}\n" for k, word in enumerate(_words(ROWS)))
+    path.write_text("".join(records), encoding="utf-8")
+
+
 def _pictures(path: Path) -> None:
     random = np.random.default_rng(0)
     for k in range(ROWS):
@@ -115,6 +133,8 @@ def _pictures(path: Path) -> None:
         Image.fromarray(pixels).save(file)
 
 
+SMALL = ("model.net.class=transformer", "model.net.width=8", "model.net.depth=1",
+         "model.net.heads=2")  # fmt: skip
 KINDS = (
     Kind("people.csv", "text, commas", _text()),
     Kind("germany.csv", "text, semicolons and decimal commas, a line of units", _germany,
@@ -137,6 +157,9 @@ KINDS = (
     Kind("counts.nc", "arrays of NetCDF", _netcdf, ("--label", "y")),
     Kind("fields.nc", "fields of NetCDF", _fields, (), "vae"),
     Kind("fields.zarr", "fields of Zarr", _fields, (), "vae"),
+    Kind("book.txt", "a text", _book, ("data.window=8", *SMALL), "diffusion"),
+    Kind("lines.txt", "lines of text", _lines, ("data.kind=lines", *SMALL), "diffusion"),
+    Kind("genes.fasta", "records of FASTA", _fasta, SMALL, "diffusion"),
     Kind("pictures", "a folder of pictures", _pictures, (), "vae"),
 )  # fmt: skip
 

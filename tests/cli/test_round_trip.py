@@ -44,6 +44,7 @@ NUMBERS_OF_A_TYPE = {"people.parquet", "people.feather", "people.jsonl"}
 """Whose numbers are written as they are, not with so many digits."""
 DRAWN: dict[tuple[Any, ...], bytes] = {}
 ARRAYS = [path for path in KINDS if path.startswith("counts.")]
+TEXTS = {"book.txt": "text", "lines.txt": "lines", "genes.fasta": "fasta"}
 FIELDS = [path for path in KINDS if path.startswith("fields.")]
 
 
@@ -61,7 +62,7 @@ def test_the_page_has_a_row_for_each_kind() -> None:
     table = formats.PAGE.read_text().split("<!-- matrix -->")[1].split("<!-- end -->")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(formats.KINDS)
-    assert set(KINDS) == {*READERS, *ARRAYS, *FIELDS, "pictures"}
+    assert set(KINDS) == {*READERS, *ARRAYS, *FIELDS, *TEXTS, "pictures"}
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +122,19 @@ def test_fields_come_back(name: str, tmp_path: Path) -> None:
     assert after.schema.fields.variables[0].units == "K"
     assert after.schema.fields.coordinates == before.schema.fields.coordinates
     assert len(after) == 60
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_come_back(name: str, tmp_path: Path) -> None:
+    file, new = _ran(name, tmp_path)
+    kind = TEXTS[name]
+    before = pf.data.load(file, kind=kind, window=8 if kind == "text" else None)
+    after = pf.data.load(new, kind=kind, window=8 if kind == "text" else None, like=before)
+    assert after.schema.alphabet == before.schema.alphabet
+    assert after.event_shape == before.event_shape
+    # What parts the samples of a text is a symbol of it as well.
+    assert len(after) == 60 or (kind == "text" and 60 <= len(after) < 70)
+    assert (new.read_text()[0] == ">") == (kind == "fasta")
 
 
 def test_pictures_come_back(tmp_path: Path) -> None:

@@ -54,6 +54,23 @@ def test_what_is_given_is_kept_and_what_is_open_is_not_used() -> None:
     assert sized(Settings(holdout=0.0), pf.Diffusion, 500).validate_every == 5000 // 20
 
 
+def test_batches_of_texts_are_counted_in_symbols(tmp_path) -> None:
+    found = [sized(Settings(), pf.Diffusion, 10_000, k).batch_size for k in (1, 32, 33, 256, 10**6)]
+    assert found == [128, 128, 124, 16, 8]
+    assert sized(Settings(accumulate=5), pf.Diffusion, 10_000, 256).batch_size == 15
+    assert sized(Settings(batch_size=64), pf.Diffusion, 10_000, 256).batch_size == 64
+    book = tmp_path / "book.txt"
+    book.write_text("all work and no play. " * 300)
+    texts = pf.data.load(str(book), window=256)
+    size = texts.schema.alphabet.size
+    net = pf.nn.TokenTransformer(size, width=8, depth=1, heads=2)
+    process = pf.processes.Masking(pf.spaces.Tokens(size))
+    model = pf.Diffusion.for_data(texts, process=process, net=net)
+    run = pf.fit(model, texts, steps=1, warmup=0, out=tmp_path / "run", progress=False)
+    assert texts.symbols == 256
+    assert yaml.safe_load((run.path / "config.yaml").read_text())["training"]["batch_size"] == 16
+
+
 def test_the_learning_rate_is_that_of_the_family_unless_it_is_given(tmp_path) -> None:
     assert sized(Settings(), pf.Diffusion, 500).lr == 1e-3
     assert sized(Settings(), pf.GAN, 500).lr == pf.GAN.learning_rate == 2e-3

@@ -204,7 +204,7 @@ class Recipe(BaseModel):
     def sized(self, model: Any, data: Data) -> Recipe:
         """The recipe with the length and the batches that fit the model and the data."""
         _, train = without_data(model, data, self.train)
-        return self.model_copy(update={"train": sized(train, model, len(data))})
+        return self.model_copy(update={"train": sized(train, model, len(data), data.symbols)})
 
     def to_yaml(self) -> str:
         """The recipe as a file; reading it gives the same recipe."""

@@ -183,6 +183,16 @@ class Data(Displayed):
         return state.event_shape(self.x)
 
     @property
+    def symbols(self) -> int:
+        """How many entries of one data point are symbols; 1 at least.
+
+        >>> Data(torch.zeros(2, 5, dtype=torch.long)).symbols, Data(torch.zeros(2, 5)).symbols
+        (5, 1)
+        """
+        parts = [leaf[0] for leaf in state.leaves(self.x) if leaf.dtype == torch.int64]
+        return max(1, sum(part.numel() for part in parts))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the features of a table."""
         return self.schema.names

@@ -117,7 +117,7 @@ def fit(
     if model.closed_form:
         # It is fitted before the first step, and no step changes it.
         settings = dataclasses.replace(settings, steps=1, budget=None)
-    settings, budget = sized(settings, model, len(data)), settings.budget
+    settings, budget = sized(settings, model, len(data), data.symbols), settings.budget
     check_labels(model, data)
     if data.c is not None and not model.capabilities.conditional:
         warnings.warn(

@@ -154,7 +154,7 @@ def rectify(
     run = trained(model, "round-1", target, start)
     own = options.get("settings") or Settings()
     own = dataclasses.replace(own, batch_size=options.get("batch_size") or own.batch_size)
-    size = sized(own, model, len(target)).batch
+    size = sized(own, model, len(target), target.symbols).batch
     cost = _first_cost(model, target, start, size, seed)
     done = [_judged(run, target, solver_steps, seed)]
     last, stopped = model, run.status != "finished"

@@ -13,6 +13,9 @@ __all__ = ["sized", "training_rows"]
 
 _STEPS = 10_000
 _BATCH = 128
+_SYMBOLS, _FEWEST = 4096, 8
+"""Symbols of a batch, at the most, unless it has fewer rows than these."""
+
 _ENOUGH = 2000
 """Rows from which a loss with fresh noise is worth all of the steps."""
 
@@ -34,7 +37,7 @@ def training_rows(settings: Settings, rows: int) -> int:
     return rows - min(max(round(settings.holdout * rows), 1), rows - 1)
 
 
-def sized(settings: Settings, family: Any, rows: int) -> Settings:
+def sized(settings: Settings, family: Any, rows: int, symbols: int = 1) -> Settings:
     r"""The settings, with `steps`, `batch_size` and `lr` chosen where they are `None`.
 
     With `n` of the `rows` to train on, those that are not held out:
@@ -50,7 +53,9 @@ def sized(settings: Settings, family: Any, rows: int) -> Settings:
       too long, nor tell one that is too short: 10,000 steps of 128.
 
     All come to 10,000 steps of 128 on some 10,000 rows and above, and to no fewer than 200. A batch
-    is a multiple of `accumulate` and of the number of processes.
+    is a multiple of `accumulate` and of the number of processes. Each of the `symbols` of a row of
+    text is predicted by itself and costs as much as a row of another kind, so that a batch has
+    4,096 of them at the most: 32 windows of 128.
 
     A budget leaves `steps` open: they are counted out once the time of a step is known. The
     learning rate is that of the family, `learning_rate`.
@@ -66,13 +71,16 @@ def sized(settings: Settings, family: Any, rows: int) -> Settings:
     1000 NormalizingFlow 1172 128
     100000 Diffusion 10000 128
     100000 NormalizingFlow 10000 128
+    >>> [sized(Settings(), Diffusion, 1000, symbols).batch_size for symbols in (8, 128, 4096)]
+    [128, 32, 8]
     """
     n = training_rows(settings, rows)
     bare = family.loss_measures_quality and not family.draws_noise
     batch = settings.batch_size
     if batch is None:
         part = settings.accumulate * world_size()
-        most = min(_BATCH, n) if bare else _BATCH
+        most = min(_BATCH, max(_FEWEST, _SYMBOLS // symbols))
+        most = min(most, n) if bare else most
         batch = max(most // part, 1) * part
     steps = settings.steps
     if steps is None and settings.budget is None:
