@@ -71,7 +71,7 @@ def test_samples_lie_on_the_grid_of_the_data(trained: Path, call: Any, suffix: s
 def test_the_model_lives_on_the_grid(trained: Path) -> None:
     model = pf.load(trained / "run")
     assert model.space.periodic == (False, True)
-    assert model.space.names == ("rain", "sst")
+    assert model.space.names == ("rain (mm/s)", "sst (K)")
     assert model.predictor.net.periodic == (False, True)
     assert model.predictor.net.positions
 

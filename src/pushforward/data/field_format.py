@@ -143,7 +143,8 @@ class FieldFormat:
 
     def grid_options(self) -> dict[str, Any]:
         """The arguments of the space of the fields, `spaces.Fields`: where there are values, the
-        weights of the cells, which axes are periodic, and the names of the channels."""
+        weights of the cells, which axes are periodic, what the channels are called in pictures,
+        and whether the first row of cells is at the bottom."""
         weights = None
         if self.latitude is not None:
             place = self.coordinate(self.latitude)
@@ -156,8 +157,21 @@ class FieldFormat:
             "mask": None if self.present is None else torch.from_numpy(self.present),
             "weights": weights,
             "periodic": tuple(name in self.periodic for name in self.dims),
-            "names": self.channel_names,
+            "names": tuple(
+                f"{name} ({variable.units})" if variable.units else name
+                for variable in self.variables
+                for name in variable.channel_names
+            ),
+            "upward": self._grows(self.dims[-2]) if len(self.dims) > 1 else False,
         }
+
+    def _grows(self, name: str) -> bool:
+        """Whether a coordinate grows along its dimension."""
+        place = self.coordinate(name)
+        if place is None or place.dims != (name,):
+            return False
+        values = place.values.array()
+        return values.dtype.kind in "iuf" and len(values) > 1 and bool(values[0] < values[-1])
 
     @property
     def words(self) -> str:

@@ -21,6 +21,7 @@ from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
 from pushforward.report.right_captions import right_captions
+from pushforward.report.spectra import rows_of_spectra
 from pushforward.report.table_judging import evaluated_table
 from pushforward.report.texts import rows_of_texts
 from pushforward.spaces import Space
@@ -138,7 +139,11 @@ def evaluated(
         **options,
     )
     right = right_captions(written, told, test)
-    more = (*rows_of_texts(written, test, train), *(() if right is None else (right,)))
+    more = (
+        *rows_of_texts(written, test, train),
+        *rows_of_spectra(written, test, train),
+        *(() if right is None else (right,)),
+    )
     return dataclasses.replace(found, rows=(*found.rows, *more)) if more else found
 
 

@@ -18,10 +18,11 @@ from pushforward._files import write_bytes
 from pushforward.report.angle_plots import AnglePlot
 from pushforward.report.compositions import SharesPainter
 from pushforward.report.globes import GlobePainter
+from pushforward.report.maps import MapPainter
 from pushforward.report.painters import Kinds, Painter, painter_of
 from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
-from pushforward.spaces.views import Globe, Histogram, Scatter, Shares, View
+from pushforward.spaces.views import Globe, Histogram, Maps, Scatter, Shares, View
 
 __all__ = ["Look", "data_uri", "png_of", "save_picture", "side_by_side", "subsample"]
 
@@ -75,6 +76,8 @@ class Look:
 def _painter(view: View) -> Painter:
     if isinstance(view, Globe):
         return GlobePainter(view)
+    if isinstance(view, Maps):
+        return MapPainter(view)
     if isinstance(view, Shares):
         return SharesPainter(view)
     if isinstance(view, Scatter) and view.period is not None:

@@ -29,6 +29,7 @@ from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
 from pushforward.report.samplers import sampler_section
+from pushforward.report.spectra import spectra_section
 from pushforward.report.table_judging import columns_shown
 from pushforward.report.texts import excerpts
 from pushforward.training.judge import early_end, overfitting
@@ -90,6 +91,7 @@ def write(
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         excerpts(samples, data),
+        spectra_section(samples, data),
         marginals(*columns_shown(data, samples)),
         sampler_section(model) if model.learns_without_data else _metrics(evaluation, model),
         "" if calibration is None else calibration_section(calibration),

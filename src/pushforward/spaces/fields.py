@@ -17,7 +17,7 @@ from pushforward.spaces.channel_units import ChannelUnits
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Units
-from pushforward.spaces.views import Curves, Images, View
+from pushforward.spaces.views import Curves, Maps, View
 
 __all__ = ["Fields"]
 
@@ -37,7 +37,8 @@ class Fields(LinearSpace):
         weights: of the cells in losses, `(*sizes)` or what spreads over them, such as the cosine of
             the latitude, `(H, 1)`; all alike by default.
         periodic: which of the axes of a field have ends that meet; none by default.
-        names: of the variables.
+        names: of the variables, with their units, for pictures.
+        upward: whether the first row of cells is at the bottom of a map.
 
     Raises `InputError` for a mask without cells, or weights that are not positive anywhere.
 
@@ -55,6 +56,7 @@ class Fields(LinearSpace):
         weights: Tensor | None = None,
         periodic: Sequence[bool] = (),
         names: Sequence[str] = (),
+        upward: bool = False,
     ) -> None:
         if mask is not None and not bool(mask.any()):
             raise InputError("the mask leaves no cell with a value")
@@ -63,7 +65,7 @@ class Fields(LinearSpace):
         ):
             raise InputError("weights of cells are finite numbers, not negative and not all zero")
         self.mask = None if mask is None else mask.bool()
-        self.weights, self.names = weights, tuple(names)
+        self.weights, self.names, self.upward = weights, tuple(names), bool(upward)
         self.periodic: tuple[bool, ...] = tuple(map(bool, periodic))
 
     @property
@@ -165,7 +167,8 @@ class Fields(LinearSpace):
         """A map of each variable, or a curve."""
         channels = range(min(x.shape[1], _SEEN))
         if x.ndim == 4:
-            return tuple(Images(x[:, k : k + 1]) for k in channels)
+            gaps = x if self.mask is None else torch.where(self._cells(x), x, torch.nan)
+            return tuple(Maps(gaps[:, k], self._name(k), self.upward) for k in channels)
         return tuple(Curves(x[:, k].flatten(1), self._name(k)) for k in channels)
 
     def describe_states(self, event_shape: state.EventShape) -> str:

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Curves", "Globe", "Histogram", "Images", "Scatter", "Sequences", "Shares", "View"]
+__all__ = [
+    "Curves",
+    "Globe",
+    "Histogram",
+    "Images",
+    "Maps",
+    "Scatter",
+    "Sequences",
+    "Shares",
+    "View",
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,21 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Maps:
+    """A variable on a grid, `(n, H, W)`, a map each; NaN where it has no values.
+
+    Args:
+        values: the numbers.
+        name: what they are, with their unit.
+        upward: whether the first row of cells is at the bottom, as latitudes that grow.
+    """
+
+    values: Tensor
+    name: str = ""
+    upward: bool = False
+
+
+@dataclass(frozen=True)
 class Curves:
     """Functions `(n, points)` over their grid."""
 
@@ -103,4 +128,4 @@ class Shares:
     names: tuple[str, ...] = ()
 
 
-View = Scatter | Histogram | Globe | Images | Curves | Sequences | Shares
+View = Scatter | Histogram | Globe | Images | Maps | Curves | Sequences | Shares
