@@ -42,7 +42,7 @@ class FieldVariable:
 
     @property
     def units(self) -> str | None:
-        """The units, if they are said."""
+        """The units, if they are said; `"1"` is that of numbers without dimension."""
         found = (self.attributes or {}).get("units")
         return None if found is None else str(found)
 
@@ -158,7 +158,7 @@ class FieldFormat:
             "weights": weights,
             "periodic": tuple(name in self.periodic for name in self.dims),
             "names": tuple(
-                f"{name} ({variable.units})" if variable.units else name
+                f"{name} ({variable.units})" if variable.units not in (None, "", "1") else name
                 for variable in self.variables
                 for name in variable.channel_names
             ),
@@ -194,7 +194,9 @@ class FieldFormat:
         lines = [f"rows along {' and '.join(self.rows)}; fields along {' and '.join(axes)}"]
         at = 0
         for one in self.variables:
-            line = f"{one.name} in {one.units}" if one.units else f"{one.name}, without units"
+            line = f"{one.name}, without units"
+            if one.units:
+                line = one.name if one.units == "1" else f"{one.name} in {one.units}"
             if one.levels:
                 line += f", {one.channels} levels along {' and '.join(n for n, _ in one.levels)}"
             if self.present is not None:

@@ -1,0 +1,94 @@
+"""Pictures and spectra of fields in reports."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray
+
+from pushforward.data import Data, load
+from pushforward.report.maps import MapPainter
+from pushforward.report.spectra import rows_of_spectra, spectra_section
+from pushforward.spaces import Fields, space_of
+from pushforward.spaces.views import Maps
+
+
+def _pixels(painter: MapPainter, view: Maps) -> np.ndarray:
+    return np.asarray(painter.draw(view, 1, small=True)).astype(int)
+
+
+def _colors(x: torch.Tensor, **more: object) -> np.ndarray:
+    view = Maps(x[None], **more)
+    return _pixels(MapPainter(view), view)
+
+
+def test_maps_have_gray_for_cells_without_values_and_one_scale_of_color() -> None:
+    x = torch.linspace(280.0, 300.0, 64).reshape(8, 8)
+    x[:4, :4] = torch.nan
+    found = _colors(x)
+    height, width = found.shape[:2]
+    corner = found[height // 4, width // 4]
+    assert corner.tolist() == [0xC9, 0xCD, 0xD3]
+    low, high = found[height // 16, -width // 8], found[-height // 16, -width // 16]
+    assert low[2] > low[0]  # from blue to yellow
+    assert high[0] > high[2]
+
+
+def test_the_first_row_is_at_the_bottom_of_maps_that_go_up() -> None:
+    x = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    down, up = _colors(x), _colors(x, upward=True)
+    assert np.abs(down - up[::-1]).mean() < 2
+    assert np.abs(down - up).mean() > 20
+
+
+def test_numbers_of_both_signs_are_even_about_zero() -> None:
+    painter = MapPainter(Maps(torch.tensor([[[-1.0, 0.9], [0.3, -0.2]]])))
+    assert painter.low == -painter.high
+    assert MapPainter(Maps(torch.tensor([[[1.0, 3.0]]]))).colors == "viridis"
+    assert "25.0% of the cells" in painter.missing(Maps(torch.tensor([[[5.0, 0.0], [0, 0]]])), 1)
+
+
+def test_views_of_fields_are_maps_with_gaps() -> None:
+    mask = torch.tensor([[[True, False]], [[True, True]]])
+    first, second = Fields(mask, names=("a (K)", "b")).views(torch.ones(3, 2, 1, 2))
+    assert first.name == "a (K)"
+    assert first.values.isnan().tolist() == [[[False, True]]] * 3
+    assert bool(second.values.isfinite().all())
+
+
+def _fields(n: int, seed: int, slope: float = 0.0, land: bool = False) -> Data:
+    """Periodic fields, smooth or not, of two variables."""
+    rng = np.random.default_rng(seed)
+    k = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(16, 1 / 16)], indexing="ij"))
+    noise = np.fft.fft2(rng.normal(size=(2, n, 16, 16))) * (1 + k) ** -slope
+    u, v = np.fft.ifft2(noise).real
+    if land:
+        v[:, :2] = np.nan
+    axes = ("time", "y", "x")
+    coordinates = {axis: (axis, np.arange(16.0), {"periodic": 1}) for axis in "yx"}
+    return load(xarray.Dataset({"u": (axes, u), "v": (axes, v)}, coordinates))
+
+
+def test_rows_of_spectra_have_a_floor_and_see_smoothness() -> None:
+    test, train = _fields(80, 0), _fields(80, 1)
+    same, _ = rows_of_spectra(_fields(80, 2).x, test, train)
+    assert same.name == "spectrum of u"
+    assert same.value < 5 * same.stderr + 0.1
+    assert same.floor == pytest.approx(same.value, abs=0.05)
+    smooth, _ = rows_of_spectra(_fields(80, 3, slope=1.0).x, test, train)
+    # The log ratio of shell k is that of (1 + |k|)^-2, between its ends.
+    ratio = np.mean([2 * math.log(1 + k + 0.5) for k in range(1, 8)])
+    assert smooth.value == pytest.approx(ratio, abs=0.15)
+
+
+def test_variables_with_masked_cells_have_no_spectrum() -> None:
+    data = _fields(20, 0, land=True)
+    assert [row.name for row in rows_of_spectra(data.x, data, data)] == ["spectrum of u"]
+    text = spectra_section(data.x, data)
+    assert "<h3>u</h3>" in text
+    assert "<h3>v</h3>" not in text
+    assert spectra_section(torch.zeros(3, 2), Data(torch.zeros(3, 2))) == ""
+    assert not space_of(data).white
