@@ -11,6 +11,7 @@ a swimmer with noise on its velocity alone. What is not known is measured on pat
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -145,6 +146,7 @@ def chosen(name: str, smoke: bool) -> System:
     return replace(system, duration=4 * system.duration / system.steps, steps=4, particles=20)
 
 
+@functools.cache
 def truth(name: str, seed: int, smoke: bool) -> dict[str, Any]:
     """The variances at the end, known or measured, and many states of the SDE."""
     system = chosen(name, smoke)

@@ -13,7 +13,7 @@ __all__ = ["FluidState", "fluid_state"]
 
 
 class FluidState(NamedTuple):
-    r"""Means over the square, `(...)` for spectra `(..., 2, n, n // 2 + 1)`.
+    r"""Means over the square, `(...)` for spectra `(..., 2, n, columns)`.
 
     Between kicks `dE/dt = -2 mu E - viscous`, the same for the enstrophy, and
     `d<c>/dt = e - condensation`.
@@ -39,7 +39,7 @@ def fluid_state(y: Tensor, flow: MoistFlow, grid: PeriodicGrid) -> FluidState:
     """What the budgets are made of.
 
     >>> import torch
-    >>> grid, still = PeriodicGrid(8), torch.zeros(2, 8, 5, dtype=torch.complex128)
+    >>> grid, still = PeriodicGrid(8), torch.zeros(2, 8, 3, dtype=torch.complex128)
     >>> fluid_state(still, MoistFlow.published(8), grid).energy
     tensor(0., dtype=torch.float64)
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 __all__ = ["IntegratingFactor"]
@@ -20,7 +21,6 @@ class IntegratingFactor:
         rest: `N`.
         length: of a step.
 
-    >>> import torch
     >>> step = IntegratingFactor(torch.tensor(-1000.0), lambda y: 0 * y, 0.1)
     >>> bool(step(torch.tensor(1.0)) < 1e-40)
     True
@@ -28,15 +28,16 @@ class IntegratingFactor:
 
     def __init__(self, linear: Tensor, rest: Callable[[Tensor], Tensor], length: float) -> None:
         self.rest, self.length = rest, length
-        self._half, self._whole = (linear * (length / 2)).exp(), (linear * length).exp()
+        self._half = (linear * (length / 2)).exp()
 
     def __call__(self, y: Tensor) -> Tensor:
         """The state after a step."""
-        h, half, whole = self.length, self._half, self._whole
+        h, half = self.length, self._half
         first = self.rest(y)
-        second = self.rest(half * (y + h / 2 * first))
+        second = self.rest(torch.add(y, first, alpha=h / 2).mul_(half))
         halfway = half * y
-        third = self.rest(halfway + h / 2 * second)
-        fourth = self.rest(whole * y + h * half * third)
-        inner = half * (second + third)
-        return whole * y + h / 6 * (whole * first + 2 * inner + fourth)
+        third = self.rest(torch.add(halfway, second, alpha=h / 2))
+        fourth = self.rest(torch.add(halfway, third, alpha=h).mul_(half))
+        found = torch.add(y, first, alpha=h / 6).mul_(half)
+        found.add_(second + third, alpha=h / 3).mul_(half)
+        return found.add_(fourth, alpha=h / 6)

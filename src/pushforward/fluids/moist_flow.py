@@ -112,62 +112,66 @@ class MoistFlow:
 
 
 class Tendency:
-    """The right-hand side without its linear damping, for spectra `(..., 2, n, n // 2 + 1)`.
+    """The right-hand side without its linear damping, for spectra `(..., 2, n, columns)`.
 
     The advection of vorticity is the curl of the divergence of `(u, v)^2`, which takes the fewest
-    transforms: eight. Raises `InputError` for a context that the grid does not resolve.
+    transforms: eight. Derivatives of autograd do not go through it. Raises `InputError` for a
+    context that the grid does not resolve.
     """
 
     def __init__(self, flow: MoistFlow, grid: PeriodicGrid) -> None:
-        if flow.context_amplitude and flow.context_wavenumber >= grid.n / 3:
+        k, a = flow.context_wavenumber, flow.context_amplitude
+        if a and k >= grid.n / 3:
             raise InputError(
                 f"a grid of {grid.n} points has wavenumbers below {grid.n / 3:.3g}: it does not "
-                f"resolve a context of wavenumber {flow.context_wavenumber}"
+                f"resolve a context of wavenumber {k}"
             )
         self.flow, self.grid = flow, grid
         kx, ky, kept = grid.kx, grid.ky, grid.kept
         zero = torch.zeros_like(grid.k2)
-        ones = torch.ones_like(grid.k2)
-        velocity = torch.stack(
-            [torch.complex(zero, ky * grid.inverse), torch.complex(zero, -kx * grid.inverse)]
+        # Of the vorticity to both velocities, and of products to tendencies.
+        self._velocity = torch.complex(
+            torch.stack([zero, zero]), torch.stack([ky * grid.inverse, -kx * grid.inverse]) * kept
         )
-        self._to_grid = torch.cat([velocity, torch.complex(ones, zero)[None]]) * kept
-        self._vorticity = torch.stack([kept * (kx.square() - ky.square()), kept * kx * ky])
-        self._moisture = torch.complex(
-            torch.stack([zero, zero, kept]), torch.stack([-kept * kx, -kept * ky, zero])
-        )
-        # The mean of the gradient is carried towards the north.
-        self._carried = -flow.gradient * velocity[1] * kept
-        self._source = flow.evaporation * grid.n**2
+        self._curl = (kept * (kx.square() - ky.square()) + 0j, kept * kx * ky + 0j)
+        self._divergence = torch.complex(zero, -kept * kx), torch.complex(zero, -kept * ky)
+        self._kept = kept + 0j
         x, y = grid.axis[None, :], grid.axis[:, None]
-        k, a = flow.context_wavenumber, flow.context_amplitude
         self.context = a * (k * x).sin() * (k * y).sin()
         """`A sin(k x) sin(k y)`, `(n, n)`."""
-        self._slope = (
-            torch.stack(
-                [a * k * (k * x).cos() * (k * y).sin(), a * k * (k * x).sin() * (k * y).cos()]
-            )
-            if a
-            else None
-        )
+        slopes = (k * x).cos() * (k * y).sin(), (k * x).sin() * (k * y).cos()
+        self._slopes = [a * k * slope for slope in slopes] if a else []
 
     @property
     def damping(self) -> Tensor:
-        """The linear part, by which both spectra decay: `(2, n, n // 2 + 1)`."""
+        """The linear part, by which both spectra decay: `(2, n, columns)`."""
         hyper = self.flow.viscosity * self.grid.k2**4
         return -torch.stack([hyper + self.flow.drag, hyper])
 
     def __call__(self, y: Tensor) -> Tensor:
         """The rest, of the shape of the spectra."""
-        seen = torch.stack([y[..., 0, :, :], y[..., 0, :, :], y[..., 1, :, :]], -3)
-        u, v, c = self.grid.field(seen * self._to_grid).unbind(-3)
-        condensed = c.clamp_min(0) * (-1 / self.flow.condensation_time)
-        if self._slope is not None:
-            condensed = condensed - u * self._slope[0] - v * self._slope[1]
-        products = torch.stack([u * v, v * v - u * u, u * c, v * c, condensed], -3)
-        found = torch.fft.rfft2(products)
-        vorticity = (self._vorticity * found[..., :2, :, :]).sum(-3)
-        moisture = (self._moisture * found[..., 2:, :, :]).sum(-3)
-        moisture = moisture + self._carried * y[..., 0, :, :]
-        moisture[..., 0, 0] += self._source
-        return torch.stack([vorticity, moisture], -3)
+        n, lead = self.grid.n, y.shape[:-3]
+        # Written in place: what is small costs its calls, and what is large its copies.
+        seen = y.new_empty(*lead, 3, n, self.grid.columns)
+        torch.mul(y[..., :1, :, :], self._velocity, out=seen[..., :2, :, :])
+        seen[..., 2, :, :] = y[..., 1, :, :]
+        fields = self.grid.field(seen)
+        u, v, c = fields.unbind(-3)
+        products = fields.new_empty(*lead, 5, n, n)
+        torch.mul(u, v, out=products[..., 0, :, :])
+        torch.mul(v + u, v - u, out=products[..., 1, :, :])
+        torch.mul(fields[..., :2, :, :], c.unsqueeze(-3), out=products[..., 2:4, :, :])
+        source = products[..., 4, :, :]
+        torch.clamp(c, min=0, out=source).mul_(-1 / self.flow.condensation_time)
+        for speed, slope in zip((u, v), self._slopes, strict=False):
+            source.addcmul_(speed, slope, value=-1)
+        parts = self.grid.transform(products).unbind(-3)
+        found = torch.empty_like(y)
+        vorticity, moisture = found[..., 0, :, :], found[..., 1, :, :]
+        torch.mul(parts[0], self._curl[0], out=vorticity).addcmul_(parts[1], self._curl[1])
+        torch.mul(parts[4], self._kept, out=moisture)
+        moisture.addcmul_(parts[2], self._divergence[0]).addcmul_(parts[3], self._divergence[1])
+        # The mean of the gradient is carried towards the north.
+        moisture.add_(seen[..., 1, :, :], alpha=-self.flow.gradient)
+        moisture[..., 0, 0] += self.flow.evaporation * n**2
+        return found

@@ -13,10 +13,11 @@ __all__ = ["PeriodicGrid"]
 
 
 class PeriodicGrid:
-    r"""`n` points a side of `[-pi, pi)^2`, axes `(y, x)`; spectra are those of `torch.fft.rfft2`.
+    r"""`n` points a side of `[-pi, pi)^2`, axes `(y, x)`, and spectra `(n, columns)`.
 
     Products of two fields with wavenumbers below `n / 3` are exact at these, and so all spectra
-    are cut there (the 2/3 rule, Orszag 1971).
+    are cut there (the 2/3 rule, Orszag 1971): they are those of `torch.fft.rfft2` without the
+    columns beyond, and with zeros in the rows beyond.
 
     Args:
         n: points a side, at least 8.
@@ -24,8 +25,8 @@ class PeriodicGrid:
         device: of all tensors.
 
     >>> grid = PeriodicGrid(8)
-    >>> grid.axis[:2], int(grid.kept.sum())
-    (tensor([-3.1416, -2.3562], dtype=torch.float64), 15)
+    >>> grid.axis[:2], grid.columns, int(grid.kept.sum())
+    (tensor([-3.1416, -2.3562], dtype=torch.float64), 3, 15)
     """
 
     def __init__(
@@ -40,28 +41,32 @@ class PeriodicGrid:
         counted = torch.arange(n, dtype=dtype, device=self.device)
         self.axis = -math.pi + 2 * math.pi / n * counted
         self.ky = torch.where(counted < n / 2, counted, counted - n)[:, None]
-        self.kx = counted[None, : n // 2 + 1]
+        self.columns = -(-n // 3)
+        self.kx = counted[None, : self.columns]
         self.k2 = self.kx.square() + self.ky.square()
         self.inverse = torch.where(self.k2 > 0, 1 / self.k2.clamp_min(1), 0.0)
         """`1 / k^2`, and zero at the mean."""
-        self.kept = ((self.kx.abs() < n / 3) & (self.ky.abs() < n / 3)).to(dtype)
-        # Modes of the half plane that stand for two, themselves and their conjugates.
-        twice = (self.kx > 0) & (self.kx < n / 2)
-        self.weight = torch.where(twice, 2.0, 1.0).to(dtype) / float(n) ** 4
+        self.kept = (self.ky.abs() < n / 3).to(dtype).expand(n, self.columns)
+        # Modes beyond the first column stand for two, themselves and their conjugates.
+        self.weight = torch.where(self.kx > 0, 2.0, 1.0).to(dtype) / float(n) ** 4
 
     def mean_square(self, spectrum: Tensor) -> Tensor:
-        """`<f^2>` of fields from their spectra `(..., n, n // 2 + 1)`, by Parseval; `(...)`.
+        """`<f^2>` of fields from their spectra `(..., n, columns)`, by Parseval; `(...)`.
 
         >>> grid = PeriodicGrid(16)
-        >>> float(grid.mean_square(torch.fft.rfft2(grid.axis.sin().expand(16, 16))))
+        >>> float(grid.mean_square(grid.spectrum(grid.axis.sin().expand(16, 16))))
         0.5
         """
         return (self.weight * (spectrum.real.square() + spectrum.imag.square())).sum((-2, -1))
 
+    def transform(self, field: Tensor) -> Tensor:
+        """The columns that are kept of the spectra of fields `(..., n, n)`, in all rows."""
+        return torch.fft.fft(torch.fft.rfft(field)[..., : self.columns], dim=-2)
+
     def spectrum(self, field: Tensor) -> Tensor:
-        """The spectrum of fields `(..., n, n)`, cut."""
-        return self.kept * torch.fft.rfft2(field.to(self.device, self.dtype))
+        """The spectra of fields `(..., n, n)`, `(..., n, columns)`."""
+        return self.kept * self.transform(field.to(self.device, self.dtype))
 
     def field(self, spectrum: Tensor) -> Tensor:
-        """Fields `(..., n, n)` of spectra."""
-        return torch.fft.irfft2(spectrum, s=(self.n, self.n))
+        """Fields `(..., n, n)` of spectra `(..., n, columns)`."""
+        return torch.fft.irfft(torch.fft.ifft(spectrum, dim=-2), n=self.n)

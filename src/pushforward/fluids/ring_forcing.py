@@ -39,7 +39,7 @@ class RingForcing:
         positive("width", self.width)
 
     def amplitude(self, grid: PeriodicGrid) -> Tensor:
-        """The modulus of each mode of a kick per square root of time, `(n, n // 2 + 1)`."""
+        """The modulus of each mode of a kick per square root of time, `(n, columns)`."""
         apart = grid.k2.sqrt() - self.wavenumber
         spectrum = grid.kept * (-apart.square() / (2 * self.width**2)).exp() * (grid.k2 > 0)
         # The energy of a kick is half the mean of its squared velocity.
