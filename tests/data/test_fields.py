@@ -10,6 +10,7 @@ import pytest
 import torch
 import xarray
 
+import pushforward as pf
 from pushforward.data import Schema, examine, load, to_xarray, write
 from pushforward.data.field_rows import FieldRows
 from pushforward.data.fields import IN_MEMORY
@@ -348,3 +349,14 @@ def test_samples_do_not_replace_a_store(tmp_path: Path) -> None:
         write(path, data.x, space=space_of(data), schema=data.schema)
     with pytest.raises(InputError, match="only fields go to Zarr"):
         write(tmp_path / "x.zarr", torch.ones(2, 2), space=space_of(data))
+
+
+def test_means_may_have_a_scale_of_their_own() -> None:
+    data = load(weather(), means="apart")
+    assert space_of(data).means_apart
+    assert Schema.from_description(data.schema.describe()) == data.schema
+    process = pf.processes.Gaussian(space=space_of(data))
+    assert pf.Diffusion.for_data(data, process=process).predictor.net.bypass is not None
+    assert load(weather(seed=1), like=data).schema.fields.means == "apart"
+    with pytest.raises(InputError, match="means is 'apart'"):
+        load(weather(), means="together")

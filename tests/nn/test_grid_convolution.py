@@ -88,3 +88,15 @@ def test_the_default_network_of_fields() -> None:
     with pytest.raises(InputError, match="rows and columns"):
         UNet(1, periodic=(True, True, True))
     assert around(torch.ones(1, 1, 2, 2), (0, 0, 1, 1), (False, False))[0, 0, 0].tolist() == [0, 0]
+
+
+def test_the_mean_goes_past_the_network() -> None:
+    net = _randomized(UNet(2, width=8, periodic=True, mean_bypass=True, out_channels=3))
+    x = torch.randn(4, 2, 8, 8, generator=_generator(), dtype=torch.float64)
+    t = torch.full((4,), 0.3, dtype=torch.float64)
+    mean = net(x, t).mean((2, 3))
+    # Whatever the deviations are, the mean of the output is a function of that of the input.
+    other = x.flip(0) - x.flip(0).mean((2, 3), keepdim=True) + x.mean((2, 3), keepdim=True)
+    assert torch.allclose(net(other, t).mean((2, 3)), mean, atol=1e-12)
+    assert not torch.allclose(net(x + 1, t).mean((2, 3)), mean, atol=1e-3)
+    assert not torch.allclose(net(other, t), net(x, t), atol=1e-3)

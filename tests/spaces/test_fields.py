@@ -128,3 +128,47 @@ def test_a_grid_is_saved_with_the_model(tmp_path) -> None:
     assert torch.equal(found.mask, MASK)
     assert torch.equal(found.weights, weights)
     assert (found.periodic, found.names) == ((False, True), ("u", "v"))
+
+
+def _varying(n: int) -> torch.Tensor:
+    """Fields whose means vary ten times as much as the rest, of two variables, with land."""
+    x = torch.randn(n, 2, 2, 3, generator=_generator())
+    x = x * torch.tensor([[[1.0]], [[1e-3]]])
+    x = x + torch.tensor([[[10.0]], [[1e-2]]]) * torch.randn(n, 2, 1, 1, generator=_generator(1))
+    x = x + torch.tensor([[[300.0]], [[0.0]]])
+    return torch.where(MASK, x, 0.0)
+
+
+def test_means_and_deviations_are_scaled_apart_and_back() -> None:
+    x = _varying(3000)
+    units = Fields(MASK, means_apart=True).units((2, 2, 3))
+    units.fit(x)
+    z = units.standardized(x)
+    assert torch.allclose(units(z), x, rtol=1e-4, atol=1e-6)
+    assert bool((z[:, ~MASK] == 0).all())
+    for channel in range(2):
+        values = z[:, channel][:, MASK[channel]]
+        mean = values.mean(1)
+        assert float(mean.square().mean()) == pytest.approx(1, abs=0.01)
+        rest = (values - mean[:, None]).square().mean()
+        assert float(rest) == pytest.approx(1, abs=0.01)
+
+
+def test_their_volume_is_that_of_the_map() -> None:
+    units = Fields(MASK, means_apart=True).units((2, 2, 3)).double()
+    units.fit(_varying(500))
+    point = _varying(1).double()
+    matrix = torch.autograd.functional.jacobian(units.standardized, point).reshape(12, 12)
+    inside = MASK.flatten()
+    exact = torch.linalg.slogdet(matrix[inside][:, inside])[1]
+    assert float(units.log_det_inverse()) == pytest.approx(float(exact), rel=1e-6)
+    with pytest.raises(CapabilityError, match="means and deviations"):
+        _ = units.length
+
+
+def test_a_variable_whose_means_do_not_vary_has_a_scale_all_the_same() -> None:
+    x = torch.tensor([[[1.0, 3.0]], [[3.0, 1.0]]])
+    units = Fields(means_apart=True).units((1, 2))
+    units.fit(x)
+    assert torch.allclose(units(units.standardized(x)), x)
+    assert float(units.mean_scale) == 1

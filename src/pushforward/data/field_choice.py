@@ -36,12 +36,14 @@ class Asked:
         rows: the dimensions whose entries are rows.
         periodic: the dimensions of a field whose ends meet.
         weights: `"latitude"` or `"none"`.
+        means: `"apart"` for a scale of their own.
     """
 
     variables: tuple[str, ...] | None = None
     rows: tuple[str, ...] | None = None
     periodic: tuple[str, ...] | None = None
     weights: str | None = None
+    means: str | None = None
 
 
 def chosen_format(store: Any, where: str, asked: Asked) -> tuple[FieldFormat, list[str]]:
@@ -206,7 +208,9 @@ def _on_the_globe(found: FieldFormat, asked: Asked, where: str, notes: list[str]
         )
     if periodic:
         notes.append(f"{where}: the ends of {listed(periodic)} meet")
-    return replace(found, periodic=tuple(periodic), latitude=latitude)
+    if asked.means not in (None, "apart"):
+        raise InputError(f"means is 'apart', or nothing, not {asked.means!r}")
+    return replace(found, periodic=tuple(periodic), latitude=latitude, means=asked.means)
 
 
 def _is_period(found: FieldFormat, name: str) -> bool:

@@ -89,6 +89,7 @@ class FieldFormat:
         mask: where there are values, `(C, *sizes)`; `None` for everywhere.
         periodic: the dimensions whose ends meet.
         latitude: the dimension whose rows of cells cover less of the sphere towards the poles.
+        means: `"apart"` where the means of fields have a scale of their own.
 
     >>> wind = FieldFormat((FieldVariable("u"), FieldVariable("v")), ("time",), ("y", "x"), (4, 8))
     >>> wind.channel_names, wind.event_shape
@@ -106,6 +107,7 @@ class FieldFormat:
     mask: PackedArray | None = None
     periodic: tuple[str, ...] = ()
     latitude: str | None = None
+    means: str | None = None
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -162,6 +164,7 @@ class FieldFormat:
                 for variable in self.variables
                 for name in variable.channel_names
             ),
+            "means_apart": self.means == "apart",
             "upward": self._grows(self.dims[-2]) if len(self.dims) > 1 else False,
         }
 
@@ -237,6 +240,7 @@ class FieldFormat:
             "mask": None if self.mask is None else self.mask.describe(),
             "periodic": list(self.periodic),
             "latitude": self.latitude,
+            "means": self.means,
         }
         return {key: value for key, value in described.items() if value}
 
@@ -271,6 +275,7 @@ class FieldFormat:
             None if mask is None else PackedArray.from_description(mask),
             tuple(_listed(described.get("periodic"))),
             described.get("latitude"),
+            described.get("means"),
         )
 
 

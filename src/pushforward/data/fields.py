@@ -37,12 +37,12 @@ IN_MEMORY = 1 << 30
 _LOOKED_AT = 64
 """Rows of a store that stays there in which missing cells are looked for when it is opened."""
 
-_OPTIONS = ("variables", "rows", "periodic", "weights", "lazy")
+_OPTIONS = ("variables", "rows", "periodic", "weights", "means", "lazy")
 
 
 def reading_fields(load: F) -> F:
-    """A reader of data that also reads fields, with `variables=`, `rows=`, `periodic=`, `weights=`
-    and `lazy=`."""
+    """A reader of data that also reads fields, with `variables=`, `rows=`, `periodic=`, `weights=`,
+    `means=` and `lazy=`."""
 
     @wraps(load)
     def reading(
@@ -52,6 +52,7 @@ def reading_fields(load: F) -> F:
         rows: Sequence[str] | str | None = None,
         periodic: Sequence[str] | str | None = None,
         weights: str | None = None,
+        means: str | None = None,
         lazy: bool | None = None,
         **options: Any,
     ) -> Data:
@@ -60,6 +61,7 @@ def reading_fields(load: F) -> F:
             "rows": _names(rows),
             "periodic": _names(periodic),
             "weights": weights,
+            "means": means,
             "lazy": lazy,
         }
         said = {name: value for name, value in given.items() if value is not None}

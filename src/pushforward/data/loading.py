@@ -84,6 +84,7 @@ def load(
     rows: Sequence[str] | str | None = None,
     periodic: Sequence[str] | str | None = None,
     weights: str | None = None,
+    means: str | None = None,
     lazy: bool | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
@@ -172,6 +173,7 @@ def load(
             those with a true attribute `periodic`. An empty text for none.
         weights: of cells in losses: `"latitude"`, the cosine of it, which is the default where
             there is one, or `"none"`.
+        means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, or all at once; by default the former from
             1 GiB on.
 

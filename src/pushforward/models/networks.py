@@ -118,6 +118,7 @@ def _network_for(
         "image": data.kind == "image",
         "dimension": _dimension(space, shape),
         "periodic": space.periodic,
+        "means_apart": space.means_apart,
     }
     symbols = getattr(reading, "symbols", None)
     if net == "auto" and symbols is not None and len(shape) == 1 and shape[0] >= _FEWEST_SITES:
@@ -168,6 +169,7 @@ def _plain(
         options["encoder"] = nets.TextEncoder(**vars(sizes["vocabulary"]))
     if sizes["periodic"] is not None and nets.UNet in (kind, getattr(kind, "func", None)):
         options |= {"periodic": sizes["periodic"], "positions": not all(sizes["periodic"])}
+        options["mean_bypass"] = sizes["means_apart"]
     # Networks of pictures are made for their channels.
     of_vectors = nets.MLP in (kind, getattr(kind, "func", None))
     if out != shape:

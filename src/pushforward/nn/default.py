@@ -31,6 +31,7 @@ def default_network(
     vocabulary: Vocabulary | None = None,
     dimension: int | None = None,
     periodic: tuple[bool, ...] | None = None,
+    means_apart: bool = False,
 ) -> nn.Module:
     """A U-Net for images `(C, H, W)` of at least 4 pixels a side, a perceptron for all else.
 
@@ -51,6 +52,7 @@ def default_network(
             (`nn.suitable_frequencies`).
         periodic: of fields, whether the ends of rows, and of columns, meet. Unless all do, the
             network knows where a cell is, since no two places are alike then.
+        means_apart: of fields, a way past the network for their means.
 
     Raises `InputError` for an event or an output without entries, or texts for what is no image.
 
@@ -82,7 +84,11 @@ def default_network(
         levels = 2 if max(sides) <= 16 else 3 if max(sides) <= 48 else 4
         on_grid: dict[str, Any] = {}
         if periodic is not None:
-            on_grid = {"periodic": both_axes(periodic), "positions": not all(periodic)}
+            on_grid = {
+                "periodic": both_axes(periodic),
+                "positions": not all(periodic),
+                "mean_bypass": means_apart,
+            }
             levels = _levels(levels, sides, both_axes(periodic))
         return UNet(
             channels,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,6 +18,8 @@ from pushforward.nn.places import places
 from pushforward.nn.told import Sequence, told, told_width
 
 __all__ = ["UNet"]
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class _Block(nn.Module):
@@ -99,6 +103,8 @@ class UNet(nn.Module):
             both or each.
         positions: also look at where a pixel is, `nn.grid_convolution.grid_positions`: a map of
             the Earth is not the same everywhere.
+        mean_bypass: the mean of the output over the picture comes from that of the input by a
+            perceptron of its own, past the convolutions, which make the deviations from it.
 
     Images whose sides are no multiple of the total reduction are padded and cropped inside. Of
     sides that are one, a periodic network commutes with shifts by multiples of the reduction,
@@ -126,6 +132,7 @@ class UNet(nn.Module):
         patch: int = 1,
         periodic: tuple[bool, ...] | bool = False,
         positions: bool = False,
+        mean_bypass: bool = False,
     ) -> None:
         super().__init__()
         multipliers = tuple(multipliers)
@@ -185,6 +192,10 @@ class UNet(nn.Module):
                 self.up.append(GridConvolution(here, here, self.periodic))
         self.norm = nn.GroupNorm(_groups(here), here)
         self.last = _quiet(GridConvolution(here, self.out_channels * patch**2, self.periodic))
+        self.bypass = None
+        if mean_bypass:
+            last = _quiet(nn.Linear(features, self.out_channels))
+            self.bypass = nn.Sequential(nn.Linear(channels + features, features), nn.SiLU(), last)
         self.reduction = patch * 2 ** (len(multipliers) - 1)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
@@ -196,6 +207,7 @@ class UNet(nn.Module):
             raise InputError(f"images have shape (B, {self.channels}, H, W), not {tuple(x.shape)}")
         embedding, sequence = told(self, t, c, len(x))
         height, width = x.shape[-2:]
+        mean = None if self.bypass is None else x.mean((2, 3))
         below, right = -height % self.reduction, -width % self.reduction
         x = around(x, (0, right, 0, below), self.periodic)
         h = functional.pixel_unshuffle(x, self.patch)
@@ -215,10 +227,15 @@ class UNet(nn.Module):
             else:
                 h = layer(functional.interpolate(h, scale_factor=2, mode="nearest"))
         h = functional.pixel_shuffle(self.last(functional.silu(self.norm(h))), self.patch)
-        return h[..., :height, :width]
+        h = h[..., :height, :width]
+        if self.bypass is None or mean is None:
+            return h
+        told_of = torch.cat([mean, embedding.expand(len(mean), -1)], 1)
+        past: Tensor = self.bypass(told_of)
+        return h - h.mean((2, 3), keepdim=True) + past[:, :, None, None]
 
 
-def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
+def _quiet(layer: Layer) -> Layer:
     """The layer with all weights zero: each branch of a new network adds nothing yet."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -27,6 +27,7 @@ from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
+from pushforward.spaces.mean_units import MeanAndDeviation
 from pushforward.spaces.orthant import Orthant
 from pushforward.spaces.points import PointCloud, Points
 from pushforward.spaces.product import Product
@@ -84,6 +85,7 @@ __all__ = [
     "JumpSpace",
     "LinearSpace",
     "Manifold",
+    "MeanAndDeviation",
     "Maps",
     "NoUnits",
     "PointCloud",

@@ -15,6 +15,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces.channel_units import ChannelUnits
 from pushforward.spaces.euclidean import check_numbers
+from pushforward.spaces.mean_units import MeanAndDeviation
 from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Units
 from pushforward.spaces.views import Curves, Maps, View
@@ -39,6 +40,8 @@ class Fields(LinearSpace):
         periodic: which of the axes of a field have ends that meet; none by default.
         names: of the variables, with their units, for pictures.
         upward: whether the first row of cells is at the bottom of a map.
+        means_apart: scale the spatial mean of each field, and the deviations from it, apart
+            (`MeanAndDeviation`).
 
     Raises `InputError` for a mask without cells, or weights that are not positive anywhere.
 
@@ -57,6 +60,7 @@ class Fields(LinearSpace):
         periodic: Sequence[bool] = (),
         names: Sequence[str] = (),
         upward: bool = False,
+        means_apart: bool = False,
     ) -> None:
         if mask is not None and not bool(mask.any()):
             raise InputError("the mask leaves no cell with a value")
@@ -66,6 +70,7 @@ class Fields(LinearSpace):
             raise InputError("weights of cells are finite numbers, not negative and not all zero")
         self.mask = None if mask is None else mask.bool()
         self.weights, self.names, self.upward = weights, tuple(names), bool(upward)
+        self.means_apart = bool(means_apart)
         self.periodic: tuple[bool, ...] = tuple(map(bool, periodic))
 
     @property
@@ -104,9 +109,10 @@ class Fields(LinearSpace):
             raise InputError(f"{len(self.names)} variables do not fit fields of {shape}")
 
     def units(self, event_shape: state.EventShape) -> Units:
-        """A shift and a scale for each variable."""
+        """A shift and a scale for each variable, or one more for the means of its fields."""
         mask = None if self.mask is None else self.mask.expand(event_shape)
-        return ChannelUnits(event_shape, mask)
+        kind = MeanAndDeviation if self.means_apart else ChannelUnits
+        return kind(event_shape, mask)
 
     def dimension(self, event_shape: tuple[int, ...]) -> int:
         """The number of cells with values, in all variables."""

@@ -56,6 +56,9 @@ class Space(HasCoordinates, ABC, Generic[X]):
     periodic: tuple[bool, ...] | None = None
     """Of fields, which of their axes have ends that meet; `None` where states are no fields."""
 
+    means_apart: bool = False
+    """Spatial means of fields have a scale of their own, and networks a way past for them."""
+
     arrays: tuple[str, ...] = ("x",)
     """The names of the arrays that make states together in a file."""
 
