@@ -79,6 +79,37 @@ def test_mistakes_take_one_line(
     assert "states go to" in found.err
 
 
+def test_two_texts_become_a_map_and_have_a_duration(call, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    a, b = (tmp_path / name for name in ("a.txt", "b.txt"))
+    for path, symbols in ((a, "ab"), (b, "abc")):
+        lines = ("".join(random.choice(list(symbols), 5)) for _ in range(60))
+        path.write_text("\n".join(lines) + "\n")
+    both, run = ("--source", a, "--target", b, "data.kind=lines"), tmp_path / "run"
+    short = (*SHORT, "model.cache.rows=30", "--out", run)
+    done = call("bridge", *both, "--duration", "0.001", *short)
+    assert done.code == 0, done.err
+    saved = yaml.safe_load((run / "config.yaml").read_text())["model"]["args"]["reference"]
+    assert (saved["class"], saved["args"]["duration"]) == ("processes.TokenBridge", 0.001)
+    out = tmp_path / "there.txt"
+    assert call("translate", run, a, "--out", out).code == 0
+    # In so short a time hardly a symbol changes.
+    before, after = a.read_text().split(), out.read_text().split()
+    kept = [
+        x == y
+        for old, new in zip(before, after, strict=True)
+        for x, y in zip(old, new, strict=True)
+    ]
+    assert np.mean(kept) > 0.9
+    for words, said in (
+        ((*both, "--sigma", "1"), "symbols of a text take --duration"),
+        (("--source", b, "--target", a, "data.kind=lines"), "alphabet=bytes"),
+    ):
+        found = call("bridge", *words, "--out", tmp_path / "other")
+        assert found.code == 2
+        assert said in found.err
+
+
 def test_two_commands_make_one_bridge(call, tables: tuple[Path, Path], tmp_path: Path) -> None:
     """The same recipe, with outer iterations that share the steps."""
     a, b = tables

@@ -48,6 +48,13 @@ def bridge(
             "as the data sets are wide; on a --space a length there, 1 by default."
         ),
     ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            help="How long symbols of texts change by chance, in the place of a sigma; 1 by "
+            "default."
+        ),
+    ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +111,7 @@ def bridge(
     """
     from pushforward.cli.recipe import read
     from pushforward.cli.rundata import recipe_of
+    from pushforward.data.texts import form_of
     from pushforward.errors import InputError
 
     if rate and space is not None:
@@ -124,7 +132,7 @@ def bridge(
         "model.scale": scale,
         "data.coordinates": coordinates,
         "model.space": space if sigma is None else None,
-        "model.reference": _reference(sigma, rate, space),
+        "model.reference": _reference(sigma, rate, space, duration),
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -133,14 +141,23 @@ def bridge(
     chosen = read(
         known, {key: value for key, value in given.items() if value is not None}, overrides or []
     )
+    texts = form_of(chosen.data.get("source"), chosen.data.get("kind")) is not None
+    if texts and sigma is not None:
+        raise InputError(f"--sigma {sigma:g} is of numbers; symbols of a text take --duration")
+    if duration is not None and not texts:
+        raise InputError(f"--duration {duration:g} is of symbols of texts; numbers take --sigma")
     if print_config:
         print_recipe(chosen, tuple(trust or ()))
         return
     carry_out(context, chosen, out, resume=resume, trust=trust, device=device)
 
 
-def _reference(sigma: float | None, rate: float | None, space: str | None) -> dict[str, Any] | None:
+def _reference(
+    sigma: float | None, rate: float | None, space: str | None, duration: float | None
+) -> dict[str, Any] | None:
     """The reference process, as a recipe has it; of a space alone that space has one."""
+    if duration is not None:
+        return {"class": "token-bridge", "duration": duration}
     if sigma is None:
         return None
     if space is not None:

@@ -144,7 +144,7 @@ class Alphabet:
             shown = "".join(self.symbols[:_SHOWN]) + ("..." if len(self.symbols) > _SHOWN else "")
             raise InputError(
                 f"{place}: {odd!r} (symbol {at + 1}) is none of the {len(self.symbols)} symbols "
-                f"that are known: {shown!r}"
+                f"that are known: {shown!r}; alphabet=bytes, chosen before training, knows any"
             ) from None
 
     def encode(
