@@ -131,6 +131,29 @@ def test_labels_and_given_columns_stay_beside_places(tmp_path: Path) -> None:
     assert again.x.equal(told.x)
 
 
+def test_distances_in_the_ball_and_the_half_space_are_those_of_their_models() -> None:
+    noise = torch.Generator().manual_seed(0)
+    for dim in (2, 3):
+        a, b = (torch.rand(50, dim, generator=noise).double() for _ in range(2))
+        square = (a - b).square().sum(1)
+        far = Hyperbolic(dim).distance(*(parse("half-space").states(one + 0.01) for one in (a, b)))
+        exact = torch.acosh(1 + square / (2 * (a[:, -1] + 0.01) * (b[:, -1] + 0.01)))
+        torch.testing.assert_close(far, exact, rtol=1e-9, atol=1e-9)
+        a, b = 0.99 * a / dim**0.5, -0.9 * b / dim**0.5
+        square = (a - b).square().sum(1)
+        edge = (1 - a.square().sum(1)) * (1 - b.square().sum(1))
+        far = Hyperbolic(dim).distance(*map(parse("poincare-ball").states, (a, b)))
+        torch.testing.assert_close(far, torch.acosh(1 + 2 * square / edge), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["poincare-ball", "half-space"])
+def test_points_far_out_in_hyperbolic_space_come_back(kind: str) -> None:
+    far = 6 * torch.randn(100, 3, generator=torch.Generator().manual_seed(1)).double().sinh()
+    x, coordinates = Hyperbolic().nearest(far), parse(kind)
+    again = coordinates.states(coordinates.numbers(x))
+    torch.testing.assert_close(again, x, rtol=1e-9, atol=1e-9)
+
+
 REFUSED = {
     "beyond the ball": (
         "a,b\n0.6,0.8\n",
