@@ -325,10 +325,20 @@ def test_times_reach_any_network() -> None:
 
 def test_training_times_are_near_the_data_from_the_uniform_distribution_of_a_closed_space() -> None:
     near, even = ShiftedTimes(0.1), StratifiedTimes()
-    product = ProductProcess((Linear(), Geodesic(SO3())))
-    paths = (Geodesic(Torus()), near), (Geodesic(Hyperbolic()), even), (Linear(), even)
-    for path, expected in (*paths, (product, near), (Geodesic(FisherRao()), even)):
-        assert pf.FlowMatching(pf.nn.MLP(3, width=8), path).times == expected
+    for path, shape, expected in (
+        (Geodesic(Torus()), (3,), near),
+        (Geodesic(Torus()), (4,), even),
+        (Geodesic(Sphere()), (3,), near),
+        (Geodesic(Sphere()), (5,), even),
+        (Geodesic(SO3()), (3, 3), near),
+        (Geodesic(SO3()), (2, 3, 3), even),
+        (Geodesic(Hyperbolic()), (3,), even),
+        (Geodesic(FisherRao()), (3,), even),
+        (ProductProcess((Linear(), Geodesic(SO3()))), ((3,), (3, 3)), even),
+        (Linear(), (2,), even),
+    ):
+        net = pf.nn.MLP(3, width=8)
+        assert pf.FlowMatching(net, path, event_shape=shape).times == expected
     model = pf.FlowMatching(pf.nn.MLP(3, width=8), Geodesic(Torus()), event_shape=3)
     model.keep_source(_normal(10, 3))
     assert model.times == even

@@ -52,7 +52,8 @@ class FlowMatching(TransportMap, Trainable):
         coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
             `paired`, or one of `couplings`.
         times: the distribution of training times; by default that of the path from noise, more of
-            them near the data on closed manifolds, and stratified uniform between data.
+            them near the data on closed manifolds of up to three dimensions, and stratified
+            uniform between data.
         label_dropout: the fraction of labels or contexts hidden in training, so that the model can
             also do without.
         event_shape: the shape of one data point, if known before training.
@@ -146,7 +147,9 @@ class FlowMatching(TransportMap, Trainable):
         """The distribution of training times."""
         if self._said_times is not None:
             return self._said_times
-        return time_laws.StratifiedTimes() if self.has_source else self.path.times
+        if self.has_source:
+            return time_laws.StratifiedTimes()
+        return self.path.times(self.event_shape)
 
     # -- learning -------------------------------------------------------------------------------
 

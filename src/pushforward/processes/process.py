@@ -64,9 +64,6 @@ class GenerativeProcess(ABC, Generic[X, Z, P]):
     steps: int = 100
     """Steps that suit the sampler."""
 
-    times: TimeDistribution = StratifiedTimes()
-    """The training times that suit a flow from the prior."""
-
     @property
     @abstractmethod
     def clock(self) -> Schedule:
@@ -76,6 +73,10 @@ class GenerativeProcess(ABC, Generic[X, Z, P]):
     def interval(self) -> tuple[float, float]:
         """The first and the last time of a sampler, from the prior to the data."""
         return self.clock.t_max, self.clock.t_min
+
+    def times(self, event_shape: Any) -> TimeDistribution:
+        """The training times that suit a flow from the prior to events of a shape."""
+        return StratifiedTimes()
 
     @abstractmethod
     def prior(self, shape: Any, t: float = 1.0) -> Distribution[X]:

@@ -21,7 +21,6 @@ from pushforward.processes.process import GenerativeProcess, Support
 from pushforward.processes.reading import Reading
 from pushforward.protocols import Bridged, Evidenced, Time, follows
 from pushforward.schedules import Schedule
-from pushforward.times import TimeDistribution
 
 __all__ = ["ProductProcess"]
 
@@ -116,12 +115,6 @@ class ProductProcess(GenerativeProcess[tuple[Any, ...], tuple[Any, ...], tuple[A
         """The times at which no factor is at its end."""
         starts, stops = zip(*(process.interval for process in self.factors), strict=True)
         return min(starts), max(stops)
-
-    @property
-    def times(self) -> TimeDistribution:  # type: ignore[override]
-        """Those of the first factor that has some of its own, else of all."""
-        usual = GenerativeProcess.times
-        return next((p.times for p in self.factors if p.times != usual), usual)
 
     def reading(self, predict: Any = None) -> Reading:
         """A tuple of outputs, each read by its factor; `predict` is a tuple too, or left out."""
