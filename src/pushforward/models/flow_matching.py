@@ -52,7 +52,7 @@ class FlowMatching(TransportMap, Trainable):
         coupling: which pairs: `independent`, `ot`, `sinkhorn`, `conditional`, `whole`,
             `paired`, or one of `couplings`.
         times: the distribution of training times; by default that of the path from noise, more of
-            them near the data on closed manifolds of up to three dimensions, and stratified
+            them near the data on spheres and rotations, see `processes.Geodesic`, and stratified
             uniform between data.
         label_dropout: the fraction of labels or contexts hidden in training, so that the model can
             also do without.

@@ -24,8 +24,7 @@ from pushforward.times import ShiftedTimes, TimeDistribution
 __all__ = ["Geodesic"]
 
 _FEW = 3
-"""Dimensions in which fine structure is looked for; smooth laws of more are learned a little worse
-by times near the data."""
+"""Dimensions in which fine structure is looked for, as by `nn.suitable_frequencies`."""
 
 
 @configurable
@@ -37,8 +36,9 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
     The uniform distribution is wide, and structure of a scale `s` in the data is left at times
     below about `s`, a share `s` of even ones. Near the data the error of a velocity counts like
     `dt / t`, as in the bound of the likelihood of a diffusion on the same path. The training times
-    of closed spaces of up to three dimensions, where data may show such structure, are between
-    both: `ShiftedTimes(0.1)`, half of them below .09.
+    on spheres and rotations of up to three dimensions, whose data mostly have such structure, are
+    between both: `ShiftedTimes(0.1)`, half of them below .09. Angles of tori, in `benchmarks/`
+    smooth, are learned a little better by even times.
 
     Args:
         space: any manifold.
@@ -70,9 +70,9 @@ class Geodesic(GenerativeProcess[Tensor, tuple[Tensor, Tensor], Tensor]):
         return 1.0, 0.0
 
     def times(self, event_shape: tuple[int, ...]) -> TimeDistribution:
-        """More of them near the data, on a closed space of few dimensions."""
-        few = self.space.period is not None and self.space.dimension(event_shape) <= _FEW
-        return ShiftedTimes(0.1) if few else super().times(event_shape)
+        """More of them near the data, on spheres and rotations of few dimensions."""
+        near = self.space.fine and self.space.dimension(event_shape) <= _FEW
+        return ShiftedTimes(0.1) if near else super().times(event_shape)
 
     def reading(self, predict: Any = None) -> TangentReading:
         """A tangent vector."""

@@ -43,6 +43,10 @@ class Manifold(ContinuousSpace):
     period: float | None = None
     """The length after which every geodesic is back where it started; `None` if none is."""
 
+    fine: bool = False
+    """Data here, such as places on the Earth, mostly have structure far finer than the space is
+    wide: flows from its uniform distribution learn more of the times near the data."""
+
     no_heat: str = ""
     """Why there is no Brownian motion here, and the way out; empty where there is."""
 

@@ -55,6 +55,7 @@ class SO3(Manifold):
 
     measure = "per unit of the volume of the rotations, 8 pi^2 in all"
     period = 2 * math.pi
+    fine = True
 
     def check(self, x: Tensor) -> None:
         """Matrices with `R^T R = 1` to 0.001, and a determinant of 1."""

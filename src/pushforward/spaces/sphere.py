@@ -52,6 +52,7 @@ class Sphere(Manifold):
     measure = "per unit of area of the unit sphere"
 
     period = 2 * math.pi
+    fine = True
 
     def check(self, x: Tensor) -> None:
         """Vectors of length 1 along the last axis, to 0.001."""
