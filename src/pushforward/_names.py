@@ -126,6 +126,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "dds": "learned_samplers.DenoisingDiffusion",
         "pis": "learned_samplers.PathIntegral",
         "ula": "learned_samplers.LangevinBridge",
+        "uha": "learned_samplers.HamiltonianBridge",
         "mcd": "learned_samplers.MonteCarloDiffusion",
         "cmcd": "learned_samplers.ControlledMonteCarlo",
         "dis": "learned_samplers.TimeReversed",

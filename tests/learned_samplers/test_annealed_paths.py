@@ -38,6 +38,14 @@ def untrained() -> nn.Module:
     return SteeredMLP(2, width=8, depth=1)
 
 
+def even(pair: PathPair) -> Any:
+    """Step sizes that are all the same."""
+    assert isinstance(pair, AnnealedPaths)
+    with torch.no_grad():
+        pair.ladder.log_speeds.zero_()
+    return pair
+
+
 def uneven(pair: PathPair, by: float = 0.7) -> Any:
     """Temperatures and step sizes that are not those of a straight ladder."""
     noise = torch.Generator().manual_seed(0)
@@ -78,7 +86,7 @@ def test_untrained_it_is_annealed_importance(make: Any, generator: torch.Generat
     """The states of `mcmc.anneal` with `ULA`; its weights, and the Metropolis ratios of the steps,
     which are those of `MALA`."""
     steps = 12
-    pair = uneven(make(scale=1.2).build(2, steps, untrained)).double()
+    pair = uneven(make(scale=1.2, clip=50.0).build(2, steps, untrained)).double()
     density = normal_density(MEAN, 0.7)
     ours = simulate(pair, density, 50, generator=generator)
     again = torch.Generator().manual_seed(0)
@@ -111,7 +119,7 @@ def test_many_steps_are_annealed_importance_sampling_alone(generator: torch.Gene
 
     @torch.no_grad()
     def left(steps: int) -> float:
-        pair = LangevinBridge().build(2, steps, untrained).double()
+        pair = even(LangevinBridge(horizon=4.0, clip=50.0).build(2, steps, untrained)).double()
         paths = simulate(pair, density, 2000, generator=generator)
         change = [density(x) - pair.start(2000).log_prob(x) for x in paths.states[:-1]]
         gains = pair.temperature(torch.arange(steps + 1)).diff(dim=0)
@@ -141,8 +149,9 @@ def test_exact_control_of_a_shift_leaves_the_error_of_the_step(
 ) -> None:
     """Of `log w` it leaves `h / 4 (|r_0|^2 - |r_K|^2)`, with `r` the distance from the mean."""
     horizon = 2.0
-    pair = ControlledMonteCarlo(horizon=horizon)
+    pair = ControlledMonteCarlo(horizon=horizon, clip=50.0)
     pair.build(2, steps, lambda: _Control(lambda x, t: (MEAN / horizon).expand_as(x))).double()
+    even(pair)
     paths = simulate(pair, normal_density(MEAN, 1.0), 50, generator=generator)
     first, last = paths.states[0], paths.states[-1] - MEAN
     left = horizon / steps / 4 * (first.square() - last.square()).sum(1)
@@ -159,7 +168,8 @@ def test_variance_of_weights_goes_to_zero_with_the_step(generator: torch.Generat
         return -change / (2 * precision * horizon)[..., None] * x
 
     def spread(steps: int, control: Any) -> float:
-        pair = ControlledMonteCarlo(horizon=horizon).build(2, steps, lambda: _Control(control))
+        pair = ControlledMonteCarlo(horizon=horizon, clip=50.0)
+        even(pair.build(2, steps, lambda: _Control(control)))
         return float(_weights(pair.double(), normal_density(0 * MEAN, std), 2000, generator).var())
 
     coarse, fine = spread(64, control), spread(256, control)
@@ -189,7 +199,8 @@ def test_exact_score_makes_the_way_back_the_reversal(generator: torch.Generator)
             return -x / self.law[((1 - t) * self.steps).round().long()][..., None]
 
     def spread(steps: int, net: nn.Module) -> float:
-        pair = MonteCarloDiffusion(horizon=horizon).build(2, steps, lambda: net)
+        pair = MonteCarloDiffusion(horizon=horizon, clip=50.0)
+        even(pair.build(2, steps, lambda: net))
         return float(_weights(pair.double(), density, 2000, generator).var())
 
     coarse, fine = spread(100, Score(100)), spread(400, Score(400))
@@ -263,7 +274,7 @@ def test_a_control_with_the_same_sign_both_ways_is_no_control(generator: torch.G
     density = normal_density(MEAN, 1.0)
     found = []
     for make in (ControlledMonteCarlo, Fault):
-        pair = make(horizon=2.0).build(2, 100, exact).double()
+        pair = even(make(horizon=2.0, clip=50.0).build(2, 100, exact)).double()
         found.append(float(_weights(pair, density, 500, generator).std()))
     assert found[1] > 20 * found[0]
 

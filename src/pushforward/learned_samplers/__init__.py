@@ -29,6 +29,7 @@ from pushforward.learned_samplers.controlled import ControlledMonteCarlo
 from pushforward.learned_samplers.denoising import DenoisingDiffusion
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.estimates import SamplerEstimates, estimates
+from pushforward.learned_samplers.hamiltonian_bridge import HamiltonianBridge
 from pushforward.learned_samplers.langevin_bridge import LangevinBridge
 from pushforward.learned_samplers.losses import (
     LOSSES,
@@ -60,6 +61,7 @@ __all__ = [
     "OFF_POLICY",
     "DenoisingDiffusion",
     "Density",
+    "HamiltonianBridge",
     "Ladder",
     "LangevinBridge",
     "MonteCarloDiffusion",

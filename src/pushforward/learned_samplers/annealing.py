@@ -10,6 +10,8 @@ so that a sampler that was trained with some number of steps can be asked for an
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -19,24 +21,32 @@ from pushforward.learned_samplers.paths import ControlNetwork, Normals, PathPair
 
 __all__ = ["AnnealedPaths", "Ladder"]
 
+_LEAST = 0.02
+"""Of the speed at the start, what is left at the target."""
+
 
 class Ladder(nn.Module):
     """Temperatures from 0 to 1, and the speed of time, piecewise linear in `s` from 0 to 1.
 
+    Before they are learned the temperature is `s` itself, and the speed, whose mean is 1, falls as
+    a power of a cosine: steps are short at the target, which may be narrow.
+
     Args:
         pieces: how many.
-
-    Both start as straight: the temperature is `s`, the speed 1.
+        power: of the cosine.
 
     >>> Ladder(4).temperature(torch.tensor([0.0, 0.1, 1.0]))
     tensor([0.0000, 0.1000, 1.0000], grad_fn=<AddcmulBackward0>)
     """
 
-    def __init__(self, pieces: int) -> None:
+    def __init__(self, pieces: int, power: float = 2.0) -> None:
         super().__init__()
         self.pieces = whole("pieces", pieces)
+        speed = torch.cos(0.5 * math.pi * torch.linspace(0, 1, pieces + 1)).clamp(min=0) ** power
+        speed = speed + _LEAST
         self.log_gains = nn.Parameter(torch.zeros(pieces))
-        self.log_speeds = nn.Parameter(torch.zeros(pieces + 1))
+        mean = 0.5 * (speed[1:] + speed[:-1]).mean()
+        self.log_speeds = nn.Parameter((speed / mean).log())
 
     def temperature(self, s: Tensor) -> Tensor:
         """The inverse temperature at `s`, `()` or `(B,)`: it never falls."""
@@ -65,15 +75,17 @@ class AnnealedPaths(PathPair):
         pieces: of the functions that say temperatures and step sizes.
     """
 
+    _power = 2.0
+
     def __init__(
-        self, scale: float = 1.0, horizon: float = 4.0, clip: float = 10.0, pieces: int = 16
+        self, scale: float = 1.0, horizon: float = 2.0, clip: float = 3.0, pieces: int = 16
     ) -> None:
         super().__init__()
         self.scale, self.horizon = positive("scale", scale), positive("horizon", horizon)
         self.clip, self.pieces = positive("clip", clip), whole("pieces", pieces)
 
     def _learned(self, network: ControlNetwork) -> None:
-        self.ladder = Ladder(self.pieces)
+        self.ladder = Ladder(self.pieces, self._power)
 
     def start(self, n: int) -> Normals:
         """The normal law of the start."""
