@@ -14,6 +14,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.errors import CapabilityError, InputError
+from pushforward.learned_samplers import AnnealedPaths
 from pushforward.models import LearnedSampler
 from pushforward.targets import Target, student
 
@@ -59,6 +60,25 @@ def test_training_goes_on_exactly_where_it_stopped(
         assert torch.equal(tensor, again.state_dict()[name]), name
     loaded = pf.load(tmp_path / "parted")
     assert torch.equal(loaded.sample(5, seed=1), again.sample(5, seed=1))
+
+
+@pytest.mark.parametrize("method", ["ula", "uha", "mcd", "cmcd"])
+def test_ladders_are_learned_saved_and_asked_for_other_steps(tmp_path: Path, method: str) -> None:
+    model = _student(method=method)
+    assert isinstance(model.paths, AnnealedPaths)
+    before = model.paths.ladder.log_speeds.detach().clone()
+    pf.fit(model, None, steps=2, out=tmp_path / "run", **FAST)
+    assert not torch.equal(before, model.paths.ladder.log_speeds)
+    loaded = pf.load(tmp_path / "run")
+    assert loaded.objective == ("reverse-kl" if method == "uha" else "log-variance")
+    assert torch.equal(loaded.sample(5, seed=1), model.sample(5, seed=1))
+    assert loaded.sample(5, seed=1, steps=9).shape == (5, 2)
+
+
+def test_adjoint_matching_trains_from_the_buffer() -> None:
+    model = _student(method="pis", objective="adjoint-matching", replay=1.0, exploration="none")
+    pf.fit(model, None, steps=12, **FAST)
+    assert model.buffer.filled
 
 
 def test_training_finds_a_law_that_the_start_is_not(trained: LearnedSampler) -> None:
@@ -186,6 +206,13 @@ def test_data_are_refused_in_words() -> None:
 def test_the_target_itself_may_be_given() -> None:
     model = _student()
     assert pf.fit(model, model.target, steps=1, **FAST).status == "finished"
+
+
+def test_objectives_that_cannot_train_a_method_are_refused_in_words() -> None:
+    with pytest.raises(CapabilityError, match=r"HamiltonianBridge.*objective='reverse-kl'"):
+        _student(method="uha", objective="log-variance")
+    with pytest.raises(CapabilityError, match=r"MonteCarloDiffusion has none.*'pis' or 'dds'"):
+        _student(method="mcd", objective="adjoint-matching")
 
 
 def test_wrong_options_are_refused_in_words() -> None:

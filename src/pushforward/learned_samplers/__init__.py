@@ -24,6 +24,7 @@ How the parts fit together, for whoever adds a method:
 * `models.LearnedSampler` is the model that `fit` trains and that is saved.
 """
 
+from pushforward.learned_samplers.adjoint import BridgedReference, adjoint_matching
 from pushforward.learned_samplers.annealing import AnnealedPaths, Ladder
 from pushforward.learned_samplers.controlled import ControlledMonteCarlo
 from pushforward.learned_samplers.denoising import DenoisingDiffusion
@@ -37,6 +38,7 @@ from pushforward.learned_samplers.losses import (
     PathLoss,
     log_variance,
     reverse_kl,
+    suitable_objective,
     trajectory_balance,
 )
 from pushforward.learned_samplers.monte_carlo_diffusion import MonteCarloDiffusion
@@ -57,6 +59,7 @@ from pushforward.learned_samplers.time_reversed import TimeReversed
 __all__ = [
     "LOSSES",
     "AnnealedPaths",
+    "BridgedReference",
     "ControlledMonteCarlo",
     "OFF_POLICY",
     "DenoisingDiffusion",
@@ -75,6 +78,7 @@ __all__ = [
     "SamplerEstimates",
     "StepKernel",
     "TimeReversed",
+    "adjoint_matching",
     "estimates",
     "explored",
     "log_variance",
@@ -82,5 +86,6 @@ __all__ = [
     "reverse_kl",
     "simulate",
     "simulate_back",
+    "suitable_objective",
     "trajectory_balance",
 ]

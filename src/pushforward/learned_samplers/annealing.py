@@ -22,7 +22,12 @@ from pushforward.learned_samplers.paths import ControlNetwork, Normals, PathPair
 __all__ = ["AnnealedPaths", "Ladder"]
 
 _LEAST = 0.02
-"""Of the speed at the start, what is left at the target."""
+"""Added to the squared cosine, so that steps at the target are not empty."""
+
+_LONGEST = 0.25
+"""The mean step size that few steps start with, though they end before the horizon: explicit steps
+across a law as wide as the start are not stable from 2 on.
+"""
 
 
 class Ladder(nn.Module):
@@ -42,8 +47,8 @@ class Ladder(nn.Module):
     def __init__(self, pieces: int, power: float = 2.0) -> None:
         super().__init__()
         self.pieces = whole("pieces", pieces)
-        speed = torch.cos(0.5 * math.pi * torch.linspace(0, 1, pieces + 1)).clamp(min=0) ** power
-        speed = speed + _LEAST
+        cosine = torch.cos(0.5 * math.pi * torch.linspace(0, 1, pieces + 1))
+        speed = (cosine.square() + _LEAST) ** (power / 2)
         self.log_gains = nn.Parameter(torch.zeros(pieces))
         mean = 0.5 * (speed[1:] + speed[:-1]).mean()
         self.log_speeds = nn.Parameter((speed / mean).log())
@@ -69,7 +74,8 @@ class AnnealedPaths(PathPair):
 
     Args:
         scale: the deviation of the start, in the coordinates of the paths.
-        horizon: the sum of all step sizes before they are learned.
+        horizon: the sum of all step sizes, before they are learned, of at least `4 horizon` steps;
+            fewer do not get there.
         clip: of the target's gradient, for each number of a state, in the steps alone: both chains
             take the steps that it changes, and weights know of it.
         pieces: of the functions that say temperatures and step sizes.
@@ -78,7 +84,7 @@ class AnnealedPaths(PathPair):
     _power = 2.0
 
     def __init__(
-        self, scale: float = 1.0, horizon: float = 2.0, clip: float = 3.0, pieces: int = 16
+        self, scale: float = 1.0, horizon: float = 4.0, clip: float = 3.0, pieces: int = 16
     ) -> None:
         super().__init__()
         self.scale, self.horizon = positive("scale", scale), positive("horizon", horizon)
@@ -100,7 +106,7 @@ class AnnealedPaths(PathPair):
     def length(self, k: Step) -> Tensor:
         """The size `h_k` of step `k`: `()`, or `(B, 1)`."""
         middle = 1 - self.time(k) + 0.5 / self.steps
-        found = self.ladder.speed(middle) * (self.horizon / self.steps)
+        found = self.ladder.speed(middle) * min(self.horizon / self.steps, _LONGEST)
         return found if found.ndim == 0 else found[:, None]
 
     def target_gradient(self, x: Tensor, density: Density) -> Tensor:

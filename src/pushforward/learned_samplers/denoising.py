@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pushforward.checks import positive
 from pushforward.config import configurable
-from pushforward.learned_samplers.density import Density, clipped
+from pushforward.learned_samplers.density import Density, relative_gradient
 from pushforward.learned_samplers.paths import ControlNetwork, Normals, PathPair, Step
 from pushforward.learned_samplers.step_sizes import cosine_shares
 
@@ -43,10 +43,15 @@ class DenoisingDiffusion(PathPair):
         self.control = network()
 
     def tabulated(self, steps: int) -> dict[str, Tensor]:
-        """What is kept and what is new in each step, and how much of the target is left before."""
+        """What is kept and what is new in each step, what is kept of a push after it until the
+        end, and how much of the target is left before.
+        """
         length = self.horizon * cosine_shares(steps)
         left = length.flip(0).cumsum(0).flip(0)
-        return {"keep": (-length).exp(), "new": -(-2 * length).expm1(), "signal": (-2 * left).exp()}
+        return {
+            "keep": (-length).exp(), "new": -(-2 * length).expm1(), "signal": (-2 * left).exp(),
+            "kept": (length - left).exp(),
+        }  # fmt: skip
 
     def start(self, n: int) -> Normals:
         """The stationary law."""
@@ -56,10 +61,23 @@ class DenoisingDiffusion(PathPair):
     def forward(self, k: Step, x: Tensor, density: Density) -> Normals:
         """The exact step of the process, and the control."""
         new = self.at("new", k)
-        relative = self.scale * density.gradient(x) + x / self.scale
-        feature = self.at("signal", k) * clipped(relative.detach(), self.clip)
-        drift = self.scale * self.control(x / self.scale, self.time(k), feature)
+        drift = self.scale * self.steering(k, x, density)
         return Normals(self.at("keep", k) * x + new * drift, self.scale * new.sqrt())
+
+    def steering(self, k: Step, x: Tensor, density: Density) -> Tensor:
+        """The control of a step."""
+        feature = self.at("signal", k) * relative_gradient(density, x, self.scale, self.clip)
+        found: Tensor = self.control(x / self.scale, self.time(k), feature)
+        return found
+
+    def bridged(self, k: Step, end: Tensor) -> Normals:
+        """The law of a state before its end, which hardly depends on the start (`horizon`)."""
+        kept = self.at("kept", k) * self.at("keep", k)
+        return Normals(kept * end, self.scale * (1 - kept.square()).sqrt())
+
+    def pull(self, k: Step, end: Tensor, density: Density) -> Tensor:
+        """What is left at the end of `sigma grad log(gamma / N(0, sigma^2))`, clipped."""
+        return self.at("kept", k) * relative_gradient(density, end, self.scale, self.clip)
 
     def backward(self, k: Step, y: Tensor, density: Density) -> Normals:
         """The exact step of the process."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.targets import Target
 
-__all__ = ["Density", "clipped"]
+__all__ = ["Density", "clipped", "relative_gradient"]
 
 
 class Density:
@@ -70,3 +70,8 @@ def clipped(gradient: Tensor, most: float) -> Tensor:
     sound = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     length = sound.norm(dim=-1, keepdim=True)
     return sound * (most * gradient.shape[-1] ** 0.5 / length.clamp(min=1e-12)).clamp(max=1.0)
+
+
+def relative_gradient(density: Density, x: Tensor, scale: float, most: float) -> Tensor:
+    """`scale` times the gradient of `log(gamma / N(0, scale^2))`, `(B, d)`, clipped; a constant."""
+    return clipped(scale * density.gradient(x) + x.detach() / scale, most)

@@ -18,7 +18,7 @@ __all__ = ["HamiltonianBridge"]
 
 @configurable
 class HamiltonianBridge(AnnealedPaths):
-    r"""Uncorrected Hamiltonian annealing, UHA (Geffner & Domke 2021; Zhang, Hsu et al. 2021).
+    r"""Uncorrected Hamiltonian annealing, UHA (Geffner & Domke 2021; Zhang et al. 2021).
 
     States have momenta, standard normal at both ends. A step forward renews the momentum in part
     and then moves, without a change of volume, by the annealed gradient at the middle `m`,

@@ -1,8 +1,8 @@
 r"""What is minimized: functions of the log-weights of paths.
 
-All are least, with a zero variance of `log w`, where the forward chain is the reversal of the
-backward one. They differ in the paths at which they ask for that, and in the gradient's noise. A
-loss is called with the number of rows `n` that it returns, and with
+But for `adjoint_matching`, all are least, with a zero variance of `log w`, where the forward chain
+is the reversal of the backward one. They differ in the paths at which they ask for that, and in the
+gradient's noise. A loss is called with the number of rows `n` that it returns, and with
 
 * `replay`, states of the target `(m, d)`, `m < n`: paths back from these take the place of `m` of
   the sampler's own;
@@ -16,10 +16,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.checks import one_of
+from pushforward.errors import CapabilityError
+from pushforward.learned_samplers.adjoint import adjoint_matching, bridged_reference
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.paths import PathPair, log_weights, simulate, simulate_back
 
-__all__ = ["LOSSES", "OFF_POLICY", "PathLoss", "log_variance", "reverse_kl", "trajectory_balance"]
+__all__ = [
+    "LOSSES",
+    "OFF_POLICY",
+    "PathLoss",
+    "log_variance",
+    "reverse_kl",
+    "suitable_objective",
+    "trajectory_balance",
+]
 
 
 class PathLoss(Protocol):
@@ -79,6 +90,7 @@ def _weighed(
     replay: Tensor | None,
 ) -> Tensor:  # fmt: skip
     """Log-weights of fixed paths, differentiable in what is learned alone."""
+    _check_fixed(pair)
     back = 0 if replay is None else min(len(replay), n)
     parts = []
     with torch.no_grad():
@@ -90,11 +102,39 @@ def _weighed(
     return log_weights(pair, density, torch.cat(parts, 1))
 
 
+def _check_fixed(pair: PathPair) -> None:
+    if not pair.fixed_paths:
+        raise CapabilityError(
+            f"what a {type(pair).__name__} learns decides which paths are possible, so that losses "
+            "of fixed paths cannot train it: objective='reverse-kl'"
+        )
+
+
+def suitable_objective(objective: str | None, pair: PathPair) -> str:
+    """The name of an objective, by default of one that can train the pair.
+
+    Raises `InputError` for a name that does not exist, `CapabilityError` for what cannot.
+
+    >>> from pushforward.learned_samplers import HamiltonianBridge
+    >>> suitable_objective(None, HamiltonianBridge())
+    'reverse-kl'
+    """
+    if objective is None:
+        return "log-variance" if pair.fixed_paths else "reverse-kl"
+    one_of("objective", objective, tuple(LOSSES))
+    if objective == "adjoint-matching":
+        bridged_reference(pair)
+    elif objective in OFF_POLICY:
+        _check_fixed(pair)
+    return objective
+
+
 LOSSES: dict[str, PathLoss] = {
     "log-variance": log_variance,
     "trajectory-balance": trajectory_balance,
     "reverse-kl": reverse_kl,
+    "adjoint-matching": adjoint_matching,
 }
 
-OFF_POLICY = frozenset({"log-variance", "trajectory-balance"})
+OFF_POLICY = frozenset({"log-variance", "trajectory-balance", "adjoint-matching"})
 """Those that learn from paths that are replayed."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.checks import positive
 from pushforward.config import configurable
-from pushforward.learned_samplers.density import Density, clipped
+from pushforward.learned_samplers.density import Density, relative_gradient
 from pushforward.learned_samplers.paths import (
     ControlNetwork,
     Normals,
@@ -52,7 +52,10 @@ class PathIntegral(PathPair):
         length = cosine_shares(steps)
         after = length.cumsum(0)
         before = torch.cat([length.new_zeros(1), after[:-1]])
-        return {"length": length, "left": before / (before + length), "signal": after}
+        return {
+            "length": length, "before": before, "left": before / (before + length),
+            "signal": after,
+        }  # fmt: skip
 
     def start(self, n: int) -> PinnedPoint:
         """The origin."""
@@ -61,10 +64,23 @@ class PathIntegral(PathPair):
     def forward(self, k: Step, x: Tensor, density: Density) -> Normals:
         """A step of the controlled motion."""
         length = self.at("length", k)
-        relative = self.scale * density.gradient(x) + x / self.scale
-        feature = self.at("signal", k) * clipped(relative.detach(), self.clip)
-        drift = self.scale * self.control(x / self.scale, self.time(k), feature)
+        drift = self.scale * self.steering(k, x, density)
         return Normals(x + length * drift, self.scale * length.sqrt())
+
+    def steering(self, k: Step, x: Tensor, density: Density) -> Tensor:
+        """The control of a step."""
+        feature = self.at("signal", k) * relative_gradient(density, x, self.scale, self.clip)
+        found: Tensor = self.control(x / self.scale, self.time(k), feature)
+        return found
+
+    def bridged(self, k: Step, end: Tensor) -> Normals:
+        """The law of a state before its end, on a bridge from the origin."""
+        before = self.at("before", k)
+        return Normals(before * end, self.scale * (before * (1 - before)).sqrt())
+
+    def pull(self, k: Step, end: Tensor, density: Density) -> Tensor:
+        """`sigma grad log(gamma / N(0, sigma^2))` at the end, clipped, whatever the step."""
+        return relative_gradient(density, end, self.scale, self.clip)
 
     def backward(self, k: Step, y: Tensor, density: Density) -> StepKernel:
         """A step of the bridge; the first one ends at the origin."""

@@ -155,6 +155,9 @@ class PathPair(nn.Module, ABC):
     learns_steps: bool = False
     """Whether something is learned for each step, so that the number of steps is fixed."""
 
+    fixed_paths: bool = True
+    """Whether any path is possible, whatever is learned, as `log_variance` takes for granted."""
+
     @property
     def width(self) -> int:
         """Numbers of a state of a path: more than `dim` for states with momenta."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pushforward import config, registry
 from pushforward._precision import widest
 from pushforward._random import RowNoise, derived_seed, fresh_seed, generator_or_global
-from pushforward.checks import fraction, one_of, whole
+from pushforward.checks import number, one_of, whole
 from pushforward.config import configurable
 from pushforward.errors import ConvergenceError
 from pushforward.estimates import Capabilities, LogProb
@@ -30,6 +30,7 @@ from pushforward.learned_samplers import (
     explored,
     simulate,
     simulate_back,
+    suitable_objective,
 )
 from pushforward.learned_samplers.coordinates import COORDINATES, fitted_coordinates
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, refuse_context
@@ -61,10 +62,11 @@ class LearnedSampler(GenerativeModel, Trainable):
         method: a name of `pushforward list learned-samplers`, or a `learned_samplers.PathPair`.
         steps: of a path, in training; where nothing is learned for each step, `sample(steps=)` and
             `estimates(steps=)` may take others.
-        objective: what training minimizes, `log-variance`, `trajectory-balance` or `reverse-kl`,
+        objective: what training minimizes: `log-variance`, the default where the method allows
+            it; `trajectory-balance`; `adjoint-matching`, for `pis` and `dds`; or `reverse-kl`,
             which finds few of many modes, since it learns from paths of its own alone.
         replay: the share of a batch that are paths back from a `ReplayBuffer`, for an objective
-            that learns from any paths; 0 does without.
+            that learns from any; with 1 `adjoint-matching` simulates none but to refill it.
         buffer: the size of each half of it.
         exploration: what fills it before the first step: `smc`, particles of tempered sequential
             Monte Carlo, or `none`.
@@ -75,7 +77,8 @@ class LearnedSampler(GenerativeModel, Trainable):
         options: of the target's name, such as `{"dim": 5}` or `{"data": "folder"}`.
         event_shape: the shape of one state, for a function.
 
-    Raises `InputError` for a target, a method or an objective that does not exist.
+    Raises `InputError` for what does not exist, and `CapabilityError` for an objective that cannot
+    train the method.
 
     >>> model = LearnedSampler("student", steps=8, width=8, options={"dim": 2})
     >>> model.sample(3, seed=0).shape
@@ -99,7 +102,7 @@ class LearnedSampler(GenerativeModel, Trainable):
         method: str | PathPair = "dds",
         *,
         steps: int = 64,
-        objective: str = "log-variance",
+        objective: str | None = None,
         replay: float = 0.5,
         buffer: int = 2048,
         exploration: str = "smc",
@@ -112,24 +115,22 @@ class LearnedSampler(GenerativeModel, Trainable):
         self_target = target_of(target, event_shape, options)
         super().__init__(self_target.event_shape)
         self.target = self_target
-        self.objective = one_of("objective", objective, tuple(LOSSES))
-        self.replay = fraction("replay", replay)
+        self.replay = number("replay", replay, least=0, most=1)
         self.exploration = one_of("exploration", exploration, ("smc", "none"))
         self.coordinates = one_of("coordinates", coordinates, COORDINATES)
-        dim = 1
-        for side in self.target.unbounded_shape:
-            dim *= side
+        dim = math.prod(self.target.unbounded_shape)
         chosen = registry.resolve("learned-samplers", method)
         # The method may be the user's own object, and serve several models.
         self.paths: PathPair = copy.deepcopy(chosen).build(
             dim, whole("steps", steps), lambda: SteeredMLP(dim, width=width, depth=depth)
         )
+        self.objective = suitable_objective(objective, self.paths)
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("factor", torch.eye(dim))
         self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
         self.buffer = ReplayBuffer(buffer, dim)
         self.log_normalizer = (
-            nn.Parameter(torch.zeros(())) if objective == "trajectory-balance" else None
+            nn.Parameter(torch.zeros(())) if self.objective == "trajectory-balance" else None
         )
         self._ready()
 
