@@ -17,6 +17,7 @@ from pushforward.learned_samplers import (
     Normals,
     PathIntegral,
     PathPair,
+    TimeReversed,
     log_weights,
     simulate,
     simulate_back,
@@ -124,6 +125,27 @@ def test_exact_control_of_path_integrals_leaves_no_spread(
     paths = simulate(pair.double(), normal_density(MEAN, scale), 50, generator=generator)
     assert float(paths.log_weights.detach().std()) < 1e-5
     assert abs(float(paths.log_weights.detach().mean()) - LOG_Z) < 1e-5
+
+
+def test_exact_control_of_euler_steps_loses_its_spread_with_their_length(
+    generator: torch.Generator,
+) -> None:
+    """Neither chain is exact: what is left falls with the square root of the length, or faster."""
+    found = []
+    for steps in (40, 160):
+        pair = TimeReversed(horizon=6.0, learned_start=False)
+
+        def control(x: Tensor, t: Tensor, pair: PathPair = pair) -> Tensor:
+            k = ((1 - t) * pair.steps).round().long()
+            length = pair._tables["length"]
+            left = length.flip(0).cumsum(0).flip(0)[k]
+            return (-left).exp()[..., None] * MEAN - x
+
+        pair.build(2, steps, lambda control=control: Constant(control))
+        paths = simulate(pair.double(), normal_density(MEAN, 1.0), 2000, generator=generator)
+        found.append(float(paths.log_weights.detach().std()))
+    assert found[1] < 0.5 * found[0]
+    assert found[1] < 0.1
 
 
 class _Reversed(DenoisingDiffusion):

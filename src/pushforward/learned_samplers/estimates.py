@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.evidence import Bound, LogZ, bennett
 from pushforward.evidence.weights import from_log_weights, mean_as_bound
+from pushforward.importance import WIDEST
 from pushforward.learned_samplers.density import Density
 from pushforward.learned_samplers.paths import PathPair, simulate, simulate_back
 from pushforward.metrics import mode_shares
@@ -147,7 +148,8 @@ def _both_ways(
     gap, error = abs(own.log_z.value + other.value), math.hypot(own.log_z.stderr, other.stderr)
     meets = gap <= _APART * error + (_SAME if exact else _INEXACT)
     both = LogZ(
-        value, stderr, value - half, value + half, "bar", own.log_z.ess + other.ess, meets,
+        value, stderr, value - half, value + half, "bar", own.log_z.ess + other.ess,
+        meets and stderr <= WIDEST,
         (own.log_z.value, -other.value), (own.elbo, eubo),
     )  # fmt: skip
     said = own.warnings
