@@ -68,7 +68,7 @@ LAWS: dict[str, Any] = {
     "device": "cpu",
     "progress": False,
 }
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 3000, 4000, 10_000
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 1200, 4000, 10_000
 
 
 def network() -> pf.Diffusion:
@@ -128,18 +128,18 @@ def characters(corpus: corpora.Corpus, path: Path, smoke: bool) -> list[dict[str
 
 def letters(smoke: bool) -> list[dict[str, Any]]:
     """The bound of a model of a Markov chain of 27 letters, beside its entropy."""
-    net = TokenTransformer(SYMBOLS, width=128, depth=3, heads=4)
+    net = TokenTransformer(SYMBOLS, width=96, depth=2, heads=4)
     model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
-    data = pf.data.load("markov-letters", n=1000 if smoke else 200_000, seed=0)
+    data = pf.data.load("markov-letters", n=1000 if smoke else 100_000, seed=0)
     began = time.monotonic()
     pf.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=64, **LAWS)
     seconds = round(time.monotonic() - began)
-    fresh = pf.data.load("markov-letters", n=16 if smoke else 1000, seed=1).x
+    fresh = pf.data.load("markov-letters", n=16 if smoke else 500, seed=1).x
     found = model.log_prob(fresh, seed=0, draws=16)
     exact, unit = log_prob(fresh), math.log(2) * LENGTH
     # What the bound costs beyond the truth: which texts were drawn adds nothing to its error.
     gap = (exact - found.value.double()) / unit
-    drawn = model.sample(16 if smoke else 1000, steps=LENGTH, seed=0)
+    drawn = model.sample(16 if smoke else 500, steps=LENGTH, seed=0)
     return [
         {
             "table": "letters",

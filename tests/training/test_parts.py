@@ -14,10 +14,13 @@ from tests.families import OF_NUMBERS
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward import state
 from pushforward._random import PartNoise, normal_like, probe_like, resolve
 from pushforward.cli.recipe import read
 from pushforward.data import Data
 from pushforward.errors import InputError
+from pushforward.processes import Jumps, Masking, WrightFisher
+from pushforward.spaces import Tokens
 
 SMALL: dict[str, dict[str, Any]] = {
     "diffusion": {"net": {"class": "mlp", "width": 8}},
@@ -33,6 +36,18 @@ def _rows(n: int, d: int, seed: int = 0) -> Tensor:
 
 DATA = Data(_rows(40, 2))
 LABELED = Data(_rows(40, 2), c=torch.arange(40) % 3)
+
+
+TOKENS = Data(torch.arange(160).view(40, 4) ** 2 % 3)
+TABLE = pf.data.load(
+    {"a": [f"{v:.2f}" for v in _rows(40, 1)[:, 0].tolist()], "b": ["x", "y", "z", "x"] * 10},
+    kinds={"a": "number", "b": "category"},
+)
+
+
+def _tokens(process: Any) -> Any:
+    net = pf.nn.TokenTransformer(3, width=8, depth=1, heads=2)
+    return pf.Diffusion(net, process=process, event_shape=(4,))
 
 
 def _named(name: str) -> Any:
@@ -124,6 +139,14 @@ CASES: dict[str, tuple[Callable[[], Any], Data, bool]] = {
         True,
     ),
     "residual flow": (lambda: pf.NormalizingFlow.for_data(DATA, kind="residual"), DATA, False),
+    "tokens by masking": (lambda: _tokens(Masking(Tokens(3))), TOKENS, False),
+    "tokens by jumps": (lambda: _tokens(Jumps(Tokens(3), "birth-death")), TOKENS, False),
+    "compositions": (
+        lambda: pf.Diffusion(pf.nn.MLP(3, width=8), process=WrightFisher(2.0)),
+        Data(_rows(40, 3).softmax(-1)),
+        False,
+    ),
+    "a table by kinds": (lambda: pf.models.TableDiffusion.for_data(TABLE), TABLE, False),
     "bridge by dsb": (
         lambda: pf.SchrodingerBridge(
             pf.nn.MLP(2, width=8), pf.nn.MLP(2, width=8), method="dsb", steps=4
@@ -139,7 +162,7 @@ def _fitted(case: str, accumulate: int) -> Any:
     make, data, _ = CASES[case]
     torch.manual_seed(0)
     model = make().double()
-    data = Data(data.x.double(), c=data.c)
+    data = Data(state.to(data.x, dtype=torch.float64), c=data.c)
     settings: dict[str, Any] = {"steps": 4, "batch_size": 8, "warmup": 0, "log_every": 1}
     source = inspect.signature(model.loss).parameters.get("source")
     if source is not None and source.default is inspect.Parameter.empty:
