@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -360,3 +361,34 @@ def test_means_may_have_a_scale_of_their_own() -> None:
     assert load(weather(seed=1), like=data).schema.fields.means == "apart"
     with pytest.raises(InputError, match="means is 'apart'"):
         load(weather(), means="together")
+
+
+@pytest.mark.parametrize("form", ["zarr 2", "zarr 3", "classic"])
+def test_stores_of_all_versions_are_read_with_words_and_other_calendars(
+    form: str, tmp_path: Path
+) -> None:
+    made = weather()
+    made = made.assign_coords(band=("lat", np.array(list("sstnna"), dtype=object)))
+    made["time"] = ("time", 31.0 * np.arange(12),
+                    {"units": "days since 1850-01-01", "calendar": "noleap"})  # fmt: skip
+    made["rain"][3, 2, 2] = np.nan
+    path = tmp_path / ("a.nc" if form == "classic" else "a.zarr")
+    if form == "classic":
+        made.to_netcdf(path, format="NETCDF3_CLASSIC")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made.to_zarr(path, zarr_format=int(form[-1]), consolidated=False)
+    with pytest.raises(InputError, match=r"time 3 \(1850-04-04"):
+        load(path)
+    data = load(path, variables="sst")
+    band = data.schema.fields.coordinate("band")
+    assert band.values.array().tolist() == list("sstnna")
+    write(tmp_path / "b.zarr", data.x, space=space_of(data), schema=data.schema)
+    assert load(tmp_path / "b.zarr").schema.fields.coordinate("band") == band
+
+
+def test_the_doctor_counts_the_rows_of_the_store(monkeypatch) -> None:
+    monkeypatch.setattr("pushforward.data.stored.BLOCK", 25 * 4 * 2 * 6 * 8)
+    found = {f.title: f.detail for f in examine(load(weather(60), lazy=True))}
+    assert found["Few rows for their size"].startswith("60 rows of")

@@ -12,11 +12,11 @@ def examine_data(data: Any, source: Any = None) -> list[Any]:
     """The findings about data, and about a source, whose name then stands before them."""
     from pushforward.data import examine
 
-    found = [] if data.kind == "state" else [*examine(data.resident())]
+    found = [] if data.kind == "state" else [*examine(data)]
     if source is not None and source.kind != "state":
         found += [
             dataclasses.replace(finding, title=f"{source.name}: {finding.title}")
-            for finding in examine(source.resident())
+            for finding in examine(source)
         ]
     return found
 

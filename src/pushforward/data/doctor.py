@@ -24,7 +24,8 @@ def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tu
     and their leak into held-out rows, the number of rows, and the balance of classes. With `test`,
     the leak is counted between the two; without, it is computed for a random split that holds out
     the fraction `holdout`. Of columns that are given, rows may repeat only together with what is
-    learned; all else is about what is learned. Of fields, whole variables are looked at.
+    learned; all else is about what is learned. Of fields, whole variables are looked at, and of
+    rows that stay in a store as many as are read at once, evenly spread.
 
     Raises `InputError` if `test` has another event shape, or `holdout` is not in (0, 1).
 
@@ -42,11 +43,14 @@ def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tu
         raise InputError(
             f"train and test rows have shapes {data.event_shape} and {test.event_shape}"
         )
-    findings = sorted(_all(data, test, holdout), key=lambda finding: LEVELS.index(finding.level))
+    known, rows = data.resident(), len(data)
+    found = _all(known, None if test is None else test.resident(), holdout, rows)
+    findings = sorted(found, key=lambda finding: LEVELS.index(finding.level))
     return tuple(findings)
 
 
-def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
+def _all(data: Data, test: Data | None, holdout: float, total: int) -> Iterator[Finding]:
+    """The findings about data in memory, of which there are `total` rows."""
     rows = data.x.detach().cpu().flatten(1).numpy()
     finite = np.isfinite(rows).all(1)
     yield from row_checks.non_finite(finite)
@@ -64,7 +68,7 @@ def _all(data: Data, test: Data | None, holdout: float) -> Iterator[Finding]:
         return
     # Rows that agree in what is learned may differ in what is given.
     whole = joint(data).x.detach().cpu().flatten(1).numpy()[finite]
-    yield from row_checks.few_rows(data, len(rows), holdout)
+    yield from row_checks.few_rows(data, total - int((~finite).sum()), holdout)
     yield from row_checks.repeated(whole, holdout)
     yield from row_checks.leak(whole, None if test is None else joint(test))
     yield from row_checks.classes(data)

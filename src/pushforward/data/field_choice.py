@@ -168,7 +168,7 @@ def _coordinates(store: Any, rows: Sequence[str], dims: set[Any]) -> tuple[Field
     for name, one in sorted(store.coords.items(), key=lambda item: str(item[0])):
         on_grid = set(one.dims) <= dims and not set(one.dims) & set(rows)
         # Days of other calendars are objects that no array of numbers holds.
-        plain = one.dtype.kind in "biufMU" or (one.dtype == object and _are_words(one))
+        plain = one.dtype.kind in "biufMU" or (one.dtype.kind in "OT" and _are_words(one))
         if on_grid and plain:
             values = PackedArray.of(one.values)
             place = tuple(str(d) for d in one.dims)

@@ -33,8 +33,8 @@ class PackedArray:
     def of(cls, array: NDArray[Any]) -> PackedArray:
         """Of numbers, truths, days or words, in the byte order of all machines."""
         array = np.asarray(array)
-        if array.dtype == object:
-            array = array.astype(str)
+        if array.dtype.kind in "OT":  # words of any length
+            array = np.array(array.tolist(), dtype=str)
         array = array.astype(array.dtype.newbyteorder("<"))
         content = np.packbits(array) if array.dtype == bool else np.ascontiguousarray(array)
         text = base64.b64encode(zlib.compress(content.tobytes(), 9)).decode()
