@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -31,6 +31,13 @@ _HEAVY, _ROOM = 0.5, 0.25
 """The shape of the tail of weights up to which their variance is finite, and the room that is left
 for the error of the shape in one batch of runs, over several temperatures."""
 
+_ENOUGH, _SKEWED = 24, 1.0
+"""From how many runs on their skewness is known, and from which one on a few outweigh the others:
+logarithms of sums of many light weights are normal."""
+
+_CHECK = 0.1
+"""The standard error, in nats, of an estimate that is to confirm another."""
+
 
 @torch.no_grad()
 def tempered(
@@ -48,7 +55,8 @@ def tempered(
     """By tempered sequential Monte Carlo, from Laplace's approximation and from a wide law.
 
     Each start has a pilot, which finds the ladder, and independent runs along it, whose mean is
-    unbiased. If the two agree, the one of less error runs on until its standard error is `aim`. If
+    unbiased. If the two agree, the one of less error runs on until its standard error is `aim`, and
+    the other one until it is known to a tenth of a nat. If
     one of them leads nowhere, or they disagree, as where there are many modes of which Laplace's
     approximation knows one, a normal law fitted to other chains is a third start: two of the three
     have to agree, and the last one may only have seen less. Else none is trusted (`agreed`). What
@@ -84,44 +92,35 @@ def tempered(
         "wide start": lambda own: _wide(target, places, own),
         "fitted start": lambda own: _fitted(target, places.flip(0), own, inflate=2.5),
     }
-    for k, (kind, make) in enumerate(kinds.items()):
-        if len(tried) == 2 and _agree(*tried):
-            break
-        own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
-        settings = {"length": length, "generator": own, "callback": callback}
-        try:
-            start = _Start(target, make(own), kind, particles, settings)
-            start.run(islands)
-        except ConvergenceError as error:
-            notes.append(f"{kind}: {error}.")
-            continue
-        tried.append(start)
-    if not tried:
-        raise ConvergenceError(" ".join(notes))
-    records = [start.record() for start in tried]
-    if len(tried) == 1:
-        only = tried[0].estimate()
-        said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
-        return replace(only, converged=False, notes=said, starts=tuple(records))
-    pairs = [pair for pair in combinations(tried, 2) if _agree(*pair)]
-    if not pairs:
-        one, other = sorted(tried, key=lambda start: start.estimate().value)[-2:]
-        both = agreed(one.estimate(), other.estimate(), apart=_apart(one, other))
-        said = (*notes, *both.notes)
-        return replace(both, converged=False, notes=said, starts=tuple(records))
-    one, other = max(pairs, key=lambda pair: max(start.estimate().value for start in pair))
-    better = min(one, other, key=lambda start: start.estimate().stderr)
-    left = runs_for(better.estimate(), aim, most) - islands
-    while left > 0:
-        better.run(min(left, islands))
-        left -= islands
+    waiting = list(enumerate(kinds.items()))
+    while True:
+        pairs = [pair for pair in combinations(tried, 2) if _agree(*pair)]
+        if pairs:
+            one, other = max(pairs, key=lambda pair: max(s.spread().value for s in pair))
+            better, second = sorted((one, other), key=lambda s: s.spread().stderr)
+            better.run_on(aim, most, islands)
+            # What confirms an estimate has to be known itself.
+            second.run_on(max(aim, _CHECK), most, islands)
+            if _agree(one, other):
+                break
+        elif waiting:
+            k, (kind, make) = waiting.pop(0)
+            own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
+            settings = {"length": length, "generator": own, "callback": callback}
+            try:
+                start = _Start(target, make(own), kind, particles, settings)
+                start.run(islands)
+            except ConvergenceError as error:
+                notes.append(f"{kind}: {error}.")
+                continue
+            tried.append(start)
+        else:
+            return _undecided(tried, notes)
     # Not that of less error, which would favor the one that has missed a tail by chance.
-    both, check = better.estimate(), (other if better is one else one).estimate()
-    if agreed(replace(both, converged=True), check).converged:
-        beside = f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}."
-        both = replace(both, notes=(*both.notes, beside))
-    else:
-        both = agreed(both, check, apart=_apart(one, other))
+    both, check = better.estimate(), second.estimate()
+    both = replace(
+        both, notes=(*both.notes, f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}.")
+    )
     for third in tried:
         if third is not one and third is not other:
             both = _dissent(both, third, (one, other))
@@ -129,9 +128,23 @@ def tempered(
     return replace(both, notes=(*notes, *both.notes), starts=found)
 
 
+def _undecided(tried: Sequence[_Start], notes: Sequence[str]) -> LogZ:
+    """What starts say of which no two agree."""
+    if not tried:
+        raise ConvergenceError(" ".join(notes))
+    records = tuple(start.record() for start in tried)
+    if len(tried) == 1:
+        only = tried[0].estimate()
+        said = (*only.notes, *notes, "Only one start led to the target: nothing confirms it.")
+        return replace(only, converged=False, notes=said, starts=records)
+    one, other = sorted(tried, key=lambda start: start.spread().value)[-2:]
+    both = agreed(one.estimate(), other.estimate(), apart=_apart(one, other))
+    return replace(both, converged=False, notes=(*notes, *both.notes), starts=records)
+
+
 def _agree(one: _Start, other: _Start) -> bool:
     """Whether two starts have converged, each on its own, to the same."""
-    a, b = one.estimate(), other.estimate()
+    a, b = one.spread(), other.spread()
     return a.converged and b.converged and agreed(a, b).converged
 
 
@@ -186,18 +199,32 @@ class _Start:
         self.evaluations += runs.evaluations
         self.size += float(effective_size(runs.log_weights).sum())
 
+    def run_on(self, aim: float, most: int, islands: int) -> None:
+        """More runs, in batches, until the standard error should be `aim`."""
+        left = runs_for(self.spread(), aim, most) - len(torch.cat(self.log_z))
+        while left > 0:
+            self.run(min(left, islands))
+            left -= islands
+
+    def spread(self) -> LogZ:
+        """The estimate of all runs so far, by what they differ."""
+        return combined(torch.cat(self.log_z), f"smc, {self.kind}", self.size)
+
     def estimate(self) -> LogZ:
-        """That of all runs so far."""
+        """The same, with a look at the tails of the weights, which runs may have missed alike."""
+        found, logs = self.spread(), torch.cat(self.log_z).double()
         worst = float(torch.stack(self.tails).mean(0).max())
-        notes = (
-            f"Weights from the {self.kind} have a heavy tail, of the shape {worst:.2f}: their "
-            "variance need not be finite, and the spread of the runs may be too small an error. "
-            "Give a base that is wider than the target.",
+        away = (logs - logs.mean()) / logs.std()
+        skewed = len(logs) >= _ENOUGH and float(away.pow(3).mean()) > _SKEWED
+        if worst <= _HEAVY + _ROOM / math.sqrt(len(self.tails)) and not skewed:
+            return found
+        said = (
+            f"Weights from the {self.kind} have a heavy tail, of the shape {worst:.2f}"
+            f"{', and the runs are skewed' if skewed else ''}: their variance need not be finite, "
+            "and the spread of the runs may be too small an error. Give a base that is wider than "
+            "the target."
         )
-        fine = worst <= _HEAVY + _ROOM / math.sqrt(len(self.tails))
-        return combined(
-            torch.cat(self.log_z), f"smc, {self.kind}", self.size, fine, () if fine else notes
-        )
+        return replace(found, converged=False, notes=(*found.notes, said))
 
     def record(self) -> StartRecord:
         """What the runs met."""
