@@ -116,6 +116,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "kernels": {
         "random-walk": "mcmc.RandomWalk",
         "ula": "mcmc.ULA",
+        "baoab": "mcmc.BAOAB",
         "barker": "mcmc.Barker",
         "mala": "mcmc.MALA",
         "underdamped": "mcmc.Underdamped",

@@ -133,3 +133,55 @@ def test_unadjusted_langevin_has_its_bias_exactly() -> None:
     noise = torch.empty(5, 1, dtype=DOUBLE).normal_(generator=_seed())
     a, b = (out[1] - out[0]).mean(), (out[0] / noise).mean()
     assert abs(float(b**2 / (1 - a**2)) - 1 / (1 - h / 4)) < 1e-14
+
+
+@pytest.mark.parametrize(
+    "kernel", [*REVERSIBLE, mcmc.Underdamped(0.8)], ids=lambda k: type(k).__name__
+)
+def test_as_many_go_from_cell_to_cell_as_come_back(kernel) -> None:
+    """Detailed balance on a grid of 4 by 4 cells: each pair of cells exchanges alike."""
+    n = 100_000
+    x = _draws(n, 50)
+    start = mcmc.valued(_skewed, x) if not kernel.uses_gradient else mcmc.evaluate(_skewed, x)
+    y = kernel.move(_skewed, start, generator=_seed(60)).state.x
+    edges = torch.tensor([[-0.4, 0.3, 0.9], [-0.7, 0.1, 0.9]], dtype=DOUBLE)
+
+    def cell(z):
+        a, b = (torch.bucketize(z[:, k].contiguous(), edges[k]) for k in (0, 1))
+        return 4 * a + b
+
+    flows = torch.bincount(16 * cell(x) + cell(y), minlength=256).view(16, 16).double()
+    there, back = flows.triu(1), flows.mT.triu(1)
+    met = (there + back) > 30
+    assert int(met.sum()) > 25
+    score = ((there - back) / (there + back).sqrt())[met]
+    assert float(score.abs().max()) < 4.5
+    # A kernel that drifts does not: the same steps with a push.
+    pushed = torch.bincount(16 * cell(x) + cell(y + 0.06), minlength=256).view(16, 16).double()
+    score = ((pushed - pushed.mT) / (pushed + pushed.mT).sqrt())[met]
+    assert float(score.abs().max()) > 4.5
+
+
+@pytest.mark.parametrize("h", [0.5, 1.3])
+@pytest.mark.parametrize("v", [1.0, 4.0])
+def test_splitting_has_the_variance_of_a_normal_law_exactly(h: float, v: float) -> None:
+    """A step is linear in `x`, `p` and the noise: its stationary law solves `S = M S M' + b b'`."""
+    kernel = mcmc.BAOAB(h, 0.7)
+
+    def normal(x):
+        return -x.square().sum(-1) / (2 * v)
+
+    rows = {}
+    for name, x, p in (("none", 0.0, 0.0), ("x", 1.0, 0.0), ("p", 0.0, 1.0)):
+        at, momentum = (torch.full((1, 1), value, dtype=DOUBLE) for value in (x, p))
+        state = mcmc.evaluate(normal, at)._replace(momentum=momentum)
+        moved = kernel.move(normal, state, generator=_seed()).state
+        rows[name] = torch.cat([moved.x[0], moved.momentum[0]])
+    noise = torch.empty(1, 1, dtype=DOUBLE).normal_(generator=_seed())
+    b = rows["none"] / noise[0]
+    m = torch.stack([rows["x"] - rows["none"], rows["p"] - rows["none"]], 1)
+    eye = torch.eye(4, dtype=DOUBLE)
+    spread = torch.linalg.solve(eye - torch.kron(m, m), torch.outer(b, b).flatten()).view(2, 2)
+    assert abs(float(spread[0, 0]) - v) < 1e-12 * v
+    assert abs(float(spread[1, 1]) - (1 - h**2 / (4 * v))) < 1e-12
+    assert abs(float(spread[0, 1])) < 1e-12

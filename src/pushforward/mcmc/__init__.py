@@ -12,6 +12,7 @@ from pushforward.mcmc.annealed import (
     annealed_importance_sampling,
     temperatures,
 )
+from pushforward.mcmc.baoab import BAOAB
 from pushforward.mcmc.barker import Barker
 from pushforward.mcmc.chain_draws import ChainDraws, ChainSummary
 from pushforward.mcmc.diagnostics import (
@@ -39,6 +40,7 @@ from pushforward.mcmc.windowed import DualAveraging, Warmed, warm_up, windows
 __all__ = [
     "Annealed",
     "AnnealedPath",
+    "BAOAB",
     "Barker",
     "ChainDraws",
     "ChainState",
