@@ -80,7 +80,7 @@ class TemperedRuns:
         acceptance: the mean acceptance of the moves at each temperature, `(K,)`.
         evaluations: of the log-density, of all particles together.
         k_hat: the shape of the tail of the weights at each temperature, of all islands together
-            (`importance.pareto_shape`): above a half their variance is infinite.
+            (`importance.pareto_shape`).
     """
 
     log_z: Tensor

@@ -27,11 +27,11 @@ _FEW = 2000
 """Numbers of a state up to which a covariance is worth its cost."""
 
 
-_HEAVY, _ROOM = 0.5, 0.25
-"""The shape of the tail of weights up to which their variance is finite, and the room that is left
-for the error of the shape in one batch of runs, over several temperatures."""
+_HEAVY, _ROOM = 0.7, 0.15
+"""The shape of the tail of weights up to which their mean is to be trusted (Vehtari et al. 2024),
+and the room that is left for the error of the shape of one batch, over several temperatures."""
 
-_ENOUGH, _SKEWED = 24, 1.0
+_ENOUGH, _SKEWED = 24, 2.5
 """From how many runs on their skewness is known, and from which one on a few outweigh the others:
 logarithms of sums of many light weights are normal."""
 
