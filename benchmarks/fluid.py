@@ -25,7 +25,7 @@ from pushforward.fluids import FluidSimulator, MoistFlow, RingForcing, fluid_sta
 SIZES = (32, 64, 128, 256)
 RUNS = (16, 32, 64)
 SEEDS = (1, 2, 3)
-SPINUP, FRAMES = 200, 200
+SPINUP, FRAMES = 150, 100
 """Units of time, of which each has a frame."""
 
 # -- the same steps as a loop over scipy's transforms ---------------------------------------------
