@@ -23,7 +23,7 @@ import shared
 from pushforward.fluids import FluidSimulator, MoistFlow, RingForcing, fluid_state
 
 SIZES = (32, 64, 128, 256)
-RUNS = (16, 32, 64)
+RUNS = (16, 64)
 SEEDS = (1, 2, 3)
 SPINUP, FRAMES = 150, 100
 """Units of time, of which each has a frame."""

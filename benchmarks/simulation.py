@@ -101,8 +101,8 @@ SYSTEMS = {
     "swimmer": System(
         swimmer, torch.tensor([0.0, 0.1]),
         lambda n, seed: torch.randn(n, 2, generator=resolve(seed=seed)),
-        lambda: Untimed(pf.nn.MLP(2, width=32, depth=2, frequencies=0)), 10.0, 500, 2000,
-        {"steps": 10, "first": 500, "lr": 3e-3, "batch": 500},
+        lambda: Untimed(pf.nn.MLP(2, width=32, depth=2, frequencies=0)), 4.0, 100, 1000,
+        {"steps": 8, "first": 400, "lr": 3e-3, "batch": 250},
     ),
 }  # fmt: skip
 
