@@ -59,6 +59,7 @@ def test_a_linear_drift_has_its_closed_form(name: str) -> None:
     gained = found.log_density[-1] - found.log_density[0]
     torch.testing.assert_close(gained, torch.full_like(gained, -change), atol=0.015, rtol=0)
     assert torch.equal(found.log_prob().value, found.log_density[-1])
+    assert found.log_prob().nfe == 40 * (1 + 2)
     entropy, stderr = found.entropy()
     assert abs(float(entropy[0]) - float(start.entropy())) < 4 * float(stderr[0])
     assert float(entropy[-1] - entropy[0]) == pytest.approx(change, abs=0.015)

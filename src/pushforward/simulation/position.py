@@ -38,6 +38,7 @@ class SimulationPosition:
         step: time steps taken.
         x: the particles `(n, *event)`.
         log_density: theirs, `(n,)`, or `None`.
+        passes: backward passes through the score for a divergence; none without a density.
         slope: of the step before; `None` at the start.
         frames: what was kept.
         history: a row for each time, as `COLUMNS` says.
@@ -46,6 +47,7 @@ class SimulationPosition:
     step: int
     x: Tensor
     log_density: Tensor | None
+    passes: int = 0
     slope: Slope | None = None
     frames: list[Frame] = field(default_factory=list)
     history: list[tuple[float, ...]] = field(default_factory=list)
@@ -60,12 +62,14 @@ class SimulationPosition:
             torch.stack(densities) if densities else None,
             torch.tensor(self.history, dtype=torch.float64),
             finished,
+            self.step * (1 + self.passes),
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything by name."""
         kept: dict[str, Tensor] = {
             "step": torch.tensor(self.step),
+            "passes": torch.tensor(self.passes),
             "x": self.x,
             "history": torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(COLUMNS)),
             "frames.time": torch.tensor([f.time for f in self.frames], dtype=torch.float64),
@@ -107,6 +111,7 @@ class SimulationPosition:
             slope = None if velocity is None else Slope(velocity, perhaps("slope.divergence"))
             history = [tuple(row) for row in kept["history"].tolist()]
             density = perhaps("log_density")
-            return cls(int(kept["step"]), own("x"), density, slope, frames, history)
+            step, passes = (int(kept[name]) for name in ("step", "passes"))
+            return cls(step, own("x"), density, passes, slope, frames, history)
         except KeyError as error:
             raise InputError(f"a checkpoint of a simulation has {error}, which is lost") from None

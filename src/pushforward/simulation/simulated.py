@@ -33,6 +33,8 @@ class Simulated:
         log_density: `log p_t` at the particles, `(K, n)`, in nats; `None` for a start without one.
         history: a row for each time step, `(steps + 1, columns)`, in double precision.
         finished: whether the last time has been reached.
+        nfe: evaluations of the score at each particle, each backward pass of a divergence counted
+            apart; those of fits do not count.
         score: what was fitted last, a function of states; `None` for what was read from a folder.
     """
 
@@ -42,6 +44,7 @@ class Simulated:
     log_density: Tensor | None
     history: Tensor
     finished: bool
+    nfe: int
     score: SequentialScore | None = None
 
     def column(self, name: str) -> Tensor:
@@ -69,7 +72,7 @@ class Simulated:
 
         Raises `CapabilityError` for a start without a density.
         """
-        return LogProb(self._density()[-1], torch.zeros(self.x.shape[1]), "ode", len(self.history))
+        return LogProb(self._density()[-1], torch.zeros(self.x.shape[1]), "ode", self.nfe)
 
     def entropy(self) -> tuple[Tensor, Tensor]:
         """The differential entropy `-E log p_t` at the times that were kept, and its standard

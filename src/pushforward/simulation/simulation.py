@@ -168,7 +168,7 @@ class Simulation:
         density = self.start.log_prob(x).to(self.device)
         x = x.to(self.device)
         check_derivative(self.drift, x, 0.0)
-        return SimulationPosition(0, x, density)
+        return SimulationPosition(0, x, density, self.probes or x[0].numel())
 
     def _advance(
         self,
