@@ -68,7 +68,7 @@ LAWS: dict[str, Any] = {
     "device": "cpu",
     "progress": False,
 }
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 1200, 4000, 10_000
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 3000, 4000, 10_000
 
 
 def network() -> pf.Diffusion:
@@ -128,7 +128,7 @@ def characters(corpus: corpora.Corpus, path: Path, smoke: bool) -> list[dict[str
 
 def letters(smoke: bool) -> list[dict[str, Any]]:
     """The bound of a model of a Markov chain of 27 letters, beside its entropy."""
-    net = TokenTransformer(SYMBOLS, width=96, depth=2, heads=4)
+    net = TokenTransformer(SYMBOLS, width=128, depth=3, heads=4)
     model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
     data = pf.data.load("markov-letters", n=1000 if smoke else 100_000, seed=0)
     began = time.monotonic()
