@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
+from pushforward import registry
 from pushforward.errors import CapabilityError, InputError
 from pushforward.learned_samplers import AnnealedPaths
 from pushforward.models import LearnedSampler
@@ -121,8 +122,9 @@ def test_density_of_the_sampler_integrates_to_one(trained: LearnedSampler) -> No
     assert float(found.value.exp().sum()) * 0.05 == pytest.approx(1, abs=0.03)
 
 
-def test_rows_do_not_depend_on_the_batch() -> None:
-    model = _student()
+@pytest.mark.parametrize("method", registry.names("learned-samplers"))
+def test_rows_do_not_depend_on_the_batch(method: str) -> None:
+    model = _student(method=method)
     whole = model.sample(7, seed=3)
     assert torch.equal(whole, model.sample(7, seed=3, batch_size=2))
 

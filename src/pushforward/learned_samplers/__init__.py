@@ -16,6 +16,9 @@ How the parts fit together, for whoever adds a method:
   `log_prob`; `k` is a number, or a tensor `(B,)` when a whole path is weighed at once. States with
   momenta are wider than the target: override `width`, `end_log_prob`, `position` and `lifted`. Name
   it in `_names.py`, axis `learned-samplers`; contract tests take it from there.
+* `AnnealedPaths` (`annealing.py`) is for methods along annealed densities, with a learned `Ladder`.
+  Where what is learned decides which paths are possible, say `fixed_paths = False`; a reference
+  with known bridges has the three methods of `BridgedReference` (`adjoint.py`).
 * `simulate`, `simulate_back` and `log_weights` (`paths.py`) are the only places where weights are
   added up.
 * `Density` (`density.py`) is the target in the coordinates in which paths move, with its gradient.
