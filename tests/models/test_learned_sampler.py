@@ -40,7 +40,7 @@ def trained() -> LearnedSampler:
 
     torch.manual_seed(0)
     model = LearnedSampler(Target(log_prob, 1, sample=sample), **{**SMALL, "steps": 16})
-    pf.fit(model, None, steps=200, lr=2e-2, ema=0.9, **{**FAST, "batch_size": 64})
+    pf.fit(model, None, steps=120, lr=2e-2, ema=0.9, **{**FAST, "batch_size": 64})
     return model
 
 
