@@ -66,7 +66,7 @@ def reading_fields(load: F) -> F:
         }
         said = {name: value for name, value in given.items() if value is not None}
         # By its name an array is read as one, without coordinates.
-        as_arrays = options.get("key") is not None or options.get("label") not in (None, False)
+        as_arrays = any(_given(options.get(name)) for name in ("key", "label"))
         if is_store(source) and not as_arrays:
             return _read(source, said, **options)
         if said:
@@ -78,6 +78,11 @@ def reading_fields(load: F) -> F:
         return load(source, **options)
 
     return cast(F, reading)
+
+
+def _given(option: Any) -> bool:
+    """Whether an option was said; it may be an array, which equals nothing."""
+    return option is not None and option is not False
 
 
 def _read(
@@ -93,7 +98,7 @@ def _read(
     **options: Any,
 ) -> Data:
     """The rows of a store as `Data` of fields."""
-    odd = [key for key, value in options.items() if value not in (None, False)]
+    odd = [key for key, value in options.items() if _given(value)]
     if odd:
         raise InputError(
             f"{odd[0]}= means nothing for fields; they take "
