@@ -131,6 +131,8 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         data.load(bad)
     with pytest.raises(InputError, match="alphabet is one of"):
         data.load(short, alphabet="runes")
+    with pytest.raises(InputError, match="label= means nothing"):
+        data.load(short, label=torch.arange(3))
     with pytest.raises(InputError, match="decimal= means nothing"):
         data.load(short, decimal=",")
     with pytest.raises(InputError, match=r"window=3 means nothing for .* no text"):

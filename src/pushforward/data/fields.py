@@ -21,6 +21,7 @@ from pushforward.data.declared import require_room
 from pushforward.data.field_choice import Asked, chosen_format
 from pushforward.data.field_matching import as_known
 from pushforward.data.field_rows import FieldRows, gap_error
+from pushforward.data.options import given_options
 from pushforward.data.places import existing
 from pushforward.data.schema import Schema
 from pushforward.data.stored import Stored, rows_at_once
@@ -66,7 +67,7 @@ def reading_fields(load: F) -> F:
         }
         said = {name: value for name, value in given.items() if value is not None}
         # By its name an array is read as one, without coordinates.
-        as_arrays = any(_given(options.get(name)) for name in ("key", "label"))
+        as_arrays = not given_options(options).keys().isdisjoint({"key", "label"})
         if is_store(source) and not as_arrays:
             return _read(source, said, **options)
         if said:
@@ -78,11 +79,6 @@ def reading_fields(load: F) -> F:
         return load(source, **options)
 
     return cast(F, reading)
-
-
-def _given(option: Any) -> bool:
-    """Whether an option was said; it may be an array, which equals nothing."""
-    return option is not None and option is not False
 
 
 def _read(
@@ -98,7 +94,7 @@ def _read(
     **options: Any,
 ) -> Data:
     """The rows of a store as `Data` of fields."""
-    odd = [key for key, value in options.items() if _given(value)]
+    odd = list(given_options(options))
     if odd:
         raise InputError(
             f"{odd[0]}= means nothing for fields; they take "

@@ -19,6 +19,7 @@ from pushforward.data.dialect import Dialect
 from pushforward.data.found_kinds import found_kind, given_kind
 from pushforward.data.identifiers import NAMELESS
 from pushforward.data.kinds import Kind
+from pushforward.data.options import given_options
 from pushforward.data.schema import Schema
 from pushforward.data.table_files import TABLES, TEXTS
 from pushforward.data.table_format import TableFormat
@@ -252,7 +253,7 @@ def read_mixed(source: Any, options: Mapping[str, Any], like: Schema | None = No
     Raises `InputError` for options that mean nothing for such a table, and for cells that do not
     fit the kinds or the schema.
     """
-    given = {key: value for key, value in options.items() if value not in (None, False)}
+    given = given_options(options)
     label = given.pop("label", None)
     if label is not None or "given" in given:
         raise InputError(

@@ -17,6 +17,7 @@ from torch import Tensor
 from pushforward import checks
 from pushforward.data.alphabet import Alphabet, Form
 from pushforward.data.dataset import Data
+from pushforward.data.options import given_options
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
@@ -131,10 +132,10 @@ def _read(
     **options: Any,
 ) -> Data:
     """The texts of a file or folder as `Data` of tokens."""
-    odd = [key for key, value in options.items() if value not in (None, False)]
-    if odd or label not in (None, False):
+    odd = list(given_options({**options, "label": label}))
+    if odd:
         raise InputError(
-            f"{(odd or ['label'])[0]}= means nothing for {path}, which is read as text; it takes "
+            f"{odd[0]}= means nothing for {path}, which is read as text; it takes "
             "window=, alphabet= and encoding=, and kind='vector' reads it as a table"
         )
     if window is not None:
