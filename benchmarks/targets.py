@@ -30,8 +30,8 @@ from pushforward.targets.data_files import constants_of
 TABLES = ("references", "moments", "coverage", "peers")
 NAMES = (
     "funnel", "funnel-1", "banana", "student", "mixture-40", "many-well", "many-well-5", "dw-4",
-    "lj-13", "ionosphere", "sonar", "credit", "credit-1", "cancer", "cancer-1", "seeds", "brownian",
-    "eight-schools", "eight-schools-noncentered", "lgcp-126", "lgcp-127",
+    "lj-13", "ionosphere", "sonar", "credit", "credit-1", "credit-centered", "cancer", "cancer-1",
+    "seeds", "brownian", "eight-schools", "eight-schools-noncentered", "lgcp-126", "lgcp-127",
 )  # fmt: skip
 SEEDS = (0,)
 COVERED = ("ionosphere", "sonar", "credit-1")
@@ -88,7 +88,7 @@ _GYM: dict[str, tuple[str, Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]]
             torch.cat([c[f"IDENTITY_{k}_MEAN_STANDARD_ERROR"].flatten() for k in _BRIDGE]),
         ),
     ),
-    "credit-1": (
+    "credit-centered": (
         "german_credit_numeric_logistic_regression.py",
         # Its column of ones comes last.
         lambda c: (c["IDENTITY_MEAN"].roll(1), c["IDENTITY_MEAN_STANDARD_ERROR"].roll(1)),

@@ -357,6 +357,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "credit": "targets.credit",
         "credit-1": ("targets.credit", {"prior": 1.0}),
         "credit-flat": ("targets.credit", {"prior": None}),
+        "credit-centered": ("targets.credit", {"prior": 1.0, "centered": True}),
         "cancer": "targets.cancer",
         "cancer-1": ("targets.cancer", {"prior": 1.0}),
         "seeds": "targets.seeds",

@@ -309,3 +309,28 @@ def test_priors_that_are_none_are_refused() -> None:
         targets.cox_process(points=128)
     with pytest.raises(InputError, match="above 2"):
         targets.student(2, 2.0)
+
+
+def test_centered_columns_are_another_target_where_there_is_a_prior(tmp_path: Path) -> None:
+    """A shift of columns moves the intercept: without a prior the integral stays."""
+    generator = torch.Generator().manual_seed(0)
+    rows = [
+        [*torch.randint(1, 5, (24,), generator=generator).tolist(), k % 2 + 1] for k in range(30)
+    ]
+    (tmp_path / "german.data-numeric").write_text("\n".join(" ".join(map(str, r)) for r in rows))
+    table = torch.tensor(rows).double()
+    x, y = table[:, :-1], table[:, -1] - 1
+    w = torch.randn(3, 25, generator=generator, dtype=torch.float64)
+    plain = targets.logistic_regression(x, y, 10.0, centered=False)
+    assert torch.allclose(targets.credit(tmp_path)(w), plain(w))
+    assert not torch.allclose(targets.credit(tmp_path, centered=True)(w), plain(w))
+    # By quadrature of three weights.
+    found = {}
+    for prior in (None, 1.0):
+        for centered in (True, False):
+            target = targets.logistic_regression(x[:, :2], y, prior, centered=centered)
+            axis = torch.linspace(-14, 14, 113, dtype=torch.float64)
+            z = target(torch.cartesian_prod(axis, axis, axis)).logsumexp(0)
+            found[prior, centered] = float(z) + 3 * math.log(0.25)
+    assert abs(found[None, True] - found[None, False]) < 1e-3
+    assert abs(found[1.0, True] - found[1.0, False]) > 0.05
