@@ -92,7 +92,10 @@ def sonar(data: str | Path | None = None) -> Target:
 
 
 _CREDIT = {10.0: (-585.1025, 0.0004), 1.0: (-531.282, 0.002), None: (-504.491, 0.002)}
-_CREDIT_CENTERED = {10.0: (-585.044, 0.003), 1.0: (-529.179, 0.003)}
+_CREDIT_CENTERED: dict[float | None, tuple[float, float]] = {
+    10.0: (-585.044, 0.003),
+    1.0: (-529.179, 0.003),
+}
 _IMPORTANCE = "importance of 40,000 draws from Laplace's approximation, twice"
 _CANCER = {10.0: (-77.55, 0.03), 1.0: (-67.479, 0.008)}
 
