@@ -37,7 +37,11 @@ def test_two_files_become_a_map(call, tables: tuple[Path, Path], tmp_path: Path)
     saved = yaml.safe_load((run / "config.yaml").read_text())["model"]["args"]
     assert saved["reference"] == {
         "class": "processes.OUBridge",
-        "args": {"sigma": 0.5, "rate": 1.0},
+        "args": {
+            "sigma": 0.5,
+            "rate": 1.0,
+            "space": {"class": "spaces.Euclidean", "args": {"dim": None}},
+        },
     }
     assert saved["iterations"]["args"]["steps"] == 2
     assert "outer iteration" in (run / "report.html").read_text()

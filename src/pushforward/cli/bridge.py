@@ -21,6 +21,9 @@ from pushforward.cli.train import carry_out, print_recipe
 
 __all__ = ["bridge"]
 
+_FIELD_STEPS = 30
+"""Of simulated paths of fields, as of Shi et al. (2023)."""
+
 
 def bridge(
     context: typer.Context,
@@ -45,7 +48,8 @@ def bridge(
         float | None,
         typer.Option(
             help="Noise of the reference process, in the units of the data, by default as large "
-            "as the data sets are wide; on a --space a length there, 1 by default."
+            "as the data sets are wide; on a --space a length there, 1 by default; of fields in "
+            "standard deviations of each variable, .55 by default."
         ),
     ] = None,
     duration: Annotated[
@@ -107,10 +111,14 @@ def bridge(
 
     The same as `train --model bridge`, with options for what a bridge has. Leaves a run folder with
     the marginal error of each outer iteration in its report, and goes on with
-    `pushforward bridge --resume --out RUN`.
+    `pushforward bridge --resume --out RUN`. Fields of a coarser grid than those of the target are
+    brought to it first.
+
+      pushforward bridge --source coarse.zarr --target fine.zarr --out runs/fine
     """
     from pushforward.cli.recipe import read
     from pushforward.cli.rundata import recipe_of
+    from pushforward.data.stores import is_store
     from pushforward.data.texts import form_of
     from pushforward.errors import InputError
 
@@ -133,6 +141,7 @@ def bridge(
         "data.coordinates": coordinates,
         "model.space": space if sigma is None else None,
         "model.reference": _reference(sigma, rate, space, duration),
+        "model.steps": _FIELD_STEPS if known is None and is_store(target) else None,
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,

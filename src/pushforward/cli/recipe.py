@@ -24,6 +24,7 @@ from pushforward.data import Data, Schema, load
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
+from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
 from pushforward.models.on_space import options_on
@@ -141,6 +142,8 @@ class Recipe(BaseModel):
     def _start(self, data: Data, space: Any) -> Data:
         """The source, with the columns of the data: found by name, or those that it says itself."""
         own = self.source or {}
+        if data.schema.fields is not None and is_store(own.get("source")):
+            return self._coarse_start(own, data, space)
         options = {**self.data, "label": False, **own}
         if "columns" not in own:
             options.pop("columns", None)
@@ -155,6 +158,19 @@ class Recipe(BaseModel):
             )
         named = replace(source, schema=replace(source.schema, columns=columns))
         return load(named, like=data.schema, label=False)
+
+    def _coarse_start(self, own: dict[str, Any], data: Data, space: Any) -> Data:
+        """Fields as the source of fields, brought to their grid from a coarser one."""
+        shared = {key: self.data[key] for key in ("drop_nonfinite", "double") if key in self.data}
+        options = shared | {key: value for key, value in own.items() if key != "source"}
+        if odd := next((key for key in options if key not in FIELD_OPTIONS), None):
+            raise InputError(
+                f"source.{odd} means nothing where the data are fields: a source of these takes "
+                f"{', '.join(f'source.{key}' for key in FIELD_OPTIONS)}, and has their variables"
+            )
+        source = refined(own["source"], data.schema, **options)
+        space.check(source.x[:2])
+        return source
 
     def resolved(self, trust: tuple[str, ...] = ()) -> Recipe:
         """The recipe with the defaults that the class of the model declares written out."""

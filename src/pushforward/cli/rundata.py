@@ -20,6 +20,8 @@ from pushforward.cli.values import read_value
 from pushforward.cli.wording import in_words_of
 from pushforward.data import Data, Schema, formats, load
 from pushforward.data.columns import closest
+from pushforward.data.stores import is_store
+from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError
 from pushforward.models.sealed_folder import CONFIG
 from pushforward.training.folder import RECIPE
@@ -179,6 +181,7 @@ def load_like(
     n: int | None = None,
     words: Sequence[str] = (),
     command: Any = None,
+    refine: bool = False,
 ) -> Data:
     """Other data for the model of a run: columns by name, labels with the codes of the run.
 
@@ -186,7 +189,8 @@ def load_like(
     are left out for a model that takes none, or with `label=False`. What is matched by position or
     left out is said on standard error, in the words of a `command`.
     Numbers are float64 where the model knows its data so. With `n`, what is there
-    of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`.
+    of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`. Fields of a
+    coarser grid are brought to that of the run if they may be `refine`d.
     """
     config = _config(run)
     saved = config["data"] if config else {}
@@ -195,6 +199,11 @@ def load_like(
     options |= reading(words)
     if model.num_classes is None and model.context_size is None:
         label = False
+    if refine and schema.fields is not None and is_store(source):
+        own = {key: options[key] for key in FIELD_OPTIONS if key in options}
+        data = refined(source, schema, **own)
+        say(data, command)
+        return data if n is None else data.first(n)
     data = load(source, **options, label=label, space=model.space, like=schema)
     if label is None and type(column) is int and Path(source).suffix == ".npy":
         wide = data.event_shape

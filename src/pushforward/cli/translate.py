@@ -56,7 +56,8 @@ def translate(
 
     A model of labels takes those of DATA, or --class for all, and they are written again.
     Writes one state for each in DATA, in their order; with `-n` an array `(n, states, ...)`, or in
-    a table the draws one after the other. Random, unless `--sampler heun` follows the ODE.
+    a table the draws one after the other. Random, unless `--sampler heun` follows the ODE. Coarse
+    fields are brought to the grid of the target first, and what is written has their times.
     """
     from pushforward import state
     from pushforward.cli.refusals import require_memory
@@ -68,6 +69,7 @@ def translate(
         require_finite,
         write_states,
     )
+    from pushforward.data.row_coordinates import with_row_coordinates
     from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.models.row_memory import advising
@@ -89,6 +91,7 @@ def translate(
         False if code is not None else None,
         words=words or (),
         command=context.command,
+        refine=not backward,
     )
     x, c = loaded.x, loaded.c if code is None else code
     own = loaded.num_classes is not None and n is None
@@ -111,5 +114,6 @@ def translate(
     if not keep_nonfinite:
         require_finite(y if n is None else state.map_leaves(lambda a: a.flatten(0, 1), y), out)
     written = c if code is not None or loaded.num_classes is not None else None
-    write_states(out, y, model.space, Path(run), labels=written, draws=n)
+    fields = None if loaded.schema.fields is None else with_row_coordinates(file, loaded)
+    write_states(out, y, model.space, Path(run), labels=written, draws=n, fields=fields)
     typer.echo(out)

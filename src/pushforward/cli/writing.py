@@ -111,13 +111,15 @@ def write_states(
     draws: int | None = None,
     captions: list[str] | None = None,
     own: Any = None,
+    fields: Any = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
 
     Beside what they were told, their `own` contexts, they are a table of all columns. `labels` are
     codes, one for all of them or one for each; `captions` stand below pictures, and beside those of
     a folder. Of `draws` of each state, on a first axis, a table and pictures have one after the
-    other; an array has them all, without labels.
+    other; an array has them all, without labels, and a store of fields as its first dimension.
+    `fields` say where rows of fields are, such as their times.
     """
     import torch
 
@@ -127,6 +129,7 @@ def write_states(
     from pushforward.data.array_files import ARRAYS
     from pushforward.data.caption_files import CAPTIONS, table_of_captions
     from pushforward.data.coordinate_columns import in_columns
+    from pushforward.data.field_files import STORES
     from pushforward.data.picture_files import names_of_pictures
     from pushforward.data.rounding import rounded
     from pushforward.data.schema import Column
@@ -146,6 +149,8 @@ def write_states(
             typer.echo(f"note: in {path}, {missing}", err=True)
         return
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
+    if fields is not None:
+        schema = dataclasses.replace(schema, fields=fields)
     flat, space, schema = in_columns(flat, space, schema)
     if own is not None:
         from pushforward.cli.given import whole_table
@@ -153,6 +158,9 @@ def write_states(
         near = rounded(flat.cpu(), space, schema, **levels).to(flat.dtype)
         whole, schema = whole_table(near, own, schema)
         write(path, whole, space=space, schema=schema)
+        return
+    if draws is not None and schema.fields is not None and suffix in STORES:
+        write(path, x, space=space, schema=schema)
         return
     if draws is not None and suffix in (".npy", *ARRAYS):
         near = rounded(flat, space, schema, **levels)

@@ -13,7 +13,7 @@ from pushforward.data.field_choice import Asked, chosen_format
 from pushforward.data.field_format import FieldFormat
 from pushforward.errors import InputError
 
-__all__ = ["as_known"]
+__all__ = ["as_known", "on_own_grid"]
 
 _CLOSE = 1e-3
 """How far coordinates may be from those of the model, over the width of a cell."""
@@ -28,6 +28,34 @@ def as_known(
     Raises `InputError` for variables or dimensions that are not there, other sizes, other units and
     other coordinates.
     """
+    found = _of_variables(store, where, known, rows)
+    for name, size in zip(known.dims, known.sizes, strict=True):
+        if int(store.sizes[name]) != size:
+            raise InputError(
+                f"{where} has {int(store.sizes[name])} cells along {name}, and the model was "
+                f"trained on {size}: cut out that domain, or train on this one"
+            )
+    notes = [_moved(name, found, known, where) for name in known.dims]
+    return replace(known, rows=found.rows), [note for note in notes if note]
+
+
+def on_own_grid(
+    store: Any, where: str, known: FieldFormat, rows: Sequence[str] | None = None
+) -> tuple[FieldFormat, list[str]]:
+    """The format of the same variables on the grid that they have in the store.
+
+    Raises `InputError` as `as_known` does, but for sizes and coordinates.
+    """
+    found = _of_variables(store, where, known, rows)
+    sizes = tuple(int(store.sizes[name]) for name in known.dims)
+    own = replace(known, rows=found.rows, sizes=sizes, coordinates=found.coordinates, mask=None)
+    return own, []
+
+
+def _of_variables(
+    store: Any, where: str, known: FieldFormat, rows: Sequence[str] | None
+) -> FieldFormat:
+    """The format of the variables of a model as they are in a store, in the same units."""
     for variable in known.variables:
         if variable.name not in store.data_vars:
             there = [str(name) for name in store.data_vars]
@@ -54,13 +82,6 @@ def as_known(
             f"the model was trained on fields along {listed(known.dims)}: rename it"
         )
     found, _ = chosen_format(store, where, Asked(names, own, (), "none"))
-    notes = []
-    for name, size in zip(known.dims, known.sizes, strict=True):
-        if int(store.sizes[name]) != size:
-            raise InputError(
-                f"{where} has {int(store.sizes[name])} cells along {name}, and the model was "
-                f"trained on {size}: cut out that domain, or train on this one"
-            )
     for mine, its in zip(found.variables, known.variables, strict=True):
         if mine.channels != its.channels:
             raise InputError(
@@ -72,8 +93,7 @@ def as_known(
                 f"{where}: {mine.name} is in {mine.units}, and the model was trained on "
                 f"{its.units}: convert it, and set its attribute `units`"
             )
-    notes += [_moved(name, found, known, where) for name in known.dims]
-    return replace(known, rows=own), [note for note in notes if note]
+    return found
 
 
 def _moved(name: str, found: FieldFormat, known: FieldFormat, where: str) -> str:

@@ -19,7 +19,8 @@ from pushforward.data.columns import listed
 from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.field_choice import Asked, chosen_format
-from pushforward.data.field_matching import as_known
+from pushforward.data.field_format import FieldFormat
+from pushforward.data.field_matching import as_known, on_own_grid
 from pushforward.data.field_rows import FieldRows, gap_error
 from pushforward.data.options import given_options
 from pushforward.data.places import existing
@@ -28,7 +29,7 @@ from pushforward.data.stored import Stored, rows_at_once
 from pushforward.data.stores import is_store, opened
 from pushforward.errors import InputError
 
-__all__ = ["reading_fields"]
+__all__ = ["load_on_own_grid", "reading_fields"]
 
 F = TypeVar("F", bound=Callable[..., Data])
 
@@ -81,10 +82,33 @@ def reading_fields(load: F) -> F:
     return cast(F, reading)
 
 
+def load_on_own_grid(source: Any, like: Schema, **options: Any) -> Data:
+    """The variables of other fields, `like.fields`, on the grid that they have in a store.
+
+    Coarse fields for a model of fine ones: `downscaling.refined` brings them to its grid. `options`
+    are those that `load` has for fields, which read the rows.
+
+    Raises `InputError` for what is no store, and as `load` does for other variables and units.
+    """
+    if not is_store(source):
+        raise InputError(
+            f"{source} is no store of fields, as the data are: give a NetCDF file, a Zarr store or "
+            "an xarray object"
+        )
+    taken = {key: options.pop(key) for key in ("rows", "lazy") if options.get(key) is not None}
+    if "rows" in taken:
+        taken["rows"] = _names(taken["rows"])
+    return _read(source, taken, like=like, matching=on_own_grid, **options)
+
+
+Matching = Callable[..., tuple[FieldFormat, list[str]]]
+
+
 def _read(
     source: Any,
     said: dict[str, Any],
     *,
+    matching: Matching = as_known,
     space: Any = None,
     like: Data | Schema | None = None,
     name: str | None = None,
@@ -106,7 +130,7 @@ def _read(
     if known is None:
         found, notes = chosen_format(store, where, Asked(**asked))
     else:
-        found, notes = as_known(store, where, known, asked.get("rows"))
+        found, notes = matching(store, where, known, asked.get("rows"))
     rows = FieldRows(store, found, where)
     if not len(rows):
         raise InputError(f"{where} has no rows along {listed(found.rows)}")

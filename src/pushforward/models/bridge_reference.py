@@ -6,6 +6,7 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.processes import ControlledReference, Reading, Reference
+from pushforward.processes.reading import PlainReading
 from pushforward.schrodinger import Method
 from pushforward.spaces import Space
 
@@ -35,8 +36,13 @@ def space_of(reference: Any) -> Space:
 
 
 def reading_of(reference: Any) -> Reading | None:
-    """How the output of a network becomes a control; as it is, if nothing is said."""
-    return reference.reading() if isinstance(reference, ControlledReference) else None
+    """How the output of a network becomes a control; as it is, if nothing is said. Of fields with
+    cells that have no values, zero in these."""
+    if isinstance(reference, ControlledReference):
+        return reference.reading()
+    if isinstance(reference, Reference) and reference.space.subspace:
+        return PlainReading(1, reference.space)
+    return None
 
 
 def require_fit(reference: Any, method: Method) -> None:

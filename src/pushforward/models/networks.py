@@ -12,6 +12,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.models.contexts import conditions_for
 from pushforward.processes import GenerativeProcess, Reading
+from pushforward.processes.reading import PlainReading
 from pushforward.spaces import ContinuousSpace, Product, Space
 
 __all__ = ["StateNetwork", "affine_network", "bridge_network", "networks_for"]
@@ -50,11 +51,14 @@ class StateNetwork(nn.Module):
 
 
 def affine_network(
-    data: Any, num_classes: int | None = None, context_size: int | None = None
+    data: Any,
+    num_classes: int | None = None,
+    context_size: int | None = None,
+    periodic: tuple[bool, ...] | None = None,
 ) -> nn.Module:
     """The default network, with an affine part where there is no picture to see."""
     net = nets.default_network(
-        data.event_shape, num_classes, context_size, image=data.kind == "image"
+        data.event_shape, num_classes, context_size, image=data.kind == "image", periodic=periodic
     )
     return nets.AffineSkip(net) if isinstance(net, nets.MLP) else net
 
@@ -65,13 +69,16 @@ def bridge_network(
     reading: Reading | None,
     num_classes: int | None = None,
     context_size: int | None = None,
+    net: Any = "auto",
 ) -> nn.Module:
-    """The default network of a bridge: as above, or as a control is read on another space."""
-    if reading is None:
-        return affine_network(data, num_classes, context_size)
-    return _network_for(
-        "auto", space, reading, data, None, num_classes=num_classes, context=context_size
-    )
+    """The default network of a bridge: as above, or as a control is read on another space.
+
+    Or `net`, the short name of another, or a partial one.
+    """
+    if reading is None and net == "auto":
+        return affine_network(data, num_classes, context_size, space.periodic)
+    read = PlainReading() if reading is None else reading
+    return _network_for(net, space, read, data, None, num_classes=num_classes, context=context_size)
 
 
 def networks_for(

@@ -70,7 +70,7 @@ class SchrodingerBridge(TransportMap, Trainable):
             data units; by default Brownian motion that goes as far as the distributions are wide.
             An Ornstein-Uhlenbeck reference is drawn to the center of both. On a manifold
             `processes.ManifoldBridge(space, sigma)`, of sequences `processes.TokenBridge(space)`,
-            both with the methods `dsbm-imf` and `dsbm-ipf`.
+            both with `dsbm-imf` and `dsbm-ipf`. `sigma` of fields is in standard deviations.
         method: `dsbm-imf`, `dsbm-ipf`, `dsb`, `dsb-drift`, or a `schrodinger.Method`.
         iterations: the outer iterations, `schrodinger.OuterIterations`.
         cache: when simulated couplings are drawn anew, and how many: `schrodinger.CouplingCache`.
@@ -161,16 +161,16 @@ class SchrodingerBridge(TransportMap, Trainable):
         *,
         labels: bool = True,
         shared: bool = False,
+        net: Any = "auto",
         iterations: int | OuterIterations = 20,
         train_steps: int | None = None,
         **options: Any,
     ) -> Self:
         """Two networks that fit the data, or one `shared`; `options` are the constructor's.
 
-        Two are told the contexts of the data; labels are left aside, since those of two data sets
-        need not mean the same. A number of `iterations` share the `train_steps` of the training,
-        where these are known.
-        Raises `InputError` for fewer steps than iterations.
+        `net` may name another network. Two are told the contexts of the data; labels are left
+        aside: those of two data sets need not mean the same. A number of `iterations` share the
+        `train_steps`, where known. Raises `InputError` for fewer steps than iterations.
         """
         if not isinstance(iterations, OuterIterations):
             count = checks.whole("iterations", iterations)
@@ -178,9 +178,9 @@ class SchrodingerBridge(TransportMap, Trainable):
         size = data.context_size if labels and not shared else None
         space, reading = cls.space_for(options), reading_of(options.get("reference"))
         if not shared:
-            options.setdefault("backward", bridge_network(data, space, reading, None, size))
-        net = bridge_network(data, space, reading, 2 if shared else None, size)
-        return made(cls, {**options, "iterations": iterations}, net=net)
+            options.setdefault("backward", bridge_network(data, space, reading, None, size, net))
+        ahead = bridge_network(data, space, reading, 2 if shared else None, size, net)
+        return made(cls, {**options, "iterations": iterations}, net=ahead)
 
     @classmethod
     def space_for(cls, options: dict[str, Any]) -> Space:

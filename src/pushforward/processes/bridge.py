@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.processes.path import Ends, Path
 from pushforward.protocols import Time
+from pushforward.spaces import Euclidean, LinearSpace
 
 __all__ = ["Bridge", "OUBridge", "Reference", "Weights"]
 
@@ -37,7 +38,7 @@ class Reference(Path):
         a = S(1 - t) / S(1),  b = S(t) / S(1),  gamma^2 = sigma^2 S(t) S(1 - t) / S(1).
 
     All formulas are blind to the direction of time: what holds forward, towards `x_1`, holds
-    backward towards `x_0`, with `r` the time that remains.
+    backward towards `x_0`, with `r` the time that remains. The noise is that of the `space`.
     """
 
     sigma: float
@@ -115,6 +116,7 @@ class Bridge(Reference):
     """
 
     sigma: float = 1.0
+    space: LinearSpace = field(default_factory=Euclidean)
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < math.inf:
@@ -152,6 +154,7 @@ class OUBridge(Reference):
 
     sigma: float = 1.0
     rate: float = 1.0
+    space: LinearSpace = field(default_factory=Euclidean)
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < math.inf:

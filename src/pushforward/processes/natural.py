@@ -6,6 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from pushforward.errors import InputError
+from pushforward.processes.bridge import Bridge
 from pushforward.processes.brownian import Brownian
 from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
 from pushforward.processes.dirichlet_path import DirichletPath
@@ -20,6 +21,7 @@ from pushforward.processes.token_bridge import TokenBridge
 from pushforward.spaces import (
     Centered,
     Euclidean,
+    Fields,
     FisherRao,
     LinearSpace,
     LogRatios,
@@ -32,6 +34,9 @@ from pushforward.spaces import (
 )
 
 __all__ = ["bridge_on", "noising_on", "path_on"]
+
+_FIELDS_SIGMA = 0.3**0.5
+"""Of the reference of fields, in standard deviations of each variable."""
 
 
 @singledispatch
@@ -104,7 +109,7 @@ def _(space: Euclidean) -> GenerativeProcess:
 
 
 @path_on.register
-def _(space: Centered) -> GenerativeProcess:
+def _(space: Centered | Fields) -> GenerativeProcess:
     return Linear(space=space)
 
 
@@ -128,6 +133,9 @@ def bridge_on(space: Any) -> GenerativeProcess | None:
     """The reference of a Schrödinger bridge on a space: Brownian motion, uniform jumps of tokens;
     `None` on R^d, where it goes as far as the distributions are wide.
 
+    Of fields it is Brownian motion whose variance is .3 of that of each variable. Shi et al. (2023)
+    have .3 too, of fields that are scaled between extremes.
+
     >>> from pushforward.spaces import Sphere
     >>> bridge_on(Sphere())
     ManifoldBridge(space=Sphere(dim=None), sigma=1.0)
@@ -135,14 +143,19 @@ def bridge_on(space: Any) -> GenerativeProcess | None:
     Raises `InputError` for a space without one.
     """
     raise InputError(
-        f"there is no Schrödinger bridge on {space}, only on R^d, on compact manifolds and of "
-        "tokens: take FlowMatching (--model matching), which joins two distributions there"
+        f"there is no Schrödinger bridge on {space}, only on R^d, of fields, on compact manifolds "
+        "and of tokens: take FlowMatching (--model matching), which joins two distributions there"
     )
 
 
 @bridge_on.register
 def _(space: Euclidean) -> GenerativeProcess | None:
     return None
+
+
+@bridge_on.register
+def _(space: Fields) -> GenerativeProcess | None:
+    return Bridge(_FIELDS_SIGMA, space)
 
 
 @bridge_on.register

@@ -21,15 +21,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
-from pushforward._shapes import combine, like, per_event_mean
+from pushforward._shapes import combine, like
 from pushforward.distributions import Normal
 from pushforward.dynamics import Flow
 from pushforward.errors import InputError
 from pushforward.processes import ControlledReference, GenerativeProcess, Reference
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
-from pushforward.spaces import Euclidean
+from pushforward.spaces import LinearSpace
 
 __all__ = [
     "Control",
@@ -87,7 +86,10 @@ def end_error(reference: Any, u: Tensor, pair: Pair, x_t: Tensor, t: Time, forwa
     """
     remaining = time_left(t, forward)
     error = pair[0 if forward else 1] - expected_end(reference, x_t, u, remaining)
-    return per_event_mean(error.square() / like(reference.end_variance(remaining), error))
+    # A root, since the space has the square: of the means over cells by their weights, say.
+    scale = reference.end_variance(remaining) ** 0.5
+    found: Tensor = reference.space.squared_norm(x_t, error / like(scale, error))
+    return found
 
 
 @end_error.register
@@ -174,7 +176,6 @@ class ControlledDiffusion(GenerativeProcess):
     variance_ratios: Sequence[Sequence[float]] = field(default=((1.0, 1.0), (1.0, 1.0)))
 
     paired = True
-    space = Euclidean()
     sampler = "pinned"
     grid = "quadratic"
     steps = 20
@@ -182,6 +183,11 @@ class ControlledDiffusion(GenerativeProcess):
 
     learns_end_variance = True
     """Its steps are exact where the variance of the end ahead is known."""
+
+    @property
+    def space(self) -> LinearSpace:  # type: ignore[override]
+        """That of the reference."""
+        return self.reference.space
 
     @property
     def clock(self) -> Schedule:
@@ -195,7 +201,7 @@ class ControlledDiffusion(GenerativeProcess):
 
     def prior(self, shape: tuple[int, ...], t: float = 1.0) -> Normal:
         """Standard normal: the source, where no data are given for it."""
-        return Normal(shape)
+        return Normal(shape, space=self.space)
 
     def sample(self, z: Pair, t: Time, generator: torch.Generator | None = None) -> Tensor:
         """The reciprocal projection: a point of a bridge of the reference between coupled ends."""
@@ -217,7 +223,7 @@ class ControlledDiffusion(GenerativeProcess):
         one = t**0
         noise = k.sigma**2
         return Flow(
-            Euclidean(),
+            self.space,
             basis=(x_t, pred[0], pred[1]),
             velocity_weights=(0.0 * one, -0.5 * ahead, 0.5 * back),
             score_weights=(-2 * k.rate / noise * one, ahead / noise, back / noise),
@@ -259,7 +265,7 @@ class ControlledDiffusion(GenerativeProcess):
         """A random step from `t` to `s` under the control of that direction."""
         step = self.step(t, s)
         mean = step.mean(self.reference, x, u, s < t)
-        return torch.add(mean, normal_like(mean, generator), alpha=step.std)
+        return torch.add(mean, self.space.randn(mean, generator), alpha=step.std)
 
     def unsteered(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The end of the reference itself: one step of it is exact, and the same either way."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pushforward._shapes import like, per_event_mean
+from pushforward._shapes import like
 from pushforward.processes import Reference
 from pushforward.schrodinger.controlled import Step, time_left
 
@@ -31,7 +31,8 @@ def mean_matching(
         forward: whether the reversed step runs forward, towards the target.
     """
     error = step.mean(reference, x, u, forward) - mean
-    return per_event_mean(error.square()) / step.std**2
+    found: Tensor = reference.space.squared_norm(x, error) / step.std**2
+    return found
 
 
 def drift_matching(
@@ -44,4 +45,5 @@ def drift_matching(
     remaining = time_left(step.t, forward)
     straight = step.keep + step.gain * reference.decay(remaining)
     target = (mean - like(straight, x) * x) / like(step.gain * remaining, x)
-    return per_event_mean((u - target).square()) * abs(step.s - step.t) / reference.sigma**2
+    found: Tensor = reference.space.squared_norm(x, u - target)
+    return found * abs(step.s - step.t) / reference.sigma**2

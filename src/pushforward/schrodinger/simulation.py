@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward._random import normal_like
 from pushforward.processes import ControlledReference
 from pushforward.schrodinger.controlled import Control, ControlledDiffusion, Step
 
@@ -87,7 +86,7 @@ def simulate_paths(
     states, means = [], []
     for step in plan:
         mean = step.mean(process.reference, x, control(x, step.t), forward)
-        x = torch.add(mean, normal_like(mean, generator), alpha=step.std)
+        x = torch.add(mean, process.space.randn(mean, generator), alpha=step.std)
         states.append(x)
         again = step.mean(process.reference, x, control(x, step.t), forward)
         means.append(x + mean - again)

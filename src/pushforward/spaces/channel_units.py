@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward import state
 from pushforward._precision import NOISE, in_double, narrowed
-from pushforward.errors import CapabilityError, InputError
+from pushforward.errors import InputError
 from pushforward.spaces.units import ShiftAndScale
 
 __all__ = ["ChannelUnits"]
@@ -17,7 +17,8 @@ class ChannelUnits(ShiftAndScale):
     """`x = shift + scale z` with zero mean and unit variance over the cells of each variable.
 
     Unlike the channels of a picture, whose common scale keeps its contrast, variables have units of
-    their own, pascals beside kelvins. Cells without values are zero on both sides.
+    their own, pascals beside kelvins: lengths, such as the `sigma` of a bridge, are in standard
+    deviations of each, also where there is one. Cells without values are zero on both sides.
 
     Args:
         event_shape: `(C, *sizes)`.
@@ -70,14 +71,6 @@ class ChannelUnits(ShiftAndScale):
         """Minus the logarithms of the scales, for each cell that has a value."""
         each = -self.scale.log().expand(self.event_shape)
         return each.sum() if self.mask is None else (each * self.mask).sum()
-
-    @property
-    def length(self) -> float:
-        """The one scale of all variables. Raises `CapabilityError` where they have their own."""
-        first = self.scale.flatten()[0]
-        if not bool((self.scale == first).all()):
-            raise CapabilityError("variables have units of their own, so that a length has none")
-        return float(first)
 
     def _masked(self, x: Tensor) -> Tensor:
         return x if self.mask is None else torch.where(self.mask.to(x.device), x, 0.0)
