@@ -96,6 +96,24 @@ def test_several_draws_are_members(trained: Path, call: Any) -> None:
         assert float(made.u.std("member").min()) > 0
 
 
+def test_exact_fields_have_the_coarse_fields_that_they_came_from(trained: Path, call: Any) -> None:
+    words = ("--quiet", "translate", trained / "run", trained / "later.zarr", "--steps", 2)
+    out = trained / "exact.zarr"
+    found = call(*words, "--exact", "-n", 2, "--out", out)
+    assert found.code == 0, found.err
+    operator = pf.inverse.SpectralDownsample(4)
+    coarse = pf.data.load(_fields(4, 5, 2)).x
+    # Of a coarse field counts what is no wave of half its grid.
+    known = operator(operator.upsample(coarse, (2, 16, 16)))
+    with xarray.open_zarr(out) as made:
+        for member in (0, 1):
+            fine = pf.data.load(made.isel(member=member)).x
+            assert float((operator(fine) - known).abs().max() / known.std()) < 1e-5
+    found = call("translate", trained / "run", trained / "fine.zarr", "--exact", "--out", out)
+    assert found.code == 2
+    assert "lies on the grid of the fine fields" in found.err
+
+
 def test_fine_fields_go_back_on_their_grid(trained: Path, call: Any) -> None:
     words = ("translate", trained / "run", trained / "fine.zarr", "--backward", "--steps", 2)
     found = call("--quiet", *words, "--out", trained / "back.nc")

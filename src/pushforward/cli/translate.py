@@ -41,6 +41,14 @@ def translate(
         int | None,
         typer.Option("-n", "--n", help="Draw the result for each state this many times."),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Of coarse fields: put their waves, or means over cells, in the place of those of "
+            "what comes out, whose coarse fields are then the given ones.",
+        ),
+    ] = False,
     out: StatesOut = "translated.npz",
     sampler: Sampler = None,
     steps: Steps = None,
@@ -59,6 +67,8 @@ def translate(
     a table the draws one after the other. Random, unless `--sampler heun` follows the ODE. Coarse
     fields are brought to the grid of the target first, and what is written has their times.
     """
+    import torch
+
     from pushforward import state
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import load_like
@@ -70,6 +80,7 @@ def translate(
         write_states,
     )
     from pushforward.data.row_coordinates import with_row_coordinates
+    from pushforward.downscaling import refinement_of
     from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.models.row_memory import advising
@@ -94,6 +105,9 @@ def translate(
         refine=not backward,
     )
     x, c = loaded.x, loaded.c if code is None else code
+    if exact and backward:
+        raise InputError("--exact is for coarse fields, which --backward does not start from")
+    constraint = refinement_of(file, loaded.schema) if exact else None
     own = loaded.num_classes is not None and n is None
     rows = len(loaded) * (1 if n is None else n)
     require_memory(rows, state.numel(model.event_shape))
@@ -111,6 +125,10 @@ def translate(
 
         with advising(lambda k: carried(slice(0, k)), min(len(loaded), batch_size)):
             y = carried(slice(None))
+    if constraint is not None:
+        draws = [y] if n is None else list(y)
+        met = [constraint.constrained(one.cpu(), x[:].cpu()) for one in draws]
+        y = met[0] if n is None else torch.stack(met)
     if not keep_nonfinite:
         require_finite(y if n is None else state.map_leaves(lambda a: a.flatten(0, 1), y), out)
     written = c if code is not None or loaded.num_classes is not None else None

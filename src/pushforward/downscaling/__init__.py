@@ -5,7 +5,7 @@ from coarse fields on the grid of the fine ones: `refined` brings them there, by
 `refinement` reads off both grids and that also constrains and judges what comes out.
 """
 
-from pushforward.downscaling.refined import refined
+from pushforward.downscaling.refined import refined, refinement_of
 from pushforward.downscaling.refinement import Refinement, refinement
 
-__all__ = ["Refinement", "refined", "refinement"]
+__all__ = ["Refinement", "refined", "refinement", "refinement_of"]

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.data import Data, Schema, load
+from pushforward.data.field_matching import on_own_grid
 from pushforward.data.fields import load_on_own_grid
 from pushforward.data.stored import Stored
-from pushforward.downscaling.refinement import refinement
+from pushforward.data.stores import opened
+from pushforward.downscaling.refinement import Refinement, refinement
 from pushforward.errors import InputError
 
-__all__ = ["FIELD_OPTIONS", "refined"]
+__all__ = ["FIELD_OPTIONS", "refined", "refinement_of"]
 
 FIELD_OPTIONS = ("rows", "lazy", "drop_nonfinite", "double")
 """Options of `load` that say how the rows of other fields are read."""
@@ -72,3 +74,20 @@ def refined(source: Any, like: Schema, **options: Any) -> Data:
         states=like.fields.words,
         notes=(*data.notes, note),
     )
+
+
+def refinement_of(source: Any, like: Schema) -> Refinement:
+    """The operator from the grid of some fine fields to that of a coarser store, which is not read.
+
+    Raises `InputError` as `refinement` does, and for a store on the grid of the fine fields.
+    """
+    if like.fields is None:
+        raise InputError("the data are no fields, which coarse ones could constrain")
+    store, where = opened(source)
+    own, _ = on_own_grid(store, where, like.fields)
+    if own.sizes == like.fields.sizes:
+        raise InputError(
+            f"{where} lies on the grid of the fine fields: all of it would be kept, and nothing is "
+            "left to learn"
+        )
+    return refinement(own, like.fields, where)

@@ -11,6 +11,7 @@ and `ssim`. Ensembles of forecasts have fair scores, `fair_crps`, `energy_score`
 coordinates points depend.
 """
 
+from pushforward.metrics.block_bootstrap import MeanBand, decorrelation_time, mean_band
 from pushforward.metrics.c2st import c2st, c2st_of_each
 from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
@@ -24,6 +25,7 @@ from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
+from pushforward.metrics.field_distances import kolmogorov_smirnov, source_distance
 from pushforward.metrics.fractions_skill import fractions_skill
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
 from pushforward.metrics.grams import gram_distance, gram_entropy, longest_copies
@@ -61,6 +63,7 @@ __all__ = [
     "ExpectedCoverage",
     "FeatureClassifier",
     "LocalC2ST",
+    "MeanBand",
     "ModeCoverage",
     "RankHistogram",
     "RankUniformity",
@@ -74,6 +77,7 @@ __all__ = [
     "class_accuracy",
     "classifier_accuracy",
     "contraction",
+    "decorrelation_time",
     "dequantized",
     "dimension_by_scale",
     "energy_distance",
@@ -88,11 +92,13 @@ __all__ = [
     "frechet_of_moments",
     "hausdorff",
     "intrinsic_dimension",
+    "kolmogorov_smirnov",
     "local_c2st",
     "local_c2st_of_latents",
     "gram_distance",
     "gram_entropy",
     "longest_copies",
+    "mean_band",
     "memorization",
     "mmd",
     "mode_coverage",
@@ -109,6 +115,7 @@ __all__ = [
     "seen_dimensions",
     "skill_score",
     "sliced_wasserstein",
+    "source_distance",
     "spectral_ratio",
     "spread_skill",
     "tarp",

@@ -1,0 +1,141 @@
+"""Error bars of means over rows that follow each other in time, and how long these remember."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward._precision import in_double
+from pushforward.errors import InputError
+
+__all__ = ["MeanBand", "decorrelation_time", "mean_band"]
+
+_WINDOW = 5
+"""Correlations are summed up to so many decorrelation times (Sokal 1997)."""
+
+_FEWEST = 8
+"""Decorrelation times that a series must last, to know it."""
+
+
+def decorrelation_time(x: Tensor) -> float:
+    r"""How many rows in time tell as much of a mean as one alone, at least 1.
+
+    The integrated autocorrelation time `1 + 2 sum_k rho_k` of rows `(N, *event)`, with one `rho_k`
+    for all columns, the mean of their own, summed up to the first `k >= 5 tau` (Sokal 1997), or
+    the last before one that is not positive: all of them sum to nothing. `N` over it is the
+    effective number of independent rows. Infinite where `N < 8 tau`, too short a series to tell,
+    or where `x` does not vary.
+
+    Raises `InputError` for fewer than four rows, NaN or infinity.
+
+    >>> g = torch.Generator().manual_seed(0)
+    >>> decorrelation_time(torch.randn(1000, 3, generator=g)) < 1.2
+    True
+    """
+    rows = _rows(x)
+    n = len(rows)
+    rows = rows - rows.mean(0)
+    rows = rows[:, rows.square().mean(0) > 0]
+    if rows.shape[1] == 0:
+        return math.inf
+    rows = rows / rows.square().mean(0).sqrt()
+    waves = torch.fft.rfft(rows, 2 * n, dim=0)
+    power = waves.real.square() + waves.imag.square()
+    rho = torch.fft.irfft(power.mean(1), 2 * n)[:n] / n
+    taus = 2 * (rho / rho[0]).cumsum(0) - 1
+    ended = torch.arange(n, device=taus.device) >= _WINDOW * taus
+    # The next correlation is not positive: there is one, as all sum to minus a half.
+    ended[:-1] |= rho[1:] <= 0
+    tau = max(1.0, float(taus[int(ended.int().argmax())]))
+    return tau if _FEWEST * tau <= n else math.inf
+
+
+@dataclass(frozen=True)
+class MeanBand:
+    """A mean over rows with a band for each of its numbers.
+
+    Args:
+        mean: `(*event)`.
+        low, high: the ends of the bands.
+        stderr: their standard errors.
+        block: how many rows in time were drawn together.
+        effective: the effective number of independent rows.
+    """
+
+    mean: Tensor
+    low: Tensor
+    high: Tensor
+    stderr: Tensor
+    block: int
+    effective: float
+
+
+def mean_band(
+    x: Tensor,
+    *,
+    level: float = 0.95,
+    block: int | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> MeanBand:
+    r"""The mean over rows `(N, *event)` in time with a band by the circular block bootstrap.
+
+    Blocks of rows that follow each other are drawn in the place of rows (Politis & Romano 1992), so
+    that what rows share with their neighbors is not counted twice. The errors are widened by
+    `sqrt(N / (N - b))` for blocks of `b`, what a mean of few blocks lacks. Of the energies of
+    fields this is the band of a spectrum.
+
+    Args:
+        x: rows in the order of time.
+        level: what a band covers.
+        block: rows in a block; four decorrelation times by default, and a quarter of the rows at
+            the most.
+        resamples: how many.
+        seed: of the draws.
+
+    Raises `InputError` for fewer than four rows, NaN or infinity, a level that is no fraction, or a
+    block of no row or of more than half of them.
+
+    >>> band = mean_band(torch.randn(400, generator=torch.Generator().manual_seed(0)))
+    >>> bool(band.low < 0 < band.high), band.block
+    (True, 5)
+    """
+    rows = _rows(x)
+    n, event = len(rows), x.shape[1:]
+    if not 0 < level < 1:
+        raise InputError(f"the level of a band is between 0 and 1, not {level!r}")
+    tau = decorrelation_time(rows)
+    if block is None:
+        block = n // 4 if math.isinf(tau) else min(n // 4, math.ceil(4 * tau - 1e-9))
+    if not 1 <= block <= n // 2:
+        raise InputError(f"a block has 1 to {n // 2} of {n} rows, not {block}")
+    g = torch.Generator().manual_seed(seed)
+    count = math.ceil(n / block)
+    starts = torch.randint(n, (resamples, count, 1), generator=g)
+    numbers = ((starts + torch.arange(block)) % n).flatten(1)[:, :n]
+    counts = torch.zeros(resamples, n, dtype=rows.dtype)
+    counts.scatter_add_(1, numbers, torch.ones_like(numbers, dtype=rows.dtype))
+    mean = rows.mean(0)
+    off = (counts.to(rows.device) @ rows / n - mean) * math.sqrt(n / (n - block))
+    tail = (1 - level) / 2
+    low, high = (torch.quantile(off, q, dim=0) for q in (tail, 1 - tail))
+    return MeanBand(
+        mean.reshape(event),
+        (mean + low).reshape(event),
+        (mean + high).reshape(event),
+        off.std(0).reshape(event),
+        block,
+        n / tau,
+    )
+
+
+def _rows(x: Tensor) -> Tensor:
+    """Rows as vectors in double precision."""
+    if x.ndim < 1 or len(x) < 4:
+        raise InputError(f"a series has four or more rows, not {tuple(x.shape)}")
+    if not bool(x.isfinite().all()):
+        raise InputError("a series with NaN or infinity has no mean: leave these rows out")
+    return in_double(x).reshape(len(x), -1)
