@@ -90,9 +90,9 @@ def test_a_bridge_on_the_circle_may_wind_around() -> None:
 def test_there_is_no_control_where_no_time_is_left(name: str, forward: bool) -> None:
     problem = _atoms(name)
     end, x = (0.0, problem.source) if forward else (1.0, problem.target)
-    with pytest.raises(InputError, match=f"at its end at the .*, t = {end:g}"):
+    with pytest.raises(InputError, match="at its end: no time is left"):
         problem.control(x, end, forward=forward)
-    with pytest.raises(InputError, match="before it"):
+    with pytest.raises(InputError, match="at its end"):
         problem.control(x, torch.tensor([0.5] * (len(x) - 1) + [end]), forward=forward)
     assert bool(torch.isfinite(problem.control(x, abs(end - 1e-3), forward=forward)).all())
 

@@ -142,6 +142,7 @@ def temper(
     ladder: Ladder | None = None,
     kernel: MarkovKernel | None = None,
     length: int = 8,
+    thin: int = 1,
     keep: float = 0.5,
     generator: torch.Generator,
     callback: Callable[[], None] | None = None,
@@ -156,6 +157,7 @@ def temper(
         ladder: that of a pilot, which makes estimates unbiased; found on the way by default.
         kernel: of the moves, `HMC` with 5 leapfrog steps of very different sizes by default.
         length: states of each chain after resampling.
+        thin: moves from one of these states to the next.
         keep: the share of the effective sample size that a temperature leaves.
         generator: for all randomness, on the CPU.
         callback: called at each temperature.
@@ -164,6 +166,7 @@ def temper(
     lost the target, and for a ladder that does not end.
     """
     whole("islands", islands)
+    whole("thin", thin)
     if whole("particles", particles, least=2) % whole("length", length):
         raise InputError(f"particles are a multiple of length, {length}, not {particles}")
     if not 0 < number("keep", keep) < 1:
@@ -208,13 +211,13 @@ def temper(
         log_weights[poor] = even
         # Islands that were resampled make chains of their few particles, the others one move each.
         moved, used, rate = _moved(
-            kernel, whitened, start, poor, length, step, generator,
+            kernel, whitened, start, poor, length, thin, step, generator,
             None if ladder is None else ladder[len(made)].step,
         )  # fmt: skip
         step = used
         x = metric.outward(moved.flatten(0, 1))
         difference = _difference(log_p, base, x, islands)
-        cost += islands * particles * (kernel.evaluations + 1)
+        cost += islands * particles * (thin * kernel.evaluations + 1)
         made.append(Rung(beta, used if ladder is None else ladder[len(made)].step, metric))
         rates.append(rate)
         if callback is not None:
@@ -231,6 +234,7 @@ def _moved(
     start: Tensor,
     poor: Tensor,
     length: int,
+    thin: int,
     step: float,
     generator: torch.Generator,
     fixed: float | None,
@@ -243,18 +247,19 @@ def _moved(
     rates: list[float] = []
     particles = start.shape[1]
     few = particles // length
-    for which, count, moves in ((poor, few, length), (~poor, particles, 1)):
+    for which, count, states in ((poor, few, length), (~poor, particles, 1)):
         rows = which.nonzero()[:, 0]
         if not len(rows):
             continue
         state = evaluate(log_p, start[rows, :count].flatten(0, 1))
-        for k in range(moves):
-            size = torch.tensor(step if fixed is None else fixed).to(start)
-            move = kernel.move(log_p, state, size, generator)
-            state = move.state
-            rates.append(float(move.acceptance.mean()))
-            if fixed is None and kernel.target is not None:
-                step *= math.exp(rates[-1] - kernel.target)
+        for k in range(states):
+            for _ in range(thin):
+                size = torch.tensor(step if fixed is None else fixed).to(start)
+                move = kernel.move(log_p, state, size, generator)
+                state = move.state
+                rates.append(float(move.acceptance.mean()))
+                if fixed is None and kernel.target is not None:
+                    step *= math.exp(rates[-1] - kernel.target)
             part = state.x.view(len(rows), count, *start.shape[2:])
             out[rows, k * count : (k + 1) * count] = part
     return out, step, sum(rates) / len(rates)

@@ -44,10 +44,11 @@ def tempered(
     target: Target,
     *,
     islands: int = 8,
-    particles: int = 512,
-    length: int = 8,
+    particles: int = 2048,
+    length: int = 32,
+    thin: int = 4,
     aim: float = 0.01,
-    most: int = 96,
+    most: int = 48,
     starts: Tensor | None = None,
     seed: int | None = None,
     callback: Callable[[], None] | None = None,
@@ -68,6 +69,9 @@ def tempered(
         islands: independent runs of each start at first, all in one batch.
         particles: in each.
         length: of the chains after resampling, see `temper`.
+        thin: moves from one state of a chain to the next. With one of them, runs on a funnel all
+            come out lower than its integral, and more alike than they are near it: particles that
+            hardly move make errors that the spread of the runs does not show.
         aim: the standard error, in nats, that the better start runs on for.
         most: runs of the better start, at most.
         starts: more places to look for modes from, `(n, *event)`, in coordinates without bounds.
@@ -106,7 +110,7 @@ def tempered(
         elif waiting:
             k, (kind, make) = waiting.pop(0)
             own = torch.Generator().manual_seed(derived_seed(base_seed, 1, k))
-            settings = {"length": length, "generator": own, "callback": callback}
+            settings = {"length": length, "thin": thin, "generator": own, "callback": callback}
             try:
                 start = _Start(target, make(own), kind, particles, settings)
                 start.run(islands)

@@ -93,7 +93,9 @@ class ManifoldBridge(ControlledReference):
         return self.space.heat_log_kernel(x, end, self.sigma**2 * self._times(remaining, x))
 
     def expected_control(self, x: Tensor, ends: Tensor, chances: Tensor, remaining: Time) -> Tensor:
-        """The mean drift."""
+        """The mean drift. Raises `InputError` where no time is left, in which it has no limit."""
+        if not bool((torch.as_tensor(remaining) > 0).all()):
+            raise InputError("a path is at its end: no time is left, so ask for its drift before")
         many, m = x.repeat_interleave(len(ends), 0), len(ends)
         times = self._times(remaining, x).repeat_interleave(m)
         pulls = self.pull(many, ends.to(x).repeat(len(x), *(1,) * (x.ndim - 1)), times)
