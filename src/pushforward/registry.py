@@ -37,7 +37,7 @@ def names(axis: str) -> tuple[str, ...]:
     """The short names of an axis. Raises `InputError` for an axis that does not exist.
 
     >>> names("kernels")
-    ('random-walk', 'ula', 'barker', 'mala', 'underdamped', 'hmc', 'nuts')
+    ('random-walk', 'ula', 'baoab', 'barker', 'mala', 'underdamped', 'hmc', 'nuts')
     """
     return tuple(_axis(axis))
 

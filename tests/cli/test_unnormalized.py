@@ -101,7 +101,7 @@ def test_log_z_as_json(call) -> None:
 
 
 def test_log_z_of_a_function(call, module) -> None:
-    words = ("--particles", 64, "--runs", 4, "--json")
+    words = ("--particles", 64, "--runs", 4, "--aim", 0.1, "--json")
     done = call("logz", f"{module}:log_p", "--shape", 2, "--trust", module, *words)
     found = json.loads(done.out)
     assert found["lower"] - 0.2 < 1.8379 < found["upper"] + 0.2

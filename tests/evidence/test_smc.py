@@ -100,6 +100,21 @@ def test_moves_follow_the_kernel() -> None:
     assert not torch.equal(same.log_z, again.log_z)
 
 
+def test_more_moves_leave_no_bias_and_are_counted() -> None:
+    """Many short runs along one ladder: their mean is `Z`, however often particles move."""
+    pilot = temper(_narrow, BASE, 4, 64, generator=_seed(), length=4)
+    once, thrice = (
+        temper(_narrow, BASE, 1500, 8, ladder=pilot.ladder, length=4, thin=thin, generator=_seed(4))
+        for thin in (1, 3)
+    )
+    for runs in (once, thrice):
+        z = (runs.log_z - math.log(3)).exp()
+        assert abs(float(z.mean()) - 1) < 4 * float(z.std()) / math.sqrt(len(z))
+    rungs, particles = len(pilot.ladder), 1500 * 8
+    leaps = mcmc.HMC(leapfrogs=5).evaluations
+    assert thrice.evaluations - once.evaluations == rungs * particles * 2 * leaps
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="a multiple of length, 8, not 60"):
         temper(_narrow, BASE, 2, 60, generator=_seed())

@@ -44,7 +44,7 @@ def logz(
     data: DataFolder = None,
     particles: Annotated[
         int | None,
-        typer.Option(help="Of each run, 512 by default; or chains of ais and bar."),
+        typer.Option(help="Of each run, 2048 by default; or chains of ais and bar."),
     ] = None,
     runs: Annotated[
         int | None,

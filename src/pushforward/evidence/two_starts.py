@@ -27,9 +27,10 @@ _FEW = 2000
 """Numbers of a state up to which a covariance is worth its cost."""
 
 
-_HEAVY, _ROOM = 0.7, 0.15
-"""The shape of the tail of weights up to which their mean is to be trusted (Vehtari et al. 2024),
-and the room that is left for the error of the shape of one batch, over several temperatures."""
+_HEAVY, _ROOM = 0.5, 0.1
+"""The shape of the tail of weights from which on their variance is not finite (Vehtari et al.
+2024), so that the spread of a few runs says too little, and the room for the error of the shape of
+one batch."""
 
 _ENOUGH, _SKEWED = 24, 2.5
 """From how many runs on their skewness is known, and from which one on a few outweigh the others:
@@ -45,7 +46,7 @@ def tempered(
     *,
     islands: int = 8,
     particles: int = 2048,
-    length: int = 32,
+    length: int | None = None,
     thin: int = 4,
     aim: float = 0.01,
     most: int = 48,
@@ -68,7 +69,8 @@ def tempered(
         target: its `base`, if it has one, is the wide law; else a normal law fitted to chains.
         islands: independent runs of each start at first, all in one batch.
         particles: in each.
-        length: of the chains after resampling, see `temper`.
+        length: of the chains after resampling, see `temper`; by default what leaves at least 64 of
+            them, a power of two up to 32.
         thin: moves from one state of a chain to the next. With one of them, runs on a funnel all
             come out lower than its integral, and more alike than they are near it: particles that
             hardly move make errors that the spread of the runs does not show.
@@ -83,6 +85,7 @@ def tempered(
     whole("islands", islands, least=2)
     whole("most", most, least=2)
     positive("aim", aim)
+    length = _length(whole("particles", particles, least=2)) if length is None else length
     base_seed = fresh_seed(seed)
     noise = torch.Generator().manual_seed(derived_seed(base_seed, 0))
     places = target.start(256, generator=noise)
@@ -130,6 +133,13 @@ def tempered(
             both = _dissent(both, third, (one, other))
     found = tuple(start.record() for start in tried)
     return replace(both, notes=(*notes, *both.notes), starts=found)
+
+
+def _length(particles: int) -> int:
+    """The longest chains that leave enough of them, in which all particles are."""
+    return max(
+        k for k in (1, 2, 4, 8, 16, 32) if k == 1 or (not particles % k and particles >= 64 * k)
+    )
 
 
 def _undecided(tried: Sequence[_Start], notes: Sequence[str]) -> LogZ:
