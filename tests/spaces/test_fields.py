@@ -171,3 +171,21 @@ def test_a_variable_whose_means_do_not_vary_has_a_scale_all_the_same() -> None:
     units.fit(x)
     assert torch.allclose(units(units.standardized(x)), x)
     assert float(units.mean_scale) == 1
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_units_do_not_depend_on_the_parts_in_which_rows_are_read(
+    monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = 5 + torch.randn(30, 2, 3, 4, generator=generator)
+    x += torch.randn(30, 2, 1, 1, generator=generator)
+    mask = torch.rand(2, 3, 4, generator=generator) < 0.7
+    whole, parts = (Fields(mask=mask, means_apart=apart).units((2, 3, 4)) for _ in range(2))
+    whole.fit(x)
+    monkeypatch.setattr("pushforward.spaces.channel_units._NUMBERS", 100)
+    parts.fit(x)
+    values = x.double()[:, mask].split(mask.flatten(1).sum(1).tolist(), 1)
+    assert torch.allclose(whole.shift.flatten().double(), torch.stack([v.mean() for v in values]))
+    for name, known in whole.state_dict().items():
+        assert torch.allclose(parts.state_dict()[name], known, rtol=1e-6), name

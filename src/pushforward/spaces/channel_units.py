@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor
 
@@ -11,6 +14,9 @@ from pushforward.errors import InputError
 from pushforward.spaces.units import ShiftAndScale
 
 __all__ = ["ChannelUnits"]
+
+_NUMBERS = 1 << 22
+"""Of rows that are looked at at a time."""
 
 
 class ChannelUnits(ShiftAndScale):
@@ -45,12 +51,11 @@ class ChannelUnits(ShiftAndScale):
 
         Raises `InputError` for another event shape, or values that are not finite.
         """
-        sides = [self._checked(side) for side in ((x,) if source is None else (x, source))]
+        sides = (x,) if source is None else (x, source)
         shift = torch.stack([self._mean(side) for side in sides]).mean(0)
-        squares = torch.stack([self._mean((side - shift).square()) for side in sides]).mean(0)
-        given = (x,) if source is None else (x, source)
-        double = any(self.narrowed(side).dtype == torch.float64 for side in given)
-        scale = squares.sqrt()
+        squares = [self._mean(side, lambda part: (part - shift).square()) for side in sides]
+        double = any(self.narrowed(side).dtype == torch.float64 for side in sides)
+        scale = torch.stack(squares).mean(0).sqrt()
         rounding = NOISE[torch.float64 if double else torch.float32]
         scale = torch.where(scale > rounding * shift.abs(), scale, torch.ones_like(scale))
         self.keep(shift, scale, double=double)
@@ -75,19 +80,25 @@ class ChannelUnits(ShiftAndScale):
     def _masked(self, x: Tensor) -> Tensor:
         return x if self.mask is None else torch.where(self.mask.to(x.device), x, 0.0)
 
-    def _mean(self, x: Tensor) -> Tensor:
-        """Over rows and cells with values, `(C, 1, ...)`."""
+    def _mean(self, x: Tensor, of: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Over rows and cells with values, `(C, 1, ...)`; of what is asked of parts of the rows."""
+        total, rows = torch.zeros(()), 0
+        for part in self._parts(x):
+            total = total + (part if of is None else of(part)).sum(0)
+            rows += len(part)
         cells = tuple(range(1, len(self.event_shape)))
+        mean = total / rows
         if self.mask is None:
-            return x.mean(0).mean(cells, keepdim=True)
-        mask = self.mask.to(x)
-        count = mask.sum(cells, keepdim=True).clamp(min=1)
-        return (x.mean(0) * mask).sum(cells, keepdim=True) / count
+            return mean.mean(cells, keepdim=True)
+        mask = self.mask.to(mean)
+        return (mean * mask).sum(cells, keepdim=True) / mask.sum(cells, keepdim=True).clamp(min=1)
 
-    def _checked(self, x: Tensor) -> Tensor:
+    def _parts(self, x: Tensor) -> Iterator[Tensor]:
+        """Rows in double precision, few enough at a time that their copies take little memory."""
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(f"fields have shape {tuple(x.shape[1:])}, not {self.event_shape}")
-        x = self._masked(x)
-        if not bool(x.isfinite().all()):
-            raise InputError("fields with values that are not finite cannot be standardized")
-        return in_double(x)
+        for rows in x.split(max(1, _NUMBERS // math.prod(self.event_shape))):
+            part = self._masked(rows)
+            if not bool(part.isfinite().all()):
+                raise InputError("fields with values that are not finite cannot be standardized")
+            yield in_double(part)

@@ -44,14 +44,19 @@ class MeanAndDeviation(ChannelUnits):
         Raises `InputError` for another event shape, or values that are not finite.
         """
         super().fit(x, source, common=common)
-        sides = [self._checked(side) for side in ((x,) if source is None else (x, source))]
+        sides = (x,) if source is None else (x, source)
         shift = torch.stack([self._mean(side) for side in sides]).mean(0)
-        of_means, of_rest = [], []
-        for side in sides:
-            mean = self._spatial_mean(side)
-            of_means.append((mean - shift).square().mean(0))
-            of_rest.append(self._mean(self._masked(side - mean).square()))
-        mean_scale, scale = (torch.stack(part).mean(0).sqrt() for part in (of_means, of_rest))
+
+        def of_mean(part: Tensor) -> Tensor:
+            return (self._spatial_mean(part) - shift).square()
+
+        def of_rest(part: Tensor) -> Tensor:
+            return self._masked(part - self._spatial_mean(part)).square()
+
+        mean_scale, scale = (
+            torch.stack([self._mean(side, of) for side in sides]).mean(0).sqrt()
+            for of in (of_mean, of_rest)
+        )
         least = 1e-6 * (shift.abs() + scale)
         self.mean_scale.copy_(torch.where(mean_scale > least, mean_scale, 1.0))
         scale = torch.where(scale > 1e-6 * (shift.abs() + mean_scale), scale, 1.0)
