@@ -51,6 +51,7 @@ def test_an_sde_of_ones_own(call, module) -> None:
         ("own_sde:nothing", "own_sde", "no Simulation"),
         ("own_sde:absent", "own_sde", "has no 'absent'"),
         ("own_sde", "own_sde", "MODULE:FUNCTION"),
+        ("json:dumps", "json", "is called without arguments"),
     ],
 )
 def test_what_is_no_simulation(call, module, place: str, trusted: str, said: str) -> None:

@@ -106,11 +106,22 @@ def test_arrays_of_other_files_have_gaps_too(tmp_path: Path) -> None:
     assert np.isfinite(x[:, 0]).all()
 
 
+def test_rows_at_the_poles_stand_for_half_a_cell() -> None:
+    poles = weather().assign_coords(lat=np.linspace(-90, 90, 6))
+    weights = space_of(load(poles)).weights[:, 0].double()
+    step = np.deg2rad(36)
+    assert float(weights[0]) == pytest.approx((1 - np.cos(step / 2)) / step, rel=1e-5)
+    # All bands together are the sphere.
+    assert float(weights.sum() * step) == pytest.approx(2, rel=1e-6)
+
+
 def test_the_globe_is_seen_in_the_coordinates() -> None:
     space = space_of(load(weather()))
     assert space.periodic == (False, True)
-    cosines = torch.from_numpy(np.cos(np.deg2rad(LAT))).float()
-    assert torch.allclose(space.weights, cosines[:, None].expand(6, 8))
+    # Six bands of 30 degrees from pole to pole.
+    edges = np.sin(np.deg2rad(np.linspace(-90, 90, 7)))
+    areas = torch.from_numpy(np.abs(np.diff(edges)) / np.deg2rad(30)).float()
+    assert torch.allclose(space.weights, areas[:, None].expand(6, 8))
     plain = load(weather(), weights="none", periodic="")
     assert space_of(plain).weights is None
     assert not any(space_of(plain).periodic)
@@ -392,3 +403,25 @@ def test_the_doctor_counts_the_rows_of_the_store(monkeypatch) -> None:
     monkeypatch.setattr("pushforward.data.stored.BLOCK", 25 * 4 * 2 * 6 * 8)
     found = {f.title: f.detail for f in examine(load(weather(60), lazy=True))}
     assert found["Few rows for their size"].startswith("60 rows of")
+
+
+def test_levels_are_those_of_the_model() -> None:
+    """In another order they would be other variables."""
+    rng = np.random.default_rng(0)
+    axes = ("time", "level", "y", "x")
+    made = xarray.Dataset(
+        {"u": (axes, rng.normal(size=(12, 2, 4, 4)), {"units": "m/s"})}, {"level": [1000, 500]}
+    )
+    known = load(made).schema
+    assert load(made, like=known).event_shape == (2, 4, 4)
+    with pytest.raises(InputError, match=r"level goes from 500 to 1000, .* turn it around"):
+        load(made.isel(level=[1, 0]), like=known)
+    with pytest.raises(InputError, match="level goes from 850 to 300"):
+        load(made.assign_coords(level=[850, 300]), like=known)
+    bare = made.drop_vars("level")
+    bare.u.attrs.clear()
+    notes = " ".join(load(bare, like=known).notes)
+    assert "u says no units: taken for m/s" in notes
+    assert "no coordinate level" in notes
+    members = load(made.rename(level="member")).notes
+    assert any("rows=time,member" in note for note in members)

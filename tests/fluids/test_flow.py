@@ -163,6 +163,13 @@ def test_sizes_have_the_published_viscosities() -> None:
     assert (waves.context_amplitude, waves.context_wavenumber) == (1.0, 2)
 
 
+@pytest.mark.parametrize("n", [16, 72, 100, 130])
+def test_whole_numbers_of_steps_make_a_unit_of_time(n: int) -> None:
+    step = MoistFlow.published(n).step_length(n)
+    assert round(1 / step) * step == pytest.approx(1, rel=1e-12)
+    assert 0.6 / n < step <= 0.64 / n * (1 + 1e-9) or step == pytest.approx(0.01)
+
+
 def test_what_cannot_be_simulated_is_refused() -> None:
     with pytest.raises(InputError, match="n is a whole number of at least 8"):
         FluidSimulator(4)

@@ -132,6 +132,9 @@ def test_ends_that_are_no_number_are_not_drawn(generator: torch.Generator) -> No
     buffer = ReplayBuffer(4, 1)
     buffer.add(torch.ones(2, 1), torch.tensor([math.nan, 0.0]))
     assert buffer.shares().tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
+    # Nor are those outside of the target.
+    buffer.add(torch.ones(3, 1), torch.tensor([-math.inf, -math.inf, -math.inf]))
+    assert not buffer.shares()[[4, 6, 7]].any()
 
 
 def test_particles_have_mean_weight_z(generator: torch.Generator) -> None:

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, norm, t
 from torch import Tensor
 
 from pushforward.errors import InputError
 from pushforward.metrics import (
+    block_bootstrap,
     decorrelation_time,
     energy_spectrum,
     kolmogorov_smirnov,
@@ -59,6 +60,22 @@ def test_bands_cover_the_mean_of_a_series_that_remembers() -> None:
         naive += bool(alone.low < 0 < alone.high)
     assert 0.88 < covered / 300 < 0.98, covered
     assert naive / 300 < 0.65, naive
+
+
+def test_bands_of_few_blocks_are_wider() -> None:
+    """Ten effective rows: with normal quantiles four of five bands cover."""
+    covered = 0
+    series = _series(200, 200, 0.9, 3)
+    for k in range(200):
+        band = mean_band(series[:, k], resamples=200, seed=k)
+        covered += bool(band.low < 0 < band.high)
+    assert covered / 200 > 0.9, covered
+
+
+@pytest.mark.parametrize("degrees", [3, 8, 30])
+def test_quantiles_of_student_are_those_of_scipy(degrees: int) -> None:
+    known = t.ppf(0.975, degrees) / norm.ppf(0.975)
+    assert block_bootstrap._student(0.975, degrees) == pytest.approx(known, rel=0.05)
 
 
 def test_errors_are_those_of_the_closed_form() -> None:

@@ -302,3 +302,9 @@ def test_the_buffer_tells_of_a_collapse_where_nothing_is_exact(collapsed: Learne
     assert found.eubo is not None
     assert not found.eubo.holds
     assert any("the replay buffer" in line for line in found.warnings)
+
+
+def test_a_single_mode_has_no_coverage() -> None:
+    target = Target(lambda x: -0.5 * x.square().sum(-1), 2, modes=torch.zeros(1, 2))
+    found = LearnedSampler(target, steps=4, width=8, coordinates="none").estimates(64, seed=0)
+    assert found.coverage is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,6 +91,8 @@ def _simulation(text: str, trust: tuple[str, ...]) -> Any:
     found = getattr(import_module(module), name, None)
     if found is None:
         raise InputError(f"the module {module} has no {name!r}")
+    if callable(found) and inspect.signature(found).parameters:
+        raise InputError(f"{text} is called without arguments, and returns a Simulation")
     made = found() if callable(found) else found
     if not isinstance(made, Simulation):
         raise InputError(f"{text} is or returns a {type(made).__name__}, no Simulation")

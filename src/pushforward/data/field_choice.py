@@ -99,6 +99,12 @@ def chosen_format(store: Any, where: str, asked: Asked) -> tuple[FieldFormat, li
         _coordinates(store, rows, {d for name in kept for d in numeric[name].dims}),
         plain_attributes(store.attrs),
     )
+    for name in dict.fromkeys(level for v in found.variables for level, _ in v.levels):
+        if name in _ROWS:
+            notes.append(
+                f"{where}: the entries of {name} become channels, learned together; "
+                f"rows={','.join((*rows, name))} makes each of them a row"
+            )
     return _on_the_globe(found, asked, where, notes), notes
 
 
@@ -203,7 +209,7 @@ def _on_the_globe(found: FieldFormat, asked: Asked, where: str, notes: list[str]
         latitude = None
     if latitude is not None:
         notes.append(
-            f"{where}: cells weigh as the cosine of {latitude} in losses; weights='none' counts "
+            f"{where}: cells weigh as their area by {latitude} in losses; weights='none' counts "
             "them alike"
         )
     if periodic:
@@ -220,7 +226,8 @@ def _is_period(found: FieldFormat, name: str) -> bool:
         return False
     attributes = place.attributes or {}
     if "periodic" in attributes:
-        return bool(attributes["periodic"])
+        said = attributes["periodic"]
+        return said.strip().lower() in ("1", "true", "yes") if isinstance(said, str) else bool(said)
     if attributes.get("units") not in _LONGITUDES and name not in ("lon", "longitude"):
         return False
     values = place.values.array()

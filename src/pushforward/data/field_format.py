@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -153,8 +154,8 @@ class FieldFormat:
             assert place is not None
             along = [-1 if name == self.latitude else 1 for name in self.dims]
             degrees = torch.from_numpy(place.values.array().astype(np.float64))
-            cosines = torch.deg2rad(degrees).cos().clamp(min=0)
-            weights = cosines.reshape(along).expand(self.sizes).float().contiguous()
+            areas = _band_areas(degrees).reshape(along)
+            weights = areas.expand(self.sizes).float().contiguous()
         return {
             "mask": None if self.present is None else torch.from_numpy(self.present),
             "weights": weights,
@@ -208,7 +209,7 @@ class FieldFormat:
             at += one.channels
             lines.append(line)
         if self.latitude is not None:
-            lines.append(f"cells weigh as the cosine of {self.latitude}")
+            lines.append(f"cells weigh as their area in bands of {self.latitude}")
         return lines
 
     def describe(self) -> dict[str, Any]:
@@ -277,6 +278,21 @@ class FieldFormat:
             described.get("latitude"),
             described.get("means"),
         )
+
+
+def _band_areas(latitudes: Tensor) -> Tensor:
+    """The areas of bands of cells about latitudes in degrees, over their mean height in radians.
+
+    They are the cosines of latitudes but for cells that reach the poles: a row at a pole stands for
+    half a cell, whose area is not zero as its cosine is.
+    """
+    place = torch.deg2rad(latitudes)
+    if len(place) < 2:
+        return place.cos().clamp(min=0)
+    between = (place[1:] + place[:-1]) / 2
+    first, last = (3 * place[0] - place[1]) / 2, (3 * place[-1] - place[-2]) / 2
+    edges = torch.cat([first[None], between, last[None]]).clamp(-math.pi / 2, math.pi / 2)
+    return edges.sin().diff().abs() / place.diff().abs().mean()
 
 
 def _listed(values: Sequence[Any] | None) -> Sequence[Any]:

@@ -36,6 +36,7 @@ def as_known(
                 f"trained on {size}: cut out that domain, or train on this one"
             )
     notes = [_moved(name, found, known, where) for name in known.dims]
+    notes += _of_levels_and_units(found, known, where)
     return replace(known, rows=found.rows), [note for note in notes if note]
 
 
@@ -49,7 +50,7 @@ def on_own_grid(
     found = _of_variables(store, where, known, rows)
     sizes = tuple(int(store.sizes[name]) for name in known.dims)
     own = replace(known, rows=found.rows, sizes=sizes, coordinates=found.coordinates, mask=None)
-    return own, []
+    return own, _of_levels_and_units(found, known, where)
 
 
 def _of_variables(
@@ -94,6 +95,22 @@ def _of_variables(
                 f"{its.units}: convert it, and set its attribute `units`"
             )
     return found
+
+
+def _of_levels_and_units(found: FieldFormat, known: FieldFormat, where: str) -> list[str]:
+    """A note for each variable without units, and each level without values, where the model has
+    some. Raises `InputError` for levels in another order or of other values."""
+    notes = []
+    for mine, its in zip(found.variables, known.variables, strict=True):
+        if mine.levels != its.levels:
+            raise InputError(
+                f"{where}: the levels of {mine.name} are {listed([n for n, _ in mine.levels])}, "
+                f"and the model was trained on {listed([n for n, _ in its.levels])}: transpose it"
+            )
+        if mine.units is None and its.units is not None:
+            notes.append(f"{where}: {mine.name} says no units: taken for {its.units}")
+    levels = {name for variable in known.variables for name, _ in variable.levels}
+    return notes + [note for name in sorted(levels) if (note := _moved(name, found, known, where))]
 
 
 def _moved(name: str, found: FieldFormat, known: FieldFormat, where: str) -> str:

@@ -171,7 +171,7 @@ def load(
             several.
         periodic: the dimensions of a field whose ends meet; by default a longitude all around, and
             those with a true attribute `periodic`. An empty text for none.
-        weights: of cells in losses: `"latitude"`, the cosine of it, which is the default where
+        weights: of cells in losses: `"latitude"`, the area of its bands, which is the default where
             there is one, or `"none"`.
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, or all at once; by default the former from

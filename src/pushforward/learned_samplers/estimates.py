@@ -115,7 +115,8 @@ def estimates(
     log_z = from_log_weights(weights, "importance", True, _BOTH)
     own = SamplerEstimates(log_z, log_z.bounds[0], log_z.ess / n)
     modes = density.target.modes
-    if modes is not None:
+    # Of a single mode there is nothing to cover.
+    if modes is not None and len(modes) > 1:
         x = density.target.constrain(density.outward(ends))
         found, most = mode_entropy(x, modes), 1.0
         if draws is not None:

@@ -69,7 +69,9 @@ class ReplayBuffer(nn.Module):
         rows = self.size + (self.place + torch.arange(len(x), device=x.device)) % self.size
         self.states[rows] = x.to(self.states)
         # A path that is not a number tells nothing.
-        self.log_weights[rows] = log_weights.nan_to_num(nan=-math.inf).to(self.log_weights)
+        self.log_weights[rows] = log_weights.nan_to_num(nan=-math.inf, neginf=-math.inf).to(
+            self.log_weights
+        )
         self.place.copy_((self.place + len(x)) % self.size)
 
     def shares(self) -> Tensor:

@@ -22,9 +22,10 @@ __all__ = ["KernelScore"]
 class KernelScore:
     r"""`grad log (1/n) sum_j N(x; x_j, h^2 S)` with `S` the variances of the particles.
 
-    In many dimensions, or with few particles, the bandwidth that makes it smooth is as wide as the
-    distribution itself, which it then takes for wider than it is: the score of a normal
-    distribution comes out `1 / (1 + h^2)` times as large.
+    At a particle its own kernel, whose score is zero there, counts with the others, and in ten or
+    more dimensions it outweighs them: the score is then near zero where the flow asks for it. At
+    other places that of a normal distribution comes out about `1 / (1 + h^2)` times as large, since
+    the estimate is wider than the distribution.
 
     Args:
         bandwidth: `h`, in standard deviations of each number; by default Silverman's
