@@ -74,8 +74,11 @@ def logz(
     whether these can be trusted.
 
       pushforward logz ionosphere --data folder --json
+
       pushforward logz model:log_density --shape 8 --trust model
+
       pushforward logz recipes/densities/log-z.yaml
+
       pushforward logz runs/funnel --particles 4096
     """
     if (given := recipe_options(context, logz, target)) is not None:

@@ -55,7 +55,9 @@ def mcmc(
     words what is wrong with the draws. With --out there is a page with traces, ranks and energies.
 
       pushforward mcmc eight-schools --out draws.nc
+
       pushforward mcmc model:log_density --shape 8 --trust model --out draws.csv
+
       pushforward mcmc recipes/densities/chains.yaml
     """
     if (options := recipe_options(context, mcmc, target)) is not None:

@@ -46,7 +46,8 @@ def translate(
         typer.Option(
             "--exact",
             help="Of coarse fields: put their waves, or means over cells, in the place of those of "
-            "what comes out, whose coarse fields are then the given ones.",
+            "what comes out, whose coarse fields are then the given ones (without "
+            "waves of half their grid, where coarse points are every f-th fine one).",
         ),
     ] = False,
     out: StatesOut = "translated.npz",
