@@ -148,7 +148,7 @@ def _ladders(starts: tuple[StartRecord, ...]) -> str:
     charts = []
     for name, pick in (
         ("inverse temperature", lambda s: s.betas),
-        ("effective sample size, share", lambda s: s.ess),
+        ("ESS, share", lambda s: s.ess),
         ("acceptance of moves", lambda s: s.acceptance),
     ):
         curves = []
