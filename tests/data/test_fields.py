@@ -425,3 +425,11 @@ def test_levels_are_those_of_the_model() -> None:
     assert "no coordinate level" in notes
     members = load(made.rename(level="member")).notes
     assert any("rows=time,member" in note for note in members)
+
+
+def test_a_cell_that_a_model_has_is_missing_in_every_row() -> None:
+    known = load(weather()).schema
+    made = weather()
+    made["rain"][:, 1, 2] = np.nan
+    with pytest.raises(InputError, match="rain is missing at lat 1, lon 2 in all of 12 rows"):
+        load(made, like=known)

@@ -189,3 +189,10 @@ def test_units_do_not_depend_on_the_parts_in_which_rows_are_read(
     assert torch.allclose(whole.shift.flatten().double(), torch.stack([v.mean() for v in values]))
     for name, known in whole.state_dict().items():
         assert torch.allclose(parts.state_dict()[name], known, rtol=1e-6), name
+
+
+def test_some_cell_with_a_value_needs_a_weight() -> None:
+    mask = torch.tensor([[[True, False]]])
+    space = Fields(mask=mask, weights=torch.tensor([[[0.0, 1.0]]]))
+    with pytest.raises(InputError, match="no cell with a value has a weight"):
+        space.check(torch.zeros(2, 1, 1, 2))

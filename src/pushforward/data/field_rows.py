@@ -117,6 +117,11 @@ def gap_error(
     value = x[(row, channel, *cell)]
     what = "is missing" if np.isnan(value) else f"is {value}"
     count = int(bad.reshape(len(bad), -1).any(1).sum())
+    if len(bad) > 1 and bool(bad[(slice(None), channel, *cell)].all()):
+        return InputError(
+            f"{rows.where}: {names[channel]} {what} at {place} in all of {len(bad)} rows, where "
+            "the data of the model have values: fill it in, or train on these data"
+        )
     return InputError(
         f"{rows.where}: {names[channel]} {what} at {rows.name_of(int(numbers[row]))}, {place}, "
         f"where other rows have a value; so it is in {count} of {len(bad)} rows. Cells that are "

@@ -105,6 +105,10 @@ class Fields(LinearSpace):
                 raise InputError(
                     f"the {what} of {tuple(part.shape)} does not fit fields of {shape}"
                 )
+        if self.mask is not None and self.weights is not None:
+            weighed = self.weights.expand(shape).cpu() * self.mask.expand(shape).cpu()
+            if not bool(weighed.any()):
+                raise InputError("no cell with a value has a weight: give weights to some of them")
         if self.names and len(self.names) != shape[0]:
             raise InputError(f"{len(self.names)} variables do not fit fields of {shape}")
 
@@ -142,7 +146,8 @@ class Fields(LinearSpace):
         return self.nearest(normal_like(x, generator))
 
     def squared_norm(self, x: Tensor, v: Tensor) -> Tensor:
-        """The mean square over cells by their weights, then over variables, `(B,)`."""
+        """The mean square over the cells of all variables that have values, by their weights,
+        `(B,)`: a variable with fewer of them counts less."""
         weights = v.new_ones(()) if self.weights is None else self.weights.to(v)
         if self.mask is not None:
             weights = weights * self._cells(v)

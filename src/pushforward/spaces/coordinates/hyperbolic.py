@@ -10,13 +10,13 @@ from torch import Tensor
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.spaces.coordinates.system import CoordinateSystem, Where
+from pushforward.spaces.coordinates.system import Counted, Where
 
 __all__ = ["HalfSpace", "PoincareBall"]
 
 
 @dataclass(frozen=True)
-class _OfHyperbolic(CoordinateSystem):
+class _OfHyperbolic(Counted):
     """As many numbers as the space has dimensions.
 
     Args:
@@ -26,16 +26,6 @@ class _OfHyperbolic(CoordinateSystem):
     many: int | None = None
 
     kind: ClassVar[str]
-
-    @property
-    def size(self) -> int | None:
-        """As many as are said."""
-        return self.many
-
-    @property
-    def spec(self) -> str:
-        """The kind, and how many."""
-        return self.kind if self.many is None else f"{self.kind} {self.many}"
 
     @property
     def short(self) -> str:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.spaces.coordinates.system import CoordinateSystem, Where
+from pushforward.spaces.coordinates.system import Counted, Where
 
 __all__ = ["UpperTriangle"]
 
 
 @configurable
 @dataclass(frozen=True)
-class UpperTriangle(CoordinateSystem):
+class UpperTriangle(Counted):
     """The entries of a symmetric matrix on and above its diagonal, row by row: xx, xy, yy.
 
     Args:
@@ -36,16 +36,6 @@ class UpperTriangle(CoordinateSystem):
     def __post_init__(self) -> None:
         if self.many is not None:
             _side(self.many)
-
-    @property
-    def size(self) -> int | None:
-        """As many as are said."""
-        return self.many
-
-    @property
-    def spec(self) -> str:
-        """The kind, and how many."""
-        return self.kind if self.many is None else f"{self.kind} {self.many}"
 
     @property
     def short(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.config import configurable
 from pushforward.errors import InputError
-from pushforward.spaces.coordinates.system import CLOSE, CoordinateSystem, Where
+from pushforward.spaces.coordinates.system import CLOSE, Counted, Where
 
 __all__ = ["PARTS", "Proportions", "kind_of_parts", "replace_zeros", "rounded_parts"]
 
@@ -24,7 +24,7 @@ _MOST_DECIMALS = {"fractions": 9, "percent": 7, "counts": 0}
 
 @configurable
 @dataclass(frozen=True)
-class Proportions(CoordinateSystem):
+class Proportions(Counted):
     """Parts `(N, K)` of a whole, and shares that sum to one.
 
     Rows are divided by their sum. What is written again has the decimals of the data and sums to
@@ -57,16 +57,6 @@ class Proportions(CoordinateSystem):
     def __post_init__(self) -> None:
         # Written to a configuration as a list.
         object.__setattr__(self, "least", tuple(self.least))
-
-    @property
-    def size(self) -> int | None:
-        """As many as are said."""
-        return self.many
-
-    @property
-    def spec(self) -> str:
-        """The kind, and how many."""
-        return self.kind if self.many is None else f"{self.kind} {self.many}"
 
     @property
     def short(self) -> str:

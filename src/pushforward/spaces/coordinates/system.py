@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["TURN", "UNITS", "CoordinateSystem", "Where"]
+__all__ = ["TURN", "UNITS", "CoordinateSystem", "Counted", "Where"]
 
 TURN = {"degrees": 360.0, "radians": 2 * math.pi}
 """A full turn in each unit."""
@@ -236,3 +236,22 @@ class CoordinateSystem(ABC):
         good[:, some] = table[:, some].abs() <= turn * (1 + 1e-6)
         hint = ", or are these degrees?" if self.unit == "radians" else ""
         where.require(good, table, f"angles lie within a full turn of {turn:.4g} {self.unit}{hint}")
+
+
+class Counted(CoordinateSystem):
+    """Coordinates of a space of any dimension, which are as many as are said, or as are left.
+
+    A subclass has `many`, and a `short` text without it.
+    """
+
+    many: int | None
+
+    @property
+    def size(self) -> int | None:
+        """As many as are said."""
+        return self.many
+
+    @property
+    def spec(self) -> str:
+        """The kind, and how many."""
+        return self.short if self.many is None else f"{self.short} {self.many}"
