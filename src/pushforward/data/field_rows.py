@@ -117,7 +117,8 @@ def gap_error(
     value = x[(row, channel, *cell)]
     what = "is missing" if np.isnan(value) else f"is {value}"
     count = int(bad.reshape(len(bad), -1).any(1).sum())
-    if len(bad) > 1 and bool(bad[(slice(None), channel, *cell)].all()):
+    column = np.ravel_multi_index((channel, *cell), bad.shape[1:])
+    if len(bad) > 1 and bool(bad.reshape(len(bad), -1)[:, column].all()):
         return InputError(
             f"{rows.where}: {names[channel]} {what} at {place} in all of {len(bad)} rows, where "
             "the data of the model have values: fill it in, or train on these data"
