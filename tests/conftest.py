@@ -40,11 +40,13 @@ def forked() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _few_frames() -> Iterator[None]:
-    """Strips of a report are short: each picture is drawn by the same code."""
-    from pushforward.report import writing
+    """Strips of a report are short and maps coarse: all are drawn by the same code."""
+    from pushforward.report import density_maps, writing
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing, "_FRAMES", 2)
+        for name in ("_FEWEST", "_MOST", "_TRIED"):
+            patch.setattr(density_maps, name, 8)
         yield
 
 

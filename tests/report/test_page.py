@@ -54,8 +54,8 @@ def test_one_file_with_all_it_needs(run, monkeypatch: pytest.MonkeyPatch) -> Non
     folder, model, data = run
     path = write(folder, model, data)
     found = _read(path.read_text(encoding="utf-8"))
-    # Two pictures, seven frames of the way there, and seven of the way back, denoised too.
-    assert len(found.loaded) == 2 + 21
+    # Two pictures, the density, seven frames of the way there, seven of the way back, denoised too.
+    assert len(found.loaded) == 3 + 21
     assert all(address.startswith("data:image/png;base64,") for address in found.loaded)
     assert "link" not in found.tags
     assert (folder / "samples.png").read_bytes().startswith(b"\x89PNG")

@@ -71,6 +71,7 @@ def compare_samples(
     """
     from pushforward.cli.drawn import is_run
     from pushforward.cli.wording import in_words_of
+    from pushforward.data.space_names import space_named
     from pushforward.errors import InputError
     from pushforward.report.side_by_side import compare_samples as compared
 
@@ -88,7 +89,7 @@ def compare_samples(
             places, label, words or [], max_points, seed, context, tuple(trust or ())
         )
     else:
-        where, notes = _space(space), ()
+        where, notes = space_named(space), ()
         data = _read(places, label, words or [], context, space=where, **known)
     found = compared(
         *data, level=level, permutations=permutations, max_points=max_points, seed=seed,
@@ -98,17 +99,6 @@ def compare_samples(
         emit(found.to_dict())
         return
     typer.echo(in_words_of(context.command, str(found)))
-
-
-def _space(named: str | None) -> Any:
-    """The space of a name, or of several with commas between; `None` for none."""
-    from pushforward import registry
-    from pushforward.spaces import Product
-
-    if named is None:
-        return None
-    found = [registry.resolve("spaces", one.strip()) for one in named.split(",")]
-    return Product(*found) if len(found) > 1 else found[0]
 
 
 def _read(

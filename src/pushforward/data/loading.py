@@ -35,15 +35,16 @@ from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub
 from pushforward.data.places import existing, refuse_run
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
+from pushforward.data.space_names import reading_space_names
 from pushforward.data.texts import reading_texts
 from pushforward.errors import InputError
 
 __all__ = ["load"]
 
-
 Options = dict[str, Any]
 
 
+@reading_space_names
 @reading_fields
 @reading_texts
 @reading_kinds
@@ -105,15 +106,15 @@ def load(
             `.npz` of them; a pair `(x, y)` of data and their labels; a list of dictionaries; a
             `Dataset` of `x`, `(x, label)` or dictionaries; a data set of Hugging Face, of numbers
             or with a column of pictures or arrays; an `xarray.DataArray` or `Dataset`; `Data`.
-        space: what the data are states of, one of `pushforward.spaces`: a table or an array goes
-            through its `from_arrays`, and so do the arrays of an `.npz` that make states together,
-            such as `x` and `mask`; without one, everything becomes float32. In memory, states of
-            several parts are a tuple, or arrays by name.
+        space: what the data are states of, one of `pushforward.spaces` or its name, `"sphere"`:
+            tables and arrays go through its `from_arrays`, and so do arrays of an `.npz` that make
+            states together, such as `x` and `mask`; without one, everything becomes float32. In
+            memory, states of several parts are a tuple, or arrays by name.
         like: the data that a model was trained on, or their schema: columns are found by their
             names and put in that order, and labels get the codes that they have there. A column of
             labels may be missing, further columns are left out; what has no names is matched by
             position. Both are said in `Data.notes`.
-        name: what reports call the data; by default the built-in name or that of the file.
+        name: what reports call the data; by default the built-in one or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in a file of several (`c`, `y` or `labels` by default); for data in
             memory, the labels themselves, `(N,)`. A data set of Hugging Face has its only
@@ -123,18 +124,17 @@ def load(
             stream, an `IterableDataset`, to read from its start.
         seed: of the toy distribution, 0 by default.
         key: which array of a dictionary, or of a file of several (`.npz`, `.mat`, `.h5`, `.nc`), is
-            the data, `x` or the only one by default; which sheet of a workbook, the first by
-            default.
+            the data, `x` or the only one by default; which sheet of a workbook, or the first.
         columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
             the label by default.
         header: whether the first line of a text table names its columns; by default, whether it
             reads like names.
         decimal: the decimal mark of a text table, `"."` by default.
         thousands: what groups the digits of numbers in a text table, such as `","`.
-        missing: texts and numbers that stand for missing values in a table, such as `"?"` or
-            `[-999, "#N/A"]`; empty cells, `NA`, `N/A`, `null`, `none` and `nan` always do.
+        missing: texts and numbers that mean a missing value, such as `"?"` or `[-999, "#N/A"]`;
+            empty cells, `NA`, `N/A`, `null`, `none` and `nan` always do.
         since: a day such as `"2000-01-01"`: dates of a table become days since then.
-        encoding: of a text table, such as `"cp1252"`; UTF-8 by default.
+        encoding: of a text table, `"cp1252"` for example; UTF-8 by default.
         skip: how many lines at the top of a text table or a sheet to leave out, titles for example;
             or the numbers of lines, counted from 1: `[2]` for units below the names.
         size: crop and resize images to `size x size` or `(height, width)` pixels.

@@ -21,6 +21,7 @@ from pushforward.models import GenerativeModel, Trainable
 from pushforward.report.calibration_pictures import calibration_section
 from pushforward.report.certificate import certificate_section
 from pushforward.report.charts import interval_chart, line_chart
+from pushforward.report.density_maps import density_section
 from pushforward.report.drawing import Drawn, seconds_for
 from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
@@ -90,6 +91,7 @@ def write(
             ]
         ),
         _samples(look, picture, look.missing(samples), seen.drawn, data),
+        density_section(model, data, seconds_for(manifest.get("seconds", 0.0))),
         excerpts(samples, data),
         spectra_section(samples, data),
         marginals(*columns_shown(data, samples)),

@@ -1,0 +1,48 @@
+"""Spaces by the names that the command line knows, in the place of the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from pushforward import registry
+from pushforward.data.dataset import Data
+from pushforward.errors import InputError
+from pushforward.spaces import Product, Space
+
+__all__ = ["reading_space_names", "space_named"]
+
+F = TypeVar("F", bound=Callable[..., Data])
+
+
+def space_named(choice: Any) -> Any:
+    """The space of a name of `pushforward list spaces`, or the product of several with commas
+    between; a space as it is, and `None` for none.
+
+    Raises `InputError` for an unknown name and for what is no space.
+
+    >>> type(space_named("sphere")).__name__, type(space_named("so3, euclidean")).__name__
+    ('Sphere', 'Product')
+    """
+    if choice is None:
+        return None
+    if isinstance(choice, Space):
+        return choice
+    if not isinstance(choice, str):
+        known = ", ".join(registry.names("spaces"))
+        raise InputError(
+            f"space= is an object of pushforward.spaces or a name of {known}, not {choice!r}"
+        )
+    found = [registry.resolve("spaces", one.strip()) for one in choice.split(",")]
+    return Product(*found) if len(found) > 1 else found[0]
+
+
+def reading_space_names(load: F) -> F:
+    """A reader of data whose `space=` may be a name."""
+
+    @wraps(load)
+    def reading(source: Any, *, space: Any = None, **options: Any) -> Data:
+        return load(source, space=space_named(space), **options)
+
+    return cast(F, reading)
