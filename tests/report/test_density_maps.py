@@ -11,7 +11,7 @@ import pushforward as pf
 from pushforward.data import Data
 from pushforward.models import GaussianMixtureModel, HeatKernelDensity, KernelDensity
 from pushforward.report import density_maps
-from pushforward.report.density_maps import _density, density_grid, density_section
+from pushforward.report.density_maps import _density, density_section
 from pushforward.spaces import Sphere, Torus
 
 
@@ -27,11 +27,11 @@ def test_cells_of_the_globe_have_its_area_and_the_density_its_mass(
     monkeypatch.setattr(density_maps, "_MOST", 60)
     data = pf.data.load(_places(60), space=Sphere())
     model = pf.fit(HeatKernelDensity(Sphere()), data, holdout=0.0, progress=False).model
-    grid = density_grid(model, data, 60)
-    assert grid is not None
-    assert grid.whole
-    assert float(grid.areas.sum()) == pytest.approx(4 * math.pi, abs=1e-9)
-    mass = float((_density(model, data, grid.states)[0] * grid.areas).sum())
+    cells = model.space.cells(data.x, 60)
+    assert cells is not None
+    assert cells.whole
+    assert float(cells.areas.sum()) == pytest.approx(4 * math.pi, abs=1e-9)
+    mass = float((_density(model, cells.states)[0] * cells.areas).sum())
     assert mass == pytest.approx(1, abs=0.01)
     assert f"Over the whole space it adds up to {mass:.3f}" in density_section(model, data, 1e3)
 
@@ -41,29 +41,26 @@ def test_angles_are_shaded_over_the_whole_square() -> None:
     angles = math.pi + 0.4 * torch.randn(200, 2, generator=generator)
     data = pf.data.load(angles, space=Torus())
     model = pf.fit(HeatKernelDensity(Torus()), data, holdout=0.0, progress=False).model
-    grid = density_grid(model, data, 90)
-    assert grid is not None
-    assert float((_density(model, data, grid.states)[0] * grid.areas).sum()) == pytest.approx(
+    cells = model.space.cells(data.x, 90)
+    assert cells is not None
+    assert float((_density(model, cells.states)[0] * cells.areas).sum()) == pytest.approx(
         1, abs=1e-3
     )
-    # Across the cut the dots are where the cells are.
-    assert grid.place(torch.tensor([[math.pi + 0.1, 0.0]], dtype=torch.float64))[0, 0] == (
-        pytest.approx(math.degrees(0.1 - math.pi))
-    )
-    assert float(grid.across[-1]) == pytest.approx(180)
 
 
 def test_a_window_of_the_plane_holds_what_lies_in_it() -> None:
     x = torch.randn(500, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     data = Data(x)
     model = pf.fit(GaussianMixtureModel(1), data, holdout=0.0, progress=False).model
-    grid = density_grid(model, data, 48)
-    assert grid is not None
-    assert not grid.whole
-    mass = float((_density(model, data, grid.states)[0] * grid.areas).sum())
-    low, high = float(grid.across[0]), float(grid.across[-1])
-    inside = 0.5 * (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)))
-    assert mass == pytest.approx(inside**2, abs=0.02)
+    cells = model.space.cells(data.x, 48)
+    assert cells is not None
+    assert not cells.whole
+    mass = float((_density(model, cells.states)[0] * cells.areas).sum())
+    law = torch.distributions.Normal(0.0, 1.0)
+    step = float(cells.areas[0]) ** 0.5
+    ends = cells.states.amin(0) - step / 2, cells.states.amax(0) + step / 2
+    inside = float((law.cdf(ends[1]) - law.cdf(ends[0])).prod())
+    assert mass == pytest.approx(inside, abs=0.02)
 
 
 def test_no_map_where_there_is_no_surface_or_no_time() -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 from pushforward import registry
 from pushforward.data.dataset import Data
 from pushforward.errors import InputError
-from pushforward.spaces import Product, Space
 
 __all__ = ["reading_space_names", "space_named"]
 
@@ -25,17 +24,13 @@ def space_named(choice: Any) -> Any:
     >>> type(space_named("sphere")).__name__, type(space_named("so3, euclidean")).__name__
     ('Sphere', 'Product')
     """
-    if choice is None:
-        return None
-    if isinstance(choice, Space):
+    if choice is None or callable(getattr(choice, "from_arrays", None)):
         return choice
     if not isinstance(choice, str):
         known = ", ".join(registry.names("spaces"))
-        raise InputError(
-            f"space= is an object of pushforward.spaces or a name of {known}, not {choice!r}"
-        )
+        raise InputError(f"space= is one of pushforward.spaces or a name, {known}, not {choice!r}")
     found = [registry.resolve("spaces", one.strip()) for one in choice.split(",")]
-    return Product(*found) if len(found) > 1 else found[0]
+    return registry.find("spaces", "product")(*found) if len(found) > 1 else found[0]
 
 
 def reading_space_names(load: F) -> F:

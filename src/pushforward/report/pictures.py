@@ -24,7 +24,7 @@ from pushforward.report.pair_plots import PairPlot, is_table
 from pushforward.spaces import Space
 from pushforward.spaces.views import Globe, Histogram, Maps, Scatter, Shares, View
 
-__all__ = ["Look", "data_uri", "png_of", "save_picture", "side_by_side", "subsample"]
+__all__ = ["Look", "data_uri", "named_view", "png_of", "save_picture", "side_by_side", "subsample"]
 
 _ENOUGH = 20_000
 """Reference states that a scale is fitted to."""
@@ -62,7 +62,7 @@ class Look:
         return ", ".join(filter(None, [cut, *(p.missing(view, p.many) for p, view in pairs)]))
 
     def _views(self, x: Any) -> list[View]:
-        return [_named(view, self.names) for view in self.space.views(x)]
+        return [named_view(view, self.names) for view in self.space.views(x)]
 
     def _png(self, x: Any, count: int | None, *, small: bool, kinds: Kinds | None = None) -> bytes:
         views = self._views(state.take(x, slice(self.few if small else self.many)))
@@ -85,7 +85,7 @@ def _painter(view: View) -> Painter:
     return PairPlot(view) if isinstance(view, Scatter) and is_table(view) else painter_of(view)
 
 
-def _named(view: View, names: tuple[str, ...]) -> View:
+def named_view(view: View, names: tuple[str, ...]) -> View:
     """A view with the names of columns, if they are those of what it shows and it has none."""
     if isinstance(view, Scatter) and not view.names and len(names) == view.points.shape[1]:
         return dataclasses.replace(view, names=names)

@@ -36,6 +36,7 @@ from pushforward.spaces.so3 import SO3
 from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Space
 from pushforward.spaces.spd import SPD
 from pushforward.spaces.sphere import Sphere
+from pushforward.spaces.surface_cells import SurfaceCells
 from pushforward.spaces.tokens import Tokens
 from pushforward.spaces.torus import Torus
 from pushforward.spaces.units import NoUnits, ProductUnits, Standardize, Units
@@ -53,6 +54,7 @@ from pushforward.spaces.views import (
 )
 
 __all__ = [
+    "SurfaceCells",
     "SO3",
     "SPD",
     "AdditiveLogRatio",

@@ -15,6 +15,7 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates import CoordinateSystem, Numbers
 from pushforward.spaces.space import LinearSpace
+from pushforward.spaces.surface_cells import SurfaceCells, square_cells
 from pushforward.spaces.units import Standardize, Units
 from pushforward.spaces.views import Curves, Histogram, Images, Scatter, View
 
@@ -74,6 +75,16 @@ class Euclidean(LinearSpace):
     def views(self, x: Tensor) -> tuple[View, ...]:
         """Pictures, or points of a plane."""
         return view_vectors(x)
+
+    def cells(self, x: Tensor, rows: int) -> SurfaceCells | None:
+        """Of a window of the plane around the states `x`, but for the farthest ones."""
+        if tuple(x.shape[1:]) != (2,):
+            return None
+        ends = torch.tensor([0.002, 0.998], dtype=torch.float64)
+        some = x.detach().cpu().double()[:: max(1, len(x) // 100_000)]
+        low, high = torch.quantile(some, ends, dim=0)
+        margin = 0.15 * (high - low).clamp_min(1e-6)
+        return square_cells(low - margin, high + margin, rows, whole=False)
 
     @property
     def coordinates(self) -> tuple[CoordinateSystem, ...]:

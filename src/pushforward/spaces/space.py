@@ -17,6 +17,7 @@ from pushforward import state
 from pushforward._shapes import per_event_sum
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates import HasCoordinates
+from pushforward.spaces.surface_cells import SurfaceCells
 from pushforward.spaces.units import NoUnits, Units
 from pushforward.spaces.views import View
 
@@ -102,6 +103,11 @@ class Space(HasCoordinates, ABC, Generic[X]):
     def common_scale(self, event_shape: state.EventShape) -> bool:
         """Whether the features of states of a shape share a unit, so that one scale serves all."""
         return True
+
+    def cells(self, x: X, rows: int) -> SurfaceCells | None:
+        """So many rows of cells of the surface that states like `x` fill, for sums over it and
+        maps; `None` where they fill no surface."""
+        return None
 
     def from_arrays(self, arrays: Any) -> X:
         """States from what a file holds: a tensor `(N, ...)`, or tensors by name.

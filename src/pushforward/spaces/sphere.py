@@ -23,6 +23,7 @@ from pushforward.spaces.coordinates import (
 )
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.manifold import Manifold
+from pushforward.spaces.surface_cells import SurfaceCells, globe_cells
 from pushforward.spaces.views import Globe, Scatter, View
 
 __all__ = ["Sphere"]
@@ -198,6 +199,10 @@ class Sphere(Manifold):
     def views(self, x: Tensor) -> tuple[View, ...]:
         """Maps of the 2-sphere, else points of a plane."""
         return (Globe(x.reshape(-1, 3)),) if x.shape[-1] == 3 else (Scatter(flatten(x)),)
+
+    def cells(self, x: Tensor, rows: int) -> SurfaceCells | None:
+        """Those of the 2-sphere, between parallels and meridians."""
+        return globe_cells(rows) if tuple(x.shape[1:]) == (3,) else None
 
     @property
     def coordinates(self) -> tuple[CoordinateSystem, ...]:

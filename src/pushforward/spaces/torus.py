@@ -17,6 +17,7 @@ from pushforward.errors import InputError
 from pushforward.spaces.coordinates import Angles, CoordinateSystem
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.manifold import Manifold
+from pushforward.spaces.surface_cells import SurfaceCells, square_cells
 from pushforward.spaces.views import Histogram, Scatter, View
 
 __all__ = ["Torus", "widest_of", "windings", "wrap"]
@@ -185,6 +186,13 @@ class Torus(Manifold):
             square = (-edge, -edge), (edge, edge)
             return (Scatter(flat, window=square, unit="degrees", period=2 * edge),)
         return (Scatter(self.features(x)),)
+
+    def cells(self, x: Tensor, rows: int) -> SurfaceCells | None:
+        """Those of two angles."""
+        if tuple(x.shape[1:]) != (2,):
+            return None
+        corner = torch.full((2,), math.pi, dtype=torch.float64)
+        return square_cells(-corner, corner, rows, whole=True)
 
     @property
     def coordinates(self) -> tuple[CoordinateSystem, ...]:
