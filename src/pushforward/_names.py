@@ -156,6 +156,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "dit": "nn.DiT",
         "transformer": "nn.TokenTransformer",
         "block-transformer": "nn.BlockTransformer",
+        "set-transformer": "nn.SetTransformer",
+        "equivariant-sets": "nn.EquivariantSets",
     },
     "noises": {
         "gaussian": "inverse.GaussianNoise",
@@ -238,6 +240,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "uniform-jumps": ("processes.Jumps", {"rates": "uniform"}),
         "thinning": "processes.Thinning",
         "jump-diffusion": "processes.JumpDiffusion",
+        "gaussian-sets": "processes.GaussianSets",
         "bridge": "processes.Bridge",
         "ou-bridge": "processes.OUBridge",
         "manifold-bridge": "processes.ManifoldBridge",

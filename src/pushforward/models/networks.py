@@ -133,11 +133,18 @@ def _network_for(
         if block is not None:
             return nets.BlockTransformer(symbols, block=block)
         net = "transformer"
-    if net != "auto" and _reads_symbols(_kind(net)):
+    if net != "auto" and _reads(_kind(net), "symbols"):
         # Sequences of symbols and their logits, as they are.
         sizes = {"num_classes": num_classes, "context": context}
         made: nn.Module = _kind(net)(out[-1], **{k: n for k, n in sizes.items() if n is not None})
         return made
+    of_sets = getattr(reading, "network_sizes", None)
+    if of_sets is not None and (net == "auto" or _reads(_kind(net), "sets")):
+        kind = nets.default_set_network if net == "auto" else _kind(net)
+        of_points: nn.Module = kind(
+            **of_sets(shape)._asdict(), num_classes=num_classes, context=context
+        )
+        return of_points
     first = space.units(shape).standardized(state.take(data.x, slice(0, 1)))
     seen = tuple(space.embed(first).shape[1:])
     if seen == shape and all(isinstance(size, int) for size in out):
@@ -159,9 +166,9 @@ def _kind(net: Any) -> Any:
     return net if callable(net) else registry.find("networks", net)
 
 
-def _reads_symbols(kind: Any) -> bool:
-    """Whether a class of networks, or a partial one, takes tokens as they are."""
-    return getattr(getattr(kind, "func", kind), "reads_symbols", False)
+def _reads(kind: Any, what: str) -> bool:
+    """Whether a class of networks, or a partial one, takes tokens, or sets, as they are."""
+    return getattr(getattr(kind, "func", kind), f"reads_{what}", False)
 
 
 def _plain(

@@ -107,7 +107,7 @@ def process_log_prob(
             parts.append(found)
             if progress is not None:
                 progress(k, len(rows))
-    shift = model.known_units().log_det_inverse()
+    shift = model.known_units().log_volume(z)
     return LogProb(
         torch.cat([p.value for p in parts]) + shift.double(),
         torch.cat([p.stderr for p in parts]),

@@ -18,6 +18,8 @@ _HOMES = {
     "ConvolutionalEncoder": "convolutional",
     "CrossAttention": "cross_attention",
     "DiT": "dit",
+    "EquivariantNetwork": "equivariant",
+    "EquivariantSets": "equivariant_sets",
     "FourierFeatures": "fourier",
     "GridConvolution": "grid_convolution",
     "LinearSkip": "linear_skip",
@@ -30,9 +32,11 @@ _HOMES = {
     "UNet": "unet",
     "SequenceEncoder": "sequences",
     "SetEncoder": "sets",
+    "SetTransformer": "set_transformer",
     "SteeredMLP": "steered",
     "default_context_network": "default",
     "default_network": "default",
+    "default_set_network": "default_sets",
     "suitable_frequencies": "fourier",
 }
 
@@ -44,6 +48,8 @@ __all__ = [
     "ConvolutionalEncoder",
     "CrossAttention",
     "DiT",
+    "EquivariantNetwork",
+    "EquivariantSets",
     "FourierFeatures",
     "GridConvolution",
     "LinearSkip",
@@ -54,11 +60,13 @@ __all__ = [
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
+    "SetTransformer",
     "SteeredMLP",
     "TokenTransformer",
     "UNet",
     "default_context_network",
     "default_network",
+    "default_set_network",
     "suitable_frequencies",
 ]
 
@@ -68,7 +76,10 @@ if TYPE_CHECKING:
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.cross_attention import CrossAttention
     from pushforward.nn.default import default_context_network, default_network
+    from pushforward.nn.default_sets import default_set_network
     from pushforward.nn.dit import DiT
+    from pushforward.nn.equivariant import EquivariantNetwork
+    from pushforward.nn.equivariant_sets import EquivariantSets
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
     from pushforward.nn.grid_convolution import GridConvolution
     from pushforward.nn.linear_skip import LinearSkip
@@ -78,6 +89,7 @@ if TYPE_CHECKING:
     from pushforward.nn.picture_context import PictureContext
     from pushforward.nn.rotary import RotaryAttention
     from pushforward.nn.sequences import SequenceEncoder
+    from pushforward.nn.set_transformer import SetTransformer
     from pushforward.nn.sets import SetEncoder
     from pushforward.nn.steered import SteeredMLP
     from pushforward.nn.text_encoder import TextEncoder

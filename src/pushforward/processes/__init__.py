@@ -7,6 +7,7 @@ from pushforward.processes.controlled_reference import ControlledReference
 from pushforward.processes.cox_ingersoll_ross import CoxIngersollRoss
 from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian, Kernel
+from pushforward.processes.gaussian_sets import GaussianSets, SizedNoise
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.held import Held
 from pushforward.processes.interpolants import (
@@ -45,6 +46,7 @@ __all__ = [
     "BlockMasking",
     "BirthDeathRates",
     "GaussianRates",
+    "GaussianSets",
     "MatrixRates",
     "NeighborRates",
     "Rates",
@@ -77,6 +79,7 @@ __all__ = [
     "Reference",
     "Scheduled",
     "SharedDistribution",
+    "SizedNoise",
     "StochasticInterpolant",
     "Thinning",
     "TiltedLogits",

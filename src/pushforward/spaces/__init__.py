@@ -23,13 +23,14 @@ from pushforward.spaces.coordinates.proportions import replace_zeros
 from pushforward.spaces.data_space import space_of
 from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fields import Fields
+from pushforward.spaces.filled_slots import FilledSlots
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.mean_units import MeanAndDeviation
 from pushforward.spaces.orthant import Orthant
-from pushforward.spaces.points import PointCloud, Points
+from pushforward.spaces.points import MarkedPoints, PointCloud, Points
 from pushforward.spaces.product import Product
 from pushforward.spaces.simplex import Simplex
 from pushforward.spaces.so3 import SO3
@@ -65,6 +66,7 @@ __all__ = [
     "Centered",
     "ChannelUnits",
     "ContinuousSpace",
+    "FilledSlots",
     "FisherRao",
     "IsometricLogRatio",
     "LogRatios",
@@ -87,6 +89,7 @@ __all__ = [
     "JumpSpace",
     "LinearSpace",
     "Manifold",
+    "MarkedPoints",
     "MeanAndDeviation",
     "Maps",
     "NoUnits",

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward import state
-from pushforward._precision import narrowed
+from pushforward import checks, state
 from pushforward._random import uniform
 from pushforward.config import configurable
 from pushforward.errors import CapabilityError, InputError
+from pushforward.spaces.filled_slots import FilledSlots
+from pushforward.spaces.point_units import PointUnits
 from pushforward.spaces.space import JumpSpace
-from pushforward.spaces.units import ShiftAndScale, Units
+from pushforward.spaces.units import Units
 from pushforward.spaces.views import Histogram, Scatter, View
 
-__all__ = ["PointCloud", "PointUnits", "Points"]
+__all__ = ["MarkedPoints", "PointCloud", "Points"]
 
 
 class Points(NamedTuple):
@@ -40,29 +41,87 @@ class Points(NamedTuple):
 
     def scatter(self, generator: torch.Generator | None = None) -> Points:
         """The same sets with their slots in random order, row by row."""
-        keys = uniform(self.mask.shape, generator, device=self.mask.device)
-        order = keys.argsort(-1)
-        x = self.x.gather(1, order.unsqueeze(-1).expand_as(self.x))
-        return Points(x, self.mask.gather(1, order))
+        return _scattered(self, generator)
+
+
+class MarkedPoints(NamedTuple):
+    """`Points` of several kinds: `kinds` are integers `(B, slots, m)`, one for each kind of mark.
+
+    Empty slots hold zeros.
+    """
+
+    x: Tensor
+    mask: Tensor
+    kinds: Tensor
+
+    @property
+    def number(self) -> Tensor:
+        """The number of points in each set, `(B,)`."""
+        return self.mask.sum(-1)
+
+    def scatter(self, generator: torch.Generator | None = None) -> MarkedPoints:
+        """The same sets with their slots in random order, row by row."""
+        return _scattered(self, generator)
+
+
+def _scattered(points: Any, generator: torch.Generator | None) -> Any:
+    mask = points.mask
+    order = uniform(mask.shape, generator, device=mask.device).argsort(-1)
+
+    def moved(a: Tensor) -> Tensor:
+        index = order.reshape(*order.shape, *(1,) * (a.ndim - 2)).expand_as(a)
+        return a.gather(1, index)
+
+    return state.map_leaves(moved, points)
 
 
 @configurable
 @dataclass(frozen=True)
-class PointCloud(JumpSpace[Points]):
-    """The space of `Points`: a jump fills a slot or empties it.
+class PointCloud(JumpSpace[Any]):
+    """The space of `Points`, or of `MarkedPoints`: a jump fills a slot or empties it.
+
+    Args:
+        center: how many coordinates, the first ones, are positions about the center of the set, as
+            those of a molecule that is nowhere in particular. Positions have zero mean in each set,
+            share a unit, and a set of `n` points has `center (n - 1)` degrees of freedom in them
+            instead of `center n` (Hoogeboom, Satorras, Vignac & Welling 2022).
+        kinds: of `MarkedPoints`, how many values each mark has.
+
+    Raises `InputError` for negative numbers, and marks of fewer than one value.
 
     >>> full = Points(torch.ones(1, 2, 1), torch.tensor([[True, True]]))
     >>> empty = Points(torch.zeros(1, 2, 1), torch.tensor([[False, False]]))
     >>> PointCloud().where(torch.tensor([[True, False]]), full, empty).number
     tensor([1])
+    >>> PointCloud(center=1).nearest(Points(torch.tensor([[[1.0], [3.0]]]), full.mask)).x
+    tensor([[[-1.],
+             [ 1.]]])
     """
 
-    arrays = ("x", "mask")
+    center: int = 0
+    kinds: tuple[int, ...] = ()
 
-    def check(self, x: Points) -> None:
-        """`Points` of coordinates `(B, slots, d)` and a mask `(B, slots)`."""
-        if not isinstance(x, Points):
-            raise InputError(f"point sets are spaces.Points(x, mask), not {type(x).__name__}")
+    pictures = False
+
+    def __post_init__(self) -> None:
+        checks.whole("center", self.center, least=0)
+        for values in self.kinds:
+            checks.whole("the number of values of a mark", values)
+        object.__setattr__(self, "kinds", tuple(self.kinds))
+
+    @property
+    def arrays(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Coordinates, which slots are filled, and marks if there are any."""
+        return ("x", "mask", "kinds") if self.kinds else ("x", "mask")
+
+    def check(self, x: Any) -> None:
+        """`Points` of coordinates `(B, slots, d)` and a mask `(B, slots)`, or `MarkedPoints`."""
+        wanted = MarkedPoints if self.kinds else Points
+        if not isinstance(x, wanted):
+            names = ", ".join(wanted._fields)
+            raise InputError(
+                f"point sets are spaces.{wanted.__name__}({names}), not {type(x).__name__}"
+            )
         if not x.x.is_floating_point() or x.x.ndim != 3 or x.mask.dtype != torch.bool:
             raise InputError(
                 "point sets have coordinates (B, slots, d) and a boolean mask (B, slots), not "
@@ -72,62 +131,129 @@ class PointCloud(JumpSpace[Points]):
             raise InputError(
                 f"a mask of shape {tuple(x.mask.shape)} does not fit {tuple(x.x.shape)}"
             )
+        wrong = (~x.x.isfinite().all(-1) & x.mask).any(-1).nonzero()
+        if len(wrong):
+            raise InputError(
+                f"set {int(wrong[0])} has a point whose coordinates are not finite, as have "
+                f"{len(wrong):,} of {len(x.x):,} sets: leave such points out, or fill them in"
+            )
+        if self.center > x.x.shape[-1]:
+            raise InputError(
+                f"points have {x.x.shape[-1]} coordinates, of which {self.center} cannot be "
+                f"positions: give center={x.x.shape[-1]} or less"
+            )
+        if self.kinds:
+            self._check_kinds(x)
 
-    def from_arrays(self, arrays: Any) -> Points:
-        """Point sets from arrays `x` and `mask`; empty slots are zeroed.
+    def _check_kinds(self, x: Any) -> None:
+        shape, wanted = tuple(x.kinds.shape), (*x.mask.shape, len(self.kinds))
+        if shape != wanted or x.kinds.is_floating_point():
+            raise InputError(f"marks are integers {wanted}, not {x.kinds.dtype} {shape}")
+        for k, values in enumerate(self.kinds):
+            own = x.kinds[..., k]
+            outside = own[((own < 0) | (own >= values)) & x.mask]
+            if len(outside):
+                raise InputError(
+                    f"mark {k} lies in 0..{values - 1}, but {int(outside[0])} was found: a value "
+                    "that the training data do not have is unknown to the model"
+                )
+
+    def from_arrays(self, arrays: Any) -> Any:
+        """Point sets from arrays `x` and `mask`, and `kinds` of marks; empty slots are zeroed, and
+        positions lose their center.
 
         The slots of each set are put in random order, the same every time: a file often fills the
         first ones, and the pattern would tell a model where points are missing.
         """
-        if isinstance(arrays, Points):
+        if isinstance(arrays, Points | MarkedPoints):
             arrays = arrays._asdict()
-        if not isinstance(arrays, Mapping) or set(arrays) != {"x", "mask"}:
+        if not isinstance(arrays, Mapping) or set(arrays) != set(self.arrays):
+            more = ", and kinds (N, slots, marks)" if self.kinds else ""
             raise InputError(
-                "point sets come as two arrays, x (N, slots, d) and mask (N, slots): "
-                "np.savez(path, x=..., mask=...)"
+                f"point sets come as the arrays x (N, slots, d) and mask (N, slots){more}: "
+                f"np.savez(path, {', '.join(f'{name}=...' for name in self.arrays)})"
             )
         mask = arrays["mask"].bool()
         # Not a product: files mark empty slots by NaN too.
         x = torch.where(mask.unsqueeze(-1), arrays["x"], torch.zeros_like(arrays["x"]))
-        found = Points(x, mask)
+        found: Any = Points(x, mask)
+        if self.kinds:
+            kinds = torch.where(mask.unsqueeze(-1), arrays["kinds"].long(), 0)
+            found = MarkedPoints(x, mask, kinds)
         self.check(found)
-        return found.scatter(torch.Generator().manual_seed(0))
+        return self.nearest(found).scatter(torch.Generator().manual_seed(0))
 
     def units(self, event_shape: state.EventShape) -> Units:
-        """A shift and a scale per coordinate, of the points that are there."""
-        (_, dim), _ = event_shape
-        return PointUnits(dim)
+        """A shift and a scale per coordinate, of the points that are there; positions about their
+        center share a scale, and have no shift."""
+        return PointUnits(event_shape[0][1], self.center)
 
-    def where(self, fired: Tensor, new: Points, old: Points) -> Points:
+    def filled(self, x: Any) -> FilledSlots:
+        """The linear space of the coordinates of the points that are there."""
+        return FilledSlots(x.mask, self.center)
+
+    def nearest(self, x: Any) -> Any:
+        """The sets with zeros in empty slots, and the mean taken off their positions."""
+        found = x._replace(x=self.filled(x).project(x.x, x.x))
+        if self.kinds:
+            found = found._replace(kinds=torch.where(x.mask.unsqueeze(-1), x.kinds, 0))
+        return found
+
+    def empty(self, slots: int, dim: int) -> Any:
+        """One set without a point, `(1, slots, dim)`."""
+        x = torch.zeros(1, slots, dim)
+        mask = torch.zeros(1, slots, dtype=torch.bool)
+        if not self.kinds:
+            return Points(x, mask)
+        return MarkedPoints(x, mask, torch.zeros(1, slots, len(self.kinds), dtype=torch.long))
+
+    def where(self, fired: Tensor, new: Any, old: Any) -> Any:
         """`new` at the slots that fired, `old` elsewhere."""
-        x = torch.where(fired.unsqueeze(-1), new.x, old.x)
-        return Points(x, torch.where(fired, new.mask, old.mask))
 
-    def features(self, x: Points) -> Tensor:
+        def chosen(a: Tensor, b: Tensor) -> Tensor:
+            return torch.where(fired.reshape(*fired.shape, *(1,) * (a.ndim - 2)), a, b)
+
+        return state.map_leaves(chosen, new, old)
+
+    def features(self, x: Any) -> Tensor:
         """The number of points, and the mean and the spread of their coordinates.
 
-        Both are zero for an empty set; the order of the slots plays no part.
+        Both are zero for an empty set; the order of the slots plays no part. Of positions about
+        their center the root of the mean square takes the place of both.
         """
         present = x.mask.unsqueeze(-1).to(x.x.dtype)
         count = present.sum(1).clamp_min(1)
-        mean = (x.x * present).sum(1) / count
-        spread = (((x.x - mean.unsqueeze(1)) * present).square().sum(1) / count).sqrt()
-        return torch.cat([x.number.to(x.x.dtype).unsqueeze(1), mean, spread], 1)
+        own = x.x * present
+        mean = own.sum(1) / count
+        variance = ((own - mean.unsqueeze(1)) * present).square().sum(1) / count
+        parts = [x.number.to(x.x.dtype).unsqueeze(1)]
+        if self.center:
+            parts.append(variance[:, : self.center].sum(1, keepdim=True).sqrt())
+        parts += [mean[:, self.center :], variance[:, self.center :].sqrt()]
+        for k, values in enumerate(self.kinds):
+            one_hot = functional.one_hot(x.kinds[..., k], values).to(x.x.dtype)
+            parts.append((one_hot * present).sum(1))
+        return torch.cat(parts, 1)
 
     def common_scale(self, event_shape: state.EventShape) -> bool:
         """A number of points and coordinates have units of their own."""
         return False
 
-    def embed(self, x: Points) -> Tensor:
+    def embed(self, x: Any) -> Tensor:
         """Coordinates and mask, slot by slot, and the number of points, one-hot.
 
         The mask says how many there are, but a network is slow to learn to count.
         """
         present = x.mask.unsqueeze(-1).to(x.x)
         number = functional.one_hot(x.number, x.mask.shape[1] + 1).to(x.x)
-        return torch.cat([torch.cat([x.x * present, present], -1).flatten(1), number], 1)
+        each = [x.x * present, present]
+        each += [
+            functional.one_hot(x.kinds[..., k], values).to(x.x) * present
+            for k, values in enumerate(self.kinds)
+        ]
+        return torch.cat([torch.cat(each, -1).flatten(1), number], 1)
 
-    def views(self, x: Points) -> tuple[View, ...]:
+    def views(self, x: Any) -> tuple[View, ...]:
         """How many points there are, and where."""
         where = x.x[x.mask]
         sizes = Histogram(x.number, "points in a set", whole=True)
@@ -135,50 +261,21 @@ class PointCloud(JumpSpace[Points]):
             return (sizes, Histogram(where[:, 0], "coordinate"))
         return (sizes, Scatter(where))
 
-    def categories(self, x: Points) -> dict[str, Tensor]:
-        """The numbers of points."""
-        return {"number of points": x.number}
+    def categories(self, x: Any) -> dict[str, Tensor]:
+        """The numbers of points, and the marks of all points."""
+        found = {"number of points": x.number}
+        for k in range(len(self.kinds)):
+            found[f"mark {k}"] = x.kinds[..., k][x.mask]
+        return found
 
-    def to_table(self, x: Points) -> tuple[Tensor, tuple[str, ...]]:
+    def to_table(self, x: Any) -> tuple[Tensor, tuple[str, ...]]:
         """Raises `CapabilityError`: sets of different sizes are no rows of equal length."""
         raise CapabilityError("point sets of varying size make no table: write them to an .npz")
 
     def describe_states(self, event_shape: state.EventShape) -> str:
         """Sets of at most so many points."""
-        (slots, dim), _ = event_shape
-        return f"sets of up to {slots} points in R^{dim}"
-
-
-class PointUnits(ShiftAndScale):
-    """`x = shift + scale z` for the points that are there, one shift and scale per coordinate."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__((dim,))
-
-    @torch.no_grad()
-    def fit(self, x: Points, source: Any = None, *, common: bool = True) -> None:
-        """Take shift and scale from all points of all sets; fewer than two leave them alone."""
-        points = x.x[x.mask].double()
-        if not bool(points.isfinite().all()):
-            raise InputError("point sets with non-finite coordinates cannot be standardized")
-        if len(points) > 1:
-            double = self.narrowed(x).x.dtype == torch.float64
-            self.keep(points.mean(0), points.std(0), double=double)
-
-    def narrowed(self, x: Points) -> Points:
-        """In float32, unless a coordinate of the points that are there loses its resolution."""
-        if narrowed(x.x[x.mask]).dtype == torch.float64:
-            return x
-        return Points(x.x.float(), x.mask)
-
-    def forward(self, z: Points) -> Points:
-        """From standardized to data units."""
-        return Points(self.put_on(z.x) * z.mask.unsqueeze(-1), z.mask)
-
-    def standardized(self, x: Points) -> Points:
-        """From data to standardized units."""
-        return Points(self.taken_off(x.x) * x.mask.unsqueeze(-1), x.mask)
-
-    def log_det_inverse(self) -> Tensor:
-        """Raises `CapabilityError`: it depends on the number of points."""
-        raise CapabilityError("sets of varying size have no common change of volume")
+        slots, dim = event_shape[0]
+        marks = len(self.kinds)
+        about = f" with {marks} mark{'s' if marks > 1 else ''}" if marks else ""
+        center = " about their center" if self.center else ""
+        return f"sets of up to {slots} points in R^{dim}{about}{center}"
