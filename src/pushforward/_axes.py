@@ -7,6 +7,7 @@ __all__ = ["KINDS", "ONE"]
 ONE: dict[str, str] = {
     "bridges": "method",
     "data": "built-in data set",
+    "debiasings": "bias correction",
     "discrepancies": "discrepancy",
     "energy-training": "training of energies",
     "guidance": "guidance",
@@ -22,6 +23,8 @@ ONE: dict[str, str] = {
 KINDS: dict[str, str] = {
     "bridges": "schrodinger.Method",
     "couplings": "couplings.Coupling",
+    "debiasings": "downscaling.Debiasing",
+    "downscalers": "downscaling.Downscaler",
     "grids": "grids.Grid",
     "learned-samplers": "learned_samplers.PathPair",
     "noises": "inverse.Noise",

@@ -39,6 +39,14 @@ TABLE: dict[str, dict[str, Any]] = {
         "pinwheel": "data.toys.pinwheel",
         "markov-letters": "data.markov_letters.markov_letters",
     },
+    "debiasings": {
+        "mean-shift": "downscaling.MeanShift",
+        "moments": "downscaling.MomentMatching",
+        "quantiles": "downscaling.QuantileMapping",
+        "quantiles-by-cell": ("downscaling.QuantileMapping", {"each_cell": True}),
+        "waves": "downscaling.SpectralTransport",
+        "samples": "downscaling.EntropicTransport",
+    },
     "decoders": {
         "gaussian": "models.vae_parts.gaussian_decoder",
         "bernoulli": "models.vae_parts.bernoulli_decoder",
@@ -58,6 +66,16 @@ TABLE: dict[str, dict[str, Any]] = {
         "learned-mmd": "discrepancies.LearnedMMD",
         "energy": "discrepancies.EnergyDistance",
         "sinkhorn": "discrepancies.SinkhornDivergence",
+    },
+    "downscalers": {
+        "persistence": "downscaling.Persistence",
+        "random": "downscaling.RandomPairing",
+        "mean-shift": ("downscaling.Mapped", {"debiasing": "mean-shift"}),
+        "quantiles": ("downscaling.Mapped", {"debiasing": "quantiles"}),
+        "quantiles-by-cell": ("downscaling.Mapped", {"debiasing": "quantiles-by-cell"}),
+        "noise-bridge": "downscaling.NoiseBridge",
+        "constrained-diffusion": "downscaling.ConstrainedDiffusion",
+        "learned": "downscaling.LearnedMap",
     },
     "encoders": {
         "diagonal": "models.vae_parts.diagonal_encoder",

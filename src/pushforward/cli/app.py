@@ -18,6 +18,7 @@ from pushforward.cli.compare import compare
 from pushforward.cli.compare_samples import compare_samples
 from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
+from pushforward.cli.downscale import downscale
 from pushforward.cli.evaluate import evaluate
 from pushforward.cli.info import info
 from pushforward.cli.listing import list_names
@@ -62,6 +63,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(bridge)
 app.command()(translate)
+app.command()(downscale)
 app.command()(sample)
 app.command()(posterior)
 app.command()(evaluate)

@@ -11,12 +11,19 @@ and `ssim`. Ensembles of forecasts have fair scores, `fair_crps`, `energy_score`
 coordinates points depend.
 """
 
-from pushforward.metrics.block_bootstrap import MeanBand, decorrelation_time, mean_band
+from pushforward.metrics.block_bootstrap import (
+    BlockMeans,
+    MeanBand,
+    block_means,
+    decorrelation_time,
+    mean_band,
+)
 from pushforward.metrics.c2st import c2st, c2st_of_each
 from pushforward.metrics.calibrating import Calibration, calibrate
 from pushforward.metrics.classifier import classifier_accuracy
 from pushforward.metrics.contraction import PosteriorContraction, contraction
 from pushforward.metrics.crps import fair_crps, skill_score
+from pushforward.metrics.cumulants import cumulants
 from pushforward.metrics.energy_distance import energy_distance
 from pushforward.metrics.ensemble_reliability import RankHistogram, rank_histogram, spread_skill
 from pushforward.metrics.ensemble_scores import energy_score, variogram_score
@@ -25,9 +32,15 @@ from pushforward.metrics.evaluating import evaluate
 from pushforward.metrics.evaluation import Evaluation, Row
 from pushforward.metrics.expected_coverage import ExpectedCoverage, expected_coverage
 from pushforward.metrics.features import FeatureClassifier, class_accuracy, train_features
-from pushforward.metrics.field_distances import kolmogorov_smirnov, source_distance
+from pushforward.metrics.field_distances import (
+    kolmogorov_smirnov,
+    kolmogorov_smirnov_error,
+    source_distance,
+    source_squares,
+)
 from pushforward.metrics.fractions_skill import fractions_skill
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
+from pushforward.metrics.frequencies import frequencies
 from pushforward.metrics.grams import gram_distance, gram_entropy, longest_copies
 from pushforward.metrics.intrinsic_dimension import (
     DimensionAtScale,
@@ -42,12 +55,19 @@ from pushforward.metrics.mmd import mmd
 from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage, mode_shares
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
+from pushforward.metrics.quantile_band import quantile_band
 from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
 from pushforward.metrics.restoration import psnr, ssim
 from pushforward.metrics.sbc import SBC, sbc
 from pushforward.metrics.set_distances import chamfer, hausdorff
 from pushforward.metrics.sliced_wasserstein import sliced_wasserstein
-from pushforward.metrics.spectra import SpectralRatio, energy_spectrum, spectral_ratio
+from pushforward.metrics.spatial_correlation import autocovariance, correlation_of
+from pushforward.metrics.spectra import (
+    SpectralRatio,
+    energy_spectrum,
+    ratio_of_energies,
+    spectral_ratio,
+)
 from pushforward.metrics.tarp import TARP, reference_points, tarp
 from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
@@ -55,6 +75,7 @@ from pushforward.metrics.units import training_units
 __all__ = [
     "SBC",
     "TARP",
+    "BlockMeans",
     "Calibration",
     "DimensionAtScale",
     "PosteriorContraction",
@@ -69,7 +90,9 @@ __all__ = [
     "RankUniformity",
     "Row",
     "SpectralRatio",
+    "autocovariance",
     "bits_per_dimension",
+    "block_means",
     "c2st",
     "c2st_of_each",
     "calibrate",
@@ -77,6 +100,8 @@ __all__ = [
     "class_accuracy",
     "classifier_accuracy",
     "contraction",
+    "correlation_of",
+    "cumulants",
     "decorrelation_time",
     "dequantized",
     "dimension_by_scale",
@@ -90,9 +115,11 @@ __all__ = [
     "frechet_distance",
     "frechet_infinity",
     "frechet_of_moments",
+    "frequencies",
     "hausdorff",
     "intrinsic_dimension",
     "kolmogorov_smirnov",
+    "kolmogorov_smirnov_error",
     "local_c2st",
     "local_c2st_of_latents",
     "gram_distance",
@@ -107,8 +134,10 @@ __all__ = [
     "negative_log_likelihood",
     "observed_order",
     "precision",
+    "quantile_band",
     "rank_histogram",
     "rank_uniformity",
+    "ratio_of_energies",
     "recall",
     "reference_points",
     "sbc",
@@ -116,6 +145,7 @@ __all__ = [
     "skill_score",
     "sliced_wasserstein",
     "source_distance",
+    "source_squares",
     "spectral_ratio",
     "spread_skill",
     "tarp",

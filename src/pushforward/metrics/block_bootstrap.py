@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from torch import Tensor
 from pushforward._precision import in_double
 from pushforward.errors import InputError
 
-__all__ = ["MeanBand", "decorrelation_time", "mean_band"]
+__all__ = ["BlockMeans", "MeanBand", "block_means", "decorrelation_time", "mean_band"]
 
 _WINDOW = 5
 """Correlations are summed up to so many decorrelation times (Sokal 1997)."""
@@ -56,7 +58,7 @@ def decorrelation_time(x: Tensor) -> float:
 
 @dataclass(frozen=True)
 class MeanBand:
-    """A mean over rows with a band for each of its numbers.
+    """A mean over rows, or a function of it, with a band for each of its numbers.
 
     Args:
         mean: `(*event)`.
@@ -74,42 +76,50 @@ class MeanBand:
     effective: float
 
 
-def mean_band(
-    x: Tensor,
-    *,
-    level: float = 0.95,
-    block: int | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> MeanBand:
-    r"""The mean over rows `(N, *event)` in time with a band by the circular block bootstrap.
-
-    Blocks of rows that follow each other are drawn in the place of rows (Politis & Romano 1992), so
-    that what rows share with their neighbors is not counted twice. The errors are widened by
-    `sqrt(N / (N - b))` for blocks of `b`, what a mean of few blocks lacks, and bands by the ratio
-    of Student's quantile with `N / b - 1` degrees of freedom to the normal one. With fewer than
-    some thirty `effective` rows they may still cover a few per cent less than they say. Of the
-    energies of fields this is the band of a spectrum.
+class BlockMeans(NamedTuple):
+    """The mean over rows in time, and what it might have been.
 
     Args:
-        x: rows in the order of time.
-        level: what a band covers.
+        mean: `(*event)`.
+        draws: means over rows that were drawn anew in blocks, `(resamples, *event)`, as far from
+            `mean` as it may be from the truth.
+        block: how many rows in time were drawn together.
+        effective: the effective number of independent rows.
+        student: Student's quantile over the normal one, at a level.
+    """
+
+    mean: Tensor
+    draws: Tensor
+    block: int
+    effective: float
+    student: Callable[[float], float]
+
+
+def block_means(
+    x: Tensor, *, block: int | None = None, resamples: int = 1000, seed: int = 0
+) -> BlockMeans:
+    r"""The mean over rows with resampled ones, by the circular block bootstrap.
+
+    Blocks of rows that follow each other are drawn in the place of rows (Politis & Romano 1992), so
+    that what rows share with their neighbors is not counted twice. The draws are widened by
+    `sqrt(N / (N - b))` for blocks of `b`, what a mean of few blocks lacks.
+
+    Args:
+        x: rows in the order of time, `(N, *event)`.
         block: rows in a block; four decorrelation times by default, and a quarter of the rows at
             the most.
         resamples: how many.
         seed: of the draws.
 
-    Raises `InputError` for fewer than four rows, NaN or infinity, a level that is no fraction, or a
-    block of no row or of more than half of them.
+    Raises `InputError` for fewer than four rows, NaN or infinity, or a block of no row or of more
+    than half of them.
 
-    >>> band = mean_band(torch.randn(400, generator=torch.Generator().manual_seed(0)))
-    >>> bool(band.low < 0 < band.high), band.block
-    (True, 5)
+    >>> found = block_means(torch.randn(400, 2, generator=torch.Generator().manual_seed(0)))
+    >>> found.draws.shape, bool((found.draws.std(0) - 0.05).abs().max() < 0.01)
+    (torch.Size([1000, 2]), True)
     """
     rows = _rows(x)
     n, event = len(rows), x.shape[1:]
-    if not 0 < level < 1:
-        raise InputError(f"the level of a band is between 0 and 1, not {level!r}")
     tau = decorrelation_time(rows)
     if block is None:
         block = n // 4 if math.isinf(tau) else min(n // 4, math.ceil(4 * tau - 1e-9))
@@ -123,17 +133,55 @@ def mean_band(
     counts.scatter_add_(1, numbers, torch.ones_like(numbers, dtype=rows.dtype))
     mean = rows.mean(0)
     off = (counts.to(rows.device) @ rows / n - mean) * math.sqrt(n / (n - block))
-    tail = (1 - level) / 2
-    wider = _student(1 - tail, n / block - 1)
-    low, high = (wider * torch.quantile(off, q, dim=0) for q in (tail, 1 - tail))
-    return MeanBand(
+    return BlockMeans(
         mean.reshape(event),
-        (mean + low).reshape(event),
-        (mean + high).reshape(event),
-        off.std(0).reshape(event),
+        (mean + off).reshape(resamples, *event),
         block,
         n / tau,
+        lambda level: _student(level, n / block - 1),
     )
+
+
+def mean_band(
+    x: Tensor,
+    *,
+    of: Callable[[Tensor], Tensor] = lambda mean: mean,
+    level: float = 0.95,
+    block: int | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> MeanBand:
+    r"""The mean over rows in time with a band by the circular block bootstrap (`block_means`).
+
+    Bands are widened by the ratio of Student's quantile with `N / b - 1` degrees of freedom to the
+    normal one. With fewer than some thirty `effective` rows they may still cover a few per cent
+    less than they say. Of the energies of fields this is the band of a spectrum.
+
+    Args:
+        x: rows in the order of time.
+        of: a smooth function of means `(*, *event)`, of whose value the band is: a cumulant of the
+            means of powers, a correlation of covariances.
+        level: what a band covers.
+        block: rows in a block; four decorrelation times by default, and a quarter of the rows at
+            the most.
+        resamples: how many.
+        seed: of the draws.
+
+    Raises `InputError` as `block_means` does, and for a level that is no fraction.
+
+    >>> band = mean_band(torch.randn(400, generator=torch.Generator().manual_seed(0)))
+    >>> bool(band.low < 0 < band.high), band.block
+    (True, 5)
+    """
+    if not 0 < level < 1:
+        raise InputError(f"the level of a band is between 0 and 1, not {level!r}")
+    found = block_means(x, block=block, resamples=resamples, seed=seed)
+    value = of(found.mean[None])[0]
+    off = of(found.draws) - value
+    tail = (1 - level) / 2
+    wider = found.student(1 - tail)
+    low, high = (value + wider * torch.quantile(off, q, dim=0) for q in (tail, 1 - tail))
+    return MeanBand(value, low, high, off.std(0), found.block, found.effective)
 
 
 def _student(level: float, degrees: float) -> float:

@@ -9,9 +9,12 @@ from torch import Tensor
 
 from pushforward._precision import in_double
 from pushforward.errors import InputError
+from pushforward.metrics.block_bootstrap import block_means
 from pushforward.metrics.spectra import energy_spectrum
 
-__all__ = ["kolmogorov_smirnov", "source_distance"]
+__all__ = ["kolmogorov_smirnov", "kolmogorov_smirnov_error", "source_distance", "source_squares"]
+
+_QUANTILES = 200
 
 
 def kolmogorov_smirnov(x: Tensor, y: Tensor) -> Tensor:
@@ -44,6 +47,34 @@ def kolmogorov_smirnov(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack(found)
 
 
+def kolmogorov_smirnov_error(x: Tensor, y: Tensor) -> Tensor:
+    """The standard error of `kolmogorov_smirnov` for rows in the order of time, `(C,)`.
+
+    Of distribution functions at the 200 quantiles of both sides together, which are means over
+    rows, with rows drawn in blocks (`block_means`).
+
+    Raises `InputError` as `kolmogorov_smirnov` does, and for fewer than four rows.
+
+    >>> g = torch.Generator().manual_seed(0)
+    >>> x, y = (torch.randn(100, 1, 50, generator=g) for _ in range(2))
+    >>> bool(kolmogorov_smirnov_error(x, y + 1) < 0.02)
+    True
+    """
+    kolmogorov_smirnov(x[:1], y[:1])
+    found = []
+    for a, b in zip(x.transpose(0, 1), y.transpose(0, 1), strict=True):
+        sides = [in_double(side).reshape(len(side), -1) for side in (a, b)]
+        ordered = torch.cat([side.flatten() for side in sides]).sort().values
+        at = ordered[torch.linspace(0, len(ordered) - 1, _QUANTILES).long()]
+        draws = []
+        for k, side in enumerate(sides):
+            each = side.sort(1).values
+            below = torch.searchsorted(each, at.expand(len(each), -1).contiguous(), right=True)
+            draws.append(block_means(below.double() / each.shape[1], seed=k).draws)
+        found.append((draws[0] - draws[1]).abs().amax(1).std())
+    return torch.stack(found)
+
+
 def source_distance(output: Tensor, source: Tensor) -> Tensor:
     r"""The root mean square distance of fields from their sources by wavenumber, `(C, K)`.
 
@@ -58,6 +89,19 @@ def source_distance(output: Tensor, source: Tensor) -> Tensor:
     >>> float(source_distance(3 * x + 1, x).max()) < 1e-7
     True
     """
+    return source_squares(output, source).mean(0).sqrt()
+
+
+def source_squares(output: Tensor, source: Tensor) -> Tensor:
+    """The squares behind `source_distance` of each row, `(N, C, K)`: `mean_band` of them with
+    `of=torch.sqrt` has its errors.
+
+    Raises `InputError` as `source_distance` does.
+
+    >>> x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    >>> source_squares(x, x.roll(1, 0)).shape
+    torch.Size([4, 1, 4])
+    """
     if output.shape != source.shape:
         raise InputError(
             f"{tuple(output.shape)} and {tuple(source.shape)} are no pairs of fields: bring the "
@@ -65,7 +109,7 @@ def source_distance(output: Tensor, source: Tensor) -> Tensor:
         )
     a, b = (_standardized(side) for side in (output, source))
     shells = math.ceil(min(output.shape[2:]) / 2)
-    return (2 * energy_spectrum(a - b).mean(0)[:, :shells]).sqrt()
+    return 2 * energy_spectrum(a - b)[..., :shells]
 
 
 def _standardized(x: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from pushforward._precision import in_double
 from pushforward.errors import InputError
+from pushforward.metrics.block_bootstrap import block_means
 
-__all__ = ["SpectralRatio", "energy_spectrum", "spectral_ratio"]
+__all__ = ["SpectralRatio", "energy_spectrum", "ratio_of_energies", "spectral_ratio"]
 
 
 def energy_spectrum(x: Tensor, *, window: bool = False) -> Tensor:
@@ -63,41 +64,70 @@ class SpectralRatio:
 
     Args:
         log_ratio: `(C, K)`, of the wavenumbers `1..K` below half of the grid.
-        stderr: its standard error, as of independent fields.
+        stderr: its standard error, by blocks of rows in time.
+        draws: what it might have been, `(resamples, C, K)`.
     """
 
     log_ratio: Tensor
     stderr: Tensor
+    draws: Tensor
 
     def distance(self, largest: int | None = None) -> Tensor:
         """The mean modulus up to a wavenumber, `(C,)`: zero for equal spectra, and above it by
         chance by about .8 standard errors."""
         return self.log_ratio[:, :largest].abs().mean(1)
 
+    def distance_stderr(self, largest: int | None = None) -> Tensor:
+        """The standard error of `distance`, `(C,)`, with what shells have in common: of fields with
+        much energy all of them are high together. Linearized: signs are those that were found."""
+        signs = self.log_ratio.sign()
+        return (self.draws * signs)[..., :largest].mean(2).std(0)
+
 
 def spectral_ratio(x: Tensor, y: Tensor, *, window: bool = False) -> SpectralRatio:
-    """The mean spectrum of fields over that of others, with the error of independent rows.
+    """The mean spectrum of fields over that of others, with errors for rows in the order of time.
 
-    Raises `InputError` for fields of other sizes, or fewer than two on a side.
+    Rows that remember each other count as fewer: errors are those of the block bootstrap of each
+    side, `block_means`, which are those of independent rows where rows are.
+
+    Args:
+        x, y: `(N, C, *sizes)` and `(M, C, *sizes)`.
+        window: as for `energy_spectrum`.
+
+    Raises `InputError` for fields of other sizes, or fewer than four on a side.
 
     >>> g = torch.Generator().manual_seed(0)
     >>> x = torch.randn(200, 1, 8, 8, generator=g)
     >>> spectral_ratio(2 * x, x).log_ratio.round(decimals=4)  # twice log 2
     tensor([[1.3863, 1.3863, 1.3863]], dtype=torch.float64)
     """
-    if x.shape[1:] != y.shape[1:] or min(len(x), len(y)) < 2:
+    if x.shape[1:] != y.shape[1:]:
         raise InputError(
-            f"spectra of {tuple(x.shape)} and {tuple(y.shape)} are not compared: give two or more "
-            "fields of one shape on each side"
+            f"spectra of {tuple(x.shape)} and {tuple(y.shape)} are not compared: give fields of "
+            "one shape on each side"
         )
-    resolved = slice(1, max(2, math.ceil(min(x.shape[2:]) / 2)))
-    means, errors = [], []
-    for side in (x, y):
-        spectra = energy_spectrum(side, window=window)[..., resolved]
-        means.append(spectra.mean(0))
-        errors.append(spectra.std(0) / math.sqrt(len(side)) / spectra.mean(0))
-    ratio = means[0].log() - means[1].log()
-    return SpectralRatio(ratio, (errors[0].square() + errors[1].square()).sqrt())
+    energies = [energy_spectrum(side, window=window) for side in (x, y)]
+    return ratio_of_energies(energies[0], energies[1], tuple(x.shape[2:]))
+
+
+def ratio_of_energies(x: Tensor, y: Tensor, sizes: tuple[int, ...]) -> SpectralRatio:
+    """`spectral_ratio` of energies that are known, `(N, C, K)` and `(M, C, K)`, of a grid of some
+    sizes: of several members of each row, their mean.
+
+    Raises `InputError` for fewer than four rows on a side.
+    """
+    if min(len(x), len(y)) < 4:
+        raise InputError(
+            f"{len(x)} and {len(y)} fields are too few for the error of a spectrum: give four or "
+            "more on each side"
+        )
+    resolved = slice(1, max(2, math.ceil(min(sizes) / 2)))
+    # Of each side with draws of its own: they are independent.
+    means = [block_means(side[..., resolved], seed=k) for k, side in enumerate((x, y))]
+    ratio = means[0].mean.log() - means[1].mean.log()
+    errors = [(found.draws - found.mean) / found.mean for found in means]
+    draws = ratio + errors[0] - errors[1]
+    return SpectralRatio(ratio, draws.std(0), draws)
 
 
 def _shells(sizes: tuple[int, ...]) -> Tensor:

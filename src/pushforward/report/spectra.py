@@ -11,7 +11,6 @@ from torch import Tensor
 
 from pushforward.data import Data
 from pushforward.metrics import Row, energy_spectrum, spectral_ratio
-from pushforward.metrics.spectra import SpectralRatio
 from pushforward.report.charts import line_chart
 from pushforward.report.page import section
 
@@ -35,10 +34,10 @@ def rows_of_spectra(samples: Any, test: Data, train: Data) -> tuple[Row, ...]:
     for channel, name, window in _variables(test):
         part = slice(channel, channel + 1)
         sides = [x[:, part] for x in (samples, train.x, test.x)]
-        if any(len(side) < 2 for side in sides) or _resolved(test) < 1:
+        if any(len(side) < 4 for side in sides) or _resolved(test) < 1:
             return ()
         found, floor = (spectral_ratio(side, sides[2], window=window) for side in sides[:2])
-        values = [(float(one.distance()), _error(one)) for one in (found, floor)]
+        values = [(float(one.distance()), float(one.distance_stderr())) for one in (found, floor)]
         note = "mean modulus of the log ratio of spectra"
         rows.append(Row(f"spectrum of {name}", *values[0], *values[1], "lower", note))
     return tuple(rows)
@@ -82,8 +81,3 @@ def _variables(data: Data) -> Iterator[tuple[int, str, bool]]:
 def _resolved(data: Data) -> int:
     """The largest wavenumber below half of the shorter side."""
     return math.ceil(min(data.x.shape[2:]) / 2) - 1
-
-
-def _error(ratio: SpectralRatio) -> float:
-    """Of a mean of moduli, whose errors are independent: at most that of the ratios themselves."""
-    return float(ratio.stderr.square().sum().sqrt()) / ratio.stderr.numel()
