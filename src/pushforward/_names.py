@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pushforward._downscaling_names import DEBIASINGS, DOWNSCALERS
+
 __all__ = ["TABLE"]
 
 TABLE: dict[str, dict[str, Any]] = {
@@ -39,14 +41,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "pinwheel": "data.toys.pinwheel",
         "markov-letters": "data.markov_letters.markov_letters",
     },
-    "debiasings": {
-        "mean-shift": "downscaling.MeanShift",
-        "moments": "downscaling.MomentMatching",
-        "quantiles": "downscaling.QuantileMapping",
-        "quantiles-by-cell": ("downscaling.QuantileMapping", {"each_cell": True}),
-        "waves": "downscaling.SpectralTransport",
-        "samples": "downscaling.EntropicTransport",
-    },
+    "debiasings": DEBIASINGS,
     "decoders": {
         "gaussian": "models.vae_parts.gaussian_decoder",
         "bernoulli": "models.vae_parts.bernoulli_decoder",
@@ -67,16 +62,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "energy": "discrepancies.EnergyDistance",
         "sinkhorn": "discrepancies.SinkhornDivergence",
     },
-    "downscalers": {
-        "persistence": "downscaling.Persistence",
-        "random": "downscaling.RandomPairing",
-        "mean-shift": ("downscaling.Mapped", {"debiasing": "mean-shift"}),
-        "quantiles": ("downscaling.Mapped", {"debiasing": "quantiles"}),
-        "quantiles-by-cell": ("downscaling.Mapped", {"debiasing": "quantiles-by-cell"}),
-        "noise-bridge": "downscaling.NoiseBridge",
-        "constrained-diffusion": "downscaling.ConstrainedDiffusion",
-        "learned": "downscaling.LearnedMap",
-    },
+    "downscalers": DOWNSCALERS,
     "encoders": {
         "diagonal": "models.vae_parts.diagonal_encoder",
         "full": "models.vae_parts.full_encoder",

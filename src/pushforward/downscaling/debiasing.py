@@ -31,6 +31,9 @@ class Debiasing(ABC):
     def __call__(self, x: Tensor, *, seed: int = 0) -> Tensor:
         """Where fields of the source go; `seed` is that of what is drawn, where anything is."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 def check_sides(source: Tensor, target: Tensor, fewest: int = 2) -> None:
     """Raise `InputError` unless both sides are several finite fields of one shape."""

@@ -59,3 +59,6 @@ class EntropicTransport(Debiasing):
         scale = fitted(self.scale).to(x.device)
         flat = (in_double(x) / scale).flatten(1)
         return (fitted(self.plan)(flat).reshape(x.shape) * scale).to(x.dtype)
+
+    def __repr__(self) -> str:
+        return f"EntropicTransport(epsilon={self.epsilon:g})"

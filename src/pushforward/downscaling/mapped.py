@@ -37,3 +37,6 @@ class Mapped(Downscaler):
     def __call__(self, x: Tensor, *, seed: int = 0, progress: Progress | None = None) -> Tensor:
         """The mapped fields."""
         return self.debiasing(x, seed=seed)
+
+    def __repr__(self) -> str:
+        return f"Mapped({self.debiasing!r})"

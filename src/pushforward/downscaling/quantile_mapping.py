@@ -64,6 +64,9 @@ class QuantileMapping(Debiasing):
         found = torch.where((part < 0) | (part > 1), inside + beyond, inside)
         return found.reshape(flat.shape).permute(2, 0, 1).reshape(x.shape).to(x.dtype)
 
+    def __repr__(self) -> str:
+        return f"QuantileMapping(each_cell={self.each_cell}, levels={self.levels})"
+
 
 def _pooled(x: Tensor, each_cell: bool) -> Tensor:
     """All values of each variable, or of each of its cells, `(C, cells, values)`."""
