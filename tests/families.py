@@ -1,4 +1,4 @@
-"""Which models learn what: those of numbers, and those of tables by the kinds of their columns."""
+"""Which models learn what: those of numbers, and those of tables or of frames in time."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ OF_NUMBERS = tuple(
     for name in registry.names("models")
     if not registry.find("models", name).learns_kinds
     and not registry.find("models", name).learns_without_data
+    and not registry.find("models", name).learns_frames
 )
-"""Models of plain numbers; tables by kinds have tests of their own."""
+"""Models of plain numbers; tables by kinds and of frames have tests of their own."""

@@ -69,7 +69,7 @@ FLOORS = (
     ("F7", ("certificates", "compression", "support")),
     ("F7", ("data",)),
     ("F7", ("training",)),
-    ("F7", ("downscaling", "fluids", "sbi", "simulation")),
+    ("F7", ("downscaling", "fluids", "forecasting", "sbi", "simulation")),
     ("F7", ("report",)),
     ("F7", ("cli",)),
     ("F7", ("__main__",)),

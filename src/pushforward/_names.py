@@ -153,6 +153,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "copula": "models.GaussianCopula",
         "bootstrap": "models.Bootstrap",
         "sampler": "models.LearnedSampler",
+        "interpolant": "models.PointMatching",
+        "regression": "models.FrameRegression",
     },
     "networks": {
         "mlp": "nn.MLP",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward.cli.recipe import read
@@ -65,6 +66,10 @@ def _few(recipe) -> Data | None:
     if recipe.data["source"] == "people.csv":
         people = {"age": [f"{k % 60 + 18}" for k in range(400)], "sex": ["f", "m"] * 200}
         return pf.data.load(**{**recipe.data, "source": people})
+    if recipe.data["source"] == "rain.zarr":
+        rain = pf.fluids.Showers(8).frames(60).numpy()
+        store = xarray.Dataset({"rain": (("time", "y", "x"), rain)}, {"time": range(60)})
+        return pf.data.load(**{**recipe.data, "source": store})
     if recipe.data["source"] == "book.txt":
         alphabet = Alphabet(tuple("abcdefg"))
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))

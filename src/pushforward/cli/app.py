@@ -20,6 +20,7 @@ from pushforward.cli.compress import compress, decompress
 from pushforward.cli.doctor import doctor
 from pushforward.cli.downscale import downscale
 from pushforward.cli.evaluate import evaluate
+from pushforward.cli.forecast import forecast
 from pushforward.cli.info import info
 from pushforward.cli.listing import list_names
 from pushforward.cli.logprob import logprob
@@ -64,6 +65,7 @@ app.command()(train)
 app.command()(bridge)
 app.command()(translate)
 app.command()(downscale)
+app.command()(forecast)
 app.command()(sample)
 app.command()(posterior)
 app.command()(evaluate)

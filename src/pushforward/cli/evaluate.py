@@ -23,6 +23,7 @@ from pushforward.cli.options import (
     accepted,
     emit,
     is_quiet,
+    unsaid,
 )
 
 __all__ = ["evaluate"]
@@ -46,6 +47,21 @@ def evaluate(
             "judge every row by the model that has not seen it."
         ),
     ] = None,
+    leads: Annotated[
+        int | None,
+        typer.Option(
+            help="For forecasts: how many frames ahead are judged; by default as many as the model "
+            "draws together."
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For forecasts: another run on the same windows to compare with, such as one of "
+            "--model regression. May be repeated.",
+            metavar="RUN",
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -60,11 +76,14 @@ def evaluate(
     """Compare samples of a trained model with held-out data, and write the report.
 
     Every metric stands beside its floor, the same metric of training data against held-out data.
+    A run of forecasts is judged lead by lead, by ensembles of -n members, 16 by default, beside
+    climatology and persistence.
     """
     from pushforward import state
+    from pushforward.cli.evaluate_forecasts import evaluate_forecasts
     from pushforward.cli.given import Told
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import split_again
+    from pushforward.cli.rundata import schema_of, split_again
     from pushforward.cli.writing import checked, require_finite, write_states
     from pushforward.errors import InputError
     from pushforward.metrics.evaluating import FEWEST
@@ -76,6 +95,16 @@ def evaluate(
     from pushforward.training.progress import Progress
 
     folder, show = Path(run), not is_quiet(context)
+    if schema_of(folder).windows is not None:
+        evaluate_forecasts(
+            context, folder, members=None if unsaid(context, "n") else n, leads=leads,
+            beside=beside, moved=data, trust=tuple(trust or ()), checkpoint=checkpoint, seed=seed,
+            as_json=as_json, sampler=sampler, steps=steps, batch_size=batch_size,
+        )  # fmt: skip
+        return
+    if leads is not None or beside:
+        option = "--beside" if beside else "--leads"
+        raise InputError(f"{option} is for forecasts, from `train --forecast`, which {run} has not")
     if folds is not None:
         _in_folds(folder, folds, seed, data, tuple(trust or ()), show=show, as_json=as_json)
         return

@@ -23,6 +23,7 @@ from pushforward.data.columns import closest
 from pushforward.data.stores import is_store
 from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError
+from pushforward.forecasting.verification import with_leads
 from pushforward.models.sealed_folder import CONFIG
 from pushforward.training.folder import RECIPE
 from pushforward.training.without_data import WITHOUT
@@ -42,6 +43,7 @@ __all__ = [
     "schema_of",
     "split_again",
     "training_rows",
+    "windows_again",
 ]
 
 
@@ -127,6 +129,26 @@ def training_rows(run: Path, space: Any) -> Data:
     data, settings = _data_again(run, space)
     holdout = settings["holdout"]
     return data.split(holdout, settings["seed"])[0] if holdout else data
+
+
+def windows_again(
+    run: Path, space: Any, leads: int | None = None, source: str | None = None
+) -> tuple[Data, Data]:
+    """The windows that a run was trained on and those held out, the latter with so many `leads`.
+
+    Raises `InputError` as `_data_again` does, or if nothing was held out.
+    """
+    data, settings = _data_again(run, space, source)
+    if settings["holdout"] == 0:
+        raise InputError(f"{run} held no windows out (holdout=0), so there is nothing to verify")
+    train, test = data.split(settings["holdout"], settings["seed"])
+    if leads is None or (test.schema.windows is not None and leads == test.schema.windows.leads):
+        return train, test
+    options = {**(data.origin or {}), "forecast": None}
+    longer = load(**options, like=with_leads(data.schema, leads))
+    assert test.rows is not None
+    assert longer.rows is not None
+    return train, longer.take(longer.rows >= test.rows.min())
 
 
 def _data_again(

@@ -96,6 +96,14 @@ def train(
         str | None,
         typer.Option(help="Dimension of a store of fields whose entries are rows, such as time."),
     ] = None,
+    forecast: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn the next frames of a store of fields from the past ones: 20:8 gives 20 "
+            "and learns the 8 that follow, which `pushforward forecast` draws.",
+            metavar="PAST:LEADS",
+        ),
+    ] = None,
     space: StateSpace = None,
     coordinates: Coordinates = None,
     project: Annotated[
@@ -140,6 +148,7 @@ def train(
         "data.coordinates": coordinates,
         "data.variables": listed(variables),
         "data.rows": listed(rows),
+        "data.forecast": forecast,
         "data.project": True if project else None,
         "model.space": space,
         "train.steps": steps,

@@ -171,7 +171,9 @@ class Data(Displayed):
                 "contexts c are float32 or float64 tensors, beside masks, not "
                 f"{', '.join(sorted(map(str, kinds)))}"
             )
-        if self.schema.classes or not bool(state.finite_rows(self.c).all()):
+        # What lies in a store is checked when it is read.
+        there = [part for part in state.leaves(self.c) if not isinstance(part, Stored)]
+        if self.schema.classes or not all(bool(state.finite_rows(p).all()) for p in there):
             raise InputError("contexts c are finite numbers, without classes")
 
     def __len__(self) -> int:
@@ -288,9 +290,11 @@ class Data(Displayed):
     def resident(self) -> Data:
         """The data themselves; of those that stay in a store, as many rows as are read at once,
         evenly spread, in memory."""
-        if not isinstance(self.x, Stored):
+        parts = state.leaves(self.x) + ([] if self.c is None else state.leaves(self.c))
+        stored = [part for part in parts if isinstance(part, Stored)]
+        if not stored:
             return self
-        count = min(len(self), rows_at_once(self.event_shape))
+        count = min(len(self), *(rows_at_once(tuple(part.shape[1:])) for part in stored))
         return self.take(torch.linspace(0, len(self) - 1, count).round().long())
 
     def first(self, n: int) -> Data:
@@ -311,9 +315,10 @@ class Data(Displayed):
     def split(self, holdout: float = 0.1, seed: int = 0) -> tuple[Data, Data]:
         """Two parts, `(train, test)`: each row lands in exactly one, by a random permutation.
 
-        The test part has `round(holdout N)` rows, at least one, and leaves at least one to train
-        on. The same seed always gives the same parts. Raises `InputError` unless
-        `0 < holdout < 1` and there are two rows to part.
+        Windows of frames in time are parted by time: the last ones are the test, and those that
+        share a frame with them are in neither. The test part has `round(holdout N)` rows, at least
+        one, and leaves at least one to train on. The same seed always gives the same parts. Raises
+        `InputError` unless `0 < holdout < 1` and there are two rows to part.
 
         >>> train, test = Data(torch.arange(10.0).reshape(10, 1)).split(0.2, seed=0)
         >>> len(train), len(test)
@@ -325,6 +330,9 @@ class Data(Displayed):
         if n < 2:
             raise InputError(f"{self.name} has one row: there is nothing to split")
         held = min(max(round(holdout * n), 1), n - 1)
+        if self.schema.windows is not None and self.rows is not None:
+            train, test = self.schema.windows.parted(self.rows, held, self.name)
+            return self.take(train), self.take(test)
         order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         # In the order of the source, so that a part of a file reads like the file.
         return self.take(order[held:].sort().values), self.take(order[:held].sort().values)

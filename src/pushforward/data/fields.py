@@ -27,6 +27,8 @@ from pushforward.data.places import existing
 from pushforward.data.schema import Schema
 from pushforward.data.stored import Stored, rows_at_once
 from pushforward.data.stores import is_store, opened
+from pushforward.data.window_rows import WindowRows
+from pushforward.data.windows import Windows
 from pushforward.errors import InputError
 
 __all__ = ["load_on_own_grid", "reading_fields"]
@@ -39,12 +41,12 @@ IN_MEMORY = 1 << 30
 _LOOKED_AT = 64
 """Rows of a store that stays there in which missing cells are looked for when it is opened."""
 
-_OPTIONS = ("variables", "rows", "periodic", "weights", "means", "lazy")
+_OPTIONS = ("variables", "rows", "periodic", "weights", "means", "lazy", "forecast")
 
 
 def reading_fields(load: F) -> F:
     """A reader of data that also reads fields, with `variables=`, `rows=`, `periodic=`, `weights=`,
-    `means=` and `lazy=`."""
+    `means=`, `lazy=` and `forecast=`."""
 
     @wraps(load)
     def reading(
@@ -56,6 +58,7 @@ def reading_fields(load: F) -> F:
         weights: str | None = None,
         means: str | None = None,
         lazy: bool | None = None,
+        forecast: str | None = None,
         **options: Any,
     ) -> Data:
         given = {
@@ -65,6 +68,7 @@ def reading_fields(load: F) -> F:
             "weights": weights,
             "means": means,
             "lazy": lazy,
+            "forecast": forecast,
         }
         said = {name: value for name, value in given.items() if value is not None}
         # By its name an array is read as one, without coordinates.
@@ -125,8 +129,10 @@ def _read(
             f"{', '.join(f'{option}=' for option in _OPTIONS)}, drop_nonfinite= and double="
         )
     store, where = opened(existing(source) if isinstance(source, str | os.PathLike) else source)
-    known = (like.schema if isinstance(like, Data) else like or Schema()).fields
-    asked = {key: value for key, value in said.items() if key != "lazy"}
+    schema = like.schema if isinstance(like, Data) else like or Schema()
+    windows = _asked_windows(said.get("forecast"), schema)
+    known = schema.fields if schema.frames is None else schema.frames
+    asked = {key: value for key, value in said.items() if key not in ("lazy", "forecast")}
     if known is None:
         found, notes = chosen_format(store, where, Asked(**asked))
     else:
@@ -154,7 +160,6 @@ def _read(
     else:
         x, rows, numbers = _in_memory(rows, drop_nonfinite, masked=known is None)
         x = x if double else narrowed(x)
-    notes += _of_times(rows)
     path = Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
     origin = None
     if path is not None:
@@ -162,16 +167,25 @@ def _read(
         more = {"drop_nonfinite": True} if drop_nonfinite else {}
         origin = {"source": str(path.resolve()), **plain, **more}
         origin |= {} if name is None else {"name": name}
-    found = rows.format
+    found, dropped = rows.format, len(rows) - len(x)
+    states, c = found.words, None
+    if windows is None:
+        notes += _of_times(rows)
+    else:
+        inside = WindowRows.of(x, rows, numbers, windows)
+        x, c, numbers, windows = inside.x, inside.c, inside.starts, inside.windows
+        notes += inside.notes
+        states, found = f"{states}, {windows.words}", windows.of_leads(found)
     data = Data(
         x,
+        c,
         name=name or _name(path, where),
         kind="image" if len(found.sizes) == 2 else "vector",
         source=where if path is None else str(path),
-        schema=Schema(fields=found),
-        dropped=len(rows) - len(x),
+        schema=Schema(fields=found, windows=windows),
+        dropped=dropped,
         rows=numbers,
-        states=found.words,
+        states=states,
         notes=tuple(notes),
         origin=origin,
     )
@@ -256,6 +270,20 @@ def _of_times(rows: FieldRows) -> list[str]:
     if values.dtype.kind == "M" and steps.min() > 0 and steps.max() <= 1.2 * steps.min():
         return []  # months and years
     return [f"{rows.where}: the steps along {name} are uneven, and each row stands for itself"]
+
+
+def _asked_windows(forecast: str | None, schema: Schema) -> Windows | None:
+    """The windows that are asked for, or those of the data of a model.
+
+    Raises `InputError` for others than those.
+    """
+    if schema.fields is None:
+        return None if forecast is None else Windows.parse(forecast)
+    known = schema.windows
+    if forecast is not None and (known is None or str(Windows.parse(forecast)) != str(known)):
+        what = "no forecasts" if known is None else f"forecasts {known}"
+        raise InputError(f"forecast={forecast!r}, and the model was trained on {what}")
+    return known
 
 
 def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:

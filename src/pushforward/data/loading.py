@@ -87,6 +87,7 @@ def load(
     weights: str | None = None,
     means: str | None = None,
     lazy: bool | None = None,
+    forecast: str | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -167,15 +168,14 @@ def load(
             of them; `"byte-pairs-512"` says how many); `"upper"` is without case.
         variables: which variables of a store of fields to learn, by name; by default all that lie
             on the same dimensions. `reading_fields` does this and what follows.
-        rows: the dimension of a store whose entries are rows, `time` or the like by default; or
-            several.
-        periodic: the dimensions of a field whose ends meet; by default a longitude all around, and
-            those with a true attribute `periodic`. An empty text for none.
+        rows: the dimensions of a store whose entries are rows, `time` or the like by default.
+        periodic: dimensions whose ends meet, by default longitudes all around and those with a true
+            attribute `periodic`; an empty text for none.
         weights: of cells in losses: `"latitude"`, the area of its bands, which is the default where
             there is one, or `"none"`.
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
-        lazy: read rows of a store as they are needed, or all at once; by default the former from
-            1 GiB on.
+        lazy: read rows of a store as they are needed, by default from 1 GiB on.
+        forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.

@@ -12,6 +12,7 @@ from pushforward.data.dialect import Dialect
 from pushforward.data.field_format import FieldFormat
 from pushforward.data.located import Located
 from pushforward.data.table_format import TableFormat
+from pushforward.data.windows import Windows
 from pushforward.errors import InputError
 from pushforward.vocabulary import Vocabulary
 
@@ -43,6 +44,7 @@ class Schema:
         alphabet: the symbols of texts, whose sequences are the states.
         mixed: how the columns of a table of all kinds are coded; then `columns` is empty.
         fields: what the channels and the axes of fields are, from a NetCDF file or a Zarr store.
+        windows: of frames in time, whose leads are levels of the fields, for forecasts.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -69,6 +71,7 @@ class Schema:
     alphabet: Alphabet | None = None
     mixed: TableFormat | None = None
     fields: FieldFormat | None = None
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -102,6 +105,13 @@ class Schema:
         kinds = {column.dtype for column in self.columns}
         return kinds.pop() if len(kinds) == 1 and not kinds <= {"float64"} else None
 
+    @property
+    def frames(self) -> FieldFormat | None:
+        """What single frames are, of windows; `None` of all other data."""
+        if self.windows is None or self.fields is None:
+            return None
+        return self.windows.of_frames(self.fields)
+
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold, without what is empty."""
         described: dict[str, Any] = {}
@@ -132,6 +142,8 @@ class Schema:
             described["mixed"] = self.mixed.describe()
         if self.fields is not None:
             described["fields"] = self.fields.describe()
+        if self.windows is not None:
+            described["windows"] = self.windows.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -148,6 +160,7 @@ class Schema:
         dialect, texts = known.get("dialect"), known.get("vocabulary")
         places, symbols = known.get("coordinates"), known.get("alphabet")
         mixed, fields = known.get("mixed"), known.get("fields")
+        windows = known.get("windows")
         return cls(
             columns,
             known.get("label"),
@@ -164,4 +177,5 @@ class Schema:
             None if symbols is None else Alphabet.from_description(symbols),
             None if mixed is None else TableFormat.from_description(mixed),
             None if fields is None else FieldFormat.from_description(fields),
+            None if windows is None else Windows.from_description(windows),
         )

@@ -12,6 +12,7 @@ _HOMES = {
     "AmortizedPosterior": "amortized_posterior",
     "AnnealedPosterior": "sampled_posterior",
     "ConditionalSource": "conditional_source",
+    "ContextChannels": "context_channels",
     "Denoiser": "denoiser",
     "Diffusion": "diffusion",
     "DirichletProcessMixture": "dirichlet_mixture",
@@ -19,6 +20,7 @@ _HOMES = {
     "Exactness": "posterior",
     "Expectation": "expectation",
     "FlowMatching": "flow_matching",
+    "FrameRegression": "frame_regression",
     "GAN": "gan",
     "GaussianMixtureModel": "baselines",
     "GenerativeModel": "model",
@@ -32,6 +34,7 @@ _HOMES = {
     "NoiseLevel": "noise_level",
     "NoiseMap": "noise_map",
     "NormalizingFlow": "normalizing_flow",
+    "PointMatching": "point_matching",
     "Posterior": "posterior",
     "PosteriorVariance": "posterior_variance",
     "ProbabilisticPCA": "baselines",
@@ -61,6 +64,7 @@ __all__ = [
     "AmortizedPosterior",
     "AnnealedPosterior",
     "ConditionalSource",
+    "ContextChannels",
     "Denoiser",
     "Diffusion",
     "DirichletProcessMixture",
@@ -68,6 +72,7 @@ __all__ = [
     "Exactness",
     "Expectation",
     "FlowMatching",
+    "FrameRegression",
     "GAN",
     "GaussianMixtureModel",
     "GenerativeModel",
@@ -81,6 +86,7 @@ __all__ = [
     "NoiseLevel",
     "NoiseMap",
     "NormalizingFlow",
+    "PointMatching",
     "Posterior",
     "PosteriorVariance",
     "ProbabilisticPCA",
@@ -119,12 +125,14 @@ if TYPE_CHECKING:
         RegressedSource,
         UpsampledSource,
     )
+    from pushforward.models.context_channels import ContextChannels
     from pushforward.models.denoiser import Denoiser
     from pushforward.models.diffusion import Diffusion
     from pushforward.models.dirichlet_mixture import DirichletProcessMixture
     from pushforward.models.energy_model import EnergyModel
     from pushforward.models.expectation import Expectation
     from pushforward.models.flow_matching import FlowMatching
+    from pushforward.models.frame_regression import FrameRegression
     from pushforward.models.gan import GAN
     from pushforward.models.guided_posterior import GuidedPosterior
     from pushforward.models.heat_kernel_density import HeatKernelDensity
@@ -136,6 +144,7 @@ if TYPE_CHECKING:
     from pushforward.models.noise_level import NoiseLevel, estimated_level
     from pushforward.models.noise_map import NoiseMap, noise_map
     from pushforward.models.normalizing_flow import NormalizingFlow
+    from pushforward.models.point_matching import PointMatching
     from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.reconditioning import recondition

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from itertools import combinations_with_replacement
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from pushforward import checks
 from pushforward._random import normal
 from pushforward.config import amend, configurable
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 
 __all__ = ["ConditionalSource", "RegressedSource", "UpsampledSource"]
 
@@ -30,6 +31,18 @@ class ConditionalSource(nn.Module, ABC):
 
     def fit(self, x: Tensor, c: Tensor) -> None:
         """Take what it needs from training data; nothing by default."""
+
+    def of(self, c: Any, event_shape: tuple[int, ...]) -> Tensor:
+        """The means in contexts as models take them, of which one may stand for all states.
+
+        Raises `CapabilityError` without contexts.
+        """
+        if c is None:
+            raise CapabilityError("the context says where this model starts: give c=")
+        given = torch.as_tensor(c)
+        alone = given.ndim < (4 if len(event_shape) == 3 else 2)
+        mean: Tensor = self(given[None] if alone else given)[0]
+        return mean
 
     def sample(self, c: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One state for each context, `(B, *event)`."""

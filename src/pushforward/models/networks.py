@@ -88,7 +88,7 @@ def networks_for(
     data: Any,
     labels: bool,
     options: dict[str, Any],
-) -> dict[str, nn.Module]:
+) -> dict[str, Any]:
     """A network for some data, a `pushforward.data.Data`, as a process reads it.
 
     `net` is `auto`, the short name of a network, a class of networks or a partial one, which is
@@ -99,9 +99,34 @@ def networks_for(
     among the `options`, from which it is taken: `models.contexts.conditions_for`.
     """
     own, vectors = options.pop("context_network", "auto"), getattr(net, "context_size", None)
+    if labels and data.schema.windows is not None:
+        # What is known of every forecast is never hidden.
+        fixed = {"label_dropout": options.pop("label_dropout", 0.0)}
+        if data.kind == "image" and isinstance(own, str) and not isinstance(net, nn.Module):
+            return {**_beside_frames(net, process.space, reading, data), **fixed}
+    else:
+        fixed = {}
     sizes, more = conditions_for(data, labels, own, vectors)
     texts = data.vocabulary if labels else None
-    return {"net": _network_for(net, process.space, reading, data, texts, **sizes), **more}
+    made = _network_for(net, process.space, reading, data, texts, **sizes)
+    return {"net": made, **more, **fixed}
+
+
+def _beside_frames(net: Any, space: Space, reading: Reading, data: Any) -> dict[str, nn.Module]:
+    """A network of pictures that sees the frames which are given beside the state."""
+    channels, *sides = data.event_shape
+    given = data.context_shape
+    out: Any = reading.output_shape(space.state_shape(data.event_shape))
+    sizes = {
+        "num_classes": None,
+        "context_size": None,
+        "vocabulary": None,
+        "image": True,
+        "periodic": space.periodic,
+        "means_apart": space.means_apart,
+    }
+    inner = _plain(net, (channels + given[0], *sides), out, sizes)
+    return {"net": nets.PictureContext(inner, given), "context_network": nets.AsVectors()}
 
 
 def _network_for(

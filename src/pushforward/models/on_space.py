@@ -7,7 +7,7 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.models.model import GenerativeModel
-from pushforward.processes import bridge_on, noising_on, path_on
+from pushforward.processes import PointInterpolant, bridge_on, noising_on, path_on
 from pushforward.spaces import Space
 
 __all__ = ["options_on"]
@@ -16,6 +16,8 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "process": noising_on,
     "path": path_on,
     "reference": bridge_on,
+    "interpolant": lambda space: PointInterpolant(space=space),
+    "space": lambda space: space,
 }
 """What goes with a space, by the option that takes it."""
 

@@ -39,6 +39,9 @@ class Trainable(ABC):
     learns_kinds: bool = False
     """Its data are the columns of a table by their kinds, `load(..., kinds="auto")`."""
 
+    learns_frames: bool = False
+    """Its data are windows of frames in time, `load(..., forecast="20:8")`."""
+
     learns_without_data: bool = False
     """Learns from a density that it holds: `fit` is given `None`, and rows only count."""
 

@@ -13,6 +13,7 @@ from pushforward._lazy import attach
 _HOMES = {
     "MLP": "mlp",
     "AffineSkip": "affine_skip",
+    "AsVectors": "picture_context",
     "BlockTransformer": "block_transformer",
     "ConvolutionalDecoder": "convolutional",
     "ConvolutionalEncoder": "convolutional",
@@ -43,6 +44,7 @@ _HOMES = {
 __all__ = [
     "MLP",
     "AffineSkip",
+    "AsVectors",
     "BlockTransformer",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
@@ -86,7 +88,7 @@ if TYPE_CHECKING:
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
-    from pushforward.nn.picture_context import PictureContext
+    from pushforward.nn.picture_context import AsVectors, PictureContext
     from pushforward.nn.rotary import RotaryAttention
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.set_transformer import SetTransformer

@@ -12,7 +12,7 @@ from pushforward.checks import whole
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["PictureContext"]
+__all__ = ["AsVectors", "PictureContext"]
 
 
 @configurable
@@ -64,6 +64,23 @@ class PictureContext(nn.Module):
                 f"not of shape {tuple(c.shape)}"
             )
         picture = c.nan_to_num().reshape(-1, *self.shape)
-        large = functional.interpolate(picture, x.shape[2:], mode="bicubic", align_corners=False)
+        large = picture
+        if picture.shape[2:] != x.shape[2:]:
+            large = functional.interpolate(
+                picture, x.shape[2:], mode="bicubic", align_corners=False
+            )
         found: Tensor = self.net(torch.cat([x, large.expand(len(x), -1, -1, -1)], 1), t)
         return found
+
+
+@configurable
+class AsVectors(nn.Module):
+    """Contexts as vectors, `(B, *)` to `(B, k)`: the context network of a `PictureContext`.
+
+    >>> AsVectors()(torch.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 48])
+    """
+
+    def forward(self, c: Tensor) -> Tensor:
+        """The numbers of each context, one after the other."""
+        return c.flatten(1)

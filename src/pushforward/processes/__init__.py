@@ -24,6 +24,7 @@ from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
 from pushforward.processes.natural import bridge_on, noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
+from pushforward.processes.point_interpolant import PointInterpolant
 from pushforward.processes.process import GenerativeProcess
 from pushforward.processes.product import ProductProcess
 from pushforward.processes.rates import (
@@ -72,6 +73,7 @@ __all__ = [
     "OneSided",
     "Path",
     "OUBridge",
+    "PointInterpolant",
     "PointMixtures",
     "PointPrediction",
     "ProductProcess",

@@ -15,7 +15,8 @@ _SVG = "http://www.w3.org/2000/svg"
 _ALONE = (
     "text{fill:#5b6470;font:12px system-ui,sans-serif} .grid{stroke:#dfe2e6} "
     ".line{fill:none;stroke-width:1.8;stroke-linejoin:round} "
-    ".s0{stroke:#2a5caa} .s1{stroke:#c4622d} .s2{stroke:#5b6470}"
+    ".s0{stroke:#2a5caa} .s1{stroke:#c4622d} .s2{stroke:#5b6470} .s3{stroke:#2c7a4b} "
+    ".s4{stroke:#8a4fa3} .s5{stroke:#b3372f}"
 )
 
 
@@ -71,11 +72,12 @@ def line_chart(
         parts.append(
             f'<text x="{across}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{x:g}</text>'
         )
+    apart = min(150, (_WIDTH - _LEFT - _RIGHT) // len(series))
     for k, (name, line) in enumerate(series.items()):
         finite = [place(x, y) for x, y in line if math.isfinite(y)]
         path = " ".join(f"{x},{y}" for x, y in finite)
         parts.append(f'<polyline class="line s{k}" points="{path}"/>')
-        at = _LEFT + 12 + 150 * k
+        at = _LEFT + 12 + apart * k
         parts.append(f'<line class="line s{k}" x1="{at}" x2="{at + 24}" y1="{_TOP}" y2="{_TOP}"/>')
         parts.append(f'<text x="{at + 30}" y="{_TOP + 4}">{html.escape(name)}</text>')
     parts.append(

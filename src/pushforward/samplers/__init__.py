@@ -11,6 +11,7 @@ from pushforward.samplers.adaptive_sde import AdaptiveSDE
 from pushforward.samplers.analytic_dpm import Variance, step_variance, tweedie_variance
 from pushforward.samplers.ancestral import Ancestral
 from pushforward.samplers.compiled import Compiled
+from pushforward.samplers.corrected_bridge import CorrectedBridge
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
 from pushforward.samplers.daps import DAPS
 from pushforward.samplers.decoding import ConfidenceOrder
@@ -57,6 +58,7 @@ __all__ = [
     "Ancestral",
     "AnnealedLangevin",
     "Compiled",
+    "CorrectedBridge",
     "DivergenceMethod",
     "DormandPrince",
     "EDMStochastic",

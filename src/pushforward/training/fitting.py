@@ -143,17 +143,18 @@ def fit(
         drawn = turn(derived_seed(settings.seed, _PREPARE, 0), fabric.device)
         began = time.monotonic()
         with drawn, shape_forgotten_if_refused(model):
-            seen, origin = train.resident().x, None
+            resident = train.resident()
+            seen, origin, told = resident.x, None, labels_for(model, resident)
             if start_data is not None:
                 origin = start_data.resident().x
                 model.keep_source(origin)
             if settings.standardize:
                 model.fit_units(seen, origin)
-                model.fit_contexts(labels_for(model, train))
+                model.fit_contexts(told)
             model.to(fabric.device).train()
             noise = torch.Generator().manual_seed(derived_seed(settings.seed, _PREPARE))
             known = dequantize(model, train, seen, noise)
-            model.prepare(known, labels_for(model, train), generator=noise)
+            model.prepare(known, told, generator=noise)
             objective = Objective(model, train, fabric.device, start_data)
             objective.rehearse()
         description: dict[str, Any] = {}

@@ -36,7 +36,7 @@ class Objective(nn.Module):
         self.origin = source
         self.source = None if source is None else _home(source.x, device)
         labels = labels_for(model, data)
-        self.c = None if labels is None else state.to(labels, state.device(self.x))
+        self.c = None if labels is None else _home(labels, state.device(self.x))
         self.generator = torch.Generator(device)
         self.cuts = takes_rows(model)
         self._reaches = False

@@ -1,0 +1,207 @@
+"""Frames in a row out of a series, read as they are needed, and never across a gap in time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data.columns import listed
+from pushforward.data.field_format import FieldFormat
+from pushforward.data.field_rows import FieldRows
+from pushforward.data.stored import Stored
+from pushforward.data.time_steps import TimeStep, positions
+from pushforward.data.windows import Windows
+from pushforward.errors import InputError
+
+__all__ = ["WindowRows", "contexts_of", "frames_of", "require_step", "times_of"]
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """The windows of a series of frames, as states and contexts.
+
+    Args:
+        windows: with the step of the series.
+        frames: what one frame is.
+        x: the states, `(N, channels, *sizes)`, all leads of a variable one after the other.
+        c: the contexts, `(N, channels, *sizes)`, or vectors where a field has one dimension.
+        starts: the row of the store with the first frame of each window, `(N,)`.
+        notes: what to know of them, a sentence each.
+    """
+
+    windows: Windows
+    frames: FieldFormat
+    x: Tensor
+    c: Tensor
+    starts: Tensor
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, x: Tensor, rows: FieldRows, kept: Tensor | None, asked: Windows) -> WindowRows:
+        """The windows of frames `(N, C, *sizes)`, those of some rows of a store, `kept`.
+
+        A frame that lacks is a gap, whether its time lacks or its row was left out.
+
+        Raises `InputError` for several dimensions of rows, uneven steps, or too few frames.
+        """
+        step, at, notes = times_of(rows)
+        numbers = np.arange(len(at)) if kept is None else kept.numpy()
+        at = at[numbers]
+        if asked.step is not None:
+            require_step(step, asked.step, rows.where)
+        windows = replace(asked, step=step)
+        count = len(at) - windows.length + 1
+        ends = np.arange(max(count, 0))
+        whole = ends[at[ends + windows.length - 1] - at[ends] == windows.length - 1]
+        if len(whole) == 0:
+            longest = _longest(at)
+            raise InputError(
+                f"{rows.where} has {len(at)} frames, {longest} of them in a row at the most, and a "
+                f"forecast {windows} takes windows of {windows.length}: give it fewer frames"
+            )
+        gaps = int((np.diff(at) > 1).sum())
+        if gaps:
+            notes.append(
+                f"{rows.where}: no window goes across its {gaps} gap{'s' if gaps > 1 else ''} in "
+                "time"
+            )
+        frames = rows.format
+        reading = _Reading(x, windows, frames)
+        shapes = reading.shapes
+        identity = hashlib.sha256(f"{_identity(x)} {windows} {whole.tolist()}".encode())
+        parts: list[Tensor] = []
+        for k, shape in enumerate(shapes):
+            read = reading.part(k, whole)
+            if x.dtype == torch.float32:
+                name = f"{identity.hexdigest()} {k}"
+                parts.append(Stored(read, shape, len(whole), name, rows.where))
+            else:
+                # Numbers that float32 cannot carry are not read again and again.
+                parts.append(torch.from_numpy(read(np.arange(len(whole)))))
+        starts = torch.from_numpy(numbers[whole])
+        return cls(windows, frames, parts[0], parts[1], starts, tuple(notes))
+
+
+class _Reading:
+    """What gives states and contexts by the numbers of windows."""
+
+    def __init__(self, x: Tensor, windows: Windows, frames: FieldFormat) -> None:
+        self.x, self.windows, self.frames = x, windows, frames
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of one state and of one context."""
+        channels, *sizes = self.frames.event_shape
+        past = (self.windows.past * channels, *sizes)
+        given = past if len(sizes) == 2 else (int(np.prod(past)),)
+        return (self.windows.leads * channels, *sizes), given
+
+    def part(self, which: int, starts: NDArray[np.int64]) -> Any:
+        """A function from numbers of windows to their states, or to their contexts."""
+        windows = self.windows
+        first, count = (windows.past, windows.leads) if which == 0 else (0, windows.past)
+
+        def read(numbers: NDArray[np.int64]) -> NDArray[Any]:
+            places = starts[numbers][:, None] + first + np.arange(count)
+            asked, back = np.unique(places, return_inverse=True)
+            fields = self._frames(asked)[back.reshape(-1)]
+            fields = fields.reshape(len(numbers), count, *fields.shape[1:])
+            if which == 0:
+                return _by_variable(fields, self.frames)
+            return contexts_of(torch.from_numpy(fields), self.frames).numpy()
+
+        return read
+
+    def _frames(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        if isinstance(self.x, Stored):
+            return self.x.reading(self.x.numbers.numpy()[numbers])
+        return self.x.numpy()[numbers]
+
+
+def contexts_of(frames: Tensor, found: FieldFormat) -> Tensor:
+    """Past frames `(N, past, C, *sizes)` as a model is told them, `(N, past C, *sizes)`.
+
+    Cells without values have the mean of the others, so that they say nothing and are not far from
+    everything; fields of one dimension are vectors.
+    """
+    if found.present is not None:
+        present = torch.from_numpy(found.present).to(frames.device)
+        axes = tuple(range(3, frames.ndim))
+        count = present.flatten(1).sum(1).reshape(-1, *(1 for _ in axes))
+        mean = (frames * present).sum(axes, keepdim=True) / count
+        frames = torch.where(present, frames, mean.to(frames))
+    joined = torch.from_numpy(_by_variable(frames.cpu().numpy(), found)).to(frames.device)
+    return joined if joined.ndim == 4 else joined.flatten(1)
+
+
+def frames_of(x: Tensor, found: FieldFormat) -> Tensor:
+    """States or contexts of windows, `(N, T C, *sizes)` or vectors, as frames `(N, T, C, *sizes)`.
+
+    >>> from pushforward.data.field_format import FieldVariable
+    >>> two = FieldFormat((FieldVariable("u"), FieldVariable("v")), ("time",), ("x",), (1,))
+    >>> frames_of(torch.tensor([[[1.0], [2.0], [10.0], [20.0]]]), two)[0, :, :, 0]
+    tensor([[ 1., 10.],
+            [ 2., 20.]])
+    """
+    channels, *sizes = found.event_shape
+    x = x.reshape(len(x), -1, *sizes)
+    count = x.shape[1] // channels
+    parts = x.split([count * one.channels for one in found.variables], 1)
+    shaped = [part.reshape(len(x), count, -1, *sizes) for part in parts]
+    return torch.cat(shaped, 2)
+
+
+def times_of(rows: FieldRows) -> tuple[TimeStep, NDArray[np.int64], list[str]]:
+    """The step of a series, where its rows are in steps after the first, and what to know of it.
+
+    Raises `InputError` for several dimensions of rows, and as `time_steps.positions` does.
+    """
+    found = rows.format
+    if len(found.rows) != 1:
+        raise InputError(
+            f"{rows.where}: forecasts are of one series in time, and rows are along "
+            f"{listed(found.rows)}: choose one with rows=, and cut out one entry of the other"
+        )
+    name = found.rows[0]
+    if name not in rows.store.coords:
+        note = f"{rows.where}: no coordinate {name}: its rows are taken for even steps in time"
+        return TimeStep(1, "row"), np.arange(len(rows)), [note]
+    one = rows.store.coords[name]
+    step, at = positions(one.values, f"{rows.where}, {name}", str(one.attrs.get("units", "")))
+    return step, at, []
+
+
+def require_step(own: TimeStep, known: TimeStep, where: str) -> None:
+    """Raise `InputError` for another step than that of a model."""
+    same = own.kind == known.kind and abs(own.size - known.size) <= 1e-3 * known.size
+    if not same and "row" not in (own.kind, known.kind):
+        raise InputError(
+            f"{where} has a frame every {own}, and the model was trained on one every {known}: "
+            "take frames of that step"
+        )
+
+
+def _by_variable(fields: NDArray[Any], found: FieldFormat) -> NDArray[Any]:
+    """Frames `(N, T, C, *sizes)` as channels, those of a variable at all times together."""
+    ends = np.cumsum([one.channels for one in found.variables])[:-1]
+    parts = np.split(fields, ends, axis=2)
+    joined = [part.reshape(len(part), -1, *part.shape[3:]) for part in parts]
+    return joined[0] if len(joined) == 1 else np.concatenate(joined, 1)
+
+
+def _longest(at: NDArray[np.int64]) -> int:
+    """Frames of the longest stretch without a gap."""
+    breaks = np.flatnonzero(np.diff(at) != 1) + 1
+    return max((len(part) for part in np.split(at, breaks)), default=0)
+
+
+def _identity(x: Tensor) -> str:
+    if isinstance(x, Stored):
+        return f"{x.identity} {x.numbers.tolist()}"
+    return hashlib.sha256(x.contiguous().numpy().data).hexdigest()

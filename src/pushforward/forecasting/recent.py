@@ -1,0 +1,111 @@
+"""The last frames of a store, which a forecast is given, and the times that follow them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data import Schema, load
+from pushforward.data.field_format import FieldCoordinate, FieldFormat
+from pushforward.data.packed import PackedArray
+from pushforward.data.stores import opened, plain_attributes
+from pushforward.data.time_steps import TimeStep
+from pushforward.errors import InputError
+from pushforward.forecasting.rolling import require_windows
+
+__all__ = ["Recent", "recent_frames"]
+
+_CLOSE = 1e-3
+"""How far a step may be from that of the model, over it."""
+
+_OF_ROWS = ("stay in the store", "stands for itself")
+"""What is said of rows in a store, and means nothing to the last few of them."""
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Frames in a row, after which a forecast begins.
+
+    Args:
+        frames: `(past, C, *sizes)`.
+        fields: what they are in their store.
+        step: the time from one to the next.
+        last: the time of the last one; `None` without times.
+        attributes: of the coordinate of time.
+        identity: of the data, a fingerprint.
+        notes: what to know of them, a sentence each.
+    """
+
+    frames: Tensor
+    fields: FieldFormat
+    step: TimeStep
+    last: Any
+    attributes: dict[str, Any] | None
+    identity: str
+    notes: tuple[str, ...]
+
+    def times(self, leads: int) -> NDArray[Any] | None:
+        """The times of the frames that follow, where numpy knows their calendar."""
+        if self.last is None or self.step.kind == "row":
+            return None
+        return self.step.after(self.last, leads)
+
+    def continued(self, leads: int) -> FieldFormat:
+        """What forecasts are in a store: the frames of the data, at the times that follow."""
+        times = self.times(leads)
+        if times is None:
+            return self.fields
+        name = self.fields.row_name
+        axis = FieldCoordinate(name, (name,), PackedArray.of(times), self.attributes)
+        return replace(self.fields, coordinates=(*self.fields.coordinates, axis))
+
+
+def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
+    """The last frames of a store, as many as a model is given.
+
+    Args:
+        source: a NetCDF file, a Zarr store or an `xarray` object with the variables of the model,
+            of which only the last rows are read.
+        schema: of the data of the model.
+        options: of `data.load`, such as `rows=`.
+
+    Raises `InputError` for other variables, units or grids than those of the model, fewer frames
+    than it is given, a gap or another step of time among them, and values that lack.
+    """
+    windows, frames = require_windows(schema)
+    plain = replace(schema, fields=frames, windows=None)
+    data = load(source, like=plain, lazy=True, **options)
+    where, count = str(data.source), len(data)
+    if count < windows.past:
+        raise InputError(
+            f"{where} has {count} frame{'s' if count > 1 else ''}, and the model is given the last "
+            f"{windows.past}: give it a longer series"
+        )
+    fields = data.schema.fields
+    assert fields is not None
+    step, last, attributes = windows.step or TimeStep(1, "row"), None, None
+    store, _ = opened(source)
+    name = fields.rows[0]
+    if len(fields.rows) == 1 and name in store.coords:
+        one = store.coords[name]
+        values = one.values[-windows.past :]
+        off = np.zeros(0) if step.kind == "row" else step.between(values, f"{where}, {name}") - 1
+        if (np.abs(off) > _CLOSE).any():
+            row = int(np.argmax(np.abs(off) > _CLOSE))
+            raise InputError(
+                f"{where}: from {name} {count - len(values) + row} ({values[row]}) to the next "
+                f"({values[row + 1]}) it is {off[row] + 1:g} times {step}, and the model is given "
+                f"the last {windows.past} frames, one every {step}: fill in what lacks, or bring "
+                "the frames to that step"
+            )
+        known = one.dtype.kind in "iufM"
+        last = one.values[-1] if known else None
+        attributes = plain_attributes(one.attrs)
+    rows = torch.arange(count - windows.past, count)
+    notes = tuple(note for note in data.notes if not any(words in note for words in _OF_ROWS))
+    return Recent(data.x[rows], fields, step, last, attributes, data.fingerprint, notes)

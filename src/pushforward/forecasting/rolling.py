@@ -1,0 +1,78 @@
+"""Frames after frames: the leads that a model draws together, and further ones after these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import checks
+from pushforward._random import derived_seed
+from pushforward.data import Schema
+from pushforward.data.window_rows import contexts_of, frames_of
+from pushforward.errors import InputError
+
+__all__ = ["require_windows", "rolled_out"]
+
+
+def require_windows(schema: Schema) -> tuple[Any, Any]:
+    """The windows of a model and what its frames are.
+
+    Raises `InputError` for a model of anything else.
+    """
+    if schema.windows is None or schema.frames is None:
+        raise InputError(
+            "this model was not trained on windows of frames: train it with forecast=PAST:LEADS "
+            "(`pushforward train DATA --forecast 20:8`)"
+        )
+    return schema.windows, schema.frames
+
+
+@torch.no_grad()
+def rolled_out(
+    model: Any,
+    past: Tensor,
+    schema: Schema,
+    leads: int | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], Any] | None = None,
+    **options: Any,
+) -> Tensor:
+    """A draw of the next frames for each row, `(B, past, C, *sizes)` to `(B, leads, C, *sizes)`.
+
+    The leads that the model has learned are drawn together; further ones follow from the last
+    frames that were drawn, each row from its own.
+
+    Args:
+        model: anything whose `sample(n, c, seed=)` draws windows, in data units.
+        past: as many frames as the model is given, or more, of which the last count.
+        schema: of the data of the model.
+        leads: how many; by default those that are drawn together.
+        seed: the noise of row `k` follows from the seed and `k`.
+        progress: called with the number of leads that there are, and of all.
+        options: of `model.sample`.
+
+    Raises `InputError` for fewer frames than the model is given, or for other frames.
+    """
+    windows, frames = require_windows(schema)
+    leads = windows.leads if leads is None else checks.whole("leads", leads)
+    if tuple(past.shape[2:]) != frames.event_shape:
+        raise InputError(f"frames have shape {frames.event_shape}, not {tuple(past.shape[2:])}")
+    if past.shape[1] < windows.past:
+        raise InputError(
+            f"the model is given {windows.past} frames in a row, and there are {past.shape[1]}"
+        )
+    found: list[Tensor] = []
+    there = past[:, -windows.past :]
+    for block in range(0, leads, windows.leads):
+        c = contexts_of(there, frames)
+        drawn = model.sample(len(there), c, seed=derived_seed(seed, block), **options)
+        new = frames_of(drawn.to(past), frames)
+        found.append(new)
+        there = torch.cat([there, new], 1)[:, -windows.past :]
+        if progress is not None:
+            progress(min(block + windows.leads, leads), leads)
+    return torch.cat(found, 1)[:, :leads]

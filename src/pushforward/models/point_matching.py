@@ -1,0 +1,206 @@
+"""Forecasts by a stochastic interpolant from the state that is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward import checks, config, registry, state
+from pushforward import times as time_laws
+from pushforward._random import fresh_seed
+from pushforward.condition import Condition
+from pushforward.config import configurable, made
+from pushforward.errors import CapabilityError, InputError
+from pushforward.estimates import Capabilities, LogProb
+from pushforward.guidance import conditioned
+from pushforward.models.conditional_source import ConditionalSource
+from pushforward.models.context_channels import following
+from pushforward.models.model import GenerativeModel, Progress, finite, parts_of
+from pushforward.models.networks import networks_for
+from pushforward.models.predictor import Predictor
+from pushforward.models.simulation import simulate, times_of
+from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
+from pushforward.processes import PointInterpolant
+from pushforward.protocols import Sampler, Transport, matching_loss
+from pushforward.samplers import CorrectedBridge
+from pushforward.spaces import LinearSpace, Space
+
+__all__ = ["PointMatching"]
+
+
+@configurable
+class PointMatching(GenerativeModel, Trainable):
+    """`p(x | c)` by an SDE that starts from a point that the context says (Chen et al. 2024).
+
+    Of frames in time this is the last one, and the network learns the drift from it to the next:
+    where nothing moves there is nothing to learn, and the noise on the way is as large as what
+    changes. Unlike a map from noise it has no density.
+
+    Args:
+        net: a module `net(x, t, c)` that returns the shape of `x`, with `t` from 1 at the point to
+            0 at the data.
+        start: where paths begin, such as `ContextChannels`, in data units.
+        interpolant: `processes.PointInterpolant`; its `sigma`, if it has none, becomes the root
+            mean square of what changes from start to data, in the units of the model.
+        times: the distribution of training times.
+        event_shape: the shape of one state, if known before training.
+        context_network: makes vectors of contexts, trained along.
+
+    >>> import pushforward as pf
+    >>> start = pf.models.ContextChannels((0,), given=1, sizes=(2,))
+    >>> path = pf.processes.PointInterpolant(sigma=1.0)
+    >>> net = pf.nn.MLP((1, 2), width=16, context=2)
+    >>> model = pf.models.PointMatching(net, start, path, event_shape=(1, 2))
+    >>> model.sample(3, torch.zeros(2), steps=4, seed=0).shape
+    torch.Size([3, 1, 2])
+    """
+
+    loss_meaning, space_from, learns_frames = ERROR_OF_PREDICTION, "interpolant", True
+
+    def __init__(
+        self,
+        net: nn.Module,
+        start: ConditionalSource,
+        interpolant: PointInterpolant | None = None,
+        times: str | time_laws.TimeDistribution = "stratified",
+        event_shape: int | state.EventShape | None = None,
+        context_network: nn.Module | None = None,
+    ) -> None:
+        super().__init__(event_shape)
+        self.start, self.process = start, interpolant or PointInterpolant()
+        self.space: LinearSpace = self.process.space
+        self.times: time_laws.TimeDistribution = registry.resolve("times", times)
+        self.predictor = Predictor(net, self.process.reading())
+        self.condition = Condition.of(net)
+        if self.condition.context_size is None:
+            raise InputError("the network takes no contexts, which say where paths start")
+        self._ready(context_network)
+
+    @classmethod
+    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
+        """A model with a network that fits windows of frames, from the last frame to the next.
+
+        `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
+        Raises `InputError` for other data, unless there is a `start`.
+        """
+        if not labels or data.context_shape is None:
+            raise InputError(f"{data.name} has no contexts, which say where paths start")
+        options.setdefault("start", following(data))
+        process = options.get("interpolant") or PointInterpolant()
+        nets = networks_for(net, process, process.reading(), data, labels, options)
+        nets.pop("label_dropout", None)
+        return made(cls, options, **nets)
+
+    @classmethod
+    def space_for(cls, options: dict[str, Any]) -> Space:
+        """That of the interpolant."""
+        space: Space = (options.get("interpolant") or PointInterpolant()).space
+        return space
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Samples, in contexts."""
+        return Capabilities(sample=True, log_prob="none", conditional=True)
+
+    def prepare(self, x: Any, c: Any = None, *, generator: torch.Generator) -> None:
+        """Take the size of the noise from the data, if it is not given."""
+        if self.process.sigma is not None:
+            return
+        gap = self.inward(x) - self._point(c)
+        size = math.sqrt(float(self.space.squared_norm(gap, gap).mean()))
+        # Data that never change leave nothing to be unsure of.
+        self.process = replace(self.process, sigma=max(size, 1e-6))
+        config.amend(self, interpolant=self.process)
+
+    def loss(
+        self,
+        x: Any,
+        c: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
+        """The squared error of the drift at random times, per dimension, `(B,)`.
+
+        Raises `CapabilityError` without contexts, and `InputError` for others.
+        """
+        z = self.inward(x), self._point(c)
+        n, device = len(z[0]), z[0].device
+        t = self.times.sample(n, self.process.clock, generator=generator, device=device)
+        t = t.to(self.dtype).clamp(min=self.process.clock.t_min)
+        context = self.condition.required(c, n, device)
+
+        def pair(x_t: Tensor, t: Any, c: Any = None) -> tuple[Tensor, Tensor]:
+            return self.predictor(x_t, t, c), z[1][rows]
+
+        return matching_loss(pair, self.process, z, t, context, generator, rows)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        c: Any = None,
+        *,
+        sampler: str | Sampler | None = None,
+        steps: int | None = None,
+        diffusion: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        rows: slice = slice(None),
+        progress: Progress | None = None,
+    ) -> Any:
+        """Draw `n` states in data units.
+
+        Args:
+            n: how many.
+            c: a context for all, or one for each.
+            sampler: a short name or a sampler; `samplers.CorrectedBridge` by default, which looks
+                at the network twice a step.
+            steps: of the sampler.
+            diffusion: of the SDE, in the place of that of the interpolant.
+            seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
+                alone.
+            batch_size: states per evaluation of the network; by default what memory suggests.
+            rows: draw this part of the `n` states only.
+            progress: called with the number of finished and of all sampler steps.
+
+        Warns if states are not finite. Raises `InputError` for arguments that do not fit,
+        `CapabilityError` without contexts.
+        """
+        parts_of(n, batch_size, rows)
+        seed = fresh_seed(seed, generator)
+        process = self.process
+        if diffusion is not None:
+            process = replace(process, diffusion=checks.number("diffusion", diffusion, least=0))
+        context = self.condition.required(c, n, self.device)
+        point = self._point(c).expand(n, *self.event_shape)
+        steps = checks.whole("steps", process.steps if steps is None else steps)
+        times = times_of(process, process.grid, steps)
+
+        def transports(part: slice) -> Transport:
+            own = None if context is None else state.take(context, part)
+            drift = conditioned(self.predictor, self.condition, own)
+            here = point[part]
+            return Transport(lambda x, t, c=None: (drift(x, t), here[: len(x)]), process)
+
+        rule = CorrectedBridge() if sampler is None else registry.resolve("samplers", sampler)
+        with self.evaluating():
+            x = simulate(
+                rule, transports, point.clone(), times, seed=seed, batch_size=batch_size,
+                rows=rows, progress=progress,
+            )  # fmt: skip
+        return self.outward(finite(x))
+
+    def log_prob(self, x: Any, c: Any = None) -> LogProb:
+        """Raises `CapabilityError`: the end of an SDE has no density here."""
+        raise CapabilityError("an interpolant from a point has no density: Diffusion has one")
+
+    def _point(self, c: Any) -> Tensor:
+        """Where paths start, in the units of the model."""
+        point: Tensor = self.inward(self.space.nearest(self.start.of(c, self.event_shape)))
+        return point

@@ -1,0 +1,124 @@
+"""Forecasts on the command line: simulate, train, forecast, evaluate."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray
+
+import pushforward as pf
+
+SMALL = ["model.net.class=unet", "model.net.width=8", "model.net.blocks=1", "--steps", "3",
+         "--batch-size", "8", "train.holdout=0.2"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with showers, and runs of an interpolant and a regression of few steps on them."""
+    from pushforward.cli import main
+
+    folder = tmp_path_factory.mktemp("rain")
+    store = folder / "rain.zarr"
+    for words in (
+        ["simulate", "blobs", "--n", 8, "--frames", 120, "--out", store],
+        *(
+            ["train", store, "--forecast", "2:2", "--model", kind, "--out", folder / kind, *SMALL]
+            for kind in ("interpolant", "regression")
+        ),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["--quiet", *map(str, words)])
+        assert end.value.code == 0
+    return folder
+
+
+def test_showers_are_a_store_with_times(rain: Path, call: Any) -> None:
+    with xarray.open_zarr(rain / "rain.zarr", consolidated=True) as store:
+        assert store.rain.units == "mm/h"
+        assert float(store.rain.min()) == 0
+        assert (np.diff(store.time.values) == np.timedelta64(5, "m")).all()
+    found = call("simulate", "blobs", "--frames", 3, "--out", rain / "rain.zarr")
+    assert found.code == 2
+    assert "is there already" in found.err
+
+
+def test_the_next_frames_of_a_store(rain: Path, call: Any) -> None:
+    out = rain / "next.nc"
+    words = ("forecast", rain / "interpolant", rain / "rain.zarr", "-n", 3, "--leads", 5)
+    found = call("--quiet", *words, "--steps", 2, "--out", out)
+    assert found.code == 0, found.err
+    with xarray.open_dataset(out) as made, xarray.open_zarr(rain / "rain.zarr") as store:
+        assert dict(made.sizes) == {"member": 3, "time": 5, "y": 8, "x": 8}
+        assert made.time.values[0] == store.time.values[-1] + np.timedelta64(5, "m")
+        assert made.rain.attrs == store.rain.attrs
+        assert np.isfinite(made.rain).all()
+    for words, said in (
+        ((rain / "interpolant", rain / "none.zarr"), "none.zarr"),
+        ((rain / "regression", rain / "rain.zarr", "--diffusion", 1), "--diffusion means nothing"),
+    ):
+        found = call("forecast", *words, "--out", rain / "other.zarr")
+        assert found.code == 2
+        assert said in found.err
+
+
+def test_forecasts_are_judged_by_lead(rain: Path, call: Any) -> None:
+    words = ("evaluate", rain / "interpolant", "-n", 4, "--steps", 2, "--leads", 3)
+    found = call("--quiet", *words, "--beside", rain / "regression")
+    assert found.code == 0, found.err
+    assert "persistence" in found.out
+    told = json.loads((rain / "interpolant" / "forecast.json").read_text())
+    assert [row["lead"] for row in told["rows"]] == [1, 2, 3]
+    assert set(told["rows"][0]["crps"]) == {
+        "model", "regression", "climatology", "persistence", "advected persistence",
+    }  # fmt: skip
+    page = (rain / "interpolant" / "forecast.html").read_text()
+    assert page.count("data:image/png;base64") == 2
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert call("evaluate", rain / "interpolant", "--leads", 200).code == 2
+
+
+class _Killed(Exception):
+    pass
+
+
+class _Kill:
+    """A tracker that ends the training as if it had been killed."""
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Nothing, until it ends."""
+        if step >= 6:
+            raise _Killed
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(rain: Path, tmp_path: Path) -> None:
+    """With windows that are read from a store as they are needed."""
+    data = pf.data.load(rain / "rain.zarr", forecast="2:2", lazy=True)
+    settings = {"steps": 10, "batch_size": 8, "checkpoint_every": 2, "log_every": 1, "seed": 0}
+
+    def made() -> Any:
+        torch.manual_seed(0)
+        net = functools.partial(pf.nn.UNet, width=8, blocks=1)
+        return pf.models.PointMatching.for_data(data, net=net)
+
+    whole = pf.fit(made(), data, holdout=0.2, progress=False, **settings)
+    with pytest.raises(_Killed):
+        pf.fit(
+            made(), data, holdout=0.2, out=tmp_path / "run", trackers=(_Kill(),), progress=False,
+            **settings,
+        )  # fmt: skip
+    run = pf.fit(
+        made(), data, holdout=0.2, out=tmp_path / "run", resume=True, progress=False, **settings
+    )
+    assert run.step == 10
+    a, b = whole.model.state_dict(), run.model.state_dict()
+    assert all((a[name] == b[name]).all() for name in a)
+    assert pf.load(tmp_path / "run").process == whole.model.process
