@@ -21,7 +21,7 @@ from pushforward.models.predictor import Predictor
 from pushforward.models.trainable import Trainable
 from pushforward.processes import PointInterpolant
 from pushforward.processes.reading import PlainReading
-from pushforward.spaces import Euclidean, LinearSpace, Space
+from pushforward.spaces import LinearSpace
 
 __all__ = ["FrameRegression"]
 
@@ -61,7 +61,7 @@ class FrameRegression(GenerativeModel, Trainable):
     ) -> None:
         super().__init__(event_shape)
         self.start = start
-        self.space: LinearSpace = space or Euclidean()
+        self.space: LinearSpace = space or PointInterpolant().space
         self.predictor = Predictor(net, PlainReading(1, self.space))
         self.condition = Condition.of(net)
         if self.condition.context_size is None:
@@ -78,17 +78,17 @@ class FrameRegression(GenerativeModel, Trainable):
         if not labels or data.context_shape is None:
             raise InputError(f"{data.name} has no contexts to forecast from")
         options.setdefault("start", following(data))
-        space = options.get("space") or Euclidean()
         # A single step of the interpolant, from the point to the mean.
+        space = cls.space_for(options)
         process = PointInterpolant(space=space)
         nets = networks_for(net, process, PlainReading(1, space), data, labels, options)
         nets.pop("label_dropout", None)
         return made(cls, options, **nets)
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> Space:
-        """The one that is given."""
-        return options.get("space") or Euclidean()
+    def space_for(cls, options: dict[str, Any]) -> LinearSpace:
+        """The one that is given, or vectors."""
+        return options.get("space") or PointInterpolant().space
 
     @property
     def capabilities(self) -> Capabilities:
