@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("_downscaling_names",)),
+    ("F0", ("_data_names", "_downscaling_names")),
     ("F0", ("errors", "_axes", "_lazy", "_memory", "_names", "_notebook", "_precision", "_shapes")),
     (
         "F0",
@@ -52,7 +52,7 @@ FLOORS = (
             "config",
         ),
     ),
-    ("F0", ("_draws", "estimates", "importance", "parallel", "protocols")),
+    ("F0", ("_draws", "estimates", "importance", "molecules", "parallel", "protocols")),
     ("F1", ("schedules", "spaces", "transforms")),
     ("F1", ("times", "grids", "parametrizations")),
     ("F2", ("mcmc", "ot")),
@@ -113,7 +113,7 @@ LAZY = {
         "rich",
         "scipy",
     ),
-    *("sklearn", "tensorboard", "tokenizers", "tqdm", "typer"),
+    *("ase", "rdkit", "sklearn", "tblite", "tensorboard", "tokenizers", "tqdm", "typer"),
 }
 LAZY_IN_CLI = LAZY - {"rich", "typer"}
 

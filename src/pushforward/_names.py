@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pushforward._data_names import DATA
 from pushforward._downscaling_names import DEBIASINGS, DOWNSCALERS
 
 __all__ = ["TABLE"]
@@ -25,22 +26,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "whole": "couplings.Whole",
         "paired": "couplings.Paired",
     },
-    "data": {
-        "digits": "data.digits.read_digits",
-        "fashion-mnist": "data.fashion.read_fashion",
-        "fashion-mnist-test": ("data.fashion.read_fashion", {"test": True}),
-        "scenes": "data.scene_data.read_scenes",
-        "scenes-held-out": ("data.scene_data.read_scenes", {"held_out": True}),
-        "photographs": "data.photographs.read_photographs",
-        "photographs-test": ("data.photographs.read_photographs", {"test": True}),
-        "two_moons": "data.toys.two_moons",
-        "8gaussians": "data.toys.gaussians_8",
-        "25gaussians": "data.toys.gaussians_25",
-        "checkerboard": "data.toys.checkerboard",
-        "swiss_roll": "data.toys.swiss_roll",
-        "pinwheel": "data.toys.pinwheel",
-        "markov-letters": "data.markov_letters.markov_letters",
-    },
+    "data": DATA,
     "debiasings": DEBIASINGS,
     "decoders": {
         "gaussian": "models.vae_parts.gaussian_decoder",

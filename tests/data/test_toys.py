@@ -21,8 +21,8 @@ from pushforward.data.toys import (
 
 N = 20_000
 
-PICTURES = ("digits", "fashion", "photographs", "scenes")
-TOYS = [name for name in registry.names("data") if not name.startswith((*PICTURES, "markov"))]
+FILES = ("digits", "fashion", "photographs", "qm9", "scenes")
+TOYS = [name for name in registry.names("data") if not name.startswith((*FILES, "markov"))]
 
 
 def seeded() -> torch.Generator:

@@ -31,6 +31,7 @@ from pushforward.data.level_checks import range_of
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.matching import matched
 from pushforward.data.mixed_tables import reading_kinds
+from pushforward.data.molecule_files import reading_molecules
 from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
 from pushforward.data.places import existing, refuse_run
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
@@ -46,6 +47,7 @@ Options = dict[str, Any]
 
 @reading_space_names
 @reading_fields
+@reading_molecules
 @reading_texts
 @reading_kinds
 @reading_given
@@ -101,11 +103,11 @@ def load(
 
     Args:
         source: a name of `pushforward list data`; the path of a file of one of the
-            `pushforward.data.formats`, of a Zarr store, or of a folder of images with or without
-            one subfolder per class; an array, a tensor, a nested list, a pandas data frame; a
-            dictionary of columns, read as a data frame of them, or of larger arrays, read as an
-            `.npz` of them; a pair `(x, y)` of data and their labels; a list of dictionaries; a
-            `Dataset` of `x`, `(x, label)` or dictionaries; a data set of Hugging Face, of numbers
+            `pushforward.data.formats`, of molecules, of a Zarr store, or of a folder of images with
+            or without one subfolder per class; an array, a tensor, a nested list, a pandas data
+            frame; a dictionary of columns, read as a data frame of them, or of larger arrays, read
+            as an `.npz` of them; a pair `(x, y)` of data and their labels; a list of dictionaries;
+            a `Dataset` of `x`, `(x, label)` or dictionaries; a data set of Hugging Face, of numbers
             or with a column of pictures or arrays; an `xarray.DataArray` or `Dataset`; `Data`.
         space: what the data are states of, one of `pushforward.spaces` or its name, `"sphere"`:
             tables and arrays go through its `from_arrays`, and so do arrays of an `.npz` that make
@@ -122,7 +124,7 @@ def load(
             `ClassLabel` by default. `False` leaves labels out; `True` labels the points of a toy
             distribution by the part that they came from.
         n: how many points to draw from a toy distribution, 10000 by default; how many rows of a
-            stream, an `IterableDataset`, to read from its start.
+            stream, an `IterableDataset`, or of molecules, to read from its start.
         seed: of the toy distribution, 0 by default.
         key: which array of a dictionary, or of a file of several (`.npz`, `.mat`, `.h5`, `.nc`), is
             the data, `x` or the only one by default; which sheet of a workbook, or the first.
@@ -253,7 +255,7 @@ def _read(
     else:
         parts = isinstance(source, Mapping) and _is_state(source, space)
         raw = read_named(source, label) if parts else _read_object(source, label, given)
-        return assemble(raw, name=name or _plain_name(raw.source), space=space, **general)
+        return assemble(raw, name=name or raw.source.removeprefix("the "), space=space, **general)
     named = {
         option: value for option, value in (("name", name), ("label", label)) if value is not None
     }
@@ -394,7 +396,3 @@ def _read_pair(pair: Any, label: Any, given: Options) -> Raw:
     return dataclasses.replace(
         raw, labels=labels, label=None if name is None else str(name), source="the pair"
     )
-
-
-def _plain_name(source: str) -> str:
-    return source.removeprefix("the ")

@@ -11,6 +11,7 @@ from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
 from pushforward.data.field_format import FieldFormat
 from pushforward.data.located import Located
+from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.data.table_format import TableFormat
 from pushforward.data.windows import Windows
 from pushforward.errors import InputError
@@ -45,6 +46,7 @@ class Schema:
         mixed: how the columns of a table of all kinds are coded; then `columns` is empty.
         fields: what the channels and the axes of fields are, from a NetCDF file or a Zarr store.
         windows: of frames in time, whose leads are levels of the fields, for forecasts.
+        molecules: the elements of atoms, where states are molecules.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -72,6 +74,7 @@ class Schema:
     mixed: TableFormat | None = None
     fields: FieldFormat | None = None
     windows: Windows | None = None
+    molecules: MoleculeFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -144,6 +147,8 @@ class Schema:
             described["fields"] = self.fields.describe()
         if self.windows is not None:
             described["windows"] = self.windows.describe()
+        if self.molecules is not None:
+            described["molecules"] = self.molecules.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -160,7 +165,7 @@ class Schema:
         dialect, texts = known.get("dialect"), known.get("vocabulary")
         places, symbols = known.get("coordinates"), known.get("alphabet")
         mixed, fields = known.get("mixed"), known.get("fields")
-        windows = known.get("windows")
+        windows, atoms = known.get("windows"), known.get("molecules")
         return cls(
             columns,
             known.get("label"),
@@ -178,4 +183,5 @@ class Schema:
             None if mixed is None else TableFormat.from_description(mixed),
             None if fields is None else FieldFormat.from_description(fields),
             None if windows is None else Windows.from_description(windows),
+            None if atoms is None else MoleculeFormat.from_description(atoms),
         )

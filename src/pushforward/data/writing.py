@@ -20,6 +20,7 @@ from pushforward.data.coordinate_columns import in_columns
 from pushforward.data.dialect import Dialect
 from pushforward.data.field_files import STORES
 from pushforward.data.layouts import in_layout
+from pushforward.data.molecule_files import molecules_text
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
@@ -32,7 +33,9 @@ __all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
 _LABEL = "c"
 """The name of labels that no file has named."""
 
-FORMATS = (*TABLES, ".npy", *ARRAYS, ".zarr", *FASTA)
+_MOLECULES = (".xyz", ".sdf")
+
+FORMATS = (*TABLES, ".npy", *ARRAYS, ".zarr", *FASTA, *_MOLECULES)
 """The suffixes of files that states are written to; without one they are pictures in a folder."""
 
 _FOLDERS = ("", ".zarr")
@@ -57,6 +60,8 @@ def write(
     variables, dimensions, coordinates and units of theirs (`to_xarray`), and have NaN where their
     data have none. A path without a suffix, or ending in `/`, is a
     folder of 8-bit PNG pictures, in subfolders by label.
+
+    Molecules go to an `.xyz`, or with bonds by distance and four digits to an `.sdf`.
 
     States of an alphabet are spelled in a `.txt` or a `.fasta`, as the texts that they came from
     lay in their file.
@@ -136,6 +141,8 @@ def check_destination(path: str | Path, schema: Schema | None = None) -> str:
         raise InputError(f"{path} exists and is no empty folder: choose another, or empty it")
     if suffix == ".zarr" and schema is not None and schema.fields is None:
         raise InputError(f"{path}: only fields go to Zarr stores, and these states are none")
+    if suffix in _MOLECULES and schema is not None and schema.molecules is None:
+        raise InputError(f"{path}: only molecules go to {suffix} files, and these states are none")
     if suffix not in _FOLDERS and Path(path).is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
     if schema is not None and suffix in TABLES:
@@ -339,6 +346,18 @@ def _texts(made: _Written, labels: NDArray[Any] | None) -> Put:
     return lambda path: write_text(path, text)
 
 
+def _molecules(suffix: str) -> Callable[..., Put]:
+    def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
+        if made.schema.molecules is None:
+            raise InputError(f"only molecules go to {suffix} files, and these states are none")
+        if labels is not None:
+            raise InputError(f"a {suffix} file has no room for labels: write an .npz")
+        text = molecules_text(suffix, made.x, made.schema.molecules)
+        return lambda path: write_text(path, text)
+
+    return ready
+
+
 def _pictures(made: _Written, labels: NDArray[Any] | None) -> Put:
     check_pixels(state.event_shape(made.x), made.levels, made.value_range)
     x = pixels(made.x)
@@ -352,6 +371,7 @@ WRITERS: dict[str, Callable[[_Written, NDArray[Any] | None], Put]] = {
     **{suffix: _store(suffix) for suffix in STORES},
     ".npy": _npy,
     **dict.fromkeys(FASTA, _texts),
+    **{suffix: _molecules(suffix) for suffix in _MOLECULES},
     "": _pictures,
 }
 """What makes ready to write, by the suffix of the file."""

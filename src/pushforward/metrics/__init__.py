@@ -8,7 +8,8 @@ show the class asked for. Posteriors are judged by `calibrate`: SBC, TARP, expec
 local classifier test, contraction. Restored pictures are compared with the true ones by `psnr`
 and `ssim`. Ensembles of forecasts have fair scores, `fair_crps`, `energy_score`, `spread_skill` and
 `rank_histogram`, and fields have spectra, `energy_spectrum`. `intrinsic_dimension` says on how many
-coordinates points depend.
+coordinates points depend. Molecules have `atom_stability`, `molecule_stability`, `uniqueness` and
+`strain`, each to be read beside that of real ones.
 """
 
 from pushforward.metrics.block_bootstrap import (
@@ -53,6 +54,8 @@ from pushforward.metrics.local_c2st import LocalC2ST, local_c2st, local_c2st_of_
 from pushforward.metrics.memorization import memorization, near_copies
 from pushforward.metrics.mmd import mmd
 from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage, mode_shares
+from pushforward.metrics.molecular_stability import atom_stability, molecule_stability
+from pushforward.metrics.molecular_validity import Strain, strain, uniqueness
 from pushforward.metrics.order import observed_order
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.quantile_band import quantile_band
@@ -91,6 +94,8 @@ __all__ = [
     "Row",
     "SpectralRatio",
     "autocovariance",
+    "Strain",
+    "atom_stability",
     "bits_per_dimension",
     "block_means",
     "c2st",
@@ -130,6 +135,7 @@ __all__ = [
     "mmd",
     "mode_coverage",
     "mode_shares",
+    "molecule_stability",
     "near_copies",
     "negative_log_likelihood",
     "observed_order",
@@ -148,10 +154,12 @@ __all__ = [
     "source_squares",
     "spectral_ratio",
     "spread_skill",
+    "strain",
     "tarp",
     "total_variation",
     "train_features",
     "training_units",
+    "uniqueness",
     "variogram_score",
     "psnr",
     "ssim",

@@ -20,6 +20,7 @@ from pushforward.metrics import Calibration, Evaluation, calibrate, dequantized,
 from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
+from pushforward.report.molecule_judging import evaluated_molecules
 from pushforward.report.right_captions import right_captions
 from pushforward.report.spectra import rows_of_spectra
 from pushforward.report.table_judging import evaluated_table
@@ -110,6 +111,8 @@ def evaluated(
     the contexts are as far apart as numbers are. If they were told captions of scenes, there is a
     row for the share that shows what they say. Texts have rows of their n-grams.
     """
+    if test.schema.molecules is not None:
+        return evaluated_molecules(samples, test, train, **options)
     if test.schema.mixed is not None:
         return evaluated_table(samples, test, train, **options)
     written = as_written(space, samples, test)

@@ -1,0 +1,190 @@
+"""Molecules as data: `.xyz` and `.sdf` files, and QM9."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pushforward import checks
+from pushforward.data.dataset import Data
+from pushforward.data.molecule_format import MoleculeFormat
+from pushforward.data.options import given_options
+from pushforward.data.places import existing
+from pushforward.data.schema import Schema
+from pushforward.errors import InputError
+from pushforward.molecules import (
+    QM9_ELEMENTS,
+    Atoms,
+    check_apart,
+    ordered_elements,
+    packed,
+    parse_sdf,
+    parse_xyz,
+    read_qm9,
+    sdf_text,
+    with_bonds,
+    xyz_text,
+)
+
+__all__ = ["MOLECULES", "QM9_PARTS", "is_molecules", "molecules_text", "reading_molecules"]
+
+F = TypeVar("F", bound=Callable[..., Data])
+
+MOLECULES = (".xyz", ".sdf", ".mol")
+"""The suffixes of files of molecules."""
+
+QM9_PARTS = {"qm9": "train", "qm9-validation": "validation", "qm9-test": "test"}
+"""The built-in names of the parts of QM9."""
+
+_MOST_SLOTS = 400
+
+
+def reading_molecules(load: F) -> F:
+    """A reader of data that also reads molecules."""
+
+    @wraps(load)
+    def reading(source: Any, **options: Any) -> Data:
+        if not is_molecules(source):
+            return load(source, **options)
+        return _read(source, **options)
+
+    return cast(F, reading)
+
+
+def is_molecules(source: Any) -> bool:
+    """Whether a source is a file of molecules by its name, or a part of QM9.
+
+    >>> is_molecules("new.SDF.gz"), is_molecules("qm9-test"), is_molecules("table.csv")
+    (True, True, False)
+    """
+    if not isinstance(source, str | os.PathLike):
+        return False
+    return str(source) in QM9_PARTS or _suffix(source) in MOLECULES
+
+
+def molecules_text(suffix: str, x: Any, known: MoleculeFormat) -> str:
+    """States as a file of molecules; in an `.sdf` with the bonds of the distance rule."""
+    molecules = with_bonds(known.atoms(x), known.elements)
+    return xyz_text(molecules) if suffix == ".xyz" else sdf_text(molecules)
+
+
+def _read(
+    source: str | os.PathLike[str],
+    *,
+    space: Any = None,
+    like: Data | Schema | None = None,
+    name: str | None = None,
+    label: Any = None,
+    n: int | None = None,
+    double: bool = False,
+    **options: Any,
+) -> Data:
+    """Molecules, as point sets if their space is given, else as `molecules.Atoms`."""
+    odd = list(given_options({**options, "label": label}))
+    if odd:
+        raise InputError(f"{odd[0]}= means nothing for {source}, which is molecules; it takes n=")
+    if n is not None:
+        checks.whole("n", n, least=2)
+    schema = like.schema if isinstance(like, Data) else like
+    known = None if schema is None else schema.molecules
+    if known is None and schema is not None and schema != Schema():
+        raise InputError(f"{source} is molecules, but the data before were none")
+    slots = _slots(like)
+    built_in = QM9_PARTS.get(str(source))
+    if built_in is not None:
+        atoms, elements = read_qm9(built_in, n).atoms, QM9_ELEMENTS  # type: ignore[arg-type]
+        place, notes = str(source), tuple[str, ...]()
+        if known is not None and known.elements != elements:
+            raise InputError(f"{source} has the elements {elements}, not {known.elements}")
+        known = known or MoleculeFormat(elements)
+    else:
+        path = existing(source)
+        atoms, known, notes = _file(path, known, slots, n)
+        place = str(path.resolve())
+    data = Data(
+        atoms,
+        name=name or _name(source),
+        source=str(source),
+        schema=Schema(molecules=known),
+        states=f"molecules of up to {atoms.mask.shape[1]} atoms of {', '.join(known.elements)}",
+        notes=notes,
+        origin={"source": place, **({} if n is None else {"n": n})},
+    )
+    return data if space is None else in_space_of_points(data, space)
+
+
+def in_space_of_points(data: Data, space: Any) -> Data:
+    """Molecules as states of a space of point sets, types as marks if it has such.
+
+    Raises `InputError` for a space of other states.
+    """
+    known = data.schema.molecules
+    assert known is not None
+    if not {"x", "mask"} <= set(space.arrays):
+        raise InputError(
+            f"{data.name} are molecules, which are no states of {space}: take "
+            "spaces.PointCloud(center=3), with kinds for the elements or without"
+        )
+    atoms = known.atoms(data.x)
+    return replace(data, x=space.from_arrays(known.arrays(atoms, space.arrays)))
+
+
+def _file(
+    path: Path, known: MoleculeFormat | None, slots: int | None, n: int | None
+) -> tuple[Atoms, MoleculeFormat, tuple[str, ...]]:
+    """The molecules of a file, what their types stand for, and what to know of them."""
+    content = path.read_bytes()
+    try:
+        text = (gzip.decompress(content) if _packed(path) else content).decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no text of molecules: {error}") from None
+    parse = parse_xyz if _suffix(path) == ".xyz" else parse_sdf
+    molecules = list(parse(text, str(path)))[:n]
+    if not molecules:
+        raise InputError(f"{path} holds no molecule: there is nothing to learn from")
+    for number, molecule in enumerate(molecules, start=1):
+        check_apart(molecule, f"{path}, molecule {number}")
+    if known is None:
+        known = MoleculeFormat(ordered_elements(molecules))
+    most = max(map(len, molecules))
+    if most > _MOST_SLOTS:
+        raise InputError(
+            f"{path} has a molecule of {most} atoms: networks look at all pairs, and take "
+            f"{_MOST_SLOTS} atoms at most"
+        )
+    notes = []
+    if any(molecule.bonds for molecule in molecules):
+        notes.append(f"the bonds of {path.name} are left out: positions and elements are learned")
+    charged = sum(any(molecule.charges) for molecule in molecules)
+    if charged:
+        notes.append(f"{charged} of {len(molecules)} molecules have formal charges, left out too")
+    try:
+        return packed(molecules, known.elements, slots), known, tuple(notes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _slots(like: Data | Schema | None) -> int | None:
+    """The slots of other data, whose shape these have to have."""
+    if not isinstance(like, Data):
+        return None
+    parts = like.event_shape
+    return int(parts[0][0])
+
+
+def _suffix(source: Any) -> str:
+    name = Path(source).name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def _packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
+
+
+def _name(source: Any) -> str:
+    return Path(source).name.partition(".")[0]
