@@ -142,6 +142,13 @@ TABLE: dict[str, dict[str, Any]] = {
         "interpolant": "models.PointMatching",
         "regression": "models.FrameRegression",
     },
+    "covariances": {
+        "spectral": "spaces.Spectral",
+        "matern": "spaces.kernels.Matern",
+        "exponential": "spaces.kernels.Exponential",
+        "squared-exponential": "spaces.kernels.SquaredExponential",
+        "periodic": "spaces.kernels.Periodic",
+    },
     "networks": {
         "mlp": "nn.MLP",
         "unet": "nn.UNet",
@@ -150,6 +157,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "block-transformer": "nn.BlockTransformer",
         "set-transformer": "nn.SetTransformer",
         "equivariant-sets": "nn.EquivariantSets",
+        "fourier-operator": "nn.FourierOperator",
+        "point-attention": "nn.PointAttention",
     },
     "noises": {
         "gaussian": "inverse.GaussianNoise",
@@ -190,6 +199,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "spaces": {
         "euclidean": "spaces.Euclidean",
         "hilbert": "spaces.Hilbert",
+        "functions": "spaces.Functions",
         "torus": "spaces.Torus",
         "sphere": "spaces.Sphere",
         "so3": "spaces.SO3",

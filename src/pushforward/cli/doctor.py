@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, LabelColumn, Trust, emit, label_column, names_of
+from pushforward.cli.options import (
+    Coordinates,
+    FunctionId,
+    Json,
+    LabelColumn,
+    StateSpace,
+    Trust,
+    emit,
+    label_column,
+    names_of,
+)
 from pushforward.cli.wording import in_words_of
 
 __all__ = ["doctor"]
@@ -39,6 +49,9 @@ def doctor(
     rows: Annotated[
         str | None, typer.Option(help="Dimension of a store of fields whose entries are rows.")
     ] = None,
+    space: StateSpace = None,
+    coordinates: Coordinates = None,
+    id: FunctionId = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
@@ -59,6 +72,9 @@ def doctor(
         "data.label": label_column(label),
         "data.variables": listed(variables),
         "data.rows": listed(rows),
+        "data.coordinates": coordinates,
+        "data.id": id,
+        "model.space": space,
     }
     chosen = read(
         recipe,
@@ -81,6 +97,9 @@ def doctor(
                 typer.echo(f"    in every row: {rule}")
         if loaded.schema.fields is not None:
             for line in loaded.schema.fields.summary():
+                typer.echo(f"    {line}")
+        if loaded.schema.functions is not None:
+            for line in loaded.schema.functions.summary():
                 typer.echo(f"    {line}")
         for finding in findings:
             text = f"{finding.level}: {finding.title}"

@@ -19,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "Coordinates",
     "Device",
+    "FunctionId",
     "Json",
     "KeepNonfinite",
     "Label",
@@ -92,6 +93,15 @@ GivenColumns = Annotated[
         metavar="NAME,...",
     ),
 ]
+FunctionId = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        help="Of functions with a row for each value: the column that says which one it is of. "
+        "The columns of --coordinates are where, and all others are channels.",
+        metavar="COLUMN",
+    ),
+]
 Coordinates = Annotated[
     str | None,
     typer.Option(
@@ -99,7 +109,7 @@ Coordinates = Annotated[
         "latitude-longitude, azimuth-altitude, unit-vector, degrees, radians, quaternion-wxyz, "
         "quaternion-xyzw, rotation-vector, 'euler-ZYX degrees', matrix, pose-matrix, "
         "poincare-ball, half-space, upper-triangle; several for several spaces, with commas "
-        "between.",
+        "between. Of functions, the columns of the coordinates.",
         metavar="KIND[ UNIT]",
     ),
 ]

@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushforward import config, registry
 from pushforward._records import read_yaml
+from pushforward.cli.functions import as_told, with_functions
 from pushforward.cli.mixed import with_kinds
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.unnormalized import density_named
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
+from pushforward.data.functions import FUNCTIONS
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
@@ -186,10 +188,11 @@ class Recipe(BaseModel):
         return self.model_copy(update={"model": model})
 
     def _telling(self) -> Data | None:
-        """The data, if they are texts or fields: these say themselves what space they are of."""
+        """The data, if they are texts, fields or functions, which say what space they are of."""
         source = self.data.get("source")
         texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
-        if texts is None and not is_store(source):
+        functions = self.data.get("kind") == FUNCTIONS
+        if texts is None and not functions and not is_store(source):
             return None
         return _if_telling(_loaded("data", self.data, None))
 
@@ -208,6 +211,8 @@ class Recipe(BaseModel):
         several = [one.strip() if isinstance(one, str) else one for one in _list(several)]
         found = made_options(cls, {"space": several}, trust)["space"]
         space = Product(*found) if len(found) > 1 else found[0]
+        if telling is not None and telling.schema.functions is not None:
+            space = as_told(space_of(telling), space)
         for option, value in options_on(cls, space).items():
             if option in model:
                 raise InputError(
@@ -255,6 +260,7 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
         if isinstance(values.get(key), str):
             values[key] = {name: values[key]}
     with_kinds(values)
+    with_functions(values)
     if isinstance(values.get("model"), dict):
         values["model"] = {"class": "diffusion", **values["model"]}
     try:

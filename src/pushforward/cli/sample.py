@@ -81,7 +81,8 @@ def sample(
         Path | None,
         typer.Option(
             help="Texts with gaps, for a model of texts: all other symbols are kept, and gaps are "
-            "filled in, -n times each, once by default.",
+            "filled in, -n times each, once by default. Or functions with missing values, for a "
+            "model of functions.",
             metavar="FILE",
         ),
     ] = None,
@@ -118,6 +119,7 @@ def sample(
     of its data; without --given, it is told those of rows of its training data.
 
     A model of texts prints them, unless --out names a file, and fills in the gaps of --given-file.
+    One of functions draws the missing values of --given-file given those that are there.
     One of a table with words or dates writes samples.csv.
 
     Under `torchrun` each process draws its share, and the first writes the file.
@@ -126,6 +128,7 @@ def sample(
     from pushforward.checks import whole
     from pushforward.cli.given import told
     from pushforward.cli.given_cells import infilled
+    from pushforward.cli.given_functions import completed
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of, schema_of
     from pushforward.cli.texts import texts_for
@@ -159,6 +162,16 @@ def sample(
                 Path(run), model, cells, n, device=device, seed=seed, batch_size=batch_size,
                 progress=progress, **wishes,
             )  # fmt: skip
+        write_states(out, x, model.space, Path(run))
+        typer.echo(out)
+        return
+    if given_file is not None and schema_of(Path(run)).functions is not None:
+        with Progress("completing functions", 1, show=not is_quiet(context)) as progress:
+            x = completed(
+                Path(run), model, given_file, 1 if n is None else n, seed=seed, steps=steps,
+                progress=progress,
+            )  # fmt: skip
+        checked(out, Path(run), model, len(x))
         write_states(out, x, model.space, Path(run))
         typer.echo(out)
         return

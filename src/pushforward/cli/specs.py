@@ -27,9 +27,11 @@ _AXES: dict[str, tuple[str, ...]] = {
     "diffusion": ("processes",),
     "discrepancy": ("discrepancies",),
     "grid": ("grids",),
+    "kernel": ("covariances",),
     "matching": ("score-matching",),
     "method": ("bridges", "learned-samplers"),
     "net": ("networks",),
+    "noise": ("covariances",),
     "path": ("paths", "processes"),
     "predict": ("predictions",),
     "process": ("processes",),
@@ -47,7 +49,17 @@ _AXES: dict[str, tuple[str, ...]] = {
 """The axes of short names that an option takes."""
 
 _OBJECTS = frozenset(
-    {"diffusion", "process", "rates", "reference", "schedule", "space", "thinning"}
+    {
+        "diffusion",
+        "kernel",
+        "noise",
+        "process",
+        "rates",
+        "reference",
+        "schedule",
+        "space",
+        "thinning",
+    }
 )
 """Options whose classes take objects alone: a short name becomes the object here."""
 

@@ -12,6 +12,7 @@ import typer
 from pushforward.cli.options import (
     Coordinates,
     Device,
+    FunctionId,
     GivenColumns,
     LabelColumn,
     Resume,
@@ -88,6 +89,7 @@ def train(
     ] = None,
     label: LabelColumn = None,
     columns: GivenColumns = None,
+    id: FunctionId = None,
     variables: Annotated[
         str | None,
         typer.Option(help="Variables of a store of fields to learn, such as t2m,precip."),
@@ -146,6 +148,7 @@ def train(
         "data.label": label_column(label),
         "data.given": listed(columns),
         "data.coordinates": coordinates,
+        "data.id": id,
         "data.variables": listed(variables),
         "data.rows": listed(rows),
         "data.forecast": forecast,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pushforward.data import feature_checks, field_checks, row_checks
+from pushforward.data import feature_checks, field_checks, function_checks, row_checks
 from pushforward.data.dataset import Data
 from pushforward.data.finding import LEVELS, Finding, Level
 from pushforward.data.given import joint
@@ -52,7 +52,9 @@ def examine(data: Data, test: Data | None = None, *, holdout: float = 0.1) -> tu
 def _all(data: Data, test: Data | None, holdout: float, total: int) -> Iterator[Finding]:
     """The findings about data in memory, of which there are `total` rows."""
     rows = data.x.detach().cpu().flatten(1).numpy()
-    finite = np.isfinite(rows).all(1)
+    known = data.schema.functions
+    # Values of functions may be missing.
+    finite = (np.isfinite(rows) | (known is not None and np.isnan(rows))).all(1)
     yield from row_checks.non_finite(finite)
     yield from row_checks.dropped(data)
     rows = rows[finite]
@@ -77,6 +79,9 @@ def _all(data: Data, test: Data | None, holdout: float, total: int) -> Iterator[
         return
     if data.schema.fields is not None:
         yield from field_checks.check(data, rows)
+        return
+    if known is not None:
+        yield from function_checks.check(data, rows)
         return
     yield from feature_checks.check(data, rows)
     yield from identifiers(data, rows)

@@ -23,6 +23,7 @@ from pushforward.data.declared import require_room
 from pushforward.data.fields import reading_fields
 from pushforward.data.formats import refuse
 from pushforward.data.frames import read_frame
+from pushforward.data.functions import reading_functions
 from pushforward.data.given import reading_given
 from pushforward.data.images import read_folder
 from pushforward.data.items import is_items, is_pair, read_items
@@ -46,6 +47,7 @@ Options = dict[str, Any]
 
 
 @reading_space_names
+@reading_functions
 @reading_fields
 @reading_molecules
 @reading_texts
@@ -90,6 +92,7 @@ def load(
     means: str | None = None,
     lazy: bool | None = None,
     forecast: str | None = None,
+    id: str | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -144,7 +147,10 @@ def load(
         channels: read images as gray (1) or RGB (3).
         kind: `"vector"` or `"image"`; or `"text"`, `"lines"` or `"fasta"` for a file or a folder of
             texts: one long text each, one in each line, or records. A `.txt` of words is a text by
-            default.
+            default. `"functions"` are values at points: a table with a row for each function, whose
+            columns are called by their coordinates; a table with a row for each value and `id=`; an
+            array `(N, *sizes)`, or `(N, C, *sizes)` with `channels=C`; a store of fields. Empty
+            cells are missing values.
         layout: `"HWC"` or `"CHW"`, of pictures in an array; by default what the numbers of rows,
             columns and channels make plausible, which is said in `Data.notes`.
         levels: how many equally spaced values from `value_range[0]` to `value_range[1]` the data
@@ -178,6 +184,11 @@ def load(
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, by default from 1 GiB on.
         forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
+        lazy: read rows of a store as they are needed, or all at once; by default the former from
+            1 GiB on.
+        id: the column of a long table that says which function a value is of. The coordinates are
+            `coordinates`, such as `"x,y"`, by default the one column after it; all others are
+            channels.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.

@@ -10,6 +10,7 @@ from pushforward.data.alphabet import Alphabet
 from pushforward.data.column import Column
 from pushforward.data.dialect import Dialect
 from pushforward.data.field_format import FieldFormat
+from pushforward.data.function_format import FunctionFormat
 from pushforward.data.located import Located
 from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.data.table_format import TableFormat
@@ -47,6 +48,7 @@ class Schema:
         fields: what the channels and the axes of fields are, from a NetCDF file or a Zarr store.
         windows: of frames in time, whose leads are levels of the fields, for forecasts.
         molecules: the elements of atoms, where states are molecules.
+        functions: where functions are known, and in what form they lay in their file.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -75,6 +77,7 @@ class Schema:
     fields: FieldFormat | None = None
     windows: Windows | None = None
     molecules: MoleculeFormat | None = None
+    functions: FunctionFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -96,6 +99,8 @@ class Schema:
         """The names of the columns in the file that states come from."""
         if self.mixed is not None:
             return self.mixed.names
+        if self.functions is not None:
+            return self.functions.columns
         columns = self.columns if self.coordinates is None else self.coordinates.columns
         return tuple(column.name for column in columns)
 
@@ -149,6 +154,8 @@ class Schema:
             described["windows"] = self.windows.describe()
         if self.molecules is not None:
             described["molecules"] = self.molecules.describe()
+        if self.functions is not None:
+            described["functions"] = self.functions.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -166,6 +173,7 @@ class Schema:
         places, symbols = known.get("coordinates"), known.get("alphabet")
         mixed, fields = known.get("mixed"), known.get("fields")
         windows, atoms = known.get("windows"), known.get("molecules")
+        functions = known.get("functions")
         return cls(
             columns,
             known.get("label"),
@@ -184,4 +192,5 @@ class Schema:
             None if fields is None else FieldFormat.from_description(fields),
             None if windows is None else Windows.from_description(windows),
             None if atoms is None else MoleculeFormat.from_description(atoms),
+            None if functions is None else FunctionFormat.from_description(functions),
         )

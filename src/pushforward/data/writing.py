@@ -108,6 +108,8 @@ def write(
         x, space, schema = in_columns(x, space, schema or Schema())
         if schema.fields is not None:
             x = schema.fields.with_gaps(x)
+        if schema.functions is not None and suffix in (".npy", *ARRAYS) and schema.fields is None:
+            x = schema.functions.array(x)
     made = _Written(x, space, schema or Schema(), levels, value_range)
     values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
@@ -237,6 +239,8 @@ class _Written:
         """The columns of a table by name, typed, the labels last."""
         if self.schema.mixed is not None:
             return self.schema.mixed.columns_of(self.x, spelled=spelled)
+        if self.schema.functions is not None:
+            return self.schema.functions.table(self.x)
         table, names = self.space.to_table(self.x)
         columns = self.schema.columns or tuple(map(self._column, names, table.mT))
         if len(columns) != table.shape[1]:

@@ -32,6 +32,8 @@ _HOMES = {
     "MarginalError": "marginal_errors",
     "Moment": "trajectory",
     "NoiseLevel": "noise_level",
+    "at_points": "other_points",
+    "log_prob_by_noise": "noise_measure",
     "NoiseMap": "noise_map",
     "NormalizingFlow": "normalizing_flow",
     "PointMatching": "point_matching",
@@ -84,6 +86,8 @@ __all__ = [
     "MarginalError",
     "Moment",
     "NoiseLevel",
+    "at_points",
+    "log_prob_by_noise",
     "NoiseMap",
     "NormalizingFlow",
     "PointMatching",
@@ -143,8 +147,10 @@ if TYPE_CHECKING:
     from pushforward.models.model import GenerativeModel
     from pushforward.models.noise_level import NoiseLevel, estimated_level
     from pushforward.models.noise_map import NoiseMap, noise_map
+    from pushforward.models.noise_measure import log_prob_by_noise
     from pushforward.models.normalizing_flow import NormalizingFlow
     from pushforward.models.point_matching import PointMatching
+    from pushforward.models.other_points import at_points
     from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.reconditioning import recondition

@@ -29,6 +29,7 @@ from pushforward.models.noise_level import estimated_level
 from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.sampled_posterior import AnnealedPosterior, RepaintedPosterior
 from pushforward.models.twisted_posterior import TwistedPosterior
+from pushforward.models.whitened import Whitened, in_white
 from pushforward.samplers import DAPS, RePaint, TwistedSMC
 
 __all__ = ["noise_of", "posterior_of"]
@@ -94,7 +95,11 @@ def posterior_of(
         level = estimated_level(model, y, operator, c=c, guidance=guidance)
         noise = GaussianNoise(level.value)
     noise = noise_of(noise)
-    measurement = Measurement.of(y, operator, noise, model.event_shape, model.known_units())
+    model = in_white(model)
+    if isinstance(model, Whitened):
+        measurement = model.measurement(y, operator, noise)
+    else:
+        measurement = Measurement.of(y, operator, noise, model.event_shape, model.known_units())
     denoiser = model.denoiser(c, len(y) if measurement.batched else 1, guidance=guidance)
     chosen = _default(measurement) if method is None else method
     kind = registry.find("posteriors", chosen) if isinstance(chosen, str) else chosen

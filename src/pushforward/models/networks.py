@@ -141,6 +141,12 @@ def _network_for(
 ) -> nn.Module:
     if isinstance(net, nn.Module):
         return net
+    suited = space.network(data.event_shape, None if net == "auto" else net)
+    if suited is not None:
+        name, own = suited
+        known = {"num_classes": num_classes, "context": context}
+        found: nn.Module = registry.find("networks", name)(data.event_shape[0], **own, **known)
+        return found
     shape = data.event_shape
     out = reading.output_shape(space.state_shape(shape))
     sizes = {

@@ -22,16 +22,19 @@ _HOMES = {
     "EquivariantNetwork": "equivariant",
     "EquivariantSets": "equivariant_sets",
     "FourierFeatures": "fourier",
+    "FourierOperator": "fourier_operator",
     "GridConvolution": "grid_convolution",
     "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
     "Perceptron": "perceptron",
     "PictureContext": "picture_context",
+    "PointAttention": "point_attention",
     "RotaryAttention": "rotary",
     "TextEncoder": "text_encoder",
     "TokenTransformer": "token_transformer",
     "UNet": "unet",
     "SequenceEncoder": "sequences",
+    "SpectralConvolution": "fourier_operator",
     "SetEncoder": "sets",
     "SetTransformer": "set_transformer",
     "SteeredMLP": "steered",
@@ -53,16 +56,19 @@ __all__ = [
     "EquivariantNetwork",
     "EquivariantSets",
     "FourierFeatures",
+    "FourierOperator",
     "GridConvolution",
     "LinearSkip",
     "MaskedPerceptron",
     "Perceptron",
     "PictureContext",
+    "PointAttention",
     "RotaryAttention",
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
     "SetTransformer",
+    "SpectralConvolution",
     "SteeredMLP",
     "TokenTransformer",
     "UNet",
@@ -83,12 +89,14 @@ if TYPE_CHECKING:
     from pushforward.nn.equivariant import EquivariantNetwork
     from pushforward.nn.equivariant_sets import EquivariantSets
     from pushforward.nn.fourier import FourierFeatures, suitable_frequencies
+    from pushforward.nn.fourier_operator import FourierOperator, SpectralConvolution
     from pushforward.nn.grid_convolution import GridConvolution
     from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
     from pushforward.nn.perceptron import Perceptron
     from pushforward.nn.picture_context import AsVectors, PictureContext
+    from pushforward.nn.point_attention import PointAttention
     from pushforward.nn.rotary import RotaryAttention
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.set_transformer import SetTransformer

@@ -80,7 +80,7 @@ class Gaussian(GenerativeProcess[Tensor, Tensor, Tensor]):
     def doubts(self, x: Tensor) -> list[str]:
         """Whether the prior is far from what the process makes of data."""
         alpha, sigma = self.schedule.values(self.schedule.t_max)
-        left = float(alpha) ** 2 * float(x.square().mean()) / float(sigma) ** 2
+        left = float(alpha) ** 2 * float(x.square().nanmean()) / float(sigma) ** 2
         if left <= _REACHED:
             return []
         return [

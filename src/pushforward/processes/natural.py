@@ -23,6 +23,7 @@ from pushforward.spaces import (
     Euclidean,
     Fields,
     FisherRao,
+    Functions,
     LinearSpace,
     LogRatios,
     Manifold,
@@ -109,7 +110,7 @@ def _(space: Euclidean) -> GenerativeProcess:
 
 
 @path_on.register
-def _(space: Centered | Fields) -> GenerativeProcess:
+def _(space: Centered | Fields | Functions) -> GenerativeProcess:
     return Linear(space=space)
 
 
@@ -133,8 +134,9 @@ def bridge_on(space: Any) -> GenerativeProcess | None:
     """The reference of a Schrödinger bridge on a space: Brownian motion, uniform jumps of tokens;
     `None` on R^d, where it goes as far as the distributions are wide.
 
-    Of fields it is Brownian motion whose variance is .3 of that of each variable. Shi et al. (2023)
-    have .3 too, of fields that are scaled between extremes.
+    Of fields and functions it is Brownian motion whose variance is .3 of that of each variable, of
+    the covariance that noise has there. Shi et al. (2023) have .3 too, of fields that are scaled
+    between extremes.
 
     >>> from pushforward.spaces import Sphere
     >>> bridge_on(Sphere())
@@ -154,7 +156,7 @@ def _(space: Euclidean) -> GenerativeProcess | None:
 
 
 @bridge_on.register
-def _(space: Fields) -> GenerativeProcess | None:
+def _(space: Fields | Functions) -> GenerativeProcess | None:
     return Bridge(_FIELDS_SIGMA, space)
 
 

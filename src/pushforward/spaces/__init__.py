@@ -1,8 +1,8 @@
 """State spaces: what states are, in which units, how to move, and what unit noise is.
 
 Spaces know nothing of time or of generation. `Euclidean`, `Fields`, `Hilbert` and `Centered` are
-linear; `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds; `Simplex`, `LogRatios`,
-`FisherRao` hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped
+linear, and so are `Functions`; `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds;
+`Simplex`, `LogRatios`, `FisherRao` hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped
 on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
 angles, and `poses` composes rigid motions.
 """
@@ -25,6 +25,9 @@ from pushforward.spaces.euclidean import Euclidean
 from pushforward.spaces.fields import Fields
 from pushforward.spaces.filled_slots import FilledSlots
 from pushforward.spaces.fisher_rao import FisherRao, SquareRoots
+from pushforward.spaces.function_noise import Spectral
+from pushforward.spaces.function_units import FunctionUnits
+from pushforward.spaces.functions import Functions
 from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
@@ -81,6 +84,8 @@ __all__ = [
     "Curves",
     "Globe",
     "Fields",
+    "FunctionUnits",
+    "Functions",
     "Euclidean",
     "Hilbert",
     "Hyperbolic",
@@ -100,6 +105,7 @@ __all__ = [
     "Scatter",
     "Sequences",
     "Space",
+    "Spectral",
     "Sphere",
     "Standardize",
     "Tokens",

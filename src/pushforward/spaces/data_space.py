@@ -1,10 +1,11 @@
-"""The space that data are of, where they say it themselves: texts and fields."""
+"""The space that data are of, where they say it themselves: texts, fields and functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pushforward.spaces.fields import Fields
+from pushforward.spaces.functions import Functions
 from pushforward.spaces.space import Space
 from pushforward.spaces.tokens import Tokens
 
@@ -13,7 +14,8 @@ __all__ = ["space_of"]
 
 def space_of(data: Any) -> Space[Any] | None:
     """The space of a `pushforward.data.Data`: tokens of the alphabet of texts, the grid of fields
-    with its mask, its weights and its periods; `None` for data that may be of several.
+    with its mask, its weights and its periods, the points of functions; `None` for data that may be
+    of several.
 
     >>> import pushforward as pf
     >>> space_of(pf.data.load("markov-letters", n=10))
@@ -22,4 +24,6 @@ def space_of(data: Any) -> Space[Any] | None:
     known = data.schema
     if known.alphabet is not None:
         return Tokens(known.alphabet.size)
+    if known.functions is not None:
+        return Functions(**known.functions.space_options())
     return None if known.fields is None else Fields(**known.fields.grid_options())

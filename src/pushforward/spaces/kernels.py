@@ -13,7 +13,14 @@ from pushforward import checks
 from pushforward.config import configurable
 from pushforward.errors import InputError
 
-__all__ = ["CovarianceKernel", "Exponential", "Matern", "Periodic", "SquaredExponential"]
+__all__ = [
+    "CovarianceKernel",
+    "Exponential",
+    "Matern",
+    "Periodic",
+    "SpectralKernel",
+    "SquaredExponential",
+]
 
 
 class CovarianceKernel(Protocol):
@@ -21,6 +28,13 @@ class CovarianceKernel(Protocol):
 
     def __call__(self, distance: Tensor) -> Tensor:
         """The covariance at distances `s - t`, shaped like them."""
+
+
+class SpectralKernel(CovarianceKernel, Protocol):
+    """An isotropic covariance whose Fourier transform is known."""
+
+    def spectral_density(self, square: Tensor, dim: int) -> Tensor:
+        r"""`S(w) = int k(|r|) exp(-i w r) dr` over R^d at squared angular frequencies `|w|^2`."""
 
 
 @configurable
@@ -52,6 +66,13 @@ class Matern:
         factor = {0.5: r**0, 1.5: 1 + r, 2.5: 1 + r + r.square() / 3}[self.nu]
         return self.variance * factor * torch.exp(-r)
 
+    def spectral_density(self, square: Tensor, dim: int) -> Tensor:
+        """Proportional to `(2 nu / length^2 + |w|^2)^-(nu + d/2)` (eq. 4.15 there)."""
+        nu, rate = self.nu, 2 * self.nu / self.length**2
+        gamma = math.lgamma(nu + dim / 2) - math.lgamma(nu)
+        log_scale = dim * math.log(2) + dim / 2 * math.log(math.pi) + gamma + nu * math.log(rate)
+        return self.variance * math.exp(log_scale) * (rate + square) ** -(nu + dim / 2)
+
 
 @configurable
 @dataclass(frozen=True)
@@ -69,6 +90,10 @@ class Exponential:
         """The covariance at distances."""
         return self.variance * torch.exp(-distance.abs() / self.length)
 
+    def spectral_density(self, square: Tensor, dim: int) -> Tensor:
+        """That of the Matern kernel with `nu = 1/2`."""
+        return Matern(0.5, self.length, self.variance).spectral_density(square, dim)
+
 
 @configurable
 @dataclass(frozen=True)
@@ -85,6 +110,11 @@ class SquaredExponential:
     def __call__(self, distance: Tensor) -> Tensor:
         """The covariance at distances."""
         return self.variance * torch.exp(-0.5 * (distance / self.length).square())
+
+    def spectral_density(self, square: Tensor, dim: int) -> Tensor:
+        """`variance (2 pi length^2)^(d/2) exp(-length^2 |w|^2 / 2)`."""
+        scale = self.variance * (2 * math.pi * self.length**2) ** (dim / 2)
+        return scale * torch.exp(-0.5 * self.length**2 * square)
 
 
 @configurable

@@ -92,6 +92,13 @@ class Space(HasCoordinates, ABC, Generic[X]):
         unless they lose something."""
         return self.features(x)
 
+    def network(
+        self, event_shape: state.EventShape, name: str | None = None
+    ) -> tuple[str, dict[str, Any]] | None:
+        """The short name of the network that suits states of a shape, or of the one asked for, with
+        what it has to know of the space; `None` where any will do."""
+        return None
+
     def categories(self, x: X) -> Mapping[str, Tensor]:
         """What of a state is one of a few kinds, by name: often nothing.
 
@@ -236,6 +243,11 @@ class LinearSpace(ContinuousSpace):
     def frame(self, x: Tensor) -> Tensor:
         """The coordinate axes."""
         return coordinate_axes(x)
+
+    def noise_root(self, event_shape: state.EventShape) -> Any | None:
+        """A root of the covariance of unit noise, `function_noise.NoiseRoot`, where noise is not
+        white and has one in states of a shape."""
+        return None
 
     @abstractmethod
     def noise_log_prob(self, x: Tensor) -> Tensor:

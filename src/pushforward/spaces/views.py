@@ -101,10 +101,19 @@ class Maps:
 
 @dataclass(frozen=True)
 class Curves:
-    """Functions `(n, points)` over their grid."""
+    """Functions `(n, points)` over their grid.
+
+    Args:
+        values: the numbers; NaN where there is none.
+        name: what they are.
+        places: where the points are, one after the other; their numbers by default.
+        label: what runs along the points.
+    """
 
     values: Tensor
     name: str = ""
+    places: tuple[float, ...] | None = None
+    label: str = "grid point"
 
 
 @dataclass(frozen=True)

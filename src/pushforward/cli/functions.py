@@ -1,0 +1,36 @@
+"""`--space functions`: what it says of the data, and of the space that these tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.config import arguments
+from pushforward.data.functions import FUNCTIONS
+
+__all__ = ["as_told", "with_functions"]
+
+
+def with_functions(values: dict[str, Any]) -> None:
+    """Read the data as functions where the space of a model is theirs.
+
+    Changes the values of a recipe: `data.kind` follows `model.space`, and the other way round.
+    """
+    data, model = values.get("data"), values.get("model")
+    if not isinstance(data, dict):
+        return
+    space = model.get("space") if isinstance(model, dict) else None
+    named = space.get("class") if isinstance(space, dict) else space
+    if named == FUNCTIONS:
+        data.setdefault("kind", FUNCTIONS)
+        if isinstance(values.get("source"), dict):
+            values["source"].setdefault("kind", FUNCTIONS)
+
+
+def as_told(told: Any, chosen: Any) -> Any:
+    """The space that data tell, with what a user chose of it.
+
+    >>> from pushforward.spaces import Functions
+    >>> as_told(Functions(axes=[[0.0, 1.0]]), Functions(periodic=[True])).periodic
+    (True,)
+    """
+    return type(told)(**{**arguments(told), **arguments(chosen)})

@@ -1,0 +1,61 @@
+"""A model of functions at other points than those of its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.config import arguments
+from pushforward.errors import CapabilityError, InputError
+
+__all__ = ["at_points"]
+
+
+def at_points(
+    model: Any, axes: Sequence[Sequence[float]] | None = None, points: Tensor | None = None
+) -> Any:
+    """The model with the same weights and units at other points of its domain.
+
+    A network that acts on functions, `nn.FourierOperator` on grids or `nn.PointAttention` anywhere,
+    makes the same function of them there, and noise of trace class is the same random function: so
+    a model that was trained on one grid draws and judges on another.
+
+    Args:
+        model: a `Diffusion` or a `FlowMatching` on `spaces.Functions`.
+        axes: the coordinates of another grid.
+        points: scattered points `(M, d)`.
+
+    Raises `CapabilityError` for another space, or a network that belongs to its grid; `InputError`
+    for points outside the domain.
+
+    >>> import torch, pushforward as pf
+    >>> space = pf.spaces.Functions(axes=[[0.5, 1.5]])
+    >>> model = pf.Diffusion(pf.nn.FourierOperator(1, width=8, depth=1),
+    ...     pf.processes.Gaussian(space=space), event_shape=(1, 2))
+    >>> at_points(model, [[0.25, 0.75, 1.25, 1.75]]).sample(3, steps=2, seed=0).shape
+    torch.Size([3, 1, 4])
+    """
+    if (axes is None) == (points is None):
+        raise InputError("say where: axes= of a grid, or points=")
+    own: Any = getattr(model, model.space_from or "process", None)
+    space: Any = getattr(own, "space", None)
+    if not hasattr(space, "on") or model.event_shape is None:
+        raise CapabilityError(f"{model} is no model of functions whose shape is known")
+    moved = space.on(axes, points)
+    sizes = (len(points),) if points is not None else tuple(map(len, axes or ()))
+    net: Any = model.predictor.net
+    if hasattr(net, "at"):
+        net = net.at(moved.unit_points(sizes).float())
+    elif not getattr(net, "any_grid", False) or points is not None:
+        raise CapabilityError(
+            f"a {type(net).__name__} belongs to its grid: train with net=fourier-operator for "
+            "other grids, or net=point-attention for any points"
+        )
+    kept = arguments(model) | {"net": net, "event_shape": (model.event_shape[0], *sizes)}
+    kept[model.space_from] = dataclasses.replace(own, space=moved)
+    made = type(model)(**kept)
+    made.units.load_state_dict(model.units.state_dict())
+    return made.to(model.device).eval()

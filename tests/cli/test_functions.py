@@ -1,0 +1,131 @@
+"""`--space functions`: from a user's table to a run, and to a table again."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pushforward as pf
+from pushforward.spaces import Spectral, kernels
+
+SMALL = ["model.net.class=fourier-operator", "model.net.width=8", "model.net.depth=1",
+         "--steps", "4", "--batch-size", "16", "train.holdout=0.2"]  # fmt: skip
+
+
+def _curves(path: Path, rows: int = 120, gaps: bool = False) -> Path:
+    rng = np.random.default_rng(0)
+    place = np.linspace(0, 2, 9)
+    values = np.sin(3 * place + rng.uniform(0, 6, (rows, 1))) + 20
+    cells = [[f"{v:.4f}" for v in row] for row in values]
+    if gaps:
+        for row in cells:
+            row[int(rng.integers(9))] = ""
+    lines = [",".join(f"t{p:g}" for p in place), *(",".join(row) for row in cells)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of functions with gaps, and a run of a few steps on it."""
+    from pushforward.cli import main
+
+    folder = tmp_path_factory.mktemp("functions")
+    table = _curves(folder / "curves.csv", gaps=True)
+    words = ("--quiet", "train", table, "--space", "functions", "--out", folder / "run", *SMALL)
+    with pytest.raises(SystemExit) as end:
+        main([str(w) for w in words])
+    assert end.value.code == 0
+    return folder
+
+
+def _table(path: Path) -> tuple[list[str], np.ndarray]:
+    with path.open() as file:
+        head, *rows = csv.reader(file)
+    return head, np.array([[float(cell or "nan") for cell in row] for row in rows])
+
+
+def test_samples_have_the_columns_of_the_data(trained: Path, call: Any) -> None:
+    out = trained / "new.csv"
+    found = call("--quiet", "sample", trained / "run", "-n", 5, "--steps", 4, "--out", out)
+    assert found.code == 0, found.err
+    head, x = _table(out)
+    assert head[:3] == ["t0", "t0.25", "t0.5"]
+    assert x.shape == (5, 9)
+    assert np.isfinite(x).all()
+    assert abs(x.mean() - 20) < 3
+
+
+def test_the_noise_is_in_the_configuration_by_name(trained: Path) -> None:
+    text = (trained / "run" / "config.yaml").read_text()
+    assert "spaces.function_noise.Spectral" in text or "Spectral" in text
+    model = pf.load(trained / "run")
+    assert model.space.noise == Spectral(kernels.Matern(0.5, 0.1))
+    assert model.space.domain == ((-0.125, 2.125),)
+    assert model.predictor.net.masked
+
+
+def test_given_values_are_kept_and_others_drawn(trained: Path, call: Any) -> None:
+    part = trained / "part.csv"
+    head = (trained / "curves.csv").read_text().splitlines()[0]
+    part.write_text(f"{head}\n20,20.5,,,,,,,\n,,,,19,,,,\n")
+    out = trained / "whole.csv"
+    found = call("--quiet", "sample", trained / "run", "-n", 2, "--steps", 4,
+                 "--given-file", part, "--out", out)  # fmt: skip
+    assert found.code == 0, found.err
+    _, x = _table(out)
+    assert x.shape == (4, 9)
+    assert np.isfinite(x).all()
+    assert x[:2, :2].tolist() == [[20.0, 20.5]] * 2
+    assert x[2:, 4].tolist() == [19.0, 19.0]
+    found = call("sample", trained / "run", "--given-file", out, "--out", trained / "no.csv")
+    assert found.code == 2
+    assert "nothing is missing" in found.err
+
+
+def test_runs_are_judged_go_on_and_refuse_other_grids(trained: Path, call: Any) -> None:
+    found = call("--quiet", "evaluate", trained / "run", "-n", 20, "--steps", 4)
+    assert found.code == 0, found.err
+    found = call("--quiet", "train", "--resume", "--out", trained / "run")
+    assert found.code == 0, found.err
+    other = trained / "other.csv"
+    other.write_text("t0,t1\n1,2\n")
+    found = call("logprob", trained / "run", other)
+    assert found.code == 2
+    assert "at 2 points, the model knows 9" in found.err
+    whole = _curves(trained / "whole_curves.csv", 3)
+    found = call("--quiet", "logprob", trained / "run", whole, "--steps", 4)
+    assert found.code == 0, found.err
+
+
+def test_a_long_table_with_options_of_the_space(tmp_path: Path, call: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = [f"{name},{t},{rng.normal():.3f},{rng.normal():.3f}"
+            for name in range(40) for t in sorted(rng.choice(12, 5, replace=False))]  # fmt: skip
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(["name,t,u,v", *rows]) + "\n")
+    found = call("doctor", path, "--space", "functions", "--id", "name")
+    assert "functions told apart by 'name'" in found.out
+    assert "t: 12 points from 0 to 11" in found.out
+    assert "of the values are missing" in found.out
+    run = tmp_path / "run"
+    space = "{class: functions, noise: {class: matern, nu: 1.5, length: 0.2}, periodic: [true]}"
+    found = call(
+        "--quiet", "train", path, "--id", "name", f"model.space={space}", "--out", run,
+        "model.net.class=point-attention", "model.net.width=8", "model.net.depth=1",
+        "--steps", 2, "--batch-size", 8,
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    model = pf.load(run)
+    assert model.space.noise == kernels.Matern(1.5, 0.2)
+    assert model.space.periodic == (True,)
+    out = tmp_path / "new.csv"
+    found = call("--quiet", "sample", run, "-n", 2, "--steps", 2, "--out", out)
+    assert found.code == 0, found.err
+    head, x = _table(out)
+    assert head == ["name", "t", "u", "v"]
+    assert x[:, 1].tolist() == [*range(12), *range(12)]

@@ -1,0 +1,160 @@
+"""Models of functions beside exact Gaussian answers: on other grids, given values, as densities."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pushforward as pf
+from pushforward.errors import CapabilityError
+from pushforward.inverse import Differentiable, Mask
+from pushforward.models import at_points, log_prob_by_noise
+from pushforward.processes import Gaussian
+from pushforward.spaces import Functions, Spectral, kernels
+from pushforward.spaces.function_noise import SpectralRoot
+from pushforward.spaces.trigonometric import from_modes, to_modes
+
+NOISE = Spectral(kernels.Matern(0.5, 0.2))
+SMOOTH = Spectral(kernels.Matern(1.5, 0.3))
+
+
+class _Data:
+    """The law of the data: a smooth process and a rough one, of which the rough one is like the
+    noise, so that it is absolutely continuous to that."""
+
+    @staticmethod
+    def root(sizes: tuple[int, ...], turns: tuple[bool, ...]) -> SpectralRoot:
+        smooth, rough = (spec.root(sizes, turns).eigenvalues for spec in (SMOOTH, NOISE))
+        return SpectralRoot(smooth + rough, turns)
+
+
+DATA = _Data()
+
+
+class _Exact(nn.Module):
+    """`E[x_0 | x_t]` of a Gaussian process: a multiple of each mode, on any grid."""
+
+    any_grid = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, t: Any, c: Any = None) -> Tensor:
+        sizes, turns = tuple(x.shape[2:]), tuple(False for _ in x.shape[2:])
+        own = DATA.root(sizes, turns).eigenvalues.to(x)
+        noise = NOISE.root(sizes, turns).eigenvalues.to(x)
+        values = pf.schedules.VP().values(t)
+        alpha, sigma = (torch.as_tensor(v).to(x).reshape(-1, *(1 for _ in x.shape[1:]))
+                        for v in values)  # fmt: skip
+        gain = alpha * own / (alpha**2 * own + sigma**2 * noise)
+        return from_modes(gain * to_modes(x, turns), turns) + 0 * self.nothing
+
+
+def _model(n: int, dims: int = 1) -> pf.Diffusion:
+    space = Functions(NOISE, axes=[torch.linspace(0.5 / n, 1 - 0.5 / n, n).tolist()] * dims,
+                      domain=dims * [(0.0, 1.0)])  # fmt: skip
+    shape = (1, *(n for _ in range(dims)))
+    return pf.Diffusion(_Exact(), Gaussian(space=space), predict="data", event_shape=shape)
+
+
+def _axes(n: int) -> list[list[float]]:
+    return [((torch.arange(n, dtype=torch.float64) + 0.5) / n).tolist()]
+
+
+def _covariance(n: int) -> Tensor:
+    basis = torch.eye(n, dtype=torch.float64)
+    columns = DATA.root((n,), (False,)).color(basis)
+    return columns.mT @ columns
+
+
+@pytest.mark.parametrize("n", [16, 32, 64])
+def test_one_model_has_the_law_of_the_process_on_every_grid(n: int) -> None:
+    model = at_points(_model(16), _axes(n))
+    x = model.sample(3000, steps=25, seed=0)[:, 0].double()
+    exact = _covariance(n)
+    found = torch.cov(x.mT)
+    assert torch.allclose(found, exact, atol=5 * float(exact.max()) / math.sqrt(3000))
+    # Integrals are the same random number on every grid.
+    integral = x.mean(1).var()
+    assert float(integral) == pytest.approx(float(exact.mean()), rel=5 * math.sqrt(2 / 3000))
+
+
+def test_two_axes() -> None:
+    x = _model(8, 2).sample(2000, steps=20, seed=0).double()
+    total = DATA.root((8, 8), (False, False)).eigenvalues.sum()
+    assert float(x.square().mean()) == pytest.approx(float(total), rel=0.06)
+
+
+@pytest.mark.parametrize("method", ["mmps", "tds"])
+def test_given_values_at_some_points(method: str) -> None:
+    """The posterior of a Gaussian process, by guidance in coordinates where noise is white."""
+    n, places, level = 24, [3, 11, 20], 0.2
+    y = torch.tensor([1.0, -1.0, 0.5])
+    observed = torch.zeros(1, n, dtype=torch.bool)
+    observed[0, places] = True
+    post = _model(n).posterior(y, Mask(observed), level, method)
+    x = post.sample(600, seed=0, steps=40)[:, 0].double()
+    covariance = _covariance(n)
+    rows = covariance[places]
+    solved = torch.linalg.solve(rows[:, places] + level**2 * torch.eye(3).double(), rows)
+    mean, spread = solved.mT @ y.double(), covariance - rows.mT @ solved
+    # Particles of a sequential sampler repeat each other: some of these draws are the same.
+    error = (0.5 if method == "mmps" else 1.5) * spread.diagonal().max().sqrt() / 600**0.5
+    assert float((x.mean(0) - mean).abs().mean()) < 4 * float(error)
+    if method == "mmps":
+        ratio = x.var(0) / spread.diagonal()
+        assert torch.allclose(ratio, torch.ones_like(ratio), atol=6 * math.sqrt(2 / 600))
+
+
+def test_what_is_measured_comes_in_units_of_the_data() -> None:
+    model = _model(16)
+    data = 3.0 + 2.0 * _model(16).sample(200, steps=10, seed=0)
+    model.units.fit(data)
+    linear = model.posterior(torch.tensor([5.0]), Mask(torch.arange(16) == 4), 0.1, "mmps")
+    x = linear.sample(200, seed=0, steps=40)
+    assert float(x[:, 0, 4].mean()) == pytest.approx(5.0, abs=0.05)
+    assert torch.allclose(linear.measured(x), x[:, 0, 4:5], atol=1e-3)
+    square = Differentiable(lambda x: x[:, 0, 4:5].exp())
+    assert torch.allclose(model.posterior(torch.tensor([9.0]), square, 0.1, "dps").measured(x),
+                          x[:, 0, 4:5].exp(), rtol=1e-3)  # fmt: skip
+
+
+def test_densities_by_the_noise_have_a_limit_and_those_of_values_have_none() -> None:
+    """Of one smooth function on three grids, beside the exact ratio of two Gaussian measures."""
+    found, plain, exact = [], [], []
+    for n in (8, 16, 32):
+        model = at_points(_model(8), _axes(n)).double()
+        place = torch.tensor(_axes(n)[0], dtype=torch.float64)
+        x = (math.pi * place).cos().reshape(1, 1, n)
+        options: dict[str, Any] = {"steps": 12, "divergence": "exact", "seed": 0}
+        found.append(float(log_prob_by_noise(model, x, **options).value))
+        plain.append(float(model.log_prob(x, **options).value))
+        own, noise = (spec.root((n,), (False,)).eigenvalues for spec in (DATA, NOISE))
+        modes = to_modes(x, (False,))[0, 0].square() / n
+        exact.append(float(0.5 * (modes / noise - modes / own + (noise / own).log()).sum()))
+    assert found == pytest.approx(exact, abs=0.02)
+    # By the noise the numbers converge; by the values they go on growing.
+    assert abs(found[2] - found[1]) < 0.6 * abs(found[1] - found[0]) < 0.2
+    assert abs(plain[2] - plain[1]) > abs(plain[1] - plain[0]) > 1
+
+
+def test_other_points_and_other_spaces() -> None:
+    points = torch.rand(6, 1, generator=torch.Generator().manual_seed(0))
+    space = Functions(kernels.Matern(0.5, 0.2), points=points, domain=[(0.0, 1.0)])
+    net = pf.nn.PointAttention(1, space.unit_points((6,)).float(), width=8, depth=1, heads=2)
+    model = pf.Diffusion(net, Gaussian(space=space), event_shape=(1, 6))
+    new = torch.rand(9, 1, generator=torch.Generator().manual_seed(1))
+    assert at_points(model, points=new).sample(2, steps=2, seed=0).shape == (2, 1, 9)
+    with pytest.raises(CapabilityError, match="no model of functions"):
+        at_points(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)), [[0.0, 1.0]])
+    plain = pf.Diffusion(pf.nn.MLP((1, 4), width=8), Gaussian(space=Functions()),
+                         event_shape=(1, 4))  # fmt: skip
+    with pytest.raises(CapabilityError, match="belongs to its grid"):
+        at_points(plain, [[0.0, 1.0]])
+    with pytest.raises(CapabilityError, match="no noise on functions"):
+        log_prob_by_noise(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)), torch.zeros(1, 2))
