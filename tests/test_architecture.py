@@ -23,6 +23,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # all there is to know; what belongs together is a package.
 FLOORS = (
     ("F0", ("_data_names", "_downscaling_names")),
+    (
+        "F0",
+        (
+            "_covariance_names",
+            "_downscaling_names",
+        ),
+    ),
     ("F0", ("errors", "_axes", "_lazy", "_memory", "_names", "_notebook", "_precision", "_shapes")),
     (
         "F0",
@@ -144,6 +151,7 @@ MAY_NAME_GAUSSIAN = {
     ),
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
+    "pushforward.models.whitened": "posteriors by guidance are those of Gaussian noise",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
     "pushforward.sbi.methods": "scores of posteriors are learned on its cosine schedule",
     "pushforward.theory.exact_laws": "one step of any noise, with the noise in the open",

@@ -36,6 +36,7 @@ METHODS = {
 
 # What cannot be made from its name alone.
 CLASSES = {
+    "covariances": object,
     "guidance": object,
     "models": GenerativeModel,
     "networks": torch.nn.Module,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward._data_names import DATA
+from pushforward._covariance_names import COVARIANCES
 from pushforward._downscaling_names import DEBIASINGS, DOWNSCALERS
 
 __all__ = ["TABLE"]
@@ -142,13 +143,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "interpolant": "models.PointMatching",
         "regression": "models.FrameRegression",
     },
-    "covariances": {
-        "spectral": "spaces.Spectral",
-        "matern": "spaces.kernels.Matern",
-        "exponential": "spaces.kernels.Exponential",
-        "squared-exponential": "spaces.kernels.SquaredExponential",
-        "periodic": "spaces.kernels.Periodic",
-    },
+    "covariances": COVARIANCES,
     "networks": {
         "mlp": "nn.MLP",
         "unet": "nn.UNet",

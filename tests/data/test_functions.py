@@ -156,6 +156,9 @@ def test_another_grid_is_refused(tmp_path: Path) -> None:
     few = _file(tmp_path, "0,0.5\n1,2\n", "few.csv")
     with pytest.raises(InputError, match="at 2 points, the model knows 3"):
         load(few, like=data)
+    long = load(_file(tmp_path, LONG, "long.csv"), kind="functions", id="who")
+    part = load(_file(tmp_path, "who,t,u,v\nzoe,2,1,2\n", "part.csv"), like=long)
+    assert part.x[0].nan_to_num(-1).tolist() == [[-1, -1, 1], [-1, -1, 2]]
     with pytest.raises(InputError, match="say kind=functions"):
         load(few, id="who")
 

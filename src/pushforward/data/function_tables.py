@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from pushforward.data.mixed_tables import TextTable
 from pushforward.data.packed import PackedArray
 from pushforward.errors import InputError
 
-__all__ = ["FoundFunctions", "long_table", "wide_table"]
+__all__ = ["FoundFunctions", "long_table", "on_known", "wide_table"]
 
 _MOST_POINTS = 4096
 """Points that functions of a long table have between them."""
@@ -35,11 +36,11 @@ class FoundFunctions(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def wide_table(table: TextTable) -> FoundFunctions:
+def wide_table(table: TextTable, *, partial: bool = False) -> FoundFunctions:
     """A row for each function; the names of the columns are coordinates, such as `0.5` or `t0.5`.
 
-    Raises `InputError` for names that are no coordinates, or do not grow, and for cells that are
-    no numbers.
+    Raises `InputError` for names that are no coordinates, or do not grow, for cells that are no
+    numbers, and, unless these are `partial` ones of known points, points without a value.
 
     >>> from pushforward.data.cells import Cells
     >>> cells = {"day1": ["3.5"], "day2": [""]}
@@ -69,7 +70,7 @@ def wide_table(table: TextTable) -> FoundFunctions:
         )
     values = np.stack([_numbers(table, name) for name in names], 1)
     empty = np.isnan(values).all(0)
-    if empty.any():
+    if empty.any() and not partial:
         raise InputError(
             f"{table.source}: no function has a value in the column "
             f"{names[int(empty.argmax())]!r}: leave it out with columns="
@@ -158,6 +159,27 @@ def long_table(table: TextTable, key: str, coordinates: Sequence[str]) -> FoundF
         masked=bool(np.isnan(x).any()),
     )  # fmt: skip
     return FoundFunctions(torch.from_numpy(x.reshape(len(keys), len(values), *sizes)), made)
+
+
+def on_known(found: FoundFunctions, known: FunctionFormat) -> FoundFunctions:
+    """Functions at some of the points of others, with the rest missing; as they are if they are at
+    other points."""
+    made, spots = found.format, []
+    if made.scattered != known.scattered or known.scattered or len(made.axes) != len(known.axes):
+        return found
+    for own, new in zip(known.axes, made.axes, strict=True):
+        a, b = own.array().astype(np.float64), new.array().astype(np.float64)
+        nearest = np.abs(a[None] - b[:, None]).argmin(1)
+        step = 1e-3 * float(np.ptp(a)) / max(len(a) - 1, 1)
+        if not np.allclose(a[nearest], b, rtol=0, atol=step):
+            return found
+        spots.append(torch.from_numpy(nearest))
+    x = found.x.new_full((len(found.x), found.x.shape[1], *known.sizes), torch.nan)
+    grid: Any = torch.meshgrid(*spots, indexing="ij")
+    x[(slice(None), slice(None), *grid)] = found.x
+    return FoundFunctions(
+        x, replace(made, axes=known.axes, masked=bool(x.isnan().any())), found.notes
+    )
 
 
 def _numbers(table: TextTable, name: str) -> NDArray[np.float64]:

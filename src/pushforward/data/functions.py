@@ -17,7 +17,7 @@ from pushforward.data import formats
 from pushforward.data.arrays import numeric, read_npy
 from pushforward.data.dataset import Data
 from pushforward.data.function_format import FunctionFormat
-from pushforward.data.function_tables import FoundFunctions, long_table, wide_table
+from pushforward.data.function_tables import FoundFunctions, long_table, on_known, wide_table
 from pushforward.data.members import Chosen, read_npz
 from pushforward.data.mixed_tables import table_of
 from pushforward.data.options import given_options
@@ -39,7 +39,14 @@ _TAKEN = {*_OF_TABLES, "key", "id", "coordinates", "periodic", "channels", "name
 
 
 def reading_functions(load: F) -> F:
-    """A reader of data that also reads functions, `kind="functions"`, with `id=`."""
+    """A reader of data that also reads functions, `kind="functions"`, with `id=`.
+
+    These are a table with a row for each function, whose columns are called by their coordinates; a
+    table with a row for each value, of which the column `id` says which function it is of,
+    `coordinates` where it is (by default the one column after that), and all others are channels;
+    an array `(N, *sizes)`, or `(N, C, *sizes)` with `channels=C`; or a store of fields. Empty cells
+    are missing values, and so is NaN if `missing="nan"` says so.
+    """
 
     @wraps(load)
     def reading(
@@ -86,6 +93,8 @@ def _read(source: Any, options: dict[str, Any], known: FunctionFormat | None) ->
     if isinstance(source, str | os.PathLike):
         path = existing(source)
     found = _found(source if path is None else path, given, known)
+    if known is not None and known.form == "long":
+        found = on_known(found, known)
     made = found.format
     if known is not None:
         known.check_alike(made, str(source if path else "the data"))
@@ -130,7 +139,11 @@ def _found(source: Any, given: dict[str, Any], known: FunctionFormat | None) -> 
     )
     if key is None and where:
         raise InputError("coordinates= are the columns of a table with id=, which is not said")
-    found = wide_table(table) if key is None else long_table(table, key, where)
+    found = (
+        wide_table(table, partial=known is not None)
+        if key is None
+        else long_table(table, key, where)
+    )
     return found._replace(notes=(*table.notes, *found.notes))
 
 

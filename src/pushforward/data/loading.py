@@ -118,8 +118,7 @@ def load(
             memory, states of several parts are a tuple, or arrays by name.
         like: the data that a model was trained on, or their schema: columns are found by their
             names and put in that order, and labels get the codes that they have there. A column of
-            labels may be missing, further columns are left out; what has no names is matched by
-            position. Both are said in `Data.notes`.
+            labels may be missing, others are left out; what has no names is matched by position.
         name: what reports call the data; by default the built-in one or that of the file.
         label: the column of labels of a table or an `(N, d)` array, by name or number from 0; the
             array of labels in a file of several (`c`, `y` or `labels` by default); for data in
@@ -133,8 +132,7 @@ def load(
             the data, `x` or the only one by default; which sheet of a workbook, or the first.
         columns: which columns of a table to learn from, by name, number or range (`"1:"`); all but
             the label by default.
-        header: whether the first line of a text table names its columns; by default, whether it
-            reads like names.
+        header: whether the first line of a text table names its columns; by default as it reads.
         decimal: the decimal mark of a text table, `"."` by default.
         thousands: what groups the digits of numbers in a text table, such as `","`.
         missing: texts and numbers that mean a missing value, such as `"?"` or `[-999, "#N/A"]`;
@@ -146,13 +144,9 @@ def load(
         size: crop and resize images to `size x size` or `(height, width)` pixels.
         channels: read images as gray (1) or RGB (3).
         kind: `"vector"` or `"image"`; or `"text"`, `"lines"` or `"fasta"` for a file or a folder of
-            texts: one long text each, one in each line, or records. A `.txt` of words is a text by
-            default. `"functions"` are values at points: a table with a row for each function, whose
-            columns are called by their coordinates; a table with a row for each value and `id=`; an
-            array `(N, *sizes)`, or `(N, C, *sizes)` with `channels=C`; a store of fields. Empty
-            cells are missing values.
-        layout: `"HWC"` or `"CHW"`, of pictures in an array; by default what the numbers of rows,
-            columns and channels make plausible, which is said in `Data.notes`.
+            texts, where a `.txt` of words is a text by default; or `"functions"`, values at points
+            (`reading_functions`).
+        layout: `"HWC"` or `"CHW"`, of pictures in an array; by default what is plausible (`notes`).
         levels: how many equally spaced values from `value_range[0]` to `value_range[1]` the data
             can take, for data that is discrete. 8-bit arrays and images have 256.
         value_range: the smallest and largest possible value.
@@ -189,6 +183,8 @@ def load(
         id: the column of a long table that says which function a value is of. The coordinates are
             `coordinates`, such as `"x,y"`, by default the one column after it; all others are
             channels.
+        lazy: read rows of a store as needed, or all at once; by default the former from 1 GiB on.
+        id: of functions with a row for each value, the column that tells them apart.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.

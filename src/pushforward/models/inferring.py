@@ -29,7 +29,7 @@ from pushforward.models.noise_level import estimated_level
 from pushforward.models.posterior import Exactness, Posterior
 from pushforward.models.sampled_posterior import AnnealedPosterior, RepaintedPosterior
 from pushforward.models.twisted_posterior import TwistedPosterior
-from pushforward.models.whitened import Whitened, in_white
+from pushforward.models.whitened import WhiteCoordinates, in_white
 from pushforward.samplers import DAPS, RePaint, TwistedSMC
 
 __all__ = ["noise_of", "posterior_of"]
@@ -96,7 +96,7 @@ def posterior_of(
         noise = GaussianNoise(level.value)
     noise = noise_of(noise)
     model = in_white(model)
-    if isinstance(model, Whitened):
+    if isinstance(model, WhiteCoordinates):
         measurement = model.measurement(y, operator, noise)
     else:
         measurement = Measurement.of(y, operator, noise, model.event_shape, model.known_units())

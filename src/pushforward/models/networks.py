@@ -141,12 +141,17 @@ def _network_for(
 ) -> nn.Module:
     if isinstance(net, nn.Module):
         return net
-    suited = space.network(data.event_shape, None if net == "auto" else net)
-    if suited is not None:
-        name, own = suited
-        known = {"num_classes": num_classes, "context": context}
-        found: nn.Module = registry.find("networks", name)(data.event_shape[0], **own, **known)
-        return found
+    suited = space.networks(data.event_shape)
+    for name, own in suited.items():
+        kind = registry.find("networks", name)
+        chosen = kind if net == "auto" else _kind(net)
+        if kind is getattr(chosen, "func", chosen):
+            given = {"num_classes": num_classes, "context": context, **own}
+            given |= getattr(chosen, "keywords", {})
+            found: nn.Module = kind(data.event_shape[0], **given)
+            return found
+    if suited and space.gaps:
+        raise InputError(f"values are missing, which {' and '.join(suited)} take, and not {net!r}")
     shape = data.event_shape
     out = reading.output_shape(space.state_shape(shape))
     sizes = {

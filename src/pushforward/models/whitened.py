@@ -15,11 +15,11 @@ from pushforward.models.denoiser import NO_DENOISER, Denoiser
 from pushforward.processes import Gaussian
 from pushforward.protocols import Model, Time
 
-__all__ = ["Whitened", "in_white"]
+__all__ = ["WhiteCoordinates", "in_white"]
 
 
 @dataclass(frozen=True)
-class Whitened:
+class WhiteCoordinates:
     r"""A model of `x = R w` as one of `w`, where `R R^T` is the covariance of its noise.
 
     `w_t = alpha w_0 + sigma xi` with white `xi`, and `E[w_0 | w_t] = R^{-1} E[x_0 | x_t = R w_t]`:
@@ -74,12 +74,12 @@ class Whitened:
 
 
 def in_white(model: Any) -> Any:
-    """The model itself, or, where its noise is colored and has a root, `Whitened`."""
+    """The model itself, or, where its noise is colored and has a root, `WhiteCoordinates`."""
     space = getattr(getattr(model, "process", None), "space", None)
     root = None if space is None or model.event_shape is None else space.noise_root(
         model.event_shape
     )  # fmt: skip
-    return model if root is None else Whitened(model, root)
+    return model if root is None else WhiteCoordinates(model, root)
 
 
 def _white(model: Callable[..., Tensor], root: Any) -> Model:

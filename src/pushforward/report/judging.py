@@ -115,6 +115,8 @@ def evaluated(
         return evaluated_molecules(samples, test, train, **options)
     if test.schema.mixed is not None:
         return evaluated_table(samples, test, train, **options)
+    if space.gaps:
+        test, train = (dataclasses.replace(d, x=space.completed(d.x)) for d in (test, train))
     written = as_written(space, samples, test)
     if told is not None and test.context_size is not None and test.levels is None:
         words = one_hot_columns(test.schema.given, test.context_size)
@@ -180,12 +182,15 @@ def held_out_likelihood(
     progress: Progress | None = None,
     batch_size: int | None = None,
 ) -> LogProb | None:
-    """Log-densities of the first held-out points; `None` for a model without normalized ones.
+    """Log-densities of the first held-out points; `None` for a model without normalized ones, and
+    where some of the points lack numbers.
 
     So many go through a network at a time, by default what fits into a GiB.
     """
     kind = model.capabilities.log_prob
     if kind in ("unnormalized", "none"):
+        return None
+    if model.space.gaps and not bool(state.finite_rows(data.x).all()):
         return None
     # Enough for a report; `logprob` takes its time.
     asked = {"steps": 32, "probes": 4} if kind == "ode" else {}

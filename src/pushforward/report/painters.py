@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 BLUE, _SOFT = "#2a5caa", "#5b6470"
+_BANDED = 2000
+"""Functions of which the band is."""
 MOST_KINDS = 10
 """Kinds that have a color each."""
 
@@ -201,26 +203,34 @@ class _Lines(Painter):
     many, few = 60, 20
 
     def __init__(self, view: Curves) -> None:
-        low, high = _quantiles(numbers(view.values), (0.002, 0.998)).tolist()
+        values = numbers(view.values)
+        low, high = _quantiles(values[~values.isnan()], (0.002, 0.998)).tolist()
         margin = 0.15 * max(high - low, 1e-6)
         self.low, self.high, self.name = low - margin, high + margin, view.name
 
     def draw(
         self, view: Curves, count: int, *, small: bool = False, kinds: Kinds | None = None
     ) -> Any:
-        """A line for each function."""
+        """A line for each function, and the band of the middle 90 % of all of them at each
+        point."""
         canvas, axes = _canvas(small)
-        lines = numbers(view.values[:count])
-        axes.plot(lines.mT.numpy(), color=BLUE, alpha=0.35, linewidth=0.6 if small else 1)
-        axes.set(xlim=(0, lines.shape[1] - 1), ylim=(self.low, self.high))
-        axes.set(xlabel="grid point", ylabel=self.name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        whole = numbers(view.values)
+        lines, known = whole[:count], view.places is not None
+        place = torch.tensor(view.places) if known else torch.arange(float(lines.shape[1]))
+        band = torch.nanquantile(whole[:_BANDED], torch.tensor([0.05, 0.5, 0.95]).to(whole), 0)
+        axes.fill_between(place, band[0], band[2], color=_SOFT, alpha=0.25, linewidth=0)
+        axes.plot(place, lines.mT.numpy(), color=BLUE, alpha=0.35, linewidth=0.6 if small else 1)
+        axes.plot(place, band[1], color="black", linewidth=1)
+        axes.set(xlim=(float(place[0]), float(place[-1])), ylim=(self.low, self.high))
+        axes.set(xlabel=view.label, ylabel=self.name)
+        if not known:
+            axes.xaxis.get_major_locator().set_params(integer=True)
         return _picture(canvas, small, self.missing(view, count))
 
     def missing(self, view: Curves, count: int) -> str:
         """Functions that leave the picture somewhere."""
         lines = numbers(view.values[:count])
-        inside = ((lines >= self.low) & (lines <= self.high)).all(1)
+        inside = ((lines >= self.low) & (lines <= self.high) | lines.isnan()).all(1)
         return _outside(~inside, "curves leave the picture")
 
 

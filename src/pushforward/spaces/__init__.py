@@ -2,9 +2,9 @@
 
 Spaces know nothing of time or of generation. `Euclidean`, `Fields`, `Hilbert` and `Centered` are
 linear, and so are `Functions`; `Torus`, `Sphere`, `SO3`, `Hyperbolic` and `SPD` are manifolds;
-`Simplex`, `LogRatios`, `FisherRao` hold compositions, `Orthant` amounts; `Tokens`, `Categories` and `PointCloud` are jumped
-on; `Product` joins any of them. `rotations` converts quaternions, rotation vectors and Euler
-angles, and `poses` composes rigid motions.
+`Simplex`, `LogRatios`, `FisherRao` hold compositions, `Orthant` amounts; `Tokens`, `Categories`
+and `PointCloud` are jumped on; `Product` joins any of them. `rotations` converts quaternions,
+rotation vectors and Euler angles, and `poses` composes rigid motions.
 """
 
 from pushforward.spaces import kernels, poses, rotations

@@ -201,21 +201,22 @@ class Functions(LinearSpace):
             ]
         return torch.cartesian_prod(*each).reshape(-1, len(each))
 
-    def network(
-        self, event_shape: state.EventShape, name: str | None = None
-    ) -> tuple[str, dict[str, Any]] | None:
+    def networks(self, event_shape: state.EventShape) -> dict[str, dict[str, Any]]:
         """A Fourier operator on regular grids, attention over points elsewhere."""
         sizes = tuple(event_shape[1:])
         regular = self.points is None and (self.axes is None or all(map(is_regular, self.axes)))
-        found = name or ("fourier-operator" if regular else "point-attention")
-        if found == "fourier-operator":
-            return found, {"periodic": self._turns(sizes), "masked": self.masked}
-        if found == "point-attention":
-            return found, {"points": self.unit_points(sizes).float()}
-        return None
+        attention = {"point-attention": {"points": self.unit_points(sizes).float()}}
+        if not regular:
+            return attention
+        own = {"periodic": self._turns(sizes), "masked": self.masked}
+        return {"fourier-operator": own, **attention}
+
+    def completed(self, x: Tensor) -> Tensor:
+        """In the place of each missing value, the nearest one along the last axis."""
+        return filled(x)
 
     def features(self, x: Tensor) -> Tensor:
-        """The values; in the place of a missing one, the nearest along the last axis."""
+        """The values, of which those that are missing are `completed`."""
         return flatten(filled(x))
 
     def common_scale(self, event_shape: state.EventShape) -> bool:
@@ -251,6 +252,11 @@ class Functions(LinearSpace):
         """Functions at so many points."""
         count = f" of {event_shape[0]} channels" if event_shape[0] > 1 else ""
         return f"functions{count} at {' x '.join(map(str, event_shape[1:]))} points"
+
+    @property
+    def gaps(self) -> bool:  # type: ignore[override]
+        """Whether values may be missing."""
+        return self.masked
 
     @property
     def _sizes(self) -> tuple[int, ...] | None:

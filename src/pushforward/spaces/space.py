@@ -57,6 +57,9 @@ class Space(HasCoordinates, ABC, Generic[X]):
     periodic: tuple[bool, ...] | None = None
     """Of fields, which of their axes have ends that meet; `None` where states are no fields."""
 
+    gaps: bool = False
+    """States may lack some of their numbers, and then have no density."""
+
     means_apart: bool = False
     """Spatial means of fields have a scale of their own, and networks a way past for them."""
 
@@ -92,12 +95,14 @@ class Space(HasCoordinates, ABC, Generic[X]):
         unless they lose something."""
         return self.features(x)
 
-    def network(
-        self, event_shape: state.EventShape, name: str | None = None
-    ) -> tuple[str, dict[str, Any]] | None:
-        """The short name of the network that suits states of a shape, or of the one asked for, with
-        what it has to know of the space; `None` where any will do."""
-        return None
+    def completed(self, x: X) -> X:
+        """States with something plain in the place of numbers that they lack, for judges."""
+        return x
+
+    def networks(self, event_shape: state.EventShape) -> dict[str, dict[str, Any]]:
+        """The networks that suit states of a shape, by their short names, the best first, with what
+        they have to know of the space; nothing where any will do."""
+        return {}
 
     def categories(self, x: X) -> Mapping[str, Tensor]:
         """What of a state is one of a few kinds, by name: often nothing.

@@ -1,0 +1,15 @@
+"""Short names of covariances of random functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["COVARIANCES"]
+
+COVARIANCES: dict[str, Any] = {
+    "spectral": "spaces.Spectral",
+    "matern": "spaces.kernels.Matern",
+    "exponential": "spaces.kernels.Exponential",
+    "squared-exponential": "spaces.kernels.SquaredExponential",
+    "periodic": "spaces.kernels.Periodic",
+}
