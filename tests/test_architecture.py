@@ -22,14 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pushforward"
 # From the ground up. Units on one floor do not see each other, so that the order of the list is
 # all there is to know; what belongs together is a package.
 FLOORS = (
-    ("F0", ("_data_names", "_downscaling_names")),
-    (
-        "F0",
-        (
-            "_covariance_names",
-            "_downscaling_names",
-        ),
-    ),
+    ("F0", ("_covariance_names", "_data_names", "_downscaling_names")),
     ("F0", ("errors", "_axes", "_lazy", "_memory", "_names", "_notebook", "_precision", "_shapes")),
     (
         "F0",

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushforward._data_names import DATA
 from pushforward._covariance_names import COVARIANCES
+from pushforward._data_names import DATA
 from pushforward._downscaling_names import DEBIASINGS, DOWNSCALERS
 
 __all__ = ["TABLE"]

@@ -178,12 +178,6 @@ def load(
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, by default from 1 GiB on.
         forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
-        lazy: read rows of a store as they are needed, or all at once; by default the former from
-            1 GiB on.
-        id: the column of a long table that says which function a value is of. The coordinates are
-            `coordinates`, such as `"x,y"`, by default the one column after it; all others are
-            channels.
-        lazy: read rows of a store as needed, or all at once; by default the former from 1 GiB on.
         id: of functions with a row for each value, the column that tells them apart.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and

@@ -149,8 +149,8 @@ if TYPE_CHECKING:
     from pushforward.models.noise_map import NoiseMap, noise_map
     from pushforward.models.noise_measure import log_prob_by_noise
     from pushforward.models.normalizing_flow import NormalizingFlow
-    from pushforward.models.point_matching import PointMatching
     from pushforward.models.other_points import at_points
+    from pushforward.models.point_matching import PointMatching
     from pushforward.models.posterior import Exactness, Posterior
     from pushforward.models.posterior_variance import PosteriorVariance
     from pushforward.models.reconditioning import recondition
