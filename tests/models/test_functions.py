@@ -131,7 +131,7 @@ def test_densities_by_the_noise_have_a_limit_and_those_of_values_have_none() -> 
         model = at_points(_model(8), _axes(n)).double()
         place = torch.tensor(_axes(n)[0], dtype=torch.float64)
         x = (math.pi * place).cos().reshape(1, 1, n)
-        options: dict[str, Any] = {"steps": 12, "divergence": "exact", "seed": 0}
+        options: dict[str, Any] = {"steps": 16, "divergence": "exact", "seed": 0}
         found.append(float(log_prob_by_noise(model, x, **options).value))
         plain.append(float(model.log_prob(x, **options).value))
         own, noise = (spec.root((n,), (False,)).eigenvalues for spec in (DATA, NOISE))

@@ -43,10 +43,10 @@ def wide_table(table: TextTable, *, partial: bool = False) -> FoundFunctions:
     numbers, and, unless these are `partial` ones of known points, points without a value.
 
     >>> from pushforward.data.cells import Cells
-    >>> cells = {"day1": ["3.5"], "day2": [""]}
+    >>> cells = {"day1": ["3.5", "4"], "day2": ["", "5"]}
     >>> found = wide_table(TextTable(cells, "days.csv", Cells()))
-    >>> found.x, found.format.axes[0].array()
-    (tensor([[[3.5000,    nan]]]), array([1., 2.]))
+    >>> found.x[0].tolist(), found.format.axes[0].array()
+    ([[3.5, nan]], array([1., 2.]))
     """
     names = list(table.cells)
     start = _shared_start(names)
