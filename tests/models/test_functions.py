@@ -124,23 +124,26 @@ def test_what_is_measured_comes_in_units_of_the_data() -> None:
                           x[:, 0, 4:5].exp(), rtol=1e-3)  # fmt: skip
 
 
+def _exact(n: int) -> tuple[Tensor, float, float]:
+    """A smooth function, its exact log-density by the noise, and by its values."""
+    x = (math.pi * torch.tensor(_axes(n)[0], dtype=torch.float64)).cos().reshape(1, 1, n)
+    own, noise = (spec.root((n,), (False,)).eigenvalues for spec in (DATA, NOISE))
+    modes = to_modes(x, (False,))[0, 0].square() / n
+    ratio = 0.5 * (modes / noise - modes / own + (noise / own).log()).sum()
+    return x, float(ratio), float(ratio + Functions(NOISE).noise_log_prob(x))
+
+
 def test_densities_by_the_noise_have_a_limit_and_those_of_values_have_none() -> None:
-    """Of one smooth function on three grids, beside the exact ratio of two Gaussian measures."""
-    found, plain, exact = [], [], []
     for n in (8, 16, 32):
         model = at_points(_model(8), _axes(n)).double()
-        place = torch.tensor(_axes(n)[0], dtype=torch.float64)
-        x = (math.pi * place).cos().reshape(1, 1, n)
+        x, ratio, density = _exact(n)
         options: dict[str, Any] = {"steps": 16, "divergence": "exact", "seed": 0}
-        found.append(float(log_prob_by_noise(model, x, **options).value))
-        plain.append(float(model.log_prob(x, **options).value))
-        own, noise = (spec.root((n,), (False,)).eigenvalues for spec in (DATA, NOISE))
-        modes = to_modes(x, (False,))[0, 0].square() / n
-        exact.append(float(0.5 * (modes / noise - modes / own + (noise / own).log()).sum()))
-    assert found == pytest.approx(exact, abs=0.02)
-    # By the noise the numbers converge; by the values they go on growing.
-    assert abs(found[2] - found[1]) < 0.6 * abs(found[1] - found[0]) < 0.2
-    assert abs(plain[2] - plain[1]) > abs(plain[1] - plain[0]) > 1
+        found = log_prob_by_noise(model, x, **options).value
+        assert float(found) == pytest.approx(ratio, abs=0.02)
+        assert float(model.log_prob(x, **options).value) == pytest.approx(density, abs=0.02)
+    ratios, densities = zip(*(_exact(n)[1:] for n in (32, 128, 512)), strict=True)
+    assert abs(ratios[2] - ratios[1]) < 0.3 * abs(ratios[1] - ratios[0]) < 0.05
+    assert densities[2] - densities[1] > 2 * (densities[1] - densities[0]) > 100
 
 
 def test_other_points_and_other_spaces() -> None:
