@@ -34,6 +34,7 @@ FLOORS = (
             "_regular",
             "_roots",
             "_part_noise",
+            "_patches",
             "_row_noise",
         ),
     ),

@@ -200,6 +200,9 @@ def build(
     if not isinstance(given_args, dict) or not all(isinstance(key, str) for key in given_args):
         raise InputError(f"'args' of {spec['class']} holds names and values, not {given_args!r}")
     cls = find_class(spec["class"], trust)
+    if hasattr(cls, "renewed"):
+        # Arguments as an older version of the class wrote them.
+        cls, given_args = cls.renewed(dict(given_args))
     written = {k: v for k, v in given_args.items() if k not in given}
     args = {key: build(value, trust, tensors) for key, value in written.items()} | given
     signature = inspect.signature(cls)

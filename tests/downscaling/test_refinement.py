@@ -109,6 +109,33 @@ def test_other_units_and_other_names_are_told() -> None:
         refined("table.csv", fine)
 
 
+def test_a_domain_of_another_size_is_told_with_both() -> None:
+    half = _store(4)
+    half = half.assign_coords(x=half.x / 2)
+    with pytest.raises(InputError, match=r"another domain: x goes from 0 to 2.356 there, and in"):
+        refined(half, pf.data.load(_store(16)).schema)
+    moved = _store(4, centers=True)
+    moved = moved.assign_coords(y=moved.y + 3 * math.pi)
+    with pytest.raises(InputError, match="cut both to what they share"):
+        refined(moved, pf.data.load(_store(16, centers=True)).schema)
+
+
+def test_dimensions_and_variables_in_another_order_are_found_by_name() -> None:
+    fine, few = pf.data.load(_store(12)), _store(4)
+    turned = few.transpose("x", "time", "y").assign(a=few.u * 0)[["u", "a"]]
+    assert torch.equal(refined(turned, fine.schema).x, refined(few, fine.schema).x)
+    named = few.rename(time="sample")
+    assert torch.equal(refined(named, fine.schema).x, refined(few, fine.schema).x)
+    with pytest.raises(InputError, match="has no variable 'u'"):
+        refined(few.rename(u="v"), fine.schema)
+
+
+def test_latitudes_that_fall_where_those_of_the_target_rise_are_told() -> None:
+    few = _store(4, centers=True).isel(y=slice(None, None, -1))
+    with pytest.raises(InputError, match=r"y goes from 5\.498 to 0\.7854 there.*turn around"):
+        refined(few, pf.data.load(_store(16, centers=True)).schema)
+
+
 def test_the_same_grid_is_left_as_it_is() -> None:
     fine = pf.data.load(_store(8))
     assert torch.equal(refined(_store(8), fine.schema).x, fine.x)

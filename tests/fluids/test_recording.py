@@ -15,6 +15,7 @@ import xarray
 import pushforward as pf
 from pushforward.errors import InputError, MissingExtraError
 from pushforward.fluids import FluidSimulator, FluidState, MoistFlow, record_fluid
+from pushforward.training.progress import Progress
 
 SETTINGS = {"every": 0.2, "spinup": 1.0, "part": 3, "progress": False}
 
@@ -102,6 +103,25 @@ def test_killed_and_resumed_is_the_same(tmp_path: Path, forked: object) -> None:
     assert sorted(os.listdir(tmp_path)) == ["flow.npz", "whole.npz"]
 
 
+def test_the_time_before_the_first_frame_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int, str]] = []
+
+    class Bar(Progress):
+        def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+            told.append((done, self.total, note))
+
+    monkeypatch.setattr("pushforward.fluids.recording.Progress", Bar)
+    monkeypatch.setattr("pushforward.fluids.recording._PIECE", 20)
+    record_fluid(_fluid(), tmp_path / "flow.npz", 3, **SETTINGS)
+    # Fifty steps of spin-up, and ten to each of two more frames.
+    assert [done for done, _, _ in told] == [20, 40, 50, 60, 70]
+    assert {total for _, total, _ in told} == {70}
+    assert told[0][2] == "time 0.4, before the first frame"
+    assert told[-1][2] == "time 1.4, frame 3 of 3"
+
+
 @pytest.mark.parametrize("after", [0, 3, 4])
 def test_what_breaks_off_goes_on(after: int, tmp_path: Path) -> None:
     """In the spin-up, right after a checkpoint, and between two."""
@@ -110,11 +130,13 @@ def test_what_breaks_off_goes_on(after: int, tmp_path: Path) -> None:
         if done >= after:
             raise MemoryError
 
+    place = tmp_path / "flow.zarr"
     with pytest.raises(MemoryError):
-        record_fluid(_fluid(), tmp_path / "flow.npz", 6, callback=stop, **SETTINGS)
-    record_fluid(_fluid(), tmp_path / "flow.npz", 6, resume=True, **SETTINGS)
-    with np.load(tmp_path / "flow.npz") as file:
-        assert np.array_equal(file["vorticity"], _direct(_fluid(), 6).numpy()[:, 0])
+        record_fluid(_fluid(), place, 6, callback=stop, **SETTINGS)
+    assert not place.exists()
+    record_fluid(_fluid(), place, 6, resume=True, **SETTINGS)
+    with xarray.open_zarr(place, consolidated=False) as found:
+        assert np.array_equal(found["vorticity"].values, _direct(_fluid(), 6).numpy()[:, 0])
 
 
 def test_places_are_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 import xarray
 
 from pushforward.data import Data, load
+from pushforward.metrics import Evaluation, Row
+from pushforward.report.frames_in_time import for_frames
 from pushforward.report.maps import MapPainter
 from pushforward.report.spectra import rows_of_spectra, spectra_section
 from pushforward.spaces import Fields, space_of
@@ -92,3 +95,26 @@ def test_variables_with_masked_cells_have_no_spectrum() -> None:
     assert "<h3>v</h3>" not in text
     assert spectra_section(torch.zeros(3, 2), Data(torch.zeros(3, 2))) == ""
     assert not space_of(data).white
+
+
+def test_errors_of_an_evaluation_count_rows_by_what_they_remember() -> None:
+    row = Row("sliced W2", 0.3, 0.02, 0.1, 0.01)
+    plain = Evaluation((row,), (), 400, 400, 400, 400, seed=0)
+    noise = _fields(400, 5).x
+    out = [noise[0]]
+    for step in noise[1:]:
+        out.append(0.6 * out[-1] + 0.8 * step)
+    data = dataclasses.replace(_fields(400, 5), x=torch.stack(out))
+    found = for_frames(plain, data)
+    # A series with rho = .6 is worth a quarter of its rows: (1 - .6) / (1 + .6).
+    assert found.rows[0].stderr == pytest.approx(2 * 0.02, rel=0.15)
+    assert found.rows[0].floor_stderr == pytest.approx(2 * 0.01, rel=0.15)
+    assert found.rows[0].value == 0.3
+    assert "400 held-out ones are worth" in found.warnings[0]
+    fresh = for_frames(plain, dataclasses.replace(data, x=noise))
+    assert fresh.rows[0].stderr == pytest.approx(0.02, rel=0.15)
+    assert not fresh.warnings
+    short = for_frames(plain, dataclasses.replace(data, x=data.x[:12]))
+    assert not short.rows[0].converged
+    assert "too few to tell" in short.warnings[0]
+    assert for_frames(plain, Data(torch.zeros(9, 2))) is plain

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward import config
 from pushforward.errors import CapabilityError, InputError
-from pushforward.spaces import ChannelUnits, Fields
+from pushforward.inverse import Downsample, GaussianNoise, Measurement
+from pushforward.spaces import ChannelUnits, Fields, FieldsWithMeans
 
 MASK = torch.tensor([[[1, 1, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]]]).bool()
 
@@ -140,7 +142,7 @@ def _varying(n: int) -> torch.Tensor:
 
 def test_means_and_deviations_are_scaled_apart_and_back() -> None:
     x = _varying(3000)
-    units = Fields(MASK, means_apart=True).units((2, 2, 3))
+    units = FieldsWithMeans(MASK).units((2, 2, 3))
     units.fit(x)
     z = units.standardized(x)
     assert torch.allclose(units(z), x, rtol=1e-4, atol=1e-6)
@@ -154,7 +156,7 @@ def test_means_and_deviations_are_scaled_apart_and_back() -> None:
 
 
 def test_their_volume_is_that_of_the_map() -> None:
-    units = Fields(MASK, means_apart=True).units((2, 2, 3)).double()
+    units = FieldsWithMeans(MASK).units((2, 2, 3)).double()
     units.fit(_varying(500))
     point = _varying(1).double()
     matrix = torch.autograd.functional.jacobian(units.standardized, point).reshape(12, 12)
@@ -167,21 +169,21 @@ def test_their_volume_is_that_of_the_map() -> None:
 
 def test_a_variable_whose_means_do_not_vary_has_a_scale_all_the_same() -> None:
     x = torch.tensor([[[1.0, 3.0]], [[3.0, 1.0]]])
-    units = Fields(means_apart=True).units((1, 2))
+    units = FieldsWithMeans().units((1, 2))
     units.fit(x)
     assert torch.allclose(units(units.standardized(x)), x)
     assert float(units.mean_scale) == 1
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("space", [Fields, FieldsWithMeans])
 def test_units_do_not_depend_on_the_parts_in_which_rows_are_read(
-    monkeypatch: pytest.MonkeyPatch, apart: bool
+    monkeypatch: pytest.MonkeyPatch, space: type[Fields]
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     x = 5 + torch.randn(30, 2, 3, 4, generator=generator)
     x += torch.randn(30, 2, 1, 1, generator=generator)
     mask = torch.rand(2, 3, 4, generator=generator) < 0.7
-    whole, parts = (Fields(mask=mask, means_apart=apart).units((2, 3, 4)) for _ in range(2))
+    whole, parts = (space(mask=mask).units((2, 3, 4)) for _ in range(2))
     whole.fit(x)
     monkeypatch.setattr("pushforward.spaces.channel_units._NUMBERS", 100)
     parts.fit(x)
@@ -196,3 +198,32 @@ def test_some_cell_with_a_value_needs_a_weight() -> None:
     space = Fields(mask=mask, weights=torch.tensor([[[0.0, 1.0]]]))
     with pytest.raises(InputError, match="no cell with a value has a weight"):
         space.check(torch.zeros(2, 1, 1, 2))
+
+
+def test_spaces_of_older_runs_are_found_again() -> None:
+    for apart, kind in ((False, Fields), (True, FieldsWithMeans)):
+        spec = {"class": "spaces.Fields", "args": {"periodic": [True, False], "means_apart": apart}}
+        found = config.build(spec)
+        assert type(found) is kind
+        assert found.periodic == (True, False)
+        again = config.build(config.describe(found))
+        assert type(again) is kind
+        assert repr(again) == repr(found)
+    with pytest.raises(InputError, match="means_aparts"):
+        config.build({"class": "spaces.Fields", "args": {"means_aparts": True}})
+
+
+def test_measurements_are_refused_in_units_that_mix_cells() -> None:
+    x = _varying(200)
+    for space, fine in ((Fields(), True), (FieldsWithMeans(), False)):
+        units = space.units((2, 2, 3))
+        units.fit(x)
+        operator, y = Downsample((2, 3)), torch.zeros(2, 1, 1)
+        if fine:
+            found = Measurement.of(y, operator, GaussianNoise(0.1), (2, 2, 3), units)
+            assert torch.allclose(
+                found.shift + found.scale * 0.5, units(torch.full_like(x[:1], 0.5))[0]
+            )
+        else:
+            with pytest.raises(CapabilityError, match="mix them"):
+                Measurement.of(y, operator, GaussianNoise(0.1), (2, 2, 3), units)

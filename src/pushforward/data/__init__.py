@@ -12,6 +12,7 @@ from pushforward.data.captions import Caption
 from pushforward.data.dataset import Data
 from pushforward.data.doctor import Finding, examine
 from pushforward.data.field_files import to_xarray
+from pushforward.data.field_patches import in_patches, patches_of
 from pushforward.data.given import condition_on, joint, joint_table
 from pushforward.data.loading import load
 from pushforward.data.scene_parser import matches_captions, parse_scenes
@@ -30,11 +31,13 @@ __all__ = [
     "Schema",
     "condition_on",
     "examine",
+    "in_patches",
     "joint",
     "joint_table",
     "load",
     "matches_captions",
     "parse_scenes",
+    "patches_of",
     "render_scenes",
     "to_xarray",
     "write",

@@ -165,7 +165,6 @@ class FieldFormat:
                 for variable in self.variables
                 for name in variable.channel_names
             ),
-            "means_apart": self.means == "apart",
             "upward": self._grows(self.dims[-2]) if len(self.dims) > 1 else False,
         }
 

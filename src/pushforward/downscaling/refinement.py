@@ -64,8 +64,8 @@ def refinement(coarse: FieldFormat, fine: FieldFormat, where: str = "the source"
     the centers of both, means over these, `inverse.Downsample`. Without coordinates the first on
     periodic domains, the second on others.
 
-    Raises `InputError` for sizes that do not divide, coordinates of neither kind, fields that are
-    not of two dimensions, and cells without values.
+    Raises `InputError` for sizes that do not divide, domains of different size, coordinates of
+    neither kind, fields that are not of two dimensions, and cells without values.
 
     >>> from pushforward.data.field_format import FieldVariable
     >>> grids = [FieldFormat((FieldVariable("u"),), ("time",), ("y", "x"), (n, n)) for n in (4, 8)]
@@ -109,6 +109,12 @@ def refinement(coarse: FieldFormat, fine: FieldFormat, where: str = "the source"
     if kind in ("cells", "any"):
         size = f"{factors[0]} x {factors[1]}"
         return Refinement(Downsample((factors[0], factors[1])), *shapes, f"means over {size} cells")
+    apart = [words for name in fine.dims if (words := _apart(name, coarse, fine))]
+    if apart:
+        raise InputError(
+            f"{where} covers another domain: {'; '.join(apart)}: cut both to what they share, or "
+            "turn around an axis that runs the other way"
+        )
     raise InputError(
         f"{where}: its points are neither the centers of {factors[0]} x {factors[1]} cells of the "
         "target nor, on a domain that is periodic along both dimensions, every "
@@ -127,6 +133,20 @@ def _arrangement(name: str, factor: int, coarse: FieldFormat, fine: FieldFormat)
     kinds = {"points": parts[:, 0], "cells": parts.mean(1)}
     fits = [kind for kind, at in kinds.items() if abs(at - few).max() <= _CLOSE * width]
     return "any" if len(fits) == 2 else fits[0] if fits else "neither"
+
+
+def _apart(name: str, coarse: FieldFormat, fine: FieldFormat) -> str:
+    """Where the two grids begin or end further apart than a coarse cell is wide, in words."""
+    many, few = (_numbers(one, name) for one in (fine, coarse))
+    if many is None or few is None or len(few) < 2:
+        return ""
+    cell = abs(np.diff(few)).min()
+    if max(abs(few[0] - many[0]), abs(few[-1] - many[-1])) <= cell:
+        return ""
+    return (
+        f"{name} goes from {few[0]:.4g} to {few[-1]:.4g} there, and in the target from "
+        f"{many[0]:.4g} to {many[-1]:.4g}"
+    )
 
 
 def _numbers(grid: FieldFormat, name: str) -> NDArray[Any] | None:

@@ -62,7 +62,7 @@ def record_fluid(
             `exp(-2 mu t)`.
         resume: go on from what lies beside the store, if anything does, to the same bytes.
         part: frames from one checkpoint to the next.
-        progress: show how far it is.
+        progress: show how far it is, in steps, those before the first frame among them.
         callback: called now and then with the number of frames that there are.
 
     Returns what the budgets are made of, `(frames,)`. Raises `InputError` for a place that is
@@ -84,7 +84,9 @@ def record_fluid(
     with ExitStack() as stack:
         stack.enter_context(Lock(folder.path))
         at = _begun(fluid, folder)
-        bar = stack.enter_context(Progress("fluid", frames, done=len(at.states), show=progress))
+        # In steps: the time before the first frame is work like any other.
+        last = before + (frames - 1) * between
+        bar = stack.enter_context(Progress("fluid", last, done=at.step, show=progress))
         asked = stack.enter_context(Interrupts())
         while (done := len(at.states)) < frames:
             # In pieces, so that nobody waits long for an end.
@@ -99,7 +101,8 @@ def record_fluid(
             due = done % part == 0 or done == frames if whole else at.step % _SAVED == 0
             if due or asked.requested:
                 _save(folder, at)
-            bar(done, note=f"time {at.step * fluid.step:.4g}")
+            stage = f"frame {done} of {frames}" if at.step >= before else "before the first frame"
+            bar(at.step, note=f"time {at.step * fluid.step:.4g}, {stage}")
             if callback is not None:
                 callback(done)
             if asked.requested and done < frames:

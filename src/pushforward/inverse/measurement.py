@@ -67,10 +67,21 @@ class Measurement:
     def of(
         cls, y: Tensor, operator: Operator, noise: Noise, event_shape: Shape, units: Units
     ) -> Measurement:
-        """In the units of a model that acts on each coordinate by itself."""
+        """In the units of a model that acts on each coordinate by itself.
+
+        Raises `CapabilityError` for units that mix coordinates, such as means and deviations apart.
+        """
         zero = state.of_shape(event_shape, 1).to(units.log_det_inverse())
         shift = units(zero)[0]
-        return cls(y, operator, noise, event_shape, shift, units(zero + 1)[0] - shift)
+        scale = units(zero + 1)[0] - shift
+        other = torch.arange(zero.numel()).reshape(zero.shape).to(zero) / zero.numel()
+        gap = (units(other)[0] - shift - scale * other[0]).abs()
+        if bool((gap > 1e-3 * scale.abs() + 1e-5 * shift.abs()).any()):
+            raise CapabilityError(
+                f"measurements are in units of each number, and those of a {type(units).__name__} "
+                "mix them: train with data.means= left out, on spaces.Fields"
+            )
+        return cls(y, operator, noise, event_shape, shift, scale)
 
     @cached_property
     def observed_shape(self) -> Shape:

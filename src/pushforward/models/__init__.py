@@ -58,6 +58,7 @@ _HOMES = {
     "estimated_level": "noise_level",
     "load": "saving",
     "noise_map": "noise_map",
+    "on_domain": "larger_domain",
     "posterior_of": "inferring",
     "recondition": "reconditioning",
 }
@@ -112,6 +113,7 @@ __all__ = [
     "estimated_level",
     "load",
     "noise_map",
+    "on_domain",
     "posterior_of",
     "recondition",
 ]
@@ -141,6 +143,7 @@ if TYPE_CHECKING:
     from pushforward.models.guided_posterior import GuidedPosterior
     from pushforward.models.heat_kernel_density import HeatKernelDensity
     from pushforward.models.inferring import posterior_of
+    from pushforward.models.larger_domain import on_domain
     from pushforward.models.learned_sampler import LearnedSampler
     from pushforward.models.likelihood_posterior import LikelihoodPosterior
     from pushforward.models.marginal_errors import MarginalError

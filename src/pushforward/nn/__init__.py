@@ -14,6 +14,7 @@ _HOMES = {
     "MLP": "mlp",
     "AffineSkip": "affine_skip",
     "AsVectors": "picture_context",
+    "Blended": "blended",
     "BlockTransformer": "block_transformer",
     "ConvolutionalDecoder": "convolutional",
     "ConvolutionalEncoder": "convolutional",
@@ -48,6 +49,7 @@ __all__ = [
     "MLP",
     "AffineSkip",
     "AsVectors",
+    "Blended",
     "BlockTransformer",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
@@ -80,6 +82,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from pushforward.nn.affine_skip import AffineSkip
+    from pushforward.nn.blended import Blended
     from pushforward.nn.block_transformer import BlockTransformer
     from pushforward.nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
     from pushforward.nn.cross_attention import CrossAttention

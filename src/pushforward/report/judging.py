@@ -20,6 +20,7 @@ from pushforward.metrics import Calibration, Evaluation, calibrate, dequantized,
 from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
+from pushforward.report.frames_in_time import for_frames
 from pushforward.report.molecule_judging import evaluated_molecules
 from pushforward.report.right_captions import right_captions
 from pushforward.report.spectra import rows_of_spectra
@@ -143,6 +144,8 @@ def evaluated(
         modes=train.modes,
         **options,
     )
+    # Spectra have errors by blocks of rows already.
+    found = for_frames(found, test)
     right = right_captions(written, told, test)
     more = (
         *rows_of_texts(written, test, train),

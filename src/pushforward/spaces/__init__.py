@@ -32,6 +32,7 @@ from pushforward.spaces.hilbert import Hilbert
 from pushforward.spaces.hyperbolic import Hyperbolic
 from pushforward.spaces.manifold import Manifold
 from pushforward.spaces.mean_units import MeanAndDeviation
+from pushforward.spaces.means_apart import FieldsWithMeans
 from pushforward.spaces.orthant import Orthant
 from pushforward.spaces.points import MarkedPoints, PointCloud, Points
 from pushforward.spaces.product import Product
@@ -86,6 +87,7 @@ __all__ = [
     "Fields",
     "FunctionUnits",
     "Functions",
+    "FieldsWithMeans",
     "Euclidean",
     "Hilbert",
     "Hyperbolic",

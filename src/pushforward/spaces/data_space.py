@@ -6,6 +6,7 @@ from typing import Any
 
 from pushforward.spaces.fields import Fields
 from pushforward.spaces.functions import Functions
+from pushforward.spaces.means_apart import FieldsWithMeans
 from pushforward.spaces.space import Space
 from pushforward.spaces.tokens import Tokens
 
@@ -26,4 +27,7 @@ def space_of(data: Any) -> Space[Any] | None:
         return Tokens(known.alphabet.size)
     if known.functions is not None:
         return Functions(**known.functions.space_options())
-    return None if known.fields is None else Fields(**known.fields.grid_options())
+    if known.fields is None:
+        return None
+    kind = FieldsWithMeans if known.fields.means == "apart" else Fields
+    return kind(**known.fields.grid_options())

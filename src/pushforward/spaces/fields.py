@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,6 @@ from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces.channel_units import ChannelUnits
 from pushforward.spaces.euclidean import check_numbers
-from pushforward.spaces.mean_units import MeanAndDeviation
 from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Units
 from pushforward.spaces.views import Curves, Maps, View
@@ -40,8 +40,6 @@ class Fields(LinearSpace):
         periodic: which of the axes of a field have ends that meet; none by default.
         names: of the variables, with their units, for pictures.
         upward: whether the first row of cells is at the bottom of a map.
-        means_apart: scale the spatial mean of each field, and the deviations from it, apart
-            (`MeanAndDeviation`).
 
     Raises `InputError` for a mask without cells, or weights that are not positive anywhere.
 
@@ -60,7 +58,6 @@ class Fields(LinearSpace):
         periodic: Sequence[bool] = (),
         names: Sequence[str] = (),
         upward: bool = False,
-        means_apart: bool = False,
     ) -> None:
         if mask is not None and not bool(mask.any()):
             raise InputError("the mask leaves no cell with a value")
@@ -70,7 +67,6 @@ class Fields(LinearSpace):
             raise InputError("weights of cells are finite numbers, not negative and not all zero")
         self.mask = None if mask is None else mask.bool()
         self.weights, self.names, self.upward = weights, tuple(names), bool(upward)
-        self.means_apart = bool(means_apart)
         self.periodic: tuple[bool, ...] = tuple(map(bool, periodic))
 
     @property
@@ -113,10 +109,20 @@ class Fields(LinearSpace):
             raise InputError(f"{len(self.names)} variables do not fit fields of {shape}")
 
     def units(self, event_shape: state.EventShape) -> Units:
-        """A shift and a scale for each variable, or one more for the means of its fields."""
-        mask = None if self.mask is None else self.mask.expand(event_shape)
-        kind = MeanAndDeviation if self.means_apart else ChannelUnits
-        return kind(event_shape, mask)
+        """A shift and a scale for each variable."""
+        return ChannelUnits(event_shape, self._mask_of(event_shape))
+
+    def _mask_of(self, event_shape: state.EventShape) -> Tensor | None:
+        return None if self.mask is None else self.mask.expand(event_shape)
+
+    @classmethod
+    def renewed(cls, arguments: dict[str, Any]) -> tuple[type[Fields], dict[str, Any]]:
+        """What stands for arguments that an older version wrote: there was an argument
+        `means_apart`, which is a space of its own now."""
+        from pushforward.spaces.means_apart import FieldsWithMeans
+
+        apart = arguments.pop("means_apart", False)
+        return (FieldsWithMeans if apart else cls), arguments
 
     def dimension(self, event_shape: tuple[int, ...]) -> int:
         """The number of cells with values, in all variables."""
@@ -200,7 +206,7 @@ class Fields(LinearSpace):
             parts.append(f"{float(self.mask.float().mean()):.1%} of the cells")
         if any(self.periodic):
             parts.append(f"periodic={self.periodic}")
-        return f"Fields({', '.join(parts)})"
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
 _SEEN = 6
