@@ -78,7 +78,7 @@ class Patches:
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], ...]:
         """The first cell of each patch, axis by axis."""
-        found = []
+        found: list[tuple[int, ...]] = []
         for whole, size, overlap, turns in zip(
             self.sizes, self.size, self.overlap, self.periodic, strict=True
         ):
