@@ -14,7 +14,9 @@ import pushforward as pf
 from pushforward.cli.recipe import read
 from pushforward.cli.specs import made_options
 from pushforward.data import Alphabet, Data, Schema
+from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.distributions import Box
+from pushforward.molecules import Molecule, packed
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 MEASURED = ("length", "width", "weight")
@@ -70,6 +72,11 @@ def _few(recipe) -> Data | None:
         rain = pf.fluids.Showers(8).frames(60).numpy()
         store = xarray.Dataset({"rain": (("time", "y", "x"), rain)}, {"time": range(60)})
         return pf.data.load(**{**recipe.data, "source": store})
+    if recipe.data["source"] == "qm9":
+        water = Molecule(("O", "H", "H"), [[0, 0, 0.1], [0, 0.8, -0.5], [0, -0.8, -0.5]])
+        known = MoleculeFormat(("H", "O"))
+        atoms = packed([water] * 50, known.elements)
+        return Data(atoms, kind="state", schema=Schema(molecules=known))
     if recipe.data["source"] == "book.txt":
         alphabet = Alphabet(tuple("abcdefg"))
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))

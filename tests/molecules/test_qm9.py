@@ -10,6 +10,12 @@ import pytest
 from pushforward.errors import InputError, MissingExtraError
 from pushforward.molecules import QM9_ELEMENTS, qm9, read_qm9, stable_atoms
 
+
+@pytest.fixture(autouse=True)
+def unread() -> None:
+    qm9._read.cache_clear()
+
+
 needs_qm9 = pytest.mark.skipif(
     importlib.util.find_spec("qm9pack") is None, reason="qm9pack is not installed (104 MB)"
 )

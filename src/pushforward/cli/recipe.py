@@ -18,18 +18,20 @@ from pushforward import config, registry
 from pushforward._records import read_yaml
 from pushforward.cli.functions import as_told, with_functions
 from pushforward.cli.mixed import with_kinds
+from pushforward.cli.molecular import with_molecules
 from pushforward.cli.specs import class_named, made_options, option_types
 from pushforward.cli.unnormalized import density_named
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.data.functions import FUNCTIONS
 from pushforward.data.markov_letters import alphabet_of
+from pushforward.data.molecule_files import is_molecules
 from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
 from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
-from pushforward.models.on_space import options_on
+from pushforward.models.on_space import options_on, sized_options
 from pushforward.spaces import LinearSpace, Product
 from pushforward.spaces.data_space import space_of
 from pushforward.training import Settings
@@ -188,11 +190,12 @@ class Recipe(BaseModel):
         return self.model_copy(update={"model": model})
 
     def _telling(self) -> Data | None:
-        """The data, if they are texts, fields or functions, which say what space they are of."""
+        """The data, if they are texts, fields, functions or molecules, which say their space."""
         source = self.data.get("source")
         texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
         functions = self.data.get("kind") == FUNCTIONS
-        if texts is None and not functions and not is_store(source):
+        telling = functions or is_store(source) or is_molecules(source)
+        if texts is None and not telling:
             return None
         return _if_telling(_loaded("data", self.data, None))
 
@@ -261,6 +264,7 @@ def read(path: Path | None, given: dict[str, Any], overrides: Sequence[str] = ()
             values[key] = {name: values[key]}
     with_kinds(values)
     with_functions(values)
+    with_molecules(values)
     if isinstance(values.get("model"), dict):
         values["model"] = {"class": "diffusion", **values["model"]}
     try:
@@ -313,15 +317,15 @@ def _if_telling(data: Data) -> Data | None:
 
 
 def _told_by(cls: Any, model: dict[str, Any], data: Data) -> dict[str, Any]:
-    """The options of a model of texts or fields, which say themselves what space they are of."""
+    """The options of a model of texts, fields or molecules, which say what space they are of."""
     space = space_of(data)
     assert space is not None
     if not cls.space_from and isinstance(space, LinearSpace) and not space.subspace:
         return model  # of all arrays of the shape
     said = model.get(cls.space_from)
     if said is None:
-        own = options_on(cls, space)
-        return model | own
+        sized = data.schema.molecules is not None
+        return model | (sized_options(cls, data.x) if sized else options_on(cls, space))
     named = {"class": said} if isinstance(said, str) else said
     if isinstance(named, dict) and "space" not in named:
         return model | {cls.space_from: {**named, "space": space}}

@@ -31,7 +31,14 @@ from pushforward.molecules import (
     xyz_text,
 )
 
-__all__ = ["MOLECULES", "QM9_PARTS", "is_molecules", "molecules_text", "reading_molecules"]
+__all__ = [
+    "MOLECULES",
+    "QM9_PARTS",
+    "in_space_of_points",
+    "is_molecules",
+    "molecules_text",
+    "reading_molecules",
+]
 
 F = TypeVar("F", bound=Callable[..., Data])
 
@@ -49,9 +56,13 @@ def reading_molecules(load: F) -> F:
 
     @wraps(load)
     def reading(source: Any, **options: Any) -> Data:
-        if not is_molecules(source):
-            return load(source, **options)
-        return _read(source, **options)
+        if is_molecules(source):
+            return _read(source, **options)
+        if isinstance(source, Data) and isinstance(source.x, Atoms):
+            data = load(source, **{**options, "space": None})
+            space = options.get("space")
+            return data if space is None else in_space_of_points(data, space)
+        return load(source, **options)
 
     return cast(F, reading)
 
@@ -94,14 +105,14 @@ def _read(
     known = None if schema is None else schema.molecules
     if known is None and schema is not None and schema != Schema():
         raise InputError(f"{source} is molecules, but the data before were none")
-    slots = _slots(like)
+    slots = None if known is None else known.slots
     built_in = QM9_PARTS.get(str(source))
     if built_in is not None:
         atoms, elements = read_qm9(built_in, n).atoms, QM9_ELEMENTS  # type: ignore[arg-type]
         place, notes = str(source), tuple[str, ...]()
         if known is not None and known.elements != elements:
             raise InputError(f"{source} has the elements {elements}, not {known.elements}")
-        known = known or MoleculeFormat(elements)
+        known = known or MoleculeFormat(elements, slots=atoms.mask.shape[1])
     else:
         path = existing(source)
         atoms, known, notes = _file(path, known, slots, n)
@@ -149,9 +160,9 @@ def _file(
         raise InputError(f"{path} holds no molecule: there is nothing to learn from")
     for number, molecule in enumerate(molecules, start=1):
         check_apart(molecule, f"{path}, molecule {number}")
-    if known is None:
-        known = MoleculeFormat(ordered_elements(molecules))
     most = max(map(len, molecules))
+    if known is None:
+        known = MoleculeFormat(ordered_elements(molecules), slots=most)
     if most > _MOST_SLOTS:
         raise InputError(
             f"{path} has a molecule of {most} atoms: networks look at all pairs, and take "
@@ -167,14 +178,6 @@ def _file(
         return packed(molecules, known.elements, slots), known, tuple(notes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _slots(like: Data | Schema | None) -> int | None:
-    """The slots of other data, whose shape these have to have."""
-    if not isinstance(like, Data):
-        return None
-    parts = like.event_shape
-    return int(parts[0][0])
 
 
 def _suffix(source: Any) -> str:

@@ -26,6 +26,7 @@ class MoleculeFormat:
         length: what stands at the coordinate of its element where types are coordinates, in
             Ångström like positions. A quarter lets noise hide types before it hides where atoms are
             (Hoogeboom, Satorras, Vignac & Welling 2022).
+        slots: how many atoms a molecule has at the most; that of the largest where it is not known.
 
     Raises `InputError` for no elements, or unknown ones.
 
@@ -41,6 +42,7 @@ class MoleculeFormat:
 
     elements: tuple[str, ...]
     length: float = 0.25
+    slots: int | None = None
 
     def __post_init__(self) -> None:
         if not self.elements or any(element_named(symbol) != symbol for symbol in self.elements):
@@ -76,9 +78,9 @@ class MoleculeFormat:
 
     def describe(self) -> dict[str, Any]:
         """Plain values."""
-        return {"elements": list(self.elements), "length": self.length}
+        return {"elements": list(self.elements), "length": self.length, "slots": self.slots}
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> MoleculeFormat:
         """What `describe` described."""
-        return cls(tuple(described["elements"]), described["length"])
+        return cls(tuple(described["elements"]), described["length"], described["slots"])

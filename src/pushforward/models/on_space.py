@@ -7,10 +7,16 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.models.model import GenerativeModel
-from pushforward.processes import PointInterpolant, bridge_on, noising_on, path_on
+from pushforward.processes import (
+    PointInterpolant,
+    bridge_on,
+    molecule_process,
+    noising_on,
+    path_on,
+)
 from pushforward.spaces import Space
 
-__all__ = ["options_on"]
+__all__ = ["options_on", "sized_options"]
 
 _MADE: dict[str, Callable[[Any], Any]] = {
     "process": noising_on,
@@ -41,3 +47,22 @@ def options_on(cls: type[GenerativeModel], space: Space) -> dict[str, Any]:
         )
     found = _MADE[cls.space_from](space)
     return {} if found is None else {cls.space_from: found}
+
+
+def sized_options(cls: type[GenerativeModel], sets: Any) -> dict[str, Any]:
+    """The option of a class of models for molecules, whose sizes are as frequent as in some sets.
+
+    >>> import torch
+    >>> from pushforward.models import Diffusion
+    >>> from pushforward.spaces import Points
+    >>> list(sized_options(Diffusion, Points(torch.zeros(1, 2, 8), torch.ones(1, 2).bool())))
+    ['process']
+
+    Raises `InputError` for a class without a process that draws sizes first.
+    """
+    if cls.space_from != "process":
+        raise InputError(
+            f"a {cls.__name__} draws no number of atoms: molecules are learned by a Diffusion "
+            "(--model diffusion)"
+        )
+    return {cls.space_from: molecule_process(sets)}

@@ -25,7 +25,7 @@ from pushforward.molecules.molecule import (
     formula,
     ordered_elements,
 )
-from pushforward.molecules.perception import Perceived, perceived
+from pushforward.molecules.perception import Perceived, perceived, rdkit_molecule
 from pushforward.molecules.qm9 import QM9, QM9_ELEMENTS, read_qm9
 from pushforward.molecules.sdf import parse_sdf, sdf_text
 from pushforward.molecules.strain import Relaxed, relaxed
@@ -63,6 +63,7 @@ __all__ = [
     "parse_sdf",
     "parse_xyz",
     "perceived",
+    "rdkit_molecule",
     "read_qm9",
     "relaxed",
     "sampling_floor",

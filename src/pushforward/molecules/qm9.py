@@ -8,6 +8,7 @@ changed. Read from the files of the package qm9pack.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 from importlib.util import find_spec
@@ -52,8 +53,15 @@ def read_qm9(part: QM9Part = "train", first: int | None = None) -> QM9:
     Raises `MissingExtraError` without the package qm9pack, and `InputError` for files that are not
     those of version 1.0.3 by their checksum.
     """
-    rows = _rows(part)
-    rows = rows if first is None else rows[:first]
+    known = _read(part, first)
+    # A copy: what a caller changes must not come back.
+    return QM9(Atoms(*(tensor.clone() for tensor in known.atoms)), known.smiles)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(part: QM9Part, first: int | None) -> QM9:
+    """The molecules, read once: a run asks for them several times."""
+    rows = _rows(part)[:first]
     wanted = np.full(_TOTAL, -1)
     wanted[rows] = np.arange(len(rows))
     positions = np.zeros((len(rows), _SLOTS, 3), dtype=np.float32)

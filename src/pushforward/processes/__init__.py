@@ -22,6 +22,7 @@ from pushforward.processes.jumps import Jumps, TiltedLogits
 from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.missing_point import PointMixtures, SharedDistribution
+from pushforward.processes.molecule_process import molecule_process
 from pushforward.processes.natural import bridge_on, noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
 from pushforward.processes.point_interpolant import PointInterpolant
@@ -90,6 +91,7 @@ __all__ = [
     "Trigonometric",
     "WrightFisher",
     "bridge_on",
+    "molecule_process",
     "noising_on",
     "path_on",
     "table_process",

@@ -26,6 +26,7 @@ from pushforward.report.drawing import Drawn, seconds_for
 from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
 from pushforward.report.marginals import marginals
+from pushforward.report.molecules import molecule_section
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
@@ -93,6 +94,7 @@ def write(
         _samples(look, picture, look.missing(samples), seen.drawn, data),
         density_section(model, data, seconds_for(manifest.get("seconds", 0.0))),
         excerpts(samples, data),
+        molecule_section(samples, data),
         spectra_section(samples, data),
         marginals(*columns_shown(data, samples)),
         sampler_section(model) if model.learns_without_data else _metrics(evaluation, model),

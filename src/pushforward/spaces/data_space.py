@@ -1,4 +1,4 @@
-"""The space that data are of, where they say it themselves: texts, fields and functions."""
+"""The space that data are of, where they say it: texts, fields, functions, molecules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from pushforward.spaces.fields import Fields
 from pushforward.spaces.functions import Functions
 from pushforward.spaces.means_apart import FieldsWithMeans
+from pushforward.spaces.points import PointCloud
 from pushforward.spaces.space import Space
 from pushforward.spaces.tokens import Tokens
 
@@ -15,8 +16,8 @@ __all__ = ["space_of"]
 
 def space_of(data: Any) -> Space[Any] | None:
     """The space of a `pushforward.data.Data`: tokens of the alphabet of texts, the grid of fields
-    with its mask, its weights and its periods, the points of functions; `None` for data that may be
-    of several.
+    with its mask, its weights and its periods, the points of functions, points about their center
+    for the atoms of molecules; `None` for data that may be of several.
 
     >>> import pushforward as pf
     >>> space_of(pf.data.load("markov-letters", n=10))
@@ -27,6 +28,8 @@ def space_of(data: Any) -> Space[Any] | None:
         return Tokens(known.alphabet.size)
     if known.functions is not None:
         return Functions(**known.functions.space_options())
+    if known.molecules is not None:
+        return PointCloud(center=3)
     if known.fields is None:
         return None
     kind = FieldsWithMeans if known.fields.means == "apart" else Fields

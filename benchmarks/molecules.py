@@ -1,0 +1,207 @@
+"""Molecules: what those of QM9 reach in each judge, laws of sizes, and a small model beside.
+
+python benchmarks/molecules.py --part real.json                         # what real ones reach
+python benchmarks/molecules.py --run runs/qm9-small --part small.json    # trains, unless it is there
+python benchmarks/molecules.py --merge real.json small.json --write      # into the page
+python benchmarks/molecules.py --smoke                                   # a few molecules
+
+Needs the extras `molecules` and `qm9`. The model has molecules of up to 12 atoms, 3,066 of the
+training part; those of the test part are beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pushforward as pf
+from pushforward.errors import MissingExtraError
+from pushforward.metrics import Estimate
+from pushforward.metrics.molecular_stability import geometry_rows, stability_rows
+from pushforward.metrics.molecular_validity import strain_rows, validity_rows
+from pushforward.molecules import (
+    QM9_ELEMENTS,
+    Atoms,
+    Molecule,
+    dimension_error,
+    law_of_sizes,
+    packed,
+    read_qm9,
+)
+from pushforward.processes import molecule_process
+from pushforward.spaces import PointCloud
+from pushforward.training.trackers import read_history
+from record import environment, parts, save, table
+
+LARGEST, STEPS = 12, 2400
+SLOTS = 29
+NAMED = {"C4NO2F": (4, 1, 2, 1), "C6OF": (6, 0, 1, 1), "C5N3O": (5, 3, 1, 0)}
+
+
+def up_to(atoms: Atoms, largest: int) -> Atoms:
+    """The molecules of so many atoms at the most, in as many slots."""
+    few = atoms.number <= largest
+    return Atoms(*(part[few][:, :largest] for part in atoms))
+
+
+def ceiling(test: Atoms, train: Atoms, relaxations: int) -> list[dict[str, Any]]:
+    """The judges on test molecules, as if these were samples; training molecules are the floor."""
+    other, known = (Atoms(*(part[rows] for part in train)) for rows in _halves(train))
+    rows = [*stability_rows(test, other, QM9_ELEMENTS)]
+    # A run without the extras shows what needs none.
+    with contextlib.suppress(MissingExtraError):
+        rows += validity_rows(test, other, known, QM9_ELEMENTS)
+        rows += strain_rows(test, other, QM9_ELEMENTS, most=relaxations)
+    return [{"part": "ceiling", "name": r.name, "value": r.value, "stderr": r.stderr,
+             "unit": r.unit} for r in rows]  # fmt: skip
+
+
+def _halves(train: Atoms) -> tuple[slice, slice]:
+    half = len(train.mask) // 2
+    return slice(0, half), slice(half, None)
+
+
+def dimension_errors(train: Atoms) -> list[dict[str, Any]]:
+    """How far the law of all sizes is from that of molecules of one heavy-atom composition."""
+    whole = law_of_sizes(train.number, SLOTS)
+    heavy = torch.stack([((train.types == k) & train.mask).sum(1) for k in (1, 2, 3, 4)], 1)
+    sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for key, n in zip(map(tuple, heavy.tolist()), train.number.tolist(), strict=True):
+        sizes[key].append(n)
+    errors = {
+        key: dimension_error(whole, law_of_sizes(torch.tensor(found), SLOTS))
+        for key, found in sizes.items()
+    }
+    rows = [
+        {"part": "dimension", "name": name, "value": errors[key], "n": len(sizes[key])}
+        for name, key in NAMED.items()
+        if key in errors
+    ]
+    counts = torch.tensor([len(sizes[key]) for key in errors], dtype=torch.float64)
+    values = torch.tensor(list(errors.values()), dtype=torch.float64)
+    mean = float((counts * values).sum() / counts.sum())
+    spread = float(((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt())
+    named = {"part": "dimension", "name": "all compositions, as frequent as in the data"}
+    return [*rows, {**named, "value": mean, "spread": spread, "n": len(errors)}]
+
+
+def trained(run: Path, steps: int) -> Any:
+    """The model of a run folder, which is trained if it is not there."""
+    if not (run / "config.yaml").exists():
+        data = pf.data.load("qm9")
+        space, known = PointCloud(center=3), data.schema.molecules
+        x = space.from_arrays(known.arrays(up_to(data.x, LARGEST), space.arrays))
+        data = replace(data, x=x, name=f"qm9 up to {LARGEST} atoms", origin=None, states=None)
+        model = pf.Diffusion.for_data(data, process=molecule_process(x))
+        pf.fit(model, data, out=run, steps=steps, batch_size=64, lr=1e-3, holdout=0.05,
+               standardize=False, checkpoint_every=500, progress=False)  # fmt: skip
+    return pf.load(run)
+
+
+def judged(
+    model: Any, run: Path, n: int, train: Atoms, test: Atoms, relaxations: int, seed: int
+) -> list[dict[str, Any]]:
+    """Samples beside molecules of the test part that are as large."""
+    known = pf.data.load("qm9-test", n=2).schema.molecules
+    start = time.process_time()
+    samples = known.atoms(model.sample(n, steps=100, seed=seed))
+    seconds = time.process_time() - start
+    beside = up_to(test, LARGEST), up_to(train, LARGEST)
+    rows = [
+        *stability_rows(samples, beside[0], QM9_ELEMENTS),
+        *validity_rows(samples, *beside, QM9_ELEMENTS),
+        *geometry_rows(samples, *beside, QM9_ELEMENTS),
+        *strain_rows(samples, beside[0], QM9_ELEMENTS, most=relaxations),
+    ]
+    history = read_history(run / "metrics.jsonl")
+    sizes = [law_of_sizes(atoms.number, LARGEST) for atoms in (samples, beside[0])]
+    found = [{"part": "model", "seed": seed, "name": r.name, "value": r.value, "stderr": r.stderr,
+              "floor": r.floor, "floor_stderr": r.floor_stderr, "unit": r.unit}
+             for r in rows]  # fmt: skip
+    law = {"part": "model", "seed": seed, "name": "dimension error of the sizes", "unit": ""}
+    about = {"part": "about", "seed": seed, "steps": model.holds.step, "samples": n,
+             "seconds": history[-1]["seconds"], "sampling_seconds": seconds}  # fmt: skip
+    return [about, *found, {**law, "value": dimension_error(*sizes), "stderr": 0.0, "floor": None,
+                     "floor_stderr": None}]  # fmt: skip
+
+
+def shown(results: list[dict[str, Any]]) -> str:
+    """The tables of the page."""
+
+    def number(row: dict[str, Any], value: str, error: str) -> str:
+        if row.get(value) is None:
+            return "–"
+        return f"{Estimate(row[value], row[error] or 0.0, 0)} {row['unit']}".strip()
+
+    real = [[r["name"], number(r, "value", "stderr")] for r in results if r["part"] == "ceiling"]
+    laws = [
+        [r["name"], f"{r['value']:.4f}" + (f" (std {r['spread']:.2f})" if "spread" in r else ""),
+         f"{r['n']:,}"]
+        for r in results if r["part"] == "dimension"
+    ]  # fmt: skip
+    laws += [
+        ["ten published compositions, FDDM", "0.511 (std 0.19), as published", "–"],
+        ["ten published compositions, TDDM", "0.162, not verified", "–"],
+    ]
+    ours = [
+        [r["name"], number(r, "value", "stderr"), number(r, "floor", "floor_stderr")]
+        for r in results if r["part"] == "model"
+    ]  # fmt: skip
+    text = []
+    if real:
+        text.append(table(["13,083 test molecules", "value"], real))
+        text.append(table(["dimension error of the law of all sizes", "value", "molecules"], laws))
+    for about in (row for row in results if row["part"] == "about"):
+        head = f"{about['steps']:,} steps in {about['seconds'] / 60:.0f} minutes"
+        text.append(table([head, f"{about['samples']} samples", "test molecules"], ours))
+    return "
+
+".join(text)
+
+
+def _made_up(n: int) -> Atoms:
+    """Water and hydrogen, for a run that reads no files."""
+    water = Molecule(("O", "H", "H"), [[0, 0, 0.117], [0, 0.757, -0.469], [0, -0.757, -0.469]])
+    hydrogen = Molecule(("H", "H"), [[0, 0, 0], [0, 0, 0.74]])
+    return packed([water, hydrogen] * (n // 2), QM9_ELEMENTS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, help="the folder of the model, and judge it alone")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--part", type=Path, help="keep the results in this file")
+    parser.add_argument("--merge", type=Path, nargs="+", default=[], help="files of --part")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    results = parts(options.merge)
+    if not results:
+        train, test = _made_up(60), _made_up(40)
+        if not options.smoke:
+            train, test = read_qm9("train").atoms, read_qm9("test").atoms
+        if options.run is None:
+            results = [*ceiling(test, train, 3 if options.smoke else 100), *dimension_errors(train)]
+        else:
+            model = trained(options.run, options.steps)
+            results = judged(model, options.run, 500, train, test, 50, seed=0)
+    if options.part is not None:
+        options.part.write_text(json.dumps(results) + "\n", encoding="utf-8")
+    text = shown(results)
+    print(text)
+    if options.write:
+        found = {"environment": environment("rdkit", "tblite", "ase", "qm9pack")}
+        save("molecules", {**found, "results": results}, text)
+
+
+if __name__ == "__main__":
+    main()
