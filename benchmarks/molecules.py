@@ -1,7 +1,7 @@
 """Molecules: what those of QM9 reach in each judge, laws of sizes, and a small model beside.
 
 python benchmarks/molecules.py --part real.json                         # what real ones reach
-python benchmarks/molecules.py --run runs/qm9-small --part small.json    # trains, unless it is there
+python benchmarks/molecules.py --run runs/qm9-small --part small.json    # trains first, or not
 python benchmarks/molecules.py --merge real.json small.json --write      # into the page
 python benchmarks/molecules.py --smoke                                   # a few molecules
 
@@ -162,9 +162,7 @@ def shown(results: list[dict[str, Any]]) -> str:
     for about in (row for row in results if row["part"] == "about"):
         head = f"{about['steps']:,} steps in {about['seconds'] / 60:.0f} minutes"
         text.append(table([head, f"{about['samples']} samples", "test molecules"], ours))
-    return "
-
-".join(text)
+    return "\n\n".join(text)
 
 
 def _made_up(n: int) -> Atoms:
