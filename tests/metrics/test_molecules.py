@@ -9,6 +9,7 @@ import torch
 
 from pushforward.data import Data, Schema
 from pushforward.data.molecule_format import MoleculeFormat
+from pushforward.errors import MissingExtraError
 from pushforward.metrics import atom_stability, molecule_stability, strain, uniqueness
 from pushforward.metrics.molecular_stability import geometry_rows, stability_rows
 from pushforward.metrics.molecular_validity import validity_rows
@@ -127,3 +128,20 @@ def test_evaluation_of_molecules(kinds: tuple[int, ...], monkeypatch: pytest.Mon
     assert found.rows[0].name == "stable atoms"
     assert {"bond lengths", "number of atoms", "sliced W2"} <= {row.name for row in found.rows}
     assert all(math.isfinite(row.value) for row in found.rows)
+
+
+def test_what_is_left_out_of_an_evaluation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushforward.report import molecule_judging
+
+    def without(*sets: object, **options: object) -> tuple[()]:
+        raise MissingExtraError("to read SMILES off molecules, rdkit is needed: pip install it")
+
+    monkeypatch.setattr(molecule_judging, "validity_rows", without)
+    monkeypatch.setattr(molecule_judging, "strain_rows", without)
+    known = MoleculeFormat(("H", "C", "N", "Na"))
+    data = Data(molecules(60, 1), schema=Schema(molecules=known))
+    found = molecule_judging.evaluated_molecules(molecules(60, 2), data, data)
+    told = " ".join(found.warnings)
+    assert "no valence of Na" in told
+    assert told.count("rdkit is needed") == 2
+    assert all(row.name != "stable atoms" for row in found.rows)

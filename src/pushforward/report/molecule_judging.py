@@ -13,7 +13,7 @@ from pushforward.errors import MissingExtraError
 from pushforward.metrics import Evaluation, Row, evaluate
 from pushforward.metrics.molecular_stability import geometry_rows, stability_rows
 from pushforward.metrics.molecular_validity import strain_rows, validity_rows
-from pushforward.molecules import Atoms, invariants
+from pushforward.molecules import VALENCES, Atoms, invariants
 
 __all__ = ["evaluated_molecules"]
 
@@ -44,6 +44,12 @@ def evaluated_molecules(samples: Any, test: Data, train: Data, **options: Any) -
     few, held, some = (_some(atoms, size, generator) for atoms in (ours, theirs, real))
     rows: list[Row] = [*stability_rows(few, held, elements)]
     missing: list[str] = []
+    if not rows:
+        odd = [symbol for symbol in elements if symbol not in VALENCES]
+        missing.append(
+            f"Stability is left out: there is no valence of {', '.join(odd)} in the table of the "
+            "distance rule."
+        )
     for more in (
         lambda: validity_rows(few, held, real, elements),
         lambda: geometry_rows(few, held, some, elements, seed=seed),
