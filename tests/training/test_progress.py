@@ -14,3 +14,17 @@ def test_the_end_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         progress(97, 97)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == ["likelihood: 96/96", "likelihood: 97/97"]
+
+
+def test_work_of_unknown_length_says_how_much_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("pushforward.training.progress.time.monotonic", lambda: clock[0])
+    with Progress("temperatures", None) as progress:
+        for done in range(1, 4):
+            clock[0] += 6
+            progress(done)
+    # The first soon, and then one in ten seconds.
+    assert capsys.readouterr().err.splitlines() == ["temperatures: 1, 6 s", "temperatures: 3, 18 s"]
+    assert "value" not in progress._html("").html

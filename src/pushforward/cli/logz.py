@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, Seed, Trust, emit
+from pushforward.cli.options import Json, Seed, Trust, emit, is_quiet
 from pushforward.cli.sampler_runs import is_run, logz_of_run
 from pushforward.cli.unnormalized import (
     DataFolder,
@@ -100,6 +100,7 @@ def logz(
     if steps is not None:
         raise InputError("--steps are those of a learned sampler: pushforward logz RUN")
     from pushforward.evidence import log_z
+    from pushforward.training.progress import Progress
 
     if out is not None:
         if out.suffix != ".json":
@@ -117,7 +118,10 @@ def logz(
         options = {"chains": particles, "temperatures": temperatures}
     asked = {name: value for name, value in options.items() if value is not None}
     chosen = target_from(target, shape, data, trust)
-    found = log_z(chosen, method, seed=seed, **asked)
+    with Progress("temperatures", temperatures, show=not is_quiet(context)) as progress:
+        found = log_z(
+            chosen, method, seed=seed, callback=lambda: progress(progress.done + 1), **asked
+        )
     known = chosen.reference
     told = {"target": chosen.name, **asdict(found), "reference": known.log_z}
     if out is not None:

@@ -47,12 +47,12 @@ class Progress:
 
     Args:
         title: what is being done.
-        total: the number of steps.
+        total: the number of steps; `None` where nobody knows it before.
         done: steps finished before, for resumed work.
         show: nothing is printed if false.
     """
 
-    def __init__(self, title: str, total: int, *, done: int = 0, show: bool = True) -> None:
+    def __init__(self, title: str, total: int | None, *, done: int = 0, show: bool = True) -> None:
         self.title, self.total, self.done, self.show = title, total, done, show
         self._bar: Any = None
         self._task: Any = None
@@ -105,20 +105,20 @@ class Progress:
             return
         if self._cell is not None:
             now = time.monotonic()
-            if now - self._last_line > 0.2 or done >= self.total:
+            if now - self._last_line > 0.2 or self._ends(done):
                 self._last_line = now
                 self._cell.update(self._html(note))
             return
         if self._bar is not None:
             # One redraw per step would cost more than a small step.
             now = time.monotonic()
-            if now - self._last_line > 0.1 or done >= self.total:
+            if now - self._last_line > 0.1 or self._ends(done):
                 self._last_line = now
                 self._bar.update(self._task, completed=done, total=self.total, note=note)
             return
         now = time.monotonic()
         # The first line soon: how long it will take is best known before it is waited for.
-        ends = done >= self.total
+        ends = self._ends(done)
         if ends and done == self._ended:
             # Told already, by the part of the work that came last.
             return
@@ -128,17 +128,27 @@ class Progress:
             self._last_line = now
             print(f"{self.title}: {self._line(note)}", file=sys.stderr, flush=True)
 
+    def _ends(self, done: int) -> bool:
+        return self.total is not None and done >= self.total
+
     def _line(self, note: str) -> str:
-        """Steps, seconds and what is left of them."""
+        """Steps, seconds and, where that is known, what is left of them."""
         past = time.monotonic() - self._start
+        if self.total is None:
+            return f"{self.done}, {past:.0f} s  {note}".rstrip()
         rate = (self.done - self._first) / max(past, 1e-9)
         left = (self.total - self.done) / rate if rate > 0 else float("inf")
         return f"{self.done}/{self.total}, {past:.0f} s, {left:.0f} s left  {note}".rstrip()
 
     def _html(self, note: str) -> _Html:
         """The bar of a notebook, in words where a page is shown without HTML."""
-        words = self._line(note) if self.done > self._first else f"{self.done}/{self.total}"
-        bar = f"<progress value='{self.done}' max='{max(1, self.total)}'></progress>"
+        if self.total is None:
+            # A bar without a value only moves.
+            words, inside = self._line(note), ""
+        else:
+            words = self._line(note) if self.done > self._first else f"{self.done}/{self.total}"
+            inside = f" value='{self.done}' max='{max(1, self.total)}'"
+        bar = f"<progress{inside}></progress>"
         return _Html(f"{escape(self.title)} {bar} {escape(words)}", f"{self.title}: {words}")
 
     def __exit__(
