@@ -128,7 +128,7 @@ def truth_of(name: str, target: targets.Target) -> tuple[Tensor, Tensor] | None:
 
 
 def coverage(name: str, seed: int) -> dict[str, Any] | None:
-    """Of intervals at 90 %, of eight runs each, how many hold the truth and how many are trusted."""
+    """Of intervals at 90 %, of eight runs each, how many hold the truth, how many are trusted."""
     target = target_of(name)
     if target is None or target.reference.log_z is None:
         return None
