@@ -184,7 +184,11 @@ def text(results: list[dict[str, Any]]) -> str:
     """A table of references, and the others with what their rows have."""
     parts = []
     for table in TABLES:
-        own = [r for r in results if r["table"] == table]
+        own = [
+            r | ({"warned of": "yes" if r["warnings"] else "no"} if "warnings" in r else {})
+            for r in results
+            if r["table"] == table
+        ]
         if own and table == "references":
             head = ["target", "log Z, known", "training-free", "90 %", "trusted", "CPU seconds"]
             parts.append(record.table(head, [_reference_row(r) for r in own]))
