@@ -271,6 +271,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "euler-leap": ("samplers.TauLeaping", {"firing": "linear"}),
         "first-hitting": "samplers.FirstHitting",
         "uniformization": "samplers.Uniformization",
+        "birth-clocks": "samplers.BirthClocks",
         "remdm": "samplers.Remasking",
         "gibbs": "samplers.GibbsCorrector",
         "confidence": "samplers.ConfidenceOrder",
@@ -331,6 +332,8 @@ TABLE: dict[str, dict[str, Any]] = {
         "edm": "schedules.EDM",
         "rectified": "schedules.Rectified",
         "ou": "schedules.OU",
+        "constant-rate": "schedules.ConstantRate",
+        "stepped-rate": ("schedules.ConstantRate", {"rate": 9.0, "start": 0.1}),
     },
     "score-matching": {
         "implicit": "score_matching.Implicit",

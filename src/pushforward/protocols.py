@@ -159,6 +159,26 @@ class Evidenced(Process[X, Z, P], Protocol[X, Z, P]):
 
 
 @runtime_checkable
+class Births(Process[X, Z, P], Protocol[X, Z, P]):
+    """A process that deletes the points of sets, whose reversal lets them be born one at a time."""
+
+    @property
+    def clock_of_births(self) -> Any:
+        """The schedule of the chance that a point is still there."""
+
+    def carried(self, pred: P, x_t: X, t: Tensor, s: Tensor, generator: Any = None) -> X:
+        """The present points at times `s` of their own sets, from times `t`, `(B,)`."""
+
+    def arriving(self, pred: P, x_t: X, t: Tensor) -> Any:
+        """The law of the number of missing points, and of one of them as it stands at the time."""
+
+    def filled_one(
+        self, arriving: Any, x_t: X, born: Tensor, u: Tensor, generator: Any = None
+    ) -> X:
+        """One more point in the sets of which one is `born`, `(B,)`, in a slot by uniform `u`."""
+
+
+@runtime_checkable
 class Augmented(Process[X, Z, P], Protocol[X, Z, P]):
     """A process whose draws pass through something between data and state, given which the state
     is tractable, and which its loss takes in the place of the data.

@@ -141,7 +141,8 @@ def _scaled(pred, factor: float):
     if isinstance(pred, torch.Tensor):
         return pred * factor
     if isinstance(pred, processes.Missing):
-        return processes.Missing(pred.number * factor, pred.point)
+        # Flatter or sharper, so that each size has another chance.
+        return processes.Missing((pred.counts * factor).log_softmax(-1), pred.point)
     parts = (_scaled(part, factor) for part in pred)
     return type(pred)(*parts) if hasattr(pred, "_fields") else tuple(parts)
 

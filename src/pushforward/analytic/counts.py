@@ -13,8 +13,8 @@ from pushforward.distributions import GaussianMixture
 from pushforward.processes import (
     JumpDiffusion,
     Missing,
+    PointMixtures,
     PointPrediction,
-    SharedDistribution,
     Thinning,
 )
 from pushforward.protocols import Model, Time
@@ -65,17 +65,18 @@ class AnalyticCounts:
         return Points(x * mask.unsqueeze(-1), mask).scatter(generator)
 
     def missing(self, process: Thinning, x_t: Points, t: Time) -> Missing:
-        """The expected number of missing points, and the distribution of one."""
+        """The law of the number of missing points, and the distribution of one."""
         alpha = torch.as_tensor(process.schedule.values(t)[0], dtype=torch.float64).unsqueeze(-1)
         n = torch.arange(self.slots + 1, dtype=torch.float64)
         k = x_t.number.double().unsqueeze(-1)
-        lost = n - k
-        ways = torch.lgamma(n + 1) - torch.lgamma(lost.clamp_min(0) + 1)
+        total = k + n
+        ways = torch.lgamma(total + 1) - torch.lgamma(n + 1)
         # The factors of k alone cancel in the posterior.
-        log_weight = self.sizes.double().log() + ways + torch.xlogy(lost.clamp_min(0), 1 - alpha)
-        log_weight = torch.where(lost >= 0, log_weight, -torch.inf)
-        number = (torch.softmax(log_weight, -1) * lost.clamp_min(0)).sum(-1)
-        return Missing(number.to(x_t.x.dtype), SharedDistribution(self.points, len(x_t.x)))
+        chance = self.sizes.double().log()[total.clamp(max=self.slots).long()]
+        log_weight = chance + ways + torch.xlogy(n, 1 - alpha)
+        log_weight = torch.where(total <= self.slots, log_weight, -torch.inf)
+        counts = log_weight.log_softmax(-1).to(x_t.x.dtype)
+        return Missing(counts, PointMixtures.shared(self.points, len(x_t.x)))
 
     def thinning_model(self, process: Thinning) -> Model:
         """The exact prediction under thinning."""

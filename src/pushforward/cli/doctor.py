@@ -9,7 +9,7 @@ import typer
 
 from pushforward.cli.options import (
     Coordinates,
-    FunctionId,
+    IdColumn,
     Json,
     LabelColumn,
     StateSpace,
@@ -51,7 +51,7 @@ def doctor(
     ] = None,
     space: StateSpace = None,
     coordinates: Coordinates = None,
-    id: FunctionId = None,
+    id: IdColumn = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:

@@ -8,7 +8,7 @@ from pushforward.errors import InputError
 
 __all__ = ["with_kinds"]
 
-_OTHER_DATA = ("label", "given", "space", "coordinates", "kind", "drop_nonfinite")
+_OTHER_DATA = ("label", "given", "space", "coordinates", "kind", "drop_nonfinite", "id")
 """Options that say that the table is one of numbers, with words told apart."""
 _TABLE = "table"
 

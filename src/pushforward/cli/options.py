@@ -19,11 +19,12 @@ __all__ = [
     "Checkpoint",
     "Coordinates",
     "Device",
-    "FunctionId",
+    "IdColumn",
     "Json",
     "KeepNonfinite",
     "Label",
     "LabelColumn",
+    "Marks",
     "MovedData",
     "Reading",
     "Resume",
@@ -93,13 +94,21 @@ GivenColumns = Annotated[
         metavar="NAME,...",
     ),
 ]
-FunctionId = Annotated[
+IdColumn = Annotated[
     str | None,
     typer.Option(
         "--id",
-        help="Of functions with a row for each value: the column that says which one it is of. "
-        "The columns of --coordinates are where, and all others are channels.",
+        help="Of a table with a row for each point of a set, or for each value of a function: the "
+        "column that says which one it is of. Of sets, words are marks and all other columns "
+        "coordinates; of functions, --coordinates are where and all others channels.",
         metavar="COLUMN",
+    ),
+]
+Marks = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns of numbers that are kinds of points, by name with commas between.",
+        metavar="NAME,...",
     ),
 ]
 Coordinates = Annotated[

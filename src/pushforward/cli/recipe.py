@@ -26,6 +26,7 @@ from pushforward.data import Data, Schema, load
 from pushforward.data.functions import FUNCTIONS
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.molecule_files import is_molecules
+from pushforward.data.sets import with_told_kinds
 from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
 from pushforward.downscaling.refined import FIELD_OPTIONS, refined
@@ -190,12 +191,11 @@ class Recipe(BaseModel):
         return self.model_copy(update={"model": model})
 
     def _telling(self) -> Data | None:
-        """The data, if they are texts, fields, functions or molecules, which say their space."""
+        """The data, if they are texts, fields, functions, molecules or sets: they say their space."""
         source = self.data.get("source")
         texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
-        functions = self.data.get("kind") == FUNCTIONS
-        telling = functions or is_store(source) or is_molecules(source)
-        if texts is None and not telling:
+        told = self.data.get("kind") == FUNCTIONS or "id" in self.data
+        if texts is None and not (told or is_store(source) or is_molecules(source)):
             return None
         return _if_telling(_loaded("data", self.data, None))
 
@@ -216,6 +216,8 @@ class Recipe(BaseModel):
         space = Product(*found) if len(found) > 1 else found[0]
         if telling is not None and telling.schema.functions is not None:
             space = as_told(space_of(telling), space)
+        if telling is not None and telling.schema.sets is not None:
+            space = with_told_kinds(space, telling.schema.sets)
         for option, value in options_on(cls, space).items():
             if option in model:
                 raise InputError(

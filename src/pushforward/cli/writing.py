@@ -152,6 +152,11 @@ def write_states(
     if fields is not None:
         schema = dataclasses.replace(schema, fields=fields)
     flat, space, schema = in_columns(flat, space, schema)
+    if own is not None and schema.sets is not None:
+        names = [column.name for column in schema.given]
+        told = dict(zip(names, own.c.double().cpu().numpy().T, strict=True))
+        write(path, flat, space=space, schema=schema, told=told)
+        return
     if own is not None:
         from pushforward.cli.given import whole_table
 

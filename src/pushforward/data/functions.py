@@ -61,7 +61,10 @@ def reading_functions(load: F) -> F:
         known = (like.schema if isinstance(like, Data) else like or Schema()).functions
         if isinstance(source, Data) or (kind != FUNCTIONS and known is None):
             if id is not None:
-                raise InputError(f"id={id!r} is for functions in a long table: say kind=functions")
+                raise InputError(
+                    f"id={id!r} is for functions and sets of points in a long table: say "
+                    "kind=functions, or leave kind= out"
+                )
             more = {} if kind is None else {"kind": kind}
             return load(source, like=like, space=space, **more, **options)
         if is_store(source):

@@ -5,38 +5,34 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch.utils.data import IterableDataset
 
 from pushforward import registry, state
 from pushforward.data import formats
-from pushforward.data.arrays import given_labels, read_array, read_named
-from pushforward.data.column_dicts import read_dict
-from pushforward.data.columns import Wanted, listed
+from pushforward.data.arrays import given_labels, read_named
+from pushforward.data.columns import Wanted
 from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.fields import reading_fields
 from pushforward.data.formats import refuse
-from pushforward.data.frames import read_frame
 from pushforward.data.functions import reading_functions
 from pushforward.data.given import reading_given
 from pushforward.data.images import read_folder
-from pushforward.data.items import is_items, is_pair, read_items
+from pushforward.data.in_memory import read_object
 from pushforward.data.labels import encode
 from pushforward.data.level_checks import range_of
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.matching import matched
 from pushforward.data.mixed_tables import reading_kinds
 from pushforward.data.molecule_files import reading_molecules
-from pushforward.data.named_items import is_hub, is_records, is_splits, read_hub, read_records
 from pushforward.data.places import existing, refuse_run
 from pushforward.data.raw import Raw, assemble, counted, from_memory, in_space
 from pushforward.data.schema import Schema
+from pushforward.data.sets import reading_sets
 from pushforward.data.space_names import reading_space_names
 from pushforward.data.texts import reading_texts
 from pushforward.errors import InputError
@@ -47,6 +43,7 @@ Options = dict[str, Any]
 
 
 @reading_space_names
+@reading_sets
 @reading_functions
 @reading_fields
 @reading_molecules
@@ -93,6 +90,7 @@ def load(
     lazy: bool | None = None,
     forecast: str | None = None,
     id: str | None = None,
+    marks: Sequence[str] | str | None = None,
 ) -> Data:
     """Data from a built-in name, a file, a folder of images, an array, or a PyTorch `Dataset`.
 
@@ -178,7 +176,9 @@ def load(
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, by default from 1 GiB on.
         forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
-        id: of functions with a row for each value, the column that tells them apart.
+        id: of points of sets (`reading_sets`), or values of functions, one in each row, the column
+            that says which set or function it is of.
+        marks: which columns of numbers are kinds of the points of sets.
 
     Raises `InputError` for what cannot be read or downloaded, naming the file, row, column and
     value; and `MissingExtraError` where reading needs a package that is not installed.
@@ -255,7 +255,7 @@ def _read(
         return from_memory(source, labels, space, name or "states", double=double)
     else:
         parts = isinstance(source, Mapping) and _is_state(source, space)
-        raw = read_named(source, label) if parts else _read_object(source, label, given)
+        raw = read_named(source, label) if parts else read_object(source, label, given)
         return assemble(raw, name=name or raw.source.removeprefix("the "), space=space, **general)
     named = {
         option: value for option, value in (("name", name), ("label", label)) if value is not None
@@ -343,57 +343,3 @@ def _is_state(arrays: Mapping[Any, Any], space: Any) -> bool:
     """Whether arrays by name are the parts that states of a space have, and not columns."""
     several = space is not None and len(space.arrays) > 1
     return several and set(space.arrays) <= set(arrays)
-
-
-def _read_object(source: Any, label: Any, given: Options) -> Raw:
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        refuse(given, ("columns", "missing", "since", "given"), "a data frame")
-        return read_frame(source, label, **given)
-    what = type(source).__name__
-    chosen = given.get("columns")
-    if is_splits(source):
-        raise InputError(
-            f"{what} holds the splits {listed(list(map(str, source)))}: give one of them, such as "
-            f"data[{next(iter(source))!r}]"
-        )
-    written = {option: given[option] for option in ("missing", "since", "given") if option in given}
-    stream = isinstance(source, IterableDataset) or (
-        is_hub(source) and not hasattr(source, "__len__")
-    )
-    # How many rows to read is asked of what may have no end.
-    options = ("columns", *(("n",) if stream else ()), "missing", "since")
-    if is_hub(source):
-        refuse(given, options, f"a {what} of Hugging Face")
-        return read_hub(source, label, chosen, given.get("n"), **written)
-    if is_records(source):
-        refuse(given, options, "a list of dictionaries")
-        return read_records(source, "the list", label, chosen, **written)
-    if isinstance(source, Mapping):
-        return read_dict(source, label, given)
-    if is_pair(source):
-        return _read_pair(source, label, given)
-    if is_items(source):
-        refuse(given, options, f"a {what} in memory")
-        return read_items(source, label, chosen, given.get("n"), **written)
-    refuse(given, (), f"a {what} in memory")
-    if source is None or (callable(source) and not hasattr(source, "__array__")):
-        known = ", ".join(registry.names("data"))
-        raise InputError(f"{source!r} is not data: give one of {known}, or {formats.readable()}")
-    noun = "tensor" if isinstance(source, torch.Tensor) else "array"
-    return read_array(source, label, f"the {noun}")
-
-
-def _read_pair(pair: Any, label: Any, given: Options) -> Raw:
-    """Data and their labels, which have a name if they are a column of a data frame."""
-    x, y = pair
-    raw = _read_object(x, None, given)
-    if label is False:
-        return raw
-    if label is not None:
-        raise InputError(f"label={label!r}: (x, y) has labels in y; label=False leaves them out")
-    labels = given_labels(y, "(x, y)")
-    name = getattr(y, "name", None)
-    return dataclasses.replace(
-        raw, labels=labels, label=None if name is None else str(name), source="the pair"
-    )

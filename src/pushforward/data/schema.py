@@ -13,6 +13,7 @@ from pushforward.data.field_format import FieldFormat
 from pushforward.data.function_format import FunctionFormat
 from pushforward.data.located import Located
 from pushforward.data.molecule_format import MoleculeFormat
+from pushforward.data.set_format import SetFormat
 from pushforward.data.table_format import TableFormat
 from pushforward.data.windows import Windows
 from pushforward.errors import InputError
@@ -49,6 +50,7 @@ class Schema:
         windows: of frames in time, whose leads are levels of the fields, for forecasts.
         molecules: the elements of atoms, where states are molecules.
         functions: where functions are known, and in what form they lay in their file.
+        sets: what the columns of a table of points are, whose sets are the states.
         layout: how the axes of pictures lie in the file, `"HWC"` or `"HW"`; `None` for `(C, H, W)`.
 
     Raises `InputError` for names or values that are there twice.
@@ -78,6 +80,7 @@ class Schema:
     windows: Windows | None = None
     molecules: MoleculeFormat | None = None
     functions: FunctionFormat | None = None
+    sets: SetFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -101,6 +104,8 @@ class Schema:
             return self.mixed.names
         if self.functions is not None:
             return self.functions.columns
+        if self.sets is not None:
+            return tuple(name for name in self.sets.order if name != self.label)
         columns = self.columns if self.coordinates is None else self.coordinates.columns
         return tuple(column.name for column in columns)
 
@@ -156,6 +161,8 @@ class Schema:
             described["molecules"] = self.molecules.describe()
         if self.functions is not None:
             described["functions"] = self.functions.describe()
+        if self.sets is not None:
+            described["sets"] = self.sets.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -172,8 +179,8 @@ class Schema:
         dialect, texts = known.get("dialect"), known.get("vocabulary")
         places, symbols = known.get("coordinates"), known.get("alphabet")
         mixed, fields = known.get("mixed"), known.get("fields")
-        windows, atoms = known.get("windows"), known.get("molecules")
         functions = known.get("functions")
+        windows, atoms, sets = (known.get(k) for k in ("windows", "molecules", "sets"))
         return cls(
             columns,
             known.get("label"),
@@ -193,4 +200,5 @@ class Schema:
             None if windows is None else Windows.from_description(windows),
             None if atoms is None else MoleculeFormat.from_description(atoms),
             None if functions is None else FunctionFormat.from_description(functions),
+            None if sets is None else SetFormat.from_description(sets),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pushforward.data.molecule_files import molecules_text
 from pushforward.data.picture_files import check_pixels, names_of_pictures, pixels, write_pictures
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
+from pushforward.data.set_columns import table_of_sets
 from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
 from pushforward.data.texts import FASTA, spelled_out
 from pushforward.errors import InputError
@@ -50,6 +51,7 @@ def write(
     levels: int | None = None,
     value_range: tuple[float, float] | None = None,
     labels: Any = None,
+    told: Mapping[str, Any] | None = None,
 ) -> None:
     """Write states to a file or a folder, in the values and types that a schema names.
 
@@ -85,6 +87,7 @@ def write(
             names of the space.
         levels, value_range: of quantized data, as in `Data`: states go to the nearest level.
         labels: the numbers of classes, one for all or one for each.
+        told: of sets, values of further columns, one for each set.
 
     Raises `InputError` for another suffix, states of several parts in an `.npy`, names or labels
     that do not fit or come twice, a folder that is not empty, or a file that cannot be written;
@@ -110,7 +113,7 @@ def write(
             x = schema.fields.with_gaps(x)
         if schema.functions is not None and suffix in (".npy", *ARRAYS) and schema.fields is None:
             x = schema.functions.array(x)
-    made = _Written(x, space, schema or Schema(), levels, value_range)
+    made = _Written(x, space, schema or Schema(), levels, value_range, told)
     values = made.labels(labels)
     # All that can be wrong with the states is found before anything is touched.
     spelled = made.schema.alphabet is not None and suffix in (".txt", *FASTA)
@@ -203,6 +206,7 @@ class _Written:
     schema: Schema
     levels: int | None
     value_range: tuple[float, float] | None
+    told: Mapping[str, Any] | None = None
 
     def labels(self, labels: Any) -> NDArray[Any] | None:
         """The value of the class of each state."""
@@ -241,6 +245,12 @@ class _Written:
             return self.schema.mixed.columns_of(self.x, spelled=spelled)
         if self.schema.functions is not None:
             return self.schema.functions.table(self.x)
+        if self.schema.sets is not None:
+            of_sets = {} if labels is None else {self.schema.label or _LABEL: labels}
+            x, mask, *kinds = self.x
+            own = (self.schema.sets, x, mask, kinds[0] if kinds else None)
+            told = {**of_sets, **(self.told or {})}
+            return table_of_sets(*own, spelled=spelled, exact=exact, told=told)
         table, names = self.space.to_table(self.x)
         columns = self.schema.columns or tuple(map(self._column, names, table.mT))
         if len(columns) != table.shape[1]:

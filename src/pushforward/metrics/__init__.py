@@ -57,6 +57,7 @@ from pushforward.metrics.mode_coverage import ModeCoverage, mode_coverage, mode_
 from pushforward.metrics.molecular_stability import atom_stability, molecule_stability
 from pushforward.metrics.molecular_validity import Strain, strain, uniqueness
 from pushforward.metrics.order import observed_order
+from pushforward.metrics.point_patterns import PointPattern, point_pattern
 from pushforward.metrics.precision_recall import precision, recall
 from pushforward.metrics.quantile_band import quantile_band
 from pushforward.metrics.rank_uniformity import RankUniformity, rank_uniformity
@@ -76,11 +77,13 @@ from pushforward.metrics.total_variation import total_variation
 from pushforward.metrics.units import training_units
 
 __all__ = [
+    "point_pattern",
     "SBC",
     "TARP",
     "BlockMeans",
     "Calibration",
     "DimensionAtScale",
+    "PointPattern",
     "PosteriorContraction",
     "Estimate",
     "Evaluation",

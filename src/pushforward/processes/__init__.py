@@ -21,7 +21,8 @@ from pushforward.processes.jump_diffusion import JumpDiffusion, PointPrediction
 from pushforward.processes.jumps import Jumps, TiltedLogits
 from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
-from pushforward.processes.missing_point import PointMixtures, SharedDistribution
+from pushforward.processes.missing_point import PointMixtures
+from pushforward.processes.missing_reading import Missing
 from pushforward.processes.molecule_process import molecule_process
 from pushforward.processes.natural import bridge_on, noising_on, path_on
 from pushforward.processes.path import Path, StochasticInterpolant
@@ -39,7 +40,7 @@ from pushforward.processes.rates import (
 )
 from pushforward.processes.reading import Reading
 from pushforward.processes.table import table_process
-from pushforward.processes.thinning import Missing, Thinning
+from pushforward.processes.thinning import Thinning
 from pushforward.processes.token_bridge import TokenBridge
 from pushforward.processes.token_path import TokenPath
 from pushforward.processes.wright_fisher import WrightFisher
@@ -81,7 +82,6 @@ __all__ = [
     "Reading",
     "Reference",
     "Scheduled",
-    "SharedDistribution",
     "SizedNoise",
     "StochasticInterpolant",
     "Thinning",

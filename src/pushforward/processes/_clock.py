@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from pushforward.errors import InputError
@@ -36,7 +37,13 @@ def restoration_rate(schedule: Schedule, t: Time) -> Time:
     4.0
     """
     k = schedule.at(t)
-    if isinstance(k.alpha, float) and k.alpha == 1.0:
+    if isinstance(k.alpha, Tensor):
+        # Where nothing has been lost yet, nothing comes back.
+        lost = 1 - k.alpha
+        return torch.where(lost > 0, -k.d_alpha / lost.clamp_min(1e-30), 0.0)
+    if k.alpha == 1.0 and t > 0 and k.d_alpha == 0:
+        return 0.0
+    if k.alpha == 1.0:
         raise InputError(
             f"nothing is lost at t = {t}: stop at {schedule.t_min} or use a pinned step"
         )
@@ -52,11 +59,12 @@ def destruction_rate(schedule: Schedule, t: Time) -> Time:
 
 
 def restoration_chance(schedule: Schedule, t: float, s: float) -> float:
-    """The chance `(alpha_s - alpha_t) / (1 - alpha_t)` that a piece lost at `t` is back at `s < t`.
+    """The chance `(alpha_s - alpha_t) / (1 - alpha_t)` that a piece lost at `t` is back at `s < t`;
+    zero where nothing is lost.
 
     Raises `InputError` unless `s < t`.
     """
     if not s < t:
         raise InputError(f"a pinned step runs towards the data, not from {t} to {s}")
     now, then = float(schedule.at(t).alpha), float(schedule.at(s).alpha)
-    return (then - now) / (1 - now)
+    return (then - now) / (1 - now) if now < 1 else 0.0

@@ -13,6 +13,7 @@ from pushforward.processes.dirichlet_path import DirichletPath
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.geodesic import Geodesic
 from pushforward.processes.interpolants import Linear
+from pushforward.processes.jump_diffusion import JumpDiffusion
 from pushforward.processes.manifold_bridge import ManifoldBridge
 from pushforward.processes.masking import Masking
 from pushforward.processes.process import GenerativeProcess
@@ -28,6 +29,7 @@ from pushforward.spaces import (
     LogRatios,
     Manifold,
     Orthant,
+    PointCloud,
     Product,
     Simplex,
     Tokens,
@@ -44,7 +46,7 @@ _FIELDS_SIGMA = 0.3**0.5
 def noising_on(space: Any) -> GenerativeProcess:
     """From data to noise on a space: Gaussian noise on a linear one, Brownian motion on a manifold,
     masking of tokens, and on a product that of each factor. Compositions get it in their
-    log-ratios, amounts from the Cox-Ingersoll-Ross diffusion.
+    log-ratios, amounts from the Cox-Ingersoll-Ross diffusion, sets of points a jump diffusion.
 
     >>> from pushforward.spaces import Sphere
     >>> noising_on(Sphere())
@@ -68,6 +70,11 @@ def _(space: Manifold) -> GenerativeProcess:
 @noising_on.register
 def _(space: Tokens) -> GenerativeProcess:
     return Masking(space)
+
+
+@noising_on.register
+def _(space: PointCloud) -> GenerativeProcess:
+    return JumpDiffusion(space=space)
 
 
 @noising_on.register

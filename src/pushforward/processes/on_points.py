@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward._shapes import per_event_sum
+from pushforward._shapes import combine
 from pushforward.dynamics import Flow
 from pushforward.processes.gaussian import Gaussian
 from pushforward.processes.reading import AffineReading
 from pushforward.protocols import Time
 from pushforward.spaces import FilledSlots, PointCloud
 
-__all__ = ["NetworkSizes", "OnPoints", "noise_on", "output_weight", "present_error", "read_present"]
+__all__ = ["NetworkSizes", "OnPoints", "carried", "noise_on", "output_weight", "read_present"]
 
 
 class NetworkSizes(NamedTuple):
@@ -73,7 +73,20 @@ def output_weight(diffusion: Gaussian, t: Time) -> Any:
     return 1 + (alpha / sigma) ** 2
 
 
-def present_error(mean: Tensor, z: Any, x_t: Any, filled: FilledSlots) -> Tensor:
-    """The squared error of the points that are there, summed, `(B,)`; the center of positions is
-    that of those that are there."""
-    return per_event_sum((mean - filled.project(z.x, z.x)).square())
+def carried(
+    diffusion: Gaussian,
+    filled: FilledSlots,
+    mean: Tensor,
+    x: Tensor,
+    t: Tensor,
+    s: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """A draw of `Gaussian.pinned` for each set between times of its own, `(B,)`."""
+    (alpha, sigma), (alpha_s, sigma_s) = diffusion.schedule.values(t), diffusion.schedule.values(s)
+    decay = alpha * sigma_s / (alpha_s * sigma)
+    variance = sigma_s**2 * torch.as_tensor(1 - decay**2).clamp_min(0.0)
+    keep = torch.as_tensor(sigma_s**2 - variance).clamp_min(0.0).sqrt() / sigma
+    weights = (keep, alpha_s - keep * alpha, variance.sqrt())
+    moved: Tensor = combine(weights, (x, mean, filled.randn(x, generator)))
+    return moved

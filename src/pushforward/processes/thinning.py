@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from pushforward._random import uniform_like
+from pushforward._random import drawn_from_logits, uniform_like
 from pushforward._shapes import like
 from pushforward.config import configurable
 from pushforward.distributions import Constant
@@ -21,47 +21,36 @@ from pushforward.processes._clock import (
     restoration_chance,
     restoration_rate,
 )
-from pushforward.processes.missing_point import mixture_size, point_mixtures
+from pushforward.processes.missing_point import PointMixtures
+from pushforward.processes.missing_reading import Missing, MissingReading
 from pushforward.processes.process import GenerativeProcess, one_prediction
 from pushforward.processes.reading import Reading
-from pushforward.protocols import Distribution, Time
+from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
-from pushforward.spaces import PointCloud, Points
+from pushforward.spaces import PointCloud
 from pushforward.state import EventShape
 
-__all__ = ["Missing", "MissingReading", "Thinning"]
-
-
-class Missing(NamedTuple):
-    """What was deleted: the expected number `(B,)` of missing points, the distribution of one."""
-
-    number: Tensor
-    point: Distribution
-
-
-class MissingReading(Reading[Points, Missing]):
-    """`Missing` from one vector: the expected number, and a mixture of Gaussians for one point."""
-
-    def output_shape(self, event_shape: EventShape) -> EventShape:
-        """`(1 + mixture,)` numbers."""
-        (_, dim), _ = event_shape
-        return (1 + mixture_size(dim),)
-
-    def read(self, row: Any, output: Tensor, x_t: Points) -> Missing:
-        """The number is positive by a softplus."""
-        number = functional.softplus(output[:, 0])
-        return Missing(number, point_mixtures(output[:, 1:], x_t.x.shape[-1]))
+__all__ = ["Thinning", "log_likelihoods", "newborn", "relative"]
 
 
 @configurable
 @dataclass(frozen=True)
-class Thinning(GenerativeProcess[Points, Points, Missing]):
+class Thinning(GenerativeProcess[Any, Any, Missing]):
     r"""Each point is still there at time `t` with the chance `alpha_t`, on its own.
 
-    The prediction is `Missing`. Its loss is the Poisson score `m - n log m` of the expected number
-    `m` against the number `n` that is missing, minus the log-likelihood of the missing points.
-    Reversed, points are born at the hazard `-alpha'/(1 - alpha)` times the expected number (compare
-    Campbell et al. 2023). Births go to empty slots, which bounds their number.
+    The prediction is `Missing`: the law of the number `k` of missing points and the distribution
+    `f` of one of them. With the expected number `m`, points are born, reversed in time, at the rate
+    `m f(y)` times the hazard `-alpha' / (1 - alpha)` (compare Campbell et al. 2023).
+
+    Sets have no order: densities are those of unordered sets, `n!` times the density of `n` points
+    in a row, per unit of the volume of each point. The loss is `-log(k! p(k) f(y_1) .. f(y_k))` of
+    the missing points, as if all were born at once. Where positions are about the center of a set,
+    newborn points stand about that of the present ones, and the center moves: `k` of them widen the
+    volume by `((n + k) / n)^{-1/2}` for each such coordinate.
+
+    Args:
+        schedule: the chance to be there.
+        space: of the sets.
 
     >>> process = Thinning()
     >>> process.prior((4, 2)).sample(3).number
@@ -75,6 +64,7 @@ class Thinning(GenerativeProcess[Points, Points, Missing]):
         check_clock(self.schedule)
 
     sampler = "pinned"
+    supports = frozenset({"bound"})
 
     @property
     def clock(self) -> Schedule:
@@ -87,78 +77,176 @@ class Thinning(GenerativeProcess[Points, Points, Missing]):
         return 1.0, self.schedule.t_min
 
     def reading(self, predict: Any = None) -> Reading:
-        """An expected number, and a mixture of Gaussians for a missing point."""
+        """Chances of the number of missing points, and a mixture of Gaussians for one of them."""
         one_prediction("deleted points", predict, "missing")
-        return MissingReading()
+        return MissingReading(self.space)
 
     def finish(
-        self, pred: Missing, x_t: Points, t: float, generator: torch.Generator | None = None
-    ) -> Points:
+        self, pred: Missing, x_t: Any, t: float, generator: torch.Generator | None = None
+    ) -> Any:
         """All points that are still missing are born."""
         return self.bridge(pred, x_t, t, 0.0, generator=generator)
 
     def prior(self, shape: EventShape, t: float = 1.0) -> Constant:
         """The empty set, for event shapes `((slots, d), (slots,))`, or `(slots, d)` for short."""
-        slots, dim = shape[0] if isinstance(shape[0], tuple) else shape
-        mask = torch.zeros(1, slots, dtype=torch.bool)
-        return Constant(Points(torch.zeros(1, slots, dim), mask))
+        return Constant(self.space.empty(*(shape[0] if isinstance(shape[0], tuple) else shape)))
 
-    def sample(self, z: Points, t: Time, generator: torch.Generator | None = None) -> Points:
+    def sample(self, z: Any, t: Time, generator: torch.Generator | None = None) -> Any:
         """Each point kept with the chance `alpha_t`, in its slot."""
         alpha, _ = self.schedule.values(t)
         lost = uniform_like(z.x[..., 0], generator) >= like(alpha, z.mask)
-        return self.space.where(lost, _empty(z), z)
+        return self.space.where(lost, _blank(z), z)
 
-    def loss(self, pred: Missing, z: Points, x_t: Points, t: Time) -> Tensor:
-        """The Poisson score and the negative log-likelihood of what is missing, in nats, `(B,)`."""
-        lost = z.mask & ~x_t.mask
+    def loss(self, pred: Missing, z: Any, x_t: Any, t: Time) -> Tensor:
+        """What the missing points cost at once, in nats, `(B,)`."""
+        return self.data_cost(pred, z, x_t, t)
+
+    def prior_cost(self, z: Any, t: float) -> Tensor:
+        """Zero: the prior is what the process makes of data at the end."""
+        return z.x.new_zeros(len(z.x))
+
+    def cost_rate(self, pred: Missing, z: Any, x_t: Any, t: Time) -> Tensor:
+        r"""`-alpha' / (1 - alpha) (m - k - sum_i log(m f(y_i)))` for the missing points `y_i`.
+
+        The relative entropy of births with the rate of the reversal of the data from births with
+        that of the model, for unordered sets.
+        """
+        missing = (z.mask & ~x_t.mask).sum(-1)
+        moved = missing * self._jacobian(x_t.mask.sum(-1), torch.ones_like(missing))
+        surprise = -log_likelihoods(pred.point, self.space, z, x_t)
+        return self.birth_cost(pred, surprise, z, x_t, t, -moved)
+
+    def birth_cost(
+        self, pred: Missing, surprise: Tensor, z: Any, x_t: Any, t: Time, more: Any = 0.0
+    ) -> Tensor:
+        """The cost of births per unit of time, where each missing point costs its `surprise`
+        `(B, slots)` of a place, and each set `more`."""
+        number, lost = pred.number.clamp_min(1e-30), z.mask & ~x_t.mask
         missing = lost.sum(-1)
-        score = pred.number - torch.xlogy(missing, pred.number)
-        each = pred.point.log_prob(z.x.transpose(0, 1)).transpose(0, 1)
-        return score - (each * lost).sum(-1)
+        places = torch.where(lost, surprise, 0.0).sum(-1) + more
+        cost = number - missing - torch.xlogy(missing, number) + places
+        return like(restoration_rate(self.schedule, t), number) * cost
 
-    def dynamics(self, pred: Missing, x_t: Points, t: Time) -> Jump:
+    def data_cost(self, pred: Missing, z: Any, x_t: Any, t: Time) -> Tensor:
+        """`-log(k! p(k) f(y_1) .. f(y_k))` of the missing points."""
+        lost = z.mask & ~x_t.mask
+        missing, present = lost.sum(-1), x_t.mask.sum(-1)
+        each = log_likelihoods(pred.point, self.space, z, x_t, together=True)
+        chance = pred.counts.gather(-1, missing.unsqueeze(-1)).squeeze(-1)
+        total = chance + torch.lgamma(missing + 1.0) + (each * lost).sum(-1)
+        total = total + self._jacobian(present, missing)
+        if self.space.center:
+            # Points about their own center have one place less.
+            first = (present == 0) & (missing > 0)
+            width = pred.point.log_std[:, 0, 0] + 0.5 * math.log(2 * math.pi)
+            total = total + first * self.space.center * width
+        return -total
+
+    def _jacobian(self, present: Tensor, born: Tensor) -> Tensor:
+        """`(center / 2) log((n + k) / n)`; nothing for an empty set, `(B,)`."""
+        if not self.space.center:
+            return torch.zeros(present.shape, device=present.device)
+        n = present.clamp_min(1).to(torch.get_default_dtype())
+        return torch.where(present > 0, 0.5 * self.space.center * torch.log((n + born) / n), 0.0)
+
+    def dynamics(self, pred: Missing, x_t: Any, t: Time) -> Jump:
         """Births in empty slots, deaths in filled ones."""
-        birth = like(restoration_rate(self.schedule, t), pred.number) * _per_slot(pred.number, x_t)
+        number = pred.number
+        empty = (~x_t.mask).to(number.dtype)
+        share = number.unsqueeze(-1) * empty / empty.sum(-1, keepdim=True).clamp_min(1)
+        birth = like(restoration_rate(self.schedule, t), share) * share
         death = like(destruction_rate(self.schedule, t), x_t.mask) * x_t.mask
         return Jump(
             self.space,
-            restore=Reaction(birth, lambda generator: _newborn(pred.point, x_t, generator)),
-            destroy=Reaction(death.to(birth), lambda generator: _empty(x_t)),
+            restore=Reaction(birth, lambda generator: newborn(pred.point, x_t, generator)),
+            destroy=Reaction(death.to(birth), lambda generator: _blank(x_t)),
         )
 
     def bridge(
         self,
         pred: Missing,
-        x_t: Points,
+        x_t: Any,
         t: float,
         s: float,
         churn: float = 1.0,
         generator: torch.Generator | None = None,
-    ) -> Points:
-        """Births of each missing point with its exact chance `(alpha_s - alpha_t)/(1 - alpha_t)`.
+    ) -> Any:
+        """The number of missing points is drawn, and each of them is born with its exact chance
+        `(alpha_s - alpha_t) / (1 - alpha_t)`."""
+        return self.space.where(
+            self.born(pred, x_t, t, s, generator), newborn(pred.point, x_t, generator), x_t
+        )
 
-        Exact in the expected number; the number itself is binomial over the empty slots.
-        """
-        chance = restoration_chance(self.schedule, t, s) * _per_slot(pred.number, x_t)
-        born = uniform_like(chance, generator) < chance
-        return self.space.where(born, _newborn(pred.point, x_t, generator), x_t)
+    def born(
+        self, pred: Missing, x_t: Any, t: float, s: float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Which slots a pinned step fills, `(B, slots)`: any of the empty ones."""
+        missing = drawn_from_logits(pred.counts, generator)
+        keys = uniform_like(x_t.x[..., 0], generator).masked_fill(x_t.mask, 2.0)
+        chosen = keys.argsort(-1).argsort(-1) < missing.unsqueeze(-1)
+        chance = restoration_chance(self.schedule, t, s)
+        return chosen & ~x_t.mask & (uniform_like(x_t.x[..., 0], generator) < chance)
+
+    def carried(self, pred: Missing, x_t: Any, t: Tensor, s: Tensor, generator: Any = None) -> Any:
+        """The present points, which stay where they are."""
+        return x_t
+
+    @property
+    def clock_of_births(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    def filled_one(
+        self, arriving: Missing, x_t: Any, born: Tensor, u: Tensor, generator: Any = None
+    ) -> Any:
+        """One more point in some of the sets, in any of their empty slots."""
+        empty = ~x_t.mask
+        place = (u.to(x_t.x) * empty.sum(-1)).long().unsqueeze(-1)
+        chosen = empty & (empty.cumsum(-1) - 1 == place) & born.unsqueeze(-1)
+        return self.space.where(chosen, newborn(arriving.point, x_t, generator), x_t)
+
+    def arriving(self, pred: Missing, x_t: Any, t: Tensor) -> Missing:
+        """The prediction itself."""
+        return pred
 
     def tabulate(self, grid: Sequence[float]) -> None:
         """Compute the schedule on a grid at once."""
         self.schedule.tabulate(grid)
 
 
-def _per_slot(number: Tensor, x: Points) -> Tensor:
-    """The expected number of missing points spread over the empty slots, `(B, slots)`."""
-    empty = (~x.mask).to(number.dtype)
-    return number.unsqueeze(-1) * empty / empty.sum(-1, keepdim=True).clamp_min(1)
+def log_likelihoods(
+    point: PointMixtures, space: PointCloud, z: Any, x_t: Any, together: bool = False
+) -> Tensor:
+    """The log-density of each point of `z` as one that is missing from `x_t`, `(B, slots)`.
+
+    The first point of a set about its center has no place, unless all that are missing are looked
+    at `together`.
+    """
+    kinds = z.kinds if space.kinds else None
+    unplaced = None if together or not space.center else space.center * (x_t.number == 0)
+    return point.log_prob(relative(space, z, x_t), kinds, unplaced)
 
 
-def _empty(x: Points) -> Points:
-    return Points(torch.zeros_like(x.x), torch.zeros_like(x.mask))
+def relative(space: PointCloud, z: Any, x_t: Any) -> Tensor:
+    """The coordinates of points of `z`, positions about the center of those that `x_t` still has;
+    about their own where none is left, `(B, slots, d)`."""
+    if not space.center:
+        coordinates: Tensor = z.x
+        return coordinates
+    present = (z.mask & x_t.mask).unsqueeze(-1)
+    around = torch.where(present.any(1, keepdim=True), present, z.mask.unsqueeze(-1))
+    positions = z.x[..., : space.center]
+    center = (positions * around).sum(1, keepdim=True) / around.sum(1, keepdim=True).clamp_min(1)
+    return torch.cat([positions - center, z.x[..., space.center :]], -1)
 
 
-def _newborn(point: Distribution, x: Points, generator: torch.Generator | None) -> Points:
-    drawn = point.sample(x.mask.shape[1], generator=generator).transpose(0, 1)
-    return Points(drawn.to(x.x), torch.ones_like(x.mask))
+def newborn(point: PointMixtures, x: Any, generator: torch.Generator | None) -> Any:
+    """Points drawn for every slot of some sets."""
+    places, *kinds = point.sample(x.mask.shape[1], generator=generator)
+    marks = {"kinds": kinds[0].to(x.kinds)} if kinds else {}
+    return x._replace(x=places.to(x.x), mask=torch.ones_like(x.mask), **marks)
+
+
+def _blank(x: Any) -> Any:
+    zeros = {"kinds": torch.zeros_like(x.kinds)} if hasattr(x, "kinds") else {}
+    return x._replace(x=torch.zeros_like(x.x), mask=torch.zeros_like(x.mask), **zeros)

@@ -22,6 +22,7 @@ from pushforward.metrics.likelihood import level_width
 from pushforward.models import GenerativeModel, conditional_sampler
 from pushforward.report.frames_in_time import for_frames
 from pushforward.report.molecule_judging import evaluated_molecules
+from pushforward.report.point_sets import rows_of_sets
 from pushforward.report.right_captions import right_captions
 from pushforward.report.spectra import rows_of_spectra
 from pushforward.report.table_judging import evaluated_table
@@ -150,6 +151,7 @@ def evaluated(
     more = (
         *rows_of_texts(written, test, train),
         *rows_of_spectra(written, test, train),
+        *rows_of_sets(written, test, train),
         *(() if right is None else (right,)),
     )
     return dataclasses.replace(found, rows=(*found.rows, *more)) if more else found

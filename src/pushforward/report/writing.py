@@ -30,6 +30,7 @@ from pushforward.report.molecules import molecule_section
 from pushforward.report.page import figure, page, section, table, warnings_box
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look, data_uri
+from pushforward.report.point_sets import sets_section
 from pushforward.report.samplers import sampler_section
 from pushforward.report.spectra import spectra_section
 from pushforward.report.table_judging import columns_shown
@@ -96,6 +97,7 @@ def write(
         excerpts(samples, data),
         molecule_section(samples, data),
         spectra_section(samples, data),
+        sets_section(samples, data),
         marginals(*columns_shown(data, samples)),
         sampler_section(model) if model.learns_without_data else _metrics(evaluation, model),
         "" if calibration is None else calibration_section(calibration),

@@ -10,6 +10,7 @@ from pushforward.samplers.adaptive import DormandPrince
 from pushforward.samplers.adaptive_sde import AdaptiveSDE
 from pushforward.samplers.analytic_dpm import Variance, step_variance, tweedie_variance
 from pushforward.samplers.ancestral import Ancestral
+from pushforward.samplers.birth_clocks import BirthClocks
 from pushforward.samplers.compiled import Compiled
 from pushforward.samplers.corrected_bridge import CorrectedBridge
 from pushforward.samplers.corrector import AnnealedLangevin, PredictorCorrector
@@ -57,6 +58,7 @@ __all__ = [
     "AdaptiveSDE",
     "Ancestral",
     "AnnealedLangevin",
+    "BirthClocks",
     "Compiled",
     "CorrectedBridge",
     "DivergenceMethod",

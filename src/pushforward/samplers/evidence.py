@@ -23,7 +23,7 @@ from pushforward._random import resolve, uniform
 from pushforward._roots import increasing_root
 from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import LogProb
-from pushforward.protocols import Evidenced, Transport, follows
+from pushforward.protocols import Augmented, Evidenced, Transport, follows
 
 __all__ = ["GROUPS", "check_draws", "evidence_bound"]
 
@@ -83,17 +83,25 @@ def evidence_bound(
     for _ in range(GROUPS):
         total = torch.zeros(n, dtype=torch.float64, device="cpu")
         for t, weight in _times(n, draws // GROUPS, start, stop, generator):
-            x_t = process.sample(z, t, generator)
-            rate = process.cost_rate(transport.model(x_t, t), z, x_t, t)
+            way, x_t = _noised(process, z, t, generator)
+            rate = process.cost_rate(transport.model(x_t, t), way, x_t, t)
             total += weight * rate.cpu().double()
-        x_t = process.sample(z, stop, generator)
-        last = process.data_cost(transport.model(x_t, stop), z, x_t, stop)
+        way, x_t = _noised(process, z, stop, generator)
+        last = process.data_cost(transport.model(x_t, stop), way, x_t, stop)
         groups.append(total + last.cpu().double())
     cost = torch.stack(groups)
     value = cost.mean(0) + process.prior_cost(z, start).cpu().double()
     stderr = cost.std(0) / math.sqrt(GROUPS)
     home = device if has_double(device) else "cpu"
     return LogProb(-value.to(home), stderr.to(home), "bound", nfe=draws + GROUPS)
+
+
+def _noised(process: Any, z: Any, t: Any, generator: torch.Generator) -> tuple[Any, Any]:
+    """What the costs take in the place of the data, and a state."""
+    if follows(process, Augmented):
+        way: tuple[Any, Any] = process.descend(z, t, generator)
+        return way
+    return z, process.sample(z, t, generator)
 
 
 def check_draws(draws: int) -> int:

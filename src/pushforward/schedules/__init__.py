@@ -6,6 +6,7 @@ and point sets `alpha_t` is the chance that a token is still unmasked or a point
 """
 
 from pushforward.schedules.chain import Chain
+from pushforward.schedules.constant_rate import ConstantRate
 from pushforward.schedules.custom import Custom, LinearSDE
 from pushforward.schedules.schedule import Coefficients, Schedule
 from pushforward.schedules.shift import shift_time
@@ -18,6 +19,7 @@ __all__ = [
     "VP",
     "Chain",
     "Coefficients",
+    "ConstantRate",
     "Cosine",
     "Custom",
     "LinearSDE",

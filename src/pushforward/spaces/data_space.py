@@ -17,7 +17,8 @@ __all__ = ["space_of"]
 def space_of(data: Any) -> Space[Any] | None:
     """The space of a `pushforward.data.Data`: tokens of the alphabet of texts, the grid of fields
     with its mask, its weights and its periods, the points of functions, points about their center
-    for the atoms of molecules; `None` for data that may be of several.
+    for the atoms of molecules, sets with their kinds of points; `None` for data that may be of
+    several.
 
     >>> import pushforward as pf
     >>> space_of(pf.data.load("markov-letters", n=10))
@@ -30,6 +31,8 @@ def space_of(data: Any) -> Space[Any] | None:
         return Functions(**known.functions.space_options())
     if known.molecules is not None:
         return PointCloud(center=3)
+    if known.sets is not None:
+        return PointCloud(kinds=known.sets.kinds)
     if known.fields is None:
         return None
     kind = FieldsWithMeans if known.fields.means == "apart" else Fields

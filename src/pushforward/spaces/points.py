@@ -110,17 +110,21 @@ class PointCloud(JumpSpace[Any]):
         object.__setattr__(self, "kinds", tuple(self.kinds))
 
     @property
+    def state_type(self) -> type[Any]:
+        """The class of its states."""
+        return MarkedPoints if self.kinds else Points
+
+    @property
     def arrays(self) -> tuple[str, ...]:  # type: ignore[override]
         """Coordinates, which slots are filled, and marks if there are any."""
         return ("x", "mask", "kinds") if self.kinds else ("x", "mask")
 
     def check(self, x: Any) -> None:
         """`Points` of coordinates `(B, slots, d)` and a mask `(B, slots)`, or `MarkedPoints`."""
-        wanted = MarkedPoints if self.kinds else Points
-        if not isinstance(x, wanted):
-            names = ", ".join(wanted._fields)
+        if not isinstance(x, self.state_type):
             raise InputError(
-                f"point sets are spaces.{wanted.__name__}({names}), not {type(x).__name__}"
+                f"point sets are spaces.{self.state_type.__name__}({', '.join(self.arrays)}), not "
+                f"{type(x).__name__}"
             )
         if not x.x.is_floating_point() or x.x.ndim != 3 or x.mask.dtype != torch.bool:
             raise InputError(
@@ -208,12 +212,13 @@ class PointCloud(JumpSpace[Any]):
         return MarkedPoints(x, mask, torch.zeros(1, slots, len(self.kinds), dtype=torch.long))
 
     def where(self, fired: Tensor, new: Any, old: Any) -> Any:
-        """`new` at the slots that fired, `old` elsewhere."""
+        """`new` at the slots that fired, `old` elsewhere; positions about the new center."""
 
         def chosen(a: Tensor, b: Tensor) -> Tensor:
             return torch.where(fired.reshape(*fired.shape, *(1,) * (a.ndim - 2)), a, b)
 
-        return state.map_leaves(chosen, new, old)
+        found = state.map_leaves(chosen, new, old)
+        return self.nearest(found) if self.center else found
 
     def features(self, x: Any) -> Tensor:
         """The number of points, and the mean and the spread of their coordinates.
@@ -262,10 +267,10 @@ class PointCloud(JumpSpace[Any]):
         return (sizes, Scatter(where))
 
     def categories(self, x: Any) -> dict[str, Tensor]:
-        """The numbers of points, and the marks of all points."""
+        """The numbers of points, and the marks of all slots, of which empty ones have their own."""
         found = {"number of points": x.number}
-        for k in range(len(self.kinds)):
-            found[f"mark {k}"] = x.kinds[..., k][x.mask]
+        for k, values in enumerate(self.kinds):
+            found[f"mark {k}"] = torch.where(x.mask, x.kinds[..., k], values).flatten()
         return found
 
     def to_table(self, x: Any) -> tuple[Tensor, tuple[str, ...]]:

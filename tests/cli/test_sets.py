@@ -1,0 +1,72 @@
+"""Sets of points on the command line: a table of points comes in, and goes out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pushforward.cli import main
+
+HEADER = ["plot", "x", "y", "species", "height"]
+
+
+def _call(*words: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a table of plots, of which some have no trees."""
+    folder, g = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    with (folder / "trees.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(HEADER)
+        for plot in range(120):
+            number = int(g.choice(4))
+            if number == 0:
+                out.writerow([plot, "", "", "", ""])
+            for x, y in g.uniform(size=(number, 2)):
+                kind = "oak" if x < 0.5 else "beech"
+                out.writerow([plot, f"{x:.3f}", f"{y:.3f}", kind, int(g.integers(5, 40))])
+    words = ("--space", "points", "--id", "plot", "--steps", 12, "--batch-size", 32)
+    assert not _call("--quiet", "train", folder / "trees.csv", *words, "--out", folder / "run")
+    return folder / "run"
+
+
+def test_samples_have_the_columns_of_the_data(run: Path) -> None:
+    out = run.parent / "new.csv"
+    assert not _call("--quiet", "sample", run, "-n", 40, "--out", out, "--seed", 0, "--steps", 6)
+    with out.open() as file:
+        head, *rows = csv.reader(file)
+    assert head == HEADER
+    assert {row[0] for row in rows} == {str(k) for k in range(40)}
+    points = [row for row in rows if row[1]]
+    assert {row[3] for row in points} <= {"oak", "beech"}
+    # Whole numbers and three digits, as in the data.
+    assert all(row[4].lstrip("-").isdigit() for row in points)
+    assert all(len(row[1].partition(".")[2]) <= 3 for row in points)
+    empty = [row for row in rows if not row[1]]
+    assert all(row[1:] == ["", "", "", ""] for row in empty)
+
+
+def test_a_run_is_judged_and_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (run / "report.html").read_text()
+    assert "Point sets" in page
+    assert "colored by species" in page
+    assert page.count("<svg") >= 2
+    assert not _call("--quiet", "logprob", run, run.parent / "trees.csv", "-n", 5, "--json")
+    assert "bound" in capsys.readouterr().out
+
+
+def test_sets_that_the_model_does_not_know_are_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = run.parent / "other.csv"
+    other.write_text("plot,x,y,species,height\n1,.5,.5,birch,3\n")
+    assert _call("logprob", run, other)
+    assert "no species 'birch'" in capsys.readouterr().err
