@@ -191,7 +191,7 @@ class Recipe(BaseModel):
         return self.model_copy(update={"model": model})
 
     def _telling(self) -> Data | None:
-        """The data, if they are texts, fields, functions, molecules or sets: they say their space."""
+        """Texts, fields, functions, molecules or sets, which say what space they are of."""
         source = self.data.get("source")
         texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
         told = self.data.get("kind") == FUNCTIONS or "id" in self.data
