@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 import tempfile
+import textwrap
 import time
 import zipfile
 from pathlib import Path
@@ -333,7 +334,7 @@ def paint(shown: dict[str, Tensor], results: list[dict[str, Any]], n: int) -> No
             ax.set_xticks([])
             ax.set_yticks([])
             if row == 0:
-                ax.set_title(METHODS.get(name, name), fontsize=9)
+                ax.set_title(textwrap.fill(METHODS.get(name, name), 24), fontsize=9)
         axes[row, 0].set_ylabel(NAMES[row])
     below = bottom.subplots(2, 2)
     for row, variable in enumerate(NAMES):

@@ -132,6 +132,7 @@ def test_what_does_not_fit_says_what_would(place: Path, tmp_path: Path, call: An
         ([*fine, "--model", place / "run-fine"], "leave --model out"),
         ([*fine, "--debias", "waves"], "--debias means nothing to --method quantiles"),
         ([*fine, "--method", "wave"], "no downscaler is called 'wave'"),
+        ([*fine, "--judge", place / "coarse.zarr"], "4 cells along y, and the model was"),
         ([*fine, "-n", 0], "-n is 1 or more, not 0"),
         ([*base, place / "coarse.zarr", "--out", out], "lies on the grid of the fine fields"),
         ([*base, place / "fine.zarr", "--out", tmp_path / "x.csv"], "fields go to .nc or .zarr"),

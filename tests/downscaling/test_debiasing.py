@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,14 @@ def test_what_was_not_fitted_says_so(name: str) -> None:
     ):
         with pytest.raises(InputError, match=message):
             registry.resolve("debiasings", name).fit(*bad)
+
+
+def test_waves_are_of_domains_whose_ends_meet() -> None:
+    data, _ = gaussian_data(power(2), power(3), rows=20)
+    open_ends = replace(data, grid=replace(GRID, periodic=False))
+    with pytest.raises(InputError, match="ends meet along both axes"):
+        Mapped("waves").fit(open_ends)
+    assert Mapped("quantiles").fit(open_ends).debiasing.quantiles is not None
 
 
 def test_names_of_maps_are_maps_on_the_fine_grid() -> None:

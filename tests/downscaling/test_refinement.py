@@ -147,8 +147,10 @@ def test_without_coordinates_the_domain_decides() -> None:
     few, many = _formats(_store(4), _store(8))
     bare = [replace(one, coordinates=()) for one in (few, many)]
     assert type(refinement(*bare).operator) is pf.inverse.SpectralDownsample
+    assert refinement(*bare).periodic
     flat = [replace(one, periodic=()) for one in bare]
     assert type(refinement(*flat).operator) is pf.inverse.Downsample
+    assert not refinement(*flat).periodic
 
 
 def test_rows_that_stay_in_a_store_are_refined_as_they_are_read(tmp_path: Path) -> None:

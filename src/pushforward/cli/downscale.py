@@ -95,6 +95,8 @@ def downscale(
       pushforward downscale new.zarr --source coarse.zarr --target fine.zarr --method
       constrained-diffusion --model runs/fine --judge fine-test.zarr
     """
+    import dataclasses
+
     import torch
 
     from pushforward import spaces
@@ -102,6 +104,7 @@ def downscale(
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import say, schema_of
     from pushforward.cli.writing import require_finite
+    from pushforward.data import load as read
     from pushforward.data.field_files import STORES
     from pushforward.data.row_coordinates import with_row_coordinates
     from pushforward.data.writing import check_destination, write
@@ -124,13 +127,13 @@ def downscale(
     check_destination(out, fine.schema)
     coarse = refined(file, fine.schema)
     say(coarse, context.command)
-    held = None if judge is None else refined(judge, fine.schema).resident()
+    held = None if judge is None else read(judge, like=fine.schema).resident()
     if learned is not None:
         learned.to(launch(device).device)
     maker.fit(data)
     draws = 1 if n is None else n
     require_memory(draws * len(coarse), fine.x[:1].numel())
-    made = []
+    start, made = coarse.x[:], []
     with Progress("downscaling", 1, show=not is_quiet(context)) as progress:
         for k in range(draws):
 
@@ -138,31 +141,24 @@ def downscale(
                 progress(k * total + done, draws * total)
 
             own = seed if k == 0 else derived_seed(seed, k)
-            fields = maker(coarse.x[:], seed=own, progress=told).cpu()
-            made.append(data.grid.constrained(fields, coarse.x[:]) if exact else fields)
+            drawn = maker(start, seed=own, progress=told).cpu()
+            made.append(data.grid.constrained(drawn, start) if exact else drawn)
     x = torch.stack(made)
     require_finite(x.flatten(0, 1), out)
-    fields = with_row_coordinates(file, coarse)
-    schema = _with_fields(coarse.schema, fields)
+    schema = dataclasses.replace(coarse.schema, fields=with_row_coordinates(file, coarse))
     write(out, x[0] if n is None else x, space=spaces.space_of(fine), schema=schema)
     if held is None or fine.schema.fields is None:
         typer.echo(out)
         return
     known = fine.schema.fields
     found = judged(
-        x, coarse.x[:], held.x, data, names=known.channel_names,
+        x, start, held.x, data, names=known.channel_names,
         window=set(known.periodic) != set(known.dims),
     )  # fmt: skip
     if as_json:
         emit({"out": out, **found.to_dict()})
         return
     typer.echo(f"{found}\n\n{out}")
-
-
-def _with_fields(schema: Any, fields: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(schema, fields=fields)
 
 
 def _made(method: str, model: Any, debias: str | None, steps: int | None) -> Any:

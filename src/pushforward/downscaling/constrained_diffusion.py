@@ -52,7 +52,7 @@ class ConstrainedDiffusion(Downscaler):
     def fit(self, data: Unpaired) -> Self:
         """The plan between the coarse fields of the two sides."""
         if self.debiasing is not None:
-            self.debiasing.fit(data.source, data.seen)
+            self.debiasing.fit_on(data.grid, data.source, data.seen)
         self.grid = data.grid
         return self
 

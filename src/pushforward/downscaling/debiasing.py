@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from torch import Tensor
 
+from pushforward.downscaling.refinement import Refinement
 from pushforward.errors import InputError
 
 __all__ = ["Debiasing", "check_sides", "fitted"]
@@ -19,6 +20,19 @@ class Debiasing(ABC):
 
     Made with its settings, fitted, then called; `pushforward list debiasings` has their names.
     """
+
+    needs_periods: ClassVar[bool] = False
+    """Whether it is for domains alone whose ends meet along both axes."""
+
+    def fit_on(self, grid: Refinement, source: Tensor, target: Tensor) -> Self:
+        """`fit` for fields of a domain. Raises `InputError` for one that it is not for."""
+        if self.needs_periods and not grid.periodic:
+            raise InputError(
+                f"{type(self).__name__} moves waves of a domain whose ends meet along both axes, "
+                "and those of this one do not: take debiasing 'quantiles-by-cell', 'moments' or "
+                "'samples'"
+            )
+        return self.fit(source, target)
 
     @abstractmethod
     def fit(self, source: Tensor, target: Tensor) -> Self:

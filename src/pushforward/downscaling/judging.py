@@ -70,7 +70,8 @@ def judge(
             a condensation rate; they have rows of their mean and their tails.
         largest: the last wavenumber of spectra; by default the last in which the fields held out
             have more than a billionth of their energy, as solvers without aliasing leave some out.
-        window: of domains that are not periodic (`energy_spectrum`).
+        window: of domains that are not periodic (`energy_spectrum`); correlations in space, which
+            go on at the other end, are then left out.
 
     Raises `InputError` for shapes that do not fit, and for fewer than eight rows.
     """
@@ -94,7 +95,8 @@ def judge(
         sides = _Sides(members[:, :, own], truth[:, own], data.target[:, own])
         rows += _spectra(sides, name, cut, largest, window)
         rows += _distributions(sides, name)
-        rows += _correlation(sides, name)
+        if not window:
+            rows += _correlation(sides, name)
         if len(members) > 1:
             rows += _spread(sides, name)
     rows += _consistency(members, source, data.grid, names, cut)

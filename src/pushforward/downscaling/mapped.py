@@ -31,7 +31,7 @@ class Mapped(Downscaler):
 
     def fit(self, data: Unpaired) -> Self:
         """Fit the map, between the coarse fields on the fine grid and the fine ones."""
-        self.debiasing.fit(data.source, data.target)
+        self.debiasing.fit_on(data.grid, data.source, data.target)
         return self
 
     def __call__(self, x: Tensor, *, seed: int = 0, progress: Progress | None = None) -> Tensor:

@@ -58,11 +58,11 @@ class NoiseBridge(Downscaler):
         """The bias and the level of the noise."""
         source = data.source
         if self.debiasing is not None:
-            source = self.debiasing.fit(source, data.seen)(source)
+            source = self.debiasing.fit_on(data.grid, source, data.seen)(source)
         schedule = denoiser_of(self.model).process.schedule
         self.level = shared_noise(
             self.model.inward(source), self.model.inward(data.target), schedule,
-            wavenumber=self.wavenumber,
+            wavenumber=self.wavenumber, window=not data.grid.periodic,
         )  # fmt: skip
         return self
 

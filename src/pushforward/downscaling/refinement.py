@@ -28,6 +28,7 @@ class Refinement:
         fine: the shape of a fine field, `(C, H, W)`.
         coarse: that of a coarse one.
         words: how coarse fields are brought to the fine grid.
+        periodic: whether both axes of the domain have ends that meet.
 
     >>> found = Refinement(SpectralDownsample(2), (1, 8, 8), (1, 4, 4), "waves")
     >>> import torch
@@ -39,6 +40,7 @@ class Refinement:
     fine: tuple[int, ...]
     coarse: tuple[int, ...]
     words: str
+    periodic: bool = True
 
     def upsample(self, y: Tensor) -> Tensor:
         """`A^+ y`: of the fine fields whose coarse ones are `y`, the smallest, `(B, *fine)`."""
@@ -108,7 +110,8 @@ def refinement(coarse: FieldFormat, fine: FieldFormat, where: str = "the source"
         )
     if kind in ("cells", "any"):
         size = f"{factors[0]} x {factors[1]}"
-        return Refinement(Downsample((factors[0], factors[1])), *shapes, f"means over {size} cells")
+        words = f"means over {size} cells"
+        return Refinement(Downsample((factors[0], factors[1])), *shapes, words, periodic)
     apart = [words for name in fine.dims if (words := _apart(name, coarse, fine))]
     if apart:
         raise InputError(

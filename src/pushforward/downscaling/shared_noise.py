@@ -32,7 +32,12 @@ class SharedNoise(NamedTuple):
 
 
 def shared_noise(
-    source: Tensor, target: Tensor, schedule: Schedule, *, wavenumber: int | None = None
+    source: Tensor,
+    target: Tensor,
+    schedule: Schedule,
+    *,
+    wavenumber: int | None = None,
+    window: bool = False,
 ) -> SharedNoise:
     r"""The time `t*` at which the noise is as strong as the target at a wavenumber.
 
@@ -46,6 +51,7 @@ def shared_noise(
         schedule: of the noise.
         wavenumber: by default the last one before the spectra of the two sides differ by more than
             a factor of two in any variable, and at least 1.
+        window: of domains that are not periodic (`energy_spectrum`).
 
     Raises `InputError` for sides that do not fit, a wavenumber that the grid does not resolve, and
     a target that has no energy there.
@@ -60,7 +66,9 @@ def shared_noise(
     """
     check_sides(source, target)
     last = math.ceil(min(target.shape[2:]) / 2) - 1
-    energies = [energy_spectrum(side)[..., : last + 1].mean(0) for side in (source, target)]
+    energies = [
+        energy_spectrum(side, window=window)[..., : last + 1].mean(0) for side in (source, target)
+    ]
     if wavenumber is None:
         gap = (energies[0].log() - energies[1].log()).abs().amax(0)[1:]
         alike = (gap <= _ALIKE).long().cumprod(0)  # zero from the first that differs; NaN too

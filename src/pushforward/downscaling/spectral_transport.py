@@ -44,6 +44,7 @@ class SpectralTransport(Debiasing):
     True
     """
 
+    needs_periods = True
     means: tuple[Tensor, Tensor] | None = None
     """Of source and target, `(C,)` each."""
     gain: Tensor | None = None
