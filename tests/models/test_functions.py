@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.analytic import AnalyticPair
 from pushforward.errors import CapabilityError
 from pushforward.inverse import Differentiable, Mask
 from pushforward.models import at_points, log_prob_by_noise
 from pushforward.processes import Gaussian
+from pushforward.protocols import Transport
 from pushforward.spaces import Functions, Spectral, kernels
 from pushforward.spaces.function_noise import SpectralRoot
 from pushforward.spaces.trigonometric import from_modes, to_modes
@@ -161,3 +163,60 @@ def test_other_points_and_other_spaces() -> None:
         at_points(plain, [[0.0, 1.0]])
     with pytest.raises(CapabilityError, match="no noise on functions"):
         log_prob_by_noise(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)), torch.zeros(1, 2))
+
+
+class _Velocity(nn.Module):
+    """`E[x_1 - x_0 | x_t]` of lines between the data and the noise, by modes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, t: Any, c: Any = None) -> Tensor:
+        turns = (False,)
+        own, noise = (s.root((x.shape[2],), turns).eigenvalues.to(x) for s in (DATA, NOISE))
+        t = torch.as_tensor(t).to(x).reshape(-1, 1, 1)
+        gain = (t * noise - (1 - t) * own) / ((1 - t) ** 2 * own + t**2 * noise)
+        return from_modes(gain * to_modes(x, turns), turns) + 0 * self.nothing
+
+
+def test_flow_matching_starts_from_noise_on_functions() -> None:
+    space = Functions(NOISE)
+    model = pf.FlowMatching(_Velocity(), path=pf.processes.Linear(space=space), event_shape=(1, 24))
+    x = model.sample(3000, steps=40, seed=0)[:, 0].double()
+    exact = _covariance(24)
+    assert torch.allclose(torch.cov(x.mT), exact, atol=5 * float(exact.max()) / math.sqrt(3000))
+
+
+def test_a_schrodinger_bridge_between_two_laws_of_functions() -> None:
+    """Of two processes with the covariance of the noise, coupled as their bridge couples them: the
+    plan of each mode is that of normal numbers."""
+    sigma, n = 0.8, 12
+    root = NOISE.root((n,), (False,))
+    pair = AnalyticPair.schrodinger(sigma, dim=n)
+    process = pf.processes.Bridge(sigma, Functions(NOISE))
+    start = root.color(torch.randn(4000, 1, n, generator=torch.Generator().manual_seed(0)))
+    times = torch.linspace(0.001, 0.999, 41).tolist()
+    transport = Transport(pair.model(process), process)
+    rule = pf.samplers.Euler(churn=1.0)
+    noise = torch.Generator().manual_seed(1)
+    end = pf.samplers.run(rule, transport, start, times, generator=noise)[:, 0].double()
+    exact = root.color(torch.eye(n).double())
+    exact = exact.mT @ exact
+    own = start[:, 0].double()
+    cross = (own - own.mean(0)).mT @ (end - end.mean(0)) / len(own)
+    error = 6 * float(exact.max()) / math.sqrt(4000)
+    assert torch.allclose(torch.cov(end.mT), exact, atol=error + 0.03)
+    assert torch.allclose(cross, pair.covariance * exact, atol=error + 0.03)
+
+
+def test_a_learned_bridge_and_a_learned_flow_take_functions() -> None:
+    space = Functions(NOISE, axes=_axes(8), domain=[(0.0, 1.0)])
+    a, b = (space.randn(torch.zeros(64, 1, 8), torch.Generator().manual_seed(k)) for k in (0, 1))
+    net = pf.nn.FourierOperator(1, width=4, depth=1)
+    flow = pf.FlowMatching(net, path=pf.processes.Linear(space=space), coupling="independent",
+                           event_shape=(1, 8))  # fmt: skip
+    loss = flow.loss(a, source=b)
+    assert loss.shape == (64,)
+    loss.mean().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in net.parameters() if p.grad is not None)

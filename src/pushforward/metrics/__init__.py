@@ -42,6 +42,7 @@ from pushforward.metrics.field_distances import (
 from pushforward.metrics.fractions_skill import fractions_skill
 from pushforward.metrics.frechet import frechet_distance, frechet_infinity, frechet_of_moments
 from pushforward.metrics.frequencies import frequencies
+from pushforward.metrics.functional import band_depth, central_region, lag_covariance
 from pushforward.metrics.grams import gram_distance, gram_entropy, longest_copies
 from pushforward.metrics.intrinsic_dimension import (
     DimensionAtScale,
@@ -115,7 +116,10 @@ __all__ = [
     "dimension_by_scale",
     "energy_distance",
     "energy_score",
+    "band_depth",
+    "central_region",
     "energy_spectrum",
+    "lag_covariance",
     "evaluate",
     "expected_coverage",
     "fair_crps",

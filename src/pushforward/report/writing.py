@@ -23,6 +23,7 @@ from pushforward.report.certificate import certificate_section
 from pushforward.report.charts import interval_chart, line_chart
 from pushforward.report.density_maps import density_section
 from pushforward.report.drawing import Drawn, seconds_for
+from pushforward.report.functions import functions_section
 from pushforward.report.glance import Glance, glance
 from pushforward.report.judging import as_written, labels_like
 from pushforward.report.marginals import marginals
@@ -98,6 +99,7 @@ def write(
         molecule_section(samples, data),
         spectra_section(samples, data),
         sets_section(samples, data),
+        functions_section(samples, data),
         marginals(*columns_shown(data, samples)),
         sampler_section(model) if model.learns_without_data else _metrics(evaluation, model),
         "" if calibration is None else calibration_section(calibration),
