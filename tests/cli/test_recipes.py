@@ -65,6 +65,9 @@ def _few(recipe) -> Data | None:
         table = dict(zip(("amplitude", "width", "y1", "y2"), columns, strict=True))
         own = {name: column.numpy() for name, column in table.items()}
         return pf.data.load(**{**recipe.data, "source": own})
+    if recipe.data["source"] == "curves.csv":
+        curves = {f"t{k}": [f"{(k * n) % 7}" for n in range(100)] for k in range(8)}
+        return pf.data.load(**{**recipe.data, "source": curves})
     if recipe.data["source"] == "people.csv":
         people = {"age": [f"{k % 60 + 18}" for k in range(400)], "sex": ["f", "m"] * 200}
         return pf.data.load(**{**recipe.data, "source": people})

@@ -12,12 +12,14 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import (
     Centered,
     Euclidean,
+    Functions,
     Hilbert,
     Points,
     Sphere,
     Tokens,
     Torus,
     _sphere_heat,
+    kernels,
 )
 
 
@@ -33,6 +35,10 @@ def _covariance(n: int) -> torch.Tensor:
 SPACES = {
     "euclidean": (Euclidean(), lambda n: torch.randn(n, 3, generator=_generator())),
     "image": (Euclidean(), lambda n: torch.randn(n, 1, 2, 2, generator=_generator())),
+    "functions": (
+        Functions(kernels.Exponential(0.3)),
+        lambda n: torch.randn(n, 1, 5, generator=_generator()),
+    ),
     "hilbert": (Hilbert(_covariance(5)), lambda n: torch.randn(n, 5, generator=_generator())),
     "centered": (
         Centered(),

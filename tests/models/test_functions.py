@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -220,3 +221,27 @@ def test_a_learned_bridge_and_a_learned_flow_take_functions() -> None:
     assert loss.shape == (64,)
     loss.mean().backward()
     assert all(bool(p.grad.isfinite().all()) for p in net.parameters() if p.grad is not None)
+
+
+def test_what_is_learned_has_a_limit_with_noise_of_trace_class_alone() -> None:
+    """Matern 3/2 functions on 32 to 512 points, at t = 1/2: the information that noisy functions
+    keep, in nats, and the least error of the denoised ones, exactly."""
+    alpha, sigma = (float(v) for v in pf.schedules.VP().values(0.5))
+    found: dict[str, list[tuple[float, float]]] = {"trace class": [], "white": []}
+    for n in (32, 64, 128, 256, 512):
+        data = SMOOTH.root((n,), (False,)).eigenvalues
+        rough = NOISE.root((n,), (False,)).eigenvalues
+        for name, noise in (("trace class", rough), ("white", torch.full_like(data, 1 / n))):
+            ratio = alpha**2 * data / (sigma**2 * noise)
+            found[name].append(
+                (float(0.5 * ratio.log1p().sum()), float((data / (1 + ratio)).sum()))
+            )
+    for k in (0, 1):
+        values = [pair[k] for pair in found["trace class"]]
+        steps = [abs(b - a) for a, b in itertools.pairwise(values)]
+        assert all(b < 0.6 * a + 1e-9 for a, b in itertools.pairwise(steps))
+        assert values[-1] == pytest.approx(values[-2], rel=0.01)
+    white = torch.tensor(found["white"])
+    # What white noise hides of a function goes to nothing: the information grows as a power of n.
+    assert bool((white[1:, 0] > 1.3 * white[:-1, 0]).all())
+    assert bool((white[1:, 1] < 0.75 * white[:-1, 1]).all())

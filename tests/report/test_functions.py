@@ -36,7 +36,7 @@ def test_a_section_of_charts_for_curves_alone() -> None:
     x = torch.randn(30, 12, generator=torch.Generator().manual_seed(0)).cumsum(1)
     data = pf.data.load(x, kind="functions")
     found = functions_section(data.x[:20] + 1.0, data)
-    for title in ("mean", "standard deviation", "boxplot", "autocovariance", "spectrum"):
+    for title in ("mean", "standard deviation", "boxplot", "autocovariance", "log10 of power"):
         assert title in found
     gaps = pf.data.load(torch.where(x > 4, torch.nan, x), kind="functions", missing="nan")
     assert "nan" not in functions_section(data.x, gaps)

@@ -48,8 +48,8 @@ def functions_section(samples: Any, data: Data) -> str:
     )
     note = (
         "The box of a functional boxplot holds the deeper half of the curves, about the deepest "
-        "one. The autocovariance is about the mean curve; the spectrum is that of the curves with "
-        "their straight trend from end to end taken off, unless their ends meet."
+        "one. The autocovariance is about the mean curve; the spectrum, over waves per domain, is "
+        "that of the curves without the straight line from end to end."
     )
     return section("Curves", f"<p>{key}</p>" + panels(charts), note)
 
@@ -77,8 +77,8 @@ def _charts(
         half = len(place) // 2 + 1
         line("autocovariance", side, lag_covariance(x)[:half], [k * step for k in range(half)])
         line("spectrum", side, _spectrum(x), [math.log10(k) for k in range(1, half)])
-    over = {"autocovariance": "distance", "spectrum": "log10 of waves per domain"}
-    titles = {"spectrum": "log10 of the spectrum"}
+    over = {"autocovariance": "distance", "spectrum": "log10 of waves"}
+    titles = {"spectrum": "log10 of power"}
     return [
         panel(f"{name}{titles.get(title, title)}", lines, x_label=over.get(title, label))
         for title, lines in found.items()
