@@ -50,6 +50,8 @@ def test_columns_as_r_calls_them_and_an_index(tmp_path: Path) -> None:
     data = load(path, kind="functions")
     assert pf.spaces.space_of(data).axes == ((1.0, 2.0, 3.0),)
     assert "numbers the rows" in data.notes[0]
+    named = _file(tmp_path, ",1,2,3\nOslo,3,4,5\nRome,6,7,8\n", "named.csv")
+    assert "names the rows" in load(named, kind="functions").notes[0]
     assert load(path, like=data).schema == data.schema
 
 

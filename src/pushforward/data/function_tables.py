@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pushforward.data.columns import closest, listed
 from pushforward.data.function_format import FunctionFormat
+from pushforward.data.identifiers import NAMELESS
 from pushforward.data.mixed_tables import TextTable
 from pushforward.data.packed import PackedArray
 from pushforward.errors import InputError
@@ -49,6 +50,9 @@ def wide_table(table: TextTable, *, partial: bool = False) -> FoundFunctions:
     ([[3.5, nan]], array([1., 2.]))
     """
     names = list(table.cells)
+    notes: tuple[str, ...] = ()
+    if NAMELESS.fullmatch(names[0].strip()) and len(names) > 2:
+        names, notes = names[1:], ("the first column, which has no name, names the rows: left out",)
     start = _shared_start(names)
     places = []
     for name in names:
@@ -80,7 +84,7 @@ def wide_table(table: TextTable, *, partial: bool = False) -> FoundFunctions:
         "wide", ("",), (PackedArray.of(np.array(places)),), columns=tuple(names),
         masked=bool(np.isnan(values).any()),
     )  # fmt: skip
-    return FoundFunctions(torch.from_numpy(values).unsqueeze(1), made)
+    return FoundFunctions(torch.from_numpy(values).unsqueeze(1), made, notes)
 
 
 def long_table(table: TextTable, key: str, coordinates: Sequence[str]) -> FoundFunctions:
