@@ -144,9 +144,9 @@ def regression(options: argparse.Namespace) -> list[dict[str, Any]]:
             if k < options.guided:
                 rows["guided"].append(guided(points, covariance, y, m, options.steps))
                 rows["gap"].append(rows["guided"][-1] - rows["exact"][-1])
-        found.append({"part": "regression", "kernel": name, "d": d, "seed": options.seed, **rows})
-        print(json.dumps({k: v if not isinstance(v, list) else statistics.fmean(v)
-                          for k, v in found[-1].items()}), flush=True)  # fmt: skip
+        own = {key: _mean(values) for key, values in rows.items()}
+        found.append({"part": "regression", "kernel": name, "d": d, "seed": options.seed, **own})
+        print(json.dumps(found[-1]), flush=True)
     return found
 
 
@@ -232,9 +232,14 @@ def aemet(options: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def _mean(values: list[float], digits: int = 3) -> str:
+def _mean(values: list[float]) -> dict[str, float]:
+    """The mean of some functions, its standard error, and how many they are."""
     error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else math.nan
-    return f"{statistics.fmean(values):.{digits}f} ± {error:.{digits}f}"
+    return {"mean": statistics.fmean(values), "stderr": error, "n": len(values)}
+
+
+def _cell(found: dict[str, float], digits: int = 3) -> str:
+    return f"{found['mean']:.{digits}f} ± {found['stderr']:.{digits}f}"
 
 
 def text(results: list[dict[str, Any]]) -> str:
@@ -247,16 +252,16 @@ def text(results: list[dict[str, Any]]) -> str:
         body = [
             [
                 f"{row['kernel']}, d = {row['d']}",
-                _mean(row["exact"]),
-                _mean(row["gap"], 4),
-                _mean(row["floor"]),
+                _cell(row["exact"]),
+                _cell(row["gap"], 4),
+                _cell(row["floor"]),
                 *PUBLISHED[row["kernel"], row["d"]],
             ]
             for row in rows
         ]
         parts.append(
             "Regression on the documented law: log-likelihood by target in nats, mean and standard "
-            f"error over {len(rows[0]['exact'])} functions ({len(rows[0]['gap'])} of them guided); "
+            f"error over {rows[0]['exact']['n']} functions ({rows[0]['gap']['n']} of them guided); "
             "the published rows are of data of another law:\n\n" + record.table(head, body)
         )
     rows = [row for row in results if row["part"] == "grids"]
@@ -282,8 +287,8 @@ def text(results: list[dict[str, Any]]) -> str:
         parts.append(
             f"73 curves of daily temperature, {rows[0]['steps']} steps of training in "
             f"{seconds:.0f} s of processor time: mean squared error of pointwise moments of 500 "
-            "samples in degrees, a column entry for each seed, beside that of a bootstrap of the "
-            "stations, and FFM (Kerrigan, Migliorini & Smyth 2024b):\n\n"
+            "samples in degrees, an entry for each seed, beside that of a bootstrap of the "
+            "stations, and FFM (Kerrigan, Migliorini & Smyth 2024b), in units that are not stated:\n\n"
             + record.table(["", "functional diffusion", "bootstrap", "FFM"], body)
             + "\n\nThe median sample is "
             + f"{nearest} degrees (root mean square over the year) from its nearest training "
