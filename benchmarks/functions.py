@@ -288,7 +288,8 @@ def text(results: list[dict[str, Any]]) -> str:
             f"73 curves of daily temperature, {rows[0]['steps']} steps of training in "
             f"{seconds:.0f} s of processor time: mean squared error of pointwise moments of 500 "
             "samples in degrees, an entry for each seed, beside that of a bootstrap of the "
-            "stations, and FFM (Kerrigan, Migliorini & Smyth 2024b), in units that are not stated:\n\n"
+            "stations, and FFM (Kerrigan, Migliorini & Smyth 2024b), in units that are not "
+            "stated:\n\n"
             + record.table(["", "functional diffusion", "bootstrap", "FFM"], body)
             + "\n\nThe median sample is "
             + f"{nearest} degrees (root mean square over the year) from its nearest training "
