@@ -111,6 +111,18 @@ def test_masked_cells_stay_masked() -> None:
     assert gaps.sum() == 3 * 2 * 3
 
 
+def test_forecasts_stay_in_the_valid_range() -> None:
+    for end, kept in ((-10.0, -10.0), (0.5, None)):
+        store = series(40)
+        store["u"].attrs["valid_min"] = end
+        store["u"][:] = store.u + (-end if kept is None else 0)
+        data = pf.data.load(store, forecast="2:2")
+        told = ExactForecast(2, 30.0, {"schema": data.schema.describe()})
+        least = float(forecasting.forecast(told, store, 3, progress=False).u.min())
+        # An end that the data are beyond themselves is no end.
+        assert least == kept if kept is not None else least < end
+
+
 def _other(recent: xarray.Dataset, what: str) -> xarray.Dataset:
     if what == "few":
         return recent.isel(time=slice(-1, None))

@@ -49,7 +49,7 @@ def record_showers(showers: Showers, out: str | Path, frames: int, *, seed: int 
             "rain": (
                 ("time", "y", "x"),
                 found.numpy(),
-                {"long_name": "rate of rain", "units": "mm/h"},
+                {"long_name": "rate of rain", "units": "mm/h", "valid_min": 0.0},
             )
         },
         {

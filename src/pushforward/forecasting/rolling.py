@@ -11,10 +11,11 @@ from torch import Tensor
 from pushforward import checks
 from pushforward._random import derived_seed
 from pushforward.data import Schema
+from pushforward.data.field_format import FieldFormat
 from pushforward.data.window_rows import contexts_of, frames_of
 from pushforward.errors import InputError
 
-__all__ = ["require_windows", "rolled_out"]
+__all__ = ["require_windows", "rolled_out", "within_limits"]
 
 
 def require_windows(schema: Schema) -> tuple[Any, Any]:
@@ -28,6 +29,32 @@ def require_windows(schema: Schema) -> tuple[Any, Any]:
             "(`pushforward train DATA --forecast 20:8`)"
         )
     return schema.windows, schema.frames
+
+
+def within_limits(x: Tensor, past: Tensor, frames: FieldFormat) -> Tensor:
+    """Frames `(*, C, *sizes)` with values no further than the attributes `valid_min`, `valid_max`
+    and `valid_range` of their variables say: no rain below zero.
+
+    An end that frames of the past go beyond is that of packed integers, or wrong, and left aside.
+
+    >>> from pushforward.data.field_format import FieldVariable
+    >>> rain = FieldVariable("rain", attributes={"valid_min": 0.0})
+    >>> found, past = torch.tensor([[-1.0, 2.0]]), torch.tensor([[0.0, 1.0]])
+    >>> within_limits(found, past, FieldFormat((rain,), ("time",), ("x",), (2,)))
+    tensor([[0., 2.]])
+    """
+    low, high = [], []
+    for one in frames.variables:
+        told = one.attributes or {}
+        ends = told.get("valid_range") or (told.get("valid_min"), told.get("valid_max"))
+        low += one.channels * [-torch.inf if ends[0] is None else float(ends[0])]
+        high += one.channels * [torch.inf if ends[1] is None else float(ends[1])]
+    shape = (-1, *(1 for _ in frames.sizes))
+    least, most = x.new_tensor(low).reshape(shape), x.new_tensor(high).reshape(shape)
+    axes = (*range(past.ndim - len(shape)), *range(1 - len(shape), 0))
+    least = torch.where(past.amin(axes, keepdim=True).reshape(shape) < least, -torch.inf, least)
+    most = torch.where(past.amax(axes, keepdim=True).reshape(shape) > most, torch.inf, most)
+    return x.clamp(least, most)
 
 
 @torch.no_grad()
@@ -44,7 +71,8 @@ def rolled_out(
     """A draw of the next frames for each row, `(B, past, C, *sizes)` to `(B, leads, C, *sizes)`.
 
     The leads that the model has learned are drawn together; further ones follow from the last
-    frames that were drawn, each row from its own.
+    frames that were drawn, each row from its own. Values beyond the valid range of a variable are
+    brought to its ends, `within_limits`.
 
     Args:
         model: anything whose `sample(n, c, seed=)` draws windows, in data units.
@@ -70,7 +98,7 @@ def rolled_out(
     for block in range(0, leads, windows.leads):
         c = contexts_of(there, frames)
         drawn = model.sample(len(there), c, seed=derived_seed(seed, block), **options)
-        new = frames_of(drawn.to(past), frames)
+        new = within_limits(frames_of(drawn.to(past), frames), past, frames)
         found.append(new)
         there = torch.cat([there, new], 1)[:, -windows.past :]
         if progress is not None:
