@@ -83,6 +83,20 @@ def test_forecasts_are_judged_by_lead(rain: Path, call: Any) -> None:
     assert call("evaluate", rain / "interpolant", "--leads", 200).code == 2
 
 
+def test_other_commands_say_what_to_do(rain: Path, call: Any, tmp_path: Path) -> None:
+    run, store, out = rain / "interpolant", rain / "rain.zarr", tmp_path / "run"
+    for words, said in (
+        (("sample", run), "`pushforward forecast"),
+        (("evaluate", run, "--folds", 3), "--folds 3 parts rows at random"),
+        (("train", store, "--forecast", "2x2", "--out", out), "--forecast 2x2 is not PAST:LEADS"),
+        (("train", store, "--model", "interpolant", "--out", out), "--forecast PAST:LEADS"),
+        (("train", "digits", "--forecast", "2:2", "--out", out), "means nothing for digits"),
+    ):
+        found = call(*words)
+        assert found.code == 2
+        assert said in found.err, found.err
+
+
 class _Killed(Exception):
     pass
 

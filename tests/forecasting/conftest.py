@@ -11,4 +11,4 @@ import pushforward as pf
 @pytest.fixture(scope="module")
 def waves() -> pf.data.Data:
     """Windows of two frames and the three after them."""
-    return pf.data.load(series(2500), forecast="2:3")
+    return pf.data.load(series(1600), forecast="2:3")

@@ -100,6 +100,30 @@ def test_numbers_and_months_go_on_too(model: Any, recent: Any) -> None:
     assert said == ["2000-11-01", "2000-12-01", "2001-01-01", "2001-02-01"]
 
 
+@pytest.mark.parametrize(
+    ("step", "calendar", "after"),
+    [
+        ("12h", "360_day", "2001-02-30"),
+        ("MS", "noleap", "2001-12-01"),
+        ("ME", "noleap", "2001-12-31"),
+    ],
+)
+def test_other_calendars_go_on(
+    tmp_path: Path, recent: Any, step: str, calendar: str, after: str
+) -> None:
+    """A year of 360 days, in which February has thirty, and months without leap days."""
+    first = "2001-02-25" if step == "12h" else "2001-02-01"
+    times = xarray.date_range(first, periods=10, freq=step, calendar=calendar, use_cftime=True)
+    one = recent.assign_coords(time=times)
+    known = pf.data.load(one, forecast="2:2").schema
+    told = ExactForecast(2, learned_from={"schema": known.describe()})
+    out = tmp_path / "next.nc"
+    forecasting.forecast(told, one, 2, out=out, progress=False)
+    with xarray.open_dataset(out) as found:
+        assert found.time.values[0].calendar == calendar
+        assert str(found.time.values[0]).startswith(after)
+
+
 def test_masked_cells_stay_masked() -> None:
     store = series(40)
     store["u"][:, 0, :3] = np.nan

@@ -96,6 +96,11 @@ def evaluate(
 
     folder, show = Path(run), not is_quiet(context)
     if schema_of(folder).windows is not None:
+        if folds is not None:
+            raise InputError(
+                f"--folds {folds} parts rows at random, and frames are parted by time: hold out a "
+                "longer stretch of it (train.holdout)"
+            )
         evaluate_forecasts(
             context, folder, members=None if unsaid(context, "n") else n, leads=leads,
             beside=beside, moved=data, trust=tuple(trust or ()), checkpoint=checkpoint, seed=seed,

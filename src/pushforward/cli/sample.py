@@ -140,13 +140,20 @@ def sample(
         require_finite,
         write_states,
     )
+    from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.models.row_memory import advising
     from pushforward.training.progress import Progress
 
     check_suffix(out)
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
-    mixed = schema_of(Path(run)).mixed is not None
+    known = schema_of(Path(run))
+    if known.windows is not None:
+        raise InputError(
+            f"{run} draws the frames that follow others: `pushforward forecast {run} RECENT` says "
+            "which"
+        )
+    mixed = known.mixed is not None
     if mixed and unsaid(context, "out"):
         # Words and dates have no place in arrays, which would hold their codes.
         out = "samples.csv"

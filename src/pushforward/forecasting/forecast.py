@@ -19,6 +19,7 @@ from pushforward._random import derived_seed
 from pushforward.data import Schema, write
 from pushforward.data.declared import require_room
 from pushforward.data.field_files import STORES, to_xarray
+from pushforward.data.stores import xarray_of
 from pushforward.errors import InputError, SamplingError
 from pushforward.forecasting.recent import Recent, recent_frames
 from pushforward.forecasting.rolling import require_windows, rolled_out
@@ -107,7 +108,7 @@ def forecast(
         x = work.run(model, folder, told_of, lambda: bool(asked.requested))
         fields = recent.continued(leads)
         if place is None or folder is None:
-            return to_xarray(x, fields)
+            return xarray_of("return fields").decode_cf(to_xarray(x, fields))
         write(place, x, space=model.space, schema=Schema(fields=fields))
         shutil.rmtree(folder.path)
     return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward._extras import require
 from pushforward.data import Schema, load
 from pushforward.data.field_format import FieldCoordinate, FieldFormat
 from pushforward.data.packed import PackedArray
@@ -35,7 +37,7 @@ class Recent:
         frames: `(past, C, *sizes)`.
         fields: what they are in their store.
         step: the time from one to the next.
-        last: the time of the last one; `None` without times.
+        last: the time of the last one, of numpy or of another calendar; `None` without times.
         attributes: of the coordinate of time.
         identity: of the data, a fingerprint.
         notes: what to know of them, a sentence each.
@@ -49,19 +51,21 @@ class Recent:
     identity: str
     notes: tuple[str, ...]
 
-    def times(self, leads: int) -> NDArray[Any] | None:
-        """The times of the frames that follow, where numpy knows their calendar."""
-        if self.last is None or self.step.kind == "row":
-            return None
-        return self.step.after(self.last, leads)
-
     def continued(self, leads: int) -> FieldFormat:
-        """What forecasts are in a store: the frames of the data, at the times that follow."""
-        times = self.times(leads)
-        if times is None:
+        """What forecasts are in a store: the frames of the data, at the times that follow.
+
+        Times of calendars that numpy does not know are numbers of hours, as the conventions of
+        climate and forecast files have them.
+        """
+        if self.last is None or self.step.kind == "row":
             return self.fields
-        name = self.fields.row_name
-        axis = FieldCoordinate(name, (name,), PackedArray.of(times), self.attributes)
+        name, about = self.fields.row_name, self.attributes
+        if hasattr(self.last, "calendar"):
+            times, more = _of_calendar(self.last, self.step, leads)
+            about = {**(about or {}), **more}
+        else:
+            times = self.step.after(self.last, leads)
+        axis = FieldCoordinate(name, (name,), PackedArray.of(times), about)
         return replace(self.fields, coordinates=(*self.fields.coordinates, axis))
 
 
@@ -103,9 +107,25 @@ def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
                 f"the last {windows.past} frames, one every {step}: fill in what lacks, or bring "
                 "the frames to that step"
             )
-        known = one.dtype.kind in "iufM"
-        last = one.values[-1] if known else None
+        last = one.values[-1]
         attributes = plain_attributes(one.attrs)
     rows = torch.arange(count - windows.past, count)
     notes = tuple(note for note in data.notes if not any(words in note for words in _OF_ROWS))
     return Recent(data.x[rows], fields, step, last, attributes, data.fingerprint, notes)
+
+
+def _of_calendar(last: Any, step: TimeStep, leads: int) -> tuple[NDArray[Any], dict[str, Any]]:
+    """The times after one of a calendar of its own, in hours, and the attributes that say so."""
+    cftime = require("cftime", extra="fields", purpose="count in other calendars")
+    units, times = f"hours since {last.strftime('%Y-%m-%d')} 00:00:00", []
+    for k in range(1, leads + 1):
+        if step.kind == "months":
+            years, month = divmod(last.month - 1 + k * round(step.size), 12)
+            first = last.replace(year=last.year + years, month=month + 1, day=1)
+            days = first.daysinmonth
+            ended = last.day == last.daysinmonth
+            times.append(first.replace(day=days if ended else min(last.day, days)))
+        else:
+            times.append(last + timedelta(microseconds=k * step.size / 1000))
+    hours = np.asarray(cftime.date2num(times, units, last.calendar), np.float64)
+    return hours, {"units": units, "calendar": last.calendar}

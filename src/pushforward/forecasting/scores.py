@@ -14,15 +14,15 @@ from pushforward.metrics import (
     Estimate,
     RankHistogram,
     energy_score,
+    energy_spectrum,
     fair_crps,
     fractions_skill,
     mean_band,
     rank_histogram,
-    spectral_ratio,
     variogram_score,
 )
 
-__all__ = ["EnsembleScores", "independent_ranks", "scored", "skill"]
+__all__ = ["EnsembleScores", "independent_ranks", "mean_spectrum", "scored", "skill"]
 
 _CELLS = 64
 """Values of a variable between which the variogram score looks; larger fields are coarsened, and
@@ -46,6 +46,8 @@ class EnsembleScores:
         ranks: of the truth among the members, for each lead and variable; `None` of one member.
         spectrum: the mean modulus of the log ratio of spectra to those of the truth, `(leads, C)`;
             NaN where cells lack.
+        energies: the mean spectra of the members, `(leads, C, K)`, of wavenumbers from 1 to below
+            half of the grid.
         fractions: the fractions skill, `(leads, C)`; NaN where nothing is above the threshold, or
             cells lack.
     """
@@ -58,6 +60,7 @@ class EnsembleScores:
     error: Tensor
     ranks: list[list[RankHistogram]] | None
     spectrum: Tensor
+    energies: Tensor
     fractions: Tensor
 
     def mean(self, name: str, lead: int, channel: int | None = None) -> Estimate:
@@ -123,10 +126,12 @@ def scored(
     parts: dict[str, list[Any]] = {name: [] for name in ("crps", "spread", "error")}
     spectrum = torch.full((leads, channels), math.nan, dtype=torch.float64)
     fractions = spectrum.clone()
+    shells = max(1, math.ceil(min(truth.shape[3:]) / 2) - 1)
+    energies = torch.full((leads, channels, shells), math.nan, dtype=torch.float64)
     ranks: list[list[RankHistogram]] = []
     for lead in range(leads):
         rows: dict[str, list[Tensor]] = {name: [] for name in parts}
-        own: list[RankHistogram] = []
+        histograms: list[RankHistogram] = []
         for channel in range(channels):
             x, y = ensemble[:, :, lead, channel], truth[:, lead, channel]
             where = None if present is None else present[channel]
@@ -138,13 +143,16 @@ def scored(
             wide = a.double().var(0) * (members + 1) / members if members > 1 else mean * math.nan
             rows["spread"].append((wide * share).sum(1))
             if members > 1:
-                own.append(rank_histogram(a, b, seed=seed))
+                histograms.append(rank_histogram(a, b, seed=seed))
             if where is None or bool(where.all()):
-                spectrum[lead, channel] = _spectrum(x, y, periodic)
+                energies[lead, channel] = own = mean_spectrum(x.flatten(0, 1), periodic)[:shells]
+                ratio = own.log() - mean_spectrum(y, periodic)[:shells].log()
+                # A field without any energy has no ratio to another.
+                spectrum[lead, channel] = ratio.abs().mean().nan_to_num(math.nan, math.nan)
                 if thresholds is not None and y.ndim == 3:
                     level = float(thresholds[channel])
                     fractions[lead, channel] = _fractions(x, y, level, periodic)
-        ranks.append(own)
+        ranks.append(histograms)
         for name, found in rows.items():
             parts[name].append(torch.stack(found, 1))
     whole = {name: torch.stack(found, 1) for name, found in parts.items()}
@@ -158,8 +166,15 @@ def scored(
         whole["error"],
         ranks if members > 1 else None,
         spectrum,
+        energies,
         fractions,
     )
+
+
+def mean_spectrum(x: Tensor, periodic: bool) -> Tensor:
+    """The mean spectrum of fields `(N, *sizes)`, without shell 0, `(K,)`; those that are not
+    periodic go through a Hann window."""
+    return energy_spectrum(x[:, None], window=not periodic).mean((0, 1))[1:]
 
 
 def independent_ranks(
@@ -218,16 +233,6 @@ def _coarse(x: Tensor) -> Tensor:
         x = x[..., :height, :width].unflatten(-1, (-1, 2)).mean(-1)
         x = x.unflatten(-2, (-1, 2)).mean(-2)
     return x
-
-
-def _spectrum(x: Tensor, y: Tensor, periodic: bool) -> float:
-    """How far the spectra of members are from those of the truth."""
-    if min(y.shape[1:]) < 4:
-        return math.nan
-    window = not periodic
-    found = spectral_ratio(x.flatten(0, 1)[:, None], y[:, None], window=window)
-    distance = float(found.distance())
-    return distance if math.isfinite(distance) else math.nan
 
 
 def _fractions(x: Tensor, y: Tensor, threshold: float, periodic: bool) -> float:

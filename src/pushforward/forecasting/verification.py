@@ -52,6 +52,7 @@ class Verification:
         notes: what to know of it, a sentence each.
         pictures: some forecasts to look at: `past`, `truth` and `mean`, `(k, T, C, *sizes)`, and
             `members`, `(m, k, T, C, *sizes)`; NaN in cells without values.
+        energies: the mean spectra of the truth, `(leads, C, K)`, as those of `EnsembleScores`.
         upward: whether the first row of cells is at the bottom of a map.
     """
 
@@ -63,6 +64,7 @@ class Verification:
     thresholds: tuple[float, ...]
     notes: tuple[str, ...] = ()
     pictures: Mapping[str, Tensor] = field(default_factory=dict)
+    energies: Tensor | None = None
     upward: bool = False
 
     @property
@@ -246,6 +248,7 @@ def verify(
             name: frames.with_gaps(x[:, few] if name == "members" else x[few])
             for name, x in shown.items()
         },
+        scored(truth[None], truth, **told).energies,
         grid["upward"],
     )
 

@@ -75,9 +75,10 @@ class FrameRegression(GenerativeModel, Trainable):
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         Raises `InputError` for other data, unless there is a `start`.
         """
+        if "start" not in options:
+            options["start"] = following(data)
         if not labels or data.context_shape is None:
             raise InputError(f"{data.name} has no contexts to forecast from")
-        options.setdefault("start", following(data))
         # A single step of the interpolant, from the point to the mean.
         space = cls.space_for(options)
         process = PointInterpolant(space=space)

@@ -87,9 +87,10 @@ class PointMatching(GenerativeModel, Trainable):
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         Raises `InputError` for other data, unless there is a `start`.
         """
+        if "start" not in options:
+            options["start"] = following(data)
         if not labels or data.context_shape is None:
             raise InputError(f"{data.name} has no contexts, which say where paths start")
-        options.setdefault("start", following(data))
         process = options.get("interpolant") or PointInterpolant()
         nets = networks_for(net, process, process.reading(), data, labels, options)
         nets.pop("label_dropout", None)

@@ -16,7 +16,7 @@ _ALONE = (
     "text{fill:#5b6470;font:12px system-ui,sans-serif} .grid{stroke:#dfe2e6} "
     ".line{fill:none;stroke-width:1.8;stroke-linejoin:round} "
     ".s0{stroke:#2a5caa} .s1{stroke:#c4622d} .s2{stroke:#5b6470} .s3{stroke:#2c7a4b} "
-    ".s4{stroke:#8a4fa3} .s5{stroke:#b3372f}"
+    ".s4{stroke:#8a4fa3} .s5{stroke:#b3372f} .s6{stroke:#b58900}"
 )
 
 

@@ -48,6 +48,12 @@ def write_forecasts(run: Path, found: Verification) -> Path:
         ),
         section("Spread and ranks", _spread(found), "The spread over the error of the mean is 1 "
                 "for a reliable ensemble, and ranks of the truth among the members are flat."),
+        section(
+            "Spectra",
+            _spectra(found),
+            "Half the mean square by shells of wavenumbers, of members and of the truth. A mean "
+            "and a regression lose the small scales that are not known.",
+        ),
         section("Whole fields", _fields(found), "Lower is better, but for the fractions skill of "
                 "values that one in ten of the training data exceeds. The distance of spectra is "
                 "the mean modulus of their log ratio."),
@@ -125,6 +131,25 @@ def _spread(found: Verification) -> str:
         charts.append(f"<h3>{html.escape(variable)}</h3>{chart}")
     head = ["variable", "lead", "spread over error", "nats from flat", "p of flat, thinned"]
     return table(head, rows) + "".join(charts[:_SHOWN])
+
+
+def _spectra(found: Verification) -> str:
+    """The spectra of what is forecast beside those of the truth."""
+    charts = []
+    for channel, variable in enumerate(found.variables[:_SHOWN]):
+        for lead in sorted({0, found.leads - 1}):
+            named = {_short(name): one.energies for name, one in found.scores.items()}
+            series = {
+                name: [
+                    (math.log10(k), math.log10(v) if v > 0 else math.nan)
+                    for k, v in enumerate(energies[lead, channel].tolist(), start=1)
+                ]
+                for name, energies in {"truth": found.energies, **named}.items()
+                if energies is not None
+            }
+            chart = line_chart(series, "log10 of the wavenumber", "log10 of energy")
+            charts.append(f"<h3>{html.escape(variable)}, lead {lead + 1}</h3>{chart}")
+    return "".join(charts)
 
 
 def _fields(found: Verification) -> str:

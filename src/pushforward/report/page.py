@@ -36,6 +36,7 @@ svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px
 .grid { stroke: var(--edge); } .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .s0 { stroke: var(--a); } .s1 { stroke: var(--b); } .s2 { stroke: var(--soft); }
 .s3 { stroke: var(--good); } .s4 { stroke: #8a4fa3; } .s5 { stroke: var(--bad); }
+.s6 { stroke: #b58900; }
 .interval { width: 150px; display: block; } .interval line { stroke-width: 2; }
 line.value { stroke: var(--a); } circle.value { fill: var(--a); }
 line.floor { stroke: var(--b); } circle.floor { fill: var(--b); }
