@@ -139,15 +139,14 @@ def _scores(results: list[dict[str, Any]], variable: str) -> str:
 
 
 def _reliability(results: list[dict[str, Any]], variable: str) -> str:
-    head = ["lead", *(f"{r['family']}: {what}" for r in results
-                      for what in ("spread over error", "p of flat ranks", "spectra"))]  # fmt: skip
+    kinds = ("spread over error", "p of flat ranks")
+    head = ["lead", *(f"{r['family']}: {kind}" for r in results for kind in kinds)]
     table = []
     for row in _rows(results[0], variable):
         cells = [str(row["lead"])]
         for result in results:
             (one,) = (r for r in _rows(result, variable) if r["lead"] == row["lead"])
-            numbers = one["flat"], one["spectrum"][MODEL]
-            cells += [_estimate(one["spread_skill"]), *map(_number, numbers)]
+            cells += [_estimate(one["spread_skill"]), _number(one["flat"])]
         table.append(cells)
     return record.table(head, table)
 

@@ -109,6 +109,17 @@ def test_longer_windows_are_rolled_out(parts) -> None:
     assert drawn.shape == (400, 3, 1, 8, 8)
 
 
+def test_empty_wavenumbers_have_no_ratio() -> None:
+    """Of fields of one wave with half the amplitude: log 4, whatever little is elsewhere."""
+    x = torch.cos(2 * math.pi * 2 * torch.arange(12, dtype=torch.float64) / 12).expand(8, 12, 12)
+    g = torch.Generator().manual_seed(0)
+    noise = 1e-6 * torch.randn(2, 8, 12, 12, generator=g, dtype=torch.float64)
+    truth = (x + noise[0])[:, None, None]
+    found = forecasting.scored((x / 2 + 9 * noise[1])[None, :, None, None], truth, periodic=True)
+    assert float(found.spectrum[0, 0]) == pytest.approx(math.log(4), abs=1e-3)
+    assert found.energies.shape == (1, 1, 5)
+
+
 def test_masked_cells_and_weights_count_as_they_should() -> None:
     g = torch.Generator().manual_seed(0)
     ensemble = torch.randn(6, 12, 1, 1, 4, 4, generator=g)

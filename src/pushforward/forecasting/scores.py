@@ -28,6 +28,9 @@ _CELLS = 64
 """Values of a variable between which the variogram score looks; larger fields are coarsened, and
 those with a mask thinned."""
 
+_EMPTY = 1e-6
+"""Of the largest energy of a wavenumber: those below, such as what a solver cuts off, are empty."""
+
 _THINNED = 4
 """Every so manieth cell and start counts for the test of a rank histogram."""
 
@@ -44,8 +47,8 @@ class EnsembleScores:
         spread: the mean variance times `(M + 1) / M`, `(N, leads, C)`; NaN of one member.
         error: the mean square error of the mean of the members, `(N, leads, C)`.
         ranks: of the truth among the members, for each lead and variable; `None` of one member.
-        spectrum: the mean modulus of the log ratio of spectra to those of the truth, `(leads, C)`;
-            NaN where cells lack.
+        spectrum: the mean modulus of the log ratio of spectra to those of the truth, `(leads, C)`,
+            over wavenumbers at which the truth has some energy; NaN where cells lack.
         energies: the mean spectra of the members, `(leads, C, K)`, of wavenumbers from 1 to below
             half of the grid.
         fractions: the fractions skill, `(leads, C)`; NaN where nothing is above the threshold, or
@@ -146,9 +149,7 @@ def scored(
                 histograms.append(rank_histogram(a, b, seed=seed))
             if where is None or bool(where.all()):
                 energies[lead, channel] = own = mean_spectrum(x.flatten(0, 1), periodic)[:shells]
-                ratio = own.log() - mean_spectrum(y, periodic)[:shells].log()
-                # A field without any energy has no ratio to another.
-                spectrum[lead, channel] = ratio.abs().mean().nan_to_num(math.nan, math.nan)
+                spectrum[lead, channel] = _distance(own, mean_spectrum(y, periodic)[:shells])
                 if thresholds is not None and y.ndim == 3:
                     level = float(thresholds[channel])
                     fractions[lead, channel] = _fractions(x, y, level, periodic)
@@ -175,6 +176,14 @@ def mean_spectrum(x: Tensor, periodic: bool) -> Tensor:
     """The mean spectrum of fields `(N, *sizes)`, without shell 0, `(K,)`; those that are not
     periodic go through a Hann window."""
     return energy_spectrum(x[:, None], window=not periodic).mean((0, 1))[1:]
+
+
+def _distance(own: Tensor, truth: Tensor) -> float:
+    """The mean modulus of the log ratio, over wavenumbers at which the truth has some energy."""
+    there = truth > _EMPTY * truth.max()
+    ratio = own[there].log() - truth[there].log()
+    found = float(ratio.abs().mean()) if len(ratio) else math.nan
+    return found if math.isfinite(found) else math.nan
 
 
 def independent_ranks(
