@@ -99,10 +99,11 @@ def measured(world: str, family: str, smoke: bool) -> dict[str, Any]:
 
 
 def _told(seen: Verification) -> dict[str, Any]:
-    """The numbers, but for the ranks themselves."""
+    """The numbers that the tables show."""
     told = seen.to_dict()
     for row in told["rows"]:
-        row.pop("ranks", None)
+        for name in ("ranks", "spectrum", "fractions_skill", "skill"):
+            row.pop(name, None)
     return told
 
 
