@@ -70,3 +70,19 @@ def test_sets_that_the_model_does_not_know_are_refused(
     other.write_text("plot,x,y,species,height\n1,.5,.5,birch,3\n")
     assert _call("logprob", run, other)
     assert "no species 'birch'" in capsys.readouterr().err
+
+
+def test_a_set_is_told_something(run: Path) -> None:
+    """The size is inferred from what is given, and that is written as it was."""
+    told, words = run.parent / "told", ("--id", "plot", "--given", "area", "--steps", 3)
+    table = run.parent / "areas.csv"
+    table.write_text("plot,x,area\n" + "".join(
+        f"{k},{n / 4},{1 + k % 3}\n" for k in range(60) for n in range(1 + k % 3)
+    ))  # fmt: skip
+    assert not _call("--quiet", "train", table, *words, "--batch-size", 8, "--out", told)
+    out = run.parent / "told.csv"
+    assert not _call("--quiet", "sample", told, "-n", 9, "--given", "area=2", "--out", out)
+    with out.open() as file:
+        head, *rows = csv.reader(file)
+    assert head == ["plot", "x", "area"]
+    assert {row[2] for row in rows} == {"2"}

@@ -12,6 +12,7 @@ from pushforward.cli.options import (
     IdColumn,
     Json,
     LabelColumn,
+    Marks,
     StateSpace,
     Trust,
     emit,
@@ -52,6 +53,7 @@ def doctor(
     space: StateSpace = None,
     coordinates: Coordinates = None,
     id: IdColumn = None,
+    marks: Marks = None,
     as_json: Json = False,
     trust: Trust = None,
 ) -> None:
@@ -74,6 +76,7 @@ def doctor(
         "data.rows": listed(rows),
         "data.coordinates": coordinates,
         "data.id": id,
+        "data.marks": listed(marks),
         "model.space": space,
     }
     chosen = read(

@@ -153,8 +153,9 @@ def write_states(
         schema = dataclasses.replace(schema, fields=fields)
     flat, space, schema = in_columns(flat, space, schema)
     if own is not None and schema.sets is not None:
-        names = [column.name for column in schema.given]
-        told = dict(zip(names, own.c.double().cpu().numpy().T, strict=True))
+        from pushforward.data.set_columns import typed_told
+
+        told = typed_told(own.c.double().cpu(), schema.given)
         write(path, flat, space=space, schema=schema, told=told)
         return
     if own is not None:

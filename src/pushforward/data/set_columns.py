@@ -14,7 +14,7 @@ from pushforward.data.rounding import typed
 from pushforward.data.schema import Column
 from pushforward.data.set_format import SetFormat
 
-__all__ = ["table_of_sets"]
+__all__ = ["table_of_sets", "typed_told"]
 
 
 def table_of_sets(
@@ -66,6 +66,21 @@ def table_of_sets(
     # What is of no known place comes last.
     names = [name for name in made.order if name in found]
     return {name: found[name] for name in (*names, *(k for k in found if k not in names))}
+
+
+def typed_told(c: Tensor, columns: Sequence[Column]) -> dict[str, NDArray[Any]]:
+    """What sets were told, `(N, K)`, by column: whole numbers where the data have such, and so has
+    what was told.
+
+    >>> typed_told(torch.tensor([[3.0], [4.0]]), [Column("total", "int64")])
+    {'total': array([3, 4])}
+    """
+    found = {}
+    for column, values in zip(columns, c.unbind(1), strict=True):
+        whole = column.dtype == "int64" and bool((values == values.round()).all())
+        own: NDArray[Any] = values.numpy()
+        found[column.name] = own.astype(np.int64) if whole else own
+    return found
 
 
 def _gapped(
