@@ -242,8 +242,8 @@ def test_a_birth_moves_the_center(diffusing: bool) -> None:
     value, stderr = _bound(process, model, x)
     assert float(stderr.max()) < 0.5
     assert bool(((value - law.log_prob(x)).abs() < 4 * stderr + 1e-3).all())
-    y = _drawn(process, model, samplers.BirthClocks(), 250 if diffusing else 3, (4, 2), 600)
-    shares = torch.bincount(y.number, minlength=5) / 600
+    y = _drawn(process, model, samplers.BirthClocks(), 180 if diffusing else 3, (4, 2), 500)
+    shares = torch.bincount(y.number, minlength=5) / 500
     check_shares(shares, sizes, len(y.mask))
     assert float(y.x.sum(1).abs().max()) < 1e-5
     for n in (3, 4):
