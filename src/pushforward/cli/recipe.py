@@ -32,8 +32,8 @@ from pushforward.data.texts import form_of
 from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError, PushforwardError
 from pushforward.models import GenerativeModel, Trainable
-from pushforward.models.on_space import options_on, sized_options
-from pushforward.spaces import LinearSpace, Product
+from pushforward.models.on_space import options_on, told_options
+from pushforward.spaces import Product
 from pushforward.spaces.data_space import space_of
 from pushforward.training import Settings
 from pushforward.training.sizing import sized
@@ -207,7 +207,7 @@ class Recipe(BaseModel):
         model = dict(self.model)
         named = model.pop("space", None)
         if named is None and telling is not None:
-            return _told_by(cls, model, telling)
+            return told_options(cls, model, telling)
         if named is None:
             return model
         several = named.split(",") if isinstance(named, str) else named
@@ -316,22 +316,6 @@ def _told(key: str, values: dict[str, Any]) -> Iterator[None]:
 
 def _if_telling(data: Data) -> Data | None:
     return None if space_of(data) is None else data
-
-
-def _told_by(cls: Any, model: dict[str, Any], data: Data) -> dict[str, Any]:
-    """The options of a model of texts, fields or molecules, which say what space they are of."""
-    space = space_of(data)
-    assert space is not None
-    if not cls.space_from and isinstance(space, LinearSpace) and not space.subspace:
-        return model  # of all arrays of the shape
-    said = model.get(cls.space_from)
-    if said is None:
-        sized = data.schema.molecules is not None
-        return model | (sized_options(cls, data.x) if sized else options_on(cls, space))
-    named = {"class": said} if isinstance(said, str) else said
-    if isinstance(named, dict) and "space" not in named:
-        return model | {cls.space_from: {**named, "space": space}}
-    return model
 
 
 def _list(value: Any) -> list[Any]:

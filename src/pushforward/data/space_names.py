@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from pushforward import registry
 from pushforward.data.dataset import Data
+from pushforward.data.functions import FUNCTIONS
 from pushforward.errors import InputError
 
 __all__ = ["reading_space_names", "space_named"]
@@ -34,10 +35,13 @@ def space_named(choice: Any) -> Any:
 
 
 def reading_space_names(load: F) -> F:
-    """A reader of data whose `space=` may be a name."""
+    """A reader of data whose `space=` may be a name; that of functions asks for their kind."""
 
     @wraps(load)
     def reading(source: Any, *, space: Any = None, **options: Any) -> Data:
+        if isinstance(space, str) and space == FUNCTIONS:
+            # What the data are functions of stands in the file, and so does their space.
+            return load(source, **{"kind": FUNCTIONS, **options})
         return load(source, space=space_named(space), **options)
 
     return cast(F, reading)

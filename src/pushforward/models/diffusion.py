@@ -22,6 +22,7 @@ from pushforward.models.infilling import infilled
 from pushforward.models.model import GenerativeModel, Progress, finite, parts_of, with_density
 from pushforward.models.networks import networks_for
 from pushforward.models.objective import weighted
+from pushforward.models.on_space import on_space_of
 from pushforward.models.predictor import Predictor
 from pushforward.models.process_density import about_density, density_kind, process_log_prob
 from pushforward.models.simulation import simulate, times_of
@@ -93,10 +94,11 @@ class Diffusion(GenerativeModel, Trainable):
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
-        """A model with a network that fits the data and the process.
+        """A model with a network that fits the data and the process; on the space that data say.
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         """
+        options = on_space_of(cls, options, data)
         process = options.get("process") or Gaussian()
         reading = process.reading(options.get("predict"))
         return made(cls, options, **networks_for(net, process, reading, data, labels, options))
@@ -124,9 +126,7 @@ class Diffusion(GenerativeModel, Trainable):
         end = self._end(options.get("stop"))
         if end <= 0:
             return None
-        left = (
-            " with the noise left there" if options.get("denoise") is False else ", then denoised"
-        )
+        left = " with its noise left" if options.get("denoise") is False else ", then denoised"
         return f"the path of the samples was followed to t = {end:g}{left}"
 
     def about_density(self, options: dict[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import conditioned
 from pushforward.models.denoiser import NO_DENOISER, Denoiser, denoiser_of_flow
 from pushforward.models.networks import networks_for
+from pushforward.models.on_space import on_space_of
 from pushforward.models.predictor import Predictor
 from pushforward.models.scales import Scale, scale_of
 from pushforward.models.source import Source
@@ -109,10 +110,11 @@ class FlowMatching(TransportMap, Trainable):
 
     @classmethod
     def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
-        """A model with a network that fits the data and the path.
+        """A model with a network that fits the data and the path; on the space that data say.
 
         `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
         """
+        options = on_space_of(cls, options, data)
         process = _path(options.get("path", "linear")).for_flow_matching()
         nets = networks_for(net, process, process.reading(), data, labels, options)
         return made(cls, options, **nets)

@@ -14,9 +14,10 @@ from pushforward.processes import (
     noising_on,
     path_on,
 )
-from pushforward.spaces import Space
+from pushforward.spaces import LinearSpace, Space
+from pushforward.spaces.data_space import space_of
 
-__all__ = ["options_on", "sized_options"]
+__all__ = ["on_space_of", "options_on", "sized_options", "told_options"]
 
 _MADE: dict[str, Callable[[Any], Any]] = {
     "process": noising_on,
@@ -66,3 +67,32 @@ def sized_options(cls: type[GenerativeModel], sets: Any) -> dict[str, Any]:
             "(--model diffusion)"
         )
     return {cls.space_from: molecule_process(sets)}
+
+
+def on_space_of(cls: type[GenerativeModel], options: dict[str, Any], data: Any) -> dict[str, Any]:
+    """The options with the space of the data, where these say one and the options do not."""
+    return told_options(cls, options, data) if options.get(cls.space_from) is None else options
+
+
+def told_options(cls: type[GenerativeModel], options: dict[str, Any], data: Any) -> dict[str, Any]:
+    """The options of a model of some data, with their space where the data say one: texts, fields,
+    functions, sets, molecules. Options that say a space have it from there.
+
+    >>> import pushforward as pf
+    >>> data = pf.data.load("markov-letters", n=10)
+    >>> told_options(pf.Diffusion, {}, data)["process"].space
+    Tokens(vocabulary=27, sites=None)
+    """
+    space = space_of(data)
+    if space is None or (
+        not cls.space_from and isinstance(space, LinearSpace) and not space.subspace
+    ):
+        return options  # of all arrays of the shape
+    said = options.get(cls.space_from)
+    if said is None:
+        sized = data.schema.molecules is not None
+        return options | (sized_options(cls, data.x) if sized else options_on(cls, space))
+    named = {"class": said} if isinstance(said, str) else said
+    if isinstance(named, dict) and "space" not in named:
+        return options | {cls.space_from: {**named, "space": space}}
+    return options

@@ -14,17 +14,13 @@ from pushforward.condition import Condition
 from pushforward.config import amend, configurable, made
 from pushforward.errors import InputError
 from pushforward.models.bridge_data import BothEnds, BridgeData, drawing
-from pushforward.models.bridge_reference import (
-    BridgeReference,
-    reading_of,
-    require_fit,
-    space_of,
-)
+from pushforward.models.bridge_reference import BridgeReference, reading_of, require_fit, space_of
 from pushforward.models.conditional_source import ConditionalSource
 from pushforward.models.directions import NUMBERS_AT_ONCE, Directions
 from pushforward.models.marginal_errors import MarginalError
 from pushforward.models.model import Curve
 from pushforward.models.networks import bridge_network
+from pushforward.models.on_space import on_space_of
 from pushforward.models.outer_loop import OuterLoop
 from pushforward.models.predictor import check_network
 from pushforward.models.scales import Scale, scale_of
@@ -168,13 +164,14 @@ class SchrodingerBridge(TransportMap, Trainable):
     ) -> Self:
         """Two networks that fit the data, or one `shared`; `options` are the constructor's.
 
-        `net` may name another network. Two are told the contexts of the data; labels are left
-        aside: those of two data sets need not mean the same. A number of `iterations` share the
-        `train_steps`, where known. Raises `InputError` for fewer steps than iterations.
+        `net` may name another network. Two are told the contexts of the data, but no labels. A
+        number of `iterations` share the `train_steps`; fewer of them raise `InputError`.
         """
         if not isinstance(iterations, OuterIterations):
-            count = checks.whole("iterations", iterations)
-            iterations = OuterIterations.sharing(count, train_steps)
+            iterations = OuterIterations.sharing(
+                checks.whole("iterations", iterations), train_steps
+            )
+        options = on_space_of(cls, options, data)
         size = data.context_size if labels and not shared else None
         space, reading = cls.space_for(options), reading_of(options.get("reference"))
         if not shared:
