@@ -63,6 +63,7 @@ class EquivariantSets(nn.Module):
     ) -> None:
         super().__init__()
         self.positions, self.kinds = whole("positions", positions), tuple(kinds)
+        whole("coordinates", coordinates, least=positions)
         self.num_classes, self.context_size = num_classes, context
         self.points = MarkEmbedding(coordinates - positions, self.kinds, width)
         self.count = nn.Linear(3, width)

@@ -106,7 +106,7 @@ class PointCloud(JumpSpace[Any]):
     def __post_init__(self) -> None:
         checks.whole("center", self.center, least=0)
         for values in self.kinds:
-            checks.whole("the number of values of a mark", values)
+            checks.whole("each of kinds, the values of a mark,", values)
         object.__setattr__(self, "kinds", tuple(self.kinds))
 
     @property
