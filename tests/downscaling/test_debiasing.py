@@ -54,6 +54,20 @@ def test_the_map_between_waves_is_the_optimal_one_of_gaussian_fields() -> None:
     assert torch.allclose(found(source[:5]), exact, rtol=1e-6, atol=1e-6)
 
 
+def test_mean_fields_are_no_waves_that_vary() -> None:
+    g = torch.Generator().manual_seed(0)
+    slope = torch.linspace(-1, 1, 8)[:, None]
+    noise = [torch.randn(1000, 1, 8, 8, generator=g) for _ in range(3)]
+    # Deviations are twice as large, and the mean field runs the other way.
+    x, y, later = noise[0] - 10 * slope, 2 * noise[1] + 10 * slope, noise[2] - 10 * slope
+    made = SpectralTransport().fit(x, y)(later)
+    error = 1 / math.sqrt(1000)
+    # Means of later fields, of the source and of the target are off: (4 + 4 + 4) error^2.
+    off = (made.mean(0) - 10 * slope).square().mean().sqrt()
+    assert float(off) == pytest.approx(math.sqrt(12) * error, rel=0.4)
+    assert float(made.var(0).mean()) == pytest.approx(4, rel=0.05)
+
+
 def test_waves_that_the_source_lacks_are_drawn_with_the_spectrum_of_the_target() -> None:
     fine = power(3)
     data, later = gaussian_data(power(2, 2.0), fine, bias=5.0)
@@ -97,6 +111,44 @@ def test_quantiles_of_gaussian_values_are_mapped_linearly() -> None:
     assert float(mapped[-1] - mapped[-2]) == pytest.approx(
         float(line.flatten().diff()[0]), rel=1e-4
     )
+
+
+def test_frequencies_are_those_of_the_target_up_to_the_last_value() -> None:
+    g = torch.Generator().manual_seed(0)
+    # Heavy tails, 32,000 values a side, none of them twice.
+    x, y = (torch.randn(500, 1, 8, 8, generator=g, dtype=torch.float64).exp() for _ in "xy")
+    y = y.square()
+    made = QuantileMapping().fit(x, y)(x)
+    assert torch.equal(made.flatten().sort().values, y.flatten().sort().values)
+    ranks = [part.flatten().argsort() for part in (x, made)]
+    assert torch.equal(*ranks)
+    # With fewer values on one side too, the extremes are met.
+    few = QuantileMapping().fit(x, y[:250])(x)
+    assert (float(few.min()), float(few.max())) == (float(y[:250].min()), float(y[:250].max()))
+
+
+@pytest.mark.parametrize(("dry", "wet"), [(0.5, -0.5), (-0.5, 0.5)])
+@pytest.mark.parametrize("each_cell", [False, True])
+def test_as_many_cells_are_dry_as_in_the_target(each_cell: bool, dry: float, wet: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = (
+        (torch.randn(400, 1, 4, 4, generator=g) - threshold).clamp(min=0)
+        for threshold in (dry, wet)
+    )
+    fitted = QuantileMapping(each_cell).fit(x, y)
+    made = fitted(x, seed=1)
+    assert float((made == 0).float().mean()) == pytest.approx(
+        float((y == 0).float().mean()), abs=0.02
+    )
+    assert float(kolmogorov_smirnov(made, y)) < 0.02
+    assert float(made.mean()) == pytest.approx(float(y.mean()), abs=0.02)
+    # Which of the dry cells are wet is drawn; all others have ranks.
+    assert torch.equal(made, fitted(x, seed=1))
+    other = fitted(x, seed=2)
+    assert torch.equal(made[x > 0], other[x > 0])
+    assert torch.equal(made, other) == (dry < wet)
+    # Zero bounds rain: nothing falls below it, whatever lies below the source.
+    assert float(fitted(x - 3).min()) == 0
 
 
 def test_cells_of_their_own_have_quantiles_of_their_own() -> None:
@@ -159,7 +211,7 @@ def test_waves_are_of_domains_whose_ends_meet() -> None:
     open_ends = replace(data, grid=replace(GRID, periodic=False))
     with pytest.raises(InputError, match="ends meet along both axes"):
         Mapped("waves").fit(open_ends)
-    assert Mapped("quantiles").fit(open_ends).debiasing.quantiles is not None
+    assert Mapped("quantiles").fit(open_ends).debiasing.ordered is not None
 
 
 def test_names_of_maps_are_maps_on_the_fine_grid() -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.downscaling import ConstrainedDiffusion, LearnedMap, NoiseBridge, shared_noise
+from pushforward.downscaling import (
+    ConstrainedDiffusion,
+    LearnedMap,
+    NoiseBridge,
+    Unpaired,
+    shared_noise,
+)
 from pushforward.errors import CapabilityError, InputError
 from pushforward.schedules import VE, VP
 
@@ -38,6 +45,20 @@ def test_the_shared_level_is_where_noise_is_as_strong(schedule: pf.schedules.Sch
         shared_noise(x, y, schedule, wavenumber=8)
     with pytest.raises(InputError, match="no energy at wavenumber 3"):
         shared_noise(GRID.low_pass(x), GRID.low_pass(y), schedule, wavenumber=3)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_the_level_is_one_that_the_coarse_grid_resolves(periodic: bool) -> None:
+    data, _ = gaussian_data(FINE, FINE, rows=400)
+    grid = replace(GRID, coarse=(1, 8, 8), periodic=periodic)
+    # The source has all waves of the target, as if drawn on the way: k = 4 and more are not known.
+    both = Unpaired(data.target[:200], data.target[200:], grid)
+    assert shared_noise(both.source, both.target, VP()).wavenumber == 7
+    method = NoiseBridge(exact_model(FINE), debiasing=None).fit(both)
+    assert method.level == shared_noise(
+        both.source, both.target, VP(), wavenumber=grid.cutoff, window=not periodic
+    )
+    assert method.level.wavenumber == 3
 
 
 def test_the_bridge_through_noise_makes_what_its_closed_form_says() -> None:

@@ -30,7 +30,8 @@ class ConstrainedDiffusion(Downscaler):
     Args:
         model: a diffusion of the fine fields.
         debiasing: a name of `pushforward list debiasings` or a `Debiasing`; `waves`, optimal
-            transport of homogeneous fields, by default, `None` to keep the coarse fields.
+            transport of homogeneous fields on periodic domains, by default, `None` to keep the
+            coarse fields. Other domains need another one: `fit` refuses `waves` there.
         steps: of the reversal.
 
     Raises `InputError` for names that do not exist, a model without predictions under noise, and

@@ -88,7 +88,7 @@ def judge(
         )
     channels = source.shape[1]
     names = tuple(names) or tuple(f"variable {k}" for k in range(channels))
-    cut = math.ceil(min(data.grid.coarse[1:]) / 2) - 1
+    cut = data.grid.cutoff
     rows: list[Row] = []
     for k, name in enumerate(names):
         own = slice(k, k + 1)

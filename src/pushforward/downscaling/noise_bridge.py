@@ -30,7 +30,8 @@ class NoiseBridge(Downscaler):
         debiasing: a name of `pushforward list debiasings` or a `Debiasing`, between the coarse
             fields and what a coarse grid sees of the fine ones; `moments` by default, `None` to
             leave them as they are.
-        wavenumber: which `t*` is chosen by; by default the last in which the spectra agree.
+        wavenumber: which `t*` is chosen by; by default the last in which the spectra agree, of
+            those that the coarse grid resolves.
         steps: of the reversal.
 
     Raises `InputError` for names that do not exist, a model without predictions under noise, and
@@ -62,7 +63,7 @@ class NoiseBridge(Downscaler):
         schedule = denoiser_of(self.model).process.schedule
         self.level = shared_noise(
             self.model.inward(source), self.model.inward(data.target), schedule,
-            wavenumber=self.wavenumber, window=not data.grid.periodic,
+            wavenumber=self.wavenumber, largest=data.grid.cutoff, window=not data.grid.periodic,
         )  # fmt: skip
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class Refinement:
     coarse: tuple[int, ...]
     words: str
     periodic: bool = True
+
+    @property
+    def cutoff(self) -> int:
+        """The last wavenumber that the coarse grid resolves along both axes."""
+        return math.ceil(min(self.coarse[1:]) / 2) - 1
 
     def upsample(self, y: Tensor) -> Tensor:
         """`A^+ y`: of the fine fields whose coarse ones are `y`, the smallest, `(B, *fine)`."""

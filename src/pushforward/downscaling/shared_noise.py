@@ -37,6 +37,7 @@ def shared_noise(
     schedule: Schedule,
     *,
     wavenumber: int | None = None,
+    largest: int | None = None,
     window: bool = False,
 ) -> SharedNoise:
     r"""The time `t*` at which the noise is as strong as the target at a wavenumber.
@@ -51,6 +52,8 @@ def shared_noise(
         schedule: of the noise.
         wavenumber: by default the last one before the spectra of the two sides differ by more than
             a factor of two in any variable, and at least 1.
+        largest: the last wavenumber to choose by default, such as the last of a coarse grid: what
+            its fields have above was put there on the way to the fine one.
         window: of domains that are not periodic (`energy_spectrum`).
 
     Raises `InputError` for sides that do not fit, a wavenumber that the grid does not resolve, and
@@ -72,7 +75,7 @@ def shared_noise(
     if wavenumber is None:
         gap = (energies[0].log() - energies[1].log()).abs().amax(0)[1:]
         alike = (gap <= _ALIKE).long().cumprod(0)  # zero from the first that differs; NaN too
-        k = max(1, int(alike.sum()))
+        k = max(1, min(int(alike.sum()), last if largest is None else largest))
     else:
         k = checks.whole("wavenumber", wavenumber)
     if not 1 <= k <= last:

@@ -23,11 +23,12 @@ _ROUNDING = 1e-9
 
 
 class SpectralTransport(Debiasing):
-    r"""The optimal plan between homogeneous Gaussian fields on a periodic domain.
+    r"""The optimal plan between Gaussian fields on a periodic domain, homogeneous but for means.
 
-    Waves of such fields are independent. Those of number `k` have covariances `S(k)` and `T(k)`
-    between the variables, and the plan is, wave by wave, that of two normal distributions (Gelbrich
-    1990),
+    Each cell has a mean of its own, and goes from that of the source to that of the target. Waves
+    of homogeneous deviations are independent. Those of number `k` have covariances `S(k)` and
+    `T(k)` between the variables, and the plan is, wave by wave, that of two normal distributions
+    (Gelbrich 1990),
 
         x(k) -> S^{-1/2} (S^{1/2} T S^{1/2})^{1/2} S^{-1/2} x(k),
 
@@ -35,7 +36,7 @@ class SpectralTransport(Debiasing):
     rest of `T` is drawn at random, independent of the source, so that spectra, and those between
     variables, are the target's whatever the source lacks. Distances are in standard deviations of
     each variable of the target. Exact for Gaussian fields; of others it corrects means and spectra,
-    and keeps all else.
+    and keeps all else, such as variances that differ from place to place.
 
     >>> g = torch.Generator().manual_seed(0)
     >>> x = torch.randn(400, 1, 8, 8, generator=g)
@@ -46,22 +47,22 @@ class SpectralTransport(Debiasing):
 
     needs_periods = True
     means: tuple[Tensor, Tensor] | None = None
-    """Of source and target, `(C,)` each."""
+    """Of each cell of source and target, `(C, H, W)` each."""
     gain: Tensor | None = None
     """The matrices of the map, `(H, W, C, C)`."""
     rest: Tensor | None = None
     """Square roots of the covariances that are left to draw, of the same shape."""
 
     def fit(self, source: Tensor, target: Tensor) -> Self:
-        """From the means and the cross spectra of both sides, in double precision."""
+        """From the mean fields and the cross spectra of both sides, in double precision."""
         check_sides(source, target)
         a, b = in_double(source), in_double(target)
-        means = a.mean((0, 2, 3)), b.mean((0, 2, 3))
+        means = a.mean(0), b.mean(0)
         # In units of the target, so that no variable outweighs another.
-        unit = (b - means[1][:, None, None]).square().mean((0, 2, 3)).sqrt()
+        unit = (b - means[1]).square().mean((0, 2, 3)).sqrt()
         unit = torch.where(unit > 0, unit, 1.0)
         s, t = (
-            _cross_spectra((x - mean[:, None, None]) / unit[:, None, None])
+            _cross_spectra((x - mean) / unit[:, None, None])
             for x, mean in zip((a, b), means, strict=True)
         )
         gain, left = _plan(s, t)
@@ -72,7 +73,7 @@ class SpectralTransport(Debiasing):
     def __call__(self, x: Tensor, *, seed: int = 0) -> Tensor:
         """Where fields go; what the source has no power for is drawn with the seed."""
         y = in_double(x)
-        mean, to = (m[:, None, None].to(x.device) for m in fitted(self.means))
+        mean, to = (field.to(x.device) for field in fitted(self.means))
         gain, rest = (fitted(part).to(x.device) for part in (self.gain, self.rest))
         found = _applied(gain, torch.fft.fft2(y - mean))
         if bool((rest != 0).any()):
@@ -83,9 +84,9 @@ class SpectralTransport(Debiasing):
 
 
 def _cross_spectra(x: Tensor) -> Tensor:
-    """`E x(k) x(k)^*` of deviations `(N, C, H, W)`, `(H, W, C, C)`."""
+    """`E x(k) x(k)^*` of deviations from the mean of `N` fields `(N, C, H, W)`, `(H, W, C, C)`."""
     waves = torch.fft.fft2(x)
-    return torch.einsum("nchw,ndhw->hwcd", waves, waves.conj()) / len(x)
+    return torch.einsum("nchw,ndhw->hwcd", waves, waves.conj()) / (len(x) - 1)
 
 
 def _applied(matrices: Tensor, waves: Tensor) -> Tensor:
