@@ -29,14 +29,15 @@ from pushforward import evidence, registry
 from pushforward._random import derived_seed
 from pushforward.errors import CapabilityError, ConvergenceError, InputError
 from pushforward.learned_samplers import simulate
+from pushforward.learned_samplers.coordinates import COORDINATES
 from pushforward.models import LearnedSampler
 from pushforward.training import fit
 
 TARGETS = (
     "funnel", "ionosphere", "sonar", "seeds", "brownian", "credit", "many-well", "mixture-40",
-    "mixture-40-50d",
+    "mixture-40-50d", "lgcp-126",
 )  # fmt: skip
-METHODS = ("smc", "dds", "pis", "mcd", "cmcd")
+METHODS = ("smc", "dds", "pis", "dis", "ula", "uha", "mcd", "cmcd")
 SEEDS = (0,)
 GRIDS = (8, 16, 32, 64, 128, 256)
 EVALUATIONS = 30
@@ -63,7 +64,7 @@ PUBLISHED: dict[tuple[str, str], str] = {
 """`log Z` published for 64, 128 and 256 steps."""
 
 
-def run(target: str, method: str, seed: int) -> dict[str, Any] | None:
+def run(target: str, method: str, coordinates: str, seed: int) -> dict[str, Any] | None:
     """A sampler, trained, with its estimates on every grid."""
     make = registry.find("targets", target)
     options = {"data": str(SIZE["data"])} if "data" in inspect.signature(make).parameters else None
@@ -73,7 +74,9 @@ def run(target: str, method: str, seed: int) -> dict[str, Any] | None:
             return _tempered(make(**(options or {})), begin)
         torch.manual_seed(seed)
         # The table of names fixes some arguments of its own.
-        model = LearnedSampler(target, method, steps=SIZE["grid"], options=options)
+        model = LearnedSampler(
+            target, method, steps=SIZE["grid"], coordinates=coordinates, options=options
+        )
     except InputError as error:
         print(f"{target} is left out: {error}")
         return None
@@ -143,10 +146,11 @@ def text(results: list[dict[str, Any]]) -> str:
             continue
         grids = {int(k): value for k, value in r["grids"].items()}
         cells = [f"{grids[k][0]:.3f}±{grids[k][1]:.3f}" if k in grids else "–" for k in GRIDS]
-        rows.append([name, r["method"], *cells, told])
+        label = r["method"] + ("" if _fitted(r) else ", coordinates as given")
+        rows.append([name, label, *cells, told])
         upper = "–" if r["eubo"] is None else f"{r['eubo']:.2f}" + ("" if r["eubo holds"] else "*")
         more.append([
-            r["target"], r["method"], f"{r['iterations']} of {r['batch']}, {r['trained on']} steps",
+            r["target"], label, f"{r['iterations']} of {r['batch']}, {r['trained on']} steps",
             f"{r['seconds']:g}", f"{r['elbo']:.2f}", upper, f"{r['ess']:.1%}",
             "–" if r["backward ess"] is None else f"{r['backward ess']:.1%}",
             "–" if r["coverage"] is None else f"{r['coverage']:.3f}",
@@ -161,6 +165,17 @@ def text(results: list[dict[str, Any]]) -> str:
     )
 
 
+def _fitted(result: dict[str, Any]) -> bool:
+    """Whether paths moved in coordinates that were fitted to the target."""
+    return bool(result.get("coordinates", "chains") != "none")
+
+
+def _place(result: dict[str, Any]) -> tuple[int, int, bool, int]:
+    """Where a row stands in the tables."""
+    place = TARGETS.index(result["target"]), METHODS.index(result["method"])
+    return *place, not _fitted(result), result["seed"]
+
+
 def main() -> None:
     """Train, print, and with `--write` record."""
     parser = shared.arguments(
@@ -168,6 +183,10 @@ def main() -> None:
         seeds=(SEEDS, "of training"),
     )  # fmt: skip
     parser.add_argument("--data", type=Path, help="the folder with the data of posteriors")
+    parser.add_argument(
+        "--coordinates", choices=COORDINATES, default="chains",
+        help="in which paths move; published samplers take those of the target (none)",
+    )  # fmt: skip
     parser.add_argument("--iterations", type=int, default=1000, help="of training")
     parser.add_argument("--batch", type=int, default=128, help="paths in each")
     parser.add_argument("--grid", type=int, default=32, help="steps of a path in training")
@@ -183,12 +202,12 @@ def main() -> None:
         options.targets, options.methods = ["funnel"], ["dds"]
         SIZE.update(iterations=2, batch=8, grid=4, paths=10, grids=(8,), evaluations=2)
     cases = [
-        {"target": target, "method": method, "seed": seed}
+        {"target": target, "method": method, "coordinates": options.coordinates, "seed": seed}
         for seed in options.seeds
         for target in options.targets
         for method in options.methods
     ]
-    results = shared.gathered(options, cases, run)
+    results = sorted(shared.gathered(options, cases, run), key=_place)
     print(text(results))
     if options.write:
         facts = {"environment": record.environment(), "results": results}
