@@ -312,8 +312,11 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a few, to see that it runs")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    if options.smoke:
+        options.functions, options.guided, options.steps = 2, 2, 4
     if "aemet" in options.parts and not options.aemet:
         parser.error("--parts aemet needs --aemet FILE")
     kept = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []

@@ -239,7 +239,12 @@ TOKENS = {
     *("remdm", "gibbs", "first-hitting", "uniformization", "confidence", "entropy-bounded"),
 }
 CASES = [
-    *(("mixture", name) for name in registry.names("samplers") if name not in ADAPTIVE | TOKENS),
+    *(
+        ("mixture", name)
+        for name in registry.names("samplers")
+        if name not in ADAPTIVE | TOKENS | {"birth-clocks"}
+    ),
+    ("points", "birth-clocks"),
     *(("tokens", name) for name in sorted(TOKENS)),
     *((problem, "sde") for problem in PROBLEMS),
     *((problem, "pinned") for problem in ("functions", "tokens", "points", "jumps")),

@@ -54,7 +54,7 @@ def find(axis: str, name: str) -> Any:
     Traceback (most recent call last):
     ...
     pushforward.errors.InputError: no schedule is called 'vpp': choose from vp, sub-vp, cosine, \
-ve, edm, rectified, ou; did you mean 'vp'?
+ve, edm, rectified, ou, constant-rate, stepped-rate; did you mean 'vp'?
     """
     entry = _named(name, _axis(axis), _one(axis))
     path, fixed = entry if isinstance(entry, tuple) else (entry, {})

@@ -74,7 +74,7 @@ def test_the_end_of_the_path_is_reported(call, trained: Path, tmp_path: Path) ->
     asked = ("sample", trained, "-n", 5, "--steps", 4, "--out", out, "--class", "tulip")
     assert "to t = 0.001, then denoised" in call(*asked).err
     early = call(*asked, "--stop", 0.2, "--no-denoise", "--grid", "uniform")
-    assert "to t = 0.2 with the noise" in early.err
+    assert "to t = 0.2 with its noise left" in early.err
     options = {"steps": 4, "stop": 0.2, "denoise": False, "grid": "uniform", "seed": 0}
     exact = pf.load(trained).sample(5, 1, **options)
     assert torch.allclose(torch.as_tensor(np.load(out)), exact, rtol=0, atol=_DIGITS)

@@ -31,7 +31,7 @@ MISTAKES = {
     "no run": (["sample", "nowhere"], "there is no folder nowhere"),
     "format": (
         ["sample", "RUN", "--out", "x.pt"],
-        ".fna, .faa, .png files, or as pictures to a folder, not 'x.pt'",
+        ".fna, .faa, .xyz, .sdf, .png files, or as pictures to a folder, not 'x.pt'",
     ),
     "sampler": (["sample", "RUN", "--sampler", "hein"], "did you mean 'heun'"),
     "count": (["sample", "RUN", "-n", "0"], "n is a whole number of at least 1, not 0"),

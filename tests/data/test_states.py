@@ -158,7 +158,7 @@ def test_rows_that_are_not_finite_are_left_out_of_all_parts(tmp_path: Path) -> N
         ({"x": [[0.5], [1.0]]}, Tokens(3), r"a\.npz: tokens are whole numbers, but one is 0\.5"),
         ({"x": [[0.0], [7.0]]}, Tokens(3), r"a\.npz: tokens lie in 0\.\.2"),
         ({"x": [[2.0, 0.0], [1.0, 0.0]]}, Sphere(), r"a\.npz: "),
-        ({"x": [[0.0], [1.0]]}, PointCloud(), r"a\.npz: point sets come as two arrays"),
+        ({"x": [[0.0], [1.0]]}, PointCloud(), r"a\.npz: point sets come as the arrays x"),
         (
             {"x.0": [[0.0], [1.0]], "x.1": [[0.0]]},
             Product(Euclidean(1), Tokens(2)),

@@ -52,7 +52,7 @@ GAUSSIAN_SAMPLERS = [
     if name
     not in {
         *("tau-leap", "euler-leap", "remdm", "gibbs", "first-hitting", "uniformization"),
-        *("confidence", "entropy-bounded", "pinned", "langevin"),
+        *("confidence", "entropy-bounded", "pinned", "langevin", "birth-clocks"),
     }
 ]
 DETERMINISTIC = {

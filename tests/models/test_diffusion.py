@@ -57,14 +57,15 @@ def test_the_simple_loss_is_the_squared_error_of_the_noise() -> None:
     assert float(loss) == pytest.approx(1.0, abs=0.03)
 
 
-OF_TOKENS = {
+OF_JUMPS = {
     *("remdm", "gibbs", "first-hitting", "uniformization", "confidence", "entropy-bounded"),
+    "birth-clocks",
 }
 
 
 @pytest.mark.filterwarnings("ignore:.*Langevin moves each are too few")
 @pytest.mark.parametrize(
-    "sampler", [name for name in pf.registry.names("samplers") if name not in OF_TOKENS]
+    "sampler", [name for name in pf.registry.names("samplers") if name not in OF_JUMPS]
 )
 def test_a_seed_fixes_the_sample_whatever_the_batch(sampler: str) -> None:
     model = _noisy(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)))

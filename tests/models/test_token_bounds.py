@@ -112,10 +112,10 @@ def test_a_model_of_tokens_says_that_its_log_probability_is_a_bound(name: str) -
 
 
 def test_what_has_no_bound_says_so() -> None:
-    process = processes.Thinning()
-    with pytest.raises(CapabilityError, match="Thinning has no bound"):
+    process = processes.Brownian(spaces.Sphere(), schedules.VE(0.02, 4.0))
+    with pytest.raises(CapabilityError, match="Brownian has no bound"):
         samplers.evidence_bound(Transport(lambda x, t, c=None: x, process), X, 1.0, 0.1)
-    product = processes.ProductProcess((processes.Thinning(), CASES["masking"]))
+    product = processes.ProductProcess((process, CASES["masking"]))
     with pytest.raises(CapabilityError, match="a factor of the product"):
         product.prior_cost((X, X), 1.0)
     with pytest.raises(InputError, match="0 < stop < start"):

@@ -42,9 +42,14 @@ def _inputs(shape: tuple[int, ...], batch: int = 5) -> tuple[Tensor, Tensor]:
 
 
 def test_every_network_is_tested() -> None:
-    # Those of symbols, which are no numbers, have a file of their own.
+    # Those of symbols, of sets and of functions have files of their own.
     of_symbols = {"transformer", "block-transformer"}
-    assert {*NETWORKS, *of_symbols} == {*registry.names("networks"), "affine-skip"}
+    of_sets = {"set-transformer", "equivariant-sets"}
+    of_functions = {"fourier-operator", "point-attention"}
+    assert {*NETWORKS, *of_symbols, *of_sets, *of_functions} == {
+        *registry.names("networks"),
+        "affine-skip",
+    }
 
 
 def test_a_new_network_predicts_zero_in_the_shape_of_its_input(case) -> None:

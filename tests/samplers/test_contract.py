@@ -10,11 +10,11 @@ from pushforward.analytic import AnalyticMixture, AnalyticPair, AnalyticTokens
 from pushforward.distributions import GaussianMixture
 from pushforward.errors import CapabilityError, InputError
 
-OF_TOKENS = {
+OF_JUMPS = {
     *("tau-leap", "euler-leap", "remdm", "gibbs", "first-hitting", "uniformization"),
-    *("confidence", "entropy-bounded"),
+    *("confidence", "entropy-bounded", "birth-clocks"),
 }
-GAUSSIAN = [name for name in registry.names("samplers") if name not in OF_TOKENS]
+GAUSSIAN = [name for name in registry.names("samplers") if name not in OF_JUMPS]
 
 
 def _gaussian(dim: int = 2):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward._extras import require
 from pushforward.data import Data
+from pushforward.errors import ConvergenceError, InputError
 from pushforward.models import GenerativeModel
 from pushforward.report.page import figure, section
 from pushforward.report.painters import BLUE, image_of, numbers
@@ -38,8 +39,15 @@ def density_section(model: GenerativeModel, data: Data, seconds: float) -> str:
 
     Nothing for states that fill no surface, for densities that are not normalized or are bounds,
     for models of labels, of discrete levels or of several kinds of columns, and where the coarsest
-    map would take too long. The note says what the density adds up to.
+    map would take too long. The note says what the density adds up to, or why there is none.
     """
+    try:
+        return _section(model, data, seconds)
+    except (InputError, ConvergenceError) as error:
+        return section("Density of the model", "", f"No density is shown: {error}.")
+
+
+def _section(model: GenerativeModel, data: Data, seconds: float) -> str:
     plain = data.c is None and data.schema.mixed is None and data.levels is None
     if not plain or model.capabilities.log_prob not in ("exact", "ode"):
         return ""
