@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.cli.options import (
+    Checkpoint,
     Device,
     Json,
     Seed,
@@ -83,6 +84,7 @@ def downscale(
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    checkpoint: Checkpoint = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
@@ -119,7 +121,11 @@ def downscale(
         raise InputError(f"fields go to {' or '.join(STORES)}, not {Path(out).name!r}")
     if n is not None and n < 1:
         raise InputError(f"-n is 1 or more, not {n}")
-    learned = None if model is None else load(model, trust=tuple(trust or ()))
+    if checkpoint is not None and model is None:
+        raise InputError("--checkpoint is of a run: give --model RUN, or leave it out")
+    learned = None
+    if model is not None:
+        learned = load(model, trust=tuple(trust or ()), checkpoint=checkpoint)
     like = {} if model is None else {"like": schema_of(Path(model))}
     maker = _made(method, learned, debias, steps)
     data, fine = unpaired(source, target, **like)
