@@ -129,3 +129,55 @@ def test_a_long_table_with_options_of_the_space(tmp_path: Path, call: Any) -> No
     head, x = _table(out)
     assert head == ["name", "t", "u", "v"]
     assert x[:, 1].tolist() == [*range(12), *range(12)]
+
+
+def test_scattered_points_from_training_to_given_values(tmp_path: Path, call: Any) -> None:
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 100, (6, 2)).round(2)
+    rows = [
+        f"{name},{x},{y},{rng.normal():.3f}"
+        for name in ("oslo", "kyiv", *map(str, range(210)))
+        for x, y in places
+    ]
+    path, run = tmp_path / "scatter.csv", tmp_path / "run"
+    path.write_text("\n".join(["station,x,y,temp", *rows]) + "\n")
+    net = ["model.net.class=point-attention", "model.net.width=8", "model.net.depth=1"]
+    words = ["--id", "station", "--coordinates", "x,y", *net, "--steps", 2, "--batch-size", 8]
+    found = call("--quiet", "train", path, "--space", "functions", "--out", run, *words)
+    assert found.code == 0, found.err
+    assert pf.load(run).space.noise == kernels.Matern(0.5, 0.1)
+    found = call("--quiet", "sample", run, "-n", 2, "--steps", 2, "--out", tmp_path / "new.csv")
+    assert found.code == 0, found.err
+    head, x = _table(tmp_path / "new.csv")
+    assert head == ["station", "x", "y", "temp"]
+    assert sorted(map(tuple, x[:6, 1:3])) == sorted(map(tuple, places))
+    found = call("--quiet", "evaluate", run, "-n", 20, "--steps", 2)
+    assert found.code == 0, found.err
+    part, whole = tmp_path / "part.csv", tmp_path / "whole.csv"
+    told = [f"7,{x},{y},{0.5 + k}" for k, (x, y) in enumerate(places[[4, 1]])]
+    part.write_text("\n".join(["station,x,y,temp", *told]) + "\n")
+    found = call("--quiet", "sample", run, "--steps", 2, "--given-file", part, "--out", whole)
+    assert found.code == 0, found.err
+    _, x = _table(whole)
+    kept = {tuple(row[-3:-1]): row[-1] for row in x}
+    assert len(kept) == 6
+    assert [kept[tuple(places[k])] for k in (4, 1)] == [0.5, 1.5]
+    part.write_text("station,x,y,temp\n7,1,2,3\n")
+    found = call("--quiet", "sample", run, "--given-file", part, "--out", whole)
+    assert found.code == 2
+    assert "the model knows" in found.err
+
+
+def test_options_of_the_space_leave_the_rest_to_the_data(tmp_path: Path, call: Any) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "scatter.csv"
+    rows = [f"{name},{x},{y},{rng.normal():.3f}" for name in range(9) for x, y in ((0, 1), (2, 5))]
+    path.write_text("\n".join(["station,x,y,temp", *rows]) + "\n")
+    space = "{class: functions, noise: {class: matern, nu: 1.5, length: 0.2}}"
+    words = [
+        "--id", "station", "--coordinates", "x,y", f"model.space={space}", "--steps", 1,
+        "model.net.class=point-attention", "model.net.width=8", "model.net.depth=1",
+    ]  # fmt: skip
+    found = call("--quiet", "train", path, "--out", tmp_path / "run", *words)
+    assert found.code == 0, found.err
+    assert pf.load(tmp_path / "run").space.noise == kernels.Matern(1.5, 0.2)

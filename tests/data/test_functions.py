@@ -118,6 +118,24 @@ def test_a_store(tmp_path: Path) -> None:
         assert np.array_equal(made.temp.values, values)
 
 
+def test_latitudes_that_fall_keep_their_numbers_and_weigh_alike(tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    store = xarray.Dataset(
+        {"temp": (("time", "lat"), values)},
+        coords={"lat": ("lat", [60.0, 58.0, 56.0, 54.0], {"units": "degrees_north"})},
+    )
+    store.to_netcdf(tmp_path / "temp.nc")
+    data = load(tmp_path / "temp.nc", kind="functions", rows="time")
+    assert not any("weigh" in note for note in data.notes)
+    space = pf.spaces.space_of(data)
+    assert space.domain == ((61.0, 53.0),)
+    assert np.array_equal(data.x[:, 0].numpy(), values)
+    assert load(tmp_path / "temp.nc", kind="functions", like=data).x.equal(data.x)
+    with pytest.raises(InputError, match="weights='latitude' is for fields"):
+        load(tmp_path / "temp.nc", kind="functions", rows="time", weights="latitude")
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.analytic import AnalyticPair
-from pushforward.errors import CapabilityError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.inverse import Differentiable, Mask
 from pushforward.models import at_points, log_prob_by_noise
 from pushforward.processes import Gaussian
@@ -164,6 +164,48 @@ def test_other_points_and_other_spaces() -> None:
         at_points(plain, [[0.0, 1.0]])
     with pytest.raises(CapabilityError, match="no noise on functions"):
         log_prob_by_noise(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)), torch.zeros(1, 2))
+
+
+def test_a_part_of_the_domain_is_no_whole_of_it() -> None:
+    space = Functions(axes=[[float(k) for k in range(16)]])
+    grid = pf.Diffusion(pf.nn.FourierOperator(1, width=8, depth=1), Gaussian(space=space),
+                        event_shape=(1, 16))  # fmt: skip
+    said = "domain, -0.5 to 15.5, at the centers of equal cells: with 8 points 0.5, 2.5"
+    with pytest.raises(InputError, match=said):
+        at_points(grid, [[float(k) for k in range(8, 16)]])
+    with pytest.raises(InputError, match="cells: with 31 points"):
+        at_points(grid, [torch.linspace(0, 15, 31).tolist()])
+    own = Functions(kernels.Matern(0.5, 0.2), axes=space.axes)
+    kept = pf.Diffusion(pf.nn.FourierOperator(1, width=8, depth=1), Gaussian(space=own),
+                        event_shape=(1, 16))  # fmt: skip
+    with pytest.raises(InputError, match="a FourierOperator is for the whole domain"):
+        at_points(kept, [[float(k) for k in range(8, 16)]])
+    net = pf.nn.PointAttention(1, space.unit_points((16,)).float(), width=8, depth=1, heads=2)
+    anywhere = pf.Diffusion(net, Gaussian(space=space), event_shape=(1, 16))
+    few = [8.0, 9.0, 11.5]
+    with pytest.raises(InputError, match="kernel"):
+        at_points(anywhere, [few])
+    moved = at_points(anywhere, [few], noise=kernels.Matern(0.5, 0.1))
+    root = moved.space.root((3,))
+    gap = torch.tensor(1 / 16 / 0.1)
+    found = root.color(torch.eye(3, dtype=torch.float64))
+    assert (found.mT @ found)[0, 1].item() == pytest.approx(float(torch.exp(-gap)), abs=1e-3)
+
+
+def test_coordinates_that_fall_keep_their_numbers() -> None:
+    space = Functions(axes=[[60.0, 58.0, 56.0, 54.0]])
+    assert space.domain == ((61.0, 53.0),)
+    model = pf.Diffusion(pf.nn.FourierOperator(1, width=8, depth=1), Gaussian(space=space),
+                         event_shape=(1, 4))  # fmt: skip
+    fine = [60.5 - k for k in range(8)]
+    assert at_points(model, [fine]).event_shape == (1, 8)
+    with pytest.raises(InputError, match="with 8 points 60"):
+        at_points(model, [fine[::-1]])
+    net = pf.nn.PointAttention(1, space.unit_points((4,)).float(), width=8, depth=1, heads=2)
+    smooth = Functions(kernels.Matern(0.5, 0.2), axes=space.axes)
+    anywhere = pf.Diffusion(net, Gaussian(space=smooth), event_shape=(1, 4))
+    moved = at_points(anywhere, [[54.0, 60.0]]).space
+    assert moved.unit_points((2,)).tolist() == [[7 / 8], [1 / 8]]
 
 
 class _Velocity(nn.Module):

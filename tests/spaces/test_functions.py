@@ -153,6 +153,8 @@ def test_the_cameron_martin_norm_has_a_limit_for_what_is_smooth() -> None:
         (lambda: Functions(axes=[[0.0, 0.0]]), "numbers that grow"),
         (lambda: Functions(Spectral(), axes=[[0.0, 1.0, 5.0]]), "regular grids"),
         (lambda: Functions(axes=[[0.0, 1.0]], domain=[[0.5, 2.0]]), "not in the domain"),
+        (lambda: Functions(axes=[[0.0, 1.0]], domain=[[-0.5, 3.5]]), "for the whole domain"),
+        (lambda: Functions(masked=True, norm="cameron-martin"), "of complete functions"),
         (lambda: Functions(points=torch.zeros(3, 4)), "one to three coordinates"),
         (lambda: Spectral(kernels.Periodic()), "no spectral density"),
         (lambda: Functions().check(torch.zeros(1, 5)), "shape"),

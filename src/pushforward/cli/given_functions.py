@@ -47,6 +47,7 @@ def completed(
     Raises `InputError` for functions on another grid, and `CapabilityError` for a model that cannot
     be conditioned.
     """
+    from pushforward._row_noise import derived_seed
     from pushforward.cli.rundata import load_like
     from pushforward.inverse import GaussianNoise, Mask
 
@@ -66,7 +67,7 @@ def completed(
         known = mask(x.unsqueeze(0))[0]
         options = {"iterations": max(8, min(len(known), _MOST))}
         post = model.posterior(known, mask, noise, "mmps", **options)
-        drawn = post.sample(n, seed=seed + k, steps=steps)
+        drawn = post.sample(n, seed=derived_seed(seed, k), steps=steps)
         out.append(torch.where(mask.observed, x.to(drawn), drawn))
         if progress is not None:
             progress(k + 1, len(data.x))

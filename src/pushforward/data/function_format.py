@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -70,7 +69,7 @@ class FunctionFormat:
         """The arguments of the space, `spaces.Functions`."""
         where: dict[str, Any]
         if self.scattered:
-            where = {"points": torch.from_numpy(self.axes[0].array().astype(np.float64))}
+            where = {"points": self.axes[0].array().astype(np.float64).tolist()}
         else:
             where = {"axes": [axis.array().astype(np.float64).tolist() for axis in self.axes]}
         return {
@@ -93,12 +92,13 @@ class FunctionFormat:
                 f"{where} has functions at {_counted(other.sizes)} points, the model knows "
                 f"{_counted(self.sizes)}: it takes functions on the grid of its training"
             )
+        names = (", ".join(self.coordinates),) if self.scattered else self.coordinates
         for name, own, new in zip(
-            self.coordinates or len(self.axes) * ("",), self.axes, other.axes, strict=True
+            names or len(self.axes) * ("",), self.axes, other.axes, strict=True
         ):
             a, b = own.array().astype(np.float64), new.array().astype(np.float64)
-            step = 1e-3 * float(np.ptp(a)) / max(len(a) - 1, 1)
-            if not np.allclose(a, b, rtol=0, atol=step):
+            step = 1e-3 * np.ptp(a, axis=0) / max(len(a) - 1, 1)
+            if bool((np.abs(a - b) > step).any()):
                 k = int(np.abs(a - b).reshape(len(a), -1).max(1).argmax())
                 called = f" of {name}" if name else ""
                 raise InputError(

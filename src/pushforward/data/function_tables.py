@@ -167,23 +167,39 @@ def long_table(table: TextTable, key: str, coordinates: Sequence[str]) -> FoundF
 
 def on_known(found: FoundFunctions, known: FunctionFormat) -> FoundFunctions:
     """Functions at some of the points of others, with the rest missing; as they are if they are at
-    other points."""
-    made, spots = found.format, []
-    if made.scattered != known.scattered or known.scattered or len(made.axes) != len(known.axes):
+    other points.
+
+    Few points may make a grid where all make none, and the other way round.
+    """
+    made = found.format
+    if made.dimension != known.dimension:
         return found
-    for own, new in zip(known.axes, made.axes, strict=True):
-        a, b = own.array().astype(np.float64), new.array().astype(np.float64)
-        nearest = np.abs(a[None] - b[:, None]).argmin(1)
-        step = 1e-3 * float(np.ptp(a)) / max(len(a) - 1, 1)
-        if not np.allclose(a[nearest], b, rtol=0, atol=step):
+    new, spots = _places(made), []
+    for own, columns in (
+        [(_places(known), slice(None))]
+        if known.scattered
+        else [(axis.array().astype(np.float64)[:, None], [k]) for k, axis in enumerate(known.axes)]
+    ):
+        nearest = np.abs(own[None] - new[:, None, columns]).max(2).argmin(1)
+        step = 1e-3 * np.ptp(own, axis=0) / max(len(own) - 1, 1)
+        if bool((np.abs(own[nearest] - new[:, columns]) > step).any()):
             return found
-        spots.append(torch.from_numpy(nearest))
-    x = found.x.new_full((len(found.x), found.x.shape[1], *known.sizes), torch.nan)
-    grid: Any = torch.meshgrid(*spots, indexing="ij")
-    x[(slice(None), slice(None), *grid)] = found.x
-    return FoundFunctions(
-        x, replace(made, axes=known.axes, masked=bool(x.isnan().any())), found.notes
-    )
+        spots.append(nearest)
+    at = torch.from_numpy(np.ravel_multi_index(spots, known.sizes))
+    n, channels = found.x.shape[:2]
+    x = found.x.new_full((n, channels, math.prod(known.sizes)), torch.nan)
+    x[:, :, at] = found.x.reshape(n, channels, -1)
+    x = x.reshape(n, channels, *known.sizes)
+    there = replace(made, axes=known.axes, scattered=known.scattered)
+    return FoundFunctions(x, there.with_gaps(bool(x.isnan().any())), found.notes)
+
+
+def _places(made: FunctionFormat) -> NDArray[np.float64]:
+    """The coordinates `(M, d)` of all points."""
+    axes = [axis.array().astype(np.float64) for axis in made.axes]
+    if made.scattered:
+        return axes[0]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
 def _numbers(table: TextTable, name: str) -> NDArray[np.float64]:

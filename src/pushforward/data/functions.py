@@ -68,6 +68,12 @@ def reading_functions(load: F) -> F:
             more = {} if kind is None else {"kind": kind}
             return load(source, like=like, space=space, **more, **options)
         if is_store(source):
+            if options.get("weights") not in (None, "none"):
+                raise InputError(
+                    f"weights={options['weights']!r} is for fields: functions weigh all points of "
+                    "a regular grid alike"
+                )
+            options["weights"] = "none"
             data = _of_store(load(source, like=like, **options), options)
         else:
             data = _read(source, {**options, "id": id}, known)
@@ -213,9 +219,6 @@ def _of_store(data: Data, options: dict[str, Any]) -> Data:
         values = np.arange(size) if place is None else place.values.array()
         if place is not None and (place.dims != (name,) or values.dtype.kind not in "iuf"):
             values = np.arange(size)
-        if len(values) > 1 and values[0] > values[-1]:
-            # A coordinate that falls: the function is the same, seen from the other end.
-            values = -values
         axes.append(PackedArray.of(values))
     made = FunctionFormat(
         "store",

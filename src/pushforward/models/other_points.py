@@ -10,12 +10,16 @@ from torch import Tensor
 
 from pushforward.config import arguments
 from pushforward.errors import CapabilityError, InputError
+from pushforward.spaces.points_of_functions import check_centers, domain_of
 
 __all__ = ["at_points"]
 
 
 def at_points(
-    model: Any, axes: Sequence[Sequence[float]] | None = None, points: Tensor | None = None
+    model: Any,
+    axes: Sequence[Sequence[float]] | None = None,
+    points: Tensor | None = None,
+    noise: Any = None,
 ) -> Any:
     """The model with the same weights and units at other points of its domain.
 
@@ -25,11 +29,15 @@ def at_points(
 
     Args:
         model: a `Diffusion` or a `FlowMatching` on `spaces.Functions`.
-        axes: the coordinates of another grid.
+        axes: the coordinates of another grid. A Fourier operator and spectral noise take the
+            centers of equal cells of the whole domain.
         points: scattered points `(M, d)`.
+        noise: a kernel of `spaces.kernels` in the place of spectral noise, which takes regular
+            grids alone: for `Spectral(kernel)` that `kernel`. The two are the same but near the
+            ends, to about the length of the kernel.
 
     Raises `CapabilityError` for another space, or a network that belongs to its grid; `InputError`
-    for points outside the domain.
+    for points outside the domain, or others than the noise and the network take.
 
     >>> import torch, pushforward as pf
     >>> space = pf.spaces.Functions(axes=[[0.5, 1.5]])
@@ -44,16 +52,21 @@ def at_points(
     space: Any = getattr(own, "space", None)
     if not hasattr(space, "on") or model.event_shape is None:
         raise CapabilityError(f"{model} is no model of functions whose shape is known")
-    moved = space.on(axes, points)
-    sizes = (len(points),) if points is not None else tuple(map(len, axes or ()))
     net: Any = model.predictor.net
-    if hasattr(net, "at"):
-        net = net.at(moved.unit_points(sizes).float())
-    elif not getattr(net, "any_grid", False) or points is not None:
+    fixed = not hasattr(net, "at")
+    if fixed and (points is not None or not getattr(net, "any_grid", False)):
         raise CapabilityError(
             f"a {type(net).__name__} belongs to its grid: train with net=fourier-operator for "
             "other grids, or net=point-attention for any points"
         )
+    moved = space.on(axes, points, noise)
+    sizes = (len(points),) if points is not None else tuple(map(len, axes or ()))
+    if fixed:
+        # It knows the places of its points by their numbers alone.
+        whole = space.domain if space.axes is None else domain_of(space.axes, None, None, ())
+        check_centers(axes or (), whole, f"a {type(net).__name__}")
+    else:
+        net = net.at(moved.unit_points(sizes).float())
     kept = arguments(model) | {"net": net, "event_shape": (model.event_shape[0], *sizes)}
     kept[model.space_from] = dataclasses.replace(own, space=moved)
     made = type(model)(**kept)

@@ -22,7 +22,13 @@ from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.function_noise import KernelRoot, NoiseRoot, Spectral
 from pushforward.spaces.function_units import FunctionUnits
 from pushforward.spaces.kernels import CovarianceKernel
-from pushforward.spaces.points_of_functions import cell_widths, domain_of, filled, is_regular
+from pushforward.spaces.points_of_functions import (
+    cell_widths,
+    check_centers,
+    domain_of,
+    filled,
+    is_regular,
+)
 from pushforward.spaces.space import LinearSpace
 from pushforward.spaces.units import Units
 from pushforward.spaces.views import Curves, Maps, View
@@ -42,19 +48,22 @@ class Functions(LinearSpace):
     Args:
         noise: `function_noise.Spectral`, for regular grids, or a kernel of `spaces.kernels`, for
             any points. Lengths are fractions of the sides of the domain.
-        axes: the coordinates of a grid, increasing numbers for each axis. Left out with `points`
-            too, states are on the cells of a unit box, as many as they have.
+        axes: the coordinates of a grid, numbers that grow, or fall, for each axis. Left out with
+            `points` too, states are on the cells of a unit box, as many as they have.
         points: the coordinates `(M, d)` of scattered points, for states `(C, M)`.
         domain: the two ends of each coordinate; by default half a cell beyond the first and last
             point of a grid, and the range of scattered points. Grids of one domain belong together.
+            Spectral noise takes those of the whole domain, at the centers of equal cells.
         periodic: which axes have ends that meet; none by default.
         norm: of losses: `l2`, the mean square over the domain by quadrature, or `cameron-martin`,
-            `|C^{-1/2} v|^2`, which is finite for what is smoother than the noise.
+            `|C^{-1/2} v|^2`, which is finite for what is smoother than the noise and takes
+            functions without missing values.
         masked: whether values may be missing, which networks are made for.
         names: of the channels, for pictures.
         labels: of the coordinates, for pictures.
 
-    Raises `InputError` for coordinates that do not grow, or noise that the points do not take.
+    Raises `InputError` for coordinates that do not grow, noise that the points do not take, or
+    missing values with the Cameron-Martin norm.
 
     >>> space = Functions(axes=[[0.0, 1.0, 2.0, 3.0]])
     >>> space.randn(torch.zeros(2, 1, 4), torch.Generator().manual_seed(0)).shape
@@ -69,7 +78,7 @@ class Functions(LinearSpace):
         self,
         noise: Spectral | CovarianceKernel | None = None,
         axes: Sequence[Sequence[float]] | None = None,
-        points: Tensor | None = None,
+        points: Tensor | Sequence[Sequence[float]] | None = None,
         domain: Sequence[Sequence[float]] | None = None,
         periodic: Sequence[bool] = (),
         norm: Literal["l2", "cameron-martin"] = "l2",
@@ -80,10 +89,17 @@ class Functions(LinearSpace):
         if axes is not None and points is not None:
             raise InputError("axes= are of a grid, points= are scattered: give one of them")
         self.axes = None if axes is None else tuple(tuple(map(float, axis)) for axis in axes)
-        self.points = points
+        if points is not None and not isinstance(points, Tensor):
+            points = torch.tensor(points, dtype=torch.float64)
+        self.points: Tensor | None = points
         self.names, self.labels, self.masked = tuple(names), tuple(labels), bool(masked)
         checks.one_of("norm", norm, ("l2", "cameron-martin"))
         self.norm = norm
+        if self.masked and norm == "cameron-martin":
+            raise InputError(
+                "norm=cameron-martin is of complete functions, and these have missing values: "
+                "leave norm= out, or fill them in"
+            )
         count = len(self.axes) if self.axes else 1 if points is None else points.shape[-1]
         self.turns = tuple(map(bool, periodic)) or count * (False,)
         self.periodic: tuple[bool, ...] | None = self.turns
@@ -91,12 +107,21 @@ class Functions(LinearSpace):
         regular = points is None and (self.axes is None or all(map(is_regular, self.axes)))
         if noise is None:
             noise = Spectral() if regular else Spectral().kernel
-            amend(self, noise=noise)
+            if axes is not None or points is not None:
+                # Without points the noise is open: these say what it can be.
+                amend(self, noise=noise)
         if isinstance(noise, Spectral) and not regular:
             raise InputError(
                 "noise={class: spectral} is for regular grids, and these points are none: take a "
                 "kernel itself as the noise, such as noise={class: matern, nu: 0.5, length: 0.1}"
             )
+        if isinstance(noise, Spectral) and self.axes is not None and domain is not None:
+            # The noise is the same from either end, and wherever a circle is cut.
+            ends = zip(self.axes, self.domain, strict=True)
+            along = [
+                axis if (axis[0] < axis[1]) == (a < b) else axis[::-1] for axis, (a, b) in ends
+            ]
+            check_centers(along, self.domain, "noise={class: spectral}", self.turns)
         self.noise: Spectral | CovarianceKernel = noise
         self._roots: dict[tuple[int, ...], NoiseRoot] = {}
 
@@ -107,6 +132,9 @@ class Functions(LinearSpace):
         noise: Spectral | CovarianceKernel | None = None,
     ) -> Functions:
         """The same functions at other points of the domain, with the same noise there.
+
+        Raises `InputError` for points outside the domain, and, with spectral noise, for others than
+        a grid of the whole of it.
 
         >>> coarse = Functions(axes=[[0.5, 1.5]])
         >>> coarse.on([[0.25, 0.75, 1.25, 1.75]]).domain == coarse.domain
@@ -140,7 +168,7 @@ class Functions(LinearSpace):
 
     def from_arrays(self, arrays: object) -> Tensor:
         """Values `(N, *sizes)` or `(N, C, *sizes)`."""
-        if isinstance(arrays, Tensor) and arrays.ndim == len(self.turns) + 1:
+        if isinstance(arrays, Tensor) and arrays.ndim == self._axes + 1:
             arrays = arrays.unsqueeze(1)
         return super().from_arrays(arrays)
 
@@ -257,6 +285,11 @@ class Functions(LinearSpace):
     def gaps(self) -> bool:  # type: ignore[override]
         """Whether values may be missing."""
         return self.masked
+
+    @property
+    def _axes(self) -> int:
+        """Of a state, after that of the channels: scattered points have one."""
+        return len(self.turns) if self.points is None else 1
 
     @property
     def _sizes(self) -> tuple[int, ...] | None:

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from pushforward.errors import InputError
 
-__all__ = ["cell_widths", "domain_of", "filled", "is_regular"]
+__all__ = ["cell_widths", "check_centers", "domain_of", "filled", "is_regular"]
 
 _EVEN = 1e-3
 """How much steps may differ, in units of their mean: coordinates are often rounded."""
+
+_OFF = 0.02
+"""How far the points of a grid may be from the centers of its cells, in widths of these."""
 
 Ends = tuple[tuple[float, float], ...]
 
@@ -25,7 +28,7 @@ def is_regular(axis: Sequence[float]) -> bool:
     (True, False)
     """
     steps = torch.tensor(axis, dtype=torch.float64).diff()
-    return len(steps) < 2 or bool((steps - steps.mean()).abs().max() <= _EVEN * steps.mean())
+    return len(steps) < 2 or bool((steps - steps.mean()).abs().max() <= _EVEN * steps.mean().abs())
 
 
 def domain_of(
@@ -36,15 +39,19 @@ def domain_of(
 ) -> Ends:
     """The ends of each coordinate, as given or as the points say.
 
-    Raises `InputError` for axes that do not grow, and points outside the domain.
+    The ends of an axis that falls come in its order.
 
-    >>> domain_of(((0.0, 1.0),), None, None, (False,))
-    ((-0.5, 1.5),)
+    Raises `InputError` for axes that neither grow nor fall, and points outside the domain.
+
+    >>> domain_of(((0.0, 1.0),), None, None, (False,)), domain_of(((1.0, 0.0),), None, None, ())
+    (((-0.5, 1.5),), ((1.5, -0.5),))
     """
     for axis in axes or ():
-        if len(axis) < 2 or any(b <= a for a, b in itertools.pairwise(axis)):
+        steps = [b - a for a, b in itertools.pairwise(axis)]
+        if not steps or not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
             raise InputError(
-                f"coordinates of a grid are two or more numbers that grow, not {_short(axis)}"
+                "coordinates of a grid are two or more numbers that grow, or fall, not "
+                f"{_short(axis)}"
             )
     if points is not None:
         if points.ndim != 2 or not 1 <= points.shape[1] <= 3:
@@ -69,12 +76,36 @@ def domain_of(
         raise InputError(f"{len(domain)} pairs of ends do not fit {len(ranges)} coordinates")
     ends = tuple((float(low), float(high)) for low, high in domain)
     for (low, high), (a, b) in zip(ends, ranges, strict=True):
-        slack = 1e-6 * (high - low)
-        if not low < high or a < low - slack or b > high + slack:
+        first, last, slack = min(low, high), max(low, high), 1e-6 * abs(high - low)
+        if low == high or min(a, b) < first - slack or max(a, b) > last + slack:
             raise InputError(
                 f"points from {a:g} to {b:g} are not in the domain {low:g} to {high:g}"
             )
     return ends
+
+
+def check_centers(
+    axes: Sequence[Sequence[float]], domain: Ends, what: str, free: Sequence[bool] = ()
+) -> None:
+    """Raise `InputError` unless axes are the centers of equal cells that fill the domain.
+
+    `what` is what needs these; `free` axes may begin anywhere.
+
+    >>> check_centers([(0.5, 1.5)], ((0.0, 2.0),), "noise")
+    """
+    for k, (axis, (low, high)) in enumerate(zip(axes, domain, strict=True)):
+        width = (high - low) / len(axis)
+        place = torch.tensor(axis, dtype=torch.float64)
+        centers = low + width * (torch.arange(len(axis), dtype=torch.float64) + 0.5)
+        off = place - centers
+        if k < len(free) and free[k]:
+            off = off - off.mean()
+        if bool(off.abs().max() > _OFF * abs(width)):
+            raise InputError(
+                f"{what} is for the whole domain, {low:g} to {high:g}, at the centers of equal "
+                f"cells: with {len(axis)} points {_short(centers.tolist())}, not "
+                f"{_short(axis)}. Take these, and of what is drawn there the points that you want"
+            )
 
 
 def cell_widths(axis: Sequence[float], ends: tuple[float, float]) -> Tensor:
@@ -113,4 +144,4 @@ def filled(x: Tensor) -> Tensor:
 
 def _short(axis: Sequence[float]) -> str:
     few = ", ".join(f"{value:g}" for value in axis[:5])
-    return few + (", ..." if len(axis) > 5 else "")
+    return few + (f", ..., {axis[-1]:g}" if len(axis) > 5 else "")
