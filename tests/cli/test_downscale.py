@@ -13,6 +13,11 @@ import torch
 
 import pushforward as pf
 from pushforward import registry
+from pushforward.cli.app import command_of
+from pushforward.cli.wording import in_words_of
+from pushforward.downscaling import Refinement, SpectralTransport
+from pushforward.errors import InputError
+from pushforward.inverse import SpectralDownsample
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("zarr")
@@ -45,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("downscale")
     for name, n, rows, seed, bias in (
         ("fine", 16, 40, 0, 0.0), ("held", 16, 20, 5, 0.0), ("coarse", 4, 30, 1, 0.5),
-        ("later", 4, 12, 2, 0.5),
+        ("later", 4, 12, 2, 0.5), ("few", 16, 7, 5, 0.0),
     ):  # fmt: skip
         made = _fields(n, rows, seed, bias=bias)
         made.to_zarr(folder / f"{name}.zarr", zarr_format=2, consolidated=True)
@@ -132,7 +137,16 @@ def test_what_does_not_fit_says_what_would(place: Path, tmp_path: Path, call: An
         ([*fine, "--model", place / "run-fine"], "leave --model out"),
         ([*fine, "--debias", "waves"], "--debias means nothing to --method quantiles"),
         ([*fine, "--method", "wave"], "no downscaler is called 'wave'"),
-        ([*fine, "--judge", place / "coarse.zarr"], "4 cells along y, and the model was"),
+        (
+            [*fine, "--judge", place / "coarse.zarr"],
+            "4 cells along y, and the target has 16: cut out that domain",
+        ),
+        ([*fine, "--judge", place / "few.zarr"], "7 held out and 40 to fit are too few"),
+        ([*fine, "data.period=x"], "did you mean 'data.periodic'"),
+        (
+            [*fine, "--method", "noise-bridge", "--model", place / "run-fine", "data.periodic=x"],
+            "data.periodic= is as the data of --model had it",
+        ),
         ([*fine, "-n", 0], "-n is 1 or more, not 0"),
         ([*base, place / "coarse.zarr", "--out", out], "lies on the grid of the fine fields"),
         ([*base, place / "fine.zarr", "--out", tmp_path / "x.csv"], "fields go to .nc or .zarr"),
@@ -150,6 +164,44 @@ def test_what_does_not_fit_says_what_would(place: Path, tmp_path: Path, call: An
         assert found.code == 2, (words, found.out)
         assert message in found.err, found.err
     assert not out.exists()
+
+
+def test_data_are_read_as_the_words_say(place: Path, tmp_path: Path, call: Any) -> None:
+    stores = {name: xarray.open_zarr(place / f"{name}.zarr").load() for name in ("fine", "later")}
+    for name, store in stores.items():
+        for axis in "yx":
+            store[axis].attrs.pop("periodic")
+        store.u[3, 0, 0] = math.nan
+        store.to_netcdf(tmp_path / f"{name}.nc")
+    out = tmp_path / "new.nc"
+    words = ["--quiet", "downscale", tmp_path / "later.nc", "--source", tmp_path / "later.nc",
+             "--target", tmp_path / "fine.nc", "--out", out]  # fmt: skip
+    # Each refusal names words that the command takes, until nothing is left to say.
+    found = call(*words)
+    assert found.code == 2
+    assert "data.drop_nonfinite=true" in found.err
+    words.append("data.drop_nonfinite=true")
+    found = call(*words)
+    assert found.code == 2
+    assert "or say data.periodic=" in found.err
+    found = call(*words, "data.periodic=[y, x]")
+    assert found.code == 0, found.err
+    assert found.err.count("later.nc: 1 of 12 rows were left out for missing values") == 1
+    with xarray.open_dataset(out) as made:
+        assert np.array_equal(made.time.values, np.delete(stores["later"].time.values, 3))
+        assert made.sizes["x"] == 16
+    # Without a model nothing is said of one.
+    other = stores["later"].assign(u=stores["later"].u.assign_attrs(units="km/h"))
+    other.to_netcdf(tmp_path / "other.nc")
+    words[2] = tmp_path / "other.nc"
+    found = call(*words, "data.periodic=[y, x]")
+    assert found.code == 2
+    assert "u is in km/h, and the target has m/s: convert it" in found.err
+    open_ends = Refinement(SpectralDownsample(4), (1, 16, 16), (1, 4, 4), "waves", periodic=False)
+    with pytest.raises(InputError) as refused:
+        SpectralTransport().fit_on(open_ends, *[torch.zeros(2, 1, 16, 16)] * 2)
+    told = in_words_of(command_of(["downscale"]), str(refused.value))
+    assert told.endswith("take quantiles-by-cell, moments or samples by --debias")
 
 
 def test_stores_that_stay_where_they_are_are_downscaled(

@@ -77,7 +77,7 @@ def test_the_projection_meets_the_coarse_field_and_moves_no_further(centers: boo
         ),
         (_store(12), _store(6), "the source has more of them"),
         (_store(4, centers=True), _store(16), "neither the centers of 4 x 4 cells"),
-        (_store(4, periodic=0), _store(16, periodic=0), "data.periodic="),
+        (_store(4, periodic=0), _store(16, periodic=0), "or say periodic="),
         (_store(4).isel(x=slice(0, 2)), _store(16), "waves want one factor"),
     ],
 )

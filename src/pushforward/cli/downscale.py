@@ -32,6 +32,15 @@ def downscale(
             help="Coarse fields to refine: a Zarr store or a NetCDF file.", metavar="COARSE"
         ),
     ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="How to read the fields: data.drop_nonfinite=true, data.rows and data.lazy for "
+            "all files, others, such as data.periodic='[y, x]', for the target.",
+            metavar="[data.KEY=VALUE]...",
+        ),
+    ] = None,
+    *,
     source: Annotated[
         str, typer.Option(help="Coarse fields to learn from, which may be COARSE itself.")
     ],
@@ -104,14 +113,16 @@ def downscale(
     from pushforward import spaces
     from pushforward._random import derived_seed
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import say, schema_of
+    from pushforward.cli.rundata import reading, say, schema_of
     from pushforward.cli.writing import require_finite
-    from pushforward.data import load as read
     from pushforward.data.field_files import STORES
+    from pushforward.data.fields import load_as_target
     from pushforward.data.row_coordinates import with_row_coordinates
     from pushforward.data.writing import check_destination, write
     from pushforward.downscaling import judge as judged
     from pushforward.downscaling import refined, unpaired
+    from pushforward.downscaling.judging import require_counts
+    from pushforward.downscaling.refined import FIELD_OPTIONS
     from pushforward.errors import InputError
     from pushforward.models import load
     from pushforward.parallel import launch
@@ -126,14 +137,23 @@ def downscale(
     learned = None
     if model is not None:
         learned = load(model, trust=tuple(trust or ()), checkpoint=checkpoint)
+    said = reading(words or ())
+    of_rows = {name: value for name, value in said.items() if name in FIELD_OPTIONS}
+    odd = next((name for name in said if name not in of_rows), None)
+    if model is not None and odd is not None:
+        raise InputError(f"data.{odd}= is as the data of --model had it: leave it out")
     like = {} if model is None else {"like": schema_of(Path(model))}
     maker = _made(method, learned, debias, steps)
-    data, fine = unpaired(source, target, **like)
+    data, fine = unpaired(source, target, **like, **said)
     say(fine, context.command)
     check_destination(out, fine.schema)
-    coarse = refined(file, fine.schema)
+    coarse = refined(file, fine.schema, **of_rows)
     say(coarse, context.command)
-    held = None if judge is None else read(judge, like=fine.schema).resident()
+    held = None
+    if judge is not None:
+        held = load_as_target(judge, fine.schema, **of_rows).resident()
+        say(held, context.command)
+        require_counts(len(coarse), len(held), len(data.target))
     if learned is not None:
         learned.to(launch(device).device)
     maker.fit(data)

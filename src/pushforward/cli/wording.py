@@ -23,7 +23,7 @@ _OPTION = re.compile(
     r"""(?<![\w.\-])(?<!\w\()(?P<name>[a-z_]+)=(?!=)"""
     r"""(?P<value>'[^']*'|"[^"]*"|\[[^\]]*\]|\([^)]*\)|[\w.+\-]*[\w])?"""
 )
-_ALIASES = {"c": "class"}
+_ALIASES = {"c": "class", "debiasing": "debias"}
 
 
 def in_words_of(command: Any, message: str) -> str:

@@ -20,7 +20,7 @@ from pushforward.data.dataset import Data
 from pushforward.data.declared import require_room
 from pushforward.data.field_choice import Asked, chosen_format
 from pushforward.data.field_format import FieldFormat
-from pushforward.data.field_matching import as_known, on_own_grid
+from pushforward.data.field_matching import as_known, as_target, on_own_grid
 from pushforward.data.field_rows import FieldRows, gap_error
 from pushforward.data.options import given_options
 from pushforward.data.places import existing
@@ -31,9 +31,11 @@ from pushforward.data.window_rows import WindowRows
 from pushforward.data.windows import Windows
 from pushforward.errors import InputError
 
-__all__ = ["load_on_own_grid", "reading_fields"]
+__all__ = ["load_as_target", "load_on_own_grid", "reading_fields"]
 
 F = TypeVar("F", bound=Callable[..., Data])
+
+Matching = Callable[..., tuple[FieldFormat, list[str]]]
 
 IN_MEMORY = 1 << 30
 """Bytes of float32 that are read at once; more stay in the store unless `lazy` says otherwise."""
@@ -94,6 +96,19 @@ def load_on_own_grid(source: Any, like: Schema, **options: Any) -> Data:
 
     Raises `InputError` for what is no store, and as `load` does for other variables and units.
     """
+    return _of_target(source, like, on_own_grid, options)
+
+
+def load_as_target(source: Any, like: Schema, **options: Any) -> Data:
+    """Other fields of a target, `like.fields`, on its grid: `load` with `like=`, without a model.
+
+    Raises `InputError` for what is no store, and as `load` does for all that differs.
+    """
+    return _of_target(source, like, as_target, options)
+
+
+def _of_target(source: Any, like: Schema, matching: Matching, options: dict[str, Any]) -> Data:
+    """Fields that some format of a target matches."""
     if not is_store(source):
         raise InputError(
             f"{source} is no store of fields, as the data are: give a NetCDF file, a Zarr store or "
@@ -102,10 +117,7 @@ def load_on_own_grid(source: Any, like: Schema, **options: Any) -> Data:
     taken = {key: options.pop(key) for key in ("rows", "lazy") if options.get(key) is not None}
     if "rows" in taken:
         taken["rows"] = _names(taken["rows"])
-    return _read(source, taken, like=like, matching=on_own_grid, **options)
-
-
-Matching = Callable[..., tuple[FieldFormat, list[str]]]
+    return _read(source, taken, like=like, matching=matching, **options)
 
 
 def _read(

@@ -29,8 +29,8 @@ class Debiasing(ABC):
         if self.needs_periods and not grid.periodic:
             raise InputError(
                 f"{type(self).__name__} moves waves of a domain whose ends meet along both axes, "
-                "and those of this one do not: take debiasing 'quantiles-by-cell', 'moments' or "
-                "'samples'"
+                "and those of this one do not: take quantiles-by-cell, moments or samples by "
+                "debiasing="
             )
         return self.fit(source, target)
 

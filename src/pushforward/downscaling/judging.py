@@ -30,7 +30,7 @@ from pushforward.metrics import (
     source_squares,
 )
 
-__all__ = ["judge"]
+__all__ = ["judge", "require_counts"]
 
 _TAILS = (0.99, 0.999)
 _EMPTY = 1e-9
@@ -81,11 +81,7 @@ def judge(
             f"fields of {tuple(made.shape)} made of {tuple(source.shape)} and judged by "
             f"{tuple(truth.shape)} do not fit: one for each source, all on the fine grid"
         )
-    if min(len(source), len(truth), len(data.target)) < 8:
-        raise InputError(
-            f"{len(source)} fields, {len(truth)} held out and {len(data.target)} to fit are too "
-            "few to judge by: give eight of each or more"
-        )
+    require_counts(len(source), len(truth), len(data.target))
     channels = source.shape[1]
     names = tuple(names) or tuple(f"variable {k}" for k in range(channels))
     cut = data.grid.cutoff
@@ -112,6 +108,15 @@ def judge(
         )
     counts = len(members) * len(source), len(truth), len(data.target)
     return Evaluation(tuple(rows), tuple(warnings), len(source), *counts, 0)
+
+
+def require_counts(sources: int, truth: int, target: int) -> None:
+    """Raise `InputError` for fewer fields than errors by blocks of rows can be made of."""
+    if min(sources, truth, target) < 8:
+        raise InputError(
+            f"{sources} fields, {truth} held out and {target} to fit are too few to judge by: give "
+            "eight of each or more"
+        )
 
 
 class _Sides:

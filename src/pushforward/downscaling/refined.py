@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.data import Data, Schema, load
+from pushforward.data import Data, Schema
 from pushforward.data.field_matching import on_own_grid
-from pushforward.data.fields import load_on_own_grid
+from pushforward.data.fields import load_as_target, load_on_own_grid
 from pushforward.data.stored import Stored
 from pushforward.data.stores import opened
 from pushforward.downscaling.refinement import Refinement, refinement
@@ -50,7 +50,7 @@ def refined(source: Any, like: Schema, **options: Any) -> Data:
     where = str(data.source)
     if own.sizes == like.fields.sizes:
         # As cells of the same number: their places are compared as for any other data.
-        return load(source, like=like, **options)
+        return load_as_target(source, like, **options)
     found = refinement(own, like.fields, where)
     note = (
         f"{where}: from {' x '.join(map(str, own.sizes))} cells by {found.words}, "

@@ -127,7 +127,7 @@ def refinement(coarse: FieldFormat, fine: FieldFormat, where: str = "the source"
     raise InputError(
         f"{where}: its points are neither the centers of {factors[0]} x {factors[1]} cells of the "
         "target nor, on a domain that is periodic along both dimensions, every "
-        f"{_th(factors[0])} point of it: regrid one of them, or say data.periodic="
+        f"{_th(factors[0])} point of it: regrid one of them, or say periodic="
     )
 
 

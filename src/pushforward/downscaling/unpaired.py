@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from pushforward.data import Data, load
-from pushforward.downscaling.refined import refined, refinement_of
+from pushforward.downscaling.refined import FIELD_OPTIONS, refined, refinement_of
 from pushforward.downscaling.refinement import Refinement
 from pushforward.errors import InputError
 
@@ -63,13 +63,19 @@ def unpaired(source: Any, target: Any, **options: Any) -> tuple[Unpaired, Data]:
     Args:
         source: a NetCDF file, a Zarr store or an `xarray` object of coarse fields.
         target: one of fine fields, with the same variables.
-        options: of `data.load`, for the target: variables, rows, periodic dimensions.
+        options: of `data.load`, for the target: variables, rows, periodic dimensions. Those of
+            rows, such as `drop_nonfinite=`, are for both, and a note counts what the source lost.
 
     Raises `InputError` for grids that do not fit (`refinement`), and for a target without fields.
     """
     fine = load(target, **options)
     if fine.schema.fields is None:
         raise InputError(f"{target} holds no fields on a grid: give a NetCDF file or a Zarr store")
-    coarse = refined(source, fine.schema)
+    own = {name: value for name, value in options.items() if name in FIELD_OPTIONS}
+    coarse = refined(source, fine.schema, **own)
+    if coarse.dropped:
+        total = len(coarse) + coarse.dropped
+        lost = f"{coarse.source}: {coarse.dropped} of {total} rows were left out for missing values"
+        fine = replace(fine, notes=(*fine.notes, lost))
     grid = refinement_of(source, fine.schema)
     return Unpaired(coarse.resident().x, fine.resident().x, grid), fine
