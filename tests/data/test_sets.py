@@ -132,3 +132,11 @@ def test_points_that_coincide_are_counted(tmp_path: Path) -> None:
     assert torch.equal(
         pf.data.load(path, id="id", space=PointCloud()).x.number, torch.tensor([2, 1])
     )
+
+
+def test_pictures_name_the_coordinates_of_a_point(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,north,east,kind\n1,0.5,1,a\n1,2,3,b\n2,1,1,a\n", encoding="utf-8")
+    found = pf.data.load(path, id="id").schema
+    assert found.axis_names == ("north", "east")
+    assert found.table_names == ("id", "north", "east", "kind")

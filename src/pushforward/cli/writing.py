@@ -143,7 +143,7 @@ def write_states(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         kinds = None if captions is None else captions_of(captions)
         missing = save_picture(
-            Path(path), flat, space=space, names=schema_of(run).table_names, kinds=kinds
+            Path(path), flat, space=space, names=schema_of(run).axis_names, kinds=kinds
         )
         if missing:
             typer.echo(f"note: in {path}, {missing}", err=True)

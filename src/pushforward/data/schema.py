@@ -110,6 +110,13 @@ class Schema:
         return tuple(column.name for column in columns)
 
     @property
+    def axis_names(self) -> tuple[str, ...]:
+        """The names of the coordinates in pictures: of one point, where states are sets of them."""
+        if self.sets is not None:
+            return tuple(column.name for column in self.sets.coordinates)
+        return self.table_names
+
+    @property
     def array_dtype(self) -> str | None:
         """The type of an array: that of `entries`, or of all columns if they are of integers or
         booleans; `None` for the precision of the states."""

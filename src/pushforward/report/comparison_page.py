@@ -21,7 +21,7 @@ def write_comparison(path: Path, comparison: Comparison, data: Data) -> Path:
     """Write the page of a comparison to a file, and its pictures alone to a PNG beside it."""
     head, *body = comparison.cells()
     rows = [[html.escape(cell) for cell in line] for line in body]
-    look = Look(comparison.space, data.x, data.schema.table_names)
+    look = Look(comparison.space, data.x, data.schema.axis_names)
     most = max(map(state.rows, comparison.samples.values()))
     named = {"data": subsample(data.x, most), **comparison.samples}
     drawn = {name: look.picture(x) for name, x in named.items()}

@@ -90,7 +90,7 @@ def _density(model: GenerativeModel, states: Tensor) -> tuple[Tensor, float]:
 def _draw(space: Space, cells: SurfaceCells, heights: Tensor, data: Data) -> Any:
     """Shades below dots; a tenth of the mass is in cells of the darkest shade."""
     figures = require("matplotlib.figure", extra="plots", purpose="draw pictures")
-    view = named_view(space.views(cells.states)[0], data.schema.table_names)
+    view = named_view(space.views(cells.states)[0], data.schema.axis_names)
     globe = isinstance(view, Globe)
     canvas = figures.Figure(figsize=(5.2, 2.8 if globe else 4.4), dpi=120, layout="constrained")
     axes = canvas.subplots(subplot_kw={"projection": "mollweide"} if globe else {})

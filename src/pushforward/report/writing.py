@@ -78,7 +78,7 @@ def write(
     if seen is None:
         seen = glance(run, model, data, samples, labels)
     data = data.resident()
-    look = Look(model.space, data.x, data.schema.table_names)
+    look = Look(model.space, data.x, data.schema.axis_names)
     samples = as_written(model.space, seen.drawn.states, data)
     picture = look.picture(samples, kinds=kinds_of(seen.drawn.labels, data))
     write_bytes(run / "samples.png", picture)
