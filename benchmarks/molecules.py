@@ -41,7 +41,7 @@ from pushforward.spaces import PointCloud
 from pushforward.training.trackers import read_history
 from record import environment, parts, save, table
 
-LARGEST, STEPS = 12, 2400
+LARGEST, STEPS = 12, 10_000
 SLOTS = 29
 NAMED = {"C4NO2F": (4, 1, 2, 1), "C6OF": (6, 0, 1, 1), "C5N3O": (5, 3, 1, 0)}
 
