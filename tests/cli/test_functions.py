@@ -156,12 +156,28 @@ def test_scattered_points_from_training_to_given_values(tmp_path: Path, call: An
     part, whole = tmp_path / "part.csv", tmp_path / "whole.csv"
     told = [f"7,{x},{y},{0.5 + k}" for k, (x, y) in enumerate(places[[4, 1]])]
     part.write_text("\n".join(["station,x,y,temp", *told]) + "\n")
-    found = call("--quiet", "sample", run, "--steps", 2, "--given-file", part, "--out", whole)
+    asked = ("--given-file", part, "--out", whole)
+    found = call("--quiet", "sample", run, "-n", 2, "--steps", 2, *asked)
     assert found.code == 0, found.err
-    _, x = _table(whole)
-    kept = {tuple(row[-3:-1]): row[-1] for row in x}
+    head, x = _table(whole)
+    assert head == ["station", "draw", "x", "y", "temp"]
+    assert x[:, 0].tolist() == 12 * [7.0]
+    assert x[:, 1].tolist() == 6 * [0.0] + 6 * [1.0]
+    kept = {tuple(row[-3:-1]): row[-1] for row in x[:6]}
     assert len(kept) == 6
     assert [kept[tuple(places[k])] for k in (4, 1)] == [0.5, 1.5]
+    (x_0, y_0), (x_1, y_1) = places[:2]
+    part.write_text(
+        "temp,note,y,x,station\n"
+        f"0.3,a,{y_0},{x_0},Lviv\n0.2,b,{y_1},{x_1},Lviv\n0.1,c,{y_1},{x_1},Bergen\n"
+    )
+    found = call("sample", run, "--steps", 2, *asked)
+    assert found.code == 0, found.err
+    assert "knows no note" in found.err.replace("'", "")
+    rows = [line.split(",") for line in whole.read_text().splitlines()]
+    assert rows[0] == ["station", "x", "y", "temp"]
+    assert [row[0] for row in rows[1:]] == 6 * ["Lviv"] + 6 * ["Bergen"]
+    assert [f"{x_1}", f"{y_1}", "0.1"] in [row[1:] for row in rows[7:]]
     part.write_text("station,x,y,temp\n7,1,2,3\n")
     found = call("--quiet", "sample", run, "--given-file", part, "--out", whole)
     assert found.code == 2

@@ -193,3 +193,25 @@ def test_findings(tmp_path: Path) -> None:
     titles = [f.title for f in pf.data.examine(load(x.numpy(), kind="functions", missing="nan"))]
     assert "A value is far from all others" in titles
     assert any("of the values are missing" in title for title in titles)
+
+
+def test_channels_of_a_long_table_go_by_name(tmp_path: Path) -> None:
+    whole = load(_file(tmp_path, "id,t,u,v\nb,0,1,2\nb,1,3,4\na,0,5,6\na,1,7,8\n"),
+                 kind="functions", id="id")  # fmt: skip
+    assert whole.schema.functions.ids == ("b", "a")
+    turned = _file(tmp_path, "v,t,more,u,id\n2,0,x,1,c\n4,1,y,,c\n", "turned.csv")
+    found = load(turned, kind="functions", like=whole)
+    assert found.x[0, 0, 0] == 1
+    assert found.x[0, 0, 1].isnan()
+    assert found.x[0, 1].tolist() == [2, 4]
+    assert found.schema.functions.ids == ("c",)
+    assert any("knows no 'more': left out" in note for note in found.notes)
+    few = _file(tmp_path, "id,t,v\nc,0,2\n", "few.csv")
+    with pytest.raises(InputError, match="no column 'u'"):
+        load(few, kind="functions", like=whole)
+
+
+def test_dates_are_no_coordinates(tmp_path: Path) -> None:
+    path = _file(tmp_path, "id,t,u\na,2020-01-01,1\na,2020-01-02,2\n")
+    with pytest.raises(InputError, match="Write dates as numbers"):
+        load(path, kind="functions", id="id")

@@ -6,12 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.data.function_format import FunctionFormat
 from pushforward.errors import InputError
 
 __all__ = ["completed"]
+
+_DRAW = "draw"
+"""The column that tells draws of the same function apart."""
 
 _LEVEL = 0.01
 """Of the noise that given values are taken to have, in standard deviations of their channel."""
@@ -29,11 +35,12 @@ def completed(
     seed: int,
     steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
+) -> tuple[Tensor, dict[str, NDArray[Any]]]:
     """`n` draws of each function of a file whose empty values are drawn given the others.
 
     By `guidance.MMPS` in coordinates in which the noise is white: exact for Gaussian processes. The
-    given values come out as they are.
+    given values come out as they are. Beside the draws, the columns of a long table that say which
+    function each is of, and the number of the draw of several.
 
     Args:
         run: the run, or a saved model.
@@ -71,4 +78,25 @@ def completed(
         out.append(torch.where(mask.observed, x.to(drawn), drawn))
         if progress is not None:
             progress(k + 1, len(data.x))
-    return torch.cat(out)
+    found = data.schema.functions
+    assert found is not None
+    return torch.cat(out), _told(found, n)
+
+
+def _told(known: FunctionFormat, n: int) -> dict[str, NDArray[Any]]:
+    """The names of the functions of a long table, `n` times each, and which draw of it each is."""
+    if known.form != "long":
+        return {}
+    ids = known.ids
+    names = np.array(ids, dtype=object)
+    if all(name.isdecimal() and str(int(name)) == name for name in ids):
+        names = names.astype(np.int64)
+    told = {str(known.id): np.repeat(names, n)}
+    if n > 1:
+        if _DRAW in known.columns:
+            raise InputError(
+                f"-n {n}: the draws of a function are told apart in a column {_DRAW!r}, and the "
+                "data have one of that name: draw once, with other --seed"
+            )
+        told[_DRAW] = np.tile(np.arange(n), len(ids))
+    return told

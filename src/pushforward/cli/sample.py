@@ -174,12 +174,12 @@ def sample(
         return
     if given_file is not None and schema_of(Path(run)).functions is not None:
         with Progress("completing functions", 1, show=not is_quiet(context)) as progress:
-            x = completed(
+            x, names = completed(
                 Path(run), model, given_file, 1 if n is None else n, seed=seed, steps=steps,
                 progress=progress,
             )  # fmt: skip
         checked(out, Path(run), model, len(x))
-        write_states(out, x, model.space, Path(run))
+        write_states(out, x, model.space, Path(run), told=names)
         typer.echo(out)
         return
     if given_file is not None:

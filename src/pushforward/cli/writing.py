@@ -112,6 +112,7 @@ def write_states(
     captions: list[str] | None = None,
     own: Any = None,
     fields: Any = None,
+    told: Any = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
 
@@ -119,7 +120,8 @@ def write_states(
     codes, one for all of them or one for each; `captions` stand below pictures, and beside those of
     a folder. Of `draws` of each state, on a first axis, a table and pictures have one after the
     other; an array has them all, without labels, and a store of fields as its first dimension.
-    `fields` say where rows of fields are, such as their times.
+    `fields` say where rows of fields are, such as their times, and `told` are further columns of
+    functions in a long table.
     """
     import torch
 
@@ -155,8 +157,8 @@ def write_states(
     if own is not None and schema.sets is not None:
         from pushforward.data.set_columns import typed_told
 
-        told = typed_told(own.c.double().cpu(), schema.given)
-        write(path, flat, space=space, schema=schema, told=told)
+        contexts = typed_told(own.c.double().cpu(), schema.given)
+        write(path, flat, space=space, schema=schema, told=contexts)
         return
     if own is not None:
         from pushforward.cli.given import whole_table
@@ -181,7 +183,7 @@ def write_states(
         labels = None
     if draws is not None and isinstance(labels, torch.Tensor):
         labels = labels.repeat(draws)
-    write(path, flat, space=space, schema=schema, **levels, labels=labels)
+    write(path, flat, space=space, schema=schema, **levels, labels=labels, told=told)
     if captions is not None and suffix == "":
         table = table_of_captions(names_of_pictures(None, len(captions)), captions)
         write_text(Path(path) / CAPTIONS, table)

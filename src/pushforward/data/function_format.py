@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class FunctionFormat:
         periodic: the numbers of the axes whose ends meet.
         masked: whether values may be missing.
         channels: whether an array has an axis of channels.
+        ids: of a long table, what its functions are called; not kept with a model.
 
     >>> known = FunctionFormat("wide", axes=(PackedArray.of(np.arange(3.0)),), columns=("a", "b"))
     >>> known.sizes, FunctionFormat.from_description(known.describe()) == known
@@ -49,6 +50,7 @@ class FunctionFormat:
     periodic: tuple[int, ...] = ()
     masked: bool = False
     channels: bool = False
+    ids: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -110,11 +112,14 @@ class FunctionFormat:
         """The same, and whether values may be missing."""
         return replace(self, masked=masked)
 
-    def table(self, x: Tensor) -> dict[str, NDArray[Any]]:
+    def table(
+        self, x: Tensor, told: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Functions as the columns of a table, in the form that they came in.
 
         A long table has the number of each function in the column of its names, and leaves missing
-        values out; a wide one has NaN there.
+        values out; a wide one has NaN there. What is `told` are values for each function that a
+        long table has in the place of these numbers, or in further columns after them.
         """
         values = x.reshape(len(x), len(self.values), -1).numpy()
         if self.form == "wide":
@@ -129,7 +134,15 @@ class FunctionFormat:
             found[name] = self._coordinate(k)[point]
         for k, name in enumerate(self.values):
             found[name] = values[:, k][function, point]
-        return {name: found[name] for name in self.columns}
+        more = {name: values[function] for name, values in (told or {}).items()}
+        found.update(more)
+        return {name: found[name] for name in self._with(more)}
+
+    def _with(self, more: Iterable[str]) -> list[str]:
+        """The columns of a long table, with further ones after that of the names."""
+        at = self.columns.index(str(self.id)) + 1
+        new = [name for name in more if name not in self.columns]
+        return [*self.columns[:at], *new, *self.columns[at:]]
 
     def array(self, x: Tensor) -> Tensor:
         """Functions as the array that they came in."""

@@ -21,7 +21,7 @@ from pushforward.data.mixed_tables import TextTable
 from pushforward.data.packed import PackedArray
 from pushforward.errors import InputError
 
-__all__ = ["FoundFunctions", "long_table", "on_known", "wide_table"]
+__all__ = ["FoundFunctions", "known_columns", "long_table", "on_known", "wide_table"]
 
 _MOST_POINTS = 4096
 """Points that functions of a long table have between them."""
@@ -126,7 +126,7 @@ def long_table(table: TextTable, key: str, coordinates: Sequence[str]) -> FoundF
     function = rank[function]
     if any(table.notation.is_missing(cell) for cell in set(table.cells[key])):
         raise InputError(f"{table.source}: a row does not say in {key!r} which function it is of")
-    place = np.stack([_numbers(table, name) for name in where], 1)
+    place = np.stack([_numbers(table, name, coordinate=True) for name in where], 1)
     gap = np.isnan(place).any(1)
     if gap.any():
         raise InputError(f"{table.source}: row {int(gap.argmax()) + 1} has no {listed(where)}")
@@ -160,7 +160,7 @@ def long_table(table: TextTable, key: str, coordinates: Sequence[str]) -> FoundF
     _check_rows(np.isnan(x).all((1, 2)), lambda k: f"{key} {keys[order[k]]}", table.source)
     made = FunctionFormat(
         "long", tuple(where), packed, not on_grid, tuple(values), tuple(names), key,
-        masked=bool(np.isnan(x).any()),
+        masked=bool(np.isnan(x).any()), ids=tuple(map(str, keys[order])),
     )  # fmt: skip
     return FoundFunctions(torch.from_numpy(x.reshape(len(keys), len(values), *sizes)), made)
 
@@ -202,7 +202,25 @@ def _places(made: FunctionFormat) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
-def _numbers(table: TextTable, name: str) -> NDArray[np.float64]:
+def known_columns(table: TextTable, known: FunctionFormat) -> tuple[TextTable, tuple[str, ...]]:
+    """The columns of another long table that are known, in their order, and what was left out.
+
+    Raises `InputError` for one that is not there.
+    """
+    names = list(table.cells)
+    for name in known.columns:
+        if name not in names:
+            raise InputError(
+                f"{table.source} has no column {name!r}{closest(name, names)}, which the model "
+                f"knows: it has {listed(names)}. Cells of channels may be empty"
+            )
+    extra = [name for name in names if name not in known.columns]
+    notes = (f"{table.source}: the model knows no {listed(extra)}: left out",) if extra else ()
+    cells = {name: table.cells[name] for name in known.columns}
+    return replace(table, cells=cells), notes
+
+
+def _numbers(table: TextTable, name: str, *, coordinate: bool = False) -> NDArray[np.float64]:
     """The numbers of a column, NaN where a cell is missing.
 
     A number that is none, such as the `nan` of a computation, is no missing value unless it is
@@ -221,6 +239,12 @@ def _numbers(table: TextTable, name: str) -> NDArray[np.float64]:
             value = math.inf
         if math.isnan(value) and text.lstrip("+-") != "nan":
             continue  # a number that stands for a missing one
+        if coordinate and not math.isfinite(value):
+            raise InputError(
+                f"{table.source}, column {name!r}, row {k + 1}: {cell!r} is no number, and "
+                f"{name!r} is a coordinate. Write dates as numbers, such as days since the first, "
+                "or name other columns in coordinates="
+            )
         if not math.isfinite(value):
             raise InputError(
                 f"{table.source}, column {name!r}, row {k + 1}: {cell!r} is no finite number. An "

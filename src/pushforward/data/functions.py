@@ -17,7 +17,13 @@ from pushforward.data import formats
 from pushforward.data.arrays import numeric, read_npy
 from pushforward.data.dataset import Data
 from pushforward.data.function_format import FunctionFormat
-from pushforward.data.function_tables import FoundFunctions, long_table, on_known, wide_table
+from pushforward.data.function_tables import (
+    FoundFunctions,
+    known_columns,
+    long_table,
+    on_known,
+    wide_table,
+)
 from pushforward.data.members import Chosen, read_npz
 from pushforward.data.mixed_tables import table_of
 from pushforward.data.options import given_options
@@ -107,7 +113,8 @@ def _read(source: Any, options: dict[str, Any], known: FunctionFormat | None) ->
     made = found.format
     if known is not None:
         known.check_alike(made, str(source if path else "the data"))
-        made = known.with_gaps(known.masked or made.masked)
+        gaps = known.masked or made.masked
+        made = dataclasses.replace(known, masked=gaps, ids=made.ids)
     turning = _periodic(given.get("periodic"), made)
     made = dataclasses.replace(made, periodic=turning or made.periodic)
     x = found.x if given.get("double") else narrowed(found.x)
@@ -148,12 +155,16 @@ def _found(source: Any, given: dict[str, Any], known: FunctionFormat | None) -> 
     )
     if key is None and where:
         raise InputError("coordinates= are the columns of a table with id=, which is not said")
+    notes = table.notes
+    if known is not None and known.form == "long" and key == known.id:
+        table, more = known_columns(table, known)
+        notes = (*notes, *more)
     found = (
         wide_table(table, partial=known is not None)
         if key is None
         else long_table(table, key, where)
     )
-    return found._replace(notes=(*table.notes, *found.notes))
+    return found._replace(notes=(*notes, *found.notes))
 
 
 def _array(source: Any, suffix: str, given: dict[str, Any]) -> Any:

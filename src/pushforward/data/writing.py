@@ -87,7 +87,7 @@ def write(
             names of the space.
         levels, value_range: of quantized data, as in `Data`: states go to the nearest level.
         labels: the numbers of classes, one for all or one for each.
-        told: of sets, values of further columns, one for each set.
+        told: of sets, and of functions in a long table, values of further columns, one for each.
 
     Raises `InputError` for another suffix, states of several parts in an `.npy`, names or labels
     that do not fit or come twice, a folder that is not empty, or a file that cannot be written;
@@ -244,7 +244,7 @@ class _Written:
         if self.schema.mixed is not None:
             return self.schema.mixed.columns_of(self.x, spelled=spelled)
         if self.schema.functions is not None:
-            return self.schema.functions.table(self.x)
+            return self.schema.functions.table(self.x, self.told)
         if self.schema.sets is not None:
             of_sets = {} if labels is None else {self.schema.label or _LABEL: labels}
             x, mask, *kinds = self.x
