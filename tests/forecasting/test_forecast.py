@@ -13,6 +13,7 @@ from tests.forecasting.linear_waves import KEEP, ExactForecast, series
 
 import pushforward as pf
 from pushforward import forecasting
+from pushforward.data.time_steps import positions
 from pushforward.errors import InputError
 
 
@@ -122,6 +123,10 @@ def test_other_calendars_go_on(
     with xarray.open_dataset(out) as found:
         assert found.time.values[0].calendar == calendar
         assert str(found.time.values[0]).startswith(after)
+        both = xarray.concat([one.time, found.time], "time")
+    step, at = positions(both.values, "both")
+    assert step == known.windows.step
+    assert at.tolist() == list(range(12))
 
 
 def test_masked_cells_stay_masked() -> None:
@@ -145,6 +150,46 @@ def test_forecasts_stay_in_the_valid_range() -> None:
         least = float(forecasting.forecast(told, store, 3, progress=False).u.min())
         # An end that the data are beyond themselves is no end.
         assert least == kept if kept is not None else least < end
+
+
+def test_other_values_and_lacking_units_are_told(recent: Any, tmp_path: Path) -> None:
+    """Kelvins for degrees Celsius, in a file that does not say so."""
+    data = pf.data.load(series(40), forecast="2:2")
+    made = pf.models.FrameRegression.for_data(
+        data, net=lambda *a, **k: pf.nn.UNet(*a, width=8, blocks=1, **k)
+    )
+    pf.fit(made, data, steps=1, progress=False)
+    forecasting.forecast(made, recent, 1, progress=False)
+    bare = recent.assign(u=recent.u.assign_attrs(units="m") * 1.0)
+    bare.u.attrs.clear()
+    with pytest.warns(UserWarning, match="u says no units: taken for m"):
+        forecasting.forecast(made, bare, 1, progress=False)
+    far = recent.assign(u=(recent.u + 273.15).assign_attrs(units="m"))
+    with pytest.warns(
+        UserWarning, match=r"u of the frames given is 27\d.* 2\d\d standard dev.* m:"
+    ):
+        forecasting.forecast(made, far, 1, progress=False)
+
+
+def test_frames_that_lack_values_are_left_out_with_their_times(model: Any, recent: Any) -> None:
+    whole = {"reading": {"drop_nonfinite": True}, "progress": False}
+    hole = _other(recent, "hole")
+    with pytest.warns(UserWarning, match=r"the last 1 of 10 frames lack values .* after time 8"):
+        found = forecasting.forecast(model, hole, 2, **whole)
+    expected = forecasting.forecast(model, recent.isel(time=slice(0, -1)), 2, progress=False)
+    assert found.equals(expected)
+    again = forecasting.forecast(model, recent, 2, reading={"lazy": False}, progress=False)
+    assert again.equals(forecasting.forecast(model, recent, 2, progress=False))
+    inside = recent.copy(deep=True)
+    inside["u"][-2, 3, 4] = np.nan
+    with pytest.raises(
+        InputError, match=r"from time 7 .* to the next \(time 9 .* is 2 times 1 hour"
+    ):
+        forecasting.forecast(model, inside, 2, **whole)
+    known = pf.data.load(series(40).drop_vars("time"), forecast="2:2").schema.describe()
+    told = ExactForecast(2, learned_from={"schema": known})
+    with pytest.raises(InputError, match=r"from row 7 to the next \(row 9\) it is 2 times"):
+        forecasting.forecast(told, inside.drop_vars("time"), 2, **whole)
 
 
 def _other(recent: xarray.Dataset, what: str) -> xarray.Dataset:

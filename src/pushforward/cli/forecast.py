@@ -69,18 +69,14 @@ def forecast(
       pushforward forecast runs/flow recent.zarr -n 16 --out next.zarr
     """
     from pushforward.cli.rundata import reading
-    from pushforward.cli.wording import in_words_of
     from pushforward.forecasting import forecast as drawn
     from pushforward.forecasting.forecast import schema_of_model
-    from pushforward.forecasting.recent import recent_frames
     from pushforward.models import load
     from pushforward.parallel import launch
 
     model = load(run, trust=tuple(trust or ()), checkpoint=checkpoint)
-    schema = schema_of_model(model)
+    schema_of_model(model)
     said = reading(words or ())
-    for note in recent_frames(file, schema, **said).notes:
-        typer.echo(f"note: {in_words_of(context.command, note)}", err=True)
     model.to(launch(device).device)
     asked = accepted(model.sample, sampler=sampler, steps=steps, diffusion=diffusion)
     place = drawn(

@@ -114,8 +114,11 @@ def _of_variables(
 def _of_levels_and_units(
     found: FieldFormat, known: FieldFormat, where: str, whose: str
 ) -> list[str]:
-    """A note for each variable without units, and each level without values, where the known have
-    some. Raises `InputError` for levels in another order or of other values."""
+    """A note for each variable that alone has units or alone has none, and each level without
+    values, where the known have some.
+
+    Raises `InputError` for levels in another order or of other values.
+    """
     notes = []
     for mine, its in zip(found.variables, known.variables, strict=True):
         if mine.levels != its.levels:
@@ -125,6 +128,11 @@ def _of_levels_and_units(
             )
         if mine.units is None and its.units is not None:
             notes.append(f"{where}: {mine.name} says no units: taken for {its.units}")
+        if mine.units is not None and its.units is None:
+            notes.append(
+                f"{where}: {mine.name} is in {mine.units}, and {whose} it without units: taken "
+                "for the same"
+            )
     levels = {name for variable in known.variables for name, _ in variable.levels}
     moved = (_moved(name, found, known, where, whose) for name in sorted(levels))
     return notes + [note for note in moved if note]

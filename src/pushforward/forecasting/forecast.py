@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from pushforward.data.declared import require_room
 from pushforward.data.field_files import STORES, to_xarray
 from pushforward.data.stores import xarray_of
 from pushforward.errors import InputError, SamplingError
+from pushforward.forecasting.doubts import doubts_of
 from pushforward.forecasting.recent import Recent, recent_frames
 from pushforward.forecasting.rolling import require_windows, rolled_out
 from pushforward.training.interrupts import Interrupts
@@ -78,7 +80,9 @@ def forecast(
 
     Returns an `xarray.Dataset`, or the path of what was written. Raises `InputError` as
     `recent_frames` does, and for a place that is taken; `SamplingError` for frames that are not
-    finite; `KeyboardInterrupt` when what there is has been saved.
+    finite; `KeyboardInterrupt` when what there is has been saved. Warns of frames
+    without the units or coordinates of the data of the model, of those left out, and of variables
+    that lie further than six standard deviations from its training data.
     """
     checks.whole("members", members)
     schema = schema_of_model(model)
@@ -88,6 +92,8 @@ def forecast(
     if place is not None:
         _check_place(place)
     recent = recent_frames(source, schema, **(reading or {}))
+    for said in (*recent.notes, *doubts_of(model, recent, schema)):
+        warnings.warn(said, stacklevel=2)
     require_room((members, leads, *recent.frames.shape[1:]), "float32", "the ensemble")
     work = _Work(recent, schema, leads, members, seed, options)
     with ExitStack() as stack:
@@ -108,7 +114,9 @@ def forecast(
         x = work.run(model, folder, told_of, lambda: bool(asked.requested))
         fields = recent.continued(leads)
         if place is None or folder is None:
-            return xarray_of("return fields").decode_cf(to_xarray(x, fields))
+            return xarray_of("return fields").decode_cf(
+                to_xarray(x, fields), decode_timedelta=False
+            )
         write(place, x, space=model.space, schema=Schema(fields=fields))
         shutil.rmtree(folder.path)
     return place

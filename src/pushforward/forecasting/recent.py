@@ -76,14 +76,19 @@ def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
         source: a NetCDF file, a Zarr store or an `xarray` object with the variables of the model,
             of which only the last rows are read.
         schema: of the data of the model.
-        options: of `data.load`, such as `rows=`.
+        options: of `data.load`, such as `rows=`. `drop_nonfinite=True` reads all rows, and leaves
+            out those that lack values: at the end, the forecast begins earlier; among the last
+            frames, such a row is a gap.
 
     Raises `InputError` for other variables, units or grids than those of the model, fewer frames
     than it is given, a gap or another step of time among them, and values that lack.
     """
     windows, frames = require_windows(schema)
     plain = replace(schema, fields=frames, windows=None)
-    data = load(source, like=plain, lazy=True, **options)
+    # Which rows are whole is known when all have been read.
+    lazy = not (options.get("drop_nonfinite") or options.get("double"))
+    given = {name: value for name, value in options.items() if value is not None}
+    data = load(source, like=plain, **{"lazy": lazy, **given})
     where, count = str(data.source), len(data)
     if count < windows.past:
         raise InputError(
@@ -93,25 +98,35 @@ def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
     fields = data.schema.fields
     assert fields is not None
     step, last, attributes = windows.step or TimeStep(1, "row"), None, None
+    kept = np.arange(count) if data.rows is None else data.rows.numpy()
+    rows = kept[-windows.past :]
     store, _ = opened(source)
-    name = fields.rows[0]
+    name, off = fields.rows[0], np.diff(rows) - 1.0
+    said = [f"row {row}" for row in rows]
     if len(fields.rows) == 1 and name in store.coords:
         one = store.coords[name]
-        values = one.values[-windows.past :]
-        off = np.zeros(0) if step.kind == "row" else step.between(values, f"{where}, {name}") - 1
-        if (np.abs(off) > _CLOSE).any():
-            row = int(np.argmax(np.abs(off) > _CLOSE))
-            raise InputError(
-                f"{where}: from {name} {count - len(values) + row} ({values[row]}) to the next "
-                f"({values[row + 1]}) it is {off[row] + 1:g} times {step}, and the model is given "
-                f"the last {windows.past} frames, one every {step}: fill in what lacks, or bring "
-                "the frames to that step"
-            )
-        last = one.values[-1]
+        values = one.values[rows]
+        said = [f"{name} {row} ({value})" for row, value in zip(rows, values, strict=True)]
+        if step.kind != "row":
+            off = step.between(values, f"{where}, {name}") - 1
+        last = values[-1]
         attributes = plain_attributes(one.attrs)
-    rows = torch.arange(count - windows.past, count)
-    notes = tuple(note for note in data.notes if not any(words in note for words in _OF_ROWS))
-    return Recent(data.x[rows], fields, step, last, attributes, data.fingerprint, notes)
+    if (np.abs(off) > _CLOSE).any():
+        k = int(np.argmax(np.abs(off) > _CLOSE))
+        raise InputError(
+            f"{where}: from {said[k]} to the next ({said[k + 1]}) it is {off[k] + 1:g} times "
+            f"{step}, and the model is given the last {windows.past} frames, one every {step}: "
+            "fill in what lacks, or bring the frames to that step"
+        )
+    notes = [note for note in data.notes if not any(words in note for words in _OF_ROWS)]
+    total = count + data.dropped
+    if rows[-1] < total - 1:
+        notes.append(
+            f"{where}: the last {total - 1 - int(rows[-1])} of {total} frames lack values and are "
+            f"left out: what follows begins after {said[-1]}"
+        )
+    frames_given = data.x[torch.arange(count - windows.past, count)]
+    return Recent(frames_given, fields, step, last, attributes, data.fingerprint, tuple(notes))
 
 
 def _of_calendar(last: Any, step: TimeStep, leads: int) -> tuple[NDArray[Any], dict[str, Any]]:
