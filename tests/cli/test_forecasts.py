@@ -67,6 +67,27 @@ def test_the_next_frames_of_a_store(rain: Path, call: Any) -> None:
         assert said in found.err
 
 
+def test_frames_of_other_values_are_told_and_missing_ones_left_out(rain: Path, call: Any) -> None:
+    store = xarray.open_zarr(rain / "rain.zarr", consolidated=True).load()
+    far = store.assign(rain=store.rain + 500)
+    far["rain"][-1, 2, 3] = np.nan
+    far["rain"].attrs.clear()
+    far.to_netcdf(rain / "far.nc")
+    words = ("--quiet", "forecast", rain / "regression", rain / "far.nc", "-n", 1)
+    found = call(*words, "--out", rain / "refused.nc")
+    assert found.code == 2
+    assert "data.drop_nonfinite=true" in found.err
+    with pytest.warns(UserWarning, match="far") as told:
+        found = call(*words, "--out", rain / "far-next.nc", "data.drop_nonfinite=true")
+    assert found.code == 0, found.err
+    said = " ".join(str(one.message) for one in told)
+    assert "rain of the frames given is 50" in said
+    assert "far.nc: rain says no units: taken for mm/h" in said
+    assert "the last 1 of 120 frames lack values" in said
+    with xarray.open_dataset(rain / "far-next.nc") as made:
+        assert made.time.values[0] == store.time.values[-1]
+
+
 def test_forecasts_are_judged_by_lead(rain: Path, call: Any) -> None:
     words = ("evaluate", rain / "interpolant", "-n", 4, "--steps", 2, "--leads", 3)
     found = call("--quiet", *words, "--beside", rain / "regression")

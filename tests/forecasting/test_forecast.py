@@ -140,6 +140,23 @@ def test_masked_cells_stay_masked() -> None:
     assert gaps.sum() == 3 * 2 * 3
 
 
+def test_packed_numbers_come_out_as_what_they_stand_for(tmp_path: Path) -> None:
+    """Beyond the range of the packed integers too, which ends at 1.27."""
+    path, out = tmp_path / "packed.nc", tmp_path / "next.nc"
+    packing = {"dtype": "i1", "scale_factor": 0.01, "_FillValue": -128}
+    store = series(40)
+    store["u"] = store.u.clip(-1.2, 1.2)
+    store.to_netcdf(path, encoding={"u": packing})
+    data = pf.data.load(path, forecast="2:2")
+    told = ExactForecast(2, 5.0, {"schema": data.schema.describe()})
+    whole = forecasting.forecast(told, path, 2, progress=False)
+    forecasting.forecast(told, path, 2, out=out, progress=False)
+    with xarray.open_dataset(path) as given, xarray.open_dataset(out) as found:
+        assert found.u.dtype == given.u.dtype
+        assert (found.u.values == whole.u.values).all()
+        assert float(abs(found.u).max()) > 1.27
+
+
 def test_forecasts_stay_in_the_valid_range() -> None:
     for end, kept in ((-10.0, -10.0), (0.5, None)):
         store = series(40)

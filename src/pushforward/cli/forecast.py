@@ -64,7 +64,7 @@ def forecast(
     """Forecast the next frames of fields: an ensemble, with the times that follow.
 
     The run comes from `train --forecast PAST:LEADS`. Dimensions, grid, names, units and types are
-    those of the data, with `member` before them.
+    those of the data, with `member` before them; packed integers are written unpacked.
 
       pushforward forecast runs/flow recent.zarr -n 16 --out next.zarr
     """

@@ -62,7 +62,8 @@ def forecast(
     The model is given as many of the last frames as in training, and its leads are drawn together;
     further leads follow from those of each member. What comes out has the dimensions `member` and
     that of time, with the times that follow at the step of the data, and the grid, the names, the
-    units, the types and the attributes of the data.
+    units, the types and the attributes of the data. Packed integers come out as the numbers that
+    they stand for, of the type that scale and offset make of them.
 
     Args:
         model: trained on windows, `load(..., forecast="20:8")`.
