@@ -206,6 +206,8 @@ def test_coordinates_that_fall_keep_their_numbers() -> None:
     anywhere = pf.Diffusion(net, Gaussian(space=smooth), event_shape=(1, 4))
     moved = at_points(anywhere, [[54.0, 60.0]]).space
     assert moved.unit_points((2,)).tolist() == [[7 / 8], [1 / 8]]
+    maps = Functions(axes=[[60.0, 58.0], [0.0, 2.0, 4.0]])
+    assert not maps.views(torch.zeros(1, 1, 2, 3))[0].upward
 
 
 class _Velocity(nn.Module):

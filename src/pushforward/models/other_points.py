@@ -64,7 +64,7 @@ def at_points(
     if fixed:
         # It knows the places of its points by their numbers alone.
         whole = space.domain if space.axes is None else domain_of(space.axes, None, None, ())
-        check_centers(axes or (), whole, f"a {type(net).__name__}")
+        check_centers(axes or (), whole, f"a {type(net).__name__}", "net=point-attention")
     else:
         net = net.at(moved.unit_points(sizes).float())
     kept = arguments(model) | {"net": net, "event_shape": (model.event_shape[0], *sizes)}

@@ -121,7 +121,8 @@ class Functions(LinearSpace):
             along = [
                 axis if (axis[0] < axis[1]) == (a < b) else axis[::-1] for axis, (a, b) in ends
             ]
-            check_centers(along, self.domain, "noise={class: spectral}", self.turns)
+            others = "another domain=, or a kernel itself as the noise"
+            check_centers(along, self.domain, "noise={class: spectral}", others, self.turns)
         self.noise: Spectral | CovarianceKernel = noise
         self._roots: dict[tuple[int, ...], NoiseRoot] = {}
 
@@ -262,7 +263,8 @@ class Functions(LinearSpace):
         for channel, name in enumerate(names[:_SEEN]):
             values = x[:, channel]
             if x.ndim == 4:
-                found.append(Maps(values, name, upward=True))
+                low, high = self.domain[0]
+                found.append(Maps(values, name, upward=low < high))
             elif self.points is None:
                 places = None if self.axes is None else self.axes[-1]
                 label = self.labels[-1] if self.labels else "grid point"

@@ -85,13 +85,17 @@ def domain_of(
 
 
 def check_centers(
-    axes: Sequence[Sequence[float]], domain: Ends, what: str, free: Sequence[bool] = ()
+    axes: Sequence[Sequence[float]],
+    domain: Ends,
+    what: str,
+    instead: str,
+    free: Sequence[bool] = (),
 ) -> None:
     """Raise `InputError` unless axes are the centers of equal cells that fill the domain.
 
-    `what` is what needs these; `free` axes may begin anywhere.
+    `what` is what needs these, and `instead` what takes others; `free` axes may begin anywhere.
 
-    >>> check_centers([(0.5, 1.5)], ((0.0, 2.0),), "noise")
+    >>> check_centers([(0.5, 1.5)], ((0.0, 2.0),), "noise", "other noise")
     """
     for k, (axis, (low, high)) in enumerate(zip(axes, domain, strict=True)):
         width = (high - low) / len(axis)
@@ -104,7 +108,8 @@ def check_centers(
             raise InputError(
                 f"{what} is for the whole domain, {low:g} to {high:g}, at the centers of equal "
                 f"cells: with {len(axis)} points {_short(centers.tolist())}, not "
-                f"{_short(axis)}. Take these, and of what is drawn there the points that you want"
+                f"{_short(axis)}. Take these, and of what is drawn the points that you want, or "
+                f"{instead}"
             )
 
 
