@@ -139,7 +139,7 @@ def test_what_does_not_fit_says_what_would(place: Path, tmp_path: Path, call: An
         ([*fine, "--method", "wave"], "no downscaler is called 'wave'"),
         (
             [*fine, "--judge", place / "coarse.zarr"],
-            "4 cells along y, and the target has 16: cut out that domain",
+            "4 cells along y, and the target has 16: give fields on its grid",
         ),
         ([*fine, "--judge", place / "few.zarr"], "7 held out and 40 to fit are too few"),
         ([*fine, "data.period=x"], "did you mean 'data.periodic'"),

@@ -39,9 +39,12 @@ def as_known(
     found = _of_variables(store, where, known, rows, whose)
     for name, size in zip(known.dims, known.sizes, strict=True):
         if int(store.sizes[name]) != size:
+            way = "cut out that domain, or train on this one" if whose == _LEARNED else (
+                "give fields on its grid"
+            )  # fmt: skip
             raise InputError(
-                f"{where} has {int(store.sizes[name])} cells along {name}, and {whose} {size}: cut "
-                f"out that domain{', or train on this one' if whose == _LEARNED else ''}"
+                f"{where} has {int(store.sizes[name])} cells along {name}, and {whose} {size}: "
+                f"{way}"
             )
     notes = [_moved(name, found, known, where, whose) for name in known.dims]
     notes += _of_levels_and_units(found, known, where, whose)
