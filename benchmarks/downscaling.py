@@ -40,7 +40,7 @@ TAU = 1e-2
 """The time of condensation, of the condensation rate `c^+ / tau`."""
 
 SIGMA2, PATH_STEPS = 0.3, 30
-STEPS = {32: (900, 1200), 64: (700, 900)}
+STEPS = {32: (3600, 4800), 64: (700, 900)}
 """Optimizer steps of the diffusion and of the bridge, for each size."""
 
 ITERATIONS, CACHE, BATCH, WIDTH = 8, 96, 8, 24
