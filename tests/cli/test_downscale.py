@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward import registry
@@ -18,9 +19,6 @@ from pushforward.cli.wording import in_words_of
 from pushforward.downscaling import Refinement, SpectralTransport
 from pushforward.errors import InputError
 from pushforward.inverse import SpectralDownsample
-
-xarray = pytest.importorskip("xarray")
-pytest.importorskip("zarr")
 
 TRAINED = {"noise-bridge": "fine", "constrained-diffusion": "fine", "learned": "bridge"}
 SMALL = ["model.net.class=unet", "model.net.width=8", "model.net.blocks=1"]

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward.data.stored import Stored
 from pushforward.downscaling import refined
 from pushforward.processes import Bridge
 from pushforward.schrodinger import CouplingCache, OuterIterations
-
-xarray = pytest.importorskip("xarray")
-pytest.importorskip("netCDF4")
 
 SETTINGS: dict[str, Any] = {"schedule": "constant", "batch_size": 4, "holdout": 0.0, "steps": 8,
                             "progress": False, "checkpoint_every": 2}  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward.data import Data, load
@@ -99,7 +100,6 @@ def test_arrays(tmp_path: Path) -> None:
 
 
 def test_a_store(tmp_path: Path) -> None:
-    xarray = pytest.importorskip("xarray")
     values = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
     store = xarray.Dataset(
         {"temp": (("station", "day"), values, {"units": "K"})},
@@ -119,7 +119,6 @@ def test_a_store(tmp_path: Path) -> None:
 
 
 def test_latitudes_that_fall_keep_their_numbers_and_weigh_alike(tmp_path: Path) -> None:
-    xarray = pytest.importorskip("xarray")
     values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     store = xarray.Dataset(
         {"temp": (("time", "lat"), values)},

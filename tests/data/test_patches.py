@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward._patches import Patches
 from pushforward.data.stored import Stored
 from pushforward.errors import InputError
 from pushforward.spaces import Fields
-
-xarray = pytest.importorskip("xarray")
 
 GRIDS = [
     ((8, 8), (4, 4), (2, 2), (False, False)),

@@ -76,7 +76,7 @@ def on_space_of(cls: type[GenerativeModel], options: dict[str, Any], data: Any) 
 
 def told_options(cls: type[GenerativeModel], options: dict[str, Any], data: Any) -> dict[str, Any]:
     """The options of a model of some data, with their space where the data say one: texts, fields,
-    functions, sets, molecules. Options that say a space have it from there.
+    functions, sets, molecules. A process that is named without a space gets that of the data.
 
     >>> import pushforward as pf
     >>> data = pf.data.load("markov-letters", n=10)
