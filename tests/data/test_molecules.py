@@ -93,6 +93,32 @@ def test_bad_files(tmp_path: Path, text: str, told: str) -> None:
         load(path)
 
 
+def test_what_is_left_out_of_a_file_is_said(tmp_path: Path) -> None:
+    atoms = "H 0 0 0 {}\nH 0 0 .74 {}\n"
+    plain, more = atoms.format("", ""), atoms.format(*"01")
+    for text, told in (
+        ("2\n\n" + more, "columns behind the coordinates"),
+        ('2\nLattice="5 0 0 0 5 0 0 0 5"\n' + plain, "cells of a crystal"),
+    ):
+        (tmp_path / "few.xyz").write_text(text)
+        assert [note for note in load(tmp_path / "few.xyz").notes if told in note]
+    # A mark at the beginning, and titles in an old encoding.
+    (tmp_path / "few.xyz").write_bytes(b"\xef\xbb\xbf2\n\n" + plain.encode())
+    assert load(tmp_path / "few.xyz").notes == ()
+    (tmp_path / "few.xyz").write_bytes(b"2\nin \xc5\n" + plain.encode())
+    assert load(tmp_path / "few.xyz").notes == ()
+    (tmp_path / "few.xyz").write_bytes(b"\x00\x01")
+    with pytest.raises(InputError, match="zero bytes"):
+        load(tmp_path / "few.xyz")
+    # A drawing without hydrogen.
+    corners = [[0, 0, 0], [1.4, 0, 0], [1.4, 1.4, 0], [0, 1.4, 0]]
+    text = sdf_text([Molecule(("C",) * 4, corners)]).replace("$$$$", ">  <logP>\n1.5\n\n$$$$")
+    (tmp_path / "drawn.sdf").write_text(text)
+    notes = load(tmp_path / "drawn.sdf").notes
+    for told in ("the data items 'logP' are left out", "are flat", "no molecule has hydrogen"):
+        assert any(told in note for note in notes)
+
+
 def test_what_does_not_fit_the_data_before(xyz: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.xyz"
     other.write_text(xyz_text([Molecule(("F", "H"), [[0, 0, 0], [0, 0, 0.92]])]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,6 +99,11 @@ BAD = {
     "nothing": ("id,x\n1,\n2,\n", {"id": "id"}, "no column of numbers|no points"),
     "marks": (TABLE, {"marks": "specie"}, "no such column as 'specie'"),
     "option": (TABLE, {"window": 3}, "window= means nothing for sets"),
+    "id": (TABLE.replace("a,0.0", ",0.0"), {}, "row 6: column 'plot' is empty"),
+    "ids alone": ("plot\n1\n2\n", {}, "no column beside its ids"),
+    "comma": ("plot;x\n1;0,5\n1;1,5\n", {}, "numbers such as '0,5': say decimal=','"),
+    "told": ("plot,x,c\n1,2,3\n2,,\n", {"given": "c"}, "no number to be told"),
+    "label of none": ("plot,x,c\n1,2,u\nb,,\n", {"label": "c"}, "set 'b': the label is missing"),
     "space": (TABLE, {"space": "sphere"}, "is no space of sets: take space=points"),
 }
 
@@ -140,3 +146,74 @@ def test_pictures_name_the_coordinates_of_a_point(tmp_path: Path) -> None:
     found = pf.data.load(path, id="id").schema
     assert found.axis_names == ("north", "east")
     assert found.table_names == ("id", "north", "east", "kind")
+
+
+def test_arrays_with_lengths_are_sets(tmp_path: Path) -> None:
+    """Points one after the other, with words as marks and numbers that each set is told."""
+    x = np.array([[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]])
+    told = np.array([[2.0], [0.0], [1.0]])
+    arrays = {"x": x, "lengths": np.array([2, 0, 1]), "kinds": np.array(["u", "v", "u"]), "c": told}
+    np.savez(tmp_path / "lists.npz", **arrays)
+    data = pf.data.load(tmp_path / "lists.npz", space="points")
+    assert data.x.number.tolist() == [2, 0, 1]
+    assert _sets(data.x)[0] == {(0.5, 1.0, 0), (1.5, 2.0, 1)}
+    assert data.c is not None
+    assert data.c.tolist() == told.tolist()
+    assert data.schema.sets is not None
+    assert [column.name for column in data.schema.sets.coordinates] == ["x1", "x2"]
+    assert pf.data.load(**data.origin, space="points").fingerprint == data.fingerprint
+    own = {"space": PointCloud(kinds=(2,)), "schema": data.schema}
+    pf.data.write(tmp_path / "again.npz", data.x, **own, told={"c1": data.c[:, 0].numpy()})
+    again = pf.data.load(tmp_path / "again.npz", space="points", like=data.schema)
+    assert _sets(again.x) == _sets(data.x)
+    assert again.c is not None
+    assert torch.equal(again.c, data.c)
+    with np.load(tmp_path / "again.npz") as written:
+        assert written["marks"].tolist() == ["kind"]
+        assert set(written["kinds"].flatten().tolist()) == {"u", "v"}
+    # Another file of the same kind of points, in memory.
+    few = {"x": x[:1], "lengths": np.array([1]), "kinds": np.array(["v"])}
+    assert pf.data.load(few, space="points", like=data.schema).x.kinds.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"lengths": np.array([2, 2])}, r"add up to 4, but x has 3 points"),
+        ({"lengths": np.array([3.0])}, "integers"),
+        ({"lengths": np.array([4, -1])}, "integers"),
+        ({"x": np.array([[0.0], [np.nan], [1.0]])}, "point 1 is at"),
+        ({"x": np.zeros((3, 2, 2))}, "one after the other"),
+        ({"kinds": np.array([0, 1])}, "whole numbers or words"),
+        ({"x": np.zeros((0, 1)), "lengths": np.array([0, 0])}, "all of its sets are empty"),
+        ({"c": np.zeros(5)}, "for each of 2 sets"),
+    ],
+)
+def test_arrays_that_are_no_sets_are_refused(change: dict, told: str) -> None:
+    arrays = {"x": np.zeros((3, 1)), "lengths": np.array([2, 1]), **change}
+    with pytest.raises(InputError, match=told):
+        pf.data.load(arrays, space="points")
+
+
+def test_arrays_of_other_points_than_the_models_are_refused() -> None:
+    arrays = {"x": np.zeros((3, 1)), "lengths": np.array([2, 1]), "kinds": np.array([4, 7, 7])}
+    known = pf.data.load(arrays, space="points").schema
+    for change, told in (
+        ({"lengths": np.array([3])}, "set 0 has 3 points, but the model knows sets of up to 2"),
+        ({"kinds": np.array([4, 7, 8])}, "the training data have no kind '8'"),
+        ({"x": np.zeros((3, 2))}, "points of 2 coordinates and 1 marks, but the model"),
+    ):
+        with pytest.raises(InputError, match=told):
+            pf.data.load({**arrays, **change}, space="points", like=known)
+
+
+def test_dates_of_events_are_days(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("id,when\na,2024-01-03\na,2024-01-01T12:00\nb,2024-01-02\n")
+    with pytest.raises(InputError, match="holds dates: read them as days with since='2024-01-01'"):
+        pf.data.load(path, id="id", space="points")
+    data = pf.data.load(path, id="id", space="points", since="2024-01-01")
+    assert sorted(data.x.x[data.x.mask].flatten().tolist()) == [0.5, 1.0, 2.0]
+    # Another file is read from the same day.
+    path.write_text("id,when\na,2024-01-05\n")
+    assert pf.data.load(path, space="points", like=data.schema).x.x.flatten().max() == 4.0

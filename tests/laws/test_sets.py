@@ -110,6 +110,43 @@ def test_deletion_rates_of_any_form(rate: str) -> None:
         assert bool((early.number == z.number).all())
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_a_network_says_a_number_for_each_size(rate: str) -> None:
+    """Where places tell nothing of the number, the logarithm of its law is the exact answer, at
+    all times and for all sets."""
+    problem, process = WORLDS["poisson"], Thinning(RATES[rate])
+    z = problem.sample(40, seed=3)
+    reading: Any = process.reading()
+    sizes = reading.network_sizes(((8, 2), (8,)))
+    numbers = (sizes.pooled, sizes.vectors * 2, sizes.outputs)
+    pooled, vectors, each = (torch.zeros(40, *shape) for shape in (
+        numbers[:1], (8, numbers[1]), (8, numbers[2])
+    ))  # fmt: skip
+    pooled[:, :9] = problem.sizes.log() + 3.0
+    for t in (0.05, 0.7, 1.0, torch.linspace(0.01, 1.0, 40)):
+        x_t = process.sample(z, t, torch.Generator().manual_seed(0))
+        found = reading.read(t, (pooled, vectors, each), x_t)
+        exact = problem.missing(process, x_t, t)
+        assert torch.allclose(found.counts.exp(), exact.counts.exp(), atol=1e-5)
+
+
+def test_points_born_at_once_about_their_center_are_as_far_apart_as_any() -> None:
+    """Two points of one place each and unit noise: their gap has the variance 2, also where both
+    come into an empty set in one step."""
+    space = PointCloud(center=1)
+    process, n = JumpDiffusion(space=space), 4000
+    empty = process.prior((2, 1)).sample(n)
+    counts = torch.tensor([-torch.inf, -torch.inf, 0.0]).expand(n, -1)
+    still = PointMixtures(torch.zeros(n, 1), torch.zeros(n, 1, 1), torch.full((n, 1, 1), -20.0))
+    pred = PointPrediction(Missing(counts, still), torch.zeros(n, 2, 1))
+    x = process.bridge(pred, empty, 1.0, 0.5, generator=torch.Generator().manual_seed(0))
+    both = x.x[x.number == 2][..., 0]
+    sigma = float(process.diffusion.schedule.at(0.5).sigma)
+    # The variance of a variance of normal numbers is 2 / n.
+    gap = both.diff(dim=1).square().mean() / (2 * sigma**2)
+    assert float(gap) == pytest.approx(1.0, abs=4 * math.sqrt(2 / len(both)))
+
+
 def test_no_birth_of_a_long_step_is_lost() -> None:
     """One step from nothing to data has the law of the size, however many are born at once."""
     problem, process = WORLDS["poisson"], Thinning()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
 from pushforward import checks
+from pushforward.data.columns import listed
 from pushforward.data.dataset import Data
 from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.data.options import given_options
@@ -20,6 +25,7 @@ from pushforward.errors import InputError
 from pushforward.molecules import (
     QM9_ELEMENTS,
     Atoms,
+    Molecule,
     check_apart,
     ordered_elements,
     packed,
@@ -149,13 +155,9 @@ def _file(
     path: Path, known: MoleculeFormat | None, slots: int | None, n: int | None
 ) -> tuple[Atoms, MoleculeFormat, tuple[str, ...]]:
     """The molecules of a file, what their types stand for, and what to know of them."""
-    content = path.read_bytes()
-    try:
-        text = (gzip.decompress(content) if _packed(path) else content).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no text of molecules: {error}") from None
-    parse = parse_xyz if _suffix(path) == ".xyz" else parse_sdf
-    molecules = list(parse(text, str(path)))[:n]
+    text = _text(path)
+    is_xyz = _suffix(path) == ".xyz"
+    molecules = list(islice((parse_xyz if is_xyz else parse_sdf)(text, str(path)), n))
     if not molecules:
         raise InputError(f"{path} holds no molecule: there is nothing to learn from")
     for number, molecule in enumerate(molecules, start=1):
@@ -168,16 +170,67 @@ def _file(
             f"{path} has a molecule of {most} atoms: networks look at all pairs, and take "
             f"{_MOST_SLOTS} atoms at most"
         )
+    notes = (*(_of_xyz(text) if is_xyz else _of_sdf(text)), *_remarks(path, molecules))
+    try:
+        return packed(molecules, known.elements, slots), known, notes
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        content = gzip.decompress(content) if _packed(path) else content
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} is no text of molecules: {error}") from None
+    if b"\0" in content:
+        raise InputError(f"{path} is no text of molecules: it has zero bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Titles of old files, such as one with an Ångström sign; atoms are plain in any encoding.
+        return content.decode("latin-1")
+
+
+def _of_xyz(text: str) -> list[str]:
+    """What a file of coordinates holds besides atoms and places."""
+    notes, lines = [], text.splitlines()
+    if re.search(r"(?im)^.*\blattice\s*=", text):
+        notes.append(
+            "the cells of a crystal (Lattice=) are left out: atoms are learned as those of a "
+            "molecule, without neighbors in the next cell"
+        )
+    at = next((k for k, line in enumerate(lines) if line.strip()), 0)
+    if any(len(line.split()) > 4 for line in lines[at + 2 : at + 3]):
+        notes.append("columns behind the coordinates are left out")
+    return notes
+
+
+def _of_sdf(text: str) -> list[str]:
+    """What a structure-data file holds besides atoms, places and bonds."""
+    names = list(dict.fromkeys(re.findall(r"(?m)^>[^<\n]*<([^>\n]*)>", text)))
+    return [f"the data items {listed(names)} are left out"] if names else []
+
+
+def _remarks(path: Path, molecules: Sequence[Molecule]) -> list[str]:
+    """What to know of the molecules of a file."""
     notes = []
     if any(molecule.bonds for molecule in molecules):
         notes.append(f"the bonds of {path.name} are left out: positions and elements are learned")
     charged = sum(any(molecule.charges) for molecule in molecules)
     if charged:
         notes.append(f"{charged} of {len(molecules)} molecules have formal charges, left out too")
-    try:
-        return packed(molecules, known.elements, slots), known, tuple(notes)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    flat = sum(len(m) > 3 and not np.ptp(m.positions[:, 2]) for m in molecules)
+    if flat == len(molecules):
+        notes.append(
+            "all molecules are flat, as drawings are: shapes in space take positions in space, "
+            "such as those of RDKit's EmbedMolecule"
+        )
+    if not any("H" in molecule.symbols for molecule in molecules):
+        notes.append(
+            "no molecule has hydrogen: judges of stability and validity count it as missing bonds"
+        )
+    return notes
 
 
 def _suffix(source: Any) -> str:

@@ -27,6 +27,7 @@ class SetFormat:
         coordinates: the columns of numbers, places and other features.
         marks: the columns of kinds, whose words are their values.
         slots: the most points of a set.
+        since: the day that dates among the coordinates are counted from.
 
     >>> made = SetFormat(Column("id", "int64"), ("id", "x"), (Column("x"),), slots=2)
     >>> x, mask = made.arrays(np.array([0, 1, 0]), np.array([[1.0], [2.0], [3.0]]), None, 2)
@@ -39,6 +40,7 @@ class SetFormat:
     coordinates: tuple[Column, ...]
     marks: tuple[Column, ...] = ()
     slots: int = 1
+    since: str | None = None
 
     @property
     def kinds(self) -> tuple[int, ...]:
@@ -92,6 +94,7 @@ class SetFormat:
             "coordinates": [column.describe() for column in self.coordinates],
             "marks": [mark.describe() for mark in self.marks],
             "slots": self.slots,
+            "since": self.since,
         }
 
     @classmethod
@@ -103,6 +106,7 @@ class SetFormat:
             tuple(map(Column.from_description, described["coordinates"])),
             tuple(map(Column.from_description, described["marks"])),
             int(described["slots"]),
+            described.get("since"),
         )
 
     def check_names(self, names: Sequence[str], source: str) -> None:

@@ -25,6 +25,7 @@ from pushforward.data.picture_files import check_pixels, names_of_pictures, pixe
 from pushforward.data.rounding import rounded, typed, typed_array
 from pushforward.data.schema import Column, Schema
 from pushforward.data.set_columns import table_of_sets
+from pushforward.data.set_lists import lists_of_sets
 from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
 from pushforward.data.texts import FASTA, spelled_out
 from pushforward.errors import InputError
@@ -307,6 +308,9 @@ def _table(suffix: str) -> Callable[..., Put]:
 
 def _arrays(suffix: str) -> Callable[..., Put]:
     def ready(made: _Written, labels: NDArray[Any] | None) -> Put:
+        if made.schema.sets is not None:
+            lists = lists_of_sets(made.schema.sets, made.x, labels, made.told)
+            return lambda path: ARRAYS[suffix](path, lists)
         entries, dtype = made.schema.entries, made.array_dtype()
         key = (entries.name if entries is not None else "") or "x"
         parts = state.named_leaves(made.to_levels(), key)

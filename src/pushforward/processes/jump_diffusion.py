@@ -105,7 +105,7 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
         """The missing points, and `v` for the means of the present ones."""
         one_prediction("a jump diffusion", predict, "points")
         present = AffineReading(self.diffusion.schedule, VPrediction())
-        return _PointReading(present, MissingReading(self.space))
+        return _PointReading(present, MissingReading(self.space, self.thinning.schedule))
 
     def finish(
         self, pred: PointPrediction, x_t: Any, t: float, generator: torch.Generator | None = None
@@ -247,7 +247,9 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
         center = self.space.center
         if not center:
             return std
-        wider = (1 + 1 / x_t.number.clamp_min(1).to(std)).sqrt().unsqueeze(-1)
+        # The first points are about the center of the data, which is sharp.
+        number = x_t.number.to(std)
+        wider = torch.where(number > 0, 1 + 1 / number.clamp_min(1), 1.0).sqrt().unsqueeze(-1)
         return torch.cat([std[:, :center] * wider, std[:, center:]], -1)
 
 
@@ -285,5 +287,5 @@ class _PointReading(Reading[Any, PointPrediction]):
         own, numbers = numbers[..., :rest], numbers[..., rest:]
         space = self.missing.space
         mean = read_present(self.present, space, row[1], velocity, own, x_t)
-        missing = self.missing.about(mean, pooled, displacements, numbers, x_t)
+        missing = self.missing.about(mean, pooled, displacements, numbers, x_t, row[0])
         return PointPrediction(missing, mean)

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward._shapes import like
 from pushforward.processes.missing_point import PointMixtures
 from pushforward.processes.on_points import NetworkSizes
 from pushforward.processes.reading import Reading
+from pushforward.protocols import Time
+from pushforward.schedules import Schedule
 from pushforward.spaces import PointCloud
 from pushforward.state import EventShape
 
@@ -50,15 +53,29 @@ class _Sizes(NamedTuple):
 
 @dataclass(frozen=True)
 class MissingReading(Reading[Any, Missing]):
-    """`Missing` from numbers of the set and of each point.
+    r"""`Missing` from numbers of the set and of each point.
 
     The chance of each number of missing points, and a mixture for one of them: components of the
     set, and one beside each present point, at a displacement from it (its nearest parent, say).
     Positions about their center have components of one width in all directions, and a single one
     of the set, at the center, so that the mixture turns with an equivariant network.
+
+    Of the chance of `k` missing points beside `m` present ones the network says `f(m + k)`, a
+    number for each size of the whole set, and the process the rest,
+
+        p(k | x_t) ~ exp(f(m + k)) C(m + k, k) (1 - alpha_t)^k,
+
+    the chance that `k` of `m + k` points were deleted by the time `t`. Where the places of points
+    do not depend on their number, `f` is the log-probability of the sizes at all times and for all
+    present points, so that there is one vector to learn.
+
+    Args:
+        space: of the sets.
+        schedule: `alpha_t`, the chance that a point is not yet deleted.
     """
 
     space: PointCloud
+    schedule: Schedule
 
     @property
     def free(self) -> int:
@@ -87,10 +104,16 @@ class MissingReading(Reading[Any, Missing]):
     def read(self, row: Any, output: Any, x_t: Any) -> Missing:
         """About points where they are."""
         pooled, displacements, numbers = output
-        return self.about(x_t.x, pooled, displacements, numbers, x_t)
+        return self.about(x_t.x, pooled, displacements, numbers, x_t, row)
 
     def about(
-        self, places: Tensor, pooled: Tensor, displacements: Tensor, numbers: Tensor, x_t: Any
+        self,
+        places: Tensor,
+        pooled: Tensor,
+        displacements: Tensor,
+        numbers: Tensor,
+        x_t: Any,
+        t: Time,
     ) -> Missing:
         """The prediction, with the components of points beside `places`, `(B, slots, d)`."""
         batch, slots, dim = places.shape
@@ -117,16 +140,20 @@ class MissingReading(Reading[Any, Missing]):
         # Within exp(7) of the unit, so that no density of a single point runs away.
         log_std = 7 * torch.tanh(widths / 7) + math.log(0.5 if not center else 1.0)
         point = PointMixtures(logits, torch.cat([mean, beside], 1), log_std, tuple(marks))
-        return Missing(self._possible(counts, x_t), point)
+        return Missing(self._possible(counts, x_t, t), point)
 
     @staticmethod
     def _hidden(logits: Tensor, mask: Tensor) -> Tensor:
         # Finite, so that no gradient is lost.
         return logits.masked_fill(~mask, torch.finfo(logits.dtype).min / 8)
 
-    @staticmethod
-    def _possible(counts: Tensor, x_t: Any) -> Tensor:
+    def _possible(self, sizes: Tensor, x_t: Any, t: Time) -> Tensor:
         """Log-chances of as many points as there are empty slots."""
-        room = (~x_t.mask).sum(-1, keepdim=True)
-        numbers = torch.arange(counts.shape[-1], device=counts.device)
-        return counts.masked_fill(numbers > room, -torch.inf).log_softmax(-1)
+        missing = torch.arange(sizes.shape[-1], device=sizes.device)
+        total = x_t.mask.sum(-1, keepdim=True) + missing
+        possible = total < sizes.shape[-1]
+        alpha = torch.as_tensor(self.schedule.values(t)[0], device=sizes.device).double()
+        ways = torch.lgamma(total + 1.0) - torch.lgamma(missing + 1.0)
+        deleted = ways + torch.xlogy(missing, like(1 - alpha, total))
+        counts = sizes.gather(-1, total.clamp(max=sizes.shape[-1] - 1)) + deleted.to(sizes)
+        return counts.masked_fill(~possible, -torch.inf).log_softmax(-1)

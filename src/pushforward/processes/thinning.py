@@ -79,7 +79,7 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
     def reading(self, predict: Any = None) -> Reading:
         """Chances of the number of missing points, and a mixture of Gaussians for one of them."""
         one_prediction("deleted points", predict, "missing")
-        return MissingReading(self.space)
+        return MissingReading(self.space, self.schedule)
 
     def finish(
         self, pred: Missing, x_t: Any, t: float, generator: torch.Generator | None = None
