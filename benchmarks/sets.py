@@ -6,7 +6,10 @@ the squared Hellinger distance of the law of the size from the true one, over it
 of neighbors has a fifth of the weight), beside the exact one. **trained**: the default network
 after some steps on draws of a world, sizes and points, its bound of the log-density beside the
 exact one, and the K-function of samples beside that of the world. **speed**: a step of a sampler
-over the bare network.
+over the bare network, and the equivariant network beside one of `e3nn` (0.6.0, if it is there).
+**given**: the size is inferred from a composition, from a part, or from a property, in worlds whose
+exact conditional laws are known: the mean squared distance of the drawn sizes from them, beside that
+of exact draws and that of the law of all sizes.
 
     python benchmarks/sets.py --write
 """
@@ -14,20 +17,22 @@ over the bare network.
 from __future__ import annotations
 
 import argparse
+import math
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 import pushforward as pf
 import record
-from pushforward import Transport, grids, samplers
+from pushforward import Transport, grids, samplers, state
 from pushforward.analytic import AnalyticCounts
 from pushforward.distributions import GaussianMixture
 from pushforward.metrics import point_pattern
 from pushforward.processes import JumpDiffusion, Missing, PointMixtures, Thinning
-from pushforward.spaces import PointCloud, Points
+from pushforward.spaces import MarkedPoints, PointCloud, Points
 
 MIXTURE = GaussianMixture(torch.tensor([[-1.0, 0.5], [2.0, -0.5]]), 0.25)
 WORLD = AnalyticCounts(torch.tensor([0.0, 0.35, 0.1, 0.05, 0.2, 0.3]), MIXTURE)
@@ -126,6 +131,84 @@ def trained(steps: int, rows: int, n: int) -> list[dict[str, Any]]:
     }]  # fmt: skip
 
 
+class Told(NamedTuple):
+    """Sets, what is told of each, and the exact chances of the sizes given that."""
+
+    x: Any
+    c: Any
+    exact: Tensor
+
+
+def composition(n: int, seed: int) -> Told:
+    """How many points are of the first of two kinds: `p(n | k) ~ p(n) C(n, k) w^k (1 - w)^(n-k)`.
+
+    Kinds are those of the components of the mixture.
+    """
+    x = WORLD.sample(n, seed=seed)
+    # The components are twelve deviations apart.
+    kinds = ((x.x[..., 0] > 0.5) & x.mask).long().unsqueeze(-1)
+    k = (x.mask & (kinds[..., 0] == 0)).sum(1, keepdim=True)
+    sizes = torch.arange(6.0)
+    ways = torch.lgamma(sizes + 1) - torch.lgamma((sizes - k).clamp_min(0) + 1)
+    # Both components have the chance 1/2.
+    log = WORLD.sizes.log() + ways - sizes * math.log(2)
+    exact = log.masked_fill(sizes < k, -torch.inf).softmax(-1)
+    return Told(MarkedPoints(x.x, x.mask, kinds), k.float(), exact)
+
+
+def part(n: int, seed: int) -> Told:
+    """About half of the points, each by a coin: `p(n | k) ~ p(n) C(n, k) 2^-n`."""
+    x = WORLD.sample(n, seed=seed)
+    g = torch.Generator().manual_seed(seed)
+    seen = x.mask & (torch.rand(x.mask.shape, generator=g) < 0.5)
+    k, sizes = seen.sum(1, keepdim=True), torch.arange(6.0)
+    ways = torch.lgamma(sizes + 1) - torch.lgamma((sizes - k).clamp_min(0) + 1)
+    log = WORLD.sizes.log() + ways - sizes * math.log(2)
+    exact = log.masked_fill(sizes < k, -torch.inf).softmax(-1)
+    return Told(x, Points(x.x * seen.unsqueeze(-1), seen), exact)
+
+
+def property_of(n: int, seed: int) -> Told:
+    """The sum of the coordinates of points `N(1, 1/4)`: `p(n | s) ~ p(n) N(s; n, n/4)`."""
+    line = AnalyticCounts(WORLD.sizes, GaussianMixture(torch.ones(1, 1), 0.25))
+    x = line.sample(n, seed=seed)
+    total = (x.x[..., 0] * x.mask).sum(1, keepdim=True)
+    sizes = torch.arange(6.0).clamp_min(1)
+    log = WORLD.sizes.log() - 2 * (total - sizes).square() / sizes - 0.5 * sizes.log()
+    return Told(x, total, log.softmax(-1))
+
+
+GIVEN = {"composition": composition, "part": part, "property": property_of}
+
+
+def of_given(name: str, steps: int, rows: int, n: int, draws: int) -> dict[str, Any]:
+    """A model of sets that are told something, and the sizes that it draws in `n` contexts."""
+    known, test = GIVEN[name](rows, 1), GIVEN[name](n, 2)
+    space = PointCloud(kinds=(2,) if name == "composition" else ())
+    data = pf.data.load(pf.data.Data(known.x, known.c, name=name), space=space)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = pf.Diffusion.for_data(data, process=JumpDiffusion(space=space))
+    began = time.perf_counter()
+    pf.fit(model, data, steps=steps, batch_size=128, progress=False, seed=0)
+    seconds = time.perf_counter() - began
+    told = state.map_leaves(lambda a: a.repeat_interleave(draws, 0), test.c)
+    x = model.sample(n * draws, told, steps=50, seed=0)
+    exact = test.exact.double()
+    drawn = torch.multinomial(exact, draws, True, generator=torch.Generator().manual_seed(3))
+
+    def apart(number: Tensor) -> Tensor:
+        shares = functional.one_hot(number.reshape(n, draws), 6).double().mean(1)
+        return 1 - (shares * exact).sqrt().sum(1)
+
+    found, uninformed = apart(x.number), 1 - (WORLD.sizes.double() * exact).sqrt().sum(1)
+    return {
+        "table": "given", "given": name, "steps": steps, "seed": 0, "seconds": seconds,
+        "hellinger": float(found.mean()), "hellinger stderr": float(found.std() / n**0.5),
+        "exact draws": float(apart(drawn).mean()), "law of all": float(uninformed.mean()),
+    }  # fmt: skip
+
+
 def speed(rows: int = 256) -> list[dict[str, Any]]:
     """Steps of a jump diffusion over evaluations of its network, in turn, the least of five."""
     found = []
@@ -162,10 +245,91 @@ def speed(rows: int = 256) -> list[dict[str, Any]]:
     return found
 
 
+def tensor_field(scalars: int, vectors: int, depth: int) -> torch.nn.Module | None:
+    """An equivariant network of tensor products of `e3nn`, for vectors and numbers of each point;
+    `None` where the package is not there."""
+    try:
+        import e3nn
+        from e3nn import o3
+    except ImportError:
+        return None
+    e3nn.set_optimization_defaults(jit_script_fx=False)
+    harmonics = o3.Irreps("1x0e + 1x1o")
+    hidden = o3.Irreps(f"{scalars}x0e + {vectors}x1o")
+
+    class TensorField(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(1, scalars)
+            self.products = torch.nn.ModuleList(
+                o3.FullyConnectedTensorProduct(hidden, harmonics, hidden, shared_weights=False)
+                for _ in range(depth)
+            )
+            self.radial = torch.nn.ModuleList(
+                torch.nn.Sequential(
+                    torch.nn.Linear(1, scalars),
+                    torch.nn.SiLU(),
+                    torch.nn.Linear(scalars, product.weight_numel),
+                )
+                for product in self.products
+            )
+            self.last = o3.Linear(hidden, o3.Irreps("1x1o"))
+
+        def forward(self, x: Tensor, h: Tensor) -> Tensor:
+            """Vectors `(B, N, 3)` of points and their features `(B, N, 1)`."""
+            gap = x.unsqueeze(2) - x.unsqueeze(1)
+            along = o3.spherical_harmonics(harmonics, gap, True, "component")
+            distance = (gap.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+            h = functional.pad(self.first(h), (0, 3 * vectors))
+            for product, radial in zip(self.products, self.radial, strict=True):
+                sent = h.unsqueeze(1).expand(*gap.shape[:3], -1)
+                message = product(sent, along, radial(distance)).mean(2)
+                numbers, rest = message[..., :scalars], message[..., scalars:]
+                h = h + torch.cat([functional.silu(numbers), rest], -1)
+            found: Tensor = self.last(h)
+            return found
+
+    return TensorField()
+
+
+def oracle(rows: int = 64, points: int = 10) -> list[dict[str, Any]]:
+    """A training step of our equivariant network and of one of `e3nn`, in turn, the least of five;
+    and how far each is from turning with its points."""
+    g = torch.Generator().manual_seed(0)
+    x, h = torch.randn(rows, points, 3, generator=g), torch.randn(rows, points, 1, generator=g)
+    mask, t = torch.ones(rows, points, dtype=torch.bool), torch.rand(rows, generator=g)
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=g).double())[0].float()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ours = pf.nn.EquivariantNetwork(1, width=64, depth=4)
+        theirs = tensor_field(32, 8, 4)
+    calls: dict[str, tuple[torch.nn.Module, Any]] = {
+        "EquivariantNetwork": (ours, lambda x: ours(x, h, mask, t)[0]),
+    }
+    if theirs is not None:
+        calls["e3nn, 32 scalars and 8 vectors"] = theirs, lambda x: theirs(x, h)
+    best: dict[str, float] = {}
+    for _ in range(5):
+        for name, (_, call) in calls.items():
+            began = time.perf_counter()
+            call(x).square().mean().backward()
+            best[name] = min(best.get(name, 1e9), time.perf_counter() - began)
+    found = []
+    for name, (net, call) in calls.items():
+        with torch.no_grad():
+            turned, plain = call(x @ turn), call(x) @ turn
+        found.append({
+            "table": "oracle", "network": name, "seed": 0, "seconds": best[name],
+            "weights": sum(p.numel() for p in net.parameters()),
+            "error": float((turned - plain).abs().max() / plain.abs().max()),
+        })  # fmt: skip
+    return found
+
+
 def text(results: list[dict[str, Any]]) -> str:
     """The tables."""
     of = {name: [row for row in results if row["table"] == name]
-          for name in ("samplers", "trained", "speed")}  # fmt: skip
+          for name in ("samplers", "trained", "given", "speed", "oracle")}  # fmt: skip
     first = record.table(
         ("sampler", "steps", "Hellinger² of sizes", "floor", "neighbors", "exact"),
         [
@@ -196,7 +360,26 @@ def text(results: list[dict[str, Any]]) -> str:
             for row in of["speed"]
         ],
     )  # fmt: skip
-    return f"{first}\n\n{second}\n\n{third}"
+    told = record.table(
+        ("given", "steps of training", "Hellinger² of sizes", "of exact draws", "of the law of all"),
+        [
+            (
+                row["given"], f"{row['steps']:,}",
+                f"{row['hellinger']:.4f} ± {row['hellinger stderr']:.4f}",
+                f"{row['exact draws']:.4f}", f"{row['law of all']:.3f}",
+            )
+            for row in of["given"]
+        ],
+    )  # fmt: skip
+    beside = record.table(
+        ("network", "weights", "training step, ms", "error of a turn"),
+        [
+            (row["network"], f"{row['weights']:,}", f"{1e3 * row['seconds']:.1f}",
+             f"{row['error']:.0e}")
+            for row in of["oracle"]
+        ],
+    )  # fmt: skip
+    return "\n\n".join((first, second, told, third, beside))
 
 
 def main() -> None:
@@ -209,7 +392,11 @@ def main() -> None:
     results = of_samplers(n)
     results += trained(5 if args.smoke else args.steps, 300 if args.smoke else 10_000,
                        100 if args.smoke else 5_000)  # fmt: skip
+    for name in GIVEN:
+        sizes = (5, 300, 10, 20) if args.smoke else (args.steps, 10_000, 60, 100)
+        results.append(of_given(name, *sizes))
     results += speed(16 if args.smoke else 256)
+    results += oracle(*((2, 3) if args.smoke else ()))
     print(text(results))
     if args.write:
         found = {"environment": record.environment(), "results": results}
