@@ -7,9 +7,9 @@ of neighbors has a fifth of the weight), beside the exact one. **trained**: the 
 after some steps on draws of a world, sizes and points, its bound of the log-density beside the
 exact one, and the K-function of samples beside that of the world. **speed**: a step of a sampler
 over the bare network, and the equivariant network beside one of `e3nn` (0.6.0, if it is there).
-**given**: the size is inferred from a composition, from a part, or from a property, in worlds whose
-exact conditional laws are known: the mean squared distance of the drawn sizes from them, beside that
-of exact draws and that of the law of all sizes.
+**given**: the size is inferred from a composition, a part, or a property, in worlds whose exact
+conditional laws are known: the mean squared distance of the drawn sizes from them, beside that of
+exact draws and that of the law of all sizes.
 
     python benchmarks/sets.py --write
 """
@@ -361,7 +361,7 @@ def text(results: list[dict[str, Any]]) -> str:
         ],
     )  # fmt: skip
     told = record.table(
-        ("given", "steps of training", "Hellinger² of sizes", "of exact draws", "of the law of all"),
+        ("given", "steps of training", "Hellinger² of sizes", "exact draws", "law of all sizes"),
         [
             (
                 row["given"], f"{row['steps']:,}",

@@ -52,6 +52,26 @@ def test_samples_go_back_to_files(folder: Path, call, suffix: str) -> None:
     assert {symbol for molecule in found for symbol in molecule.symbols} <= set(ELEMENTS)
 
 
+def test_molecules_are_told_how_many_atoms_of_an_element_they_have(folder: Path, call) -> None:
+    """The size is inferred, and what was told is written beside the molecules."""
+    words = ("--given", "O", "--steps", "3", "--batch-size", "8", "model.net.width=8")
+    kind = ("model.net.class=equivariant-sets",)
+    done = call("train", folder / "few.sdf", *words, *kind, "--out", folder / "told")
+    assert done.code == 0, done.err
+    process = pf.load(folder / "told").process
+    assert isinstance(process, pf.processes.JumpDiffusion)
+    assert process.space == pf.spaces.PointCloud(center=3, kinds=(len(ELEMENTS),))
+    out, asked = folder / "told.sdf", ("--given", "O=1", "-n", "4", "--steps", "3")
+    done = call("sample", folder / "told", *asked, "--out", out)
+    assert done.code == 0, done.err
+    found = list(parse_sdf(out.read_text(), str(out)))
+    assert [molecule.items for molecule in found] == [{"O": "1"}] * len(found)
+    # The file is read again with what it was told, and other names are refused.
+    assert call("logprob", folder / "told", folder / "few.sdf", "-n", "2").code == 0
+    done = call("train", folder / "few.sdf", "--given", "Xe", "--out", folder / "x")
+    assert "have no 'Xe'" in done.err
+
+
 def test_other_files_are_refused(folder: Path, call) -> None:
     done = call("sample", folder / "run", "-n", "2", "--steps", "3", "--out", folder / "new.csv")
     assert done.code

@@ -13,7 +13,7 @@ from pushforward.errors import MissingExtraError
 from pushforward.metrics import atom_stability, molecule_stability, strain, uniqueness
 from pushforward.metrics.molecular_stability import geometry_rows, stability_rows
 from pushforward.metrics.molecular_validity import validity_rows
-from pushforward.molecules import Atoms, Molecule, packed
+from pushforward.molecules import Atoms, Molecule, packed, unpacked, with_bonds
 from pushforward.report.judging import evaluated
 from pushforward.spaces import PointCloud
 
@@ -47,6 +47,16 @@ def test_errors_of_shares_of_atoms_are_those_of_molecules() -> None:
     spread = float(torch.tensor([one.value for one in found]).std())
     assert spread == pytest.approx(math.sqrt(0.8 * 0.2 / 300), rel=0.2)
     assert sum(one.stderr for one in found) / 200 == pytest.approx(spread, rel=0.15)
+
+
+def test_sets_without_atoms_are_no_molecules() -> None:
+    none = molecules(4, 0)._replace(mask=torch.zeros(4, 5, dtype=torch.bool))
+    both = Atoms(*(torch.cat(parts) for parts in zip(none, molecules(4, 0), strict=True)))
+    assert len(with_bonds(both, ELEMENTS)) == len(unpacked(both, ELEMENTS)) == 4
+    rows = {row.name: row for row in stability_rows(both, molecules(8, 1), ELEMENTS)}
+    assert rows["stable molecules"].value == 0.5
+    rows = {row.name: row for row in validity_rows(both, molecules(8, 1), both, ELEMENTS)}
+    assert rows["connected molecules"].value == rows["valid molecules"].value == 0.5
 
 
 def test_all_of_few_is_no_certainty() -> None:

@@ -132,6 +132,7 @@ def write_states(
     from pushforward.data.caption_files import CAPTIONS, table_of_captions
     from pushforward.data.coordinate_columns import in_columns
     from pushforward.data.field_files import STORES
+    from pushforward.data.molecule_files import MOLECULES
     from pushforward.data.picture_files import names_of_pictures
     from pushforward.data.rounding import rounded
     from pushforward.data.schema import Column
@@ -153,8 +154,12 @@ def write_states(
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
     if fields is not None:
         schema = dataclasses.replace(schema, fields=fields)
+    if schema.molecules is not None and suffix in MOLECULES:
+        empty = int((schema.molecules.atoms(flat).number == 0).sum())
+        if empty:
+            typer.echo(f"note: {empty} of the samples have no atoms, and are left out", err=True)
     flat, space, schema = in_columns(flat, space, schema)
-    if own is not None and schema.sets is not None:
+    if own is not None and (schema.sets is not None or schema.molecules is not None):
         from pushforward.data.set_columns import typed_told
 
         contexts = typed_told(own.c.double().cpu(), schema.given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from itertools import islice
@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from torch import Tensor
 
 from pushforward import checks
 from pushforward.data.columns import listed
 from pushforward.data.dataset import Data
+from pushforward.data.molecule_conditions import columns_of, told_of
 from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.data.options import given_options
 from pushforward.data.places import existing
 from pushforward.data.schema import Schema
+from pushforward.data.set_conditions import names_of
 from pushforward.errors import InputError
 from pushforward.molecules import (
     QM9_ELEMENTS,
@@ -84,9 +87,22 @@ def is_molecules(source: Any) -> bool:
     return str(source) in QM9_PARTS or _suffix(source) in MOLECULES
 
 
-def molecules_text(suffix: str, x: Any, known: MoleculeFormat) -> str:
-    """States as a file of molecules; in an `.sdf` with the bonds of the distance rule."""
+def molecules_text(
+    suffix: str, x: Any, known: MoleculeFormat, told: Mapping[str, Any] | None = None
+) -> str:
+    """States as a file of molecules; in an `.sdf` with the bonds of the distance rule.
+
+    The numbers, by name, that each was told are data items of an `.sdf`, and titles of an `.xyz`.
+    Sets without atoms are left out.
+    """
     molecules = with_bonds(known.atoms(x), known.elements)
+    if told:
+        there = known.atoms(x).number.nonzero().flatten().tolist()
+        rows = [{name: f"{values[k]:g}" for name, values in told.items()} for k in there]
+        molecules = [
+            replace(molecule, items=row, title=" ".join(f"{k}={v}" for k, v in row.items()))
+            for molecule, row in zip(molecules, rows, strict=True)
+        ]
     return xyz_text(molecules) if suffix == ".xyz" else sdf_text(molecules)
 
 
@@ -99,19 +115,25 @@ def _read(
     label: Any = None,
     n: int | None = None,
     double: bool = False,
+    given: Any = None,
     **options: Any,
 ) -> Data:
-    """Molecules, as point sets if their space is given, else as `molecules.Atoms`."""
+    """Molecules, as point sets if their space is given, else as `molecules.Atoms`.
+
+    `given` are numbers that each is told, see `molecule_conditions`.
+    """
     odd = list(given_options({**options, "label": label}))
     if odd:
-        raise InputError(f"{odd[0]}= means nothing for {source}, which is molecules; it takes n=")
+        raise InputError(
+            f"{odd[0]}= means nothing for {source}, which is molecules; it takes n=, given="
+        )
     if n is not None:
         checks.whole("n", n, least=2)
     schema = like.schema if isinstance(like, Data) else like
     known = None if schema is None else schema.molecules
     if known is None and schema is not None and schema != Schema():
         raise InputError(f"{source} is molecules, but the data before were none")
-    slots = None if known is None else known.slots
+    told = names_of(given) if given or schema is None else [c.name for c in schema.given]
     built_in = QM9_PARTS.get(str(source))
     if built_in is not None:
         atoms, elements = read_qm9(built_in, n).atoms, QM9_ELEMENTS  # type: ignore[arg-type]
@@ -119,18 +141,22 @@ def _read(
         if known is not None and known.elements != elements:
             raise InputError(f"{source} has the elements {elements}, not {known.elements}")
         known = known or MoleculeFormat(elements, slots=atoms.mask.shape[1])
+        c = told_of(atoms, elements, told)
     else:
         path = existing(source)
-        atoms, known, notes = _file(path, known, slots, n)
+        atoms, c, known, notes = _file(path, known, n, told)
         place = str(path.resolve())
+    columns = columns_of(c, told) if schema is None or not schema.given else schema.given
+    more = {key: value for key, value in (("n", n), ("given", told)) if value}
     data = Data(
         atoms,
+        c,
         name=name or _name(source),
         source=str(source),
-        schema=Schema(molecules=known),
+        schema=Schema(molecules=known, given=columns),
         states=f"molecules of up to {atoms.mask.shape[1]} atoms of {', '.join(known.elements)}",
         notes=notes,
-        origin={"source": place, **({} if n is None else {"n": n})},
+        origin={"source": place, **more},
     )
     return data if space is None else in_space_of_points(data, space)
 
@@ -152,9 +178,10 @@ def in_space_of_points(data: Data, space: Any) -> Data:
 
 
 def _file(
-    path: Path, known: MoleculeFormat | None, slots: int | None, n: int | None
-) -> tuple[Atoms, MoleculeFormat, tuple[str, ...]]:
-    """The molecules of a file, what their types stand for, and what to know of them."""
+    path: Path, known: MoleculeFormat | None, n: int | None, told: Sequence[str]
+) -> tuple[Atoms, Tensor | None, MoleculeFormat, tuple[str, ...]]:
+    """The molecules of a file, what each is told, what their types stand for, and what to know."""
+    slots = None if known is None else known.slots
     text = _text(path)
     is_xyz = _suffix(path) == ".xyz"
     molecules = list(islice((parse_xyz if is_xyz else parse_sdf)(text, str(path)), n))
@@ -170,9 +197,11 @@ def _file(
             f"{path} has a molecule of {most} atoms: networks look at all pairs, and take "
             f"{_MOST_SLOTS} atoms at most"
         )
-    notes = (*(_of_xyz(text) if is_xyz else _of_sdf(text)), *_remarks(path, molecules))
+    notes = (*(_of_xyz(text) if is_xyz else ()), *_remarks(path, molecules, told))
     try:
-        return packed(molecules, known.elements, slots), known, notes
+        atoms = packed(molecules, known.elements, slots)
+        items = [molecule.items for molecule in molecules]
+        return atoms, told_of(atoms, known.elements, told, items), known, notes
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -206,15 +235,11 @@ def _of_xyz(text: str) -> list[str]:
     return notes
 
 
-def _of_sdf(text: str) -> list[str]:
-    """What a structure-data file holds besides atoms, places and bonds."""
-    names = list(dict.fromkeys(re.findall(r"(?m)^>[^<\n]*<([^>\n]*)>", text)))
-    return [f"the data items {listed(names)} are left out"] if names else []
-
-
-def _remarks(path: Path, molecules: Sequence[Molecule]) -> list[str]:
+def _remarks(path: Path, molecules: Sequence[Molecule], told: Sequence[str]) -> list[str]:
     """What to know of the molecules of a file."""
-    notes = []
+    names = dict.fromkeys(name for molecule in molecules for name in molecule.items)
+    items = [name for name in names if name not in told]
+    notes = [f"the data items {listed(items)} are left out"] if items else []
     if any(molecule.bonds for molecule in molecules):
         notes.append(f"the bonds of {path.name} are left out: positions and elements are learned")
     charged = sum(any(molecule.charges) for molecule in molecules)

@@ -370,7 +370,7 @@ def _molecules(suffix: str) -> Callable[..., Put]:
             raise InputError(f"only molecules go to {suffix} files, and these states are none")
         if labels is not None:
             raise InputError(f"a {suffix} file has no room for labels: write an .npz")
-        text = molecules_text(suffix, made.x, made.schema.molecules)
+        text = molecules_text(suffix, made.x, made.schema.molecules, made.told)
         return lambda path: write_text(path, text)
 
     return ready

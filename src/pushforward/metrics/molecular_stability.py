@@ -52,12 +52,12 @@ def atom_stability(stable: Tensor, number: Tensor) -> Estimate:
 
 
 def molecule_stability(stable: Tensor, number: Tensor) -> Estimate:
-    """The share of molecules of which all atoms are stable.
+    """The share of molecules of which all atoms are stable; a set without atoms is none.
 
     >>> print(molecule_stability(torch.tensor([4, 4, 2, 4]), torch.tensor([4, 4, 4, 4])))
     0.75 ± 0.22
     """
-    return share_of(stable == number)
+    return share_of((stable == number) & (number > 0))
 
 
 def share_of(flags: Tensor) -> Estimate:

@@ -33,7 +33,7 @@ def validity_rows(
 
     Raises `MissingExtraError` without RDKit.
     """
-    ours, theirs = (perceived(with_bonds(atoms, elements)) for atoms in (samples, test))
+    ours, theirs = (_seen(atoms, elements) for atoms in (samples, test))
     few = Atoms(*(part[:_KNOWN] for part in train))
     known = {one.smiles for one in perceived(with_bonds(few, elements))} - {None}
     smiles = [[one.smiles for one in side if one.smiles is not None] for side in (ours, theirs)]
@@ -58,6 +58,12 @@ def validity_rows(
         row_of("novel of the unique", (new(smiles[0]), new(smiles[1])), "floor",
                f"SMILES that {beside} training molecules do not have: as many as of held-out data"),
     )  # fmt: skip
+
+
+def _seen(atoms: Atoms, elements: Sequence[str]) -> list[Perceived]:
+    """What RDKit makes of the molecules, and of sets without atoms, which are none."""
+    empty = int((atoms.number == 0).sum())
+    return [*perceived(with_bonds(atoms, elements)), *[Perceived(None, 0, "no atoms")] * empty]
 
 
 def uniqueness(smiles: Sequence[str]) -> Estimate:

@@ -90,7 +90,7 @@ def told_options(cls: type[GenerativeModel], options: dict[str, Any], data: Any)
         return options  # of all arrays of the shape
     said = options.get(cls.space_from)
     if said is None:
-        sized = data.schema.molecules is not None
+        sized = data.schema.molecules is not None and not data.schema.given
         return options | (sized_options(cls, data.x) if sized else options_on(cls, space))
     named = {"class": said} if isinstance(said, str) else said
     if isinstance(named, dict) and "space" not in named:

@@ -83,7 +83,7 @@ def packed(
 
 
 def unpacked(atoms: Atoms, elements: Sequence[str]) -> list[Molecule]:
-    """The molecules of a batch, without bonds.
+    """The molecules of a batch, without bonds; sets without atoms are none, and left out.
 
     >>> water = Molecule(("O", "H", "H"), [[0, 0, 0.1], [0, 0.76, -0.5], [0, -0.76, -0.5]])
     >>> print(*unpacked(packed([water], ("H", "O")), ("H", "O")))
@@ -94,4 +94,5 @@ def unpacked(atoms: Atoms, elements: Sequence[str]) -> list[Molecule]:
     return [
         Molecule(tuple(elements[k] for k in types[row][there]), positions[row][there])
         for row, there in enumerate(mask)
+        if there.any()
     ]

@@ -109,7 +109,8 @@ def stable_atoms(atoms: Atoms, elements: Sequence[str], orders: Tensor | None = 
 
 
 def with_bonds(atoms: Atoms, elements: Sequence[str]) -> list[Molecule]:
-    """The molecules of a batch with the bonds of the distance rule.
+    """The molecules of a batch with the bonds of the distance rule; sets without atoms are none,
+    and left out.
 
     >>> from pushforward.molecules import packed
     >>> atoms = packed([Molecule(("H", "H"), [[0, 0, 0], [0, 0, 0.74]])], ("H",))
@@ -119,6 +120,8 @@ def with_bonds(atoms: Atoms, elements: Sequence[str]) -> list[Molecule]:
     found = []
     for row, orders in enumerate(bond_orders(atoms, elements).cpu()):
         there = atoms.mask[row].cpu()
+        if not bool(there.any()):
+            continue
         order = orders[there][:, there].triu()
         bonds = [Bond(i, j, int(order[i, j])) for i, j in order.nonzero().tolist()]
         symbols = tuple(elements[k] for k in atoms.types[row].cpu()[there].tolist())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,7 @@ class Molecule:
         bonds: those that are known; most files of coordinates have none.
         charges: the formal charge of each atom; all are neutral by default.
         title: what a file calls it.
+        items: data items of a structure-data file, by name, as text.
 
     Raises `InputError` for no atoms, unknown elements, positions that do not fit or are not
     finite, and bonds between atoms that are not there.
@@ -63,6 +64,7 @@ class Molecule:
     bonds: tuple[Bond, ...] = ()
     charges: tuple[int, ...] = ()
     title: str = ""
+    items: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         positions = np.array(self.positions, dtype=np.float64)

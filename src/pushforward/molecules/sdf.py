@@ -22,7 +22,7 @@ _MOST = 999
 
 
 def parse_sdf(text: str, source: str) -> Iterator[Molecule]:
-    """The molecules of a file, positions in Ångström, with bonds and formal charges.
+    """The molecules of a file, positions in Ångström, with bonds, formal charges and data items.
 
     Raises `InputError` naming the record and the line for what is broken, and for the format V3000.
 
@@ -78,7 +78,8 @@ def _written(molecule: Molecule) -> str:
     for at in range(0, len(charged), 8):
         few = charged[at : at + 8]
         lines.append(f"M  CHG{len(few):3d}" + "".join(f"{k:4d}{q:4d}" for k, q in few))
-    return "\n".join([*lines, "M  END", _END]) + "\n"
+    items = [line for name, text in molecule.items.items() for line in (f">  <{name}>", text, "")]
+    return "\n".join([*lines, "M  END", *items, _END]) + "\n"
 
 
 def _record(lines: list[str], where: str, start: int) -> Molecule:
@@ -118,6 +119,7 @@ def _record(lines: list[str], where: str, start: int) -> Molecule:
         tuple(bonds),
         tuple(charges) if any(charges) else (),
         lines[0].strip(),
+        _items(lines[4 + n + m :]),
     )
 
 
@@ -146,6 +148,18 @@ def _bond(line: str, n: int, where: str) -> Bond:
             "2, 3 and 4 (aromatic) are read"
         )
     return Bond(first - 1, second - 1, kind)
+
+
+def _items(lines: list[str]) -> dict[str, str]:
+    """The data items behind a molecule: a line `> <name>`, then those of its value."""
+    found: dict[str, list[str]] = {}
+    own: list[str] | None = None
+    for line in lines:
+        if line.startswith(">") and "<" in line:
+            own = found.setdefault(line[line.index("<") + 1 :].split(">")[0], [])
+        elif own is not None and line.strip():
+            own.append(line.strip())
+    return {name: "\n".join(values) for name, values in found.items()}
 
 
 def _charges(properties: list[str], charges: list[int], where: str) -> list[int]:

@@ -30,7 +30,9 @@ def space_of(data: Any) -> Space[Any] | None:
     if known.functions is not None:
         return Functions(**known.functions.space_options())
     if known.molecules is not None:
-        return PointCloud(center=3)
+        # Of molecules that are told something the number of atoms is inferred, as are their kinds.
+        kinds = (len(known.molecules.elements),) if known.given else ()
+        return PointCloud(center=3, kinds=kinds)
     if known.sets is not None:
         return PointCloud(kinds=known.sets.kinds)
     if known.fields is None:
