@@ -9,7 +9,13 @@ on the points of each task, with `spaces.Functions` noise of Matern 1/2, and con
 noise: what it draws has a density in closed form, and no estimate is between.
 
     python benchmarks/functions.py --parts regression grids --write
+    python benchmarks/functions.py --parts learned --write
     python benchmarks/functions.py --parts aemet --aemet aemet.csv --write
+
+The learned rows are of a `models.FunctionDiffusion` with attention over points, a neural diffusion
+process, on functions of one coordinate that are known at 60 of 400 places. Its log-likelihood is
+that of its own probability flow given the contexts, and beside it stands the published estimator:
+a normal distribution fitted to 128 draws.
 
 The temperatures are daily means at 73 stations, as in the package `fda.usc` of R: a table with a
 row for each station.
@@ -30,15 +36,16 @@ from torch import Tensor
 
 import pushforward as pf
 import record
+from function_worlds import NOISE, WORLDS, World, regressed
 from pushforward import grids, inverse, processes, samplers, schedules
 from pushforward.guidance import MMPS
 from pushforward.protocols import Transport
 from pushforward.spaces import Functions, Spectral, kernels
 
-PARTS = ("regression", "grids", "aemet")
+PARTS = ("regression", "learned", "grids", "aemet")
 RESULTS = Path(__file__).parent / "results" / "functions.json"
 
-TARGETS, NOISE = 50, 0.05
+TARGETS = 50
 CASES = [(kernel, d) for kernel in ("squared exponential", "Matern 5/2") for d in (1, 2, 3)]
 
 # Of Dutordoir et al. (2023): means over functions with 1.96 standard errors, on their own data,
@@ -72,25 +79,23 @@ def task(name: str, d: int, generator: torch.Generator) -> tuple[Tensor, Tensor,
     return points, covariance, y, contexts
 
 
-def exact(covariance: Tensor, y: Tensor, m: int) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of the targets given the first `m` values."""
-    solved = torch.linalg.solve(covariance[:m, :m], covariance[:m, m:])
-    return solved.mT @ y[:m], covariance[m:, m:] - covariance[m:, :m] @ solved
-
-
 def score(mean: Tensor, covariance: Tensor, y: Tensor) -> float:
     """The joint log-density of the targets, by target."""
     law = torch.distributions.MultivariateNormal(mean, covariance)
     return float(law.log_prob(y)) / len(y)
 
 
-def fitted(mean: Tensor, covariance: Tensor, y: Tensor, generator: torch.Generator) -> float:
-    """What 128 exact draws score, by their own mean and covariance: the floor of the published
-    estimator, which is biased."""
-    factor = torch.linalg.cholesky(covariance)
-    x = mean + torch.randn(128, len(mean), dtype=torch.float64, generator=generator) @ factor.mT
-    spread = torch.cov(x.mT) + 1e-6 * torch.eye(len(mean)).double()
+def fitted(x: Tensor, y: Tensor) -> float:
+    """What draws `(128, n)` score, by their own mean and covariance: the published estimator, which
+    is biased."""
+    spread = torch.cov(x.mT) + 1e-6 * torch.eye(len(y)).double()
     return score(x.mean(0), spread, y)
+
+
+def exact_draws(mean: Tensor, covariance: Tensor, generator: torch.Generator) -> Tensor:
+    """128 of the conditional distribution."""
+    factor = torch.linalg.cholesky(covariance)
+    return mean + torch.randn(128, len(mean), dtype=torch.float64, generator=generator) @ factor.mT
 
 
 def guided(points: Tensor, covariance: Tensor, y: Tensor, m: int, steps: int) -> float:
@@ -138,9 +143,9 @@ def regression(options: argparse.Namespace) -> list[dict[str, Any]]:
         rows: dict[str, list[float]] = {"exact": [], "floor": [], "guided": [], "gap": []}
         for k in range(options.functions):
             points, covariance, y, m = task(name, d, generator)
-            mean, spread = exact(covariance, y, m)
+            mean, spread = regressed(covariance, y, m)
             rows["exact"].append(score(mean, spread, y[m:]))
-            rows["floor"].append(fitted(mean, spread, y[m:], generator))
+            rows["floor"].append(fitted(exact_draws(mean, spread, generator), y[m:]))
             if k < options.guided:
                 rows["guided"].append(guided(points, covariance, y, m, options.steps))
                 rows["gap"].append(rows["guided"][-1] - rows["exact"][-1])
@@ -148,6 +153,70 @@ def regression(options: argparse.Namespace) -> list[dict[str, Any]]:
         found.append({"part": "regression", "kernel": name, "d": d, "seed": options.seed, **own})
         print(json.dumps(found[-1]), flush=True)
     return found
+
+
+def learned(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A trained model beside the exact row, world by world."""
+    found = []
+    for name in options.worlds:
+        world, start = WORLDS[name], time.process_time()
+        model = trained(world, options)
+        seconds = time.process_time() - start
+        generator = torch.Generator().manual_seed(1000 + options.seed)
+        rows: dict[str, list[float]] = {"exact": [], "floor": [], "flow": [], "fitted": []}
+        for k in range(options.tests):
+            m = int(torch.randint(1, 11, (), generator=generator))
+            points = 4 * torch.rand(1, m + TARGETS, 1, dtype=torch.float64, generator=generator) - 2
+            y, place = world.draw(points, generator)[0], points[0]
+            own = pf.models.at_points(model, points=place)
+            whole = y.float().reshape(1, 1, -1)
+            first = (torch.arange(len(y)) < m).expand_as(whole)
+            contexts = torch.where(first, whole, torch.nan)
+            targets = torch.where(first, torch.nan, whole)
+            density = pf.models.log_prob_given(
+                own,
+                targets,
+                contexts,
+                steps=options.flow,
+                divergence="hutchinson",
+                probes=4,
+                seed=k,
+            )
+            drawn = own.infill(contexts.expand(128, -1, -1), seed=k)[:, 0, m:].double()
+            exact = world.conditional(place, y, m, 128, generator)
+            rows["exact"].append(world.log_prob(place, y, m) / TARGETS)
+            rows["floor"].append(fitted(exact, y[m:]))
+            rows["flow"].append(float(density.value) / TARGETS)
+            rows["fitted"].append(fitted(drawn, y[m:]))
+        means = {key: _mean(values) for key, values in rows.items()}
+        about = {"training": options.training, "seconds": seconds, "seed": options.seed}
+        found.append({"part": "learned", "world": name, **about, **means})
+        print(json.dumps(found[-1]), flush=True)
+    return found
+
+
+def trained(world: World, options: argparse.Namespace) -> pf.models.FunctionDiffusion:
+    """A model of functions that are known at 60 places each, of 400 that all have in common."""
+    generator = torch.Generator().manual_seed(options.seed)
+    pool = 4 * torch.rand(400, 1, dtype=torch.float64, generator=generator) - 2
+    at = torch.rand(options.known, 400, generator=generator).argsort(1)[:, : TARGETS + 10]
+    values = torch.full((options.known, 1, 400), torch.nan)
+    drawn = world.draw(pool[at], generator).float()
+    values.scatter_(2, at.unsqueeze(1), drawn.unsqueeze(1))
+    space = Functions(kernels.Matern(0.5, 0.25), points=pool, domain=[(-2.0, 2.0)], masked=True)
+    torch.manual_seed(options.seed)
+    places = space.unit_points((400,)).float()
+    net = pf.nn.PointAttention(1, places, width=64, depth=3, given=True)
+    # As many contexts as there may be, and all other points are targets.
+    model = pf.models.FunctionDiffusion(
+        net, processes.Gaussian(space=space), given=0.9, most=0.2, left_out=0.0
+    )
+    data = pf.data.load(values.numpy(), kind="functions", channels=1, missing="nan")
+    pf.fit(
+        model, data, steps=options.training, batch_size=32, lr=2e-3, holdout=0.0,
+        seed=options.seed, progress=False,
+    )  # fmt: skip
+    return model
 
 
 def grid_rows() -> list[dict[str, Any]]:
@@ -264,6 +333,24 @@ def text(results: list[dict[str, Any]]) -> str:
             f"error over {rows[0]['exact']['n']} functions ({rows[0]['gap']['n']} of them guided); "
             "the published rows are of data of another law:\n\n" + record.table(head, body)
         )
+    rows = [row for row in results if row["part"] == "learned"]
+    if rows:
+        head = ["", "exact", "learned, by its flow", "128 exact draws, fitted",
+                "128 learned draws, fitted"]  # fmt: skip
+        body = [
+            [row["world"], *(_cell(row[key], 2) for key in ("exact", "flow", "floor", "fitted"))]
+            for row in rows
+        ]
+        spent = ", ".join(f"{row['training']} steps in {row['seconds']:.0f} s" for row in rows)
+        parts.append(
+            "A small neural diffusion process, trained for little on each law of functions of one "
+            f"coordinate ({spent} of processor time): log-likelihood by target in nats, mean and "
+            f"standard error over {rows[0]['exact']['n']} functions with 1 to 10 contexts. After "
+            "128,000 steps of a larger network the published one has 0.478 ± 0.037 where a "
+            "Gaussian process has 0.668 ± 0.028, by the fitted estimator. A fitted normal "
+            "distribution is none of a law of several modes, as the last two are:\n\n"
+            + record.table(head, body)
+        )
     rows = [row for row in results if row["part"] == "grids"]
     if rows:
         names = [name for name in rows[0] if name not in ("part", "n")]
@@ -309,7 +396,11 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=512)
     parser.add_argument("--guided", type=int, default=32)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--training", type=int, default=1000)
+    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS)
+    parser.add_argument("--training", type=int, help="steps; 3000, of temperatures 1000")
+    parser.add_argument("--known", type=int, default=16384, help="functions to learn from")
+    parser.add_argument("--tests", type=int, default=64, help="functions to test a model on")
+    parser.add_argument("--flow", type=int, default=32, help="steps of densities")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a few, to see that it runs")
@@ -317,15 +408,21 @@ def main() -> None:
     options = parser.parse_args()
     if options.smoke:
         options.functions, options.guided, options.steps = 2, 2, 4
+        options.training, options.known, options.tests, options.flow = 2, 64, 2, 4
     if "aemet" in options.parts and not options.aemet:
         parser.error("--parts aemet needs --aemet FILE")
     kept = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
-    results = [row for row in kept if row["part"] not in options.parts]
+    again = {(part, world) for part in options.parts for world in (None, *options.worlds)}
+    results = [row for row in kept if (row["part"], row.get("world")) not in again]
     if "regression" in options.parts:
         results += regression(options)
+    if "learned" in options.parts:
+        options.training = options.training or 3000
+        results += learned(options)
     if "grids" in options.parts:
         results += grid_rows()
     if "aemet" in options.parts:
+        options.training = options.training or 1000
         results += aemet(options)
     results.sort(key=lambda row: PARTS.index(row["part"]))
     print(text(results))

@@ -12,5 +12,6 @@ OF_NUMBERS = tuple(
     if not registry.find("models", name).learns_kinds
     and not registry.find("models", name).learns_without_data
     and not registry.find("models", name).learns_frames
+    and not registry.find("models", name).learns_functions
 )
-"""Models of plain numbers; tables by kinds and of frames have tests of their own."""
+"""Models of plain numbers; tables by kinds, of frames and of functions have tests of their own."""

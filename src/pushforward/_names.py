@@ -137,6 +137,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "ppca": "models.ProbabilisticPCA",
         "bridge": "models.SchrodingerBridge",
         "table": "models.TableDiffusion",
+        "function-diffusion": "models.FunctionDiffusion",
         "copula": "models.GaussianCopula",
         "bootstrap": "models.Bootstrap",
         "sampler": "models.LearnedSampler",

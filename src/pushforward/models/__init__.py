@@ -21,6 +21,7 @@ _HOMES = {
     "Expectation": "expectation",
     "FlowMatching": "flow_matching",
     "FrameRegression": "frame_regression",
+    "FunctionDiffusion": "function_diffusion",
     "GAN": "gan",
     "GaussianMixtureModel": "baselines",
     "GenerativeModel": "model",
@@ -34,6 +35,7 @@ _HOMES = {
     "NoiseLevel": "noise_level",
     "at_points": "other_points",
     "log_prob_by_noise": "noise_measure",
+    "log_prob_given": "given_likelihood",
     "NoiseMap": "noise_map",
     "NormalizingFlow": "normalizing_flow",
     "PointMatching": "point_matching",
@@ -76,6 +78,7 @@ __all__ = [
     "Expectation",
     "FlowMatching",
     "FrameRegression",
+    "FunctionDiffusion",
     "GAN",
     "GaussianMixtureModel",
     "GenerativeModel",
@@ -89,6 +92,7 @@ __all__ = [
     "NoiseLevel",
     "at_points",
     "log_prob_by_noise",
+    "log_prob_given",
     "NoiseMap",
     "NormalizingFlow",
     "PointMatching",
@@ -139,7 +143,9 @@ if TYPE_CHECKING:
     from pushforward.models.expectation import Expectation
     from pushforward.models.flow_matching import FlowMatching
     from pushforward.models.frame_regression import FrameRegression
+    from pushforward.models.function_diffusion import FunctionDiffusion
     from pushforward.models.gan import GAN
+    from pushforward.models.given_likelihood import log_prob_given
     from pushforward.models.guided_posterior import GuidedPosterior
     from pushforward.models.heat_kernel_density import HeatKernelDensity
     from pushforward.models.inferring import posterior_of

@@ -33,12 +33,12 @@ class Predictor(nn.Module):
         self._shares_time = getattr(net, "shares_time", False)
         self._known: dict[Any, tuple[Reading, Any, Tensor, tuple[Any, ...]]] = {}
 
-    def forward(self, x_t: Any, t: Time, c: Any = None) -> Any:
-        """The prediction at a batch of states and times."""
-        row, output = self.answer(x_t, t, c)
+    def forward(self, x_t: Any, t: Time, c: Any = None, *told: Any) -> Any:
+        """The prediction at states and times; the network gets what else is `told`."""
+        row, output = self.answer(x_t, t, c, *told)
         return self.reading.read(row, output, x_t)
 
-    def answer(self, x_t: Any, t: Time, c: Any = None) -> tuple[Any, Any]:
+    def answer(self, x_t: Any, t: Time, c: Any = None, *told: Any) -> tuple[Any, Any]:
         """The row of the reading and the output of the network, as it is."""
         row, time, shape = self._at(t, x_t)
         if not self._shares_time:
@@ -46,7 +46,7 @@ class Predictor(nn.Module):
             time = time.repeat(state.rows(x_t)) if time.ndim == 0 else time.clone()
         if isinstance(c, Tensor) and c.is_floating_point():
             c = c.to(time.dtype)
-        output = self.net(self.reading.seen(row, x_t), time, c)
+        output = self.net(self.reading.seen(row, x_t), time, c, *told)
         if not (isinstance(output, Tensor) and output.shape == shape):
             wanted = self.reading.output_shape(state.event_shape(x_t))
             if not _fits(output, wanted, state.rows(x_t)):

@@ -277,11 +277,7 @@ class _Told:
     barred: Tensor | None = None
 
     def __call__(self, x_t: Any, t: Time, c: Any = None) -> Any:
-        row, time, _ = self.predictor._at(t, x_t)
-        if time.ndim == 0:
-            time = time.repeat(state.rows(x_t))
-        output = self.predictor.net(self.predictor.reading.seen(row, x_t), time, c, self.known)
-        pred = self.predictor.reading.read(row, output, x_t)
+        pred = self.predictor(x_t, t, c, self.known)
         return pred if self.barred is None else state.map_leaves(self._allowed, pred)
 
     def _allowed(self, part: Tensor) -> Tensor:

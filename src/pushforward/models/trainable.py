@@ -42,6 +42,9 @@ class Trainable(ABC):
     learns_frames: bool = False
     """Its data are windows of frames in time, `load(..., forecast="20:8")`."""
 
+    learns_functions: bool = False
+    """Its data are functions whose values can be given, `load(..., kind="functions")`."""
+
     learns_without_data: bool = False
     """Learns from a density that it holds: `fit` is given `None`, and rows only count."""
 

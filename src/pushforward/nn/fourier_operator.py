@@ -91,7 +91,7 @@ class FourierOperator(nn.Module):
     fraction of the domain. The result is that of the layers and, exactly, a multiple of the state
     for each channel: noise has more frequencies than there are modes.
 
-    A missing value, NaN, is seen as zero together with an indicator.
+    A missing value, NaN, is seen as zero together with an indicator, and so are given ones.
 
     Args:
         channels: of a state.
@@ -103,6 +103,7 @@ class FourierOperator(nn.Module):
         context: the length of a context vector in their place.
         out_channels: of the result; those of a state by default.
         masked: whether values may be missing.
+        given: whether it is told which values of a state are data (`models.FunctionDiffusion`).
 
     Raises `InputError` for sizes below one, other numbers of axes, or states of another shape.
 
@@ -126,13 +127,15 @@ class FourierOperator(nn.Module):
         context: int | None = None,
         out_channels: int | None = None,
         masked: bool = False,
+        given: bool = False,
     ) -> None:
         super().__init__()
         self.periodic = tuple(map(bool, periodic))
         if not 1 <= len(self.periodic) <= 3:
             raise InputError(f"functions have one to three axes, not {len(self.periodic)}")
         modes = {1: 16, 2: 8, 3: 4}[len(self.periodic)] if modes is None else modes
-        self.channels, self.masked = whole("channels", channels), bool(masked)
+        self.channels = whole("channels", channels)
+        self.masked, self.given = bool(masked), bool(given)
         self.out_channels = (
             channels if out_channels is None else whole("out_channels", out_channels)
         )
@@ -140,7 +143,7 @@ class FourierOperator(nn.Module):
         width = whole("width", width)
         self.conditioning = Conditioning(width, num_classes, context)
         places = sum(2 if turns else 1 for turns in self.periodic)
-        seen = self.channels * (2 if self.masked else 1) + places
+        seen = self.channels * (1 + self.masked + self.given) + places
         self.first = nn.Linear(seen, width)
         self.blocks = nn.ModuleList(
             _Block(width, whole("modes", modes), self.periodic)
@@ -152,8 +155,15 @@ class FourierOperator(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, t: Tensor | float, c: Tensor | None = None) -> Tensor:
-        """The result `(B, out_channels, *sizes)` at states, times `(B,)` or `()`, and labels."""
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor | float,
+        c: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """The result `(B, out_channels, *sizes)` at states, times `(B,)` or `()`, and labels;
+        `known` are booleans shaped like states, none of them set by default."""
         if x.ndim != len(self.periodic) + 2 or x.shape[1] != self.channels:
             raise InputError(
                 f"states have shape (B, {self.channels}, *sizes) with {len(self.periodic)} axes, "
@@ -164,6 +174,8 @@ class FourierOperator(nn.Module):
             there = ~x.isnan()
             x = torch.where(there, x, 0.0)
             parts = [x, there.to(x.dtype)]
+        if self.given:
+            parts.append(torch.zeros_like(x) if known is None else known.to(x))
         parts += [place.expand(len(x), 1, *x.shape[2:]) for place in self._places(x)]
         told = self.conditioning(torch.as_tensor(t).to(x), c, len(x))
         h = self.first(torch.cat(parts, 1).movedim(1, -1)).movedim(-1, 1)

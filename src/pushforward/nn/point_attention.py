@@ -75,6 +75,7 @@ class PointAttention(nn.Module):
         frequencies: sines and cosines of each coordinate, up to so many octaves.
         num_classes: the number of labels for conditional models.
         context: the length of a context vector in their place.
+        given: whether it is told which values of a state are data (`models.FunctionDiffusion`).
 
     Raises `InputError` for sizes that do not fit, or states at other points.
 
@@ -96,6 +97,7 @@ class PointAttention(nn.Module):
         frequencies: int = 6,
         num_classes: int | None = None,
         context: int | None = None,
+        given: bool = False,
     ) -> None:
         super().__init__()
         self.channels, self.frequencies = whole("channels", channels), frequencies
@@ -104,9 +106,10 @@ class PointAttention(nn.Module):
         if whole("width", width) % whole("heads", heads):
             raise InputError(f"width {width} is no multiple of {heads} heads")
         self.num_classes, self.context_size = num_classes, context
+        self.given = bool(given)
         self.register_buffer("places", _waves(points, frequencies), persistent=False)
         self.conditioning = Conditioning(width, num_classes, context)
-        self.first = nn.Linear(1 + self.places.shape[1], width)
+        self.first = nn.Linear(1 + self.given + self.places.shape[1], width)
         self.blocks = nn.ModuleList(
             _Block(width, heads, self.channels) for _ in range(layers("depth", depth))
         )
@@ -122,8 +125,15 @@ class PointAttention(nn.Module):
         made.load_state_dict(self.state_dict())
         return made.to(self.places.device)
 
-    def forward(self, x: Tensor, t: Tensor | float, c: Tensor | None = None) -> Tensor:
-        """The result, shaped like states, at these, times `(B,)` or `()`, and labels."""
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor | float,
+        c: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """The result, shaped like states, at these, times `(B,)` or `()`, and labels; `known` are
+        booleans shaped like states, none of them set by default."""
         flat = x.flatten(2)
         if flat.shape[1:] != (self.channels, len(self.places)):
             raise InputError(
@@ -131,6 +141,7 @@ class PointAttention(nn.Module):
                 f"{tuple(x.shape)}"
             )
         told = self.conditioning(torch.as_tensor(t).to(x), c, len(x))
+        flags = torch.zeros_like(flat) if known is None else known.flatten(2).to(flat)
         there, order = None, None
         places = self.places.to(x).expand(len(x), -1, -1)
         missing = flat.isnan()
@@ -141,14 +152,15 @@ class PointAttention(nn.Module):
                 :, : int(some.sum(1).max())
             ]
             index = order.unsqueeze(1).expand(-1, self.channels, -1)
-            flat = flat.gather(2, index)
+            flat, flags = flat.gather(2, index), flags.gather(2, index)
             places = places.gather(1, order.unsqueeze(-1).expand(-1, -1, places.shape[-1]))
             there = ~flat.isnan()
             flat = torch.where(there, flat, 0.0)
             # A token that sees nothing would be no number; it sees itself, and is left out below.
             there = there | ~there.any(-1, keepdim=True)
         own = places.unsqueeze(1).expand(-1, self.channels, -1, -1)
-        h = self.first(torch.cat([flat.unsqueeze(-1), own], -1))
+        tokens = [flat, flags] if self.given else [flat]
+        h = self.first(torch.cat([torch.stack(tokens, -1), own], -1))
         for block in self.blocks:
             h = block(h, functional.silu(told), there)
         out: Tensor = self.last(self.norm(h)).squeeze(-1)
