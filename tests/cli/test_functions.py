@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,97 @@ def test_options_of_the_space_leave_the_rest_to_the_data(tmp_path: Path, call: A
     found = call("--quiet", "train", path, "--out", tmp_path / "run", *words)
     assert found.code == 0, found.err
     assert pf.load(tmp_path / "run").space.noise == kernels.Matern(1.5, 0.2)
+
+
+def test_other_grids_from_the_command_line(trained: Path, call: Any) -> None:
+    run, out = trained / "run", trained / "fine.csv"
+    found = call("--quiet", "sample", run, "-n", 2, "--steps", 2, "--at", 18, "--out", out)
+    assert found.code == 0, found.err
+    head, x = _table(out)
+    assert head[:2] == ["t-0.0625", "t0.0625"]
+    assert x.shape == (2, 18)
+    spreads = []
+    for at in (9, 18, 36):
+        found = call("--quiet", "sample", run, "-n", 300, "--steps", 4, "--at", at, "--out", out)
+        assert found.code == 0, found.err
+        x = _table(out)[1]
+        assert x.shape == (300, at)
+        spreads.append(x.mean(1).std())
+    # Integrals are the same random number on every grid, within four errors of 300 of them.
+    assert max(spreads) < (1 + 4 * (2 / 300) ** 0.5) * min(spreads)
+    places = trained / "places.csv"
+    places.write_text("t\n0\n0.3\n2\n")
+    for at, said in (
+        (places, "takes grids of its whole domain alone"),
+        ("3,3", "2 axes, and functions have 1"),
+        ("0.5", "a table of coordinates that is there"),
+    ):
+        found = call("sample", run, "--at", at, "--out", out)
+        assert found.code == 2
+        assert said in " ".join(found.err.split())
+
+
+def test_densities_of_some_values_given_others(trained: Path, call: Any) -> None:
+    """Of curves with gaps, and of targets given contexts in another file."""
+    head = (trained / "curves.csv").read_text().splitlines()[0]
+    targets, known = trained / "targets.csv", trained / "known.csv"
+    targets.write_text(f"{head}\n,,20,,,,,,\n,,,21,,,,,\n")
+    known.write_text(f"{head}\n20,,,,,,,,\n,20,,,,,,,19\n")
+    asked = ("--quiet", "logprob", trained / "run", targets, "--steps", 4, "--json")
+    values = []
+    for more in ((), ("--given-file", known)):
+        found = call(*asked, *more)
+        assert found.code == 0, found.err
+        values.append([row["log_prob"] for row in json.loads(found.out)["rows"]])
+    assert np.isfinite(values).all()
+    assert len(values[0]) == 2
+    assert values[0] != values[1]
+    known.write_text(f"{head}\n20,,,,,,,,\n")
+    found = call(*asked, "--given-file", known)
+    assert found.code == 2
+    assert "has 1 functions, and DATA 2" in found.err
+
+
+def test_a_model_that_is_told_labels_and_values(tmp_path: Path, call: Any) -> None:
+    """A long table with a label: learned, drawn, completed, and judged given its values."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{name},{'calm' if name % 2 else 'storm'},{t},{rng.normal():.3f}"
+        for name in range(40) for t in range(5) if rng.random() < 0.9
+    ]  # fmt: skip
+    path, run, out = tmp_path / "buoys.csv", tmp_path / "run", tmp_path / "out.csv"
+    path.write_text("\n".join(["buoy,sea,t,height", *rows]) + "\n")
+    found = call(
+        "--quiet", "train", path, "--space", "functions", "--id", "buoy", "--label", "sea",
+        "--model", "function-diffusion", "--out", run, "--steps", 3, "--batch-size", 8,
+        "model.net.class=point-attention", "model.net.width=8", "model.net.depth=1",
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    assert pf.load(run).num_classes == 2
+    found = call("--quiet", "sample", run, "-n", 3, "--class", "calm", "--steps", 2, "--out", out)
+    assert found.code == 0, found.err
+    rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert rows[0] == ["buoy", "sea", "t", "height"]
+    assert {row[1] for row in rows[1:]} == {"calm"}
+    part, target = tmp_path / "part.csv", tmp_path / "target.csv"
+    part.write_text("buoy,sea,t,height\na,calm,1,0.5\nb,storm,2,0.25\n")
+    found = call("--quiet", "sample", run, "-n", 2, "--given-file", part, "--steps", 2,
+                 "--out", out)  # fmt: skip
+    assert found.code == 0, found.err
+    rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert sorted(rows[0]) == ["buoy", "draw", "height", "sea", "t"]
+    assert len(rows) == 1 + 2 * 2 * 5
+    cells = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    assert {(c["buoy"], c["sea"]) for c in cells} == {("a", "calm"), ("b", "storm")}
+    assert {c["height"] for c in cells if (c["buoy"], c["t"]) == ("a", "1")} == {"0.5"}
+    target.write_text("buoy,sea,t,height\nb,storm,4,0.1\na,calm,3,0.2\n")
+    found = call("--quiet", "logprob", run, target, "--given-file", part, "--steps", 4, "--json")
+    assert found.code == 0, found.err
+    assert len(json.loads(found.out)["rows"]) == 2
+    target.write_text("buoy,sea,t,height\nc,calm,3,0.2\n")
+    found = call("logprob", run, target, "--given-file", part)
+    assert found.code == 2
+    assert "DATA have no buoy a" in found.err
+    found = call("--quiet", "sample", run, "--given-file", part, "--at", 3, "--out", out)
+    assert found.code == 2
+    assert "leave --at out" in found.err

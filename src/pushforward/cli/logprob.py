@@ -88,6 +88,10 @@ def logprob(
         ),
     ] = None,
     seed: Seed = 0,
+    given_file: Annotated[
+        Path | None,
+        typer.Option(help="For functions: values that are given those of DATA.", metavar="FILE"),
+    ] = None,
     label: LabelColumn = None,
     klass: Label = None,
     batch_size: Annotated[
@@ -111,6 +115,7 @@ def logprob(
     are empty (NaN in an .npz).
     """
     from pushforward._files import require_space
+    from pushforward.cli.given_functions import contexts
     from pushforward.cli.rundata import labeled, load_like
     from pushforward.cli.writing import check_file, label_of
     from pushforward.errors import CapabilityError, InputError
@@ -161,10 +166,11 @@ def logprob(
     if code is not None:
         loaded = labeled(loaded, code, Path(run), model)
     each: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
+    told = contexts(Path(run), given_file, model, loaded)
     with Progress("log-density", 1, show=not is_quiet(context)) as progress:
 
         def valued(rows: int | None) -> Any:
-            return log_density(model, loaded, rows, **each, **asked, progress=progress)
+            return log_density(model, loaded, rows, given=told, **each, **asked, progress=progress)
 
         with advising(valued, min(len(loaded), batch_size or len(loaded)), learns=True):
             result = valued(None)

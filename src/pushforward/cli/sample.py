@@ -89,6 +89,14 @@ def sample(
     gap: Annotated[
         str, typer.Option(help="The character that marks a missing symbol in --given-file.")
     ] = "_",
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="For a model of functions: draw them at other points, so many on each axis (128, "
+            "or 64,64), or those of a table of coordinates.",
+            metavar="N,...|FILE",
+        ),
+    ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
@@ -119,7 +127,8 @@ def sample(
     of its data; without --given, it is told those of rows of its training data.
 
     A model of texts prints them, unless --out names a file, and fills in the gaps of --given-file.
-    One of functions draws the missing values of --given-file given those that are there.
+    One of functions draws the missing values of --given-file given those that are there, and at
+    the points --at.
     One of a table with words or dates writes samples.csv.
 
     Under `torchrun` each process draws its share, and the first writes the file.
@@ -129,6 +138,7 @@ def sample(
     from pushforward.cli.given import told
     from pushforward.cli.given_cells import infilled
     from pushforward.cli.given_functions import completed
+    from pushforward.cli.other_points import moved
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import labels_of, schema_of
     from pushforward.cli.texts import texts_for
@@ -172,14 +182,19 @@ def sample(
         write_states(out, x, model.space, Path(run))
         typer.echo(out)
         return
-    if given_file is not None and schema_of(Path(run)).functions is not None:
+    functions = None
+    if at is not None:
+        if given_file is not None:
+            raise InputError("--given-file has points of its own: leave --at out")
+        model, functions = moved(Path(run), model, at)
+    if given_file is not None and known.functions is not None:
         with Progress("completing functions", 1, show=not is_quiet(context)) as progress:
-            x, names = completed(
+            x, codes, names = completed(
                 Path(run), model, given_file, 1 if n is None else n, seed=seed, steps=steps,
                 progress=progress,
             )  # fmt: skip
         checked(out, Path(run), model, len(x))
-        write_states(out, x, model.space, Path(run), told=names)
+        write_states(out, x, model.space, Path(run), labels=codes, told=names)
         typer.echo(out)
         return
     if given_file is not None:
@@ -222,7 +237,10 @@ def sample(
         require_finite(x, out)
     if _printed(context, Path(run), x):
         return
-    write_states(out, x, model.space, Path(run), labels=codes, captions=captions, own=own)
+    write_states(
+        out, x, model.space, Path(run), labels=codes, captions=captions, own=own,
+        functions=functions,
+    )  # fmt: skip
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):
         typer.echo(in_words_of(context.command, about), err=True)

@@ -112,6 +112,7 @@ def write_states(
     captions: list[str] | None = None,
     own: Any = None,
     fields: Any = None,
+    functions: Any = None,
     told: Any = None,
 ) -> None:
     """Write states of a space as the data of a run came, or draw them.
@@ -120,8 +121,8 @@ def write_states(
     codes, one for all of them or one for each; `captions` stand below pictures, and beside those of
     a folder. Of `draws` of each state, on a first axis, a table and pictures have one after the
     other; an array has them all, without labels, and a store of fields as its first dimension.
-    `fields` say where rows of fields are, such as their times, and `told` are further columns of
-    functions in a long table.
+    `fields` say where rows of fields are, such as their times, and `functions` the points of
+    functions, where these are others than those of the run; `told` are further columns of these.
     """
     import torch
 
@@ -154,16 +155,19 @@ def write_states(
     schema, levels, suffix = schema_of(run), levels_of(run), suffix_of(path)
     if fields is not None:
         schema = dataclasses.replace(schema, fields=fields)
+    if functions is not None:
+        schema = dataclasses.replace(schema, functions=functions)
     if schema.molecules is not None and suffix in MOLECULES:
         empty = int((schema.molecules.atoms(flat).number == 0).sum())
         if empty:
             typer.echo(f"note: {empty} of the samples have no atoms, and are left out", err=True)
     flat, space, schema = in_columns(flat, space, schema)
-    if own is not None and (schema.sets is not None or schema.molecules is not None):
+    by_column = (schema.sets, schema.molecules, schema.functions)
+    if own is not None and any(known is not None for known in by_column):
         from pushforward.data.set_columns import typed_told
 
         contexts = typed_told(own.c.double().cpu(), schema.given)
-        write(path, flat, space=space, schema=schema, told=contexts)
+        write(path, flat, space=space, schema=schema, told={**contexts, **(told or {})})
         return
     if own is not None:
         from pushforward.cli.given import whole_table

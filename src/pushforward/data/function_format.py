@@ -119,11 +119,11 @@ class FunctionFormat:
 
         A long table has the number of each function in the column of its names, and leaves missing
         values out; a wide one has NaN there. What is `told` are values for each function that a
-        long table has in the place of these numbers, or in further columns after them.
+        table has in further columns, a long one after these numbers or in their place.
         """
         values = x.reshape(len(x), len(self.values), -1).numpy()
         if self.form == "wide":
-            return dict(zip(self.columns, values[:, 0].T, strict=True))
+            return {**dict(zip(self.columns, values[:, 0].T, strict=True)), **(told or {})}
         if self.form != "long":
             names = [f"{value}{k}" for value in self._named("x") for k in range(values.shape[2])]
             return dict(zip(names, values.reshape(len(x), -1).T, strict=True))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pushforward._precision import narrowed
 from pushforward.data import formats
@@ -31,6 +32,7 @@ from pushforward.data.packed import PackedArray
 from pushforward.data.places import existing
 from pushforward.data.schema import Schema
 from pushforward.data.stores import is_store
+from pushforward.data.told_columns import told_columns
 from pushforward.errors import InputError
 
 __all__ = ["FUNCTIONS", "reading_functions"]
@@ -41,7 +43,10 @@ FUNCTIONS = "functions"
 """The `kind` of data that are."""
 
 _OF_TABLES = ("columns", "header", "decimal", "thousands", "missing", "encoding", "skip")
-_TAKEN = {*_OF_TABLES, "key", "id", "coordinates", "periodic", "channels", "name", "double"}
+_TAKEN = {
+    *(*_OF_TABLES, "key", "id", "coordinates", "periodic", "channels", "name", "double"),
+    *("label", "given"),
+}
 
 
 def reading_functions(load: F) -> F:
@@ -51,7 +56,8 @@ def reading_functions(load: F) -> F:
     table with a row for each value, of which the column `id` says which function it is of,
     `coordinates` where it is (by default the one column after that), and all others are channels;
     an array `(N, *sizes)`, or `(N, C, *sizes)` with `channels=C`; or a store of fields. Empty cells
-    are missing values, and so is NaN if `missing="nan"` says so.
+    are missing values, and so is NaN if `missing="nan"` says so. Of a table, `label` is a column
+    that names the class of each function, and `given` are columns of numbers that it is told.
     """
 
     @wraps(load)
@@ -64,7 +70,8 @@ def reading_functions(load: F) -> F:
         space: Any = None,
         **options: Any,
     ) -> Data:
-        known = (like.schema if isinstance(like, Data) else like or Schema()).functions
+        schema = like.schema if isinstance(like, Data) else like or Schema()
+        known = schema.functions
         if isinstance(source, Data) or (kind != FUNCTIONS and known is None):
             if id is not None:
                 raise InputError(
@@ -82,7 +89,7 @@ def reading_functions(load: F) -> F:
             options["weights"] = "none"
             data = _of_store(load(source, like=like, **options), options)
         else:
-            data = _read(source, {**options, "id": id}, known)
+            data = _read(source, {**options, "id": id}, schema)
         if space is not None:
             try:
                 space.check(data.x)
@@ -93,9 +100,12 @@ def reading_functions(load: F) -> F:
     return cast(F, reading)
 
 
-def _read(source: Any, options: dict[str, Any], known: FunctionFormat | None) -> Data:
+def _read(source: Any, options: dict[str, Any], like: Schema) -> Data:
     """Functions of a table or an array."""
-    given = given_options(options)
+    given, known = given_options(options), like.functions
+    if options.get("label") is False and like.label is not None:
+        # The column is known, and is none of the values.
+        like = dataclasses.replace(like, classes=())
     if options.get("header") is False:
         given["header"] = False
     odd = sorted(set(given) - _TAKEN)
@@ -107,7 +117,9 @@ def _read(source: Any, options: dict[str, Any], known: FunctionFormat | None) ->
     path = None
     if isinstance(source, str | os.PathLike):
         path = existing(source)
-    found = _found(source if path is None else path, given, known)
+    found, c, told = _found(source if path is None else path, given, like)
+    if options.get("label") is False:
+        c, told = None, Schema()
     if known is not None and known.form == "long":
         found = on_known(found, known)
     made = found.format
@@ -127,26 +139,31 @@ def _read(source: Any, options: dict[str, Any], known: FunctionFormat | None) ->
         dialect = table_of(path, rows=1, **_written(given)).dialect
     return Data(
         x,
+        c,
         name=given.get("name") or (FUNCTIONS if path is None else formats.stem(path)),
         source="memory" if path is None else str(path),
-        schema=Schema(functions=made, dialect=dialect),
+        schema=dataclasses.replace(told, functions=made, dialect=dialect),
         states=made.words,
         notes=found.notes,
         origin=origin,
     )
 
 
-def _found(source: Any, given: dict[str, Any], known: FunctionFormat | None) -> FoundFunctions:
+def _found(
+    source: Any, given: dict[str, Any], like: Schema
+) -> tuple[FoundFunctions, Tensor | None, Schema]:
+    """Functions, what they are told, and the columns of that."""
+    known = like.functions
     suffix = source.name.lower().removeprefix(formats.stem(source).lower()) if isinstance(
         source, Path
     ) else ""  # fmt: skip
     if suffix in (".npy", ".npz") or (
         not isinstance(source, Path | dict) and not hasattr(source, "columns")
     ):
-        for name in ("id", "coordinates", *_OF_TABLES):
+        for name in ("id", "coordinates", "label", "given", *_OF_TABLES):
             if name in given and name != "missing":
                 raise InputError(f"{name}= is for functions in tables, and {source} is an array")
-        return _of_array(_array(source, suffix, given), given, known)
+        return _of_array(_array(source, suffix, given), given, known), None, Schema()
     written = _written(given)
     table = table_of(source, given.get("columns"), given.get("key"), **written)
     key = given.get("id") or (None if known is None else known.id)
@@ -155,6 +172,11 @@ def _found(source: Any, given: dict[str, Any], known: FunctionFormat | None) -> 
     )
     if key is None and where:
         raise InputError("coordinates= are the columns of a table with id=, which is not said")
+    label, columns = given.get("label"), _listed(given.get("given"))
+    if known is not None:
+        label = like.label if like.label in table.cells else None
+        columns = [column.name for column in like.given]
+    table, c, told = told_columns(table, label, columns, key, like)
     notes = table.notes
     if known is not None and known.form == "long" and key == known.id:
         table, more = known_columns(table, known)
@@ -164,7 +186,7 @@ def _found(source: Any, given: dict[str, Any], known: FunctionFormat | None) -> 
         if key is None
         else long_table(table, key, where)
     )
-    return found._replace(notes=(*notes, *found.notes))
+    return found._replace(notes=(*notes, *found.notes)), c, told
 
 
 def _array(source: Any, suffix: str, given: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ from pushforward.data.set_columns import table_of_sets
 from pushforward.data.set_lists import lists_of_sets
 from pushforward.data.table_files import ARROW, TABLES, TEXTS, TypedTable
 from pushforward.data.texts import FASTA, spelled_out
+from pushforward.data.told_columns import table_of_functions
 from pushforward.errors import InputError
 
 __all__ = ["FORMATS", "check_destination", "least_size", "suffix_of", "write"]
@@ -88,7 +89,7 @@ def write(
             names of the space.
         levels, value_range: of quantized data, as in `Data`: states go to the nearest level.
         labels: the numbers of classes, one for all or one for each.
-        told: of sets, and of functions in a long table, values of further columns, one for each.
+        told: of sets and functions, values of further columns, one for each.
 
     Raises `InputError` for another suffix, states of several parts in an `.npy`, names or labels
     that do not fit or come twice, a folder that is not empty, or a file that cannot be written;
@@ -245,7 +246,8 @@ class _Written:
         if self.schema.mixed is not None:
             return self.schema.mixed.columns_of(self.x, spelled=spelled)
         if self.schema.functions is not None:
-            return self.schema.functions.table(self.x, self.told)
+            own = {} if labels is None else {self.schema.label or _LABEL: labels}
+            return table_of_functions(self.schema, self.x, {**own, **(self.told or {})})
         if self.schema.sets is not None:
             of_sets = {} if labels is None else {self.schema.label or _LABEL: labels}
             x, mask, *kinds = self.x

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pushforward import state
+from pushforward import config, state
 from pushforward._random import resolve
 from pushforward.data import Data
 from pushforward.data.levels import one_hot_columns
@@ -19,7 +19,7 @@ from pushforward.estimates import LogProb
 from pushforward.metrics import Calibration, Evaluation, calibrate, dequantized, evaluate
 from pushforward.metrics.evaluating import FEWEST
 from pushforward.metrics.likelihood import level_width
-from pushforward.models import GenerativeModel, conditional_sampler
+from pushforward.models import GenerativeModel, conditional_sampler, log_prob_given
 from pushforward.report.frames_in_time import for_frames
 from pushforward.report.molecule_judging import evaluated_molecules
 from pushforward.report.point_sets import rows_of_sets
@@ -213,11 +213,15 @@ def log_density(
     themselves gives them probabilities, which are turned into densities that are constant on a
     cell, so that both are compared in the same unit.
 
-    Of the `options`, those count that the model's `log_prob` takes.
+    Of the `options`, those count that the model's `log_prob` takes. Of functions with missing
+    values the density is that of the values that are there, `given` others if there are any.
     """
     model.normalize(seed=seed)
-    first = slice(points)
+    first, given = slice(points), options.pop("given", None)
     x, labels = state.take(data.x, first), conditions(model, data, first)
+    if data.schema.functions is not None and (given is not None or bool(x.isnan().any())):
+        options = config.understood(log_prob_given, seed=seed, **options)
+        return log_prob_given(model, x, None if given is None else given[first], labels, **options)
     options = model.understood("log_prob", seed=seed, **options)
     if data.schema.mixed is not None:
         found = model.log_prob(x, labels, **options)
