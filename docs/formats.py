@@ -70,6 +70,22 @@ def counts() -> tuple[np.ndarray, np.ndarray]:
     return x, random.choice(np.array([2019, 2021], dtype=np.int16), ROWS)
 
 
+def curves() -> np.ndarray:
+    """Functions at nine points."""
+    random = np.random.default_rng(0)
+    return np.sin(np.linspace(0, 2, 9) + random.uniform(0, 6, (ROWS, 1)))
+
+
+def _curves(path: Path) -> None:
+    pandas.DataFrame(curves(), columns=[f"t{k}" for k in range(9)]).to_csv(path, index=False)
+
+
+def _values(path: Path) -> None:
+    x = curves()
+    table = {"id": np.repeat(np.arange(ROWS), 9), "t": np.tile(np.arange(9), ROWS), "y": x.ravel()}
+    pandas.DataFrame(table).to_csv(path, index=False)
+
+
 def _text(**options: Any) -> Callable[[Path], None]:
     return lambda path: people().to_csv(path, index=False, **options)
 
@@ -133,6 +149,7 @@ def _pictures(path: Path) -> None:
         Image.fromarray(pixels).save(file)
 
 
+OPERATOR = ("model.net.class=fourier-operator", "model.net.width=8", "model.net.depth=1")
 SMALL = ("model.net.class=transformer", "model.net.width=8", "model.net.depth=1",
          "model.net.heads=2")  # fmt: skip
 KINDS = (
@@ -157,6 +174,12 @@ KINDS = (
     Kind("counts.nc", "arrays of NetCDF", _netcdf, ("--label", "y")),
     Kind("fields.nc", "fields of NetCDF", _fields, (), "vae"),
     Kind("fields.zarr", "fields of Zarr", _fields, (), "vae"),
+    Kind("curves.csv", "functions, a row each", _curves, ("--space", "functions", *OPERATOR),
+         "diffusion"),
+    Kind("values.csv", "functions, a row for each value", _values,
+         ("--space", "functions", "--id", "id", *OPERATOR), "diffusion"),
+    Kind("curves.npy", "functions in an array",
+         lambda path: np.save(path, curves()), ("--space", "functions", *OPERATOR), "diffusion"),
     Kind("book.txt", "a text", _book, ("data.window=8", *SMALL), "diffusion"),
     Kind("lines.txt", "lines of text", _lines, ("data.kind=lines", *SMALL), "diffusion"),
     Kind("genes.fasta", "records of FASTA", _fasta, SMALL, "diffusion"),

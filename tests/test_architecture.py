@@ -49,6 +49,7 @@ FLOORS = (
             "_autograd",
             "_bessel",
             "_beta",
+            "_legendre",
             "condition",
             "config",
         ),

@@ -155,6 +155,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "equivariant-sets": "nn.EquivariantSets",
         "fourier-operator": "nn.FourierOperator",
         "point-attention": "nn.PointAttention",
+        "spherical-operator": "nn.SphericalOperator",
     },
     "noises": {
         "gaussian": "inverse.GaussianNoise",
@@ -196,6 +197,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "euclidean": "spaces.Euclidean",
         "hilbert": "spaces.Hilbert",
         "functions": "spaces.Functions",
+        "spherical-functions": "spaces.SphericalFunctions",
         "torus": "spaces.Torus",
         "sphere": "spaces.Sphere",
         "so3": "spaces.SO3",

@@ -292,3 +292,31 @@ def test_a_model_that_is_told_labels_and_values(tmp_path: Path, call: Any) -> No
     found = call("--quiet", "sample", run, "--given-file", part, "--at", 3, "--out", out)
     assert found.code == 2
     assert "leave --at out" in found.err
+
+
+def test_functions_on_the_sphere(tmp_path: Path, call: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{k},{lat},{lon},{np.sin(np.deg2rad(lat)) + rng.normal():.3f}"
+        for k in range(20) for lat in (67.5, 22.5, -22.5, -67.5) for lon in range(0, 360, 60)
+    ]  # fmt: skip
+    path, run, out = tmp_path / "maps.csv", tmp_path / "run", tmp_path / "new.csv"
+    path.write_text("\n".join(["day,lat,lon,t", *rows]) + "\n")
+    found = call(
+        "--quiet", "train", path, "--space", "spherical-functions", "--id", "day", "--coordinates",
+        "lat,lon", "--out", run, "--steps", 2, "--batch-size", 8,
+        "model.net.class=spherical-operator", "model.net.width=6", "model.net.depth=1",
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    model = pf.load(run)
+    assert isinstance(model.space, pf.spaces.SphericalFunctions)
+    assert type(model.predictor.net).__name__ == "SphericalOperator"
+    for at, count in ((None, 24), ("8,12", 96)):
+        more = () if at is None else ("--at", at)
+        asked = ("-n", 2, "--steps", 2, "--out", out, *more)
+        found = call("--quiet", "sample", run, *asked)
+        assert found.code == 0, found.err
+        head, x = _table(out)
+        assert head == ["day", "lat", "lon", "t"]
+        assert len(x) == 2 * count
+        assert np.isfinite(x).all()

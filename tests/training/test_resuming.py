@@ -12,7 +12,7 @@ import torch
 import pushforward as pf
 from pushforward import processes, state
 from pushforward.errors import InputError
-from pushforward.spaces import Hilbert, Points, Sphere, Tokens, Torus
+from pushforward.spaces import Functions, Hilbert, Points, Sphere, Tokens, Torus
 
 N = 40
 
@@ -57,6 +57,11 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
         pf.Diffusion,
         lambda: processes.Gaussian(space=Hilbert(_covariance())),
         _functions,
+    ),
+    "functions given values": (
+        pf.models.FunctionDiffusion,
+        lambda: processes.Gaussian(space=Functions(axes=[[0.0, 1.0, 2.0, 3.0, 4.0]])),
+        lambda: _functions().unsqueeze(1),
     ),
     "circle": (pf.Diffusion, lambda: processes.Brownian(Torus()), _angles),
     "sphere": (pf.Diffusion, lambda: processes.Brownian(Sphere()), _directions),

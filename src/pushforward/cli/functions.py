@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward.config import arguments
-from pushforward.data.functions import FUNCTIONS
+from pushforward.data.functions import FUNCTIONS, SPACES
+from pushforward.errors import InputError
 
 __all__ = ["as_told", "with_functions"]
 
@@ -20,7 +21,7 @@ def with_functions(values: dict[str, Any]) -> None:
         return
     space = model.get("space") if isinstance(model, dict) else None
     named = space.get("class") if isinstance(space, dict) else space
-    if named == FUNCTIONS:
+    if named in SPACES:
         data.setdefault("kind", FUNCTIONS)
         if isinstance(values.get("source"), dict):
             values["source"].setdefault("kind", FUNCTIONS)
@@ -29,8 +30,14 @@ def with_functions(values: dict[str, Any]) -> None:
 def as_told(told: Any, chosen: Any) -> Any:
     """The space that data tell, with what a user chose of it.
 
+    Raises `InputError` for a space of something else.
+
     >>> from pushforward.spaces import Functions
     >>> as_told(Functions(axes=[[0.0, 1.0]]), Functions(periodic=[True])).periodic
     (True,)
     """
-    return type(told)(**{**arguments(told), **arguments(chosen)})
+    if not isinstance(chosen, type(told)):
+        raise InputError(
+            f"the data are functions, and no states of {chosen}: take --space functions"
+        )
+    return type(chosen)(**{**arguments(told), **arguments(chosen)})

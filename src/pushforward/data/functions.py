@@ -35,12 +35,15 @@ from pushforward.data.stores import is_store
 from pushforward.data.told_columns import told_columns
 from pushforward.errors import InputError
 
-__all__ = ["FUNCTIONS", "reading_functions"]
+__all__ = ["FUNCTIONS", "SPACES", "reading_functions"]
 
 F = TypeVar("F", bound=Callable[..., Data])
 
 FUNCTIONS = "functions"
 """The `kind` of data that are."""
+
+SPACES = (FUNCTIONS, "spherical-functions")
+"""The names of the spaces that they are of."""
 
 _OF_TABLES = ("columns", "header", "decimal", "thousands", "missing", "encoding", "skip")
 _TAKEN = {

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from pushforward import registry
 from pushforward.data.dataset import Data
-from pushforward.data.functions import FUNCTIONS
+from pushforward.data.functions import FUNCTIONS, SPACES
 from pushforward.errors import InputError
 
 __all__ = ["reading_space_names", "space_named"]
@@ -39,7 +39,7 @@ def reading_space_names(load: F) -> F:
 
     @wraps(load)
     def reading(source: Any, *, space: Any = None, **options: Any) -> Data:
-        if isinstance(space, str) and space == FUNCTIONS:
+        if isinstance(space, str) and space in SPACES:
             # What the data are functions of stands in the file, and so does their space.
             return load(source, **{"kind": FUNCTIONS, **options})
         return load(source, space=space_named(space), **options)

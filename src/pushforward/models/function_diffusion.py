@@ -22,8 +22,8 @@ from pushforward.models.objective import weighted
 from pushforward.models.simulation import simulate, times_of
 from pushforward.models.trainable import ERROR_OF_PREDICTION
 from pushforward.parametrizations import Parametrization
-from pushforward.processes import Gaussian, GenerativeProcess
-from pushforward.protocols import Sampler, Transport, matching_loss
+from pushforward.processes import GenerativeProcess
+from pushforward.protocols import GaussianKernels, Sampler, Transport, follows, matching_loss
 from pushforward.spaces import Functions
 from pushforward.spaces.data_space import space_of
 from pushforward.state import EventShape
@@ -96,7 +96,7 @@ class FunctionDiffusion(Diffusion):
             for name, value in (("given", given), ("most", most), ("left_out", left_out))
         )
         space = process.space
-        if not isinstance(process, Gaussian) or not isinstance(space, Functions):
+        if not follows(process, GaussianKernels) or not isinstance(space, Functions):
             raise InputError(
                 f"a FunctionDiffusion is one of processes.Gaussian on spaces.Functions, not of "
                 f"{process}"
@@ -113,7 +113,7 @@ class FunctionDiffusion(Diffusion):
 
         Raises `InputError` for other data.
         """
-        space = space_of(data)
+        space = getattr(options.get("process"), "space", None) or space_of(data)
         if not isinstance(space, Functions):
             raise InputError(
                 f"a {cls.__name__} learns functions, and {data.name} was read without: load it "

@@ -16,8 +16,8 @@ from pushforward.guidance import conditioned
 from pushforward.models.batch_size import rows_in_memory
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
-from pushforward.processes import Gaussian
-from pushforward.protocols import Time, Transport
+from pushforward.models.whitened import white_process
+from pushforward.protocols import GaussianKernels, Time, Transport, follows
 from pushforward.spaces import Functions
 
 __all__ = ["log_prob_given"]
@@ -69,7 +69,7 @@ def log_prob_given(
     torch.Size([1])
     """
     process = getattr(model, "process", None)
-    if not isinstance(process, Gaussian) or not isinstance(process.space, Functions):
+    if not follows(process, GaussianKernels) or not isinstance(process.space, Functions):
         raise CapabilityError(
             f"{model} has no densities of functions at some points: those are of a Diffusion or a "
             "FunctionDiffusion on spaces.Functions"
@@ -147,7 +147,7 @@ class _Values:
         self.model, self.rows, self.z = model, rows, z[rows]
         self.at, self.known = at.flatten(), known
         self.c = None if c is None else state.take(c, rows)
-        self.white = Gaussian(model.process.schedule)
+        self.white = white_process(model.process)
         n, there = at[0].numel(), at.flatten(1).cpu()
         eye = torch.eye(n, dtype=torch.float64).reshape(n, *at.shape[1:])
         colors = model.process.space.root(tuple(at.shape[1:])).color(eye).reshape(n, n)
@@ -163,7 +163,7 @@ class _Values:
     ) -> LogProb:
         """By the flow along some times, in data units."""
         prior = self.white.prior((self.w.shape[1],), times[-1])
-        found = []
+        found: list[LogProb] = []
         with self.model.evaluating():
             size = batch_size or rows_in_memory(self._velocity, self.w[:1].expand(2, -1))
             for rows in torch.arange(len(self.w)).split(size):
@@ -187,9 +187,9 @@ class _Values:
             predictor = GivenValues(predictor, z, self.known.expand_as(z))
         model = conditioned(predictor, self.model.condition, own)
 
-        def predict(w_t: Tensor, t: Time, c: Any = None) -> Tensor:
+        def predict(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
             whole = z.new_full((len(z), self.at.numel()), torch.nan)
-            whole[:, self.at] = (w_t.double() @ self.factor.mT).to(z)
+            whole[:, self.at] = (x_t.double() @ self.factor.mT).to(z)
             pred = model(whole.reshape(z.shape), t)
             return self._whitened(pred.flatten(1)[:, self.at])
 

@@ -15,7 +15,7 @@ from pushforward.models.denoiser import NO_DENOISER, Denoiser
 from pushforward.processes import Gaussian
 from pushforward.protocols import Model, Time
 
-__all__ = ["WhiteCoordinates", "in_white"]
+__all__ = ["WhiteCoordinates", "in_white", "white_process"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class WhiteCoordinates:
         context = self.model.condition.required(c, n, self.model.device)
         transports = self.model._transport(context, guidance)
         start, stop = process.interval
-        white = Gaussian(process.schedule)
+        white = white_process(process)
         shape = self.model.event_shape
 
         def model(rows: Any) -> Model:
@@ -71,6 +71,11 @@ class WhiteCoordinates:
         origin = torch.as_tensor(plain.shift / plain.scale).expand(shape)
         shift = self.root.whiten(origin.unsqueeze(0))[0]
         return Measurement(y, kind(operator, self.root, plain.scale), noise, shape, shift)
+
+
+def white_process(process: Any) -> Gaussian:
+    """A process of Gaussian noise, with white noise on the same schedule."""
+    return Gaussian(process.schedule)
 
 
 def in_white(model: Any) -> Any:

@@ -30,6 +30,7 @@ _HOMES = {
     "Perceptron": "perceptron",
     "PictureContext": "picture_context",
     "PointAttention": "point_attention",
+    "SphericalOperator": "spherical_operator",
     "RotaryAttention": "rotary",
     "TextEncoder": "text_encoder",
     "TokenTransformer": "token_transformer",
@@ -65,6 +66,7 @@ __all__ = [
     "Perceptron",
     "PictureContext",
     "PointAttention",
+    "SphericalOperator",
     "RotaryAttention",
     "TextEncoder",
     "SequenceEncoder",
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from pushforward.nn.sequences import SequenceEncoder
     from pushforward.nn.set_transformer import SetTransformer
     from pushforward.nn.sets import SetEncoder
+    from pushforward.nn.spherical_operator import SphericalOperator
     from pushforward.nn.steered import SteeredMLP
     from pushforward.nn.text_encoder import TextEncoder
     from pushforward.nn.token_transformer import TokenTransformer

@@ -41,6 +41,8 @@ from pushforward.spaces.so3 import SO3
 from pushforward.spaces.space import ContinuousSpace, JumpSpace, LinearSpace, Space
 from pushforward.spaces.spd import SPD
 from pushforward.spaces.sphere import Sphere
+from pushforward.spaces.spherical_functions import SphericalFunctions
+from pushforward.spaces.spherical_noise import SphericalMatern
 from pushforward.spaces.surface_cells import SurfaceCells
 from pushforward.spaces.tokens import Tokens
 from pushforward.spaces.torus import Torus
@@ -108,6 +110,8 @@ __all__ = [
     "Sequences",
     "Space",
     "Spectral",
+    "SphericalFunctions",
+    "SphericalMatern",
     "Sphere",
     "Standardize",
     "Tokens",

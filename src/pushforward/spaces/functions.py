@@ -142,7 +142,7 @@ class Functions(LinearSpace):
         True
         """
         kept = self.noise if noise is None else noise
-        return Functions(
+        return type(self)(
             kept, axes, points, self.domain, self.turns, self.norm, self.masked, self.names,
             self.labels,
         )  # fmt: skip
