@@ -29,10 +29,10 @@ def legendre(x: Tensor, degrees: int) -> Tensor:
     for m in range(1, degrees):
         found[m, m] = math.sqrt((2 * m + 1) / (2 * m)) * sine * found[m - 1, m - 1]
     for degree in range(1, degrees):
-        m = torch.arange(degree, dtype=torch.float64).unsqueeze(1)
-        up = ((4 * degree**2 - 1) / (degree**2 - m.square())).sqrt()
+        order = torch.arange(degree, dtype=torch.float64).unsqueeze(1)
+        up = ((4 * degree**2 - 1) / (degree**2 - order.square())).sqrt()
         # The last term has no factor where m = l - 1, of which there is nothing two degrees below.
-        square = ((degree - 1) ** 2 - m.square()) / (4 * (degree - 1) ** 2 - 1)
+        square = ((degree - 1) ** 2 - order.square()) / (4 * (degree - 1) ** 2 - 1)
         below = found[degree - 2, :degree] if degree > 1 else torch.zeros_like(found[0, :1])
         found[degree, :degree] = up * (x * found[degree - 1, :degree] - square.sqrt() * below)
     return found

@@ -17,10 +17,10 @@ from pushforward.data.mixed_tables import TextTable
 from pushforward.data.schema import Column, Schema
 from pushforward.errors import InputError
 
-__all__ = ["Told", "table_of_functions", "told_columns"]
+__all__ = ["ToldColumns", "table_of_functions", "told_columns"]
 
 
-class Told(NamedTuple):
+class ToldColumns(NamedTuple):
     """Contexts, the rest of the table, and what a schema keeps of the columns."""
 
     table: TextTable
@@ -34,7 +34,7 @@ def told_columns(
     given: Sequence[str],
     key: str | None = None,
     like: Schema | None = None,
-) -> Told:
+) -> ToldColumns:
     """The label, or the given columns, of each function, and the table without them.
 
     Args:
@@ -80,15 +80,15 @@ def told_columns(
             c, classes = _codes(words, like.classes, label, source), like.classes
         else:
             c, classes = encode(np.array(words, dtype=object), source, lambda k: f"function {k}")
-        return Told(left, c, Schema(label=label, classes=classes, label_at=at[0]))
+        return ToldColumns(left, c, Schema(label=label, classes=classes, label_at=at[0]))
     if not given:
-        return Told(left, None, Schema())
+        return ToldColumns(left, None, Schema())
     values = np.stack([_numbers(table, name, first) for name in given], 1)
     columns = like.given if like is not None and like.given else tuple(
         Column(name, "int64" if bool((own == own.round()).all()) else "float64")
         for name, own in zip(given, values.T, strict=True)
     )  # fmt: skip
-    return Told(left, torch.from_numpy(values).float(), Schema(given=columns, given_at=at))
+    return ToldColumns(left, torch.from_numpy(values).float(), Schema(given=columns, given_at=at))
 
 
 def table_of_functions(
@@ -104,9 +104,10 @@ def table_of_functions(
     """
     assert schema.functions is not None
     columns = schema.functions.table(x, told)
-    places = [(schema.label, schema.label_at)]
-    places += [(column.name, at) for column, at in zip(schema.given, schema.given_at, strict=True)]
-    moved = {name: at for name, at in places if at is not None and name in told}
+    places = zip((column.name for column in schema.given), schema.given_at, strict=True)
+    moved = {name: at for name, at in places if name in told}
+    if schema.label in told and schema.label is not None and schema.label_at is not None:
+        moved[schema.label] = schema.label_at
     names = [name for name in columns if name not in moved]
     for name in sorted(moved, key=lambda name: moved[name]):
         names.insert(moved[name], name)

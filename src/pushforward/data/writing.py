@@ -246,8 +246,8 @@ class _Written:
         if self.schema.mixed is not None:
             return self.schema.mixed.columns_of(self.x, spelled=spelled)
         if self.schema.functions is not None:
-            own = {} if labels is None else {self.schema.label or _LABEL: labels}
-            return table_of_functions(self.schema, self.x, {**own, **(self.told or {})})
+            known = {} if labels is None else {self.schema.label or _LABEL: labels}
+            return table_of_functions(self.schema, self.x, {**known, **(self.told or {})})
         if self.schema.sets is not None:
             of_sets = {} if labels is None else {self.schema.label or _LABEL: labels}
             x, mask, *kinds = self.x
