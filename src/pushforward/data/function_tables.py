@@ -61,7 +61,8 @@ def wide_table(table: TextTable, *, partial: bool = False) -> FoundFunctions:
             raise InputError(
                 f"{table.source}: the column {name!r} is no coordinate. In a table of functions "
                 "there is a row for each function and the names of the columns are coordinates; "
-                "leave others out with columns=, or say id= for a table with a row for each value"
+                "leave others out with columns=, name one as label= or some as given=, or say id= "
+                "for a table with a row for each value"
             )
         places.append(float(text))
     if len(names) < 2:

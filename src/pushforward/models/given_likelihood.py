@@ -68,7 +68,7 @@ def log_prob_given(
     >>> log_prob_given(model, targets, contexts, steps=4).value.shape
     torch.Size([1])
     """
-    process = getattr(model, "process", None)
+    process: Any = getattr(model, "process", None)
     if not follows(process, GaussianKernels) or not isinstance(process.space, Functions):
         raise CapabilityError(
             f"{model} has no densities of functions at some points: those are of a Diffusion or a "
