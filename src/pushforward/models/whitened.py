@@ -88,8 +88,8 @@ def in_white(model: Any) -> Any:
 
 
 def _white(model: Callable[..., Tensor], root: Any) -> Model:
-    def predict(w_t: Tensor, t: Time, c: Any = None) -> Tensor:
-        found: Tensor = root.whiten(model(root.color(w_t), t, c))
+    def predict(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+        found: Tensor = root.whiten(model(root.color(x_t), t, c))
         return found
 
     return predict
