@@ -151,7 +151,7 @@ def test_latitudes_that_fall_keep_their_numbers_and_weigh_alike(tmp_path: Path) 
         (LONG + "cid,2,,\n", {"id": "who"}, "who cid has no value at all"),
         (LONG, {"id": "who", "coordinates": "t,u,v"}, "a value at least"),
         (WIDE, {"coordinates": "t"}, "table with id="),
-        (WIDE, {"label": "a"}, "label= means nothing for functions"),
+        (WIDE, {"label": "a"}, "has no column 'a'"),
         (WIDE, {"periodic": "t"}, "have the axes 0 to 0"),
     ],
 )
@@ -214,3 +214,45 @@ def test_dates_are_no_coordinates(tmp_path: Path) -> None:
     path = _file(tmp_path, "id,t,u\na,2020-01-01,1\na,2020-01-02,2\n")
     with pytest.raises(InputError, match="Write dates as numbers"):
         load(path, kind="functions", id="id")
+
+
+def test_what_functions_are_told_goes_out_as_it_came_in(tmp_path: Path) -> None:
+    wide, long = tmp_path / "wide.csv", tmp_path / "long.csv"
+    wide.write_text("t0,kind,t1,dose\n1,b,2,0.5\n3,a,4,1.5\n")
+    data = load(wide, kind="functions", label="kind", columns=["t0", "kind", "t1"])
+    assert data.c.tolist() == [1, 0]
+    assert data.schema.classes == ("a", "b")
+    out = tmp_path / "out.csv"
+    write(out, data.x, space=pf.spaces.space_of(data), schema=data.schema, labels=data.c)
+    assert out.read_text() == "t0,kind,t1\n1.0,b,2.0\n3.0,a,4.0\n"
+    other = tmp_path / "other.csv"
+    other.write_text("t0,kind,t1\n1,a,2\n")
+    assert load(other, like=data.schema).c.tolist() == [0]
+    assert load(other, like=data.schema, label=False).c is None
+    other.write_text("t0,t1\n1,2\n")
+    assert load(other, like=data.schema).c is None
+    long.write_text("id,dose,t,y\np,5,0,1\np,5,1,2\nq,7,1,3\n")
+    told = load(long, kind="functions", id="id", given="dose")
+    assert told.c.tolist() == [[5.0], [7.0]]
+    assert told.schema.given[0].dtype == "int64"
+    write(
+        out,
+        told.x,
+        space=pf.spaces.space_of(told),
+        schema=told.schema,
+        told={"dose": np.array([5, 7])},
+    )
+    assert out.read_text().splitlines()[0] == "id,dose,t,y"
+    assert load(long, like=told.schema).c.tolist() == told.c.tolist()
+    other.write_text("t0,kind,t1\n1,c,2\n")
+    for source, options, said in (
+        (wide, {"label": "kid"}, "no column 'kid'"),
+        (wide, {"label": "kind", "given": "dose"}, "leave one of them out"),
+        (wide, {"given": "kind"}, "'b' is no finite number"),
+        (long, {"id": "id", "label": "y"}, "row 2: column 'y' is '2' where another value"),
+        (other, {"like": data.schema}, "have no kind 'c'"),
+        (tmp_path / "x.npy", {"label": "kind"}, "is an array"),
+    ):
+        np.save(tmp_path / "x.npy", np.zeros((3, 4)))
+        with pytest.raises(InputError, match=said):
+            load(source, **({} if "like" in options else {"kind": "functions"}), **options)
