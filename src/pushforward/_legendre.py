@@ -19,8 +19,8 @@ def legendre(x: Tensor, degrees: int) -> Tensor:
     `P_lm(cos theta) exp(i m phi) / sqrt(2 pi)` are the spherical harmonics, up to their signs. By
     the recursion in the degree (Holmes & Featherstone 2002), stable for hundreds of degrees.
 
-    >>> legendre(torch.tensor([1.0]), 3)[:, 0, 0].square().tolist()  # l + 1/2 at the pole
-    [0.5, 1.5, 2.5]
+    >>> legendre(torch.tensor([1.0]), 3)[:, 0, 0].square().float()  # l + 1/2 at the pole
+    tensor([0.5000, 1.5000, 2.5000])
     """
     x = x.double()
     sine = (1 - x.square()).clamp(min=0).sqrt()

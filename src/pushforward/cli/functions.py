@@ -40,4 +40,8 @@ def as_told(told: Any, chosen: Any) -> Any:
         raise InputError(
             f"the data are functions, and no states of {chosen}: take --space functions"
         )
-    return type(chosen)(**{**arguments(told), **arguments(chosen)})
+    known = arguments(told)
+    if type(chosen) is not type(told):
+        # What noise there is depends on the kind of functions.
+        known.pop("noise", None)
+    return type(chosen)(**{**known, **arguments(chosen)})
