@@ -18,6 +18,7 @@ import argparse
 import hashlib
 import io
 import math
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,10 @@ SHA256 = "dc3309498c4c95cebdf8d4f20c868deb6b63bce1d929cad4f51a7ccc982987b1"
 SYMBOLS, REST, WINDOW, EIGHTHS = 129, 128, 32, 2
 PROCESSES = ("masking", "uniform", "neighbors")
 CORRECTED = (0, 1, 4)
-STEPS, DRAWN, TRAINED = 64, 1_000, 3_000
+STEPS, DRAWN, TRAINED = 64, 500, 2_000
+NETWORK = {"width": 64, "depth": 2, "heads": 4}
+TRAINING: dict[str, Any] = {"batch_size": 32, "lr": 2e-3, "ema": 0.998, "holdout": 0.0,
+                            "device": "cpu", "progress": False}  # fmt: skip
 _STEPS_OF = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -131,18 +135,22 @@ def _share(x: Tensor) -> Tensor:
 
 def measured(train: Tensor, test: Tensor, name: str, smoke: bool) -> list[dict[str, Any]]:
     """A row for each number of corrector moves a step."""
-    size = {"width": 16, "depth": 1, "heads": 2} if smoke else {"width": 128, "depth": 4}
+    size = {"width": 16, "depth": 1, "heads": 2} if smoke else NETWORK
+    torch.manual_seed(0)
     net = pf.nn.TokenTransformer(SYMBOLS, **size)
     model = pf.Diffusion(net, process=made(name))
     data = pf.data.Data(train, name="chorales")
-    pf.fit(model, data, steps=2 if smoke else TRAINED, batch_size=32, seed=0)
+    began = time.process_time()
+    pf.fit(model, data, steps=2 if smoke else TRAINED, seed=0, **TRAINING)
+    trained = time.process_time() - began
     rows = []
     for moves in CORRECTED:
         rule: Any = samplers.TauLeaping()
         if moves:
             rule = samplers.GibbsCorrector(rule, moves=moves)
         x = model.sample(20 if smoke else DRAWN, sampler=rule, steps=4 if smoke else STEPS, seed=1)
-        rows.append({"process": name, "moves": moves, **judged(x, train, test)})
+        rows.append({"process": name, "moves": moves, "trained": round(trained),
+                     **judged(x, train, test)})  # fmt: skip
     return rows
 
 
@@ -164,16 +172,20 @@ def main() -> None:
     parser.add_argument("--music21", type=Path, help="music21-10.5.1-py3-none-any.whl")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.music21 is None and not options.smoke:
+    if options.music21 is None and not (options.smoke or options.merge):
         raise SystemExit("--music21 is the wheel that the chorales are read from")
     scores = stand_in(20) if options.music21 is None else chorales(options.music21)
     train = windows([score for k, score in enumerate(scores) if k % 10])
     test = windows(scores[::10])
-    known = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
-    floor = judged(known[: 20 if options.smoke else DRAWN], train, test)
-    results: list[dict[str, Any]] = [{"process": "training data", "moves": None, **floor}]
-    for name in options.processes:
-        results += measured(train, test, name, options.smoke)
+
+    def run(process: str) -> dict[str, Any] | list[dict[str, Any]]:
+        if process != "training data":
+            return measured(train, test, process, options.smoke)
+        known = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+        return {"moves": None, **judged(known[: 20 if options.smoke else DRAWN], train, test)}
+
+    cases = [{"process": name} for name in ("training data", *options.processes)]
+    results = shared.gathered(options, cases, run)
     print(text(results))
     if options.write:
         record.save("music", {"environment": record.environment(), "results": results},

@@ -86,15 +86,20 @@ def test_mistakes_take_one_line(
 def test_two_texts_become_a_map_and_have_a_duration(call, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     a, b = (tmp_path / name for name in ("a.txt", "b.txt"))
-    for path, symbols in ((a, "ab"), (b, "abc")):
+    for path, symbols in ((a, "abx"), (b, "abc")):
         lines = ("".join(random.choice(list(symbols), 5)) for _ in range(60))
         path.write_text("\n".join(lines) + "\n")
     both, run = ("--source", a, "--target", b, "data.kind=lines"), tmp_path / "run"
     short = (*SHORT, "model.cache.rows=30", "--out", run)
     done = call("bridge", *both, "--duration", "0.001", *short)
     assert done.code == 0, done.err
-    saved = yaml.safe_load((run / "config.yaml").read_text())["model"]["args"]["reference"]
-    assert (saved["class"], saved["args"]["duration"]) == ("processes.TokenBridge", 0.001)
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    reference = saved["model"]["args"]["reference"]
+    assert (reference["class"], reference["args"]["duration"]) == ("processes.TokenBridge", 0.001)
+    # The symbols of both, and it is said which of them one side lacks.
+    assert saved["data"]["schema"]["alphabet"]["symbols"] == list("abcx")
+    assert "b has no 'x' of a" in done.err
+    assert "a has no 'c' of b" in done.err
     out = tmp_path / "there.txt"
     assert call("translate", run, a, "--out", out).code == 0
     # In so short a time hardly a symbol changes.
@@ -107,7 +112,7 @@ def test_two_texts_become_a_map_and_have_a_duration(call, tmp_path: Path) -> Non
     assert np.mean(kept) > 0.9
     for words, said in (
         ((*both, "--sigma", "1"), "symbols of a text take --duration"),
-        (("--source", b, "--target", a, "data.kind=lines"), "alphabet=bytes"),
+        ((*both, "source.alphabet=bytes"), "symbols that are characters"),
     ):
         found = call("bridge", *words, "--out", tmp_path / "other")
         assert found.code == 2

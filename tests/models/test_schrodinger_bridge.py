@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from pushforward.schrodinger import (
     OuterIterations,
     markovian_fitting_gaussian,
 )
+from pushforward.training.progress import Progress
 
 SETTINGS: dict[str, Any] = {"holdout": 0.0, "progress": False, "warmup": 0}
 
@@ -403,6 +405,42 @@ class Dropping(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         return self.inner(nn.functional.dropout(x, training=self.training), t)
+
+
+@pytest.mark.parametrize("stop", [0, 10, 13])
+def test_a_signal_ends_a_simulation_and_the_run_goes_on_exactly(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = _data(60)
+    options = {"steps": 3, "iterations": OuterIterations(3, 10),
+               "cache": CouplingCache(refresh_every=3, rows=40)}  # fmt: skip
+    settings = SETTINGS | {"schedule": "constant", "batch_size": 8, "checkpoint_every": 10}
+
+    def made() -> pf.SchrodingerBridge:
+        model = _model(**options)
+        if stop == 0:
+            model.warm_start(_model(**options))
+        return model
+
+    said: list[tuple[int, str]] = []
+
+    def shown(bar: Progress, done: int, total: int | None = None, note: str = "") -> None:
+        said.append((done, note))
+        # In the middle of what comes before a step, which is then to be as if it had not begun.
+        if note.startswith("simulating") and done == stop:
+            signal.raise_signal(signal.SIGTERM)
+
+    whole, part = made(), made()
+    pf.fit(whole, b, source=a, steps=16, **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "__call__", shown)
+        run = pf.fit(part, b, source=a, steps=16, out=tmp_path / "b", **settings)
+    assert (run.status, run.step) == ("interrupted", stop)
+    assert (stop, "simulating 40 couplings, 0%") in said
+    again = made()
+    pf.fit(again, b, source=a, steps=16, out=tmp_path / "b", resume=True, **settings)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
 
 
 def test_simulations_drop_nothing_and_so_resume(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pushforward.cli.unnormalized import density_named
 from pushforward.cli.values import Reader, dump, read_value
 from pushforward.data import Data, Schema, load
 from pushforward.data.functions import FUNCTIONS
+from pushforward.data.joined_texts import joined_texts
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.molecule_files import is_molecules
 from pushforward.data.sets import with_told_kinds
@@ -152,6 +153,8 @@ class Recipe(BaseModel):
         options = {**self.data, "label": False, **own}
         if "columns" not in own:
             options.pop("columns", None)
+            if data.schema.alphabet is not None:
+                return self._joined(data)[1]
             return _loaded("source", options, space, like=data.schema)
         source = _loaded("source", options, space)
         pairs = zip(source.schema.columns, data.columns, strict=False)
@@ -163,6 +166,14 @@ class Recipe(BaseModel):
             )
         named = replace(source, schema=replace(source.schema, columns=columns))
         return load(named, like=data.schema, label=False)
+
+    def _joined(self, data: Data) -> tuple[Data, Data]:
+        """Texts and those of the source, in the symbols of both."""
+        options = {**self.data, "label": False, **(self.source or {})}
+        assert data.schema.alphabet is not None
+        # Bytes and what is made of them can write any text.
+        like = data.schema if data.schema.alphabet.of_bytes else None
+        return joined_texts(data, _loaded("source", options, None, like=like))
 
     def _coarse_start(self, own: dict[str, Any], data: Data, space: Any) -> Data:
         """Fields as the source of fields, brought to their grid from a coarser one."""
@@ -197,7 +208,10 @@ class Recipe(BaseModel):
         told = self.data.get("kind") == FUNCTIONS or "id" in self.data
         if texts is None and not (told or is_store(source) or is_molecules(source)):
             return None
-        return _if_telling(_loaded("data", self.data, None))
+        data = _loaded("data", self.data, None)
+        if data.schema.alphabet is not None and self.source is not None:
+            data, _ = self._joined(data)
+        return _if_telling(data)
 
     def _on_space(
         self, cls: Any, trust: tuple[str, ...], telling: Data | None = None

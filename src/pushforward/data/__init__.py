@@ -14,6 +14,7 @@ from pushforward.data.doctor import Finding, examine
 from pushforward.data.field_files import to_xarray
 from pushforward.data.field_patches import in_patches, patches_of
 from pushforward.data.given import condition_on, joint, joint_table
+from pushforward.data.joined_texts import joined_texts
 from pushforward.data.loading import load
 from pushforward.data.scene_parser import matches_captions, parse_scenes
 from pushforward.data.scenes import Scene, SceneShape, render_scenes
@@ -32,6 +33,7 @@ __all__ = [
     "condition_on",
     "examine",
     "in_patches",
+    "joined_texts",
     "joint",
     "joint_table",
     "load",

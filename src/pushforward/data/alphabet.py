@@ -104,6 +104,16 @@ class Alphabet:
         """Whether the symbols are bytes, or made of them: any text can be written."""
         return self.coding in ("bytes", "byte-pairs")
 
+    def words(self, length: int) -> str:
+        """What texts of so many symbols are.
+
+        >>> Alphabet(("A", "C"), "upper", True, "fasta").words(5)
+        'records of up to 5 symbols out of 2'
+        """
+        noun = {"text": "pieces of text", "lines": "lines", "fasta": "records"}[self.form]
+        most = "up to " if self.padded else ""
+        return f"{noun} of {most}{length} symbols out of {len(self.symbols)}"
+
     def spelled_in(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """How many bytes and how many characters of UTF-8 states `(N, length)` spell, `(N,)`.
 

@@ -164,15 +164,13 @@ def _read(
     origin: dict[str, Any] = {"source": str(path.resolve()), "kind": form, "window": length}
     chosen = {"alphabet": alphabet, "name": name, "encoding": encoding}
     origin |= {key: value for key, value in chosen.items() if value is not None}
-    noun = {"text": "pieces of text", "lines": "lines", "fasta": "records"}[form]
-    most = "up to " if made.padded else ""
     return Data(
         x,
         name=name or path.name.partition(".")[0],
         kind="state",
         source=str(path),
         schema=Schema(alphabet=made),
-        states=f"{noun} of {most}{length} symbols out of {len(made.symbols)}",
+        states=made.words(length),
         notes=tuple(notes),
         origin=origin,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,9 @@ __all__ = ["NUMBERS_AT_ONCE", "Directions"]
 
 NUMBERS_AT_ONCE = 2**19
 """Numbers that go through a simulating network at once, whose activations take more."""
+
+_SYMBOL = 16
+"""Numbers that a symbol counts as, which goes through a network as a vector."""
 
 
 class Directions(nn.Module):
@@ -65,16 +69,24 @@ class Directions(nn.Module):
         return self.get_buffer(_name(forward))
 
     def control(
-        self, forward: bool, context: Tensor | None = None, *, learning: bool = False
+        self,
+        forward: bool,
+        context: Tensor | None = None,
+        *,
+        learning: bool = False,
+        watch: Callable[[Time], None] | None = None,
     ) -> Control:
         """What the network of a direction says of states in their `context`, one row each.
 
         By its average, for as many states at a time as memory holds; or by the weights that learn.
+        A `watch` is called with the time before each of these parts.
         """
         averaged = not learning and bool(self.has_average[int(not forward)])
         predictor = self.averaged(forward) if averaged else self._predictor(forward)
 
         def part(x: Tensor, t: Time, rows: slice) -> Tensor:
+            if watch is not None:
+                watch(t)
             told = None if context is None else context[rows]
             if self.shared:
                 told = torch.full((len(x),), int(not forward), device=x.device)
@@ -82,7 +94,7 @@ class Directions(nn.Module):
             return found
 
         def control(x: Tensor, t: Time) -> Tensor:
-            size = max(1, NUMBERS_AT_ONCE // max(1, x[0].numel())) if averaged and len(x) else 0
+            size = _at_once(x) if averaged and len(x) else 0
             if not size or len(x) <= size:
                 return part(x, t, slice(None))
             parts = [slice(k, k + size) for k in range(0, len(x), size)]
@@ -152,6 +164,12 @@ class _Copy(NamedTuple):
         """Whether it was made from these tensors, none of which was written to since."""
         rows = zip(state, self.state, self.versions, strict=True)
         return all(now is then and now._version == version for now, then, version in rows)
+
+
+def _at_once(x: Tensor) -> int:
+    """How many of some states go through a network together."""
+    each = x[0].numel() * (1 if x.is_floating_point() else _SYMBOL)
+    return max(1, NUMBERS_AT_ONCE // max(1, each))
 
 
 def _name(forward: bool) -> str:

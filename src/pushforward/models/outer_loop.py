@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from pushforward.models.bridge_reference import BridgeReference
 from pushforward.models.directions import Directions
 from pushforward.models.marginal_errors import MarginalErrors
 from pushforward.processes import ControlledReference, Reference
+from pushforward.protocols import Time
 from pushforward.schrodinger import (
     ControlledDiffusion,
     CouplingCache,
@@ -37,6 +40,13 @@ _FRESH = 20
 and a network that sees the same ones again and again learns their chance pairs."""
 
 _COUPLINGS, _VARIANCES = range(2)
+
+Tell = Callable[[str], None]
+"""Is told what is being done, again and again while it lasts."""
+
+
+def _silent(what: str) -> None:
+    """Nobody listens."""
 
 
 class _Simulated(NamedTuple):
@@ -108,19 +118,44 @@ class OuterLoop(nn.Module):
         """The controlled reference, with the variances of ends that were measured."""
         return controlled(reference, self.variance_ratios.tolist())
 
-    def on_step(self, step: int, data: BridgeData) -> None:
-        """Average weights, turn to the other direction, draw couplings: what is due at a step."""
+    def on_step(self, step: int, data: BridgeData, tell: Tell = _silent) -> None:
+        """Average weights, turn to the other direction, draw couplings: what is due at a step.
+
+        While paths are simulated, `tell` is called with how far that is. Where it raises, all is as
+        it was before the step.
+        """
         now = self.iterations.at(step)
+        if step > 0 and now.number > self.iterations.at(step - 1).number:
+            at_hand = False
+        else:
+            at_hand = self._at_hand(now, step)
+        with contextlib.nullcontext() if at_hand else self._unchanged_if_it_fails():
+            self._advance(now, step, data, tell)
+
+    def _advance(self, now: HalfBridge, step: int, data: BridgeData, tell: Tell) -> None:
         if step > 0:
             before = self.iterations.at(step - 1)
             self.directions.update_average(before.forward, step - before.start)
             if now.number > before.number:
-                self._simulate(before, step - 1, data)
-                self._finish(before, data.reference)
+                self._simulate(before, step - 1, data, tell)
+                self._finish(before, data.reference, tell)
         self.learning = now
         if step == now.start:
             self.directions.start_average(now.forward)
-        self._simulate(now, step, data)
+        self._simulate(now, step, data, tell)
+
+    @contextlib.contextmanager
+    def _unchanged_if_it_fails(self) -> Iterator[None]:
+        """Put all that a step changes back as it was, where something raises in between."""
+        before = self.learning, self.simulated
+        kept = [buffer.clone() for buffer in self.buffers()]
+        try:
+            yield
+        except BaseException:
+            self.learning, self.simulated = before
+            for buffer, value in zip(self.buffers(), kept, strict=True):
+                buffer.copy_(value)
+            raise
 
     def loss(self, n: int, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
         """The loss of the direction that learns, on `n` rows of the cached couplings, `(n,)`.
@@ -174,24 +209,35 @@ class OuterLoop(nn.Module):
         return found
 
     def _simulation(
-        self, reference: BridgeReference, ends: BothEnds, forward: bool
+        self, reference: BridgeReference, ends: BothEnds, forward: bool, tell: Tell = _silent
     ) -> SimulationTask:
         """What is simulated to learn a direction: paths the other way, from where it leads."""
-        known = bool(self.trained[int(forward)])
-        control = self.directions.control(not forward, ends.context) if known else None
+        control = None
+        if bool(self.trained[int(forward)]):
+
+            def watch(t: Time) -> None:
+                done = float(t) if forward else 1 - float(t)
+                tell(f"simulating {len(ends.source):,} couplings, {done:.0%}")
+
+            control = self.directions.control(not forward, ends.context, watch=watch)
         near, far = (ends.target, ends.source) if forward else (ends.source, ends.target)
         return SimulationTask(self.process(reference), control, near, far, self.steps, forward)
 
-    def _simulate(self, at: HalfBridge, step: int, data: BridgeData) -> None:
+    def _at_hand(self, at: HalfBridge, step: int) -> bool:
+        """Whether the couplings of a step are there."""
+        known = self.simulated
+        return known is not None and known[3:] == (at.number, self._last_draw(at, step))
+
+    def _simulate(self, at: HalfBridge, step: int, data: BridgeData, tell: Tell) -> None:
         """The couplings of a step, if they are not at hand: a function of saved state and step."""
-        last = self._last_draw(at, step)
-        if self.simulated is not None and self.simulated[3:] == (at.number, last):
+        if self._at_hand(at, step):
             return
+        last = self._last_draw(at, step)
         seed = derived_seed(int(self.noise_seed), _COUPLINGS, at.number, last)
         order = torch.Generator().manual_seed(seed)
         size = self.cache.size(data.numel * self.method.states(self.steps))
         ends = data.draw(size, order)
-        simulation = self._simulation(data.reference, ends, at.forward)
+        simulation = self._simulation(data.reference, ends, at.forward, tell)
         couplings: Couplings
         if simulation.control is None and data.initial is not None:
             b, a = data.initial(size, order)
@@ -214,7 +260,7 @@ class OuterLoop(nn.Module):
             return self.cache.last_refresh(since)
         return since - since % min(_FRESH, self.cache.refresh_every or _FRESH)
 
-    def _finish(self, at: HalfBridge, reference: BridgeReference) -> None:
+    def _finish(self, at: HalfBridge, reference: BridgeReference, tell: Tell) -> None:
         """End an outer iteration: its average simulates from now on, and what its control leaves
         open of the end is measured."""
         direction = int(not at.forward)
@@ -229,6 +275,9 @@ class OuterLoop(nn.Module):
         seed = derived_seed(int(self.noise_seed), _VARIANCES, at.number)
         generator = torch.Generator(couplings[0].device).manual_seed(seed)
         self.variance_ratios[direction] = self.method.variance_ratios(
-            self.directions.control(at.forward, context), reference, couplings, _NODES,
+            self.directions.control(
+                at.forward, context, watch=lambda t: tell("measuring what is left open of the end")
+            ),
+            reference, couplings, _NODES,
             forward=at.forward, generator=generator,
         )  # fmt: skip

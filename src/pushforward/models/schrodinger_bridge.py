@@ -351,7 +351,7 @@ class SchrodingerBridge(TransportMap, Trainable):
             state.numel(self.event_shape),
             self._initial if len(self.initial_couplings) else None,
         )
-        self.loop.on_step(step, data)
+        self.loop.on_step(step, data, self.tell)
 
     def loss(
         self,

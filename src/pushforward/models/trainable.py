@@ -133,7 +133,14 @@ class Trainable(ABC):
 
         Gets the whole training sets, in data units, and the labels or contexts of the target. A
         function of them, the step and the buffers, so that a resumed run is the one that was not
-        stopped.
+        stopped. What takes long calls `self.tell`, and is undone where that raises.
+        """
+
+    def tell(self, what: str) -> None:  # noqa: B027
+        """Say what is being done, again and again while it lasts.
+
+        A training puts a function of its own in this place, which shows it and raises an exception
+        where the training is to be interrupted.
         """
 
     def couple(self, x: Any, c: Any, source: Any, generator: torch.Generator) -> Tensor | None:

@@ -15,19 +15,29 @@ from pushforward.nn.rotary import RotaryAttention, angles
 __all__ = ["TokenTransformer"]
 
 
+_NEAR = 3
+"""How many sites a convolution sees: one and its two neighbors."""
+
+
 class _Layer(nn.Module):
-    """Attention and a perceptron, each shifted, scaled and gated by the time."""
+    """Neighbors, attention and a perceptron, the last two shifted, scaled and gated by the time.
+
+    Attention starts out by looking at all sites alike, and where hidden ones are all the same it
+    takes thousands of steps until it tells which is next to it. A convolution of each feature
+    by itself knows from the start (as in Gulati et al. 2020).
+    """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
+        self.near = nn.Conv1d(width, width, _NEAR, padding=_NEAR // 2, groups=width)
         self.attention = RotaryAttention(width, heads)
         last = nn.Linear(4 * width, width)
         self.perceptron = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Dropout(dropout), last
         )
         self.modulate = nn.Linear(width, 6 * width)
-        # The gates are open at first, and what they let through is zero: a new layer is the
-        # identity, and learns from the first step.
+        # The gates are open at first, and what they let through is zero: but for the neighbors a
+        # new layer is the identity, and learns from the first step.
         for layer in (self.attention.out, last):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(last.bias)
@@ -40,6 +50,7 @@ class _Layer(nn.Module):
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(embedding)[:, None].chunk(
             6, -1
         )
+        h = h + self.near(h.mT).mT
         h = h + gate * self.attention(_normalized(h, shift, scale), turns)
         out: Tensor = h + gate_2 * self.perceptron(_normalized(h, shift_2, scale_2))
         return out
@@ -51,7 +62,8 @@ class TokenTransformer(nn.Module):
 
     A transformer with rotary positions (Su et al. 2021), so that sequences of any length go
     through, whose layer normalizations are modulated by the time as in a `DiT` (Peebles & Xie
-    2023). Every site sees every other one.
+    2023), and with a convolution over neighboring sites in each layer. Every site sees every other
+    one.
 
     Args:
         symbols: how many there are; `symbols` itself stands for one that is hidden.

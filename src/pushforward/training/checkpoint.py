@@ -92,6 +92,10 @@ class Checkpoints:
         more = min(new, max(1, _KEEP + 1 - there))
         require_space(self.folder, more * 2 * (weights + trained))
 
+    def has(self, step: int) -> bool:
+        """Whether the checkpoint of a step is there."""
+        return self._path(step).is_dir()
+
     def save(
         self,
         position: Position,

@@ -7,7 +7,11 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupted", "Interrupts"]
+
+
+class Interrupted(Exception):
+    """A signal came while a model prepared a step, which is to be as if it had never begun."""
 
 
 class Interrupts:

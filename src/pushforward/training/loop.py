@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from pushforward._random import derived_seed
 from pushforward.training.average import Average
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.engine import Engine
-from pushforward.training.interrupts import Interrupts
+from pushforward.training.interrupts import Interrupted, Interrupts
 from pushforward.training.judge import Judge
 from pushforward.training.pairing import Pairing
 from pushforward.training.position import Position
@@ -74,9 +75,12 @@ class Loop:
         length = s.length
         start = time.monotonic() - at.seconds
         bar = Progress("training", length, done=at.step, show=progress)
-        with Interrupts() as interrupts, bar:
+        with Interrupts() as interrupts, bar, self._telling(bar, interrupts):
             while at.step < length and not self.stopped_early:
-                self._unread.append(self.optimize(at.step))
+                try:
+                    self._unread.append(self.optimize(at.step))
+                except Interrupted:
+                    return self._interrupted(description, store)
                 at.step += 1
                 last = at.step == length
                 log = last or at.step % s.log_every == 0
@@ -92,7 +96,7 @@ class Loop:
                     if log:
                         metrics = self._summary(norm)
                     if validate:
-                        better = self._validate(metrics)
+                        better = self._validate(metrics, bar)
                 except Diverged as fault:
                     self.fault = str(fault)
                     return "diverged"
@@ -104,15 +108,48 @@ class Loop:
                     for tracker in trackers:
                         tracker.log(at.step, metrics)
                 if store and (keep or better or stop or self.stopped_early):
-                    at.scaler = self.fabric.strategy.precision.state_dict()
-                    best = None if self.judge is None else self.judge.best
-                    store.save(
-                        at, description, self.model, self.average.model, self.engine.optimizer, best
-                    )
+                    self._save(description, store)
                 bar(at.step, note=self._note(loss))
                 if stop and not last and not self.stopped_early:
                     return "interrupted"
         return "finished"
+
+    @contextlib.contextmanager
+    def _telling(self, bar: Progress, interrupts: Interrupts) -> Iterator[None]:
+        """Show what the model does before a step, and stop it there when a signal has come.
+
+        Processes that train together stop at the end of a step, all at the same one.
+        """
+
+        def tell(what: str) -> None:
+            if interrupts.requested and self.fabric.world_size == 1:
+                raise Interrupted
+            bar(self.position.step, note=what)
+
+        self.model.tell = tell
+        try:
+            yield
+        finally:
+            del self.model.tell
+
+    def _interrupted(self, description: dict[str, Any], store: Checkpoints | None) -> Status:
+        """Keep where the run stands, in the middle of what comes before a step."""
+        try:
+            if self._unread:
+                self._read(True)
+        except Diverged as fault:
+            self.fault = str(fault)
+            return "diverged"
+        if store is not None and not store.has(self.position.step):
+            self._save(description, store)
+        return "interrupted"
+
+    def _save(self, description: dict[str, Any], store: Checkpoints) -> None:
+        self.position.scaler = self.fabric.strategy.precision.state_dict()
+        best = None if self.judge is None else self.judge.best
+        store.save(
+            self.position, description, self.model, self.average.model, self.engine.optimizer, best
+        )
 
     def _note(self, loss: float) -> str:
         """What stands beside the progress: the loss, and whether validation has been rising."""
@@ -173,10 +210,11 @@ class Loop:
         rate = self.settings.rate(at.step - 1)
         return {"loss": mean, "lr": rate, "grad_norm": norm, "seconds": round(at.seconds, 3)}
 
-    def _validate(self, metrics: dict[str, Any]) -> bool:
+    def _validate(self, metrics: dict[str, Any], bar: Progress) -> bool:
         """Validate, note what was found, and say whether it is the best so far."""
         assert self.validation is not None
-        losses = self.validation(self.average.model)
+        at = self.position.step
+        losses = self.validation(self.average.model, lambda what: bar(at, note=what))
         if self.fabric.world_size > 1:
             # The same but for rounding; processes must not differ about what is best.
             losses = self.fabric.all_reduce(losses, reduce_op="mean").cpu()

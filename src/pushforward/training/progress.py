@@ -137,8 +137,9 @@ class Progress:
         if self.total is None:
             return f"{self.done}, {past:.0f} s  {note}".rstrip()
         rate = (self.done - self._first) / max(past, 1e-9)
-        left = (self.total - self.done) / rate if rate > 0 else float("inf")
-        return f"{self.done}/{self.total}, {past:.0f} s, {left:.0f} s left  {note}".rstrip()
+        # Before the first step is done nobody knows.
+        left = f", {(self.total - self.done) / rate:.0f} s left" if rate > 0 else ""
+        return f"{self.done}/{self.total}, {past:.0f} s{left}  {note}".rstrip()
 
     def _html(self, note: str) -> _Html:
         """The bar of a notebook, in words where a page is shown without HTML."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,8 +48,8 @@ class Validation:
         return len(self.held)
 
     @torch.no_grad()
-    def __call__(self, model: Any) -> Tensor:
-        """The loss of each row, `(N,)` in float64 on the CPU."""
+    def __call__(self, model: Any, tell: Callable[[str], None] | None = None) -> Tensor:
+        """The loss of each row, `(N,)` in float64 on the CPU; `tell` is told how far it is."""
         device = self.objective.device
         labels = labels_for(model, self.held)
         generator = torch.Generator(device)
@@ -56,6 +57,8 @@ class Validation:
         found = []
         for i in range(0, len(self._rows), _AT_ONCE):
             rows = self._rows[i : i + _AT_ONCE]
+            if tell is not None:
+                tell(f"validating, {i / len(self._rows):.0%}")
             x = state.to(state.take(self.held.x, rows), device)
             x = dequantize(model, self.held, x, generator)
             c = None if labels is None else state.to(state.take(labels, rows), device)
