@@ -36,7 +36,7 @@ SHA256 = "dc3309498c4c95cebdf8d4f20c868deb6b63bce1d929cad4f51a7ccc982987b1"
 SYMBOLS, REST, WINDOW, EIGHTHS = 129, 128, 32, 2
 PROCESSES = ("masking", "uniform", "neighbors")
 CORRECTED = (0, 1, 4)
-STEPS, DRAWN, TRAINED = 64, 500, 2_000
+STEPS, DRAWN, TRAINED = 32, 250, 1_000
 NETWORK = {"width": 64, "depth": 2, "heads": 4}
 TRAINING: dict[str, Any] = {"batch_size": 32, "lr": 2e-3, "ema": 0.998, "holdout": 0.0,
                             "device": "cpu", "progress": False}  # fmt: skip

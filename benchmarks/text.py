@@ -77,7 +77,7 @@ LAWS: dict[str, Any] = {
     "progress": False,
 }
 SMALL = {"width": 64, "depth": 2, "heads": 4}
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2000, 2000, 10_000
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 1500, 2000, 5_000
 
 
 def network() -> pf.Diffusion:
@@ -144,7 +144,7 @@ def letters(smoke: bool) -> list[dict[str, Any]]:
     began = time.process_time()
     pf.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=64, **LAWS)
     seconds = round(time.process_time() - began)
-    fresh = pf.data.load("markov-letters", n=16 if smoke else 1000, seed=1).x
+    fresh = pf.data.load("markov-letters", n=16 if smoke else 400, seed=1).x
     process, unit = Masking(Tokens(SYMBOLS)), math.log(2) * LENGTH
     exact = AnalyticMarkov(transitions()[1], LENGTH).model(process)
     with torch.no_grad():
@@ -188,7 +188,7 @@ def words(corpus: corpora.Corpus, smoke: bool) -> list[dict[str, Any]]:
     pf.fit(model, data, steps=3 if smoke else WORDS_STEPS, batch_size=128, **LAWS)
     seconds = round(time.process_time() - began)
     n = 200 if smoke else WORDS_DRAWN
-    drawn = alphabet.decode(model.sample(n, steps=4 * data.x.shape[1], seed=0))
+    drawn = alphabet.decode(model.sample(n, steps=2 * data.x.shape[1], seed=0))
     valid = collections.Counter(word for word in drawn if word in set(known))
     total, size = max(2, sum(valid.values())), len(known)
     pairs = sum(k * (k - 1) for k in valid.values()) / 2

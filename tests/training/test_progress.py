@@ -28,3 +28,19 @@ def test_work_of_unknown_length_says_how_much_is_done(
     # The first soon, and then one in ten seconds.
     assert capsys.readouterr().err.splitlines() == ["temperatures: 1, 6 s", "temperatures: 3, 18 s"]
     assert "value" not in progress._html("").html
+
+
+def test_nobody_knows_how_long_it_takes_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("pushforward.training.progress.time.monotonic", lambda: clock[0])
+    with Progress("training", 10, done=2) as progress:
+        clock[0] = 6.0
+        progress(2, note="simulating 5 couplings, 40%")
+        clock[0] = 18.0
+        progress(4)
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 2/10, 6 s  simulating 5 couplings, 40%",
+        "training: 4/10, 18 s, 54 s left",
+    ]
