@@ -34,6 +34,7 @@ _HOMES = {
     "Moment": "trajectory",
     "NoiseLevel": "noise_level",
     "at_points": "other_points",
+    "between_sets": "between_sets",
     "log_prob_by_noise": "noise_measure",
     "log_prob_given": "given_likelihood",
     "NoiseMap": "noise_map",
@@ -91,6 +92,7 @@ __all__ = [
     "Moment",
     "NoiseLevel",
     "at_points",
+    "between_sets",
     "log_prob_by_noise",
     "log_prob_given",
     "NoiseMap",
@@ -129,6 +131,7 @@ if TYPE_CHECKING:
         KernelDensity,
         ProbabilisticPCA,
     )
+    from pushforward.models.between_sets import between_sets
     from pushforward.models.conditional_draws import conditional_sampler
     from pushforward.models.conditional_source import (
         ConditionalSource,

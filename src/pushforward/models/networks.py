@@ -13,7 +13,7 @@ from pushforward.errors import InputError
 from pushforward.models.contexts import conditions_for
 from pushforward.processes import GenerativeProcess, Reading
 from pushforward.processes.reading import PlainReading
-from pushforward.spaces import ContinuousSpace, Product, Space
+from pushforward.spaces import ContinuousSpace, LinearSpace, Product, Space
 
 __all__ = ["StateNetwork", "affine_network", "bridge_network", "networks_for"]
 
@@ -194,7 +194,14 @@ def _dimension(space: Space, shape: Any) -> int | None:
     if isinstance(space, Product):
         parts = [_dimension(part, own) for part, own in zip(space.factors, shape, strict=True)]
         return None if None in parts else sum(size for size in parts if size is not None)
-    return space.dimension(shape) if isinstance(space, ContinuousSpace) else None
+    if not isinstance(space, ContinuousSpace):
+        return None
+    if isinstance(space, LinearSpace) and any(isinstance(size, tuple) for size in shape):
+        raise InputError(
+            f"states of parts {shape} are none of {space}: say what they are of, such as "
+            "process=processes.JumpDiffusion(space=spaces.PointCloud()) for sets of points"
+        )
+    return space.dimension(shape)
 
 
 def _kind(net: Any) -> Any:
