@@ -1,12 +1,14 @@
-"""Molecules: what those of QM9 reach in each judge, laws of sizes, and a small model beside.
+"""Molecules: what those of QM9 reach in each judge, laws of sizes, and small models beside.
 
 python benchmarks/molecules.py --part real.json                         # what real ones reach
 python benchmarks/molecules.py --run runs/qm9-small --part small.json    # trains first, or not
-python benchmarks/molecules.py --merge real.json small.json --write      # into the page
+python benchmarks/molecules.py --told runs/qm9-told --part told.json     # sizes inferred
+python benchmarks/molecules.py --merge real.json small.json told.json --write  # into the page
 python benchmarks/molecules.py --smoke                                   # a few molecules
 
-Needs the extras `molecules` and `qm9`. The model has molecules of up to 12 atoms, 3,066 of the
-training part; those of the test part are beside it.
+Needs the extras `molecules` and `qm9`. The first model has molecules of up to seven atoms that are
+not hydrogen, 3,009 of the training part; the 379 of the test part are beside it. The second is told
+how many atoms of carbon, nitrogen, oxygen and fluorine there are, and infers the rest.
 """
 
 from __future__ import annotations
@@ -35,21 +37,36 @@ from pushforward.molecules import (
     law_of_sizes,
     packed,
     read_qm9,
+    sampling_floor,
+    stable_atoms,
 )
-from pushforward.processes import molecule_process
+from pushforward.processes import JumpDiffusion, molecule_process
 from pushforward.spaces import PointCloud
 from pushforward.training.trackers import read_history
 from record import environment, parts, save, table
 
-LARGEST, STEPS = 12, 10_000
+HEAVY, STEPS, TOLD_STEPS = 7, 10_000, 1_500
 SLOTS = 29
+TOLD = ("C", "N", "O", "F")
+FEWEST, DRAWS = 100, 100
+"""Test molecules of a composition, at least, and samples of each."""
 NAMED = {"C4NO2F": (4, 1, 2, 1), "C6OF": (6, 0, 1, 1), "C5N3O": (5, 3, 1, 0)}
 
 
-def up_to(atoms: Atoms, largest: int) -> Atoms:
-    """The molecules of so many atoms at the most, in as many slots."""
-    few = atoms.number <= largest
-    return Atoms(*(part[few][:, :largest] for part in atoms))
+def of_heavy(atoms: Atoms, most: int) -> Atoms:
+    """The molecules of so many atoms at the most beside hydrogen, in as many slots as they need."""
+    few = ((atoms.types > 0) & atoms.mask).sum(1) <= most
+    slots = int(atoms.number[few].max())
+    return Atoms(*(part[few][:, :slots] for part in atoms))
+
+
+def compositions(atoms: Atoms) -> dict[tuple[int, ...], list[int]]:
+    """The numbers of atoms of all molecules of each composition of `TOLD`."""
+    told = torch.stack([((atoms.types == k) & atoms.mask).sum(1) for k in (1, 2, 3, 4)], 1)
+    sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for key, n in zip(map(tuple, told.tolist()), atoms.number.tolist(), strict=True):
+        sizes[key].append(n)
+    return sizes
 
 
 def ceiling(test: Atoms, train: Atoms, relaxations: int) -> list[dict[str, Any]]:
@@ -71,11 +88,7 @@ def _halves(train: Atoms) -> tuple[slice, slice]:
 
 def dimension_errors(train: Atoms) -> list[dict[str, Any]]:
     """How far the law of all sizes is from that of molecules of one heavy-atom composition."""
-    whole = law_of_sizes(train.number, SLOTS)
-    heavy = torch.stack([((train.types == k) & train.mask).sum(1) for k in (1, 2, 3, 4)], 1)
-    sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for key, n in zip(map(tuple, heavy.tolist()), train.number.tolist(), strict=True):
-        sizes[key].append(n)
+    whole, sizes = law_of_sizes(train.number, SLOTS), compositions(train)
     errors = {
         key: dimension_error(whole, law_of_sizes(torch.tensor(found), SLOTS))
         for key, found in sizes.items()
@@ -98,9 +111,10 @@ def trained(run: Path, steps: int) -> Any:
     if not (run / "config.yaml").exists():
         data = pf.data.load("qm9")
         space, known = PointCloud(center=3), data.schema.molecules
-        x = space.from_arrays(known.arrays(up_to(data.x, LARGEST), space.arrays))
-        data = replace(data, x=x, name=f"qm9 up to {LARGEST} atoms", origin=None, states=None)
-        model = pf.Diffusion.for_data(data, process=molecule_process(x))
+        x = space.from_arrays(known.arrays(of_heavy(data.x, HEAVY), space.arrays))
+        name = f"qm9 up to {HEAVY} heavy atoms"
+        data = replace(data, x=x, name=name, origin=None, states=None)
+        model = pf.Diffusion.for_data(data, process=molecule_process(x), times="log-normal")
         pf.fit(model, data, out=run, steps=steps, batch_size=64, lr=1e-3, holdout=0.05,
                standardize=False, checkpoint_every=500, progress=False)  # fmt: skip
     return pf.load(run)
@@ -114,7 +128,7 @@ def judged(
     start = time.process_time()
     samples = known.atoms(model.sample(n, steps=100, seed=seed))
     seconds = time.process_time() - start
-    beside = up_to(test, LARGEST), up_to(train, LARGEST)
+    beside = of_heavy(test, HEAVY), of_heavy(train, HEAVY)
     rows = [
         *stability_rows(samples, beside[0], QM9_ELEMENTS),
         *validity_rows(samples, *beside, QM9_ELEMENTS),
@@ -122,7 +136,7 @@ def judged(
         *strain_rows(samples, beside[0], QM9_ELEMENTS, most=relaxations),
     ]
     history = read_history(run / "metrics.jsonl")
-    sizes = [law_of_sizes(atoms.number, LARGEST) for atoms in (samples, beside[0])]
+    sizes = [law_of_sizes(atoms.number, SLOTS) for atoms in (samples, beside[0])]
     found = [{"part": "model", "seed": seed, "name": r.name, "value": r.value, "stderr": r.stderr,
               "floor": r.floor, "floor_stderr": r.floor_stderr, "unit": r.unit}
              for r in rows]  # fmt: skip
@@ -131,6 +145,42 @@ def judged(
              "seconds": history[-1]["seconds"], "sampling_seconds": seconds}  # fmt: skip
     return [about, *found, {**law, "value": dimension_error(*sizes), "stderr": 0.0, "floor": None,
                      "floor_stderr": None}]  # fmt: skip
+
+
+def told(run: Path, steps: int, test: Atoms, seed: int) -> list[dict[str, Any]]:
+    """How far the sizes that a jump diffusion infers from a composition are from those of test
+    molecules, in each composition that many of these have."""
+    if not (run / "config.yaml").exists():
+        data = pf.data.load("qm9", given=TOLD)
+        space = PointCloud(center=3, kinds=(len(QM9_ELEMENTS),))
+        data = pf.data.load(data, space=space)
+        model = pf.Diffusion.for_data(data, process=JumpDiffusion(space=space))
+        pf.fit(model, data, out=run, steps=steps, batch_size=64, holdout=0.01, standardize=False,
+               checkpoint_every=500, validate_every=500, progress=False)  # fmt: skip
+    model, found = pf.load(run), []
+    whole = law_of_sizes(read_qm9("train").atoms.number, SLOTS)
+    common = {key: own for key, own in compositions(test).items() if len(own) >= FEWEST}
+    keys = [key for key in common for _ in range(DRAWS)]
+    x = model.sample(len(keys), torch.tensor(keys).float(), steps=60, seed=seed)
+    known = pf.data.load("qm9-test", n=2).schema.molecules
+    atoms = known.atoms(x)
+    stable = stable_atoms(atoms, QM9_ELEMENTS).sum(1)
+    had = compositions(Atoms(*(part.cpu() for part in atoms)))
+    right = sum(min(len(had.get(key, ())), DRAWS) for key in common) / len(keys)
+    for k, (key, sizes) in enumerate(common.items()):
+        exact = law_of_sizes(torch.tensor(sizes), SLOTS)
+        own = law_of_sizes(x.number[k * DRAWS : (k + 1) * DRAWS], SLOTS)
+        name = "".join(f"{e}{n if n > 1 else ''}" for e, n in zip(TOLD, key, strict=True) if n)
+        found.append({
+            "part": "told", "seed": seed, "name": name, "n": len(sizes),
+            "value": dimension_error(own, exact), "whole": dimension_error(whole, exact),
+            "floor": sampling_floor(int((exact > 0).sum()), DRAWS)
+            + sampling_floor(int((exact > 0).sum()), len(sizes)),
+        })  # fmt: skip
+    share = float(stable.sum() / atoms.number.sum())
+    return [*found, {"part": "told-about", "seed": seed, "steps": model.holds.step,
+                     "seconds": read_history(run / "metrics.jsonl")[-1]["seconds"],
+                     "stable": share, "right": right}]  # fmt: skip
 
 
 def shown(results: list[dict[str, Any]]) -> str:
@@ -155,6 +205,7 @@ def shown(results: list[dict[str, Any]]) -> str:
         [r["name"], number(r, "value", "stderr"), number(r, "floor", "floor_stderr")]
         for r in results if r["part"] == "model"
     ]  # fmt: skip
+    inferred = [r for r in results if r["part"] == "told"]
     text = []
     if real:
         text.append(table(["13,083 test molecules", "value"], real))
@@ -162,6 +213,23 @@ def shown(results: list[dict[str, Any]]) -> str:
     for about in (row for row in results if row["part"] == "about"):
         head = f"{about['steps']:,} steps in {about['seconds'] / 60:.0f} minutes"
         text.append(table([head, f"{about['samples']} samples", "test molecules"], ours))
+    for about in (row for row in results if row["part"] == "told-about"):
+        rows = [
+            [r["name"], f"{r['value']:.4f}", f"{r['floor']:.4f}", f"{r['whole']:.4f}", str(r["n"])]
+            for r in inferred
+        ]
+        means = [
+            f"{sum(r[key] for r in inferred) / len(inferred):.4f}"
+            for key in ("value", "floor", "whole")
+        ]
+        rows.append([f"mean of {len(inferred)}", *means, "–"])
+        head = f"composition, {about['steps']:,} steps in {about['seconds'] / 60:.0f} minutes"
+        text.append(table([head, "dimension error", "its floor", "law of all sizes",
+                           "test molecules"], rows))  # fmt: skip
+        text.append(
+            f"Of these samples {about['right']:.2f} have the composition that they were told, and "
+            f"{about['stable']:.2f} of their atoms are stable."
+        )
     return "\n\n".join(text)
 
 
@@ -175,7 +243,8 @@ def _made_up(n: int) -> Atoms:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, help="the folder of the model, and judge it alone")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--told", type=Path, help="the folder of the one that infers sizes")
+    parser.add_argument("--steps", type=int, help="of training")
     parser.add_argument("--part", type=Path, help="keep the results in this file")
     parser.add_argument("--merge", type=Path, nargs="+", default=[], help="files of --part")
     parser.add_argument("--write", action="store_true")
@@ -187,10 +256,12 @@ def main() -> None:
         train, test = _made_up(60), _made_up(40)
         if not options.smoke:
             train, test = read_qm9("train").atoms, read_qm9("test").atoms
-        if options.run is None:
+        if options.told is not None:
+            results = told(options.told, options.steps or TOLD_STEPS, test, seed=0)
+        elif options.run is None:
             results = [*ceiling(test, train, 3 if options.smoke else 100), *dimension_errors(train)]
         else:
-            model = trained(options.run, options.steps)
+            model = trained(options.run, options.steps or STEPS)
             results = judged(model, options.run, 500, train, test, 50, seed=0)
     if options.part is not None:
         options.part.write_text(json.dumps(results) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ import xarray
 import pushforward as pf
 from pushforward.cli.recipe import read
 from pushforward.cli.specs import made_options
-from pushforward.data import Alphabet, Data, Schema
+from pushforward.data import Alphabet, Column, Data, Schema
 from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.distributions import Box
 from pushforward.molecules import Molecule, packed
@@ -79,7 +79,13 @@ def _few(recipe) -> Data | None:
         water = Molecule(("O", "H", "H"), [[0, 0, 0.1], [0, 0.8, -0.5], [0, -0.8, -0.5]])
         known = MoleculeFormat(("H", "O"))
         atoms = packed([water] * 50, known.elements)
-        return Data(atoms, kind="state", schema=Schema(molecules=known))
+        told = recipe.data.get("given", ())
+        c = torch.ones(50, len(told)) if told else None
+        given = tuple(map(Column, told))
+        return Data(atoms, c, kind="state", schema=Schema(molecules=known, given=given))
+    if recipe.data["source"] == "trees.csv":
+        trees = {name: [f"{k % n}" for k in range(300)] for name, n in (("plot", 99), ("x", 7))}
+        return pf.data.load(**{**recipe.data, "source": trees})
     if recipe.data["source"] == "book.txt":
         alphabet = Alphabet(tuple("abcdefg"))
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))

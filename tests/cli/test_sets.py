@@ -10,6 +10,8 @@ import pytest
 
 from pushforward.cli import main
 
+SMALL = ("model.net.class=set-transformer", "model.net.width=8", "model.net.depth=1",
+         "model.net.heads=2")  # fmt: skip
 HEADER = ["plot", "x", "y", "species", "height"]
 
 
@@ -33,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for x, y in g.uniform(size=(number, 2)):
                 kind = "oak" if x < 0.5 else "beech"
                 out.writerow([plot, f"{x:.3f}", f"{y:.3f}", kind, int(g.integers(5, 40))])
-    words = ("--space", "points", "--id", "plot", "--steps", 12, "--batch-size", 32)
+    words = ("--space", "points", "--id", "plot", "--steps", 12, "--batch-size", 32, *SMALL)
     assert not _call("--quiet", "train", folder / "trees.csv", *words, "--out", folder / "run")
     return folder / "run"
 
@@ -72,9 +74,29 @@ def test_sets_that_the_model_does_not_know_are_refused(
     assert "no species 'birch'" in capsys.readouterr().err
 
 
+def test_lists_of_points_come_in_and_go_out(run: Path) -> None:
+    """Arrays of all points with the lengths of the sets, and words as marks."""
+    g = np.random.default_rng(0)
+    lengths = g.integers(0, 4, 60)
+    x, kinds = g.normal(size=(lengths.sum(), 2)), g.choice(["oak", "beech"], lengths.sum())
+    np.savez(run.parent / "lists.npz", x=x, lengths=lengths, kinds=kinds)
+    words = ("--space", "points", "--steps", 2, "--batch-size", 8, *SMALL)
+    folder, out = run.parent / "lists", run.parent / "back.npz"
+    assert not _call("--quiet", "train", run.parent / "lists.npz", *words, "--out", folder)
+    assert not _call("--quiet", "sample", folder, "-n", 9, "--out", out, "--steps", 3)
+    with np.load(out) as found:
+        assert len(found["lengths"]) == 9
+        assert found["x"].shape == (found["lengths"].sum(), 2)
+        assert set(found["kinds"].flatten().tolist()) <= {"oak", "beech"}
+    # Of a run on a table, too, with the names of its columns.
+    assert not _call("--quiet", "sample", run, "-n", 9, "--out", out, "--steps", 3)
+    with np.load(out) as found:
+        assert found["names"].tolist() == ["x", "y", "height"]
+
+
 def test_a_set_is_told_something(run: Path) -> None:
     """The size is inferred from what is given, and that is written as it was."""
-    told, words = run.parent / "told", ("--id", "plot", "--given", "area", "--steps", 3)
+    told, words = run.parent / "told", ("--id", "plot", "--given", "area", "--steps", 3, *SMALL)
     table = run.parent / "areas.csv"
     table.write_text("plot,x,area\n" + "".join(
         f"{k},{n / 4},{1 + k % 3}\n" for k in range(60) for n in range(1 + k % 3)

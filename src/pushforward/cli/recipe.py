@@ -27,6 +27,7 @@ from pushforward.data.functions import FUNCTIONS
 from pushforward.data.joined_texts import joined_texts
 from pushforward.data.markov_letters import alphabet_of
 from pushforward.data.molecule_files import is_molecules
+from pushforward.data.set_lists import are_lists
 from pushforward.data.sets import with_told_kinds
 from pushforward.data.stores import is_store
 from pushforward.data.texts import form_of
@@ -205,7 +206,7 @@ class Recipe(BaseModel):
         """Texts, fields, functions, molecules or sets, which say what space they are of."""
         source = self.data.get("source")
         texts = alphabet_of(source) or form_of(source, self.data.get("kind"))
-        told = self.data.get("kind") == FUNCTIONS or "id" in self.data
+        told = self.data.get("kind") == FUNCTIONS or "id" in self.data or are_lists(source)
         if texts is None and not (told or is_store(source) or is_molecules(source)):
             return None
         data = _loaded("data", self.data, None)

@@ -113,9 +113,10 @@ class GaussianSets(GenerativeProcess[Any, Any, Tensor]):
 
     Sizes are drawn first, and marks of points are numbers like coordinates, as in the equivariant
     diffusion of molecules (Hoogeboom, Satorras, Vignac & Welling 2022); `JumpDiffusion` learns
-    sizes and kinds along. The prediction is `E[x_0 | x_t]`, `(B, slots, d)`. Where the space has
-    positions about their center, noise and predictions do, and a set of `n` points counts
-    `center (n - 1)` degrees of freedom in its prior, loss and bound.
+    kinds along, and sizes, which may then depend on what a model is told. The prediction is
+    `E[x_0 | x_t]`, `(B, slots, d)`. Where the space has positions about their center, noise and
+    predictions do, and a set of `n` points counts `center (n - 1)` degrees of freedom in its prior,
+    loss and bound.
 
     Args:
         schedule: of the noise.
