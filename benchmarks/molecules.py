@@ -45,7 +45,7 @@ from pushforward.spaces import PointCloud
 from pushforward.training.trackers import read_history
 from record import environment, parts, save, table
 
-HEAVY, STEPS, TOLD_STEPS = 7, 10_000, 1_500
+HEAVY, STEPS, TOLD_STEPS = 7, 12_000, 2_000
 SLOTS = 29
 TOLD = ("C", "N", "O", "F")
 FEWEST, DRAWS = 100, 100
@@ -115,7 +115,7 @@ def trained(run: Path, steps: int) -> Any:
         name = f"qm9 up to {HEAVY} heavy atoms"
         data = replace(data, x=x, name=name, origin=None, states=None)
         model = pf.Diffusion.for_data(data, process=molecule_process(x), times="log-normal")
-        pf.fit(model, data, out=run, steps=steps, batch_size=64, lr=1e-3, holdout=0.05,
+        pf.fit(model, data, out=run, steps=steps, batch_size=16, lr=5e-3, holdout=0.05,
                standardize=False, checkpoint_every=500, progress=False)  # fmt: skip
     return pf.load(run)
 
@@ -155,8 +155,8 @@ def told(run: Path, steps: int, test: Atoms, seed: int) -> list[dict[str, Any]]:
         space = PointCloud(center=3, kinds=(len(QM9_ELEMENTS),))
         data = pf.data.load(data, space=space)
         model = pf.Diffusion.for_data(data, process=JumpDiffusion(space=space))
-        pf.fit(model, data, out=run, steps=steps, batch_size=64, holdout=0.01, standardize=False,
-               checkpoint_every=500, validate_every=500, progress=False)  # fmt: skip
+        pf.fit(model, data, out=run, steps=steps, batch_size=32, lr=2e-3, holdout=0.01,
+               standardize=False, validate_every=500, progress=False)  # fmt: skip
     model, found = pf.load(run), []
     whole = law_of_sizes(read_qm9("train").atoms.number, SLOTS)
     common = {key: own for key, own in compositions(test).items() if len(own) >= FEWEST}

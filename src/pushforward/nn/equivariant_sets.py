@@ -75,7 +75,13 @@ class EquivariantSets(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(width))
         self.attention = nn.Linear(width, 1)
         self.each = nn.Linear(width, outputs) if outputs else None
-        self.whole = nn.Linear(2 * width + 3, pooled) if pooled else None
+        # Hidden units: of an empty set all is known by what is told, and a linear map of that could
+        # not say that numbers of some composition are even.
+        self.whole = (
+            nn.Sequential(nn.Linear(2 * width + 3, width), nn.SiLU(), nn.Linear(width, pooled))
+            if pooled
+            else None
+        )
 
     def forward(self, x: Any, t: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
         """The outputs at sets `(x, mask)` or `(x, mask, kinds)`, times, labels or contexts.

@@ -42,7 +42,13 @@ class SetEncoder(nn.Module):
         self.inputs = whole("inputs", inputs)
         width, depth = whole("width", width), layers("depth", depth)
         self.each = Perceptron(inputs, width, width, depth)
-        self.together = Perceptron(width + 1, whole("outputs", outputs), width, depth)
+        self.together = Perceptron(
+            width + 1, whole("outputs", outputs), width, depth, normalize=True
+        )
+        # Vectors of unit entries that differ between sets, as those that a network is told
+        # otherwise: layers as they come would let the differences die away.
+        nn.init.normal_(self.together.last.weight, std=width**-0.5)
+        nn.init.zeros_(self.together.last.bias)
 
     def forward(self, c: Any) -> Tensor:
         """The vectors `(B, outputs)` of sets: `(x, mask)`, elements `(B, slots, inputs)` and which
