@@ -45,7 +45,7 @@ from pushforward.spaces import PointCloud
 from pushforward.training.trackers import read_history
 from record import environment, parts, save, table
 
-HEAVY, STEPS, TOLD_STEPS = 7, 12_000, 2_000
+HEAVY, STEPS, TOLD_STEPS = 7, 8_000, 2_000
 SLOTS = 29
 TOLD = ("C", "N", "O", "F")
 FEWEST, DRAWS = 100, 100

@@ -12,13 +12,17 @@ conditional laws are known: the mean squared distance of the drawn sizes from th
 exact draws and that of the law of all sizes.
 
     python benchmarks/sets.py --write
+    python benchmarks/sets.py --tables speed oracle --part speed.json  # some of the tables
+    python benchmarks/sets.py --merge trained.json speed.json --write
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -382,21 +386,37 @@ def text(results: list[dict[str, Any]]) -> str:
     return "\n\n".join((first, second, told, third, beside))
 
 
+TABLES = ("samplers", "trained", *GIVEN, "speed", "oracle")
+
+
+def made(name: str, smoke: bool, steps: int) -> list[dict[str, Any]]:
+    """The rows of a table."""
+    if name == "samplers":
+        return of_samplers(200 if smoke else 20_000)
+    if name == "trained":
+        return trained(*((5, 300, 100) if smoke else (steps, 10_000, 5_000)))
+    if name in GIVEN:
+        return [of_given(name, *((5, 300, 10, 20) if smoke else (steps, 10_000, 60, 100)))]
+    if name == "speed":
+        return speed(16 if smoke else 256)
+    return oracle(*((2, 3) if smoke else ()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=2000, help="of training")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--steps", type=int, default=1200, help="of training")
+    parser.add_argument("--part", type=Path, help="keep the results in this file")
+    parser.add_argument("--merge", type=Path, nargs="+", default=[], help="files of --part")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     parser.add_argument("--smoke", action="store_true", help="a few seconds")
     args = parser.parse_args()
-    n = 200 if args.smoke else 20_000
-    results = of_samplers(n)
-    results += trained(5 if args.smoke else args.steps, 300 if args.smoke else 10_000,
-                       100 if args.smoke else 5_000)  # fmt: skip
-    for name in GIVEN:
-        sizes = (5, 300, 10, 20) if args.smoke else (args.steps, 10_000, 60, 100)
-        results.append(of_given(name, *sizes))
-    results += speed(16 if args.smoke else 256)
-    results += oracle(*((2, 3) if args.smoke else ()))
+    torch.set_num_threads(1)
+    results = record.parts(args.merge)
+    if not results:
+        results = [row for name in args.tables for row in made(name, args.smoke, args.steps)]
+    if args.part is not None:
+        args.part.write_text(json.dumps(results) + "\n", encoding="utf-8")
     print(text(results))
     if args.write:
         found = {"environment": record.environment(), "results": results}

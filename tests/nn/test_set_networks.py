@@ -54,6 +54,16 @@ def test_vectors_turn_and_numbers_stay(reflected: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["SetTransformer", "EquivariantSets"])
+def test_numbers_of_an_empty_set_are_no_linear_function_of_what_it_is_told(name: str) -> None:
+    """As that the number of hydrogen atoms is even for an even number of nitrogen."""
+    net = _lively(getattr(nets, name)(3, 3, 1, 0, 2, width=16, depth=2, context=1))
+    told = torch.tensor([[-1.0], [0.0], [1.0]]).double()
+    empty = torch.zeros(3, N, 3).double(), torch.zeros(3, N, dtype=torch.bool)
+    low, middle, high = net(empty, torch.full((3,), 0.9).double(), told)[0]
+    assert float((low + high - 2 * middle).abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("name", ["SetTransformer", "EquivariantSets"])
 def test_permuted_points_come_out_permuted(name: str) -> None:
     kinds, g = (3, 2), _generator()
     net = _lively(getattr(nets, name)(4, 3, 2, 5, 6, kinds, width=16, depth=2, context=2))
