@@ -45,7 +45,7 @@ def test_every_network_is_tested() -> None:
     # Those of symbols, of sets and of functions have files of their own.
     of_symbols = {"transformer", "block-transformer"}
     of_sets = {"set-transformer", "equivariant-sets"}
-    of_functions = {"fourier-operator", "point-attention"}
+    of_functions = {"fourier-operator", "point-attention", "spherical-operator"}
     assert {*NETWORKS, *of_symbols, *of_sets, *of_functions} == {
         *registry.names("networks"),
         "affine-skip",
