@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import warnings
 from collections.abc import Callable
@@ -39,6 +40,7 @@ LABELED = Data(_rows(40, 2), c=torch.arange(40) % 3)
 
 
 TOKENS = Data(torch.arange(160).view(40, 4) ** 2 % 3)
+CURVES = pf.data.load(_rows(40, 6).numpy(), kind="functions")
 TABLE = pf.data.load(
     {"a": [f"{v:.2f}" for v in _rows(40, 1)[:, 0].tolist()], "b": ["x", "y", "z", "x"] * 10},
     kinds={"a": "number", "b": "category"},
@@ -147,6 +149,13 @@ CASES: dict[str, tuple[Callable[[], Any], Data, bool]] = {
         False,
     ),
     "a table by kinds": (lambda: pf.models.TableDiffusion.for_data(TABLE), TABLE, False),
+    "functions given values": (
+        lambda: pf.models.FunctionDiffusion.for_data(
+            CURVES, net=functools.partial(pf.nn.FourierOperator, width=8, depth=1)
+        ),
+        CURVES,
+        False,
+    ),
     "bridge by dsb": (
         lambda: pf.SchrodingerBridge(
             pf.nn.MLP(2, width=8), pf.nn.MLP(2, width=8), method="dsb", steps=4
