@@ -33,6 +33,9 @@ from pushforward.schrodinger import CouplingCache, OuterIterations
 
 SEEDS = (1, 2, 3)
 PAIRS, DRAWS, STEPS = 20_000, 5_000, 1_400
+GRID = 1200
+"""Points of each parameter in the quadrature of a posterior."""
+
 TRAINING: dict[str, Any] = {
     "batch_size": 512,
     "lr": 3e-3,
@@ -126,9 +129,9 @@ def moments(x: Tensor, weights: Tensor) -> dict[str, Tensor]:
 
 
 @functools.cache
-def posterior_grid(points: int = 1200) -> tuple[Tensor, Tensor]:
+def posterior_grid() -> tuple[Tensor, Tensor]:
     """A grid of parameters and the posterior's weights on it: quadrature."""
-    axis = torch.linspace(-6, 6, points, dtype=torch.float64)
+    axis = torch.linspace(-6, 6, GRID, dtype=torch.float64)
     theta = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
     gap = demand(theta) - torch.tensor(OBSERVED, dtype=torch.float64)
     log_p = -0.5 * gap.square().sum(1) / NOISE - 0.5 * theta.square().sum(1)
@@ -395,6 +398,8 @@ def main() -> None:
     ).parse_args()
     timing.one_thread()
     if options.smoke:
+        global DRAWS, GRID
+        DRAWS, GRID = 100, 200
         options.tasks, options.seeds = ["type1", "bod"], options.seeds[:1]
     cases = [
         {"task": task, "training": training, "seed": seed}

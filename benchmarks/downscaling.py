@@ -368,7 +368,8 @@ def main() -> None:
     options = parser.parse_args()
     cases = [{"n": n, "seed": seed} for n in options.sizes if n for seed in options.seeds]
     if options.smoke:
-        cases = cases[:1]
+        global ITERATIONS, PATH_STEPS, WIDTH
+        ITERATIONS, PATH_STEPS, WIDTH, cases = 2, 3, 8, cases[:1]
 
     def one(n: int, seed: int) -> list[dict[str, Any]]:
         return run(n, seed, options.stores, options.smoke, not options.smoke)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,19 @@ from pushforward import registry
 sys.path.insert(0, str(Path(__file__).parent))
 
 from forked import Server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collecting makes millions of objects that stay: the garbage collector need not look at them,
+    neither while they come, which is a third of the time it takes, nor in the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -48,6 +63,47 @@ def _few_frames() -> Iterator[None]:
         for name in ("_FEWEST", "_MOST", "_TRIED"):
             patch.setattr(density_maps, name, 8)
         yield
+
+
+@pytest.fixture(scope="module")
+def coarse_pictures() -> Iterator[None]:
+    """Pictures of few dots that do not make room for their words, and are drawn once for all states
+    of one kind and number: how they look is tested where they are drawn."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from pushforward.report import captioned, compositions, globes, painters
+    from pushforward.report.pictures import Look
+
+    draw: Any = Look._png
+    drawn: dict[str, bytes] = {}
+
+    def again(look: Look, x: Any, count: int | None, **options: Any) -> bytes:
+        """By all that decides on what is done: all but the numbers."""
+        key = repr([_without_numbers(v) for v in (*look._views(x), *look._painters, options)])
+        if (key := f"{count} {key}") not in drawn:
+            drawn[key] = draw(look, x, count, **options)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (captioned, compositions, globes, painters):
+            patch.setattr(module, "_DOTS", 40)
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
+        patch.setattr(Look, "_png", again)
+        yield
+
+
+def _without_numbers(value: Any) -> Any:
+    """Kinds, names and shapes alone."""
+    if isinstance(value, torch.Tensor):
+        return value.dtype, value.shape
+    if isinstance(value, float):
+        return float
+    if isinstance(value, dict):
+        return {key: _without_numbers(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_numbers(part) for part in value]
+    parts = getattr(value, "__dict__", None)
+    return (type(value), _without_numbers(parts)) if parts is not None else value
 
 
 @pytest.fixture(autouse=True)

@@ -105,9 +105,13 @@ def _commands() -> list[Any]:
     return [pytest.param(command, id=where) for command, where in found.items()]
 
 
+@pytest.fixture(scope="module")
+def application() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("command", _commands())
-def test_commands_exist_with_their_options(command: str) -> None:
-    application = typer.main.get_command(app)
+def test_commands_exist_with_their_options(command: str, application: Any) -> None:
     words = shlex.split(command)[1:]
     options = {option for parameter in application.params for option in parameter.opts}
     if not words[0].startswith("-"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +20,8 @@ class Result(NamedTuple):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _coarse_pictures() -> Iterator[None]:
-    """Pictures of few dots: how they look is tested where they are drawn."""
-    from pushforward.report import captioned, compositions, globes, painters
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (captioned, compositions, globes, painters):
-            patch.setattr(module, "_DOTS", 40)
-        yield
+def _coarse_pictures(coarse_pictures: None) -> None:
+    """How they look is tested where they are drawn."""
 
 
 @pytest.fixture

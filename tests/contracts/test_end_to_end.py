@@ -30,6 +30,7 @@ from pushforward.distributions import (
 from pushforward.metrics import energy_distance, total_variation
 
 DRAWN = 1500
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
 
 class Case(NamedTuple):
@@ -192,7 +193,7 @@ class Trained(NamedTuple):
 def asked(request, tmp_path_factory) -> Trained:
     case, folder = CASES[request.param], tmp_path_factory.mktemp("space")
     write(folder / case.file, case.draw(3000, 0), space=case.space)
-    settings = {"steps": 800, "batch_size": 128, "lr": 2e-3, "ema": 0.99, "checkpoint_every": 400}
+    settings = {"steps": 500, "batch_size": 128, "lr": 2e-3, "ema": 0.99, "checkpoint_every": 250}
     small = {"net": {"class": "mlp", "width": 64, "depth": 3}}
     model = case.model if case.source is not None else case.model | small
     recipe = {"data": "", "model": model, "train": settings | case.train}

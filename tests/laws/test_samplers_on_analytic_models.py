@@ -280,7 +280,8 @@ def test_counts(diffusing: bool, sampler) -> None:
     else:
         process = Thinning()
         model, schedule = problem.thinning_model(process), process.schedule
-    x = process.prior((6, 1)).sample(10_000)
+    # Four standard errors of a share of one half are .03.
+    x = process.prior((6, 1)).sample(4000)
     times = grids.UniformGrid()(schedule, 400)
     y = run(sampler, Transport(model, process), x, times, seed=1)
     found = torch.bincount(y.number, minlength=7) / len(y.mask)

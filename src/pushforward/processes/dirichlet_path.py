@@ -172,8 +172,15 @@ def dirichlet_speed(x: Tensor, s: Tensor, nodes: int = 16) -> Tensor:
     high = share.log() > mean
     found = torch.empty_like(share)
     for where, integral in ((high, _above), (~high, _below)):
-        found[where] = integral(share[where].unsqueeze(1), a[where].unsqueeze(1), b, nodes)
+        # A table of nodes that stays in the cache of a processor is several times as fast.
+        parts = zip(share[where].split(_AT_ONCE), a[where].split(_AT_ONCE), strict=True)
+        found[where] = torch.cat(
+            [integral(x.unsqueeze(1), own.unsqueeze(1), b, nodes) for x, own in parts]
+        )
     return found
+
+
+_AT_ONCE = 2048
 
 
 def _above(x: Tensor, a: Tensor, b: int, nodes: int) -> Tensor:
