@@ -72,9 +72,10 @@ docs: .venv/.dev
 docs-serve: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs serve
 
-# What the tests print last is the last line here.
+# What the tests print last is the last line here. Compiled Python is kept, whatever the environment
+# says: many processes load the same modules.
 test: lint docs
-	$(ONE_THREAD) $(PY) -m pytest -q -n 2
+	PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) $(PY) -m pytest -q -n 2
 
 # Other libraries stay out of the environment that people work in.
 bench-env:

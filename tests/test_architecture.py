@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections import deque
 from collections.abc import Container, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ FLOORS = (
             "_part_noise",
             "_patches",
             "_row_noise",
+            "_softmax",
         ),
     ),
     ("F0", ("_distances", "_gaussian_kernels", "vocabulary")),
@@ -157,6 +159,10 @@ LONGEST_FILE = 400
 NAMELESS = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
 
+_tree = cache(ast.parse)
+"""What is read again and again."""
+
+
 class Import(NamedTuple):
     """One import statement: who asks for what, and where."""
 
@@ -177,7 +183,7 @@ class House:
             module: homes for module, path in self.files.items() if (homes := self._homes(path))
         }
         self.imports = {
-            module: list(self._imports(module, ast.parse(path.read_text())))
+            module: list(self._imports(module, _tree(path.read_text())))
             for module, path in self.files.items()
         }
 
@@ -189,7 +195,7 @@ class House:
     @staticmethod
     def _homes(init: Path) -> dict[str, str]:
         """The lazy names of a package and the modules they come from (`_HOMES`)."""
-        for node in ast.parse(init.read_text()).body:
+        for node in _tree(init.read_text()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
                 return ast.literal_eval(node.value)
         return {}
@@ -380,7 +386,7 @@ def named(house: House, units: Container[str], names: set[str]) -> dict[str, lis
     found: dict[str, list[str]] = {}
     for module, path in house.files.items():
         if house.unit(module) in units:
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(_tree(path.read_text())):
                 name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
                 if isinstance(node, ast.Name | ast.Attribute) and name in names:
                     found.setdefault(module, []).append(f"{module}:{node.lineno} names {name}")
@@ -501,7 +507,7 @@ def test_a_module_without_a_floor_is_seen(tmp_path: Path) -> None:
 def test_a_public_class_name_has_one_home(unit: str) -> None:
     homes: dict[str, set[str]] = {}
     for path in SOURCE.rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
+        for node in _tree(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
     here = {name for name, files in homes.items() if f"{unit}.py" in files}

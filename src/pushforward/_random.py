@@ -20,6 +20,7 @@ from pushforward import checks
 from pushforward._part_noise import PartNoise
 from pushforward._precision import has_double, in_double
 from pushforward._row_noise import RowNoise, derived_seed
+from pushforward._softmax import softmax
 from pushforward.errors import InputError
 
 __all__ = [
@@ -299,7 +300,7 @@ def drawn_from_logits(logits: Tensor, generator: torch.Generator | None = None) 
     """
     if not logits.numel():
         return torch.zeros(logits.shape[:-1], dtype=torch.long, device=logits.device)
-    edges = torch.softmax(in_double(logits), -1).cumsum(-1)
+    edges = softmax(in_double(logits)).cumsum(-1)
     total = edges[..., -1:].contiguous()
     _check_chances(total)
     u = fine_uniform(logits.shape[:-1], generator, device=logits.device).unsqueeze(-1)

@@ -135,7 +135,7 @@ def test_streams_that_are_full_closed_or_read_by_nobody(run: Path, tmp_path: Pat
     assert "Traceback" not in done.stderr
     done = _shell(f"(sleep 0; PF info {run}) | true", tmp_path)
     assert (done.returncode, done.stderr) == (141, "")
-    for stream in ("2>&-", "2>/dev/full", ">&-"):
+    for stream in ("2>&-", ">&- 2>/dev/full"):
         name = f"x{len(list(tmp_path.iterdir()))}.npz"
         done = _shell(f"PF sample {run} -n 3 --out {name} {stream}", tmp_path)
         assert done.returncode == 0, (stream, done.stderr)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward._draws import log_gamma_draw
 from pushforward._random import categories, resolve
+from pushforward._softmax import softmax
 from pushforward.errors import InputError
 from pushforward.processes import CoxIngersollRoss, WrightFisher
 from pushforward.protocols import Model, Time
@@ -60,7 +61,7 @@ class AnalyticLineages:
         generator = resolve(seed, generator, rows=n)
         which = categories(self._weights(), n, generator)
         logs = log_gamma_draw(self._concentration() + self.counts[which].double(), generator)
-        return torch.softmax(logs, -1) if self._simplex else logs.exp()
+        return softmax(logs) if self._simplex else logs.exp()
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density of the data, `(B,)`."""
@@ -110,7 +111,7 @@ class AnalyticLineages:
     def _prediction(self, x_t: Tensor, t: float) -> Tensor:
         counts, logs = self.mixture(t)
         x = x_t.double()
-        mean = torch.softmax(self._joint(x, counts, logs), -1) @ counts
+        mean = softmax(self._joint(x, counts, logs)) @ counts
         if self._simplex:
             mean = mean - mean.sum(-1, keepdim=True) * x
         return mean.to(x_t.dtype)

@@ -76,7 +76,13 @@ class AnalyticTokens:
         symbols = functional.one_hot(states, self.data.vocabulary).to(weights)
         place = torch.arange(self.data.sites)
 
+        every = _sequences(_symbols(process), self.data.sites)
+        digits = _symbols(process) ** place.flip(0)
+
         def logits(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+            if torch.as_tensor(t).ndim == 0 and len(every) < len(x_t):
+                # Many are the same.
+                return logits(every, t)[x_t @ digits]
             seen = likelihood_of_tokens(process, x_t, t).to(weights)
             posterior = seen[:, place, states].prod(-1) * weights
             posterior = posterior / posterior.sum(-1, keepdim=True)
@@ -139,6 +145,11 @@ def _forward(process: Masking | Jumps, t: float, sites: int) -> Tensor:
         return process.chain.push(each, left).transpose(0, 1)
     hidden = torch.full_like(same[:, :1], 1 - left)
     return torch.cat([left * same, hidden], 1).expand(sites, -1, -1)
+
+
+def _symbols(process: Masking | Jumps) -> int:
+    """How many there are with the mask."""
+    return process.space.vocabulary + isinstance(process, Masking)
 
 
 def _sequences(symbols: int, sites: int) -> Tensor:

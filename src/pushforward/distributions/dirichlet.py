@@ -13,6 +13,7 @@ from pushforward._draws import log_gamma_draw
 from pushforward._precision import in_double
 from pushforward._random import categories, resolve
 from pushforward._shapes import per_event_sum
+from pushforward._softmax import softmax
 from pushforward.errors import InputError
 
 __all__ = ["Dirichlet", "DirichletMixture", "GammaProduct"]
@@ -148,7 +149,7 @@ def _positive(a: Tensor) -> Tensor:
 def _shares(a: Tensor, generator: torch.Generator) -> Tensor:
     """Dirichlet draws of concentrations `(n, ..., K)`, none of them zero."""
     least = torch.finfo(a.dtype).tiny
-    return torch.softmax(log_gamma_draw(a, generator), -1).to(a).clamp_min(least)
+    return softmax(log_gamma_draw(a, generator)).to(a).clamp_min(least)
 
 
 def _log_density(x: Tensor, a: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward._distances import centered, squared_distances
 from pushforward._random import categories, normal_like, resolve
 from pushforward._shapes import Weight
+from pushforward._softmax import softmax
 from pushforward.errors import InputError
 
 __all__ = ["GaussianMixture"]
@@ -131,8 +132,8 @@ class GaussianMixture:
         """The gradient of the log-density, `(B, d)`."""
         if self.rotation is not None:
             joint, gap, variance = self._joint(x, 1.0, 0.0)
-            return -self._average(joint, gap / variance)
-        weights = torch.softmax(self._log_joint(x, 1.0, 0.0), -1)
+            return -self._average(softmax(joint), gap / variance)
+        weights = softmax(self._log_joint(x, 1.0, 0.0))
         at, means = centered(self.mean.detach(), x, self.means)
         weights, pull = weights.to(at), self.variances.to(at).reciprocal()
         return (weights @ (pull * means) - (weights @ pull) * at).to(x)
@@ -144,8 +145,8 @@ class GaussianMixture:
             return self._isotropic_mean(x, alpha, sigma)
         joint, gap, variance = self._joint(x, alpha, sigma)
         gain = _column(alpha) * self.variances / variance
-        shift = self._average(joint, gain * gap)
-        return torch.softmax(joint, -1) @ self.means + shift
+        weights = softmax(joint)
+        return weights @ self.means + self._average(weights, gain * gap)
 
     def posterior_covariance(self, x: Tensor, alpha: Weight, sigma: Weight) -> Tensor:
         """`Cov[x_0 | alpha x_0 + sigma noise = x]`, `(B, d, d)`; both floats or `(B,)`.
@@ -154,7 +155,7 @@ class GaussianMixture:
         that no more than a few matrices of each state are in memory.
         """
         joint, gap, variance = self._joint(x, alpha, sigma)
-        weights = torch.softmax(joint, -1)
+        weights = softmax(joint)
         gain = _column(alpha) * self.variances / variance
         moves = gain * gap
         if self.rotation is not None:
@@ -244,7 +245,7 @@ class GaussianMixture:
         """The posterior mean without tensors `(B, K, d)`, which for data sets are gigabytes."""
         own = self.variances[:, 0]
         variance = alpha**2 * own + sigma**2
-        weights = torch.softmax(self._log_joint(x, alpha, sigma), -1)
+        weights = softmax(self._log_joint(x, alpha, sigma))
         gain = alpha * own / variance
         means = (sigma**2 / variance).unsqueeze(-1) * self.means
         return weights @ means + (weights @ gain).unsqueeze(-1) * x
@@ -289,9 +290,8 @@ class GaussianMixture:
         constant = gap.shape[-1] * math.log(2 * math.pi)
         return self.weights.log() - 0.5 * (quadratic + constant), gap, variance
 
-    def _average(self, joint: Tensor, vectors: Tensor) -> Tensor:
-        """The posterior average over components of vectors in their eigenbases, `(B, d)`."""
-        weights = torch.softmax(joint, -1)
+    def _average(self, weights: Tensor, vectors: Tensor) -> Tensor:
+        """The average over components of vectors in their eigenbases, `(B, d)`."""
         if self.rotation is None:
             return torch.einsum("bk,bkd->bd", weights, vectors)
         # The weights first: with the rotations first there would be a matrix for each state.

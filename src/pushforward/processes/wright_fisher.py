@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward._draws import log_gamma_draw, multinomial
 from pushforward._precision import in_double
 from pushforward._shapes import like, per_event_sum
+from pushforward._softmax import softmax
 from pushforward.config import configurable
 from pushforward.distributions import Dirichlet
 from pushforward.dynamics import ReversibleFlow
@@ -103,7 +104,7 @@ class WrightFisher(GenerativeProcess[Tensor, Tensor, Tensor]):
         a, start = self.vector(z.shape[-1]), in_double(z).clamp_min(0)
         m = lineages(self.elapsed(t, z), float(a.sum()), generator)
         n = multinomial(m, start / start.sum(-1, keepdim=True), generator)
-        x = torch.softmax(log_gamma_draw(a.to(n) + n, generator), -1).to(z)
+        x = softmax(log_gamma_draw(a.to(n) + n, generator)).to(z)
         return n, x.clamp_min(torch.finfo(z.dtype).tiny)
 
     def sample(self, z: Tensor, t: Time, generator: torch.Generator | None = None) -> Tensor:

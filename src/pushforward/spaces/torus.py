@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward import state
 from pushforward._random import normal_like, uniform, uniform_like
 from pushforward._shapes import flatten, like, per_event_sum
+from pushforward._softmax import softmax
 from pushforward.config import configurable
 from pushforward.errors import InputError
 from pushforward.spaces.coordinates import Angles, CoordinateSystem
@@ -142,7 +143,7 @@ class Torus(Manifold):
         whole = before + after
         turns = windings(widest_of(whole)).to(start)
         ways = wrap(end - start).unsqueeze(-1) + turns
-        chances = torch.softmax(-0.5 * ways.square() / like(whole, ways), -1)
+        chances = softmax(-0.5 * ways.square() / like(whole, ways))
         u = uniform_like(start, generator).unsqueeze(-1)
         which = (chances.cumsum(-1) < u).sum(-1, keepdim=True).clamp_max(len(turns) - 1)
         way = ways.gather(-1, which).squeeze(-1)
@@ -164,7 +165,7 @@ class Torus(Manifold):
         turns = windings(widest_of(variance)).to(x)
         gap = wrap(start - x).unsqueeze(-1) + turns
         v = like(variance, gap)
-        weights = torch.softmax(-gap.square() / (2 * v), -1)
+        weights = softmax(-gap.square() / (2 * v))
         return (weights * gap / v).sum(-1)
 
     def features(self, x: Tensor) -> Tensor:
