@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="small, to see that it runs")
     parser.add_argument("--write", action="store_true", help="record the results")
     options = parser.parse_args()
-    rows, count, turns = (20_000, 50, 1) if options.smoke else (1_000_000, 5_000, 5)
+    rows, count, turns = (2_000, 20, 1) if options.smoke else (1_000_000, 5_000, 5)
     with tempfile.TemporaryDirectory() as folder:
         table, pictures = Path(folder) / "table.csv", Path(folder) / "pictures"
         make_table(table, rows)
