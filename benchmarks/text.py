@@ -77,7 +77,7 @@ LAWS: dict[str, Any] = {
     "progress": False,
 }
 SMALL = {"width": 64, "depth": 2, "heads": 4}
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 1500, 2000, 5_000
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 2000, 5_000
 
 
 def network() -> pf.Diffusion:
@@ -142,7 +142,7 @@ def letters(smoke: bool) -> list[dict[str, Any]]:
     model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
     data = pf.data.load("markov-letters", n=1000 if smoke else 100_000, seed=0)
     began = time.process_time()
-    pf.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=64, **LAWS)
+    pf.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=32, **LAWS)
     seconds = round(time.process_time() - began)
     fresh = pf.data.load("markov-letters", n=16 if smoke else 400, seed=1).x
     process, unit = Masking(Tokens(SYMBOLS)), math.log(2) * LENGTH
@@ -155,7 +155,7 @@ def letters(smoke: bool) -> list[dict[str, Any]]:
     # The exact denoiser's bound is the truth but for the noise, which is the same for both, so that
     # neither the noise nor which texts were drawn adds to the error of the difference.
     gap = (theirs.value - ours.value).double() / unit
-    drawn = model.sample(16 if smoke else 500, steps=LENGTH, seed=0)
+    drawn = model.sample(16 if smoke else 500, sampler="first-hitting", seed=0)
     return [
         {
             "table": "letters",
