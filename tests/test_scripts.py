@@ -14,6 +14,7 @@ HELPERS = {
     "corpora.py",
     "drawing.py",
     "entries.py",
+    "function_worlds.py",
     "judged_data.py",
     "laws.py",
     "line.py",

@@ -45,6 +45,7 @@ NUMBERS_OF_A_TYPE = {"people.parquet", "people.feather", "people.jsonl"}
 DRAWN: dict[tuple[Any, ...], bytes] = {}
 ARRAYS = [path for path in KINDS if path.startswith("counts.")]
 TEXTS = {"book.txt": "text", "lines.txt": "lines", "genes.fasta": "fasta"}
+FUNCTIONS = ("curves.csv", "values.csv", "curves.npy")
 FIELDS = [path for path in KINDS if path.startswith("fields.")]
 
 
@@ -62,7 +63,7 @@ def test_the_page_has_a_row_for_each_kind() -> None:
     table = formats.PAGE.read_text().split("<!-- matrix -->")[1].split("<!-- end -->")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(formats.KINDS)
-    assert set(KINDS) == {*READERS, *ARRAYS, *FIELDS, *TEXTS, "pictures"}
+    assert set(KINDS) == {*READERS, *ARRAYS, *FIELDS, *FUNCTIONS, *TEXTS, "pictures"}
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,17 @@ def test_fields_come_back(name: str, tmp_path: Path) -> None:
     assert after.schema.fields.variables[0].units == "K"
     assert after.schema.fields.coordinates == before.schema.fields.coordinates
     assert len(after) == 60
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_come_back(name: str, tmp_path: Path) -> None:
+    file, new = _ran(name, tmp_path)
+    if name.endswith(".npy"):
+        assert np.load(new).shape == (60, *np.load(file).shape[1:])
+        return
+    before, after = pandas.read_csv(file), pandas.read_csv(new)
+    assert list(after.columns) == list(before.columns)
+    assert (after["id"].nunique() if name == "values.csv" else len(after)) == 60
 
 
 @pytest.mark.parametrize("name", TEXTS)
