@@ -60,9 +60,14 @@ def of_heavy(atoms: Atoms, most: int) -> Atoms:
     return Atoms(*(part[few][:, :slots] for part in atoms))
 
 
+def composition(atoms: Atoms) -> torch.Tensor:
+    """How many atoms of each of `TOLD` molecules have, `(N, 4)`."""
+    return torch.stack([((atoms.types == k) & atoms.mask).sum(1) for k in (1, 2, 3, 4)], 1)
+
+
 def compositions(atoms: Atoms) -> dict[tuple[int, ...], list[int]]:
     """The numbers of atoms of all molecules of each composition of `TOLD`."""
-    told = torch.stack([((atoms.types == k) & atoms.mask).sum(1) for k in (1, 2, 3, 4)], 1)
+    told = composition(atoms)
     sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for key, n in zip(map(tuple, told.tolist()), atoms.number.tolist(), strict=True):
         sizes[key].append(n)
@@ -165,8 +170,7 @@ def told(run: Path, steps: int, test: Atoms, seed: int) -> list[dict[str, Any]]:
     known = pf.data.load("qm9-test", n=2).schema.molecules
     atoms = known.atoms(x)
     stable = stable_atoms(atoms, QM9_ELEMENTS).sum(1)
-    had = compositions(Atoms(*(part.cpu() for part in atoms)))
-    right = sum(min(len(had.get(key, ())), DRAWS) for key in common) / len(keys)
+    right = float((composition(atoms) == torch.tensor(keys)).all(1).double().mean())
     for k, (key, sizes) in enumerate(common.items()):
         exact = law_of_sizes(torch.tensor(sizes), SLOTS)
         own = law_of_sizes(x.number[k * DRAWS : (k + 1) * DRAWS], SLOTS)
@@ -218,11 +222,16 @@ def shown(results: list[dict[str, Any]]) -> str:
             [r["name"], f"{r['value']:.4f}", f"{r['floor']:.4f}", f"{r['whole']:.4f}", str(r["n"])]
             for r in inferred
         ]
-        means = [
-            f"{sum(r[key] for r in inferred) / len(inferred):.4f}"
-            for key in ("value", "floor", "whole")
-        ]
-        rows.append([f"mean of {len(inferred)}", *means, "–"])
+        for name, weights in (
+            (f"mean of {len(inferred)}", [1] * len(inferred)),
+            ("mean, as frequent as these are", [r["n"] for r in inferred]),
+        ):
+            total = torch.tensor(weights).double()
+            means = [
+                float((total * torch.tensor([r[key] for r in inferred])).sum() / total.sum())
+                for key in ("value", "floor", "whole")
+            ]
+            rows.append([name, *(f"{mean:.4f}" for mean in means), "–"])
         head = f"composition, {about['steps']:,} steps in {about['seconds'] / 60:.0f} minutes"
         text.append(table([head, "dimension error", "its floor", "law of all sizes",
                            "test molecules"], rows))  # fmt: skip
