@@ -34,7 +34,7 @@ _HOMES = {
     "Moment": "trajectory",
     "NoiseLevel": "noise_level",
     "at_points": "other_points",
-    "between_sets": "between_sets",
+    "between_sets": "set_interpolation",
     "log_prob_by_noise": "noise_measure",
     "log_prob_given": "given_likelihood",
     "NoiseMap": "noise_map",
@@ -131,7 +131,6 @@ if TYPE_CHECKING:
         KernelDensity,
         ProbabilisticPCA,
     )
-    from pushforward.models.between_sets import between_sets
     from pushforward.models.conditional_draws import conditional_sampler
     from pushforward.models.conditional_source import (
         ConditionalSource,
@@ -170,6 +169,7 @@ if TYPE_CHECKING:
     from pushforward.models.saving import load
     from pushforward.models.schrodinger_bridge import SchrodingerBridge
     from pushforward.models.score_model import ScoreModel
+    from pushforward.models.set_interpolation import between_sets
     from pushforward.models.table_baselines import Bootstrap, GaussianCopula
     from pushforward.models.table_diffusion import TableDiffusion
     from pushforward.models.table_network import TableNetwork
