@@ -148,7 +148,6 @@ MAY_NAME_GAUSSIAN = {
     ),
     "pushforward.models.denoiser": "posteriors by guidance are those of Gaussian noise",
     "pushforward.models.diffusion": "the default of a diffusion model",
-    "pushforward.models.whitened": "posteriors by guidance are those of Gaussian noise",
     "pushforward.samplers.compiled": "a compiled step holds a process of plain noise",
     "pushforward.sbi.methods": "scores of posteriors are learned on its cosine schedule",
     "pushforward.theory.exact_laws": "one step of any noise, with the noise in the open",

@@ -122,6 +122,7 @@ class Capabilities:
         trajectory: show the way from the prior to the samples, and from data to noise
             (`trajectory` and `noised`).
         variational_bound: bound `-log p` by a chain of steps (`variational_bound`).
+        deterministic: has one answer in each context, so that an ensemble has no spread.
     """
 
     sample: bool
@@ -130,6 +131,7 @@ class Capabilities:
     guidance: bool = False
     trajectory: bool = False
     variational_bound: bool = False
+    deterministic: bool = False
 
 
 def mean(values: Tensor) -> tuple[Tensor, Tensor]:

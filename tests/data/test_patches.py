@@ -15,7 +15,7 @@ import xarray
 import pushforward as pf
 from pushforward._patches import Patches
 from pushforward.data.stored import Stored
-from pushforward.errors import InputError
+from pushforward.errors import CapabilityError, InputError
 from pushforward.spaces import Fields
 
 GRIDS = [
@@ -136,8 +136,9 @@ def test_a_model_of_patches_makes_fields_of_the_whole_domain() -> None:
     with pytest.raises(InputError, match="does not fit an axis of 4"):
         pf.models.on_domain(small, (4, 16), overlap=2)
     masked = pf.processes.Gaussian(space=Fields(mask=torch.tensor([[True, False]])))
+    one = pf.Diffusion(pf.nn.UNet(width=8), masked, event_shape=(1, 1, 2))
     with pytest.raises(InputError, match="masks or weights"):
-        pf.models.on_domain(pf.Diffusion(pf.nn.UNet(width=8), masked), (8, 8), overlap=2)
+        pf.models.on_domain(one, (8, 8), overlap=2)
 
 
 def test_exact_predictions_of_patches_draw_the_domain_without_seams() -> None:
@@ -188,3 +189,49 @@ def test_what_belongs_to_a_place_is_refused() -> None:
     assert len(pf.data.in_patches(pf.data.load(globe, weights="none"), 8, 0).x) == 24
     with pytest.raises(InputError, match="no fields on a grid"):
         pf.data.in_patches(pf.data.Data(torch.zeros(3, 2)), 1, 0)
+
+
+class _Relaxing(torch.nn.Module):
+    """What changes in one step of `u -> u / 2`, from the frames given beside a state, cell by
+    cell."""
+
+    num_classes = context_size = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Any, t: Any, c: Any = None) -> Any:
+        return -0.5 * x[:, 2:]  # after the state the two frames given, the last one last
+
+
+def test_forecasts_of_patches_are_those_of_the_domain_without_seams() -> None:
+    """A world of cells on their own: what patches say of it is what the whole says, exactly."""
+    start = pf.models.ContextChannels((1,), given=2, sizes=(8, 8))
+    net = pf.nn.PictureContext(_Relaxing(), (2, 8, 8))
+    space = Fields()
+    small = pf.models.FrameRegression(net, start, space, (1, 8, 8), pf.nn.AsVectors())
+    past = torch.randn(3, 2, 16, 24, generator=torch.Generator().manual_seed(0))
+    small.fit_contexts(past[..., :8, :8])
+    small.known_units(torch.zeros(2, 1, 8, 8)).fit(3 + 2 * past[:, 1:, :8, :8])
+    large = pf.models.on_domain(small, (16, 24), overlap=4, periodic=(False, True))
+    units = {name: part.flatten() for name, part in small.contexts.state_dict().items()}
+    shift, scale = (units[f"parts.0.{name}"][1] for name in ("shift", "scale"))
+    told = (past[:, 1:] - shift) / scale  # what a network is told of the last frame
+    outward = large.outward(large.inward(past[:, 1:]) - 0.5 * told)
+    assert torch.allclose(large.sample(3, past), outward, atol=1e-5)
+    # The same on each patch alone.
+    assert torch.allclose(small.sample(3, past[..., :8, :8]), outward[..., :8, :8], atol=1e-5)
+
+
+def test_a_model_of_something_else_says_what_it_is() -> None:
+    mixture = pf.models.GaussianMixtureModel(2, event_shape=2)
+    with pytest.raises(CapabilityError, match="a GaussianMixtureModel cannot be put together"):
+        pf.models.on_domain(mixture, (8, 8), overlap=2)
+    vectors = pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,))
+    with pytest.raises(CapabilityError, match="a space of spaces"):
+        pf.models.on_domain(vectors, (8, 8), overlap=2)
+    net = pf.nn.PictureContext(_Relaxing(), (2, 4, 4))
+    told = pf.Diffusion(net, pf.processes.Gaussian(space=Fields()), event_shape=(1, 8, 8))
+    with pytest.raises(InputError, match="must be cut like the state"):
+        pf.models.on_domain(told, (16, 16), overlap=2)

@@ -11,6 +11,7 @@ import xarray
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.estimates import Capabilities
 
 KEEP = 0.8
 """How much of a frame is left in the next one, a cell further along x."""
@@ -40,7 +41,8 @@ class ExactForecast:
 
     def __init__(self, leads: int, width: float = 1.0, learned_from: Any = None) -> None:
         self.leads, self.width, self.learned_from = leads, width, learned_from
-        self.space = pf.spaces.Fields()
+        self.space, self.units = pf.spaces.Fields(), None
+        self.capabilities = Capabilities(sample=True, log_prob="none", conditional=True)
 
     def sample(self, n: int, c: Tensor, *, seed: int = 0) -> Tensor:
         """The leads after the last of the frames given, `(n, leads, H, W)`."""

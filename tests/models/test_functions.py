@@ -162,7 +162,7 @@ def test_other_points_and_other_spaces() -> None:
                          event_shape=(1, 4))  # fmt: skip
     with pytest.raises(CapabilityError, match="belongs to its grid"):
         at_points(plain, [[0.0, 1.0]])
-    with pytest.raises(CapabilityError, match="no noise on functions"):
+    with pytest.raises(CapabilityError, match="no colored noise"):
         log_prob_by_noise(pf.Diffusion(pf.nn.MLP(2, width=8), event_shape=(2,)), torch.zeros(1, 2))
 
 

@@ -112,9 +112,11 @@ def downscale(
 
     from pushforward import spaces
     from pushforward._random import derived_seed
+    from pushforward.cli.domains import on_whole_domain
     from pushforward.cli.refusals import require_memory
     from pushforward.cli.rundata import reading, say, schema_of
     from pushforward.cli.writing import require_finite
+    from pushforward.data import Schema
     from pushforward.data.field_files import STORES
     from pushforward.data.fields import load_as_target
     from pushforward.data.row_coordinates import with_row_coordinates
@@ -134,17 +136,22 @@ def downscale(
         raise InputError(f"-n is 1 or more, not {n}")
     if checkpoint is not None and model is None:
         raise InputError("--checkpoint is of a run: give --model RUN, or leave it out")
-    learned = None
+    learned, known_of = None, Schema()
     if model is not None:
+        known_of = schema_of(Path(model))
         learned = load(model, trust=tuple(trust or ()), checkpoint=checkpoint)
     said = reading(words or ())
     of_rows = {name: value for name, value in said.items() if name in FIELD_OPTIONS}
     odd = next((name for name in said if name not in of_rows), None)
     if model is not None and odd is not None:
         raise InputError(f"data.{odd}= is as the data of --model had it: leave it out")
-    like = {} if model is None else {"like": schema_of(Path(model))}
-    maker = _made(method, learned, debias, steps)
+    like = {} if model is None else {"like": known_of.whole}
+    if known_of.patches is None:
+        maker = _made(method, learned, debias, steps)
     data, fine = unpaired(source, target, **like, **said)
+    if known_of.patches is not None:
+        learned = on_whole_domain(learned, known_of, data.source)
+        maker = _made(method, learned, debias, steps)
     say(fine, context.command)
     check_destination(out, fine.schema)
     coarse = refined(file, fine.schema, **of_rows)

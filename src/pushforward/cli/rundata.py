@@ -204,6 +204,7 @@ def load_like(
     words: Sequence[str] = (),
     command: Any = None,
     refine: bool = False,
+    whole: bool = False,
 ) -> Data:
     """Other data for the model of a run: columns by name, labels with the codes of the run.
 
@@ -212,12 +213,16 @@ def load_like(
     left out is said on standard error, in the words of a `command`.
     Numbers are float64 where the model knows its data so. With `n`, what is there
     of the first `n` rows. `words` are `data.KEY=VALUE`, as for `train`. Fields of a
-    coarser grid are brought to that of the run if they may be `refine`d.
+    coarser grid are brought to that of the run if they may be `refine`d; `whole` ones are not cut
+    into the patches that the run learned from.
     """
     config = _config(run)
     saved = config["data"] if config else {}
     options = _alike(dict(saved.get("origin") or {}), source) | {"double": model.precise}
     column, schema = options.pop("label", None), schema_of(run)
+    if whole:
+        schema = schema.whole
+        options.pop("patches", None)
     options |= reading(words)
     if model.num_classes is None and model.context_size is None:
         label = False

@@ -135,6 +135,7 @@ def sample(
     """
     from pushforward import parallel, state
     from pushforward.checks import whole
+    from pushforward.cli.domains import on_whole_domain
     from pushforward.cli.given import told
     from pushforward.cli.given_cells import infilled
     from pushforward.cli.given_functions import completed
@@ -163,6 +164,7 @@ def sample(
             f"{run} draws the frames that follow others: `pushforward forecast {run} RECENT` says "
             "which"
         )
+    model = on_whole_domain(model, known)
     mixed = known.mixed is not None
     if mixed and unsaid(context, "out"):
         # Words and dates have no place in arrays, which would hold their codes.
@@ -239,7 +241,7 @@ def sample(
         return
     write_states(
         out, x, model.space, Path(run), labels=codes, captions=captions, own=own,
-        functions=functions,
+        fields=known.whole.fields, functions=functions,
     )  # fmt: skip
     about = model.about_sampling(asked)
     if about is not None and not is_quiet(context):

@@ -108,6 +108,14 @@ def train(
             metavar="PAST:LEADS",
         ),
     ] = None,
+    patches: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn a large domain of a store of fields from patches of it: 32:8 takes 32 x 32 "
+            "cells, of which neighbors share 8. What is drawn later is the whole domain.",
+            metavar="SIZE:OVERLAP",
+        ),
+    ] = None,
     space: StateSpace = None,
     coordinates: Coordinates = None,
     project: Annotated[
@@ -155,6 +163,7 @@ def train(
         "data.variables": listed(variables),
         "data.rows": listed(rows),
         "data.forecast": forecast,
+        "data.patches": patches,
         "data.project": True if project else None,
         "model.space": space,
         "train.steps": steps,

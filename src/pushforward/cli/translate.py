@@ -26,6 +26,9 @@ from pushforward.cli.options import (
 
 __all__ = ["translate"]
 
+_FEW = 64
+"""Fields that a bridge of patches keeps of a domain: it is told here where to start from."""
+
 
 def translate(
     context: typer.Context,
@@ -71,8 +74,9 @@ def translate(
     import torch
 
     from pushforward import state
+    from pushforward.cli.domains import on_whole_domain
     from pushforward.cli.refusals import require_memory
-    from pushforward.cli.rundata import load_like
+    from pushforward.cli.rundata import load_like, schema_of
     from pushforward.cli.writing import (
         check_suffix,
         checked,
@@ -104,7 +108,9 @@ def translate(
         words=words or (),
         command=context.command,
         refine=not backward,
+        whole=True,
     )
+    model = on_whole_domain(model, schema_of(Path(run)), loaded.x[:_FEW])
     x, c = loaded.x, loaded.c if code is None else code
     if exact and backward:
         raise InputError("--exact is for coarse fields, which --backward does not start from")

@@ -316,9 +316,10 @@ class Data(Displayed):
         """Two parts, `(train, test)`: each row lands in exactly one, by a random permutation.
 
         Windows of frames in time are parted by time: the last ones are the test, and those that
-        share a frame with them are in neither. The test part has `round(holdout N)` rows, at least
-        one, and leaves at least one to train on. The same seed always gives the same parts. Raises
-        `InputError` unless `0 < holdout < 1` and there are two rows to part.
+        share a frame with them are in neither. Patches of a field stay together. The test part has
+        `round(holdout N)` rows, at least one, and leaves at least one to train on. The same seed
+        always gives the same parts. Raises `InputError` unless `0 < holdout < 1` and there are two
+        rows to part.
 
         >>> train, test = Data(torch.arange(10.0).reshape(10, 1)).split(0.2, seed=0)
         >>> len(train), len(test)
@@ -332,6 +333,9 @@ class Data(Displayed):
         held = min(max(round(holdout * n), 1), n - 1)
         if self.schema.windows is not None and self.rows is not None:
             train, test = self.schema.windows.parted(self.rows, held, self.name)
+            return self.take(train), self.take(test)
+        if self.schema.patches is not None:
+            train, test = self.schema.patches.parted(n, holdout, seed, self.name)
             return self.take(train), self.take(test)
         order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         # In the order of the source, so that a part of a file reads like the file.

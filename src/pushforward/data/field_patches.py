@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pushforward._patches import Patches
 from pushforward.data.dataset import Data
+from pushforward.data.patch_format import PatchFormat
 from pushforward.data.stored import Stored
 from pushforward.errors import InputError
 
@@ -30,11 +31,7 @@ def patches_of(data: Data, size: int | Sequence[int], overlap: int | Sequence[in
     >>> patches_of(pf.data.load(field), 4, 2).starts
     ((0, 2, 4, 6),)
     """
-    known = data.schema.fields
-    if known is None:
-        raise InputError(f"{data.name} are no fields on a grid, which alone have patches")
-    turns = tuple(name in known.periodic for name in known.dims)
-    return Patches.of(known.sizes, size, overlap, turns)
+    return _cut(data, size, overlap).patches
 
 
 def in_patches(data: Data, size: int | Sequence[int], overlap: int | Sequence[int]) -> Data:
@@ -43,11 +40,12 @@ def in_patches(data: Data, size: int | Sequence[int], overlap: int | Sequence[in
     For domains too large for a network: a model of patches makes fields of the whole one by
     `models.on_domain`, and `patches_of(data, size, overlap).blend` puts patches together. A store
     that is not in memory stays where it is: of the rows that a batch has patches of, one at a time
-    is read whole. A patch knows nothing of its place: coordinates are left out, and ends meet only
-    along axes that a patch covers whole.
+    is read whole. Of windows of frames the frames that are given are cut like those that follow. A
+    patch knows nothing of its place: coordinates are left out, and ends meet only along axes that a
+    patch covers whole.
 
     Args:
-        data: fields, from `load`.
+        data: fields, from `load`; `load(..., patches="32:8")` cuts them at once.
         size: cells of a patch, of both axes or of each.
         overlap: cells that neighbors share at least.
 
@@ -60,31 +58,40 @@ def in_patches(data: Data, size: int | Sequence[int], overlap: int | Sequence[in
     >>> in_patches(pf.data.load(field), 4, 2).x.shape
     torch.Size([27, 1, 4, 4])
     """
-    patches, known = patches_of(data, size, overlap), data.schema.fields
-    assert known is not None
+    cut = _cut(data, size, overlap)
+    known, patches = cut.domain, cut.patches
     if known.mask is not None or known.latitude is not None:
         what = "cells without values" if known.mask is not None else "cells that weigh as bands"
         way = "fill them in" if known.mask is not None else "load with weights='none'"
         raise InputError(f"{data.name} has {what}, which patches do not know the place of: {way}")
-    fields = replace(
-        known,
-        sizes=patches.size,
-        coordinates=tuple(
-            one for one in known.coordinates if not set(one.dims) & set(known.dims)
-        ),
-        periodic=tuple(
-            name
-            for name, part, whole in zip(known.dims, patches.size, known.sizes, strict=True)
-            if name in known.periodic and part == whole
-        ),
-    )  # fmt: skip
-    x: Any = data.x
-    x = _stored(x, patches) if isinstance(x, Stored) else patches.cut(x)
+    if data.schema.windows is not None and len(known.dims) != 2:
+        raise InputError(
+            f"{data.name}: forecasts in patches are of fields with two dimensions, and these lie "
+            f"along {known.dims[0]} alone: leave patches= out"
+        )
+    x, c = (part if part is None else _of_rows(part, patches) for part in (data.x, data.c))
+    fields = cut.format
     note = f"{data.name}: {patches.count} patches of each field, {len(x):,} rows"
+    rows = None if data.rows is None else data.rows.repeat_interleave(patches.count)
     return replace(
-        data, x=x, schema=replace(data.schema, fields=fields), states=fields.words, rows=None,
+        data, x=x, c=c, schema=replace(data.schema, fields=fields, patches=cut),
+        states=f"patches of {data.states}, {' x '.join(map(str, fields.sizes))} cells", rows=rows,
         dropped=0, notes=(*data.notes, note), origin=None,
     )  # fmt: skip
+
+
+def _cut(data: Data, size: int | Sequence[int], overlap: int | Sequence[int]) -> PatchFormat:
+    known = data.schema.fields
+    if known is None:
+        raise InputError(f"{data.name} are no fields on a grid, which alone have patches")
+    if data.schema.patches is not None:
+        raise InputError(f"{data.name} are patches already: load them without patches=")
+    patches = Patches.of(known.sizes, size, overlap)
+    return PatchFormat(known, patches.size, patches.overlap)
+
+
+def _of_rows(x: Any, patches: Patches) -> Any:
+    return _stored(x, patches) if isinstance(x, Stored) else patches.cut(x)
 
 
 def _stored(x: Stored, patches: Patches) -> Stored:

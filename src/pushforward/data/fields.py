@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,8 +22,10 @@ from pushforward.data.declared import require_room
 from pushforward.data.field_choice import Asked, chosen_format
 from pushforward.data.field_format import FieldFormat
 from pushforward.data.field_matching import as_known, as_target, on_own_grid
+from pushforward.data.field_patches import in_patches
 from pushforward.data.field_rows import FieldRows, gap_error
 from pushforward.data.options import given_options
+from pushforward.data.patch_format import parse_patches
 from pushforward.data.places import existing
 from pushforward.data.schema import Schema
 from pushforward.data.stored import Stored, rows_at_once
@@ -43,12 +46,12 @@ IN_MEMORY = 1 << 30
 _LOOKED_AT = 64
 """Rows of a store that stays there in which missing cells are looked for when it is opened."""
 
-_OPTIONS = ("variables", "rows", "periodic", "weights", "means", "lazy", "forecast")
+_OPTIONS = ("variables", "rows", "periodic", "weights", "means", "lazy", "forecast", "patches")
 
 
 def reading_fields(load: F) -> F:
     """A reader of data that also reads fields, with `variables=`, `rows=`, `periodic=`, `weights=`,
-    `means=`, `lazy=` and `forecast=`."""
+    `means=`, `lazy=`, `forecast=` and `patches=`."""
 
     @wraps(load)
     def reading(
@@ -61,6 +64,7 @@ def reading_fields(load: F) -> F:
         means: str | None = None,
         lazy: bool | None = None,
         forecast: str | None = None,
+        patches: str | None = None,
         **options: Any,
     ) -> Data:
         given = {
@@ -71,12 +75,13 @@ def reading_fields(load: F) -> F:
             "means": means,
             "lazy": lazy,
             "forecast": forecast,
+            "patches": patches,
         }
         said = {name: value for name, value in given.items() if value is not None}
         # By its name an array is read as one, without coordinates.
         as_arrays = not given_options(options).keys().isdisjoint({"key", "label"})
         if is_store(source) and not as_arrays:
-            return _read(source, said, **options)
+            return _in_patches(_read(source, said, **options), said, options.get("like"))
         if said:
             name = next(iter(said))
             raise InputError(
@@ -141,10 +146,10 @@ def _read(
             f"{', '.join(f'{option}=' for option in _OPTIONS)}, drop_nonfinite= and double="
         )
     store, where = opened(existing(source) if isinstance(source, str | os.PathLike) else source)
-    schema = like.schema if isinstance(like, Data) else like or Schema()
+    schema = (like.schema if isinstance(like, Data) else like or Schema()).whole
     windows = _asked_windows(said.get("forecast"), schema)
     known = schema.fields if schema.frames is None else schema.frames
-    asked = {key: value for key, value in said.items() if key not in ("lazy", "forecast")}
+    asked = {key: said[key] for key in said if key not in ("lazy", "forecast", "patches")}
     if known is None:
         found, notes = chosen_format(store, where, Asked(**asked))
     else:
@@ -296,6 +301,27 @@ def _asked_windows(forecast: str | None, schema: Schema) -> Windows | None:
         what = "no forecasts" if known is None else f"forecasts {known}"
         raise InputError(f"forecast={forecast!r}, and the model was trained on {what}")
     return known
+
+
+def _in_patches(data: Data, said: dict[str, Any], like: Data | Schema | None) -> Data:
+    """The data in the patches that are asked for, or those of the data of a model.
+
+    Raises `InputError` for others than those.
+    """
+    schema = like.schema if isinstance(like, Data) else like or Schema()
+    known, asked = schema.patches, said.get("patches")
+    if asked is not None:
+        size, overlap = parse_patches(asked)
+        cut = in_patches(data, size, overlap)
+        if schema.fields is not None and cut.schema.patches != known:
+            what = "whole fields" if known is None else f"patches of {known.size}, of which "
+            what += "" if known is None else f"neighbors share {known.overlap} cells"
+            raise InputError(f"patches={asked!r}, and the model was trained on {what}")
+    elif known is None:
+        return data
+    else:
+        cut = in_patches(data, known.size, known.overlap)
+    return replace(cut, origin=data.origin)
 
 
 def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:

@@ -89,6 +89,7 @@ def load(
     means: str | None = None,
     lazy: bool | None = None,
     forecast: str | None = None,
+    patches: str | None = None,
     id: str | None = None,
     marks: Sequence[str] | str | None = None,
 ) -> Data:
@@ -176,6 +177,8 @@ def load(
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, by default from 1 GiB on.
         forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
+        patches: `"32:8"`, patches of 32 x 32 cells of a large domain as rows, of which neighbors
+            share 8 cells; `"32x48:8"` with other sides (`in_patches`).
         id: of points of sets (`reading_sets`), or values of functions, one in each row, the column
             that says which set or function it is of.
         marks: which columns of numbers are kinds of the points of sets.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pushforward.data.alphabet import Alphabet
@@ -13,6 +13,7 @@ from pushforward.data.field_format import FieldFormat
 from pushforward.data.function_format import FunctionFormat
 from pushforward.data.located import Located
 from pushforward.data.molecule_format import MoleculeFormat
+from pushforward.data.patch_format import PatchFormat
 from pushforward.data.set_format import SetFormat
 from pushforward.data.table_format import TableFormat
 from pushforward.data.windows import Windows
@@ -48,6 +49,7 @@ class Schema:
         mixed: how the columns of a table of all kinds are coded; then `columns` is empty.
         fields: what the channels and the axes of fields are, from a NetCDF file or a Zarr store.
         windows: of frames in time, whose leads are levels of the fields, for forecasts.
+        patches: what fields were cut from, where states are patches of them.
         molecules: the elements of atoms, where states are molecules.
         functions: where functions are known, and in what form they lay in their file.
         sets: what the columns of a table of points are, whose sets are the states.
@@ -81,6 +83,7 @@ class Schema:
     molecules: MoleculeFormat | None = None
     functions: FunctionFormat | None = None
     sets: SetFormat | None = None
+    patches: PatchFormat | None = None
 
     def __post_init__(self) -> None:
         # Two columns of one name occur in files, and are told apart by their numbers there.
@@ -132,6 +135,13 @@ class Schema:
             return None
         return self.windows.of_frames(self.fields)
 
+    @property
+    def whole(self) -> Schema:
+        """That of whole fields, where states are patches of them; itself for all other data."""
+        if self.patches is None:
+            return self
+        return replace(self, fields=self.patches.domain, patches=None)
+
     def describe(self) -> dict[str, Any]:
         """Plain values that YAML and JSON hold, without what is empty."""
         described: dict[str, Any] = {}
@@ -170,6 +180,8 @@ class Schema:
             described["functions"] = self.functions.describe()
         if self.sets is not None:
             described["sets"] = self.sets.describe()
+        if self.patches is not None:
+            described["patches"] = self.patches.describe()
         if self.vocabulary is not None:
             words = list(self.vocabulary.words)
             described["vocabulary"] = {"words": words, "length": self.vocabulary.length}
@@ -188,6 +200,7 @@ class Schema:
         mixed, fields = known.get("mixed"), known.get("fields")
         functions = known.get("functions")
         windows, atoms, sets = (known.get(k) for k in ("windows", "molecules", "sets"))
+        patches = known.get("patches")
         return cls(
             columns,
             known.get("label"),
@@ -208,4 +221,5 @@ class Schema:
             None if atoms is None else MoleculeFormat.from_description(atoms),
             None if functions is None else FunctionFormat.from_description(functions),
             None if sets is None else SetFormat.from_description(sets),
+            None if patches is None else PatchFormat.from_description(patches),
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 from pushforward.downscaling.downscaler import Downscaler, Progress
 from pushforward.downscaling.unpaired import Unpaired
 from pushforward.errors import InputError
+from pushforward.models.transport_map import TransportMap
 
 __all__ = ["LearnedMap"]
 
@@ -24,7 +25,7 @@ class LearnedMap(Downscaler):
     """
 
     def __init__(self, model: Any, steps: int | None = None) -> None:
-        if not getattr(model, "maps_distributions", False):
+        if not isinstance(model, TransportMap):
             raise InputError(
                 f"a {type(model).__name__} maps noise to data: give a model between two data sets, "
                 "from `pushforward bridge`"

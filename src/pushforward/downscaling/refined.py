@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pushforward.data import Data, Schema
 from pushforward.data.field_matching import on_own_grid
+from pushforward.data.field_patches import in_patches
 from pushforward.data.fields import load_as_target, load_on_own_grid
 from pushforward.data.stored import Stored
 from pushforward.data.stores import opened
@@ -28,7 +29,7 @@ def refined(source: Any, like: Schema, **options: Any) -> Data:
 
     Args:
         source: a NetCDF file, a Zarr store or an `xarray` object with the variables of `like`.
-        like: the schema of the fine fields, `data.schema`.
+        like: the schema of the fine fields, `data.schema`; of patches of fine fields, for patches.
         options: those of `data.load` for fields, such as `rows=`.
 
     The operator is that of `refinement`, and a note of the data says which. Raises `InputError` for
@@ -44,6 +45,10 @@ def refined(source: Any, like: Schema, **options: Any) -> Data:
     """
     if like.fields is None:
         raise InputError("the data are no fields, on whose grid others could be brought")
+    if like.patches is not None:
+        return in_patches(
+            refined(source, like.whole, **options), like.patches.size, like.patches.overlap
+        )
     data = load_on_own_grid(source, like, **options)
     own = data.schema.fields
     assert own is not None

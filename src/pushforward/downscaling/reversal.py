@@ -12,7 +12,7 @@ from pushforward import checks, registry
 from pushforward.downscaling.downscaler import Progress
 from pushforward.errors import CapabilityError, InputError
 from pushforward.models.denoiser import Denoiser
-from pushforward.models.model import finite
+from pushforward.models.model import GenerativeModel, finite
 from pushforward.models.simulation import simulate
 from pushforward.protocols import Transport
 
@@ -32,7 +32,7 @@ def denoiser_of(model: Any) -> Denoiser:
         f"a {type(model).__name__} does not predict fields under noise: give a diffusion or flow "
         "of the fine fields, from `pushforward train fine.zarr`"
     )
-    if not hasattr(model, "denoiser"):
+    if not isinstance(model, GenerativeModel):
         raise InputError(refused)
     try:
         found: Denoiser = model.denoiser()

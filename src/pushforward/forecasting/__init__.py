@@ -6,6 +6,7 @@ a store, `forecast`, and is judged lead by lead beside what anybody has, `verify
 
 from pushforward.forecasting.advection import advected, motion
 from pushforward.forecasting.forecast import forecast
+from pushforward.forecasting.forecaster import Forecaster
 from pushforward.forecasting.recent import Recent, recent_frames
 from pushforward.forecasting.references import reference_forecasts
 from pushforward.forecasting.rolling import rolled_out
@@ -14,6 +15,7 @@ from pushforward.forecasting.verification import Verification, ensembles, verify
 
 __all__ = [
     "EnsembleScores",
+    "Forecaster",
     "Recent",
     "Verification",
     "advected",

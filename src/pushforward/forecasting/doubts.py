@@ -8,6 +8,7 @@ import torch
 
 from pushforward.data import Schema
 from pushforward.data.window_rows import contexts_of, frames_of
+from pushforward.forecasting.forecaster import Forecaster
 from pushforward.forecasting.recent import Recent
 from pushforward.forecasting.rolling import require_windows
 
@@ -18,7 +19,7 @@ _FAR = 6.0
 
 
 @torch.no_grad()
-def doubts_of(model: Any, recent: Recent, schema: Schema) -> list[str]:
+def doubts_of(model: Forecaster, recent: Recent, schema: Schema) -> list[str]:
     """A sentence for each variable of some frames that lies far from the training data.
 
     The distance is the root mean square over frames and cells of the values in the units of the
@@ -27,7 +28,7 @@ def doubts_of(model: Any, recent: Recent, schema: Schema) -> list[str]:
     seen; those that make values small about a mean near zero are not. A model without units, such
     as one that was never trained, has no doubts.
     """
-    units = getattr(model, "units", None)
+    units = model.units
     if units is None:
         return []
     windows, frames = require_windows(schema)

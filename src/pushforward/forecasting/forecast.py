@@ -23,8 +23,10 @@ from pushforward.data.field_files import STORES, to_xarray
 from pushforward.data.stores import xarray_of
 from pushforward.errors import InputError, SamplingError
 from pushforward.forecasting.doubts import doubts_of
+from pushforward.forecasting.forecaster import Forecaster
 from pushforward.forecasting.recent import Recent, recent_frames
 from pushforward.forecasting.rolling import require_windows, rolled_out
+from pushforward.models import on_domain
 from pushforward.training.interrupts import Interrupts
 from pushforward.training.lock import Lock
 from pushforward.training.newest_checkpoint import NewestCheckpoint
@@ -36,7 +38,7 @@ _TOGETHER = 16
 """Members that are drawn together: what a member is does not depend on how many there are."""
 
 
-def schema_of_model(model: Any) -> Schema:
+def schema_of_model(model: Forecaster) -> Schema:
     """What the data of a trained model were. Raises `InputError` unless these were windows."""
     known = Schema.from_description((model.learned_from or {}).get("schema"))
     require_windows(known)
@@ -44,7 +46,7 @@ def schema_of_model(model: Any) -> Schema:
 
 
 def forecast(
-    model: Any,
+    model: Forecaster,
     source: Any,
     members: int = 16,
     leads: int | None = None,
@@ -66,7 +68,8 @@ def forecast(
     they stand for, of the type that scale and offset make of them.
 
     Args:
-        model: trained on windows, `load(..., forecast="20:8")`.
+        model: trained on windows, `load(..., forecast="20:8")`; one of patches of a domain
+            forecasts the whole of it.
         source: a NetCDF file, a Zarr store or an `xarray` object, of which the last rows are read.
         members: how many; members of the same number are the same in any larger ensemble.
         leads: how many frames ahead; by default those that the model draws together.
@@ -87,6 +90,8 @@ def forecast(
     """
     checks.whole("members", members)
     schema = schema_of_model(model)
+    if schema.patches is not None:
+        model, schema = on_domain(model, **schema.patches.placing), schema.whole
     windows, _ = require_windows(schema)
     leads = windows.leads if leads is None else checks.whole("leads", leads)
     place = None if out is None else Path(out)
@@ -138,7 +143,7 @@ class _Work:
         self.recent, self.schema, self.leads, self.members = recent, schema, leads, members
         self.seed, self.options = seed, options
 
-    def described(self, model: Any) -> dict[str, Any]:
+    def described(self, model: Forecaster) -> dict[str, Any]:
         """What tells this forecast from others."""
         digest = hashlib.sha256()
         for parameter in model.parameters():
@@ -155,7 +160,7 @@ class _Work:
 
     def run(
         self,
-        model: Any,
+        model: Forecaster,
         folder: NewestCheckpoint | None,
         told: Callable[[int], None],
         ended: Callable[[], bool],

@@ -14,6 +14,7 @@ from pushforward.data import Schema
 from pushforward.data.field_format import FieldFormat
 from pushforward.data.window_rows import contexts_of, frames_of
 from pushforward.errors import InputError
+from pushforward.forecasting.forecaster import Forecaster
 
 __all__ = ["require_windows", "rolled_out", "within_limits"]
 
@@ -59,7 +60,7 @@ def within_limits(x: Tensor, past: Tensor, frames: FieldFormat) -> Tensor:
 
 @torch.no_grad()
 def rolled_out(
-    model: Any,
+    model: Forecaster,
     past: Tensor,
     schema: Schema,
     leads: int | None = None,
@@ -75,7 +76,7 @@ def rolled_out(
     brought to its ends, `within_limits`.
 
     Args:
-        model: anything whose `sample(n, c, seed=)` draws windows, in data units.
+        model: draws windows, in data units.
         past: as many frames as the model is given, or more, of which the last count.
         schema: of the data of the model.
         leads: how many; by default those that are drawn together.

@@ -16,6 +16,7 @@ from pushforward.data import Data, Schema
 from pushforward.data.declared import require_room
 from pushforward.data.window_rows import frames_of
 from pushforward.errors import InputError
+from pushforward.forecasting.forecaster import Forecaster
 from pushforward.forecasting.references import reference_forecasts
 from pushforward.forecasting.rolling import require_windows, rolled_out
 from pushforward.forecasting.scores import (
@@ -147,7 +148,7 @@ class Verification:
 
 
 def ensembles(
-    model: Any,
+    model: Forecaster,
     past: Tensor,
     schema: Schema,
     leads: int,
@@ -171,13 +172,13 @@ def ensembles(
 
 
 def verify(
-    model: Any,
+    model: Forecaster,
     test: Data,
     train: Data,
     *,
     members: int = 16,
     starts: int = 64,
-    beside: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Forecaster] | None = None,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
     **options: Any,
@@ -188,7 +189,7 @@ def verify(
     have no spread (`models.FrameRegression`) counts once.
 
     Args:
-        model: anything whose `sample(n, c, seed=)` draws windows, in data units.
+        model: draws windows, in data units.
         test: windows held out, with as many leads as are judged, which may be more than the model
             draws together.
         train: windows that it was trained on.
@@ -219,8 +220,8 @@ def verify(
     )
     found = {MODEL: own}
     for name, other in (beside or {}).items():
-        one = getattr(other, "draws_noise", True)
-        more = ensembles(other, past, train.schema, windows.leads, members if one else 1, seed=seed)
+        count_of = 1 if other.capabilities.deterministic else members
+        more = ensembles(other, past, train.schema, windows.leads, count_of, seed=seed)
         found[name] = more
     found |= reference_forecasts(train, past, windows.leads)
     grid = frames.grid_options()
@@ -323,4 +324,7 @@ def with_leads(schema: Schema, leads: int) -> Schema:
     model. Raises `InputError` for data that are no windows."""
     windows, frames = require_windows(schema)
     longer = replace(windows, leads=checks.whole("leads", leads))
+    if schema.patches is not None:
+        whole = longer.of_leads(windows.of_frames(schema.patches.domain))
+        schema = replace(schema, patches=replace(schema.patches, domain=whole))
     return replace(schema, windows=longer, fields=longer.of_leads(frames))

@@ -32,6 +32,16 @@ class ConditionalSource(nn.Module, ABC):
     def fit(self, x: Tensor, c: Tensor) -> None:
         """Take what it needs from training data; nothing by default."""
 
+    def on(self, sizes: tuple[int, ...]) -> ConditionalSource:
+        """The same for fields of other sizes.
+
+        Raises `CapabilityError` for what belongs to its own.
+        """
+        raise CapabilityError(
+            f"a {type(self).__name__} belongs to the sizes of its data: models that start from "
+            "models.ContextChannels can be put on a larger domain"
+        )
+
     def of(self, c: Any, event_shape: tuple[int, ...]) -> Tensor:
         """The means in contexts as models take them, of which one may stand for all states.
 

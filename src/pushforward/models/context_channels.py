@@ -50,6 +50,10 @@ class ContextChannels(ConditionalSource):
         mean = frames[:, list(self.channels)]
         return mean, torch.zeros_like(mean)
 
+    def on(self, sizes: tuple[int, ...]) -> ContextChannels:
+        """The same channels of larger fields."""
+        return ContextChannels(self.channels, self.given, sizes)
+
     @property
     def _cells(self) -> int:
         count = 1

@@ -16,6 +16,7 @@ from pushforward.processes import Gaussian, GenerativeProcess, StochasticInterpo
 from pushforward.processes.path_noise import gaussian_of, posterior_mean
 from pushforward.protocols import Model, Time, Transport
 from pushforward.schedules import VE
+from pushforward.spaces.function_noise import NoiseRoot
 
 __all__ = [
     "Denoiser",
@@ -24,6 +25,7 @@ __all__ = [
     "denoiser_of_flow",
     "denoiser_of_process",
     "denoiser_of_score",
+    "white_process",
 ]
 
 NO_DENOISER = (
@@ -58,23 +60,56 @@ Transports = Callable[[Any], Transport]
 
 
 def denoiser_of_process(
-    process: GenerativeProcess, transports: Transports, grid: grids.Grid, shape: Any
+    process: GenerativeProcess,
+    transports: Transports,
+    grid: grids.Grid,
+    shape: Any,
+    root: NoiseRoot | None = None,
 ) -> Denoiser:
-    """Of a model of a Gaussian process. Raises `CapabilityError` for another process."""
-    if not isinstance(process, Gaussian) or not process.space.white:
+    """Of a model of a Gaussian process; of one with colored noise in the coordinates `w` of its
+    `root`, `x = R w`: `E[w_0 | w_t] = R^{-1} E[x_0 | x_t = R w_t]`.
+
+    Raises `CapabilityError` for another process.
+    """
+    if not isinstance(process, Gaussian) or not (process.space.white or root is not None):
         raise CapabilityError(f"{process} has none: {NO_DENOISER}")
     start, stop = process.interval
 
     def model(rows: Any) -> Model:
         return transports(rows).model
 
-    return Denoiser(model, process, grid, process.prior(shape, start), start, stop)
+    found = Denoiser(model, process, grid, process.prior(shape, start), start, stop)
+    return found if root is None else _in_white(found, root, shape)
+
+
+def white_process(process: Any) -> Gaussian:
+    """A process of Gaussian noise, with white noise on the same schedule."""
+    return Gaussian(process.schedule)
+
+
+def _in_white(colored: Denoiser, root: NoiseRoot, shape: Any) -> Denoiser:
+    """What predicts `x_0` as what predicts `w_0` of `x = R w`."""
+    noise = white_process(colored.process)
+
+    def model(rows: Any) -> Model:
+        own = colored.model(rows)
+
+        def predict(x_t: Tensor, t: Time, c: Any = None) -> Tensor:
+            return root.whiten(own(root.color(x_t), t, c))
+
+        return predict
+
+    return colored._replace(model=model, process=noise, prior=noise.prior(shape, colored.start))
 
 
 def denoiser_of_flow(
-    process: GenerativeProcess, transports: Transports, coupling: Coupling, shape: Any
+    process: GenerativeProcess,
+    transports: Transports,
+    coupling: Coupling,
+    shape: Any,
+    root: NoiseRoot | None = None,
 ) -> Denoiser:
-    """Of a flow from standard normal noise, by `processes.path_noise`.
+    """Of a flow from normal noise, by `processes.path_noise`; with a `root` as above.
 
     Raises `CapabilityError` for other spaces, and for noise that is coupled to the data: given
     `x_0` it is not normal.
@@ -98,7 +133,8 @@ def denoiser_of_flow(
     noise = gaussian_of(process)
     start, stop = noise.interval
     grid = grids.LogSNRGrid()
-    return Denoiser(model, noise, grid, noise.prior(shape, start), start, stop)
+    found = Denoiser(model, noise, grid, noise.prior(shape, start), start, stop)
+    return found if root is None else _in_white(found, root, shape)
 
 
 def denoiser_of_score(

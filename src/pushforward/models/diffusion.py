@@ -64,7 +64,7 @@ class Diffusion(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
-    loss_meaning, space_from = ERROR_OF_PREDICTION, "process"
+    loss_meaning, space_from, networks = ERROR_OF_PREDICTION, "process", ("net",)
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
@@ -274,20 +274,20 @@ class Diffusion(GenerativeModel, Trainable):
 
     @torch.no_grad()
     def noised(self, x: Any, times: list[float], *, seed: int | None = None) -> Any:
-        """The forward process as a film strip: data at each time, one noise for all.
-
-        The states of all times on a new first axis, in data units.
-        """
+        """The forward process as a film strip: data at each time, one noise for all, in data units,
+        with the times on a new first axis."""
         z = self.inward(x)
         n, device, seed = state.rows(z), state.device(z), fresh_seed(seed)
         z = (z, self._start(n, 1.0, seed)) if self.process.paired else z
         strip = [self.process.sample(z, t, RowNoise(seed, slice(0, n), device)) for t in times]
         return state.stack([self.outward(x_t) for x_t in strip])
 
-    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+    def denoiser(
+        self, c: Any = None, n: int = 1, *, guidance: float = 1.0, root: Any = None
+    ) -> Denoiser:
         """`E[x_0 | x_t]` of a Gaussian process, guided towards labels if asked."""
         transports = self._transport(self.condition.required(c, n, self.device), guidance)
-        return denoiser_of_process(self.process, transports, self.grid, self.event_shape)
+        return denoiser_of_process(self.process, transports, self.grid, self.event_shape, root)
 
     @torch.no_grad()
     def log_prob(

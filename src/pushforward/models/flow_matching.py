@@ -76,7 +76,7 @@ class FlowMatching(TransportMap, Trainable):
 
     takes_source = True
     loss_meaning = ERROR_OF_PREDICTION
-    space_from = "path"
+    space_from, networks = "path", ("net",)
 
     keeps_source: bool = False
     """Trains on pairs that it made itself, which leave the source as it is."""
@@ -224,7 +224,9 @@ class FlowMatching(TransportMap, Trainable):
 
     # -- given a measurement --------------------------------------------------------------------
 
-    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
+    def denoiser(
+        self, c: Any = None, n: int = 1, *, guidance: float = 1.0, root: Any = None
+    ) -> Denoiser:
         """`E[x_0 | x_t]`, which the velocity from standard normal noise stands for."""
         if self.has_source:
             raise CapabilityError(f"this model starts from data, not from noise: {NO_DENOISER}")
@@ -232,7 +234,7 @@ class FlowMatching(TransportMap, Trainable):
             raise CapabilityError("flow matching has no classifier-free guidance: leave guidance=")
         transports = self._transport(self.condition.required(c, n, self.device))
         process = self.process_in_units()
-        return denoiser_of_flow(process, transports, self.coupling, self.event_shape)
+        return denoiser_of_flow(process, transports, self.coupling, self.event_shape, root)
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward import state
-from pushforward.condition import Condition
-from pushforward.config import configurable, made
-from pushforward.errors import CapabilityError, InputError
+from pushforward.config import configurable
+from pushforward.errors import CapabilityError
 from pushforward.estimates import Capabilities, LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.conditional_source import ConditionalSource
-from pushforward.models.context_channels import following
-from pushforward.models.model import GenerativeModel, Progress
-from pushforward.models.networks import networks_for
-from pushforward.models.predictor import Predictor
-from pushforward.models.trainable import Trainable
+from pushforward.models.from_start import FromStart
+from pushforward.models.model import Progress
 from pushforward.processes import PointInterpolant
 from pushforward.processes.reading import PlainReading
 from pushforward.spaces import LinearSpace
@@ -27,7 +24,7 @@ __all__ = ["FrameRegression"]
 
 
 @configurable
-class FrameRegression(GenerativeModel, Trainable):
+class FrameRegression(FromStart):
     """`E[x | c]` by a network that learns what changes from a start: the forecast to beat.
 
     It has one answer for each context, which is blurred where the future is open: beside it the
@@ -49,7 +46,7 @@ class FrameRegression(GenerativeModel, Trainable):
     """
 
     loss_meaning = "The loss is the mean square error, in the units of the model."
-    space_from, learns_frames, draws_noise = "space", True, False
+    space_from, draws_noise = "space", False
 
     def __init__(
         self,
@@ -59,42 +56,22 @@ class FrameRegression(GenerativeModel, Trainable):
         event_shape: int | state.EventShape | None = None,
         context_network: nn.Module | None = None,
     ) -> None:
-        super().__init__(event_shape)
-        self.start = start
-        self.space: LinearSpace = space or PointInterpolant().space
-        self.predictor = Predictor(net, PlainReading(1, self.space))
-        self.condition = Condition.of(net)
-        if self.condition.context_size is None:
-            raise InputError("the network takes no contexts, from which it should forecast")
-        self._ready(context_network)
+        super().__init__(net, start, _step_on(space), event_shape, context_network)
 
     @classmethod
-    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
-        """A model with a network that fits windows of frames.
-
-        `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
-        Raises `InputError` for other data, unless there is a `start`.
-        """
-        if "start" not in options:
-            options["start"] = following(data)
-        if not labels or data.context_shape is None:
-            raise InputError(f"{data.name} has no contexts to forecast from")
-        # A single step of the interpolant, from the point to the mean.
-        space = cls.space_for(options)
-        process = PointInterpolant(space=space)
-        nets = networks_for(net, process, PlainReading(1, space), data, labels, options)
-        nets.pop("label_dropout", None)
-        return made(cls, options, **nets)
+    def interpolant_of(cls, options: dict[str, Any]) -> PointInterpolant:
+        """A single step of it, from the start to the mean."""
+        return _step_on(options.get("space"))
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> LinearSpace:
-        """The one that is given, or vectors."""
-        return options.get("space") or PointInterpolant().space
+    def reading_of(cls, interpolant: PointInterpolant) -> PlainReading:
+        """What the network puts out is added to the start."""
+        return PlainReading(1, interpolant.space)
 
     @property
     def capabilities(self) -> Capabilities:
         """One state for each context, as often as it is asked for."""
-        return Capabilities(sample=True, log_prob="none", conditional=True)
+        return replace(super().capabilities, deterministic=True)
 
     def loss(
         self,
@@ -108,7 +85,7 @@ class FrameRegression(GenerativeModel, Trainable):
         and `InputError` for others."""
         z = self.inward(x)[rows]
         context = self.condition.required(c, len(x), z.device)
-        error = self._forecast(self._point(c, len(x))[rows], context[rows]) - z
+        error = self._forecast(self._points(c, len(x))[rows], context[rows]) - z
         return self.space.squared_norm(z, error)
 
     @torch.no_grad()
@@ -127,7 +104,7 @@ class FrameRegression(GenerativeModel, Trainable):
         `seed` changes nothing. Raises `CapabilityError` without contexts.
         """
         context = self.condition.required(c, n, self.device)
-        point = self._point(c, n)
+        point = self._points(c, n)
         return self.drawn(
             point, batch_size, rows, lambda part: self._forecast(point[part], context[part]),
             progress,
@@ -141,7 +118,10 @@ class FrameRegression(GenerativeModel, Trainable):
         drift: Tensor = conditioned(self.predictor, self.condition, context)(point, 1.0)
         return point + drift
 
-    def _point(self, c: Any, n: int) -> Tensor:
-        """The start for each of `n` states, in the units of the model."""
-        point: Tensor = self.inward(self.space.nearest(self.start.of(c, self.event_shape)))
-        return point.expand(n, *self.event_shape)
+    def _points(self, c: Any, n: int) -> Tensor:
+        """The start for each of `n` states."""
+        return self._point(c).expand(n, *self.event_shape)
+
+
+def _step_on(space: LinearSpace | None) -> PointInterpolant:
+    return PointInterpolant() if space is None else PointInterpolant(space=space)

@@ -16,7 +16,7 @@ from pushforward.guidance import conditioned
 from pushforward.models.batch_size import rows_in_memory
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
-from pushforward.models.whitened import white_process
+from pushforward.models.denoiser import white_process
 from pushforward.protocols import GaussianKernels, Time, Transport, follows
 from pushforward.spaces import Functions
 

@@ -18,6 +18,7 @@ from pushforward.models.denoiser import Denoiser
 from pushforward.models.model import Progress, finite, parts_of
 from pushforward.models.noise_level import NoiseLevel
 from pushforward.models.posterior import Exactness, Posterior
+from pushforward.models.prior import Prior
 from pushforward.models.prior_predictive import PriorPredictive
 from pushforward.protocols import Model, Transport
 
@@ -56,7 +57,7 @@ class LikelihoodPosterior(Posterior):
 
     def __init__(
         self,
-        model: Any,
+        model: Prior,
         denoiser: Denoiser,
         measurement: Measurement,
         guide: Guide,

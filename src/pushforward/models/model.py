@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,6 +24,7 @@ from pushforward.models.checkpoints import HeldWeights
 from pushforward.models.contexts import with_contexts
 from pushforward.models.curve import Curve
 from pushforward.models.evaluation_mode import evaluation_mode
+from pushforward.models.finite_states import finite, with_density
 from pushforward.models.parts import parts_of
 from pushforward.models.place import first_tensor
 from pushforward.spaces import Euclidean, Space, Units
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pushforward.models.denoiser import Denoiser
     from pushforward.models.expectation import Expectation
     from pushforward.models.posterior import Posterior
+    from pushforward.spaces.function_noise import NoiseRoot
 
 __all__ = [
     "Curve",
@@ -83,6 +84,10 @@ class GenerativeModel(Displayed, nn.Module, ABC):
 
     space_from: ClassVar[str] = ""
     """The option that says which space states are of, a process or a path; none for vectors."""
+
+    networks: ClassVar[tuple[str, ...]] = ()
+    """The options that are networks of states, of a model that can be made again on other points or
+    a larger domain (`models.relocated`); none of all others."""
 
     learned_from: Mapping[str, Any] | None = None
     """What its data were, as plain values: `schema`, its columns and classes; `counts`, the rows of
@@ -216,8 +221,13 @@ class GenerativeModel(Displayed, nn.Module, ABC):
 
     # -- given a measurement --------------------------------------------------------------------
 
-    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
-        """`E[x_0 | x_t]` under Gaussian noise, for one context of all `n` or one each.
+    def denoiser(
+        self, c: Any = None, n: int = 1, *, guidance: float = 1.0, root: NoiseRoot | None = None
+    ) -> Denoiser:
+        """`E[x_0 | x_t]` under white Gaussian noise, for one context of all `n` or one each.
+
+        Of colored noise, whose `root` is `space.noise_root(event_shape)`, `E[w_0 | w_t]` of the
+        coordinates `x = R w` in which it is white.
 
         Raises `CapabilityError` for a model that has none.
         """
@@ -368,29 +378,6 @@ class GenerativeModel(Displayed, nn.Module, ABC):
                 if progress is not None:
                     progress(k, len(parts))
         return self.outward(finite(state.concatenate(out)))
-
-
-def finite(x: Any) -> Any:
-    """Samples as they are, with a warning if some are not finite."""
-    fine = state.finite_rows(x)
-    if not bool(fine.all()):
-        bad = int((~fine).sum())
-        warnings.warn(
-            f"{bad} of {len(fine)} samples are not finite: take more steps or another sampler, and "
-            "look at the training loss",
-            stacklevel=5,
-        )
-    return x
-
-
-def with_density(x: Any) -> Any:
-    """States as they are. Raises `InputError` unless all are finite: others have no density."""
-    fine = state.finite_rows(x)
-    if not bool(fine.all()):
-        raise InputError(
-            f"{int((~fine).sum())} of {len(fine)} states are not finite: they have no density"
-        )
-    return x
 
 
 def refuse_context(model: GenerativeModel, c: Any) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from pushforward.errors import CapabilityError
 from pushforward.estimates import LogProb
+from pushforward.models.model import GenerativeModel
 
 __all__ = ["log_prob_by_noise"]
 
 
-def log_prob_by_noise(model: Any, x: Any, c: Any = None, **options: Any) -> LogProb:
+def log_prob_by_noise(model: GenerativeModel, x: Any, c: Any = None, **options: Any) -> LogProb:
     r"""`log dP / dN(0, C)` of a model of functions, by its probability flow, `(B,)`.
 
     A density with respect to values at the points of a grid has no limit as this is refined: there
@@ -27,9 +28,12 @@ def log_prob_by_noise(model: Any, x: Any, c: Any = None, **options: Any) -> LogP
 
     Raises `CapabilityError` for a model without colored noise.
     """
-    space = getattr(getattr(model, "process", None), "space", None)
-    if space is None or space.noise_root(tuple(x.shape[1:])) is None:
-        raise CapabilityError(f"{model} has no noise on functions, by which densities could be")
+    space: Any = model.space
+    if space.noise_root(tuple(x.shape[1:])) is None:
+        raise CapabilityError(
+            f"{model} has no colored noise, by which densities of functions are taken: make it "
+            "with a process on spaces.Functions"
+        )
     found: LogProb = model.log_prob(x, c, **options)
     z = model.inward(x)
     noise = space.noise_log_prob(z) + model.known_units().log_volume(z)

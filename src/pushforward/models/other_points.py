@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
+from pushforward import nn as nets
 from pushforward.config import arguments
 from pushforward.errors import CapabilityError, InputError
+from pushforward.models.relocated import relocated, require_relocatable
+from pushforward.protocols import follows
+from pushforward.spaces import Functions
 from pushforward.spaces.points_of_functions import check_centers, domain_of
 
 __all__ = ["at_points"]
@@ -48,27 +51,25 @@ def at_points(
     """
     if (axes is None) == (points is None):
         raise InputError("say where: axes= of a grid, or points=")
-    own: Any = getattr(model, model.space_from or "process", None)
-    space: Any = getattr(own, "space", None)
-    if not hasattr(space, "on") or model.event_shape is None:
-        raise CapabilityError(f"{model} is no model of functions whose shape is known")
-    net: Any = model.predictor.net
-    fixed = not hasattr(net, "at")
-    if fixed and (points is not None or not getattr(net, "any_grid", False)):
+    model = require_relocatable(model, "put at other points")
+    space = model.space
+    if not isinstance(space, Functions):
+        raise CapabilityError(f"{model} is no model of functions: its states are of {space}")
+    (net,) = (arguments(model)[name] for name in model.networks)
+    anywhere = follows(net, nets.AtPoints)
+    if not anywhere and (points is not None or not follows(net, nets.OnAnyGrid)):
         raise CapabilityError(
             f"a {type(net).__name__} belongs to its grid: train with net=fourier-operator for "
             "other grids, or net=point-attention for any points"
         )
     moved = space.on(axes, points, noise)
     sizes = (len(points),) if points is not None else tuple(map(len, axes or ()))
-    if fixed:
+    if not anywhere:
         # It knows the places of its points by their numbers alone.
         whole = space.domain if space.axes is None else domain_of(space.axes, None, None, ())
         check_centers(axes or (), whole, f"a {type(net).__name__}", "net=point-attention")
-    else:
-        net = net.at(moved.unit_points(sizes).float())
-    kept = arguments(model) | {"net": net, "event_shape": (model.event_shape[0], *sizes)}
-    kept[model.space_from] = dataclasses.replace(own, space=moved)
-    made = type(model)(**kept)
-    made.units.load_state_dict(model.units.state_dict())
-    return made.to(model.device).eval()
+
+    def placed(net: Any) -> Any:
+        return net.at(moved.unit_points(sizes).float()) if anywhere else net
+
+    return relocated(model, moved, (model.event_shape[0], *sizes), placed).eval()

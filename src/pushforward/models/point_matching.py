@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +12,25 @@ from torch import Tensor, nn
 from pushforward import checks, config, registry, state
 from pushforward import times as time_laws
 from pushforward._random import fresh_seed
-from pushforward.condition import Condition
-from pushforward.config import configurable, made
-from pushforward.errors import CapabilityError, InputError
-from pushforward.estimates import Capabilities, LogProb
+from pushforward.config import configurable
+from pushforward.errors import CapabilityError
+from pushforward.estimates import LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.conditional_source import ConditionalSource
-from pushforward.models.context_channels import following
-from pushforward.models.model import GenerativeModel, Progress, finite, parts_of
-from pushforward.models.networks import networks_for
-from pushforward.models.predictor import Predictor
+from pushforward.models.from_start import FromStart
+from pushforward.models.model import Progress, finite, parts_of
 from pushforward.models.simulation import simulate, times_of
-from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
+from pushforward.models.trainable import ERROR_OF_PREDICTION
 from pushforward.processes import PointInterpolant
+from pushforward.processes.reading import Reading
 from pushforward.protocols import Sampler, Transport, matching_loss
 from pushforward.samplers import CorrectedBridge
-from pushforward.spaces import LinearSpace, Space
 
 __all__ = ["PointMatching"]
 
 
 @configurable
-class PointMatching(GenerativeModel, Trainable):
+class PointMatching(FromStart):
     """`p(x | c)` by an SDE that starts from a point that the context says (Chen et al. 2024).
 
     Of frames in time this is the last one, and the network learns the drift from it to the next:
@@ -59,7 +56,7 @@ class PointMatching(GenerativeModel, Trainable):
     torch.Size([3, 1, 2])
     """
 
-    loss_meaning, space_from, learns_frames = ERROR_OF_PREDICTION, "interpolant", True
+    loss_meaning, space_from = ERROR_OF_PREDICTION, "interpolant"
 
     def __init__(
         self,
@@ -70,42 +67,19 @@ class PointMatching(GenerativeModel, Trainable):
         event_shape: int | state.EventShape | None = None,
         context_network: nn.Module | None = None,
     ) -> None:
-        super().__init__(event_shape)
-        self.start, self.process = start, interpolant or PointInterpolant()
-        self.space: LinearSpace = self.process.space
+        self.process = interpolant or PointInterpolant()
         self.times: time_laws.TimeDistribution = registry.resolve("times", times)
-        self.predictor = Predictor(net, self.process.reading())
-        self.condition = Condition.of(net)
-        if self.condition.context_size is None:
-            raise InputError("the network takes no contexts, which say where paths start")
-        self._ready(context_network)
+        super().__init__(net, start, self.process, event_shape, context_network)
 
     @classmethod
-    def for_data(cls, data: Any, *, labels: bool = True, net: Any = "auto", **options: Any) -> Self:
-        """A model with a network that fits windows of frames, from the last frame to the next.
-
-        `net` is `auto`, the short name of a network, or a network; `options` are the constructor's.
-        Raises `InputError` for other data, unless there is a `start`.
-        """
-        if "start" not in options:
-            options["start"] = following(data)
-        if not labels or data.context_shape is None:
-            raise InputError(f"{data.name} has no contexts, which say where paths start")
-        process = options.get("interpolant") or PointInterpolant()
-        nets = networks_for(net, process, process.reading(), data, labels, options)
-        nets.pop("label_dropout", None)
-        return made(cls, options, **nets)
+    def interpolant_of(cls, options: dict[str, Any]) -> PointInterpolant:
+        """The one that is given, or one on vectors."""
+        return options.get("interpolant") or PointInterpolant()
 
     @classmethod
-    def space_for(cls, options: dict[str, Any]) -> Space:
-        """That of the interpolant."""
-        space: Space = (options.get("interpolant") or PointInterpolant()).space
-        return space
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Samples, in contexts."""
-        return Capabilities(sample=True, log_prob="none", conditional=True)
+    def reading_of(cls, interpolant: PointInterpolant) -> Reading:
+        """The drift."""
+        return interpolant.reading()
 
     def prepare(self, x: Any, c: Any = None, *, generator: torch.Generator) -> None:
         """Take the size of the noise from the data, if it is not given."""
@@ -200,8 +174,3 @@ class PointMatching(GenerativeModel, Trainable):
     def log_prob(self, x: Any, c: Any = None) -> LogProb:
         """Raises `CapabilityError`: the end of an SDE has no density here."""
         raise CapabilityError("an interpolant from a point has no density: Diffusion has one")
-
-    def _point(self, c: Any) -> Tensor:
-        """Where paths start, in the units of the model."""
-        point: Tensor = self.inward(self.space.nearest(self.start.of(c, self.event_shape)))
-        return point

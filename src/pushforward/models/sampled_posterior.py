@@ -14,6 +14,7 @@ from pushforward.models.denoiser import Denoiser
 from pushforward.models.likelihood_posterior import LikelihoodPosterior, Tick
 from pushforward.models.model import Progress
 from pushforward.models.posterior import Exactness
+from pushforward.models.prior import Prior
 from pushforward.protocols import Transport
 from pushforward.samplers import DAPS, RePaint
 
@@ -35,7 +36,7 @@ class AnnealedPosterior(LikelihoodPosterior):
     steps = 50
 
     def __init__(
-        self, model: Any, denoiser: Denoiser, measurement: Measurement, sampler: DAPS
+        self, model: Prior, denoiser: Denoiser, measurement: Measurement, sampler: DAPS
     ) -> None:
         reason = (
             "a heuristic: takes x_0 given x_t for normal with the same variance in all directions; "
@@ -91,7 +92,7 @@ class RepaintedPosterior(LikelihoodPosterior):
     """
 
     def __init__(
-        self, model: Any, denoiser: Denoiser, measurement: Measurement, **options: Any
+        self, model: Prior, denoiser: Denoiser, measurement: Measurement, **options: Any
     ) -> None:
         reason = (
             "a heuristic: what is known is exact, and the rest is drawn as if the noised known "

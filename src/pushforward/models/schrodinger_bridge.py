@@ -93,7 +93,7 @@ class SchrodingerBridge(TransportMap, Trainable):
     """
 
     takes_source = True
-    space_from = "reference"
+    space_from, networks = "reference", ("net", "backward")
     loss_measures_quality = False
     loss_meaning = (
         "Each outer iteration has targets of its own: its loss cannot be compared with that of "

@@ -138,8 +138,10 @@ class ScoreModel(GenerativeModel, Trainable):
         value = units.log_det_inverse() - energy
         return LogProb(value, torch.zeros_like(value), "unnormalized", nfe=1)
 
-    def denoiser(self, c: Any = None, n: int = 1, *, guidance: float = 1.0) -> Denoiser:
-        """`E[x_0 | x_t]` under variance-exploding noise between the levels."""
+    def denoiser(
+        self, c: Any = None, n: int = 1, *, guidance: float = 1.0, root: Any = None
+    ) -> Denoiser:
+        """`E[x_0 | x_t]` under variance-exploding noise between the levels, which is white."""
         refuse_context(self, c)
         return denoiser_of_score(self.network, self.matching.sigmas, self.event_shape)
 

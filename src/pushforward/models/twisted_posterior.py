@@ -16,6 +16,7 @@ from pushforward.models.denoiser import Denoiser
 from pushforward.models.likelihood_posterior import Guide, LikelihoodPosterior
 from pushforward.models.model import Progress, finite
 from pushforward.models.posterior import Exactness
+from pushforward.models.prior import Prior
 from pushforward.samplers import PosteriorParticles, TwistedSMC
 
 __all__ = ["TwistedPosterior"]
@@ -40,7 +41,7 @@ class TwistedPosterior(LikelihoodPosterior):
 
     def __init__(
         self,
-        model: Any,
+        model: Prior,
         denoiser: Denoiser,
         measurement: Measurement,
         guide: Guide,

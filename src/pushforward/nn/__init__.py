@@ -14,6 +14,7 @@ _HOMES = {
     "MLP": "mlp",
     "AffineSkip": "affine_skip",
     "AsVectors": "picture_context",
+    "AtPoints": "on_functions",
     "Blended": "blended",
     "BlockTransformer": "block_transformer",
     "ConvolutionalDecoder": "convolutional",
@@ -27,6 +28,7 @@ _HOMES = {
     "GridConvolution": "grid_convolution",
     "LinearSkip": "linear_skip",
     "MaskedPerceptron": "masked",
+    "OnAnyGrid": "on_functions",
     "Perceptron": "perceptron",
     "PictureContext": "picture_context",
     "PointAttention": "point_attention",
@@ -50,6 +52,7 @@ __all__ = [
     "MLP",
     "AffineSkip",
     "AsVectors",
+    "AtPoints",
     "Blended",
     "BlockTransformer",
     "ConvolutionalDecoder",
@@ -63,6 +66,7 @@ __all__ = [
     "GridConvolution",
     "LinearSkip",
     "MaskedPerceptron",
+    "OnAnyGrid",
     "Perceptron",
     "PictureContext",
     "PointAttention",
@@ -99,6 +103,7 @@ if TYPE_CHECKING:
     from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
+    from pushforward.nn.on_functions import AtPoints, OnAnyGrid
     from pushforward.nn.perceptron import Perceptron
     from pushforward.nn.picture_context import AsVectors, PictureContext
     from pushforward.nn.point_attention import PointAttention

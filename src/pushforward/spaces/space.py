@@ -147,6 +147,11 @@ class Space(HasCoordinates, ABC, Generic[X]):
         """How many columns of a table make a state; `None` if it may be any number."""
         return None
 
+    def noise_root(self, event_shape: state.EventShape) -> Any | None:
+        """A root of the covariance of unit noise, `function_noise.NoiseRoot`, where noise is not
+        white and has one in states of a shape."""
+        return None
+
     def describe_states(self, event_shape: state.EventShape) -> str:
         """In words, of many, as in "vectors of 2"."""
         return f"states of {' x '.join(map(str, event_shape))}"
@@ -248,11 +253,6 @@ class LinearSpace(ContinuousSpace):
     def frame(self, x: Tensor) -> Tensor:
         """The coordinate axes."""
         return coordinate_axes(x)
-
-    def noise_root(self, event_shape: state.EventShape) -> Any | None:
-        """A root of the covariance of unit noise, `function_noise.NoiseRoot`, where noise is not
-        white and has one in states of a shape."""
-        return None
 
     @abstractmethod
     def noise_log_prob(self, x: Tensor) -> Tensor:
