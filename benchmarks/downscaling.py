@@ -93,13 +93,20 @@ def laws(
 # -- models ---------------------------------------------------------------------------------------
 
 
-def network() -> Any:
-    """A periodic U-Net on squares of two points a side, the same for both models."""
-    return pf.nn.UNet(2, width=WIDTH, multipliers=(1, 2), blocks=1, patch=2, periodic=True)
+def network(channels: int, periodic: bool) -> Any:
+    """A U-Net on squares of two points a side, the same for both models."""
+    return pf.nn.UNet(
+        channels, width=WIDTH, multipliers=(1, 2), blocks=1, patch=2, periodic=periodic
+    )
 
 
 def trained(
-    data: downscaling.Unpaired, schema: Any, seed: int, steps: tuple[int, int]
+    data: downscaling.Unpaired,
+    schema: Any,
+    seed: int,
+    steps: tuple[int, int],
+    channels: int = 2,
+    periodic: bool = True,
 ) -> dict[str, Any]:
     """A diffusion of the fine fields, a bridge from the coarse ones, and the seconds of each."""
     fine, coarse = (
@@ -111,13 +118,14 @@ def trained(
         "progress": False,
     }  # fmt: skip
     torch.manual_seed(seed)
-    diffusion: Any = pf.Diffusion(network(), process=Gaussian(space=space))
+    diffusion: Any = pf.Diffusion(network(channels, periodic), process=Gaussian(space=space))
     begin = time.process_time()
     diffusion = pf.fit(diffusion, fine, steps=steps[0], **settings).model
     middle = time.process_time()
     each = max(1, steps[1] // ITERATIONS)
     bridge: Any = pf.SchrodingerBridge(
-        network(), network(), reference=Bridge(math.sqrt(SIGMA2), space), steps=PATH_STEPS,
+        network(channels, periodic), network(channels, periodic),
+        reference=Bridge(math.sqrt(SIGMA2), space), steps=PATH_STEPS,
         iterations=OuterIterations(ITERATIONS, each), ema=0.99,
         cache=CouplingCache(rows=min(CACHE, len(fine))),
     )  # fmt: skip
@@ -273,12 +281,12 @@ def text(results: list[dict[str, Any]]) -> str:
         rows = []
         for method, words in METHODS.items():
             mine = [r for r in own if r["method"] == method]
-            cells = [_of(mine, f"{what} of condensation") for what in _RAIN]
+            cells = [cell_of(mine, f"{what} of condensation") for what in _RAIN]
             rows.append([words, *cells, f"{statistics.fmean(r['seconds'] for r in mine):.0f}"])
         rows.append(
             [
                 "fine frames held out",
-                *(_of(own[:1], f"{w} of condensation", "floor") for w in _RAIN),
+                *(cell_of(own[:1], f"{w} of condensation", "floor") for w in _RAIN),
                 "",
             ]
         )
@@ -298,15 +306,15 @@ _RAIN = ("mean", "quantile 0.99", "quantile 0.999")
 
 def _cell(mine: list[dict[str, Any]], column: str, variable: str, n: int) -> str:
     name, key = _COLUMNS[column]
-    return _of(mine, name.format(variable, cut=cut(n), last=n // 3), key)
+    return cell_of(mine, name.format(variable, cut=cut(n), last=n // 3), key)
 
 
 def _floors(own: list[dict[str, Any]], variable: str, n: int) -> list[str]:
     names = [name.format(variable, cut=cut(n), last=n // 3) for name, _ in _COLUMNS.values()]
-    return [_of(own[:1], name, "floor") for name in names]
+    return [cell_of(own[:1], name, "floor") for name in names]
 
 
-def _of(mine: list[dict[str, Any]], name: str, key: str = "value") -> str:
+def cell_of(mine: list[dict[str, Any]], name: str, key: str = "value") -> str:
     """A number over seeds: with the error of seeds if there are several, else its own."""
     rows = [row for r in mine for row in r["evaluation"]["rows"] if row["name"] == name]
     values = [row[key] for row in rows if row[key] is not None]

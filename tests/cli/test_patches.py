@@ -17,13 +17,13 @@ SMALL = ["model.net.class=unet", "model.net.width=8", "model.net.blocks=1", "--s
 
 
 def _fields(n: int, rows: int) -> Any:
-    """Normal numbers on `n x 2n` cells, periodic along x, an hour apart."""
+    """Normal numbers on `n x 2n` cells that are periodic, an hour apart."""
     rng = np.random.default_rng(n)
     return xarray.Dataset(
         {"u": (("time", "y", "x"), rng.normal(size=(rows, n, 2 * n)).astype("f4"), {"units": "m"})},
         {
             "time": np.datetime64("2001-01-01", "ns") + np.arange(rows) * np.timedelta64(1, "h"),
-            "y": ("y", 16 / n * np.arange(n)),
+            "y": ("y", 16 / n * np.arange(n), {"periodic": 1}),
             "x": ("x", 16 / n * np.arange(2 * n), {"periodic": 1}),
         },
     )

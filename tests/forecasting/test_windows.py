@@ -87,8 +87,6 @@ def test_uneven_steps_are_refused_with_the_step() -> None:
         pf.data.load(store.isel(time=[0, 1, 2, 4, 5]), forecast="3:2")
     with pytest.raises(InputError, match="is not PAST:LEADS"):
         pf.data.load(store, forecast="3")
-    with pytest.raises(InputError, match="one series in time"):
-        pf.data.load(store, forecast="3:2", rows="time,level")
 
 
 def test_months_are_even_steps() -> None:
@@ -160,3 +158,54 @@ def test_the_same_windows_are_known_again() -> None:
         pf.data.load(slow, like=data.schema)
     windows = replace(data.schema, windows=Windows(3, 2))
     assert len(pf.data.load(slow, like=windows)) == 16
+
+
+def _halving(order: tuple[str, ...]) -> xarray.Dataset:
+    """Three series of a linear world, `u_{k+1} = u_k / 2`, from starts of their own."""
+    start = 1 + np.random.default_rng(0).random((3, 2, 4))
+    u = start[:, None] * 0.5 ** np.arange(10)[:, None, None]
+    made = xarray.DataArray(u.astype("f4"), dims=("run", "time", "y", "x"), name="u")
+    hours = np.datetime64("2000-01-01", "ns") + np.arange(10) * np.timedelta64(1, "h")
+    return made.assign_coords(time=hours).transpose(*order, "y", "x").to_dataset()
+
+
+@pytest.mark.parametrize("order", [("run", "time"), ("time", "run")])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_windows_of_several_series_never_go_from_one_to_the_next(order: Any, lazy: bool) -> None:
+    """The world is exact in every window, which one across two series would not be."""
+    data = pf.data.load(_halving(order), rows=["time", "run"], forecast="2:1", lazy=lazy)
+    assert len(data) == 3 * 8
+    assert any("3 series along" in note for note in data.notes)
+    x, c = data.x[:], data.c[:]
+    assert torch.equal(x, 0.5 * c[:, 1:])
+    assert torch.equal(c[:, 1], 0.5 * c[:, 0])
+    # Held out are the last times of all series, which share none with those trained on.
+    train, test = data.split(0.25, seed=0)
+    assert len(test) == 6
+    assert float(test.x.max()) <= 0.5**9 * 4
+    assert len(train) == 3 * 4
+    assert data.schema.windows is not None
+    times = data.schema.windows.times
+    assert int(times(train.rows).max()) + 3 <= int(times(test.rows).min())
+    again = Schema.from_description(data.schema.describe())
+    assert again.windows == data.schema.windows
+
+
+def test_a_frame_that_lacks_is_a_gap_of_its_series_alone() -> None:
+    store = _halving(("run", "time"))
+    store["u"][1, 4, 0, 0] = np.nan
+    data = pf.data.load(store, rows=["run", "time"], forecast="2:1", drop_nonfinite=True)
+    assert len(data) == 3 * 8 - 3
+    assert torch.equal(data.x, 0.5 * data.c[:, 1:])
+    assert any("its 1 gap in time" in note for note in data.notes)
+
+
+def test_series_without_a_time_and_forecasts_of_many_are_refused() -> None:
+    store = _halving(("run", "time")).rename(time="step").drop_vars("step")
+    with pytest.raises(InputError, match="none, or more than one, is a time"):
+        pf.data.load(store, rows=["run", "step"], forecast="2:1")
+    data = pf.data.load(_halving(("run", "time")), rows=["run", "time"], forecast="2:1")
+    with pytest.raises(InputError, match=r"a forecast follows one series.*isel\(run=0\)"):
+        pf.forecasting.recent_frames(_halving(("run", "time")), data.schema)
+    recent = pf.forecasting.recent_frames(_halving(("run", "time")).isel(run=1), data.schema)
+    assert recent.frames.shape == (2, 1, 2, 4)

@@ -148,7 +148,10 @@ def windows_again(
     longer = load(**options, like=with_leads(data.schema, leads))
     assert test.rows is not None
     assert longer.rows is not None
-    return train, longer.take(longer.rows >= test.rows.min())
+    windows = longer.schema.windows
+    assert windows is not None
+    held = windows.times(longer.rows) >= windows.times(test.rows).min()
+    return train, longer.take(held)
 
 
 def _data_again(

@@ -24,7 +24,7 @@ __all__ = ["WindowRows", "contexts_of", "frames_of", "require_step", "times_of"]
 
 @dataclass(frozen=True)
 class WindowRows:
-    """The windows of a series of frames, as states and contexts.
+    """The windows of one or several series of frames, as states and contexts.
 
     Args:
         windows: with the step of the series.
@@ -46,16 +46,27 @@ class WindowRows:
     def of(cls, x: Tensor, rows: FieldRows, kept: Tensor | None, asked: Windows) -> WindowRows:
         """The windows of frames `(N, C, *sizes)`, those of some rows of a store, `kept`.
 
-        A frame that lacks is a gap, whether its time lacks or its row was left out.
+        A frame that lacks is a gap, whether its time lacks or its row was left out. Further
+        dimensions of rows, such as the members of an ensemble, number series: no window goes from
+        one to the next, and they stand one after the other.
 
-        Raises `InputError` for several dimensions of rows, uneven steps, or too few frames.
+        Raises `InputError` for rows of which none is a time, uneven steps, or too few frames.
         """
-        step, at, notes = times_of(rows)
-        numbers = np.arange(len(at)) if kept is None else kept.numpy()
-        at = at[numbers]
+        step, at, along, notes = times_of(rows)
         if asked.step is not None:
             require_step(step, asked.step, rows.where)
-        windows = replace(asked, step=step)
+        several = rows.counts if len(rows.counts) > 1 else None
+        windows = replace(asked, step=step, counts=several, along=along if several else 0)
+        numbers = np.arange(len(rows)) if kept is None else kept.numpy()
+        places = np.unravel_index(numbers, rows.counts)
+        others = [k for k in range(len(places)) if k != along]
+        series = np.zeros(len(numbers), np.int64)
+        for k in others:
+            series = series * rows.counts[k] + places[k]
+        # Between series lies more than a window, whatever their times.
+        at = at[places[along]] + series * (int(at[-1]) + windows.length + 1)
+        order = np.argsort(at, kind="stable")
+        at = at[order]
         count = len(at) - windows.length + 1
         ends = np.arange(max(count, 0))
         whole = ends[at[ends + windows.length - 1] - at[ends] == windows.length - 1]
@@ -65,14 +76,14 @@ class WindowRows:
                 f"{rows.where} has {len(at)} frames, {longest} of them in a row at the most, and a "
                 f"forecast {windows} takes windows of {windows.length}: give it fewer frames"
             )
-        gaps = int((np.diff(at) > 1).sum())
+        gaps = int((np.diff(at) > 1).sum()) - int((np.diff(series[order]) > 0).sum())
         if gaps:
             notes.append(
                 f"{rows.where}: no window goes across its {gaps} gap{'s' if gaps > 1 else ''} in "
                 "time"
             )
         frames = rows.format
-        reading = _Reading(x, windows, frames)
+        reading = _Reading(x, windows, frames, order)
         shapes = reading.shapes
         identity = hashlib.sha256(f"{_identity(x)} {windows} {whole.tolist()}".encode())
         parts: list[Tensor] = []
@@ -84,15 +95,17 @@ class WindowRows:
             else:
                 # Numbers that float32 cannot carry are not read again and again.
                 parts.append(torch.from_numpy(read(np.arange(len(whole)))))
-        starts = torch.from_numpy(numbers[whole])
+        starts = torch.from_numpy(numbers[order[whole]])
         return cls(windows, frames, parts[0], parts[1], starts, tuple(notes))
 
 
 class _Reading:
     """What gives states and contexts by the numbers of windows."""
 
-    def __init__(self, x: Tensor, windows: Windows, frames: FieldFormat) -> None:
-        self.x, self.windows, self.frames = x, windows, frames
+    def __init__(
+        self, x: Tensor, windows: Windows, frames: FieldFormat, order: NDArray[np.int64]
+    ) -> None:
+        self.x, self.windows, self.frames, self.order = x, windows, frames, order
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -119,6 +132,7 @@ class _Reading:
         return read
 
     def _frames(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        numbers = self.order[numbers]
         if isinstance(self.x, Stored):
             return self.x.reading(self.x.numbers.numpy()[numbers])
         return self.x.numpy()[numbers]
@@ -157,24 +171,46 @@ def frames_of(x: Tensor, found: FieldFormat) -> Tensor:
     return torch.cat(shaped, 2)
 
 
-def times_of(rows: FieldRows) -> tuple[TimeStep, NDArray[np.int64], list[str]]:
-    """The step of a series, where its rows are in steps after the first, and what to know of it.
+def times_of(rows: FieldRows) -> tuple[TimeStep, NDArray[np.int64], int, list[str]]:
+    """The step of some series, where their times are in steps after the first, which dimension of
+    rows these are, and what to know of it.
 
-    Raises `InputError` for several dimensions of rows, and as `time_steps.positions` does.
+    Raises `InputError` for several dimensions of rows of which no one is a time, and as
+    `time_steps.positions` does.
     """
-    found = rows.format
-    if len(found.rows) != 1:
-        raise InputError(
-            f"{rows.where}: forecasts are of one series in time, and rows are along "
-            f"{listed(found.rows)}: choose one with rows=, and cut out one entry of the other"
-        )
-    name = found.rows[0]
-    if name not in rows.store.coords:
+    names, store = rows.format.rows, rows.store
+    along = _time_of(rows)
+    name, notes = names[along], []
+    if len(names) > 1:
+        others = [other for other in names if other != name]
+        count = int(np.prod([rows.counts[names.index(other)] for other in others]))
+        notes.append(f"{rows.where}: {count} series along {listed(others)}, in the same times")
+    if name not in store.coords:
         note = f"{rows.where}: no coordinate {name}: its rows are taken for even steps in time"
-        return TimeStep(1, "row"), np.arange(len(rows)), [note]
-    one = rows.store.coords[name]
+        return TimeStep(1, "row"), np.arange(rows.counts[along]), along, [*notes, note]
+    one = store.coords[name]
     step, at = positions(one.values, f"{rows.where}, {name}", str(one.attrs.get("units", "")))
-    return step, at, []
+    return step, at, along, notes
+
+
+def _time_of(rows: FieldRows) -> int:
+    """Which dimension of rows is time: the only one, that of dates, or that called so."""
+    names = rows.format.rows
+    if len(names) == 1:
+        return 0
+    dates = [
+        k
+        for k, name in enumerate(names)
+        if name in rows.store.coords and rows.store.coords[name].dtype.kind == "M"
+    ]
+    called = [k for k, name in enumerate(names) if name in ("time", "valid_time", "t", "date")]
+    for found in (dates, called):
+        if len(found) == 1:
+            return found[0]
+    raise InputError(
+        f"{rows.where}: forecasts are of series in time, and of the rows along {listed(names)} "
+        "none, or more than one, is a time: call that dimension 'time', or cut one entry out"
+    )
 
 
 def require_step(own: TimeStep, known: TimeStep, where: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pushforward.data.field_format import FieldCoordinate, FieldFormat
@@ -33,6 +34,9 @@ class Windows:
         past: how many frames are given.
         leads: how many are forecast.
         step: the time from one to the next, once it is known.
+        counts: entries of each dimension of rows, where these are of several series; rows are
+            counted with the last one fastest.
+        along: which of these dimensions is time.
 
     >>> windows = Windows.parse("20:8")
     >>> windows.past, windows.leads, windows.length
@@ -42,6 +46,8 @@ class Windows:
     past: int
     leads: int
     step: TimeStep | None = None
+    counts: tuple[int, ...] | None = None
+    along: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Windows:
@@ -122,13 +128,22 @@ class Windows:
             at += self.past * one.channels
         return tuple(found)
 
+    def times(self, rows: Tensor) -> Tensor:
+        """Where some rows of the store are along its dimension of time.
+
+        >>> Windows(1, 1, counts=(5, 3)).times(torch.tensor([0, 4, 14]))  # of three series
+        tensor([0, 1, 4])
+        """
+        return rows if self.counts is None else torch.unravel_index(rows, self.counts)[self.along]
+
     def parted(self, starts: Tensor, held: int, name: str) -> tuple[Tensor, Tensor]:
         """Which windows are trained on and which are held out, by the rows that they begin at.
 
-        The last ones are held out, and those that share a frame with them are in neither part.
-        Raises `InputError` if nothing is left to train on.
+        The last ones are held out, of all series, and those that share a frame, or the time of one,
+        with them are in neither part. Raises `InputError` if nothing is left to train on.
         """
-        order = starts.argsort()
+        starts = self.times(starts)
+        order = starts.argsort(stable=True)
         first = starts[order[-held]]
         train = (starts + self.length <= first).nonzero()[:, 0]
         if len(train) == 0:
@@ -141,14 +156,20 @@ class Windows:
     def describe(self) -> dict[str, Any]:
         """Plain values."""
         step = None if self.step is None else self.step.describe()
-        return {"past": self.past, "leads": self.leads, "step": step}
+        told = {"past": self.past, "leads": self.leads, "step": step}
+        if self.counts is not None:
+            told |= {"counts": list(self.counts), "along": self.along}
+        return told
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> Windows:
         """The windows that `describe` described."""
         step = described["step"]
         known = None if step is None else TimeStep.from_description(step)
-        return cls(described["past"], described["leads"], known)
+        counts = described.get("counts")
+        several = None if counts is None else tuple(counts)
+        past, leads = described["past"], described["leads"]
+        return cls(past, leads, known, several, described.get("along", 0))
 
     def _coordinate(self) -> FieldCoordinate:
         """How far ahead each lead is, in steps."""

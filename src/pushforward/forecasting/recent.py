@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward._extras import require
 from pushforward.data import Schema, load
+from pushforward.data.columns import listed
 from pushforward.data.field_format import FieldCoordinate, FieldFormat
 from pushforward.data.packed import PackedArray
 from pushforward.data.stores import opened, plain_attributes
@@ -90,6 +91,12 @@ def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
     given = {name: value for name, value in options.items() if value is not None}
     data = load(source, like=plain, **{"lazy": lazy, **given})
     where, count = str(data.source), len(data)
+    if data.schema.fields is not None and len(data.schema.fields.rows) > 1:
+        others = data.schema.fields.rows
+        raise InputError(
+            f"{where} has rows along {listed(others)}: a forecast follows one series, so cut one "
+            f"out, such as store.isel({others[0]}=0), or select its entry in the file"
+        )
     if count < windows.past:
         raise InputError(
             f"{where} has {count} frame{'s' if count > 1 else ''}, and the model is given the last "
