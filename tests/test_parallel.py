@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import xarray
 
 import pushforward as pf
 from pushforward import cli, parallel, state
@@ -89,10 +90,23 @@ def _set_data() -> Any:
     return pf.spaces.Points(x, mask), torch.randint(0, 3, (40, 2), generator=generator)
 
 
+def _windows() -> pf.data.Data:
+    """Windows of a series of fields, to forecast the next frame from two."""
+    u = np.random.default_rng(0).normal(size=(40, 4, 4)).astype("f4")
+    store = xarray.Dataset({"u": (("time", "y", "x"), u)}, {"time": np.arange(40.0)})
+    return pf.data.load(store, forecast="2:1", lazy=True)
+
+
+def _forecaster() -> Any:
+    net = partial(pf.nn.UNet, width=16, multipliers=(1,), blocks=1)
+    return _new(lambda: pf.models.PointMatching.for_data(_windows(), net=net))
+
+
 CASES: dict[str, tuple[Callable[[], Any], Callable[[], Any], dict[str, Any]]] = {
     "perceptron": (_perceptron, _points, {}),
     "accumulated": (_perceptron, _points, {"accumulate": 2}),
     "unet": (_unet, _pictures, {"steps": 6}),
+    "forecast": (_forecaster, _windows, {"steps": 6}),
     "energy": (lambda: _new(_energy), _points, {}),
     "sets": (_sets, _set_data, {}),
     "chains": (lambda: _new(_chains), _points, {"steps": 8}),
@@ -220,14 +234,7 @@ def _check_same(a: Path, b: Path) -> None:
     divides by the gradient's own size, so that a weight whose gradient is a hundred times smaller
     may be off by 1e-5 of the learning rate 1e-3 at each step, and the errors of 24 steps compound.
     """
-    for name in ("model", "ema"):
-        x, y = (
-            safetensors.torch.load_file(run / "checkpoints" / _latest(run) / f"{name}.safetensors")
-            for run in (a, b)
-        )
-        assert x.keys() == y.keys()
-        for key in x:
-            assert torch.allclose(x[key], y[key], rtol=1e-5, atol=2e-6, equal_nan=True), key
+    _check_same_weights(a, b)
     lines = [read_history(run / "metrics.jsonl") for run in (a, b)]
     assert len(lines[0]) == len(lines[1]) > 5
     for first, second in zip(*lines, strict=True):
@@ -236,6 +243,17 @@ def _check_same(a: Path, b: Path) -> None:
         for key in {"val_rise", "val_rise_stderr"} & first.keys():
             assert first.pop(key) == pytest.approx(second.pop(key), rel=1e-5, abs=1e-6), key
         assert first == pytest.approx(second, rel=1e-5), first["step"]
+
+
+def _check_same_weights(a: Path, b: Path) -> None:
+    for name in ("model", "ema"):
+        x, y = (
+            safetensors.torch.load_file(run / "checkpoints" / _latest(run) / f"{name}.safetensors")
+            for run in (a, b)
+        )
+        assert x.keys() == y.keys()
+        for key in x:
+            assert torch.allclose(x[key], y[key], rtol=1e-5, atol=2e-6, equal_nan=True), key
 
 
 def _latest(run: Path) -> str:
@@ -263,6 +281,12 @@ def test_networks_that_wait_their_turn_do_not_stop_the_others(folders) -> None:
         assert bool(now.has_average.all())
         for learned, start in zip(now.predictors, before.predictors, strict=True):
             assert not torch.equal(flattened(learned), flattened(start))
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_bridge_of_one(folders) -> None:
+    one, two, _ = folders
+    _check_same_weights(one / "turns" / "bridge", two / "turns" / "bridge")
 
 
 @pytest.mark.slow
