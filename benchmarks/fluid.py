@@ -1,5 +1,7 @@
 """The moist flow: its steps beside a loop of scipy transforms, and the statistics of its runs.
 
+And forecasts of its fields: draws of an ensemble and steps of training over the network alone.
+
 python benchmarks/fluid.py --write
 python benchmarks/fluid.py --parts speed --part one.jsonl             # in pieces,
 python benchmarks/fluid.py --merge one.jsonl two.jsonl --write        # and together
@@ -10,16 +12,20 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+import xarray
 from numpy.typing import NDArray
 from torch import Tensor
 
 import entries
+import pushforward as pf
 import record
 import shared
+import timing
 from pushforward.fluids import FluidSimulator, MoistFlow, RingForcing, fluid_state
 
 SIZES = (32, 64, 128, 256)
@@ -97,6 +103,53 @@ def speed(n: int, smoke: bool) -> dict[str, Any]:
     return found | spread | {"gap": gap}
 
 
+def over_network(smoke: bool) -> dict[str, Any]:
+    """Draws of an ensemble, and steps of training, over the same evaluations of the network."""
+    members, steps, turns = 16, (2 if smoke else 10), (1 if smoke else 5)
+    u = np.random.default_rng(0).normal(size=(2, 64, 16, 16)).astype("f4")
+    fields = {name: (("time", "y", "x"), own) for name, own in zip("uv", u, strict=True)}
+    data = pf.data.load(xarray.Dataset(fields, {"time": np.arange(64.0)}), forecast="4:4")
+    torch.manual_seed(0)
+    model = pf.models.PointMatching.for_data(data, net=partial(pf.nn.UNet, width=16, blocks=1))
+    fixed: dict[str, Any] = {"batch_size": members, "holdout": 0.0, "progress": False}
+    pf.fit(model, data, steps=1, **fixed)
+    rows = torch.arange(members)
+    past, net = data.c[rows], model.predictor.net
+    x, told = model.inward(data.x[rows]), model.condition.required(past, members, model.device)
+    half = torch.full((members,), 0.5)
+
+    def evaluated() -> None:
+        with torch.no_grad(), model.evaluating():
+            for _ in range(2 * steps):  # the sampler looks twice a step
+                net(x, half, told)
+
+    def drawn() -> None:
+        model.sample(members, past, steps=steps, seed=0, batch_size=members)
+
+    def stepped() -> None:
+        optimizer = torch.optim.AdamW(net.parameters())
+        net.train()
+        for _ in range(2 * steps):
+            optimizer.zero_grad()
+            (net(x, half, told) - x).square().mean().backward()
+            optimizer.step()
+
+    def fitted() -> float:
+        """A long run less a short one: what comes before the first step is in both."""
+        long = timing.worked(lambda: pf.fit(model, data, steps=4 * steps, **fixed))()
+        return long - timing.worked(lambda: pf.fit(model, data, steps=2 * steps, **fixed))()
+
+    pairs = {
+        "an ensemble of 16 drawn": (timing.worked(drawn), timing.worked(evaluated)),
+        "a step of training": (fitted, timing.worked(stepped)),
+    }
+    found: dict[str, Any] = {}
+    for name, (ours, bare) in pairs.items():
+        known, seconds = timing.ratios({"ours": ours, "bare": bare}, "bare", turns)
+        found[name] = {"ratio": known["ours"], "ms": 1e3 * seconds / (2 * steps)}
+    return {"rows": found}
+
+
 def _error(values: list[float]) -> float:
     return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else math.nan
 
@@ -163,21 +216,33 @@ def text(results: list[dict[str, Any]]) -> str:
         ])  # fmt: skip
     head = ["points", "energy", "its range", "sd of vorticity", "mean of c", "least c"]
     head += ["condensation", "decorrelation of vorticity", "of the mean of c", "seconds"]
-    return f"{first}\n\n{record.table(head, rows)}"
+    second = record.table(head, rows)
+    rows = [
+        [name, timing.Ratio(*row["ratio"]).text(), f"{row['ms']:.1f}"]
+        for r in results
+        if r["what"] == "network"
+        for name, row in r["rows"].items()
+    ]
+    third = record.table(["forecast, 16²", "over the network", "its ms"], rows)
+    return f"{first}\n\n{second}\n\n{third}"
 
 
 def main() -> None:
     """Measure, print, and with `--write` record."""
     torch.set_num_threads(1)
-    options = shared.arguments(__doc__, parts=(("speed", "statistics"), "parts")).parse_args()
+    options = shared.arguments(__doc__, parts=(("speed", "statistics", "network"), "parts"))
+    options = options.parse_args()
 
     def run(what: str, n: int, seed: int) -> dict[str, Any]:
         if what == "speed":
             return speed(n, options.smoke)
+        if what == "network":
+            return over_network(options.smoke)
         return statistics_of(n, seed, options.smoke)
 
     cases = [{"what": "speed", "n": n, "seed": 0} for n in SIZES]
     cases += [{"what": "statistics", "n": n, "seed": seed} for n in RUNS for seed in SEEDS]
+    cases += [{"what": "network", "n": 16, "seed": 0}]
     cases = [case for case in cases if case["what"] in options.parts]
     results = shared.gathered(options, cases, run)
     print(text(results))

@@ -92,7 +92,7 @@ def test_coarse_fields_of_the_domain_become_fine(folder: Path, call: Any) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--patches", "8"), "patches='8' is not SIZE:OVERLAP"),
+        (("--patches", "8"), "is not SIZE:OVERLAP"),
         (("--patches", "40:4"), "a patch of 40 cells does not fit an axis of 16"),
         (("--patches", "8:8"), "an overlap of 8 cells is not below a patch of 8"),
     ],

@@ -69,7 +69,8 @@ def in_patches(data: Data, size: int | Sequence[int], overlap: int | Sequence[in
             f"{data.name}: forecasts in patches are of fields with two dimensions, and these lie "
             f"along {known.dims[0]} alone: leave patches= out"
         )
-    x, c = (part if part is None else _of_rows(part, patches) for part in (data.x, data.c))
+    x = _of_rows(data.x, patches)
+    c = None if data.c is None else _of_rows(data.c, patches)
     fields = cut.format
     note = f"{data.name}: {patches.count} patches of each field, {len(x):,} rows"
     rows = None if data.rows is None else data.rows.repeat_interleave(patches.count)

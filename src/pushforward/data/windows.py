@@ -156,7 +156,7 @@ class Windows:
     def describe(self) -> dict[str, Any]:
         """Plain values."""
         step = None if self.step is None else self.step.describe()
-        told = {"past": self.past, "leads": self.leads, "step": step}
+        told: dict[str, Any] = {"past": self.past, "leads": self.leads, "step": step}
         if self.counts is not None:
             told |= {"counts": list(self.counts), "along": self.along}
         return told

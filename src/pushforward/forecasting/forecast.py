@@ -91,7 +91,8 @@ def forecast(
     checks.whole("members", members)
     schema = schema_of_model(model)
     if schema.patches is not None:
-        model, schema = on_domain(model, **schema.patches.placing), schema.whole
+        learned: Any = model
+        model, schema = on_domain(learned, **schema.patches.placing), schema.whole
     windows, _ = require_windows(schema)
     leads = windows.leads if leads is None else checks.whole("leads", leads)
     place = None if out is None else Path(out)

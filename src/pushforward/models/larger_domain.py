@@ -90,7 +90,8 @@ def on_domain(
             )
         # What it is told lies beside the state, and is cut with it.
         inner = nets.Blended(net.net, tuple(size), overlap, turns)
-        return nets.PictureContext(inner, (net.shape[0], *whole.sizes))
+        height, width = whole.sizes
+        return nets.PictureContext(inner, (net.shape[0], height, width))
 
     wider = type(space)(periodic=turns, names=space.names, upward=space.upward)
     found = relocated(model, wider, (channels, *whole.sizes), blended, **changed)
