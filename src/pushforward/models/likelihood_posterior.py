@@ -15,10 +15,10 @@ from pushforward._shapes import flatten, like
 from pushforward.errors import InputError
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
+from pushforward.models.denoising_prior import DenoisingPrior
 from pushforward.models.model import Progress, finite, parts_of
 from pushforward.models.noise_level import NoiseLevel
 from pushforward.models.posterior import Exactness, Posterior
-from pushforward.models.prior import Prior
 from pushforward.models.prior_predictive import PriorPredictive
 from pushforward.protocols import Model, Transport
 
@@ -57,7 +57,7 @@ class LikelihoodPosterior(Posterior):
 
     def __init__(
         self,
-        model: Prior,
+        model: DenoisingPrior,
         denoiser: Denoiser,
         measurement: Measurement,
         guide: Guide,

@@ -11,10 +11,10 @@ from pushforward import checks, samplers
 from pushforward._random import RowNoise, fresh_seed
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
+from pushforward.models.denoising_prior import DenoisingPrior
 from pushforward.models.likelihood_posterior import LikelihoodPosterior, Tick
 from pushforward.models.model import Progress
 from pushforward.models.posterior import Exactness
-from pushforward.models.prior import Prior
 from pushforward.protocols import Transport
 from pushforward.samplers import DAPS, RePaint
 
@@ -36,7 +36,7 @@ class AnnealedPosterior(LikelihoodPosterior):
     steps = 50
 
     def __init__(
-        self, model: Prior, denoiser: Denoiser, measurement: Measurement, sampler: DAPS
+        self, model: DenoisingPrior, denoiser: Denoiser, measurement: Measurement, sampler: DAPS
     ) -> None:
         reason = (
             "a heuristic: takes x_0 given x_t for normal with the same variance in all directions; "
@@ -92,7 +92,7 @@ class RepaintedPosterior(LikelihoodPosterior):
     """
 
     def __init__(
-        self, model: Prior, denoiser: Denoiser, measurement: Measurement, **options: Any
+        self, model: DenoisingPrior, denoiser: Denoiser, measurement: Measurement, **options: Any
     ) -> None:
         reason = (
             "a heuristic: what is known is exact, and the rest is drawn as if the noised known "

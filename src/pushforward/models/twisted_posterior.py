@@ -13,10 +13,10 @@ from pushforward.errors import InputError
 from pushforward.estimates import LogProb
 from pushforward.inverse import Measurement
 from pushforward.models.denoiser import Denoiser
+from pushforward.models.denoising_prior import DenoisingPrior
 from pushforward.models.likelihood_posterior import Guide, LikelihoodPosterior
 from pushforward.models.model import Progress, finite
 from pushforward.models.posterior import Exactness
-from pushforward.models.prior import Prior
 from pushforward.samplers import PosteriorParticles, TwistedSMC
 
 __all__ = ["TwistedPosterior"]
@@ -41,7 +41,7 @@ class TwistedPosterior(LikelihoodPosterior):
 
     def __init__(
         self,
-        model: Prior,
+        model: DenoisingPrior,
         denoiser: Denoiser,
         measurement: Measurement,
         guide: Guide,

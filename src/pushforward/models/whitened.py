@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.inverse import LinearOperator, Measurement, Noise, Operator
 from pushforward.models.denoiser import Denoiser
-from pushforward.models.prior import Prior
+from pushforward.models.denoising_prior import DenoisingPrior
 from pushforward.spaces.function_noise import NoiseRoot
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["WhiteCoordinates", "in_white"]
 
 
 @dataclass(frozen=True)
-class WhiteCoordinates(Prior):
+class WhiteCoordinates(DenoisingPrior):
     r"""A model of `x = R w` as one of `w`, where `R R^T` is the covariance of its noise.
 
     `w_t = alpha w_0 + sigma xi` with white `xi`: whatever guides by white noise, guides `w`. A

@@ -9,10 +9,10 @@ import torch
 
 from pushforward.models.denoiser import Denoiser
 
-__all__ = ["Prior"]
+__all__ = ["DenoisingPrior"]
 
 
-class Prior(Protocol):
+class DenoisingPrior(Protocol):
     """States in units of their own, in which they are predicted under white Gaussian noise.
 
     Every `models.GenerativeModel` with a `denoiser` is one, and so is a model of colored noise in
