@@ -14,9 +14,9 @@ from pushforward.errors import CapabilityError, InputError
 from pushforward.estimates import LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.batch_size import rows_in_memory
+from pushforward.models.denoiser import white_process
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
-from pushforward.models.denoiser import white_process
 from pushforward.protocols import GaussianKernels, Time, Transport, follows
 from pushforward.spaces import Functions
 
