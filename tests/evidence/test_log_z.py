@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from pushforward import evidence, mcmc, targets
 from pushforward.distributions import GaussianMixture, Normal
 from pushforward.errors import CapabilityError, ConvergenceError, InputError
 from pushforward.estimates import LogProb
+from pushforward.evidence import two_starts
 from pushforward.targets import Target
 
 DOUBLE = torch.float64
@@ -87,6 +89,23 @@ def test_heavy_tails_are_told() -> None:
     found = evidence.log_z(target, seed=0, islands=6, particles=256, most=12)
     assert not found.converged
     assert any("heavy tail" in note or "differ by" in note for note in found.notes)
+
+
+def test_two_fits_to_chains_confirm_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the start of Laplace leads nowhere, as on funnels, only a base tells something else."""
+
+    def nowhere(*_: Any) -> Any:
+        raise ConvergenceError("the mode is in a neck")
+
+    monkeypatch.setattr(two_starts, "laplace_start", nowhere)
+    size = {"seed": 0, "islands": 4, "particles": 128, "most": 4}
+    alone = Target(lambda x: -x.square().sum(-1) / 2, 2)
+    found = evidence.log_z(alone, **size)
+    assert abs(found.value - math.log(2 * math.pi)) < 4 * found.stderr
+    assert not found.converged
+    assert any("miss alike" in note for note in found.notes)
+    told = Target(alone.log_prob, 2, base=Normal((2,), 1.5, dtype=DOUBLE))
+    assert evidence.log_z(told, **size).converged
 
 
 def test_annealing_gives_a_lower_bound(regression) -> None:

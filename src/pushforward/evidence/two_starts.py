@@ -36,6 +36,11 @@ _ENOUGH, _SKEWED = 24, 2.5
 """From how many runs on their skewness is known, and from which one on a few outweigh the others:
 logarithms of sums of many light weights are normal."""
 
+_ALIKE = (
+    "Both starts are laws fitted to chains, which miss alike what chains do not reach, such as the "
+    "neck of a funnel: give the target a base."
+)
+
 _CHECK = 0.1
 """The standard error, in nats, of an estimate that is to confirm another."""
 
@@ -61,7 +66,9 @@ def tempered(
     the other one until it is known to a tenth of a nat. If
     one of them leads nowhere, or they disagree, as where there are many modes of which Laplace's
     approximation knows one, a normal law fitted to other chains is a third start: two of the three
-    have to agree, and the last one may only have seen less. Else none is trusted (`agreed`). What
+    have to agree, and the last one may only have seen less. Else none is trusted (`agreed`), nor
+    are two laws fitted to chains where Laplace's approximation, from a mode in the neck of a
+    funnel, leads nowhere: chains miss such necks, and so do both. What
     no start came near is missed by all: a narrow mode that holds most of the integral shows only
     if one of the starts finds it.
 
@@ -128,6 +135,8 @@ def tempered(
     both = replace(
         both, notes=(*both.notes, f"{check.method}: {check.value:.4f} ± {check.stderr:.4f}.")
     )
+    if notes and one.from_chains and other.from_chains:
+        both = replace(both, converged=False, notes=(*both.notes, _ALIKE))
     for third in tried:
         if third is not one and third is not other:
             both = _dissent(both, third, (one, other))
@@ -189,6 +198,7 @@ class _Start:
         self, target: Target, law: Any, kind: str, particles: int, settings: dict[str, Any]
     ) -> None:
         self.target, self.law, self.kind = target, law, kind
+        self.from_chains = kind == "fitted start" or (kind == "wide start" and target.base is None)
         self.particles, self.settings = particles, settings
         self.base, self.log_p = rounded(target, law)
         pilot = temper(self.log_p, self.base, 2, particles, **settings)

@@ -147,11 +147,14 @@ class TwistedPosterior(LikelihoodPosterior):
 
         Raises `InputError` for a run of fewer than 4 steps, which cannot be halved.
         """
-        if options or not self.particles:
+        anew = bool(options) or not self.particles
+        said = options.get("steps")
+        steps = self._latest[1] if not anew else self.steps if said is None else said
+        if checks.whole("steps", steps, 2) < 4:
+            raise InputError(f"the error of log p(y) takes a run of at least 4 steps, not {steps}")
+        if anew:
             self.run(**options)
         seed, steps = self._latest
-        if steps < 4:
-            raise InputError(f"the error of log p(y) takes a run of at least 4 steps, not {steps}")
         fine, spent = self.particles, self.evaluations
         coarse = self._sets(seed, steps // 2)
         nfe = (spent + self.evaluations) * self.smc.particles
