@@ -37,6 +37,9 @@ def are_lists(source: Any) -> bool:
         return {"x", "lengths"} <= set(source)
     if not isinstance(source, str | os.PathLike) or Path(source).suffix.lower() != ".npz":
         return False
+    # A pipe would be waited for.
+    if not Path(source).is_file():
+        return False
     try:
         with zipfile.ZipFile(source) as file:
             return {"x.npy", "lengths.npy"} <= set(file.namelist())
