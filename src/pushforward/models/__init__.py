@@ -37,7 +37,7 @@ _HOMES = {
     "between_sets": "set_interpolation",
     "log_prob_by_noise": "noise_measure",
     "log_prob_given": "given_likelihood",
-    "NoiseMap": "noise_map",
+    "NoiseMap": "noise_mapping",
     "NormalizingFlow": "normalizing_flow",
     "PointMatching": "point_matching",
     "Posterior": "posterior",
@@ -60,7 +60,7 @@ _HOMES = {
     "conditional_sampler": "conditional_draws",
     "estimated_level": "noise_level",
     "load": "saving",
-    "noise_map": "noise_map",
+    "noise_map": "noise_mapping",
     "on_domain": "larger_domain",
     "posterior_of": "inferring",
     "recondition": "reconditioning",
@@ -157,7 +157,7 @@ if TYPE_CHECKING:
     from pushforward.models.marginal_errors import MarginalError
     from pushforward.models.model import GenerativeModel
     from pushforward.models.noise_level import NoiseLevel, estimated_level
-    from pushforward.models.noise_map import NoiseMap, noise_map
+    from pushforward.models.noise_mapping import NoiseMap, noise_map
     from pushforward.models.noise_measure import log_prob_by_noise
     from pushforward.models.normalizing_flow import NormalizingFlow
     from pushforward.models.other_points import at_points

@@ -22,7 +22,7 @@ from pushforward.checks import one_of, whole
 from pushforward.errors import InputError
 from pushforward.importance import pareto_shape
 from pushforward.models.model import GenerativeModel, parts_of
-from pushforward.models.noise_map import noise_map
+from pushforward.models.noise_mapping import noise_map
 
 __all__ = ["Expectation", "expectation"]
 
