@@ -14,6 +14,7 @@ from pushforward.cli.rundata import schema_of
 from pushforward.data.function_format import FunctionFormat
 from pushforward.data.other_grids import cells_of, on_axes, on_points, points_in
 from pushforward.errors import InputError
+from pushforward.nn import AtPoints
 from pushforward.spaces import Spectral
 
 __all__ = ["moved"]
@@ -53,7 +54,7 @@ def moved(run: Path, model: Any, at: str) -> tuple[Any, FunctionFormat]:
     try:
         return at_points(model, **where), made
     except InputError as error:
-        if not hasattr(model.predictor.net, "at"):
+        if not isinstance(model.predictor.net, AtPoints):
             raise InputError(
                 f"--at {at}: the network of this run takes grids of its whole domain alone, and "
                 f"{error}"

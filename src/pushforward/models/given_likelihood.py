@@ -15,8 +15,10 @@ from pushforward.estimates import LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.batch_size import rows_in_memory
 from pushforward.models.denoiser import white_process
+from pushforward.models.function_diffusion import FunctionDiffusion
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
+from pushforward.nn import AtPoints
 from pushforward.protocols import GaussianKernels, Time, Transport, follows
 from pushforward.spaces import Functions
 
@@ -82,17 +84,17 @@ def log_prob_given(
     if bool((targets & contexts).any()):
         k = int((targets & contexts).flatten(1).any(1).int().argmax())
         raise InputError(f"function {k} has a value that is both a target and a context")
-    amortized = hasattr(model, "infill")
+    amortized = isinstance(model, FunctionDiffusion)
     if not amortized and bool(contexts.any()):
         both = torch.where(contexts, told, z)
         parts = [both, torch.where(contexts, told, torch.nan)]
     else:
         parts = [torch.where(targets, z, told)]
-    if not getattr(model.predictor.net, "masked", hasattr(model.predictor.net, "at")) and any(
-        bool(part.isnan().any()) for part in parts
-    ):
+    net = model.predictor.net
+    takes_gaps = isinstance(net, AtPoints) or getattr(net, "masked", False)
+    if not takes_gaps and any(bool(part.isnan().any()) for part in parts):
         raise CapabilityError(
-            f"the {type(model.predictor.net).__name__} of this model takes no missing values: "
+            f"the {type(net).__name__} of this model takes no missing values: "
             "train model=function-diffusion, or on functions with gaps, or with net=point-attention"
         )
     context = model.condition.required(c, len(z), model.device)
@@ -183,7 +185,7 @@ class _Values:
         z = self.z[rows]
         own = None if self.c is None else state.take(self.c, rows)
         predictor: Any = self.model.predictor
-        if hasattr(self.model, "infill"):
+        if isinstance(self.model, FunctionDiffusion):
             predictor = GivenValues(predictor, z, self.known.expand_as(z))
         model = conditioned(predictor, self.model.condition, own)
 
