@@ -52,7 +52,7 @@ def script(monkeypatch) -> Any:
     def use(means: Sequence[float], spread: float = 0.0) -> None:
         left, generator = iter(means), torch.Generator().manual_seed(0)
 
-        def losses(self: Validation, model: Any) -> torch.Tensor:
+        def losses(self: Validation, model: Any, tell: Any = None) -> torch.Tensor:
             mean = next(left)
             # Rows that go up and down against each other, about the mean.
             swings = torch.randn(6, generator=generator).double()

@@ -30,10 +30,11 @@ def joined_texts(data: Data, source: Data) -> tuple[Data, Data]:
     and for windows of two lengths.
 
     >>> import tempfile, pushforward as pf
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     places = [f"{folder}/{name}.txt" for name in ("birds", "beasts")]
+    ...     places = [Path(folder, f"{name}.txt") for name in ("birds", "beasts")]
     ...     for place, words in zip(places, ("owl\\nwren\\n", "cow\\nox\\n")):
-    ...         _ = open(place, "w").write(words)
+    ...         _ = place.write_text(words)
     ...     birds, beasts = joined_texts(*(pf.data.load(place, kind="lines") for place in places))
     >>> "".join(birds.schema.alphabet.symbols), birds.x.shape, beasts.x.shape
     ('celnorwx', torch.Size([2, 4]), torch.Size([2, 4]))
