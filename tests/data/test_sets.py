@@ -102,7 +102,11 @@ BAD = {
     "id": (TABLE.replace("a,0.0", ",0.0"), {}, "row 6: column 'plot' is empty"),
     "ids alone": ("plot\n1\n2\n", {}, "no column beside its ids"),
     "comma": ("plot;x\n1;0,5\n1;1,5\n", {}, "numbers such as '0,5': say decimal=','"),
-    "told": ("plot,x,c\n1,2,3\n2,,\n", {"given": "c"}, "no number to be told"),
+    "told": (
+        "plot,x,c\n1,2,3\n2,,\n",
+        {"given": "c"},
+        "no finite number, and column 'c' is given",
+    ),
     "label of none": ("plot,x,c\n1,2,u\nb,,\n", {"label": "c"}, "set 'b': the label is missing"),
     "space": (TABLE, {"space": "sphere"}, "is no space of sets: take space=points"),
 }

@@ -10,7 +10,7 @@ from typing import Any
 from pushforward.data.schema import Schema
 from pushforward.errors import InputError
 
-__all__ = ["LABELS", "Wanted", "choose", "closest"]
+__all__ = ["LABELS", "Wanted", "choose", "closest", "listed", "names_of"]
 
 LABELS = ("c", "label")
 """What a column of labels is called that has no name of its own."""
@@ -188,3 +188,16 @@ def _position(names: Sequence[str], source: str, column: str | int) -> int:
     raise InputError(
         f"{source} has no column {column!r}{closest(text, names)}; it has {listed(names)}"
     )
+
+
+def names_of(value: Any) -> list[Any]:
+    """Names as a list, also of a text with commas between; none for `None`.
+
+    >>> names_of("a, b"), names_of(("a",)), names_of(None)
+    (['a', 'b'], ['a'], [])
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value) if isinstance(value, Sequence) else [value]

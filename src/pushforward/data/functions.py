@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward._precision import narrowed
 from pushforward.data import formats
 from pushforward.data.arrays import numeric, read_npy
+from pushforward.data.columns import names_of
 from pushforward.data.dataset import Data
 from pushforward.data.function_format import FunctionFormat
 from pushforward.data.function_tables import (
@@ -170,12 +171,12 @@ def _found(
     written = _written(given)
     table = table_of(source, given.get("columns"), given.get("key"), **written)
     key = given.get("id") or (None if known is None else known.id)
-    where = _listed(given.get("coordinates")) or (
+    where = names_of(given.get("coordinates")) or (
         list(known.coordinates) if known is not None and known.form == "long" else []
     )
     if key is None and where:
         raise InputError("coordinates= are the columns of a table with id=, which is not said")
-    label, columns = given.get("label"), _listed(given.get("given"))
+    label, columns = given.get("label"), names_of(given.get("given"))
     if known is not None:
         label = like.label if like.label in table.cells else None
         columns = [column.name for column in like.given]
@@ -276,7 +277,7 @@ def _of_store(data: Data, options: dict[str, Any]) -> Data:
 def _periodic(said: Any, made: FunctionFormat) -> tuple[int, ...]:
     """The numbers of the axes that are said to be periodic: names of coordinates, or numbers."""
     found = []
-    for name in _listed(said):
+    for name in names_of(said):
         text = str(name)
         if text in made.coordinates and text:
             found.append(made.coordinates.index(text))
@@ -288,14 +289,6 @@ def _periodic(said: Any, made: FunctionFormat) -> tuple[int, ...]:
                 f"{', '.join(filter(None, made.coordinates)) or f'0 to {made.dimension - 1}'}"
             )
     return tuple(found)
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return list(value) if isinstance(value, Sequence) else [value]
 
 
 def _written(given: dict[str, Any]) -> dict[str, Any]:

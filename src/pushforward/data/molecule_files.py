@@ -16,14 +16,13 @@ import numpy as np
 from torch import Tensor
 
 from pushforward import checks
-from pushforward.data.columns import listed
+from pushforward.data.columns import listed, names_of
 from pushforward.data.dataset import Data
 from pushforward.data.molecule_conditions import columns_of, told_of
 from pushforward.data.molecule_format import MoleculeFormat
 from pushforward.data.options import given_options
 from pushforward.data.places import existing
 from pushforward.data.schema import Schema
-from pushforward.data.set_conditions import names_of
 from pushforward.errors import InputError
 from pushforward.molecules import (
     QM9_ELEMENTS,

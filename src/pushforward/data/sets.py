@@ -16,15 +16,15 @@ from pushforward import state
 from pushforward.data import formats
 from pushforward.data.column import Column
 from pushforward.data.column_values import described
-from pushforward.data.columns import closest, listed
+from pushforward.data.columns import closest, listed, names_of
 from pushforward.data.dataset import Data
 from pushforward.data.mixed_tables import TextTable, table_of
 from pushforward.data.options import given_options
 from pushforward.data.schema import Schema
-from pushforward.data.set_conditions import check_constant, conditions, names_of, present_label
 from pushforward.data.set_format import SetFormat
 from pushforward.data.set_lists import are_lists, read_lists
 from pushforward.data.set_rows import check_rows, check_words, codes_in, grouped, numbers_in
+from pushforward.data.told_columns import told_columns
 from pushforward.errors import InputError
 
 __all__ = ["in_clouds", "reading_sets", "with_told_kinds"]
@@ -142,14 +142,12 @@ def _read(source: Any, options: Mapping[str, Any], like: Schema | None) -> Data:
             f"{listed(names)}; for values of functions, say kind=functions"
         )
     numbers, ids = grouped(table, id_name)
-    label = given.get("label", like.label if like is not None else None)
-    label = present_label(label, names, table.source, like)
-    told = [c.name for c in like.given] if like is not None else names_of(given.get("given"))
-    told = [name for name in told if like is None or name in names]
-    per_set = [*([label] if label else []), *told]
-    for name in per_set:
-        check_constant(table, name, numbers)
-    rest = [name for name in names if name not in (id_name, *per_set)]
+    label, told = given.get("label"), names_of(given.get("given"))
+    if like is not None:
+        label = like.label if like.label in names else None
+        told = [column.name for column in like.given if column.name in names]
+    table, c, schema = told_columns(table, label, told, id_name, like, whole="set", part="point")
+    rest = [name for name in table.cells if name != id_name]
     if known is not None:
         learned = [column.name for column in (*known.coordinates, *known.marks)]
         extra = [name for name in rest if name not in learned]
@@ -182,8 +180,9 @@ def _read(source: Any, options: Mapping[str, Any], like: Schema | None) -> Data:
         )
     notes += _remarks(which, places, ids, sizes)
     x = made.arrays(which, places, marks, len(ids))
-    first = np.unique(numbers, return_index=True)[1]
-    c, schema = conditions(table, label, told, (first, ids), like, made)
+    dialect = table.dialect if like is None else like.dialect
+    # The format of the sets says where all columns stand.
+    schema = dataclasses.replace(schema, sets=made, label_at=None, given_at=(), dialect=dialect)
     is_file = isinstance(source, str | Path)
     origin = None
     if is_file:
@@ -195,7 +194,7 @@ def _read(source: Any, options: Mapping[str, Any], like: Schema | None) -> Data:
         name=given.get("name") or (formats.stem(Path(source)) if is_file else "sets"),
         kind="state",
         source=table.source if is_file else "memory",
-        schema=dataclasses.replace(schema, dialect=table.dialect if like is None else like.dialect),
+        schema=schema,
         states=made.words,
         notes=tuple(notes),
         origin=origin,

@@ -1,4 +1,4 @@
-"""What functions are told beside their values: a label, or columns of numbers that are given."""
+"""What functions, or sets of points, are told: a label, or columns of numbers that are given."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def told_columns(
     given: Sequence[str],
     key: str | None = None,
     like: Schema | None = None,
+    *,
+    whole: str = "function",
+    part: str = "value",
 ) -> ToldColumns:
     """The label, or the given columns, of each function, and the table without them.
 
@@ -43,6 +46,7 @@ def told_columns(
         given: columns of numbers.
         key: in a table with a row for each value, the column that tells functions apart.
         like: of other data, whose labels keep their codes. A label may then be missing.
+        whole, part: what is told, and what a row of it is, in messages: a set has points.
 
     Raises `InputError` for columns that are not there, cells that are no numbers, classes that are
     not known, both labels and given columns, and what differs between the rows of a function.
@@ -55,7 +59,7 @@ def told_columns(
     """
     names, source = list(table.cells), table.source
     if label is not None and given:
-        raise InputError("functions have a label, or columns that are given: leave one of them out")
+        raise InputError(f"a {whole} has a label, or columns that are given: leave one of them out")
     wanted = [*([] if label is None else [label]), *given]
     for name in wanted:
         if name not in names:
@@ -63,14 +67,16 @@ def told_columns(
                 f"{source} has no column {name!r}{closest(name, names)}, but {listed(names)}"
             )
     rows, first = _functions(table, key)
+    ids = [repr(table.cells[key][k]) for k in first] if key in names else range(len(first))
+    named = [f"{whole} {k}" for k in ids]
     for name in wanted:
         cells = table.cells[name]
         odd = next((k for k, row in enumerate(rows) if cells[k] != cells[first[row]]), None)
         if odd is not None:
             raise InputError(
-                f"{source}, row {odd + 1}: column {name!r} is {cells[odd]!r} where another value "
-                f"of the same function has {cells[first[rows[odd]]]!r}: a label, or what is given, "
-                "is that of a function"
+                f"{source}, row {odd + 1}: column {name!r} is {cells[odd]!r} where another "
+                f"{part} of the same {whole} has {cells[first[rows[odd]]]!r}: a label, or what is "
+                f"given, is that of a {whole}"
             )
     rest = {name: cells for name, cells in table.cells.items() if name not in wanted}
     left, at = dataclasses.replace(table, cells=rest), tuple(map(names.index, wanted))
@@ -79,11 +85,13 @@ def told_columns(
         if like is not None and like.classes:
             c, classes = _codes(words, like.classes, label, source), like.classes
         else:
-            c, classes = encode(np.array(words, dtype=object), source, lambda k: f"function {k}")
+            c, classes = encode(
+                np.array(words, dtype=object), source, lambda k: f"{whole} {ids[k]}"
+            )
         return ToldColumns(left, c, Schema(label=label, classes=classes, label_at=at[0]))
     if not given:
         return ToldColumns(left, None, Schema())
-    values = np.stack([_numbers(table, name, first) for name in given], 1)
+    values = np.stack([_numbers(table, name, first, whole) for name in given], 1)
     columns = like.given if like is not None and like.given else tuple(
         Column(name, "int64" if bool((own == own.round()).all()) else "float64")
         for name, own in zip(given, values.T, strict=True)
@@ -138,7 +146,7 @@ def _codes(words: Sequence[str], classes: Sequence[Any], label: str, source: str
     return torch.tensor([known[word.strip()] for word in words])
 
 
-def _numbers(table: TextTable, name: str, rows: Sequence[int]) -> NDArray[np.float64]:
+def _numbers(table: TextTable, name: str, rows: Sequence[int], whole: str) -> NDArray[np.float64]:
     found = np.empty(len(rows))
     for k, row in enumerate(rows):
         cell = table.cells[name][row]
@@ -149,6 +157,6 @@ def _numbers(table: TextTable, name: str, rows: Sequence[int]) -> NDArray[np.flo
         if not np.isfinite(found[k]):
             raise InputError(
                 f"{table.source}, row {row + 1}: {cell!r} is no finite number, and column {name!r} "
-                "is given: fill it in, leave the function out, or take it as the label"
+                f"is given: fill it in, leave the {whole} out, or take it as the label"
             )
     return found
