@@ -85,9 +85,7 @@ def told_columns(
         if like is not None and like.classes:
             c, classes = _codes(words, like.classes, label, source), like.classes
         else:
-            c, classes = encode(
-                np.array(words, dtype=object), source, lambda k: f"{whole} {ids[k]}"
-            )
+            c, classes = encode(np.array(words, dtype=object), source, named.__getitem__)
         return ToldColumns(left, c, Schema(label=label, classes=classes, label_at=at[0]))
     if not given:
         return ToldColumns(left, None, Schema())
