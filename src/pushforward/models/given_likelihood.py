@@ -15,6 +15,7 @@ from pushforward.estimates import LogProb
 from pushforward.guidance import conditioned
 from pushforward.models.batch_size import rows_in_memory
 from pushforward.models.denoiser import white_process
+from pushforward.models.diffusion import Diffusion
 from pushforward.models.function_diffusion import FunctionDiffusion
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
@@ -70,7 +71,7 @@ def log_prob_given(
     >>> log_prob_given(model, targets, contexts, steps=4).value.shape
     torch.Size([1])
     """
-    process: Any = getattr(model, "process", None)
+    process: Any = model.process if isinstance(model, Diffusion) else None
     if not follows(process, GaussianKernels) or not isinstance(process.space, Functions):
         raise CapabilityError(
             f"{model} has no densities of functions at some points: those are of a Diffusion or a "
