@@ -5,7 +5,8 @@ A class marked `@configurable` remembers how it was made. `describe` writes that
 A tensor among the arguments is written as its fingerprint, `{"tensor": "9f86d0..."}`, and kept
 beside the configuration; a function of a module as its name, `{"function": "my_module:rate"}`.
 Names resolve inside `pushforward` alone, and there only to configurable classes, unless the
-caller names further modules in `trust`.
+caller names further modules in `trust`. A class with a `format_version` has it written beside its
+arguments (`models.format_versions`).
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ def describe(obj: Any, unnamed: tuple[str, ...] = (), tensors: dict[str, Any] | 
             else describe(value, tensors=tensors)
             for name, value in arguments(obj).items()
         }
-        return {"class": _public_name(type(obj)), "args": args}
+        described = {"class": _public_name(type(obj)), "args": args}
+        version = getattr(type(obj), "format_version", None)
+        return described if version is None else {**described, "version": version}
     if tensors is not None and _is_tensor(obj):
         key = _fingerprint(obj)
         tensors[key] = obj.detach().cpu().contiguous()
@@ -189,7 +192,8 @@ def build(
         )
     if "class" not in spec:
         return {key: build(value, trust, tensors) for key, value in spec.items()}
-    extra = set(spec) - {"class", "args"}
+    # Versions are of what was saved, and looked at where that is read.
+    extra = set(spec) - {"class", "args", "version"}
     if extra:
         raise InputError(
             f"unknown keys {sorted(map(str, extra))} beside 'class' and 'args' in {spec}"

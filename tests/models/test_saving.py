@@ -14,7 +14,7 @@ import pushforward as pf
 from pushforward._records import sealed
 from pushforward.errors import InputError
 from pushforward.processes import Gaussian
-from pushforward.spaces import Hilbert
+from pushforward.spaces import Hilbert, Points
 
 
 def _covariance(length: float) -> torch.Tensor:
@@ -119,3 +119,42 @@ def test_averages_that_are_lost_are_not_replaced_by_raw_weights(tmp_path: Path) 
     (folder / "ema.safetensors").unlink()
     with pytest.raises(InputError, match=r"ema\.safetensors is lost"):
         pf.load(tmp_path / "run", checkpoint="last")
+
+
+def _thinned(folder: Path, steps: int = 1, **options: Any) -> pf.Diffusion:
+    process = pf.processes.JumpDiffusion()
+    x = Points(torch.zeros(8, 2, 1), torch.ones(8, 2).bool())
+    data = pf.data.load(x, space=process.space)
+    options |= {"batch_size": 8, "out": folder, "progress": False}
+    return pf.fit(pf.Diffusion.for_data(data, process=process), data, steps=steps, **options).model
+
+
+def _rewritten(folder: Path, version: Any) -> None:
+    """Let a saved configuration say another version of its process, or none for 1."""
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    process = config["model"]["args"]["process"]
+    assert process.pop("version") == process["args"]["thinning"]["version"] == 2
+    if version != 1:
+        process["version"] = version
+    (folder / "config.yaml").write_text(sealed(config))
+
+
+def test_a_class_whose_weights_mean_something_else_is_refused(tmp_path: Path) -> None:
+    model = _thinned(tmp_path / "run")
+    for version, message in (
+        (1, r"processes.JumpDiffusion of version 1, .* reads version 2, .*: train again, or use"),
+        (3, r"of version 3, .* reads version 2: pip install --upgrade pushforward"),
+        ("x", "is damaged: the version of processes.JumpDiffusion is 'x'"),
+    ):
+        model.save(tmp_path / "saved")
+        pf.load(tmp_path / "saved")
+        _rewritten(tmp_path / "saved", version)
+        with pytest.raises(InputError, match=message):
+            pf.load(tmp_path / "saved")
+    # A run: what is loaded, and what goes on.
+    _rewritten(tmp_path / "run/checkpoints/step-00000001", 1)
+    with pytest.raises(InputError, match=r"step-00000001 holds .* of version 1"):
+        pf.load(tmp_path / "run")
+    _rewritten(tmp_path / "run", 1)
+    with pytest.raises(InputError, match=r"run holds processes.JumpDiffusion of version 1"):
+        _thinned(tmp_path / "run", steps=2, resume=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,21 +81,46 @@ def _molecules() -> Any:
     return pf.data.load(Points(**arrays), space=PointCloud(center=3))
 
 
-@pytest.mark.parametrize("kind", ["sets", "molecules"])
-def test_a_stopped_training_goes_on_to_the_same(kind: str, tmp_path: Path) -> None:
+def trained(kind: str, out: Path, **more: Any) -> Any:
+    """Six steps of sets with marks, or of molecules whose number of atoms is drawn first."""
     data = _marked() if kind == "sets" else _molecules()
-    settings: Any = {"batch_size": 16, "progress": False, "schedule": "constant"}
+    marked: Any = JumpDiffusion(space=PointCloud(kinds=(3,)))
+    torch.manual_seed(0)
+    model = pf.Diffusion.for_data(
+        data, process=marked if kind == "sets" else molecule_process(data.x)
+    )
+    settings: Any = {"batch_size": 16, "steps": 6, "checkpoint_every": 2, "log_every": 1}
+    return pf.fit(model, data, out=out, progress=False, **settings, **more).model
 
-    def train(out: Path, steps: int, **more: Any) -> Any:
-        process: Any = JumpDiffusion(space=PointCloud(kinds=(3,)))
-        process = process if kind == "sets" else molecule_process(data.x)
-        torch.manual_seed(0)
-        model = pf.Diffusion.for_data(data, process=process)
-        return pf.fit(model, data, out=out, steps=steps, **settings, **more).model
 
-    whole = train(tmp_path / "whole", 6)
-    train(tmp_path / "parts", 3)
-    parts = train(tmp_path / "parts", 6, resume=True)
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    from tests.models.test_sets import trained
+
+    class Kill:
+        def log(self, step, metrics):
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def close(self):
+            pass
+
+    trained(sys.argv[1], Path(sys.argv[2]), trackers=(Kill(),))
+    """
+)
+
+
+@pytest.mark.parametrize("kind", ["sets", "molecules"])
+def test_a_killed_training_goes_on_to_the_same(kind: str, tmp_path: Path, forked: Any) -> None:
+    whole = trained(kind, tmp_path / "whole")
+    killed = forked.run("-c", KILLED, kind, tmp_path / "parts")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert pf.load(tmp_path / "parts", checkpoint="last").holds.step == 4
+    parts = trained(kind, tmp_path / "parts", resume=True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
     drawn = [m.sample(5, steps=3, seed=0) for m in (whole, pf.load(tmp_path / "parts"))]

@@ -33,6 +33,7 @@ from pushforward.models.checkpoints import (
     require_best,
     while_written,
 )
+from pushforward.models.format_versions import check_format_versions
 from pushforward.models.learned_from import lasting
 from pushforward.models.sealed_folder import (
     ARGUMENTS,
@@ -113,7 +114,8 @@ def load(
             weights that it is to be used with.
 
     Raises `InputError` for a folder that is neither, a checkpoint that is not there, a
-    configuration that names anything else than trusted classes, or weights that do not fit.
+    configuration that names anything else than trusted classes, or one of another version, or
+    weights that do not fit.
 
     >>> import tempfile, pushforward as pf
     >>> model = pf.Diffusion(pf.nn.MLP(2, width=8))
@@ -136,6 +138,7 @@ def _loaded(
     found = read_config(folder)
     if held is not None:
         check_identity(folder, found)
+    check_format_versions(found["model"], folder, trust)
     names = found["files"]
     # A checkpoint samples with its averages or not at all.
     weights = verified(folder, AVERAGES if "run" in found else WEIGHTS, names)

@@ -82,6 +82,9 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
     sampler = "pinned"
     supports = frozenset({"bound"})
 
+    format_version = Thinning.format_version
+    """Both read networks alike."""
+
     def __post_init__(self) -> None:
         if self.space is None:
             object.__setattr__(self, "space", self.thinning.space)

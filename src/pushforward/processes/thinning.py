@@ -66,6 +66,9 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
     sampler = "pinned"
     supports = frozenset({"bound"})
 
+    format_version = 2
+    """1 had chances of numbers of missing points in the place of those of sizes."""
+
     @property
     def clock(self) -> Schedule:
         """The schedule."""

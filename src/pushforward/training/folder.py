@@ -16,6 +16,7 @@ from typing import Any
 from pushforward._files import write_text
 from pushforward._records import read_json, read_sealed, read_sealed_json, sealed, sealed_json
 from pushforward.errors import InputError
+from pushforward.models.format_versions import check_format_versions
 from pushforward.models.sealed_folder import (
     CONFIG,
     MANIFEST,
@@ -101,6 +102,7 @@ class RunFolder:
                     else "noise"
                 )
                 raise InputError(f"{self.path} was {use}: {held}")
+        check_format_versions(saved["model"], self.path)
         if saved["model"] != description["model"]:
             raise InputError(f"{self.path} holds another model: see {self.path}/config.yaml")
         changed = settings.differences(saved["training"])
