@@ -94,10 +94,14 @@ def laws(
 
 
 def network(channels: int, periodic: bool) -> Any:
-    """A U-Net on squares of two points a side, the same for both models."""
+    """A U-Net on squares of two points a side, the same for both models.
+
+    Where ends do not meet places are not alike, and it sees where a cell is.
+    """
     return pf.nn.UNet(
-        channels, width=WIDTH, multipliers=(1, 2), blocks=1, patch=2, periodic=periodic
-    )
+        channels, width=WIDTH, multipliers=(1, 2), blocks=1, patch=2, periodic=periodic,
+        positions=not periodic,
+    )  # fmt: skip
 
 
 def trained(

@@ -37,7 +37,11 @@ SETS = {"temperature": (600, 800), "winds": (300, 400)}
 """Optimizer steps of the diffusion and of the bridge, for each set."""
 
 NAMES = {"temperature": ("air temperature",), "winds": ("eastward wind", "northward wind")}
-METHODS = flows.METHODS | {"constrained-diffusion": "quantiles of each cell, constrained diffusion"}
+METHODS = flows.METHODS | {
+    "mean-shift": "mean shift of each cell",
+    "quantiles-by-cell": "quantile mapping of each cell",
+    "constrained-diffusion": "quantiles of each cell, constrained diffusion",
+}
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -112,6 +116,7 @@ def run(name: str, seed: int, options: Any) -> list[dict[str, Any]]:
     models = flows.trained(data, schema, seed, steps, channels=channels, periodic=False)
     results = []
     known = flows.methods(models, data.grid)
+    known |= {name: downscaling.Mapped(name) for name in ("mean-shift", "quantiles-by-cell")}
     # Waves are moved on domains whose ends meet.
     known["constrained-diffusion"] = downscaling.ConstrainedDiffusion(
         models["diffusion"], debiasing="quantiles-by-cell"

@@ -104,6 +104,27 @@ def test_forecasts_are_judged_by_lead(rain: Path, call: Any) -> None:
     assert call("evaluate", rain / "interpolant", "--leads", 200).code == 2
 
 
+def test_direct_leads_are_learned_drawn_and_judged(rain: Path, call: Any) -> None:
+    """One run whose network is told the lead, beside one that draws its leads together."""
+    run, store = rain / "direct", rain / "rain.zarr"
+    words = ("train", store, "--forecast", "2:1-3", "--model", "regression", "--out", run, *SMALL)
+    assert call("--quiet", *words).code == 0
+    found = call("evaluate", run, "-n", 2, "--beside", rain / "regression", "--json")
+    assert found.code == 0, found.err
+    rows = json.loads(found.out)["rows"]
+    assert [row["lead"] for row in rows] == [1, 2, 3]
+    assert "regression" in rows[0]["crps"]
+    out = rain / "frame-by-frame.nc"
+    told = ("forecast", run, store, "-n", 1, "--leads", 5, "--out", out)
+    found = call("--quiet", *told)
+    assert found.code == 2
+    assert "--stride 1" in found.err
+    found = call("--quiet", *told, "--stride", 1)
+    assert found.code == 0, found.err
+    with xarray.open_dataset(out) as made:
+        assert dict(made.sizes) == {"member": 1, "time": 5, "y": 8, "x": 8}
+
+
 def test_other_commands_say_what_to_do(rain: Path, call: Any, tmp_path: Path) -> None:
     run, store, out = rain / "interpolant", rain / "rain.zarr", tmp_path / "run"
     for words, said in (

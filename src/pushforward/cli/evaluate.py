@@ -51,7 +51,14 @@ def evaluate(
         int | None,
         typer.Option(
             help="For forecasts: how many frames ahead are judged; by default as many as the model "
-            "draws together."
+            "has learned."
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            help="For forecasts: frames after which a member goes on from its own; by default all "
+            "that the model has learned. 1 goes frame by frame."
         ),
     ] = None,
     beside: Annotated[
@@ -103,12 +110,13 @@ def evaluate(
             )
         evaluate_forecasts(
             context, folder, members=None if unsaid(context, "n") else n, leads=leads,
-            beside=beside, moved=data, trust=tuple(trust or ()), checkpoint=checkpoint, seed=seed,
-            as_json=as_json, sampler=sampler, steps=steps, batch_size=batch_size,
+            stride=stride, beside=beside, moved=data, trust=tuple(trust or ()),
+            checkpoint=checkpoint, seed=seed, as_json=as_json, sampler=sampler, steps=steps,
+            batch_size=batch_size,
         )  # fmt: skip
         return
-    if leads is not None or beside:
-        option = "--beside" if beside else "--leads"
+    if leads is not None or stride is not None or beside:
+        option = "--beside" if beside else "--leads" if leads is not None else "--stride"
         raise InputError(f"{option} is for forecasts, from `train --forecast`, which {run} has not")
     if folds is not None:
         _in_folds(folder, folds, seed, data, tuple(trust or ()), show=show, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def evaluate_forecasts(
     *,
     members: int | None,
     leads: int | None,
+    stride: int | None,
     beside: list[str] | None,
     moved: str | None,
     trust: tuple[str, ...],
@@ -47,18 +49,19 @@ def evaluate_forecasts(
     others = {}
     for place in beside or ():
         theirs = schema_of(Path(place))
-        if theirs.windows != schema.windows or theirs.fields != schema.fields:
+        if _given(theirs) != _given(schema):
             raise InputError(
-                f"{place} was trained on other windows than {run}: a comparison takes runs with "
-                f"--forecast {schema.windows} of the same data"
+                f"{place} was trained on other windows than {run}: a comparison takes runs of the "
+                f"same data that are given as many frames, {schema.windows} of it"
             )
         others[Path(place).name] = load(place, trust=trust)
     asked = accepted(model.sample, **wishes)
     count = _MEMBERS if members is None else members
     with Progress("forecasts", count, show=not is_quiet(context)) as progress:
         found = verify(
-            model, test, train, members=count, beside=others, seed=seed, progress=progress, **asked
-        )
+            model, test, train, members=count, beside=others, stride=stride, seed=seed,
+            progress=progress, **asked,
+        )  # fmt: skip
     held = model.holds
     told = {"weights": None if held is None else str(held), "seed": seed, **found.to_dict()}
     write_text(run / "forecast.json", json.dumps(told, indent=2) + "\n")
@@ -67,3 +70,9 @@ def evaluate_forecasts(
         emit(told)
         return
     typer.echo(f"{found}\n\nreport:  {page}")
+
+
+def _given(schema: Any) -> Any:
+    """What a forecast is given, whatever its leads are."""
+    windows = schema.windows
+    return None if windows is None else (replace(windows, leads=1, direct=False), schema.frames)

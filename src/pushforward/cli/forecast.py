@@ -38,8 +38,15 @@ def forecast(
     leads: Annotated[
         int | None,
         typer.Option(
-            help="Frames ahead; by default as many as the model draws together. Further ones "
+            help="Frames ahead; by default as many as the model has learned. Further ones "
             "follow from those of each member."
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            help="Frames after which a member goes on from its own; by default all that the model "
+            "has learned. 1 goes frame by frame."
         ),
     ] = None,
     out: Annotated[
@@ -84,6 +91,7 @@ def forecast(
         file,
         n,
         leads,
+        stride=stride,
         out=out,
         seed=seed,
         resume=resume,

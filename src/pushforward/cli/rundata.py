@@ -134,7 +134,8 @@ def training_rows(run: Path, space: Any) -> Data:
 def windows_again(
     run: Path, space: Any, leads: int | None = None, source: str | None = None
 ) -> tuple[Data, Data]:
-    """The windows that a run was trained on and those held out, the latter with so many `leads`.
+    """The windows that a run was trained on and those held out, the latter with so many `leads`
+    together, by default as many as the model has learned.
 
     Raises `InputError` as `_data_again` does, or if nothing was held out.
     """
@@ -142,10 +143,12 @@ def windows_again(
     if settings["holdout"] == 0:
         raise InputError(f"{run} held no windows out (holdout=0), so there is nothing to verify")
     train, test = data.split(settings["holdout"], settings["seed"])
-    if leads is None or (test.schema.windows is not None and leads == test.schema.windows.leads):
+    known = data.schema.windows
+    assert known is not None
+    if not known.direct and leads in (None, known.leads):
         return train, test
     options = {**(data.origin or {}), "forecast": None}
-    longer = load(**options, like=with_leads(data.schema, leads))
+    longer = load(**options, like=with_leads(data.schema, leads or known.leads))
     assert test.rows is not None
     assert longer.rows is not None
     windows = longer.schema.windows

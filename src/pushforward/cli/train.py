@@ -104,7 +104,8 @@ def train(
         str | None,
         typer.Option(
             help="Learn the next frames of a store of fields from the past ones: 20:8 gives 20 "
-            "and learns the 8 that follow, which `pushforward forecast` draws.",
+            "and learns the 8 that follow together, 20:1-8 each of these by itself, by one network "
+            "that is told the lead. `pushforward forecast` draws them.",
             metavar="PAST:LEADS",
         ),
     ] = None,

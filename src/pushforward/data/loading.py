@@ -176,7 +176,8 @@ def load(
             there is one, or `"none"`.
         means: `"apart"` scales the spatial means of fields and the deviations from them apart.
         lazy: read rows of a store as they are needed, by default from 1 GiB on.
-        forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time.
+        forecast: `"20:8"`, the next 8 frames given 20, for windows of a series in time; `"20:1-8"`
+            makes a row of each of these, whose context says which.
         patches: `"32:8"`, patches of 32 x 32 cells of a large domain as rows, of which neighbors
             share 8 cells; `"32x48:8"` with other sides (`in_patches`).
         id: of points of sets (`reading_sets`), or values of functions, one in each row, the column

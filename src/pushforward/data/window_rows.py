@@ -31,7 +31,8 @@ class WindowRows:
         frames: what one frame is.
         x: the states, `(N, channels, *sizes)`, all leads of a variable one after the other.
         c: the contexts, `(N, channels, *sizes)`, or vectors where a field has one dimension.
-        starts: the row of the store with the first frame of each window, `(N,)`.
+        starts: the row of the store with the first frame of each window, `(N,)`; of direct leads
+            those of a window follow each other, and all begin there.
         notes: what to know of them, a sentence each.
     """
 
@@ -87,15 +88,16 @@ class WindowRows:
         shapes = reading.shapes
         identity = hashlib.sha256(f"{_identity(x)} {windows} {whole.tolist()}".encode())
         parts: list[Tensor] = []
+        states = len(whole) * (windows.leads // windows.drawn)
         for k, shape in enumerate(shapes):
             read = reading.part(k, whole)
             if x.dtype == torch.float32:
                 name = f"{identity.hexdigest()} {k}"
-                parts.append(Stored(read, shape, len(whole), name, rows.where))
+                parts.append(Stored(read, shape, states, name, rows.where))
             else:
                 # Numbers that float32 cannot carry are not read again and again.
-                parts.append(torch.from_numpy(read(np.arange(len(whole)))))
-        starts = torch.from_numpy(numbers[order[whole]])
+                parts.append(torch.from_numpy(read(np.arange(states))))
+        starts = torch.from_numpy(numbers[order[whole]]).repeat_interleave(states // len(whole))
         return cls(windows, frames, parts[0], parts[1], starts, tuple(notes))
 
 
@@ -111,23 +113,27 @@ class _Reading:
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Of one state and of one context."""
         channels, *sizes = self.frames.event_shape
-        past = (self.windows.past * channels, *sizes)
-        given = past if len(sizes) == 2 else (int(np.prod(past)),)
-        return (self.windows.leads * channels, *sizes), given
+        told = (self.windows.given(self.frames), *sizes)
+        given = told if len(sizes) == 2 else (int(np.prod(told)),)
+        return (self.windows.drawn * channels, *sizes), given
 
     def part(self, which: int, starts: NDArray[np.int64]) -> Any:
         """A function from numbers of windows to their states, or to their contexts."""
         windows = self.windows
-        first, count = (windows.past, windows.leads) if which == 0 else (0, windows.past)
+        first, count = (windows.past, windows.drawn) if which == 0 else (0, windows.past)
 
         def read(numbers: NDArray[np.int64]) -> NDArray[Any]:
-            places = starts[numbers][:, None] + first + np.arange(count)
+            window, lead = np.divmod(numbers, windows.leads // windows.drawn)
+            # Which of the direct leads a state is; all are together otherwise.
+            after = lead if which == 0 else np.zeros_like(lead)
+            places = (starts[window] + first + after)[:, None] + np.arange(count)
             asked, back = np.unique(places, return_inverse=True)
             fields = self._frames(asked)[back.reshape(-1)]
             fields = fields.reshape(len(numbers), count, *fields.shape[1:])
             if which == 0:
                 return _by_variable(fields, self.frames)
-            return contexts_of(torch.from_numpy(fields), self.frames).numpy()
+            ahead = torch.from_numpy(lead + 1) / windows.leads if windows.direct else None
+            return contexts_of(torch.from_numpy(fields), self.frames, ahead).numpy()
 
         return read
 
@@ -138,11 +144,12 @@ class _Reading:
         return self.x.numpy()[numbers]
 
 
-def contexts_of(frames: Tensor, found: FieldFormat) -> Tensor:
+def contexts_of(frames: Tensor, found: FieldFormat, ahead: Tensor | None = None) -> Tensor:
     """Past frames `(N, past, C, *sizes)` as a model is told them, `(N, past C, *sizes)`.
 
     Cells without values have the mean of the others, so that they say nothing and are not far from
-    everything; fields of one dimension are vectors.
+    everything; fields of one dimension are vectors. Of direct leads `ahead` says which of them is
+    asked for, over the last one, `(N,)`: a further channel, alike everywhere.
     """
     if found.present is not None:
         present = torch.from_numpy(found.present).to(frames.device)
@@ -151,6 +158,9 @@ def contexts_of(frames: Tensor, found: FieldFormat) -> Tensor:
         mean = (frames * present).sum(axes, keepdim=True) / count
         frames = torch.where(present, frames, mean.to(frames))
     joined = torch.from_numpy(_by_variable(frames.cpu().numpy(), found)).to(frames.device)
+    if ahead is not None:
+        lead = ahead.to(joined).reshape(-1, *(1 for _ in joined.shape[1:]))
+        joined = torch.cat([joined, lead.expand(len(joined), 1, *joined.shape[2:])], 1)
     return joined if joined.ndim == 4 else joined.flatten(1)
 
 

@@ -24,11 +24,15 @@ LEAD = "lead"
 
 @dataclass(frozen=True)
 class Windows:
-    """Frames in a row: `past` of them are given, the `leads` that follow are learned together.
+    """Frames in a row: `past` of them are given, the `leads` that follow are learned.
 
-    Of variables `v` with levels, the channels of a state are those of `v` at lead 1, at lead 2 and
-    so on, then those of the next variable: leads are levels of the variables, so that everything
-    that fields have, masks, units, maps and spectra, they have too. Contexts are ordered alike.
+    Together by default. Of variables `v` with levels, the channels of a state are then those of `v`
+    at lead 1, at lead 2 and so on, then those of the next variable: leads are levels of the
+    variables, so that everything that fields have, masks, units, maps and spectra, they have too.
+    Contexts are ordered alike.
+
+    Of `direct` leads a state is one frame, and its context says which of the leads it is, in a last
+    channel: one network for every lead, each learned straight from what is given.
 
     Args:
         past: how many frames are given.
@@ -37,10 +41,14 @@ class Windows:
         counts: entries of each dimension of rows, where these are of several series; rows are
             counted with the last one fastest.
         along: which of these dimensions is time.
+        direct: whether a state is one of the leads, of which the network is told, in the place of
+            all of them together.
 
     >>> windows = Windows.parse("20:8")
     >>> windows.past, windows.leads, windows.length
     (20, 8, 28)
+    >>> Windows.parse("20:1-8").direct
+    True
     """
 
     past: int
@@ -48,20 +56,28 @@ class Windows:
     step: TimeStep | None = None
     counts: tuple[int, ...] | None = None
     along: int = 0
+    direct: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Windows:
-        """Windows from `"PAST:LEADS"`. Raises `InputError` for anything else."""
-        found = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", str(text))
-        if found is None or min(int(found[1]), int(found[2])) < 1:
+        """Windows from `"PAST:LEADS"`, or `"PAST:1-LEADS"` for direct leads. Raises `InputError`
+        for anything else."""
+        found = re.fullmatch(r"\s*(\d+)\s*:\s*(1\s*-\s*)?(\d+)\s*", str(text))
+        if found is None or min(int(found[1]), int(found[3])) < 1:
             raise InputError(
                 f"forecast={text!r} is not PAST:LEADS, the frames that are given and those that "
-                "are forecast, such as 20:8"
+                "are forecast, such as 20:8 for eight frames together, or 20:1-8 for each of them "
+                "by itself"
             )
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(found[1]), int(found[3]), direct=found[2] is not None)
 
     def __str__(self) -> str:
-        return f"{self.past}:{self.leads}"
+        return f"{self.past}:{'1-' if self.direct else ''}{self.leads}"
+
+    @property
+    def drawn(self) -> int:
+        """Frames of a state."""
+        return 1 if self.direct else self.leads
 
     @property
     def length(self) -> int:
@@ -72,13 +88,18 @@ class Windows:
     def words(self) -> str:
         """What a window is."""
         given = "one frame" if self.past == 1 else f"{self.past} frames"
+        if self.direct:
+            return f"each of the {self.leads} next after {given}"
         return f"the {'next' if self.leads == 1 else f'{self.leads} next'} after {given}"
 
     def of_leads(self, frames: FieldFormat) -> FieldFormat:
         """What the states are in a store: the variables of single frames with leads as a level.
 
-        Raises `InputError` for frames that have such a dimension already.
+        Those of direct leads are single frames already. Raises `InputError` for frames that have
+        such a dimension already.
         """
+        if self.direct:
+            return frames
         taken = {*frames.dims, *frames.rows, *(n for v in frames.variables for n, _ in v.levels)}
         if LEAD in taken:
             raise InputError(
@@ -103,6 +124,8 @@ class Windows:
 
     def of_frames(self, found: FieldFormat) -> FieldFormat:
         """What single frames are, of states that `of_leads` made."""
+        if self.direct:
+            return found
         variables, at = [], 0
         kept: list[int] = []
         for one in found.variables:
@@ -124,9 +147,13 @@ class Windows:
         found, at = [], 0
         for one in frames.variables:
             own = range(at + (self.past - 1) * one.channels, at + self.past * one.channels)
-            found += list(own) * self.leads
+            found += list(own) * self.drawn
             at += self.past * one.channels
         return tuple(found)
+
+    def given(self, frames: FieldFormat) -> int:
+        """Channels of a context: those of the frames given, and one that says which lead."""
+        return self.past * frames.event_shape[0] + int(self.direct)
 
     def times(self, rows: Tensor) -> Tensor:
         """Where some rows of the store are along its dimension of time.
@@ -159,7 +186,7 @@ class Windows:
         told: dict[str, Any] = {"past": self.past, "leads": self.leads, "step": step}
         if self.counts is not None:
             told |= {"counts": list(self.counts), "along": self.along}
-        return told
+        return told | ({"direct": True} if self.direct else {})
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> Windows:
@@ -169,7 +196,8 @@ class Windows:
         counts = described.get("counts")
         several = None if counts is None else tuple(counts)
         past, leads = described["past"], described["leads"]
-        return cls(past, leads, known, several, described.get("along", 0))
+        along, direct = described.get("along", 0), described.get("direct", False)
+        return cls(past, leads, known, several, along, direct)
 
     def _coordinate(self) -> FieldCoordinate:
         """How far ahead each lead is, in steps."""

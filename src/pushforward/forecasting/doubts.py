@@ -33,8 +33,8 @@ def doubts_of(model: Forecaster, recent: Recent, schema: Schema) -> list[str]:
         return []
     windows, frames = require_windows(schema)
     x = recent.frames
-    # The map to units is one of windows: each frame stands for all leads of one.
-    alike = x[:, None].expand(len(x), windows.leads, *x.shape[1:])
+    # The map to units is one of states: each frame stands for all leads of one.
+    alike = x[:, None].expand(len(x), windows.drawn, *x.shape[1:])
     window = contexts_of(alike, frames).reshape(len(x), -1, *frames.sizes)
     present = torch.ones(frames.event_shape, dtype=torch.bool)
     if frames.present is not None:

@@ -25,7 +25,7 @@ from pushforward.errors import InputError, SamplingError
 from pushforward.forecasting.doubts import doubts_of
 from pushforward.forecasting.forecaster import Forecaster
 from pushforward.forecasting.recent import Recent, recent_frames
-from pushforward.forecasting.rolling import require_windows, rolled_out
+from pushforward.forecasting.rolling import require_windows, rolled_out, stride_of
 from pushforward.models import on_domain
 from pushforward.training.interrupts import Interrupts
 from pushforward.training.lock import Lock
@@ -51,6 +51,7 @@ def forecast(
     members: int = 16,
     leads: int | None = None,
     *,
+    stride: int | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -61,8 +62,10 @@ def forecast(
 ) -> Any:
     """An ensemble of the frames that follow the last ones of a store.
 
-    The model is given as many of the last frames as in training, and its leads are drawn together;
-    further leads follow from those of each member. What comes out has the dimensions `member` and
+    The model is given as many of the last frames as in training, and its leads are drawn together,
+    or each straight from the frames given where it has learned direct leads: the members at each
+    lead are then draws, and the frames of one member are no film. Further leads follow from those
+    of each member. What comes out has the dimensions `member` and
     that of time, with the times that follow at the step of the data, and the grid, the names, the
     units, the types and the attributes of the data. Packed integers come out as the numbers that
     they stand for, of the type that scale and offset make of them.
@@ -72,7 +75,9 @@ def forecast(
             forecasts the whole of it.
         source: a NetCDF file, a Zarr store or an `xarray` object, of which the last rows are read.
         members: how many; members of the same number are the same in any larger ensemble.
-        leads: how many frames ahead; by default those that the model draws together.
+        leads: how many frames ahead; by default those that the model has learned.
+        stride: after how many frames a member goes on from its own; all leads of the model by
+            default. 1 goes frame by frame.
         out: a `.zarr` or `.nc` to write, not there yet; beside it lies, until it is whole, a folder
             `OUT.partial`.
         seed: of all noise.
@@ -83,8 +88,8 @@ def forecast(
         options: of `model.sample`, such as `steps=`.
 
     Returns an `xarray.Dataset`, or the path of what was written. Raises `InputError` as
-    `recent_frames` does, and for a place that is taken; `SamplingError` for frames that are not
-    finite; `KeyboardInterrupt` when what there is has been saved. Warns of frames
+    `recent_frames` and `stride_of` do, and for a place that is taken; `SamplingError` for frames
+    that are not finite; `KeyboardInterrupt` when what there is has been saved. Warns of frames
     without the units or coordinates of the data of the model, of those left out, and of variables
     that lie further than six standard deviations from its training data.
     """
@@ -95,6 +100,7 @@ def forecast(
         model, schema = on_domain(learned, **schema.patches.placing), schema.whole
     windows, _ = require_windows(schema)
     leads = windows.leads if leads is None else checks.whole("leads", leads)
+    each = stride_of(windows, leads, stride)
     place = None if out is None else Path(out)
     if place is not None:
         _check_place(place)
@@ -102,7 +108,7 @@ def forecast(
     for said in (*recent.notes, *doubts_of(model, recent, schema)):
         warnings.warn(said, stacklevel=2)
     require_room((members, leads, *recent.frames.shape[1:]), "float32", "the ensemble")
-    work = _Work(recent, schema, leads, members, seed, options)
+    work = _Work(recent, schema, leads, members, seed, options, each)
     with ExitStack() as stack:
         folder = None
         if place is not None:
@@ -130,7 +136,7 @@ def forecast(
 
 
 class _Work:
-    """Groups of members, each rolled out block of leads by block."""
+    """Groups of members, each rolled out stride by stride."""
 
     def __init__(
         self,
@@ -140,9 +146,10 @@ class _Work:
         members: int,
         seed: int,
         options: dict[str, Any],
+        stride: int,
     ) -> None:
         self.recent, self.schema, self.leads, self.members = recent, schema, leads, members
-        self.seed, self.options = seed, options
+        self.seed, self.options, self.stride = seed, options, stride
 
     def described(self, model: Forecaster) -> dict[str, Any]:
         """What tells this forecast from others."""
@@ -155,6 +162,7 @@ class _Work:
             "data": self.recent.identity,
             "leads": self.leads,
             "members": self.members,
+            "stride": self.stride,
             "seed": self.seed,
             **{name: repr(value) for name, value in sorted(self.options.items())},
         }
@@ -167,7 +175,6 @@ class _Work:
         ended: Callable[[], bool],
     ) -> Tensor:
         """All members, `(members, leads, C, *sizes)`."""
-        windows, _ = require_windows(self.schema)
         found = [] if folder is None else _finished(folder.path)
         standing = None if folder is None else folder.restore()
         past = self.recent.frames[None]
@@ -179,7 +186,7 @@ class _Work:
                 there = standing["frames"]
             own = derived_seed(self.seed, group)
             while (at := there.shape[1]) < self.leads:
-                ahead = min(windows.leads, self.leads - at)
+                ahead = min(self.stride, self.leads - at)
                 before = torch.cat([known, there], 1)
                 drawn = rolled_out(
                     model, before, self.schema, ahead, seed=derived_seed(own, at), **self.options

@@ -154,18 +154,20 @@ def ensembles(
     leads: int,
     members: int,
     *,
+    stride: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
     **options: Any,
 ) -> Tensor:
     """Forecasts from several starts, `(N, past, C, *sizes)` to `(members, N, leads, C, *sizes)`.
 
-    Member `m` follows from the seed and `m`; the options are those of `model.sample`.
+    Member `m` follows from the seed and `m`; a `stride` is that of `rolled_out`, and the options
+    are those of `model.sample`.
     """
     found = []
     for member in range(members):
         own = derived_seed(seed, member)
-        found.append(rolled_out(model, past, schema, leads, seed=own, **options))
+        found.append(rolled_out(model, past, schema, leads, stride=stride, seed=own, **options))
         if progress is not None:
             progress(member + 1, members)
     return torch.stack(found)
@@ -179,6 +181,7 @@ def verify(
     members: int = 16,
     starts: int = 64,
     beside: Mapping[str, Forecaster] | None = None,
+    stride: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
     **options: Any,
@@ -191,19 +194,26 @@ def verify(
     Args:
         model: draws windows, in data units.
         test: windows held out, with as many leads as are judged, which may be more than the model
-            draws together.
+            has learned (`with_leads`, also of a model of direct leads).
         train: windows that it was trained on.
         members: of an ensemble.
         starts: forecasts, evenly spread over the windows.
-        beside: other models, by name, of the same windows.
+        beside: other models, by name, that are given the same frames.
+        stride: of all of them, that of `rolled_out`.
         seed: of all noise.
         progress: called with the number of finished and of all members.
         options: of `model.sample`.
 
-    Raises `InputError` for data that are no windows, or fewer than eight of them.
+    Raises `InputError` for data that are no windows, or fewer than eight of them, and windows whose
+    leads are not together.
     """
     checks.whole("members", members, least=2)
     windows, frames = require_windows(test.schema)
+    if windows.direct:
+        raise InputError(
+            f"{test.name} has a row for each lead, and a verification looks at all leads of a "
+            "start: load what is held out with like=forecasting.with_leads(data.schema, leads)"
+        )
     if len(test) < _FEWEST:
         raise InputError(
             f"a verification wants {_FEWEST} windows that are held out, and {test.name} has "
@@ -216,12 +226,15 @@ def verify(
     truth = frames_of(state.take(test.x, rows), frames)
     past = frames_of(state.take(test.c, rows), frames)
     own = ensembles(
-        model, past, train.schema, windows.leads, members, seed=seed, progress=progress, **options
-    )
+        model, past, train.schema, windows.leads, members, stride=stride, seed=seed,
+        progress=progress, **options,
+    )  # fmt: skip
     found = {MODEL: own}
     for name, other in (beside or {}).items():
         count_of = 1 if other.capabilities.deterministic else members
-        more = ensembles(other, past, train.schema, windows.leads, count_of, seed=seed)
+        theirs = Schema.from_description((other.learned_from or {}).get("schema"))
+        theirs = theirs if theirs.windows is not None else train.schema
+        more = ensembles(other, past, theirs, windows.leads, count_of, stride=stride, seed=seed)
         found[name] = more
     found |= reference_forecasts(train, past, windows.leads)
     grid = frames.grid_options()
@@ -320,10 +333,11 @@ def _number(value: Any) -> float | None:
 
 
 def with_leads(schema: Schema, leads: int) -> Schema:
-    """The schema of windows with other leads, for forecasts that are rolled out beyond those of a
-    model. Raises `InputError` for data that are no windows."""
+    """The schema of windows with so many leads together, for forecasts that are rolled out beyond
+    those of a model, or whose leads are direct. Raises `InputError` for data that are no windows.
+    """
     windows, frames = require_windows(schema)
-    longer = replace(windows, leads=checks.whole("leads", leads))
+    longer = replace(windows, leads=checks.whole("leads", leads), direct=False)
     if schema.patches is not None:
         whole = longer.of_leads(windows.of_frames(schema.patches.domain))
         schema = replace(schema, patches=replace(schema.patches, domain=whole))

@@ -74,5 +74,4 @@ def following(data: object) -> ContextChannels:
             "fields with forecast=PAST:LEADS, or give start="
         )
     channels = schema.windows.last_frame(schema.frames)
-    given = schema.windows.past * schema.frames.event_shape[0]
-    return ContextChannels(channels, given, schema.frames.sizes)
+    return ContextChannels(channels, schema.windows.given(schema.frames), schema.frames.sizes)
