@@ -164,6 +164,20 @@ def test_what_does_not_fit_says_what_would(place: Path, tmp_path: Path, call: An
     assert not out.exists()
 
 
+def test_times_of_other_calendars_come_out(place: Path, tmp_path: Path, call: Any) -> None:
+    """A year of 360 days, as climate models count it, in which February has thirty."""
+    times = xarray.date_range("2001-02-29", periods=12, freq="12h", calendar="360_day",
+                              use_cftime=True)  # fmt: skip
+    later, out = tmp_path / "later.nc", tmp_path / "made.nc"
+    xarray.open_zarr(place / "later.zarr").load().assign_coords(time=times).to_netcdf(later)
+    words = _words(place, "persistence", out)
+    found = call("--quiet", words[0], later, *words[2:])
+    assert found.code == 0, found.err
+    with xarray.open_dataset(out) as made:
+        assert str(made.time.values[2]) == "2001-02-30 00:00:00"
+        assert (made.time.values == times.values).all()
+
+
 def test_data_are_read_as_the_words_say(place: Path, tmp_path: Path, call: Any) -> None:
     stores = {name: xarray.open_zarr(place / f"{name}.zarr").load() for name in ("fine", "later")}
     for name, store in stores.items():

@@ -137,6 +137,12 @@ def test_other_commands_say_what_to_do(rain: Path, call: Any, tmp_path: Path) ->
         found = call(*words)
         assert found.code == 2
         assert said in found.err, found.err
+    # Folds part rows at random, so that the advice of other data is none for windows.
+    few = ("train", store, "--forecast", "2:2", "--out", out, *SMALL[:-1], "train.holdout=0.05")
+    told = call(*few).err
+    assert "6 of 117 windows are held out, and `evaluate` wants 8: hold out more" in told
+    assert "Holding out 5% of 117 rows" in told
+    assert "folds" not in told
 
 
 class _Killed(Exception):

@@ -433,3 +433,12 @@ def test_a_cell_that_a_model_has_is_missing_in_every_row() -> None:
     made["rain"][:, 1, 2] = np.nan
     with pytest.raises(InputError, match="rain is missing at lat 1, lon 2 in all of 12 rows"):
         load(made, like=known)
+
+
+def test_a_network_of_pictures_for_fields_of_one_dimension_is_refused() -> None:
+    line = xarray.Dataset({"u": (("time", "x"), np.zeros((4, 8)))}, {"x": np.arange(8.0)})
+    data = pf.data.load(line)
+    with pytest.raises(InputError, match=r"network of pictures, and these fields have 1 dimension"):
+        pf.Diffusion.for_data(
+            data, process=pf.processes.Gaussian(space=pf.spaces.space_of(data)), net="unet"
+        )

@@ -106,7 +106,9 @@ def test_other_units_and_other_names_are_told() -> None:
     with pytest.raises(InputError, match="no dimension 'y'"):
         refined(_store(4).rename(y="lat"), fine)
     with pytest.raises(InputError, match="no store of fields"):
-        refined("table.csv", fine)
+        refined(__file__, fine)
+    with pytest.raises(InputError, match=r"none.nc does not exist"):
+        refined("none.nc", fine)
 
 
 def test_a_domain_of_another_size_is_told_with_both() -> None:
@@ -118,6 +120,10 @@ def test_a_domain_of_another_size_is_told_with_both() -> None:
     moved = moved.assign_coords(y=moved.y + 3 * math.pi)
     with pytest.raises(InputError, match="cut both to what they share"):
         refined(moved, pf.data.load(_store(16, centers=True)).schema)
+    # As many cells as would divide, of a domain that is a quarter smaller.
+    part = _store(16, centers=True, periodic=0).isel(x=slice(0, 12))
+    with pytest.raises(InputError, match=r"another domain: x goes from 0.7854 to 5.498 there"):
+        refined(_store(4, centers=True, periodic=0), pf.data.load(part).schema)
 
 
 def test_dimensions_and_variables_in_another_order_are_found_by_name() -> None:

@@ -8,15 +8,16 @@ from typing import Any
 __all__ = ["examine_data", "examine_recipe", "serious"]
 
 
-def examine_data(data: Any, source: Any = None) -> list[Any]:
-    """The findings about data, and about a source, whose name then stands before them."""
+def examine_data(data: Any, source: Any = None, holdout: float = 0.1) -> list[Any]:
+    """The findings about data of which a part is held out, and about a source, whose name then
+    stands before them."""
     from pushforward.data import examine
 
-    found = [] if data.kind == "state" else [*examine(data)]
+    found = [] if data.kind == "state" else [*examine(data, holdout=holdout)]
     if source is not None and source.kind != "state":
         found += [
             dataclasses.replace(finding, title=f"{source.name}: {finding.title}")
-            for finding in examine(source)
+            for finding in examine(source, holdout=holdout)
         ]
     return found
 
@@ -25,7 +26,7 @@ def serious(settings: Any, model: Any, data: Any, source: Any = None) -> list[An
     """What must not be found out after the training: errors and warnings, gravest first."""
     if model.learns_without_data:
         return []
-    found = examine_data(data, source)
+    found = examine_data(data, source, settings.holdout or 0.1)
     if source is None:
         found += _doubts(settings, model, data)
     return [finding for finding in found if finding.level != "info"]

@@ -242,7 +242,8 @@ def carry_out(
         if not (model.closed_form or resume):
             rows = None if model.learns_without_data else len(data)
             typer.echo(_length(asked, recipe.train, rows), err=True)
-    if (few := _too_few(recipe.train, len(data))) and not quiet:
+    forecasts = data.schema.windows is not None
+    if (few := _too_few(recipe.train, len(data), forecasts)) and not quiet:
         typer.echo(f"note: {few}", err=True)
     if model.closed_form and recipe.train.holdout and not quiet:
         held = round(recipe.train.holdout * len(data))
@@ -279,12 +280,21 @@ def carry_out(
         raise typer.Exit(130)
 
 
-def _too_few(settings: Any, rows: int) -> str:
+def _too_few(settings: Any, rows: int, forecasts: bool) -> str:
     """What `evaluate` will say of a run that holds few rows out, before it is trained."""
+    from pushforward.forecasting.verification import FEWEST as FEWEST_WINDOWS
     from pushforward.metrics.evaluating import FEWEST
     from pushforward.training.sizing import training_rows
 
     held = rows - training_rows(settings, rows)
+    if forecasts:
+        # Folds part rows at random, and windows are parted by time.
+        if not 0 < held < FEWEST_WINDOWS:
+            return ""
+        return (
+            f"{held} of {rows} windows are held out, and `evaluate` wants {FEWEST_WINDOWS}: hold "
+            "out more (train.holdout), or take a longer series"
+        )
     if not 0 < held < FEWEST:
         return ""
     advice = "`evaluate RUN --folds 5` will train five times more and judge every row"

@@ -121,7 +121,8 @@ def gap_error(
     if len(bad) > 1 and bool(bad.reshape(len(bad), -1)[:, column].all()):
         return InputError(
             f"{rows.where}: {names[channel]} {what} at {place} in all of {len(bad)} rows, where "
-            "the data of the model have values: fill it in, or train on these data"
+            "the data of the model, or of the target, have values: fill it in, or begin with these "
+            "data"
         )
     return InputError(
         f"{rows.where}: {names[channel]} {what} at {rows.name_of(int(numbers[row]))}, {place}, "

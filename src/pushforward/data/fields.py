@@ -114,6 +114,8 @@ def load_as_target(source: Any, like: Schema, **options: Any) -> Data:
 
 def _of_target(source: Any, like: Schema, matching: Matching, options: dict[str, Any]) -> Data:
     """Fields that some format of a target matches."""
+    if isinstance(source, str | os.PathLike):
+        existing(source)
     if not is_store(source):
         raise InputError(
             f"{source} is no store of fields, as the data are: give a NetCDF file, a Zarr store or "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pushforward.data.calendars import in_hours, of_calendar
 from pushforward.data.dataset import Data
 from pushforward.data.field_format import FieldCoordinate, FieldFormat
 from pushforward.data.packed import PackedArray
@@ -20,7 +21,7 @@ def with_row_coordinates(source: Any, data: Data) -> FieldFormat:
     """The format of fields with the coordinates of their rows, such as the times of a file.
 
     For fields that are made of those of a store, one each: samples are of no time. Days of
-    calendars that numpy does not know are left out.
+    calendars that numpy does not know are numbers of hours (`data.calendars.in_hours`).
 
     Args:
         source: what the data were read from: a path, or an object of `xarray`.
@@ -39,8 +40,13 @@ def with_row_coordinates(source: Any, data: Data) -> FieldFormat:
     found = []
     for name, place in zip(fields.rows, places, strict=True):
         one = store.coords.get(name)
-        if one is not None and one.dims == (name,) and one.dtype.kind in "biufMmU":
-            values = PackedArray.of(one.values[place])
-            attributes = plain_attributes(one.attrs)
-            found.append(FieldCoordinate(name, (fields.row_name,), values, attributes))
+        if one is None or one.dims != (name,):
+            continue
+        values, attributes = one.values[place], plain_attributes(one.attrs)
+        if of_calendar(values):
+            values, more = in_hours(values)
+            attributes = {**(attributes or {}), **more}
+        if values.dtype.kind in "biufMmU":
+            packed = PackedArray.of(values)
+            found.append(FieldCoordinate(name, (fields.row_name,), packed, attributes))
     return replace(fields, coordinates=(*fields.coordinates, *found))

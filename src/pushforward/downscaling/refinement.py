@@ -145,12 +145,15 @@ def _arrangement(name: str, factor: int, coarse: FieldFormat, fine: FieldFormat)
 
 
 def _apart(name: str, coarse: FieldFormat, fine: FieldFormat) -> str:
-    """Where the two grids begin or end further apart than a coarse cell is wide, in words."""
+    """Where the cells of the two grids begin or end further apart than half a coarse one is wide,
+    in words: points of a domain whose ends meet are no centers, and half a cell off."""
     many, few = (_numbers(one, name) for one in (fine, coarse))
-    if many is None or few is None or len(few) < 2:
+    if many is None or few is None or min(len(few), len(many)) < 2:
         return ""
     cell = abs(np.diff(few)).min()
-    if max(abs(few[0] - many[0]), abs(few[-1] - many[-1])) <= cell:
+    edges = [(at[0] - (at[1] - at[0]) / 2, at[-1] + (at[-1] - at[-2]) / 2) for at in (few, many)]
+    apart = max(abs(a - b) for a, b in zip(*edges, strict=True))
+    if apart <= (0.5 + _CLOSE) * cell:
         return ""
     return (
         f"{name} goes from {few[0]:.4g} to {few[-1]:.4g} there, and in the target from "

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward._extras import require
 from pushforward.data import Schema, load
+from pushforward.data.calendars import in_hours
 from pushforward.data.columns import listed
 from pushforward.data.field_format import FieldCoordinate, FieldFormat
 from pushforward.data.packed import PackedArray
@@ -138,8 +138,7 @@ def recent_frames(source: Any, schema: Schema, **options: Any) -> Recent:
 
 def _of_calendar(last: Any, step: TimeStep, leads: int) -> tuple[NDArray[Any], dict[str, Any]]:
     """The times after one of a calendar of its own, in hours, and the attributes that say so."""
-    cftime = require("cftime", extra="fields", purpose="count in other calendars")
-    units, times = f"hours since {last.strftime('%Y-%m-%d')} 00:00:00", []
+    times = [last]
     for k in range(1, leads + 1):
         if step.kind == "months":
             years, month = divmod(last.month - 1 + k * round(step.size), 12)
@@ -149,5 +148,6 @@ def _of_calendar(last: Any, step: TimeStep, leads: int) -> tuple[NDArray[Any], d
             times.append(first.replace(day=days if ended else min(last.day, days)))
         else:
             times.append(last + timedelta(microseconds=k * step.size / 1000))
-    hours = np.asarray(cftime.date2num(times, units, last.calendar), np.float64)
-    return hours, {"units": units, "calendar": last.calendar}
+    # From the day of the last frame, which is not one of them.
+    hours, said = in_hours(np.array(times))
+    return hours[1:], said

@@ -27,7 +27,7 @@ from pushforward.forecasting.scores import (
 )
 from pushforward.metrics import Estimate, decorrelation_time
 
-__all__ = ["MODEL", "Verification", "ensembles", "verify", "with_leads"]
+__all__ = ["FEWEST", "MODEL", "Verification", "ensembles", "verify", "with_leads"]
 
 MODEL = "model"
 """What the forecasts that are verified are called."""
@@ -35,7 +35,8 @@ MODEL = "model"
 _EXTREME = 0.9
 """The quantile of the training data above which the fractions skill counts."""
 
-_FEWEST = 8
+FEWEST = 8
+"""Windows that a verification wants at least."""
 
 
 @dataclass(frozen=True)
@@ -214,12 +215,12 @@ def verify(
             f"{test.name} has a row for each lead, and a verification looks at all leads of a "
             "start: load what is held out with like=forecasting.with_leads(data.schema, leads)"
         )
-    if len(test) < _FEWEST:
+    if len(test) < FEWEST:
         raise InputError(
-            f"a verification wants {_FEWEST} windows that are held out, and {test.name} has "
+            f"a verification wants {FEWEST} windows that are held out, and {test.name} has "
             f"{len(test)}: hold out more (train.holdout), or judge fewer leads"
         )
-    count = min(checks.whole("starts", starts, least=_FEWEST), len(test))
+    count = min(checks.whole("starts", starts, least=FEWEST), len(test))
     rows = torch.linspace(0, len(test) - 1, count).round().long()
     shape = (members, count, windows.leads, *frames.event_shape)
     require_room(shape, "float64", "the ensemble")

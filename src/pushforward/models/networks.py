@@ -225,6 +225,11 @@ def _plain(
     if sizes["vocabulary"] is not None:
         options["encoder"] = nets.TextEncoder(**vars(sizes["vocabulary"]))
     if sizes["periodic"] is not None and nets.UNet in (kind, getattr(kind, "func", None)):
+        if len(shape) != 3:
+            raise InputError(
+                f"{net!r} is a network of pictures, and these fields have {len(shape) - 1} "
+                "dimension: take net=auto or net=mlp"
+            )
         options |= {"periodic": sizes["periodic"], "positions": not all(sizes["periodic"])}
         options["mean_bypass"] = sizes["means_apart"]
     # Networks of pictures are made for their channels.
