@@ -306,3 +306,12 @@ def test_a_code_for_missing_values_is_said_with_the_option_that_reads_it(tmp_pat
     data = load(path)
     assert "missing=-999 reads -999 as a missing value" in find(data, "Outliers").advice
     assert load(path, missing=-999, drop_nonfinite=True).dropped == 23
+
+
+def test_frames_that_windows_share_are_no_repeats() -> None:
+    """Each lead of a direct forecast is the frame of several windows, which are parted by time."""
+    xarray = pytest.importorskip("xarray")
+    x = torch.randn(60, 4, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    store = xarray.Dataset({"u": (("time", "y", "x"), x)})
+    titles = [found.title for found in examine(load(store, forecast="1:1-3"))]
+    assert "Repeated rows" not in titles

@@ -39,6 +39,8 @@ def test_exact_forecasts_score_what_their_law_does(parts, members: int) -> None:
         ratio = found.scores["model"].spread_skill(lead, 0)
         assert abs(ratio.value - 1) < 4 * ratio.stderr
         assert 0.9 < ratio.value < 1.1
+    assert not any(note.startswith("members") for note in found.notes)
+    for lead in range(3):
         assert found.flat[lead][0] > 1e-3
         for other in ("climatology", "persistence", "advected persistence"):
             assert found.skill(other, lead, 0).value > 3 * found.skill(other, lead, 0).stderr
@@ -78,6 +80,8 @@ def test_a_wrong_spread_is_seen(parts, width: float) -> None:
     assert ranks is not None
     ends = ranks[0][0].counts[[0, -1]].sum() / ranks[0][0].counts.sum()
     assert (ends > 2 / 9) == (width < 1)
+    word = "too much alike" if width < 1 else "differ too much"
+    assert any(word in note for note in found.notes)
 
 
 def test_what_wins_is_said_and_plain_values_are_plain(parts) -> None:

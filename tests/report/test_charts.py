@@ -48,6 +48,18 @@ def test_what_is_not_finite_leaves_a_gap() -> None:
     assert "Nothing was logged" in line_chart({"loss": []}, "step", "loss")
 
 
+def test_a_line_of_one_value_is_a_ring_and_the_legend_stands_above() -> None:
+    """Of a bridge of two outer iterations: a marginal that was measured once."""
+    svg = line_chart({"source": [(2, 3.0)], "floor": [(1, 1.0), (2, 1.0)]}, "iteration", "distance")
+    root = ElementTree.fromstring(svg)
+    (ring,) = root.iter("circle")
+    ends = _lines(svg)
+    assert (float(ring.get("cx")), float(ring.get("cy"))) == ends[0][0]
+    legend = max(float(line.get("y1")) for line in root.iter("line") if line.get("class") != "grid")
+    assert legend < min(y for line in ends for _, y in line)
+    assert "distance" in [text.text for text in root.iter("text")]
+
+
 def test_intervals_span_two_standard_errors() -> None:
     root = ElementTree.fromstring(interval_chart(1.0, 0.1, 2.0, 0.2))
     lines = {line.get("class"): line for line in root.iter("line")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -85,6 +86,20 @@ def test_rows_of_spectra_have_a_floor_and_see_smoothness() -> None:
     # The log ratio of shell k is that of (1 + |k|)^-2, between its ends.
     ratio = np.mean([2 * math.log(1 + k + 0.5) for k in range(1, 8)])
     assert smooth.value == pytest.approx(ratio, abs=0.15)
+
+
+def test_wavenumbers_that_a_solver_cuts_off_do_not_count() -> None:
+    """Of fields with half the amplitude: log 4, whatever rounding leaves in the shells beyond."""
+    sides = [_fields(20, seed) for seed in (0, 1)]
+    k = torch.hypot(*torch.meshgrid(*2 * [torch.fft.fftfreq(16, 1 / 16)], indexing="ij"))
+    for data in sides:
+        data.x.copy_(torch.fft.ifft2(torch.fft.fft2(data.x) * (k < 4)).real)
+    noise = 1e-5 * torch.randn(20, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    row, _ = rows_of_spectra(sides[0].x / 2 + noise, sides[0], sides[1])
+    assert row.value == pytest.approx(math.log(4), abs=1e-3)
+    chart = spectra_section(sides[0].x, sides[0])
+    longest = max(len(line.split()) for line in re.findall(r'points="([^"]*)"', chart))
+    assert longest == 3
 
 
 def test_variables_with_masked_cells_have_no_spectrum() -> None:

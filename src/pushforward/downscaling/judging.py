@@ -5,7 +5,6 @@ No row compares cells with a truth: there is none that belongs to a coarse field
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -24,6 +23,7 @@ from pushforward.metrics import (
     energy_spectrum,
     kolmogorov_smirnov,
     kolmogorov_smirnov_error,
+    last_wavenumber,
     mean_band,
     quantile_band,
     ratio_of_energies,
@@ -33,7 +33,6 @@ from pushforward.metrics import (
 __all__ = ["judge", "require_counts"]
 
 _TAILS = (0.99, 0.999)
-_EMPTY = 1e-9
 _CUMULANTS = ("variance", "third cumulant", "fourth cumulant")
 
 Derived = Mapping[str, Callable[[Tensor], Tensor]]
@@ -69,7 +68,7 @@ def judge(
         derived: more variables by name, functions of fields `(*, C, H, W)` to `(*, H, W)`, such as
             a condensation rate; they have rows of their mean and their tails.
         largest: the last wavenumber of spectra; by default the last in which the fields held out
-            have more than a billionth of their energy, as solvers without aliasing leave some out.
+            have some energy, `metrics.last_wavenumber`, as solvers without aliasing leave some out.
         window: of domains that are not periodic (`energy_spectrum`); correlations in space, which
             go on at the other end, are then left out.
 
@@ -137,9 +136,7 @@ def _spectra(sides: _Sides, name: str, cut: int, largest: int | None, window: bo
     made, truth, fitted = sides.energies(window)
     sizes = tuple(sides.truth.shape[2:])
     found, floor = (ratio_of_energies(x, truth, sizes) for x in (made, fitted))
-    if largest is None:
-        energy = truth.mean((0, 1))[: math.ceil(min(sizes) / 2)]
-        largest = int((energy > _EMPTY * energy.sum()).nonzero().max())
+    largest = last_wavenumber(truth, sizes) if largest is None else largest
     return [
         Row(
             f"spectrum of {name}, k <= {k}", float(found.distance(k)),

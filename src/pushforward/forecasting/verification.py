@@ -35,6 +35,9 @@ MODEL = "model"
 _EXTREME = 0.9
 """The quantile of the training data above which the fractions skill counts."""
 
+_NARROW = 0.8
+"""A spread over the error, or its inverse, that is told."""
+
 FEWEST = 8
 """Windows that a verification wants at least."""
 
@@ -314,6 +317,7 @@ def _notes(
                 f"{name} is as good as the model or better at lead{'s' if len(leads) > 1 else ''} "
                 f"{', '.join(map(str, leads))}"
             )
+    notes += _unreliable(scores[MODEL])
     tau = decorrelation_time(truth.flatten(1))
     if math.isinf(tau) or len(truth) / tau < 10:
         notes.append(
@@ -321,6 +325,32 @@ def _notes(
             "a longer stretch"
         )
     return tuple(notes)
+
+
+def _unreliable(own: EnsembleScores) -> list[str]:
+    """Where members differ by far less, or by far more, than the forecast is wrong."""
+    if own.ranks is None:
+        return []
+    leads, channels = own.spectrum.shape
+    found = [own.spread_skill(lead, k) for lead in range(leads) for k in range(channels)]
+    sure = [one for one in found if abs(math.log(max(one.value, 1e-9))) > 2 * _error_of_log(one)]
+    low = min((one.value for one in sure if one.value < _NARROW), default=None)
+    high = max((one.value for one in sure if one.value > 1 / _NARROW), default=None)
+    notes = []
+    if low is not None:
+        notes.append(
+            f"members are too much alike: their spread is as low as {low:.2g} times the error. "
+            "Take more steps of the sampler, or train longer"
+        )
+    if high is not None:
+        notes.append(f"members differ too much: their spread is up to {high:.2g} times the error")
+    return notes
+
+
+def _error_of_log(one: Estimate) -> float:
+    """The standard error of the logarithm; infinite where nothing is known of it."""
+    error = one.stderr / one.value if one.value > 0 else math.nan
+    return error if math.isfinite(error) else math.inf
 
 
 def _plain(estimate: Estimate) -> dict[str, float | None]:

@@ -70,6 +70,7 @@ from pushforward.metrics.spatial_correlation import autocovariance, correlation_
 from pushforward.metrics.spectra import (
     SpectralRatio,
     energy_spectrum,
+    last_wavenumber,
     ratio_of_energies,
     spectral_ratio,
 )
@@ -150,6 +151,7 @@ __all__ = [
     "quantile_band",
     "rank_histogram",
     "rank_uniformity",
+    "last_wavenumber",
     "ratio_of_energies",
     "recall",
     "reference_points",

@@ -17,7 +17,17 @@ from pushforward._precision import in_double
 from pushforward.errors import InputError
 from pushforward.metrics.block_bootstrap import block_means
 
-__all__ = ["SpectralRatio", "energy_spectrum", "ratio_of_energies", "spectral_ratio"]
+__all__ = [
+    "SpectralRatio",
+    "energy_spectrum",
+    "last_wavenumber",
+    "ratio_of_energies",
+    "spectral_ratio",
+]
+
+_EMPTY = 1e-9
+"""Of the energy of deviations: wavenumbers with less are empty, such as those that a solver without
+aliasing cuts off, and hold rounding alone."""
 
 
 def energy_spectrum(x: Tensor, *, window: bool = False) -> Tensor:
@@ -56,6 +66,23 @@ def energy_spectrum(x: Tensor, *, window: bool = False) -> Tensor:
     shells = _shells(sizes).to(x.device)
     out = energy.new_zeros(*x.shape[:2], int(shells.max()) + 1)
     return out.index_add_(2, shells, energy.flatten(2))
+
+
+def last_wavenumber(energy: Tensor, sizes: tuple[int, ...]) -> int:
+    """The last wavenumber below half of a grid in which fields have more than a billionth of the
+    energy of their deviations from the mean: the last that a ratio of spectra is made of.
+
+    Args:
+        energy: `(N, C, K)`, of all variables that count.
+        sizes: of the grid.
+
+    >>> x = 300 + torch.cos(2 * math.pi * 3 * torch.arange(16) / 16).double()
+    >>> last_wavenumber(energy_spectrum(x.expand(4, 1, 16, 16)), (16, 16))
+    3
+    """
+    mean = energy.mean((0, 1))[1 : max(2, math.ceil(min(sizes) / 2))]
+    there = (mean > _EMPTY * mean.sum()).nonzero()
+    return 1 + int(there.max()) if len(there) else 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 __all__ = ["interval_chart", "line_chart", "standalone", "ticks"]
 
 _WIDTH, _HEIGHT = 680, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 40
+_LEGEND = 16
+"""How far down the legend is, above the lines."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _ALONE = (
@@ -38,7 +40,8 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 def line_chart(
     series: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str
 ) -> str:
-    """Lines over a common axis, with a legend; values that are not finite leave gaps."""
+    """Lines over a common axis, with a legend; values that are not finite leave gaps, and a line of
+    one value is a ring."""
     points = [p for line in series.values() for p in line if math.isfinite(p[1])]
     if not points:
         return "<p>Nothing was logged.</p>"
@@ -65,7 +68,7 @@ def line_chart(
         parts.append(f'<text x="{_LEFT - 8}" y="{down + 4}" text-anchor="end">{y:g}</text>')
     if above := sum(y > high for _, y in points):
         note = f"{above} of {len(points)} above, up to {values[-1]:.3g}"
-        corner = f'x="{_WIDTH - _RIGHT}" y="{_TOP + 4}" text-anchor="end"'
+        corner = f'x="{_WIDTH - _RIGHT}" y="{_LEGEND + 4}" text-anchor="end"'
         parts.append(f"<text {corner}>{note}</text>")
     for x in ticks(first, last, 6):
         across, _ = place(x, low)
@@ -77,9 +80,18 @@ def line_chart(
         finite = [place(x, y) for x, y in line if math.isfinite(y)]
         path = " ".join(f"{x},{y}" for x, y in finite)
         parts.append(f'<polyline class="line s{k}" points="{path}"/>')
+        if len(finite) == 1:
+            x, y = finite[0]
+            parts.append(f'<circle class="line s{k}" cx="{x}" cy="{y}" r="4"/>')
         at = _LEFT + 12 + apart * k
-        parts.append(f'<line class="line s{k}" x1="{at}" x2="{at + 24}" y1="{_TOP}" y2="{_TOP}"/>')
-        parts.append(f'<text x="{at + 30}" y="{_TOP + 4}">{html.escape(name)}</text>')
+        ends = f'x1="{at}" x2="{at + 24}" y1="{_LEGEND}" y2="{_LEGEND}"'
+        parts.append(f'<line class="line s{k}" {ends}/>')
+        parts.append(f'<text x="{at + 30}" y="{_LEGEND + 4}">{html.escape(name)}</text>')
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    parts.append(
+        f'<text transform="translate(12 {middle:g}) rotate(-90)" text-anchor="middle">'
+        f"{html.escape(y_label)}</text>"
+    )
     parts.append(
         f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">'
         f"{html.escape(x_label)}</text></svg>"

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.data import Data
-from pushforward.metrics import Row, energy_spectrum, spectral_ratio
+from pushforward.metrics import Row, energy_spectrum, last_wavenumber, ratio_of_energies
 from pushforward.report.charts import line_chart
 from pushforward.report.page import section
 
@@ -24,7 +24,8 @@ def rows_of_spectra(samples: Any, test: Data, train: Data) -> tuple[Row, ...]:
     """A row of an evaluation for each variable of fields without masked cells; none for other data.
 
     The mean modulus of the logarithm of the ratio of mean spectra, over the wavenumbers that the
-    grid resolves; the floor is that of training data.
+    grid resolves and the held-out data have some energy in (`metrics.last_wavenumber`); the floor
+    is that of training data.
 
     >>> import torch
     >>> rows_of_spectra(None, Data(torch.zeros(2, 2)), Data(torch.zeros(2, 2)))
@@ -36,8 +37,13 @@ def rows_of_spectra(samples: Any, test: Data, train: Data) -> tuple[Row, ...]:
         sides = [x[:, part] for x in (samples, train.x, test.x)]
         if any(len(side) < 4 for side in sides) or _resolved(test) < 1:
             return ()
-        found, floor = (spectral_ratio(side, sides[2], window=window) for side in sides[:2])
-        values = [(float(one.distance()), float(one.distance_stderr())) for one in (found, floor)]
+        shells = [energy_spectrum(side, window=window) for side in sides]
+        sizes = tuple(test.x.shape[2:])
+        last = last_wavenumber(shells[2], sizes)
+        values = [
+            (float(one.distance(last)), float(one.distance_stderr(last)))
+            for one in (ratio_of_energies(side, shells[2], sizes) for side in shells[:2])
+        ]
         note = "mean modulus of the log ratio of spectra"
         rows.append(Row(f"spectrum of {name}", *values[0], *values[1], "lower", note))
     return tuple(rows)
@@ -47,21 +53,28 @@ def spectra_section(samples: Any, data: Data) -> str:
     """The spectra of samples beside those of the data; nothing for other data."""
     charts = []
     for channel, name, window in list(_variables(data))[:_SHOWN]:
-        series = {}
-        for side, x in (("samples", samples), ("data", data.x)):
-            shells = energy_spectrum(x[:, channel : channel + 1], window=window).mean((0, 1))
-            resolved = shells[1 : 1 + max(_resolved(data), 1)].tolist()
-            series[side] = [
+        part = slice(channel, channel + 1)
+        shells = {
+            side: energy_spectrum(x[:, part], window=window)
+            for side, x in (("samples", samples), ("data", data.x))
+        }
+        last = last_wavenumber(shells["data"], tuple(data.x.shape[2:]))
+        series = {
+            side: [
                 (math.log10(k), math.log10(energy) if energy > 0 else math.nan)
-                for k, energy in enumerate(resolved, start=1)
+                for k, energy in enumerate(x.mean((0, 1))[1 : last + 1].tolist(), start=1)
             ]
+            for side, x in shells.items()
+        }
         chart = line_chart(series, "log10 of the wavenumber, waves per domain", "log10 of energy")
         charts.append(f"<h3>{html.escape(name)}</h3>{chart}")
     if not charts:
         return ""
     note = (
         "Half the mean square of a field, by shells of wavenumbers. Fields that are not periodic "
-        "are taken through a Hann window; variables with masked cells have no spectrum."
+        "are taken through a Hann window; variables with masked cells have no spectrum. "
+        "What lies beyond the last wavenumber in which the data have a billionth of their energy "
+        "is left out."
     )
     return section("Spectra", "".join(charts), note)
 
