@@ -26,10 +26,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Child", "Server"]
+__all__ = ["KEPT", "Child", "Server"]
 
 LOADED = ("torch._dynamo", "lightning_fabric", "sklearn.datasets", "matplotlib.pyplot", "pandas")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Bytes that the C library keeps for the next tensor, as `mallopt(3)` has it.
+KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 ERROR = ("error", None, Warning, None, 0)
 
 
@@ -82,7 +84,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **ONE_THREAD, "MPLBACKEND": "agg"},
+                env={**os.environ, **ONE_THREAD, **KEPT, "MPLBACKEND": "agg"},
             )
 
     def ask(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> int | None:
