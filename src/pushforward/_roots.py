@@ -35,6 +35,8 @@ def increasing_root(function: Callable[[Tensor], Tensor], low: Tensor, high: Ten
     at_low, at_high = function(low), function(high)
     fa, fb = at_high, at_low
     c, fc = a, fa
+    # Such entries have their answer, and an interval that would not shrink about it.
+    ended = (at_high <= 0) | (at_low >= 0)
     share = torch.full_like(a, 0.5)
     for _ in range(_MOST):
         new = a + share * (b - a)
@@ -47,7 +49,7 @@ def increasing_root(function: Callable[[Tensor], Tensor], low: Tensor, high: Ten
         best = torch.where(nearer, a, b)
         gap = (b - a).abs()
         smallest = (_RESOLUTION * best.abs() + 1e-300) / gap
-        done = (smallest > 0.5) | (fa == 0) | (fb == 0)
+        done = ended | (smallest > 0.5) | (fa == 0) | (fb == 0)
         if bool(done.all()):
             break
         # Interpolate where the three points lie on a curve with an inverse, and halve elsewhere.
@@ -62,7 +64,7 @@ def increasing_root(function: Callable[[Tensor], Tensor], low: Tensor, high: Ten
         share = torch.where(done, torch.zeros_like(share), share)
     # A root at zero has no relative accuracy: it is as near as bisection comes to it.
     wide = ~done & (gap > _RESOLUTION * (high - low).abs())
-    lost = (fa.isnan() | fb.isnan() | wide) & ~((at_high <= 0) | (at_low >= 0))
+    lost = (fa.isnan() | fb.isnan() | wide) & ~ended
     if bool(lost.any()):
         raise ConvergenceError(
             f"no root was found for {int(lost.sum())} of {lost.numel()} entries in {_MOST} "
