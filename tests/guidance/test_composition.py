@@ -182,10 +182,12 @@ def test_langevin_steps_find_the_posterior_of_a_mixture(n: int) -> None:
         each = 1 / (alpha**2 / (1 + 9 / 2) + sigma**2)
         return torch.eye(D) / (1 + n * each)
 
-    start = torch.randn(800, D, generator=torch.Generator().manual_seed(2))
+    # Two draws of 300 are a tenth of a standard deviation apart, which two observations leave wide.
+    draws = 800 if n == 2 else 300
+    start = torch.randn(draws, D, generator=torch.Generator().manual_seed(2))
     rule = samplers.PreconditionedLangevin(steps=8, step=0.2, last=80)
     x = rule.run(model.score, covariance, start, _times(40), seed=0)
-    assert sliced_wasserstein(x, _reference(y, 800)).value < 0.05 + 0.04 * (n == 2)
+    assert sliced_wasserstein(x, _reference(y, draws)).value < 0.05 + 0.04 * (n == 2)
 
 
 def test_langevin_steps_stay_within_modes_far_apart() -> None:
