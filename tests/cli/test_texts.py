@@ -82,13 +82,24 @@ def test_gaps_that_do_not_fit_are_refused(trained, text, more, message):
     assert message in str(found.exception)
 
 
-@pytest.mark.parametrize("process", ["masking", "block-masking"])
-def test_a_process_that_is_named_gets_the_symbols_of_the_text(tmp_path, process):
-    (tmp_path / "book.txt").write_text("to be or not to be " * 40)
-    found = _run("train", tmp_path / "book.txt", "data.window=16", f"model.process={process}",
-                 "--steps", 2, "--batch-size", 8, "--out", tmp_path / "run")  # fmt: skip
+def _trained_by(process, folder):
+    """A run on the windows of a book, with a process that is named."""
+    (folder / "book.txt").write_text("to be or not to be " * 40)
+    found = _run("train", folder / "book.txt", "data.window=16", f"model.process={process}",
+                 "--steps", 2, "--batch-size", 8, "--out", folder / "run")  # fmt: skip
     assert found.exit_code == 0, found.output
-    printed = _run("sample", tmp_path / "run", "-n", 1, "--steps", 8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    return _trained_by("block-masking", tmp_path_factory.mktemp("blocks"))
+
+
+@pytest.mark.parametrize("process", ["masking", "block-masking"])
+def test_a_process_that_is_named_gets_the_symbols_of_the_text(tmp_path, blocks, process):
+    folder = blocks if process == "block-masking" else _trained_by(process, tmp_path)
+    printed = _run("sample", folder / "run", "-n", 1, "--steps", 8)
     assert printed.exit_code == 0, printed.output
     assert len(printed.output.rstrip("\n")) == 16
 
@@ -110,12 +121,8 @@ def test_empty_and_short_texts_are_refused_in_words(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_bound_of_blocks_comes_in_nats_and_in_bits_per_symbol(tmp_path):
-    (tmp_path / "book.txt").write_text("to be or not to be " * 40)
-    found = _run("train", tmp_path / "book.txt", "data.window=16", "model.process=block-masking",
-                 "--steps", 2, "--batch-size", 8, "--out", tmp_path / "run")  # fmt: skip
-    assert found.exit_code == 0, found.output
-    found = _run("logprob", tmp_path / "run", tmp_path / "book.txt", "--draws", 16, "--json")
+def test_the_bound_of_blocks_comes_in_nats_and_in_bits_per_symbol(blocks):
+    found = _run("logprob", blocks / "run", blocks / "book.txt", "--draws", 16, "--json")
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
     assert told["kind"] == "bound"
@@ -124,6 +131,6 @@ def test_the_bound_of_blocks_comes_in_nats_and_in_bits_per_symbol(tmp_path):
     assert bits["value"] == pytest.approx(-told["mean"] / 16 / math.log(2))
     # Nearly untrained, of 7 symbols.
     assert bits["value"] == pytest.approx(math.log2(7), abs=0.3)
-    (tmp_path / "gaps.txt").write_text("to be or ___ to ")
-    found = _run("sample", tmp_path / "run", "--given-file", tmp_path / "gaps.txt", "-n", 2)
+    (blocks / "gaps.txt").write_text("to be or ___ to ")
+    found = _run("sample", blocks / "run", "--given-file", blocks / "gaps.txt", "-n", 2)
     assert "train with process=masking" in str(found.exception)

@@ -192,7 +192,7 @@ def line() -> pf.PosteriorVariance:
     model.fit_units(x)
     torch.manual_seed(0)
     variance = pf.PosteriorVariance(model, pf.nn.MLP(1, width=32, depth=2))
-    pf.fit(variance, x, steps=1500, batch_size=256, lr=3e-3, holdout=0.0, progress=False, seed=0)
+    pf.fit(variance, x, steps=800, batch_size=256, lr=3e-3, holdout=0.0, progress=False, seed=0)
     return variance
 
 

@@ -143,7 +143,7 @@ def test_iterations_are_those_of_proportional_fitting_in_each_context() -> None:
     # diffusion that starts from the wrong noise, the third one has taken that in.
     torch.manual_seed(0)
     nets = [pf.nn.AffineSkip(pf.nn.MLP(1, 32, 1, context=1, frequencies=0)) for _ in range(2)]
-    rounds = OuterIterations(3, 400, first="forward")
+    rounds = OuterIterations(3, 200, first="forward")
     model = Watched(*nets, Bridge(1.0), "dsbm-ipf", rounds, steps=10, ema=0.98)
     model.found = []
     pf.fit(model, _pairs(10_000), steps=rounds.total_steps, lr=3e-3, batch_size=256,

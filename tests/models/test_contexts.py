@@ -43,7 +43,7 @@ def test_a_linear_gaussian_conditional_is_learned(family: str) -> None:
         steps, options = 600, {}
     else:
         model = pf.FlowMatching.for_data(data, net=pf.nn.MLP(2, width=64, context=2))
-        steps, options = 1000, {"steps": 24}
+        steps, options = 500, {"steps": 24}
     run = pf.fit(model, data, steps=steps, batch_size=256, lr=3e-3, progress=False, seed=0)
     assert run.model is model
     given = torch.tensor([[1.0, -1.0], [-0.5, 1.5], [0.0, 0.0]])
@@ -175,7 +175,7 @@ def test_a_set_of_observations_narrows_the_posterior() -> None:
     assert str(data) == "data: 6000 vectors of 1, contexts of ((8, 1), (8,))"
     torch.manual_seed(0)
     model = pf.NormalizingFlow.for_data(data, kind="affine-coupling", layers=2, width=32)
-    pf.fit(model, data, steps=800, batch_size=256, lr=3e-3, progress=False, seed=0)
+    pf.fit(model, data, steps=400, batch_size=256, lr=3e-3, progress=False, seed=0)
     for size in (1, 8):
         own = torch.full((1, 8, 1), 50.0)
         draws = model.sample(4000, Points(own, torch.arange(8).unsqueeze(0) < size), seed=0)

@@ -124,7 +124,7 @@ def test_flow_matching_on_spaces_that_are_not_bounded(space) -> None:
     x, y = data.sample(2000, seed=0), data.sample(60, seed=1)
     loaded = pf.data.load(x, space=space)
     model = pf.FlowMatching.for_data(loaded, path=Geodesic(space))
-    run = pf.fit(model, loaded, steps=600, batch_size=128, seed=0, progress=False)
+    run = pf.fit(model, loaded, steps=300, batch_size=128, seed=0, progress=False)
     drawn = run.model.sample(2000, seed=2)
     space.check(drawn)
     way = space.log(away.expand(2000, *shape), drawn)

@@ -66,9 +66,9 @@ def test_the_iterations_follow_those_of_normal_distributions() -> None:
     a, b = _data(10_000)
     torch.manual_seed(0)
     nets = [pf.nn.AffineSkip(pf.nn.MLP(2, width=64, depth=2)) for _ in range(2)]
-    model = Watched(*nets, reference=Bridge(1.0), iterations=OuterIterations(4, 250), ema=0.98)
+    model = Watched(*nets, reference=Bridge(1.0), iterations=OuterIterations(4, 150), ema=0.98)
     model.correlations = []
-    pf.fit(model, b, source=a, steps=1000, lr=3e-3, batch_size=256, schedule="constant", ema=0.98,
+    pf.fit(model, b, source=a, steps=600, lr=3e-3, batch_size=256, schedule="constant", ema=0.98,
            **SETTINGS)  # fmt: skip
     exact = markovian_fitting_gaussian(Bridge(1.0), torch.eye(2), 3)[:, 0, 1].tolist()
     assert model.correlations == pytest.approx(exact, abs=0.03)

@@ -165,14 +165,16 @@ def test_fitting_a_mixture(matching: str, tmp_path: Path) -> None:
     law = GaussianMixture(torch.tensor([[0.0, 10.0], [6.0, 14.0]]), 2.0)
     if matching == "denoising-levels":
         net: nn.Module = pf.nn.MLP(2, width=64, depth=2)
+        steps = 400
     else:
         # A loss with derivatives fits its noise with features of high frequency.
         net = sm.Untimed(pf.nn.MLP(2, width=64, depth=2, frequencies=0))
+        steps = 800
     model = pf.ScoreModel(net, matching)
     run = pf.fit(
         model,
         law.sample(10_000, seed=0),
-        steps=800,
+        steps=steps,
         lr=3e-3,
         ema=0.99,
         batch_size=256,
@@ -193,7 +195,7 @@ def test_fitting_a_mixture(matching: str, tmp_path: Path) -> None:
     assert error(model) < bound
     if matching == "sliced-vr":
         # The noise of projections hides which weights are best, and keeps early ones.
-        assert run.weights == run.model.holds == HeldWeights("last", 800, 800)
+        assert run.weights == run.model.holds == HeldWeights("last", steps, steps)
         assert run.best["step"] < 400
         assert error(model) < error(pf.load(tmp_path / "run", checkpoint="best"))
     found = model.sample(2000, seed=2)

@@ -156,7 +156,7 @@ def test_training_finds_the_law() -> None:
     trained = TableDiffusion.for_data(data, net=net)
     settings = Settings(steps=600, batch_size=256, lr=3e-3, holdout=0.0, seed=0)
     trained = pf.fit(trained, data, settings=settings, progress=False).model
-    drawn = data.schema.mixed.values(trained.sample(4000, steps=60, seed=0))
+    drawn = data.schema.mixed.values(trained.sample(4000, steps=40, seed=0))
     for k, name in enumerate("abc"):
         own = drawn["x"][drawn["kind"] == name]
         assert abs(len(own) / 4000 - P[k]) < 0.04

@@ -312,10 +312,10 @@ def test_a_model_learns_the_plan_of_two_sets_of_sequences(method: str, tmp_path)
     b = torch.randint(1, 3, (n, 1), generator=generator).expand(n, SITES).contiguous()
     source, target = (pf.data.load(x, space=space) for x in (a, b))
     model = pf.SchrodingerBridge.for_data(
-        target, reference=reference, method=method, iterations=4, train_steps=200, steps=10
+        target, reference=reference, method=method, iterations=4, train_steps=120, steps=10
     )
     run = pf.fit(
-        model, target, source=source, steps=200, batch_size=128, lr=1e-2, holdout=0.0, seed=0,
+        model, target, source=source, steps=120, batch_size=128, lr=1e-2, holdout=0.0, seed=0,
         progress=False,
     )  # fmt: skip
     many = a.repeat(4, 1)
