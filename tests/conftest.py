@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from forked import KEPT, Server
 
+DRAWN: dict[str, bytes] = {}
+"""Pictures that stand for others in all modules that do not look at them."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
@@ -40,13 +42,16 @@ _keep_memory()
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collecting makes millions of objects that stay: the garbage collector need not look at them,
-    neither while they come, which is a third of the time it takes, nor in the tests."""
+    neither while they come, which is a third of the time it takes, nor in the tests. Those load
+    more that stays, packages by the dozen, which it looks at ten times less often than usual."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.collect()
         gc.freeze()
+        young, middle, old = gc.get_threshold()
+        gc.set_threshold(young, middle, 10 * old)
         gc.enable()
 
 
@@ -93,14 +98,13 @@ def coarse_pictures() -> Iterator[None]:
     from pushforward.report.pictures import Look
 
     draw: Any = Look._png
-    drawn: dict[str, bytes] = {}
 
     def again(look: Look, x: Any, count: int | None, **options: Any) -> bytes:
         """By all that decides on what is done: all but the numbers."""
         key = repr([_without_numbers(v) for v in (*look._views(x), *look._painters, options)])
-        if (key := f"{count} {key}") not in drawn:
-            drawn[key] = draw(look, x, count, **options)
-        return drawn[key]
+        if (key := f"{count} {key}") not in DRAWN:
+            DRAWN[key] = draw(look, x, count, **options)
+        return DRAWN[key]
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (captioned, compositions, globes, painters):
