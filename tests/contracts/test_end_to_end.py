@@ -166,7 +166,7 @@ CASES: dict[str, Case] = {
     "bridge": Case(
         lambda n, seed: MIXTURE.sample(n, seed=seed),
         spaces.Euclidean(),
-        {"class": "bridge", "iterations": 10, "cache": {"rows": 2000}},
+        {"class": "bridge", "iterations": 5, "cache": {"rows": 2000}},
         "x.csv",
         0.05,
         source=lambda n, seed: torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)),
