@@ -14,11 +14,11 @@ import pushforward as pf
 
 SMOKE = "--smoke" in sys.argv
 ITERATIONS, STEPS = (2, 5) if SMOKE else (8, 500)
-SAMPLES = 200 if SMOKE else 4000
+ROWS, SAMPLES = (1000, 200) if SMOKE else (20_000, 4000)
 
 # Unpaired: any point of the source may meet any point of the target.
-source = pf.data.load("two_moons", n=20_000).x
-target = pf.data.load("8gaussians", n=20_000).x
+source = pf.data.load("two_moons", n=ROWS).x
+target = pf.data.load("8gaussians", n=ROWS).x
 
 # In each outer iteration one direction learns from random paths that the other has simulated. The
 # noise on the way is given in the units of the data: less of it keeps points nearer to where they
