@@ -195,7 +195,8 @@ class House:
     def _homes(init: Path) -> dict[str, str]:
         """The lazy names of a package and the modules they come from (`_HOMES`)."""
         for node in _tree(init.read_text()).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
+            named = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(named, ast.Name) and named.id == "_HOMES":
                 return ast.literal_eval(node.value)
         return {}
 
