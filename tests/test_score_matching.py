@@ -227,7 +227,7 @@ def _relative_fisher(score: Callable[[Tensor], Tensor], law: GaussianMixture) ->
 @pytest.mark.parametrize("name", NOISELESS)
 def test_learning_the_score_without_noise(name: str) -> None:
     net = _net(2, 2)
-    _train(lambda x, g: NOISELESS[name](net, x, g), net, 800)
+    _train(lambda x, g: NOISELESS[name](net, x, g), net, 500)
     # Three starts gave 0.010 to 0.012.
     assert _relative_fisher(net, PLANE) < 0.03
 
@@ -259,7 +259,7 @@ def test_learning_an_energy(name: str) -> None:
     law = PLANE.noised(1.0, SIGMA) if name == "denoising" else PLANE
     energy = sm.Energy(_net(2, 1))
     loss = _setting(name, PLANE)[0]
-    _train(lambda x, g: loss(energy, x, g), energy, 800)
+    _train(lambda x, g: loss(energy, x, g), energy, 500)
     # Two starts gave 0.005 to 0.014, and errors of 0.06 to 0.08 where the density varies by 0.83.
     assert _relative_fisher(energy, law) < 0.03
     x = law.sample(2000, seed=10)

@@ -66,13 +66,13 @@ def test_the_generator_waits_its_turn_and_a_resumed_run_remembers(tmp_path) -> N
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
-        ({}, 600),
-        ({"discrepancy": "relativistic"}, 600),
-        ({"discrepancy": "wasserstein"}, 1500),
+        ({}, 400),
+        ({"discrepancy": "relativistic"}, 400),
+        ({"discrepancy": "wasserstein"}, 900),
         ({"discrepancy": "mmd"}, 300),
         ({"discrepancy": "energy"}, 300),
-        ({"discrepancy": "learned-mmd", "critic_steps": 2}, 300),
-        ({"discrepancy": "sinkhorn"}, 300),
+        ({"discrepancy": "learned-mmd", "critic_steps": 2}, 200),
+        ({"discrepancy": "sinkhorn"}, 150),
     ],
     ids=[
         "jensen-shannon",
