@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
+import importlib.metadata
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -65,6 +67,16 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """No test of this process takes the power away; the disk is a third of a short training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _packages_stay() -> Iterator[None]:
+    """Lightning asks all packages for callbacks whenever a training starts, which takes as long as
+    a few steps: here it is told what it was told before."""
+    with pytest.MonkeyPatch.context() as patch:
+        told = functools.cache(importlib.metadata.entry_points)
+        patch.setattr(importlib.metadata, "entry_points", told)
         yield
 
 
