@@ -206,7 +206,7 @@ def build(
     cls = find_class(spec["class"], trust)
     if hasattr(cls, "renewed"):
         # Arguments as an older version of the class wrote them.
-        cls, given_args = cls.renewed(dict(given_args))
+        cls, given_args = cls.renewed(dict(given_args), spec.get("version", 1))
     written = {k: v for k, v in given_args.items() if k not in given}
     args = {key: build(value, trust, tensors) for key, value in written.items()} | given
     signature = inspect.signature(cls)

@@ -65,7 +65,7 @@ def test_the_noise_is_in_the_configuration_by_name(trained: Path) -> None:
     text = (trained / "run" / "config.yaml").read_text()
     assert "spaces.function_noise.Spectral" in text or "Spectral" in text
     model = pf.load(trained / "run")
-    assert model.space.noise == Spectral(kernels.Matern(0.5, 0.1))
+    assert model.space.noise == Spectral(kernels.Matern(0.5, 0.02))
     assert model.space.domain == ((-0.125, 2.125),)
     assert model.predictor.net.masked
 
@@ -146,7 +146,7 @@ def test_scattered_points_from_training_to_given_values(tmp_path: Path, call: An
     words = ["--id", "station", "--coordinates", "x,y", *net, "--steps", 2, "--batch-size", 8]
     found = call("--quiet", "train", path, "--space", "functions", "--out", run, *words)
     assert found.code == 0, found.err
-    assert pf.load(run).space.noise == kernels.Matern(0.5, 0.1)
+    assert pf.load(run).space.noise == kernels.Matern(0.5, 0.02)
     found = call("--quiet", "sample", run, "-n", 2, "--steps", 2, "--out", tmp_path / "new.csv")
     assert found.code == 0, found.err
     head, x = _table(tmp_path / "new.csv")

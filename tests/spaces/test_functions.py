@@ -10,8 +10,10 @@ import torch
 from scipy import fft
 
 import pushforward as pf
+from pushforward.config import build, describe
 from pushforward.errors import InputError
-from pushforward.spaces import Functions, Spectral, kernels
+from pushforward.models.format_versions import check_format_versions
+from pushforward.spaces import Functions, Spectral, SphericalFunctions, SphericalMatern, kernels
 from pushforward.spaces.function_noise import KernelRoot
 from pushforward.spaces.trigonometric import from_modes, to_modes
 
@@ -179,5 +181,21 @@ def test_saved_by_name() -> None:
     tensors: dict[str, torch.Tensor] = {}
     again = pf.config.build(pf.config.describe(space, tensors=tensors), tensors=tensors)
     assert repr(again) == repr(space)
-    assert again.noise == Spectral(kernels.Matern(0.5, 0.1))
+    assert again.noise == Spectral(kernels.Matern(0.5, 0.02))
     assert (again.axes, again.periodic, again.masked) == (space.axes, (True,), True)
+
+
+def test_functions_saved_before_the_noise_was_shorter_keep_theirs() -> None:
+    spec = describe(Functions())
+    assert spec["version"] == 2
+    assert build(spec).noise == Spectral(kernels.Matern(0.5, 0.02))
+    del spec["version"]
+    assert build(spec).noise == Spectral(kernels.Matern(0.5, 0.1))
+    # What was said of the noise, and what the data had said of it, was written.
+    told = describe(Functions(axes=[[0.0, 1.0]]))
+    told.pop("version")
+    assert build(told).noise == Spectral(kernels.Matern(0.5, 0.02))
+    around = describe(SphericalFunctions(axes=[[-60.0, 0.0, 60.0], [0.0, 120.0, 240.0]]))
+    around.pop("version")
+    assert isinstance(build(around).noise, SphericalMatern)
+    check_format_versions({"class": "spaces.Functions", "args": {}}, "runs/curves")

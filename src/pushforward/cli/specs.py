@@ -192,6 +192,9 @@ def _flat(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A description with its arguments beside the class, also where they stand under `args`."""
     spec = dict(value)
     inner = spec.pop("args", None)
+    if inner is not None:
+        # What `config.describe` wrote of the data says by which version of the class.
+        spec.pop("version", None)
     if inner is not None and not isinstance(inner, Mapping):
         raise InputError(f"{where}.args holds names and values, not {inner!r}")
     return {**spec, **(inner or {})}

@@ -16,7 +16,8 @@ def check_format_versions(spec: Any, where: Any, trust: tuple[str, ...] = ()) ->
     A configurable class says by a class attribute `format_version` which version of itself it
     writes and reads; it is 1 where there is none, in a class as in a file. It is to be raised when
     the outputs of a network come to be read in another way while its weights keep their shapes:
-    other names or shapes are refused by themselves.
+    other names or shapes are refused by themselves. A class that can say what the arguments of an
+    older version mean has a class method `renewed(arguments, version)`, and is read.
 
     Classes outside `pushforward` that are not trusted are left to `config.build`, which refuses
     them.
@@ -48,7 +49,8 @@ def _check(name: str, saved: Any, where: Any, trust: tuple[str, ...]) -> None:
     module, _, own = name.partition(":")
     if own and module not in trust:
         return
-    now = getattr(config.find_class(name, trust), "format_version", 1)
+    cls = config.find_class(name, trust)
+    now = getattr(cls, "format_version", 1)
     if isinstance(saved, bool) or not isinstance(saved, int):
         raise InputError(f"{where} is damaged: the version of {name} is {saved!r}")
     if saved > now:
@@ -56,7 +58,7 @@ def _check(name: str, saved: Any, where: Any, trust: tuple[str, ...]) -> None:
             f"{where} holds {name} of version {saved}, and this pushforward reads version {now}: "
             "pip install --upgrade pushforward"
         )
-    if saved < now:
+    if saved < now and not hasattr(cls, "renewed"):
         raise InputError(
             f"{where} holds {name} of version {saved}, and this pushforward reads version {now}, "
             "for which the same weights mean something else: train again, or use the pushforward "

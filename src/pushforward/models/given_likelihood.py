@@ -19,7 +19,7 @@ from pushforward.models.diffusion import Diffusion
 from pushforward.models.function_diffusion import FunctionDiffusion
 from pushforward.models.given_values import GivenValues, partly_known
 from pushforward.models.simulation import times_of
-from pushforward.nn import AtPoints
+from pushforward.nn import TakesGaps
 from pushforward.protocols import GaussianKernels, Time, Transport, follows
 from pushforward.spaces import Functions
 
@@ -92,7 +92,7 @@ def log_prob_given(
     else:
         parts = [torch.where(targets, z, told)]
     net = model.predictor.net
-    takes_gaps = isinstance(net, AtPoints) or getattr(net, "masked", False)
+    takes_gaps = isinstance(net, TakesGaps) and net.masked
     if not takes_gaps and any(bool(part.isnan().any()) for part in parts):
         raise CapabilityError(
             f"the {type(net).__name__} of this model takes no missing values: "

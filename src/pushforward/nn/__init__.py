@@ -34,6 +34,7 @@ _HOMES = {
     "PointAttention": "point_attention",
     "SphericalOperator": "spherical_operator",
     "RotaryAttention": "rotary",
+    "TakesGaps": "on_functions",
     "TextEncoder": "text_encoder",
     "TokenTransformer": "token_transformer",
     "UNet": "unet",
@@ -72,6 +73,7 @@ __all__ = [
     "PointAttention",
     "SphericalOperator",
     "RotaryAttention",
+    "TakesGaps",
     "TextEncoder",
     "SequenceEncoder",
     "SetEncoder",
@@ -103,7 +105,7 @@ if TYPE_CHECKING:
     from pushforward.nn.linear_skip import LinearSkip
     from pushforward.nn.masked import MaskedPerceptron
     from pushforward.nn.mlp import MLP
-    from pushforward.nn.on_functions import AtPoints, OnAnyGrid
+    from pushforward.nn.on_functions import AtPoints, OnAnyGrid, TakesGaps
     from pushforward.nn.perceptron import Perceptron
     from pushforward.nn.picture_context import AsVectors, PictureContext
     from pushforward.nn.point_attention import PointAttention

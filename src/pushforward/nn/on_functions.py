@@ -1,4 +1,4 @@
-"""What a network of functions says of the points that it works at."""
+"""What a network of functions says of the points and values that it takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["AtPoints", "OnAnyGrid"]
+__all__ = ["AtPoints", "OnAnyGrid", "TakesGaps"]
 
 
 @runtime_checkable
@@ -22,3 +22,10 @@ class AtPoints(Protocol):
 
     def at(self, points: Tensor) -> Any:
         """The same network at other points `(M, d)`, in units of the domain."""
+
+
+@runtime_checkable
+class TakesGaps(Protocol):
+    """A network that says whether it takes functions with missing values, NaN."""
+
+    masked: bool

@@ -84,7 +84,7 @@ class PointAttention(nn.Module):
     torch.Size([3, 2, 7])
     """
 
-    shares_time = True
+    shares_time = masked = True
     places: Tensor
 
     def __init__(

@@ -116,7 +116,9 @@ class Fields(LinearSpace):
         return None if self.mask is None else self.mask.expand(event_shape)
 
     @classmethod
-    def renewed(cls, arguments: dict[str, Any]) -> tuple[type[Fields], dict[str, Any]]:
+    def renewed(
+        cls, arguments: dict[str, Any], version: int
+    ) -> tuple[type[Fields], dict[str, Any]]:
         """What stands for arguments that an older version wrote: there was an argument
         `means_apart`, which is a space of its own now."""
         from pushforward.spaces.means_apart import FieldsWithMeans

@@ -70,7 +70,7 @@ class Spectral:
     Raises `InputError` for a kernel without one.
     """
 
-    kernel: CovarianceKernel = field(default_factory=lambda: Matern(nu=0.5, length=0.1))
+    kernel: CovarianceKernel = field(default_factory=lambda: Matern(nu=0.5, length=0.02))
 
     def __post_init__(self) -> None:
         if not hasattr(self.kernel, "spectral_density"):

@@ -21,7 +21,7 @@ from pushforward.errors import InputError
 from pushforward.spaces.euclidean import check_numbers
 from pushforward.spaces.function_noise import KernelRoot, NoiseRoot, Spectral
 from pushforward.spaces.function_units import FunctionUnits
-from pushforward.spaces.kernels import CovarianceKernel
+from pushforward.spaces.kernels import CovarianceKernel, Matern
 from pushforward.spaces.points_of_functions import (
     cell_widths,
     check_centers,
@@ -73,6 +73,7 @@ class Functions(LinearSpace):
     """
 
     pictures = False
+    format_version = 2
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class Functions(LinearSpace):
         if isinstance(noise, Spectral) and not regular:
             raise InputError(
                 "noise={class: spectral} is for regular grids, and these points are none: take a "
-                "kernel itself as the noise, such as noise={class: matern, nu: 0.5, length: 0.1}"
+                "kernel itself as the noise, such as noise={class: matern, nu: 0.5, length: 0.02}"
             )
         if isinstance(noise, Spectral) and self.axes is not None and domain is not None:
             # The noise is the same from either end, and wherever a circle is cut.
@@ -125,6 +126,16 @@ class Functions(LinearSpace):
             check_centers(along, self.domain, "noise={class: spectral}", others, self.turns)
         self.noise: Spectral | CovarianceKernel = noise
         self._roots: dict[tuple[int, ...], NoiseRoot] = {}
+
+    @classmethod
+    def renewed(
+        cls, arguments: dict[str, Any], version: int
+    ) -> tuple[type[Functions], dict[str, Any]]:
+        """What stands for arguments that an older version wrote: the noise was smoother where
+        nothing was said of it."""
+        if version < 2 and cls is Functions and arguments.get("noise") is None:
+            arguments["noise"] = Spectral(Matern(nu=0.5, length=0.1))
+        return cls, arguments
 
     def on(
         self,
