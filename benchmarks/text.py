@@ -70,14 +70,15 @@ TRAINING: dict[str, Any] = {
 TABLES = ("characters", "letters", "words", "speed")
 SPEED_STEPS, REPEATS = 9, 7
 LAWS: dict[str, Any] = {
-    "lr": 5e-3,
+    "lr": 3e-3,
     "ema": 0.998,
     "holdout": 0,
     "device": "cpu",
     "progress": False,
 }
-SMALL = {"width": 64, "depth": 2, "heads": 4}
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 2000, 5_000
+LETTERS = {"width": 96, "depth": 3, "heads": 4}
+WORDS = {"width": 160, "depth": 3, "heads": 4}
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 4000, 5_000
 
 
 def network() -> pf.Diffusion:
@@ -138,7 +139,7 @@ def characters(corpus: corpora.Corpus, path: Path, smoke: bool) -> list[dict[str
 def letters(smoke: bool) -> list[dict[str, Any]]:
     """The bound of a model of a Markov chain of 27 letters, beside its entropy."""
     torch.manual_seed(0)
-    net = TokenTransformer(SYMBOLS, **SMALL)
+    net = TokenTransformer(SYMBOLS, **LETTERS)
     model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
     data = pf.data.load("markov-letters", n=1000 if smoke else 100_000, seed=0)
     began = time.process_time()
@@ -182,7 +183,7 @@ def words(corpus: corpora.Corpus, smoke: bool) -> list[dict[str, Any]]:
     alphabet = data.schema.alphabet
     assert alphabet is not None
     torch.manual_seed(0)
-    net = TokenTransformer(alphabet.size, **SMALL)
+    net = TokenTransformer(alphabet.size, **WORDS)
     model = pf.Diffusion(net, process=Masking(Tokens(alphabet.size)))
     began = time.process_time()
     pf.fit(model, data, steps=3 if smoke else WORDS_STEPS, batch_size=128, **LAWS)

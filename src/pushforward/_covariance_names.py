@@ -11,5 +11,6 @@ COVARIANCES: dict[str, Any] = {
     "matern": "spaces.kernels.Matern",
     "exponential": "spaces.kernels.Exponential",
     "squared-exponential": "spaces.kernels.SquaredExponential",
+    "white": "spaces.kernels.White",
     "periodic": "spaces.kernels.Periodic",
 }

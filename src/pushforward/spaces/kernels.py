@@ -20,6 +20,7 @@ __all__ = [
     "Periodic",
     "SpectralKernel",
     "SquaredExponential",
+    "White",
 ]
 
 
@@ -134,3 +135,28 @@ class Periodic:
         """The covariance at distances."""
         turn = torch.sin(math.pi * distance / self.period) / self.length
         return self.variance * torch.exp(-2 * turn.square())
+
+
+@configurable
+@dataclass(frozen=True)
+class White:
+    r"""`k(r) = variance [r = 0]`: independent values, however near two points are.
+
+    That is for values which have independent errors themselves, at scattered points: noise that
+    varies less than they do between the nearest two points multiplies there whatever a network has
+    wrong, and costs nats. Its functions have no limit as a grid is refined, so that no density with
+    respect to the noise has (`models.log_prob_by_noise`), and it has no spectral density. Neural
+    diffusion processes take it (Dutordoir et al. 2023).
+
+    >>> White()(torch.tensor([0.0, 1e-9]))
+    tensor([1., 0.])
+    """
+
+    variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.positive("variance", self.variance)
+
+    def __call__(self, distance: Tensor) -> Tensor:
+        """The covariance at distances."""
+        return self.variance * (distance == 0).to(distance)
