@@ -205,8 +205,8 @@ def trained(world: World, options: argparse.Namespace) -> pf.models.FunctionDiff
     values = torch.full((options.known, 1, 400), torch.nan)
     drawn = world.draw(pool[at], generator).float()
     values.scatter_(2, at.unsqueeze(1), drawn.unsqueeze(1))
-    # Values with white noise of their own: attention, which averages, takes away rough noise soon.
-    noise = kernels.Matern(0.5, 0.002)
+    # Values with independent errors, at points of which some are very near each other.
+    noise = kernels.White()
     space = Functions(noise, points=pool, domain=[(-2.0, 2.0)], masked=True)
     torch.manual_seed(options.seed)
     places = space.unit_points((400,)).float()

@@ -199,3 +199,10 @@ def test_functions_saved_before_the_noise_was_shorter_keep_theirs() -> None:
     around.pop("version")
     assert isinstance(build(around).noise, SphericalMatern)
     check_format_versions({"class": "spaces.Functions", "args": {}}, "runs/curves")
+
+
+def test_white_noise_is_independent_however_near_two_points_are() -> None:
+    near = Functions(kernels.White(4.0), points=torch.tensor([[0.0], [1e-9], [1.0]]).double())
+    assert torch.allclose(_covariance(near.root((3,)), 3), 4 * torch.eye(3).double(), rtol=1e-5)
+    with pytest.raises(InputError, match="no spectral density"):
+        Spectral(kernels.White())
