@@ -36,6 +36,7 @@ __all__ = [
     "Reaction",
     "ReversibleFlow",
     "Split",
+    "double_jumps",
     "fired_by",
 ]
 
@@ -166,19 +167,27 @@ class Jump:
     Tokens are unmasked and masked, points are born and die: the same step on either space. In a
     step each site fires at most once, by default with the chance `1 - exp(-rate |h|)` that it does
     so at all while its rate stays as it is.
+
+    Args:
+        space: what puts new states in the places of old ones.
+        restore: towards the data.
+        destroy: towards the noise.
+        firing: when a site fires.
+        chained: whether a site gets to where it goes by several jumps, so that a step which makes
+            one of them falls short (`double_jumps`); else one jump is all that it takes.
     """
 
     space: JumpSpace
     restore: Reaction
     destroy: Reaction
     firing: Firing = "exponential"
+    chained: bool = False
 
     def advance(
         self, x: Any, h: float, churn: float = 0.0, generator: torch.Generator | None = None
     ) -> Any:
         """One tau-leap of signed size `h`; churn fires both reactions, that much of their rate."""
-        restore = _scaled((h < 0) + churn, self.restore.rate)
-        destroy = _scaled((h > 0) + churn, self.destroy.rate)
+        restore, destroy = self._rates(h, churn)
         total = restore + destroy
         if churn and not bool(torch.isfinite(total).all()):
             raise InputError(
@@ -195,6 +204,17 @@ class Jump:
         if h > 0 or churn:
             x = self.space.where(fired & ~restored, self.destroy.draw(generator), x)
         return x
+
+    def double_jumps(self, h: float, churn: float = 0.0) -> Tensor:
+        """The mean chance of a site to jump twice or more in a step at its rates, `()`."""
+        restore, destroy = self._rates(h, churn)
+        mean = in_double(restore + destroy) * abs(h)
+        return (1 - (1 + mean) * torch.exp(-mean)).mean()
+
+    def _rates(self, h: float, churn: float) -> tuple[Tensor, Tensor]:
+        """Of what restores and of what destroys, as far as they take part in a step."""
+        restore = _scaled((h < 0) + churn, self.restore.rate)
+        return restore, _scaled((h > 0) + churn, self.destroy.rate)
 
 
 def _chance(firing: Firing, mean: Tensor) -> Tensor:
@@ -213,6 +233,17 @@ def fired_by(dynamics: Any, firing: Firing) -> Any:
     if isinstance(dynamics, Parallel):
         return Parallel(tuple(fired_by(part, firing) for part in dynamics.factors))
     return dynamics
+
+
+def double_jumps(dynamics: Any, h: float, churn: float = 0.0) -> Tensor | None:
+    """`Jump.double_jumps` where jumps are chained, the largest inside of products, else `None`."""
+    if isinstance(dynamics, Jump):
+        return dynamics.double_jumps(h, churn) if dynamics.chained else None
+    parts: tuple[Any, ...] = ()
+    if isinstance(dynamics, Split | Parallel):
+        parts = dynamics.parts if isinstance(dynamics, Split) else dynamics.factors
+    found = [share for part in parts if (share := double_jumps(part, h, churn)) is not None]
+    return torch.stack(found).max() if found else None
 
 
 def _scaled(factor: float, rate: Tensor) -> Tensor:

@@ -207,3 +207,35 @@ def test_rules_of_rows_are_found_and_counted() -> None:
     assert found["b <= c"] == 0.25
     assert found["a + b = c"] == found["a <= c"] == 49 / 200
     assert found["w tells t"] == pytest.approx(np.mean(told != told[::-1]))
+
+
+def test_codes_that_begin_with_zeros_keep_them(tmp_path: Path) -> None:
+    """As numbers they would come out without; row numbers are no categories."""
+    zips = [f"{7 * (k % 30):05d}" for k in range(200)]
+    path = saved({"zip": zips, "a": [f"{k}.5" for k in range(200)]}, tmp_path / "zips.csv")
+    data = load(path, kinds="auto")
+    assert data.schema.mixed.cells(data.x)["zip"] == zips
+    ids = [f"{k:03d}" for k in range(200)]
+    with pytest.raises(InputError, match=r"'000'.*written without these zeros"):
+        found_kind("id", ids, Cells(), "t.csv")
+    assert given_kind("id", "count", ids, Cells(), "t.csv") == Kind("count")
+    # A zero alone, and fractions, are numbers.
+    assert found_kind("n", ["0", "10", "25"], Cells(), "t.csv") == Kind("count")
+    assert found_kind("x", ["0.5", "00.5"], Cells(), "t.csv") == Kind("number")
+
+
+def test_numbers_that_were_told_are_written_to_the_last_digit(tmp_path: Path) -> None:
+    """Scores in single precision are off by some units in nine digits."""
+    counts = [str(10**8 + 8_765_431 * k) for k in range(100)]
+    seconds = [f"20{k % 90 + 10}-05-17 13:{k % 60:02d}:{(k * 7) % 60:02d}" for k in range(100)]
+    data = load({"n": counts, "at": seconds}, kinds="auto")
+    table = data.schema.mixed
+    assert table.cells(data.x) != {"n": counts, "at": seconds}
+    told = table.told({"n": [*counts[:-1], ""], "at": seconds}, Cells())
+    written = table.cells(data.x, told)
+    assert written["n"][:-1] == counts[:-1]
+    assert written["at"] == seconds
+    write(tmp_path / "new.csv", data.x, space=None, schema=data.schema, told=told)
+    assert (tmp_path / "new.csv").read_text().splitlines()[1] == f"{counts[0]},{seconds[0]}"
+    typed = table.columns_of(data.x, spelled=False, told=told)
+    assert typed["n"][:-1].tolist() == list(map(int, counts[:-1]))

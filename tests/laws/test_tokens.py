@@ -10,7 +10,8 @@ import torch
 
 from pushforward import Transport, grids, processes, registry, samplers, spaces
 from pushforward.analytic import AnalyticTokens
-from pushforward.errors import CapabilityError, InputError, SamplingError
+from pushforward.dynamics import Parallel, Split, double_jumps
+from pushforward.errors import CapabilityError, ConvergenceWarning, InputError, SamplingError
 from pushforward.samplers.rule import Rule
 
 K = 4
@@ -120,14 +121,19 @@ def test_the_error_of_a_leap_is_of_first_order(name: str, rule: str) -> None:
 
 
 STEPS = [
-    (samplers.TauLeaping(), "single"),
+    (samplers.TauLeaping("single"), "single"),
+    (samplers.TauLeaping(), "exponential"),
     (samplers.TauLeaping("linear"), "linear"),
     (samplers.Euler(), "exponential"),
     (samplers.Ancestral(), "pinned"),
 ]
 
 
-@pytest.mark.parametrize(("sampler", "rule"), STEPS, ids=[rule for _, rule in STEPS])
+# A single leap as long as a quarter of the time skips jumps, which the law that is stated has.
+@pytest.mark.filterwarnings("ignore:.*would jump twice and more")
+@pytest.mark.parametrize(
+    ("sampler", "rule"), STEPS, ids=[f"{type(s).__name__}-{r}" for s, r in STEPS]
+)
 def test_a_step_has_the_law_that_is_stated(sampler, rule: str) -> None:
     process, t, s, n = _process("uniform"), 0.6, 0.35, 40_000
     law = TWO.noised(process, t).probabilities.flatten()
@@ -262,6 +268,48 @@ def test_a_leap_to_the_data_leaves_no_mask() -> None:
     x = process.prior((2,)).sample(2000)
     y = samplers.run(samplers.TauLeaping(), transport, x, [1.0, 0.5, 0.0], seed=0)
     assert int(y.max()) < K
+
+
+PITCHES = processes.NeighborRates([[float(k)] for k in range(32)], neighbors=8)
+FAR = {"ordered": "birth-death", "neighbors": PITCHES}
+
+
+@pytest.mark.parametrize("rule", [samplers.TauLeaping("single"), samplers.Euler()])
+@pytest.mark.parametrize("name", FAR)
+def test_leaps_that_skip_jumps_are_said_to(name: str, rule) -> None:
+    """32 steps between neighbors are .17 to .36 from the law of one site, by exact kernels."""
+    process = processes.Jumps(spaces.Tokens(32), FAR[name])
+    x = process.prior((1,)).sample(200, seed=0)
+    times = torch.linspace(0.99, 1e-3, 33).tolist()
+    transport = Transport(LONG.model(process), process)
+    with pytest.warns(ConvergenceWarning, match="sampler='pinned'"):
+        samplers.run(rule, transport, x, times, seed=0)
+    # The sampler that it names says nothing, as it skips none.
+    samplers.run(samplers.Ancestral(), transport, x, times, seed=0)
+
+
+@pytest.mark.parametrize("steps", [8, 32])
+def test_leaps_of_symbols_without_order_are_silent(steps: int) -> None:
+    """They are .05 and .01 away; early steps, near the noise, skip jumps that later ones make."""
+    process = processes.Jumps(spaces.Tokens(32))
+    x = process.prior((1,)).sample(200, seed=0)
+    times = torch.linspace(0.99, 1e-3, steps + 1).tolist()
+    transport = Transport(LONG.model(process), process)
+    assert double_jumps(transport.dynamics(x, times[0]), times[1] - times[0]) > 0.3
+    samplers.run(samplers.TauLeaping(), transport, x, times, seed=0)
+
+
+def test_second_jumps_are_looked_for_inside_of_products() -> None:
+    jumps = processes.Jumps(spaces.Tokens(K), "birth-death")
+    x, pred = torch.zeros(3, 2, dtype=torch.long), torch.zeros(3, 2, K)
+    own = jumps.dynamics(pred, x, 0.5)
+    found = double_jumps(own, -0.2)
+    mean = own.restore.rate.double() * 0.2
+    torch.testing.assert_close(found, (1 - torch.exp(-mean) * (1 + mean)).mean())
+    hidden = processes.Masking(spaces.Tokens(K)).dynamics(pred, x, 0.5)
+    assert double_jumps(hidden, -0.2) is None
+    assert double_jumps(Parallel((hidden, own)), -0.2) == found
+    assert double_jumps(Split((hidden,)), -0.2) is None
 
 
 def test_first_hitting_takes_an_evaluation_a_token() -> None:

@@ -18,8 +18,9 @@ def infilled(
     *,
     device: str,
     **options: Any,
-) -> Any:
-    """Rows of a table whose told cells are as given, and whose others are drawn given these.
+) -> tuple[Any, Any]:
+    """Rows of a table whose told cells are as given, and whose others are drawn given these; and
+    the numbers that were told.
 
     Args:
         run: the run, or a saved model.
@@ -62,4 +63,5 @@ def infilled(
     rows = len(next(iter(cells.values())))
     x, told = table.partial(cells, known, rows, f"--given {given}")
     model.to(launch(device).device)
-    return model.infill(x, told, barred=table.missing_symbols, **options)
+    drawn = model.infill(x, told, barred=table.missing_symbols, **options)
+    return drawn, table.told(cells, known)

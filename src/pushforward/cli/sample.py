@@ -177,11 +177,11 @@ def sample(
     if cells is not None and mixed:
         wishes = accepted(model.sample, sampler=sampler, steps=steps)
         with Progress("sampling", 1, show=not is_quiet(context)) as progress:
-            x = infilled(
+            x, numbers = infilled(
                 Path(run), model, cells, n, device=device, seed=seed, batch_size=batch_size,
                 progress=progress, **wishes,
             )  # fmt: skip
-        write_states(out, x, model.space, Path(run))
+        write_states(out, x, model.space, Path(run), told=numbers)
         typer.echo(out)
         return
     functions = None

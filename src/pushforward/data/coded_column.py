@@ -233,8 +233,13 @@ class CodedColumn:
 
     # -- and back -------------------------------------------------------------------------------
 
-    def values(self, scores: Floats, symbols: Ints, known: Cells) -> Floats:
-        """Numbers as the data have them, `(N,)`; NaN for missing ones. For numeric columns."""
+    def values(
+        self, scores: Floats, symbols: Ints, known: Cells, told: Floats | None = None
+    ) -> Floats:
+        """Numbers as the data have them, `(N,)`; NaN for missing ones. For numeric columns.
+
+        Where a number was told, not NaN, it is that: scores in single precision blur long ones.
+        """
         found = np.full(len(symbols), math.nan)
         for key, k in self._places(known).items():
             found[symbols == k] = key
@@ -244,16 +249,19 @@ class CodedColumn:
             if self.decimals is not None:
                 value = np.round(value, self.decimals)
             found[at] = np.clip(value, *self.limits)
-        return found
+        return found if told is None else np.where(np.isnan(told), found, told)
 
-    def cells(self, scores: Floats, symbols: Ints, known: Cells) -> list[str]:
+    def cells(
+        self, scores: Floats, symbols: Ints, known: Cells, told: Floats | None = None
+    ) -> list[str]:
         """The cells, written as those of the data; an empty one where a value is missing."""
         first = 0 if self.units is None else 1
         written = [*[""] * first, *self.symbols, *([""] if self.missing else [])]
         found = [written[k] for k in symbols] if self.size else [""] * len(symbols)
         if self.units is not None:
             at = np.flatnonzero((symbols == 0) | (self.size == 0))
-            numbers = self.values(scores[at], symbols[at], known)
+            own = None if told is None else told[at]
+            numbers = self.values(scores[at], symbols[at], known, own)
             for i, value in zip(at, numbers, strict=True):
                 found[i] = self.written(float(value), known.decimal)
         return found

@@ -7,6 +7,7 @@ that fits none, such as numbers with a word among them, is refused with what can
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from pushforward.data.cells import Cells, truth
@@ -24,11 +25,13 @@ def found_kind(name: str, cells: Sequence[str], known: Cells, place: str) -> Kin
     """The kind of a column by its cells that are not missing.
 
     Raises `InputError` for a column without any, for numbers mixed with words, for dates that two
-    forms read, and for words that are names of rows; `place` names the file.
+    forms read, and for words or codes that are names of rows; `place` names the file.
 
     >>> str(found_kind("age", ["31", "40"], Cells(), "t.csv"))
     'count'
     >>> str(found_kind("sex", ["f", "m"], Cells(), "t.csv"))
+    'category'
+    >>> str(found_kind("zip", ["01067", "10115"], Cells(), "t.csv"))
     'category'
     """
     where = f"{place}, column {name!r}"
@@ -43,6 +46,9 @@ def found_kind(name: str, cells: Sequence[str], known: Cells, place: str) -> Kin
             raise InputError(f"{where} has numbers that are not finite: say missing='inf'")
         if not all(map(whole, dict.fromkeys(cells))):
             return Kind("number")
+        codes = [cell for cell in dict.fromkeys(cells) if re.fullmatch(r"\s*0\d+\s*", cell)]
+        if codes:
+            return _codes(name, codes[0], cells, where)
         if set(numbers) == {0.0, 1.0}:
             return Kind("boolean")
         return Kind("count" if min(numbers) >= 0 else "integer")
@@ -68,6 +74,18 @@ def found_kind(name: str, cells: Sequence[str], known: Cells, place: str) -> Kin
         raise InputError(
             f"{where} has {len(words)} different words in {len(cells)} rows, such as {words[0]!r}: "
             "names of rows are not learned, so leave it out with columns="
+        )
+    return Kind("category")
+
+
+def _codes(name: str, code: str, cells: Sequence[str], where: str) -> Kind:
+    """Codes are categories: as numbers they would lose the zeros that they begin with."""
+    many = len(dict.fromkeys(cells))
+    if many > MOST_WORDS or (many > _FEW and 2 * many > len(cells)):
+        raise InputError(
+            f"{where} has codes that begin with zeros, such as {code.strip()!r}, {many} different "
+            f"ones in {len(cells)} rows: leave it out with columns=, or say kinds={{{name!r}: "
+            "'count'} if they are numbers, which are written without these zeros"
         )
     return Kind("category")
 

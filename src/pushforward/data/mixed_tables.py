@@ -238,11 +238,11 @@ def is_mixed(source: Any, options: Mapping[str, Any]) -> bool:
         return False
     known = table.notation
     missing = any(known.is_missing(cell) for own in table.cells.values() for cell in set(own))
+    # Codes such as 01067 are categories without being text.
     words = any(
-        known.is_text(cell)
+        kind.name == "category" or known.is_text(table.cells[name][0])
         for name, kind in kinds.items()
         if kind.name in ("category", "boolean", "date")
-        for cell in table.cells[name][:1]
     )
     return missing or words
 

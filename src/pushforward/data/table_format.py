@@ -20,6 +20,9 @@ from pushforward.errors import InputError
 
 __all__ = ["TableFormat"]
 
+Told = Mapping[str, NDArray[Any]]
+"""Numbers that were told, by the names of their columns, NaN where none was."""
+
 
 @dataclass(frozen=True)
 class TableFormat:
@@ -149,31 +152,38 @@ class TableFormat:
             found.append((scores, kinds))
         return found
 
-    def cells(self, x: Any) -> dict[str, list[str]]:
-        """The cells of each column, as the data write them."""
-        pairs = zip(self.columns, self.coded(x), strict=True)
-        return {column.name: column.cells(*codes, self.notation) for column, codes in pairs}
+    def cells(self, x: Any, told: Told | None = None) -> dict[str, list[str]]:
+        """The cells of each column, as the data write them; numbers that were told as they were."""
+        own = told or {}
+        return {
+            column.name: column.cells(*codes, self.notation, own.get(column.name))
+            for column, codes in zip(self.columns, self.coded(x), strict=True)
+        }
 
-    def values(self, x: Any) -> dict[str, NDArray[Any]]:
+    def values(self, x: Any, told: Told | None = None) -> dict[str, NDArray[Any]]:
         """The columns as numbers, NaN where they are missing, and as words, `None` there."""
         found: dict[str, NDArray[Any]] = {}
         for column, codes in zip(self.columns, self.coded(x), strict=True):
             if column.kind.numeric:
-                found[column.name] = column.values(*codes, self.notation)
+                own = (told or {}).get(column.name)
+                found[column.name] = column.values(*codes, self.notation, own)
             else:
                 written = np.array([*column.symbols, None], dtype=object)
                 found[column.name] = written[codes[1]]
         return found
 
-    def columns_of(self, x: Any, *, spelled: bool) -> dict[str, NDArray[Any]]:
+    def columns_of(
+        self, x: Any, *, spelled: bool, told: Told | None = None
+    ) -> dict[str, NDArray[Any]]:
         """The columns by name, typed as files of types have them, or as text if `spelled` so."""
         if spelled:
-            return {name: np.array(own, dtype=object) for name, own in self.cells(x).items()}
-        found = self.values(x)
+            return {name: np.array(own, dtype=object) for name, own in self.cells(x, told).items()}
+        found = self.values(x, told)
         for column in self.columns:
             own = found[column.name]
             if column.kind.name == "date":
-                cells = column.cells(*self.coded(x)[self.columns.index(column)], self.notation)
+                codes = self.coded(x)[self.columns.index(column)]
+                cells = column.cells(*codes, self.notation, (told or {}).get(column.name))
                 found[column.name] = np.array(cells, dtype=object)
             elif column.kind.name in ("integer", "count") and not np.isnan(own).any():
                 found[column.name] = own.astype(np.int64)
@@ -214,6 +224,19 @@ class TableFormat:
         if len(states) == 2:
             return tuple(states), tuple(where)
         return states[0], where[0]
+
+    def told(self, cells: Mapping[str, Sequence[str]], known: Cells) -> dict[str, NDArray[Any]]:
+        """The numbers that some cells tell, by column, NaN where they tell none."""
+        return {
+            column.name: np.array(
+                [
+                    np.nan if known.is_missing(cell) else column.number(cell, known)
+                    for cell in cells[column.name]
+                ]
+            )
+            for column in self.columns
+            if column.units is not None and column.name in cells
+        }
 
     def shown(self, x: Any) -> Tensor:
         """The numbers of states `(N, d)`, zero where a symbol says that there is none."""

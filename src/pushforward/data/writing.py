@@ -89,7 +89,8 @@ def write(
             names of the space.
         levels, value_range: of quantized data, as in `Data`: states go to the nearest level.
         labels: the numbers of classes, one for all or one for each.
-        told: of sets and functions, values of further columns, one for each.
+        told: of sets and functions, values of further columns, one for each; of tables of all
+            kinds the numbers that were given, NaN where none was, to the last digit.
 
     Raises `InputError` for another suffix, states of several parts in an `.npy`, names or labels
     that do not fit or come twice, a folder that is not empty, or a file that cannot be written;
@@ -244,7 +245,7 @@ class _Written:
     ) -> dict[str, NDArray[Any]]:
         """The columns of a table by name, typed, the labels last."""
         if self.schema.mixed is not None:
-            return self.schema.mixed.columns_of(self.x, spelled=spelled)
+            return self.schema.mixed.columns_of(self.x, spelled=spelled, told=self.told)
         if self.schema.functions is not None:
             known = {} if labels is None else {self.schema.label or _LABEL: labels}
             return table_of_functions(self.schema, self.x, {**known, **(self.told or {})})

@@ -166,6 +166,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
             self.space,
             restore=Reaction((scale * back.sum(-1)).to(dtype), lambda g: drawn_jump(back, g)),
             destroy=Reaction((scale * away.sum(-1)).to(dtype), lambda g: drawn_jump(away, g)),
+            chained=True,
         )
 
     def ratios(self, pred: Tensor | TiltedLogits, x_t: Tensor, t: Time) -> Tensor:

@@ -145,6 +145,7 @@ class TokenBridge(ControlledReference):
             self.space,
             restore=Reaction(ahead.sum(-1), lambda g: drawn_jump(ahead, g)),
             destroy=Reaction(back.sum(-1), lambda g: drawn_jump(back, g)),
+            chained=True,
         )
 
     def jump_rates(self, control: Tensor, x: Tensor, remaining: Time) -> Tensor:

@@ -13,23 +13,27 @@ from pushforward import checks
 from pushforward.config import configurable
 from pushforward.dynamics import FlowWeights
 from pushforward.protocols import LinearFlow, State, Transport, follows
+from pushforward.samplers.late_jumps import late_weights, watched
 from pushforward.samplers.rule import Rule
 
 __all__ = ["Euler", "Stage", "flow_weights", "stage_dynamics", "stages"]
 
 
 class Stage(NamedTuple):
-    """A step from `t` over `h`, with the weights of the flow at `t` where the process has them."""
+    """A step from `t` over `h`, with the weights of the flow at `t` where the process has them, and
+    what it counts among the late steps (`late_jumps`)."""
 
     t: float
     h: float
     weights: FlowWeights | None
+    late: float = 0.0
 
 
 def stages(process: Any, grid: Sequence[float]) -> list[Stage]:
     """One stage per step of a grid."""
-    found = flow_weights(process, grid[:-1])
-    return [Stage(t, s - t, weights) for (t, s), weights in zip(pairwise(grid), found, strict=True)]
+    found, late = flow_weights(process, grid[:-1]), late_weights(len(grid) - 1)
+    rows = zip(pairwise(grid), found, late, strict=True)
+    return [Stage(t, s - t, weights, own) for (t, s), weights, own in rows]
 
 
 def flow_weights(process: Any, times: Sequence[float]) -> list[FlowWeights | None]:
@@ -54,7 +58,8 @@ class Euler(Rule):
     `churn = 0` integrates the probability flow (order 1), `churn = 1` the reverse SDE (weak order
     1); between and beyond, the same marginals with more or less noise. Works on every space.
 
-    Raises `InputError` for a negative or infinite churn.
+    Warns where tokens would jump several times in late steps, as `TauLeaping` does. Raises
+    `InputError` for a negative or infinite churn.
     """
 
     churn: float = 0.0
@@ -75,4 +80,5 @@ class Euler(Rule):
     ) -> State:
         """`x_s = x_t + (s - t) v + noise`."""
         dynamics = stage_dynamics(transport, state.x, row.t, row.weights)
-        return State(dynamics.advance(state.x, row.h, self.churn, generator))
+        memory = watched(state.memory, dynamics, row.h, self.churn, row.late)
+        return State(dynamics.advance(state.x, row.h, self.churn, generator), memory)

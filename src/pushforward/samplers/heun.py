@@ -76,11 +76,12 @@ class Heun(Rule):
             pred = model(x, row.t)
             ahead = combine(row.ahead, (x, pred))
             return State(combine(row.end, (x, pred, ahead, model(ahead, row.s))))
-        (t, h, at_t), (s, _, at_s) = row
-        here = stage_dynamics(transport, state.x, t, at_t)
+        first, second = row
+        here = stage_dynamics(transport, state.x, first.t, first.weights)
         _check(here)
-        ahead = here.advance(state.x, h)
-        return State(_corrected(here, state.x, ahead, stage_dynamics(transport, ahead, s, at_s), h))
+        ahead = here.advance(state.x, first.h)
+        there = stage_dynamics(transport, ahead, second.t, second.weights)
+        return State(_corrected(here, state.x, ahead, there, first.h))
 
 
 def _check(dynamics: Any) -> None:
