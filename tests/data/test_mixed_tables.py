@@ -63,6 +63,10 @@ def test_kinds_are_found_by_cells() -> None:
     assert coded["age"].words == ("a number", "missing")
     assert coded["income"].symbols == ("0.00",)
     assert coded["kids"].units is None
+    # Frequencies of the symbols of a number are not those of its values.
+    assert [*data.schema.mixed.kinds(data.x)] == [
+        *("age: a number, missing", "kids", "income: a number, 0.00", "member", "city")
+    ]
 
 
 def test_a_file_comes_out_byte_by_byte(tmp_path: Path) -> None:

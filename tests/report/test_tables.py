@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.data.test_mixed_tables import people
 
+from pushforward.data import load
 from pushforward.report import marginals as page
 from pushforward.report import pair_plots
 from pushforward.report.marginals import marginals, marginals_picture
 from pushforward.report.painters import Kinds
 from pushforward.report.pictures import Look
+from pushforward.report.table_judging import columns_shown
 from pushforward.spaces import Euclidean
 
 NAMES = ("length", "price", "doors")
@@ -103,6 +106,28 @@ def test_each_column_has_its_shares_under_its_name(monkeypatch: pytest.MonkeyPat
     low, high = panels[1].get_xlim()
     assert low < -5000
     assert high > 5000
+
+
+def test_words_and_dates_stand_below_their_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    panels: list[Any] = []
+    spell = page._spell
+    monkeypatch.setattr(page, "_spell", lambda panel, t: (spell(panel, t), panels.append(panel)))
+    rows = people(60)
+    rows["city"][:6] = 6 * [""]
+    data = load(rows, kinds="auto")
+    names, known, drawn, ticks = columns_shown(data, data.x)
+    table = dict(zip(names, known.mT, strict=True))
+    missing = 100 * sum(cell == "" for cell in rows["age"]) / 60
+    assert f"age, {missing:.0f} % missing, drawn {missing:.0f} %" in table
+    assert int((table["city"] == 3).sum()) == 6
+    marginals_picture(names, known, drawn, ticks)
+    said = {
+        panel.get_xlabel(): [text.get_text() for text in panel.get_xticklabels()]
+        for panel in panels
+    }
+    assert said["city"] == ["Bonn", "Oslo, N", "Rome", "missing"]
+    assert said["member"] == ["no", "yes"]
+    assert [date[-5:] for date in said["joined"]] == [".2020", ".2022"]
 
 
 def test_only_tables_have_a_section_of_columns() -> None:

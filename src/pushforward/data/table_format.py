@@ -250,9 +250,14 @@ class TableFormat:
         return torch.from_numpy(np.stack(found, 1)) if found else torch.zeros(n, 0).double()
 
     def kinds(self, x: Any) -> dict[str, Tensor]:
-        """The symbols of the columns that have several, by the name of the column."""
+        """The symbols of the columns that have several, by the name of the column, with what they
+        tell apart where the column has numbers beside them."""
         pairs = zip(self.columns, self.coded(x), strict=True)
-        return {c.name: torch.from_numpy(codes[1]) for c, codes in pairs if c.size > 1}
+        return {
+            c.name if c.units is None else f"{c.name}: {', '.join(c.words)}": torch.from_numpy(own)
+            for c, (_, own) in pairs
+            if c.size > 1
+        }
 
     def indicators(self, x: Any) -> Tensor:
         """The symbols of states as zeros and ones, `(N, symbols)`."""

@@ -30,6 +30,8 @@ FASTA = (".fasta", ".fa", ".fna", ".faa")
 _TEXT = (".txt", ".text")
 WINDOW = 128
 """How many symbols a piece of a long text has."""
+_MUCH = 0.1
+"""The share of the symbols from which on it is said how many are left out."""
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|nan|NA", re.IGNORECASE)
 
@@ -193,7 +195,11 @@ def _windows(
             "with a smaller window=, or give more text"
         )
     if left:
-        notes.append(f"{left} symbols at the end of {path} fill no window and were left out")
+        where = f"at the end of {path}" if len(pieces) == 1 else f"at the ends of texts of {path}"
+        note = f"{left} symbols {where} fill no window and were left out"
+        share = left / (left + x.numel())
+        more = f", {100 * share:.0f}% of all: a smaller window= keeps more"
+        notes.append(note + (more if share > _MUCH else ""))
     return x
 
 

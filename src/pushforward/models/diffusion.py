@@ -26,7 +26,7 @@ from pushforward.models.on_space import on_space_of
 from pushforward.models.predictor import Predictor
 from pushforward.models.process_density import about_density, density_kind, process_log_prob
 from pushforward.models.simulation import simulate, times_of
-from pushforward.models.trainable import ERROR_OF_PREDICTION, Trainable
+from pushforward.models.trainable import BOUND_AT_TIMES, ERROR_OF_PREDICTION, Trainable
 from pushforward.models.trajectory import Moment, Trajectory, filmed
 from pushforward.parametrizations import Parametrization
 from pushforward.processes import Gaussian, GenerativeProcess
@@ -84,6 +84,8 @@ class Diffusion(GenerativeModel, Trainable):
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
         self.space = self.process.space
+        if self.process.loss_bounds:
+            self.loss_meaning = BOUND_AT_TIMES
         self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
         self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))

@@ -10,11 +10,22 @@ from torch import Tensor, nn
 
 from pushforward.errors import InputError
 
-__all__ = ["ERROR_OF_PREDICTION", "NEGATIVE_BOUND", "NEGATIVE_LIKELIHOOD", "Trainable"]
+__all__ = [
+    "BOUND_AT_TIMES",
+    "ERROR_OF_PREDICTION",
+    "NEGATIVE_BOUND",
+    "NEGATIVE_LIKELIHOOD",
+    "Trainable",
+]
 
 ERROR_OF_PREDICTION = (
     "The loss is the error of what the network predicts, at random times. It includes noise that "
     "nothing can predict, so it does not go to zero, and its value is no likelihood."
+)
+BOUND_AT_TIMES = (
+    "The loss is what the symbols of a whole state cost at random times, in nats: its mean is "
+    "minus a lower bound of the log-probability, but for the ends of the time. Much of its noise "
+    "is that of the times."
 )
 NEGATIVE_LIKELIHOOD = (
     "The loss is the negative log-likelihood, in nats, of the data in the units of the model. At "

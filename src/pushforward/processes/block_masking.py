@@ -75,6 +75,7 @@ class BlockMasking(GenerativeProcess[Tensor, Tensor, Tensor]):
         checks.whole("block", self.block)
 
     supports = frozenset({"bound", "guidance"})
+    loss_bounds = True
     sampler = "pinned"
     steps = 256
 

@@ -92,6 +92,7 @@ class Jumps(GenerativeProcess[Tensor, Tensor, Tensor]):
         _ = self.chain
 
     supports = frozenset({"bound", "guidance"})
+    loss_bounds = True
     sampler = "pinned"
 
     @cached_property

@@ -54,6 +54,7 @@ class Masking(GenerativeProcess[Tensor, Tensor, Tensor]):
         check_clock(self.schedule)
 
     supports = frozenset({"bound", "guidance"})
+    loss_bounds = True
     sampler = "pinned"
 
     @property

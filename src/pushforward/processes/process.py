@@ -55,6 +55,10 @@ class GenerativeProcess(ABC, Generic[X, Z, P]):
     supports: frozenset[Support] = frozenset()
     """What a model of it can do beside drawing."""
 
+    loss_bounds: bool = False
+    """Whether the mean loss at even times is minus a lower bound of the log-probability, in nats,
+    but for what the ends of the time cost."""
+
     sampler: str = "euler"
     """The short name of the sampler that suits it."""
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pushforward.data import Data
+from pushforward.data.coded_column import CodedColumn
 from pushforward.metrics import Evaluation, evaluate
 from pushforward.metrics.tables import table_rows
+from pushforward.report.marginals import Ticks
 
 __all__ = ["columns_shown", "evaluated_table"]
-
-_MOST_WORDS = 6
 
 
 def evaluated_table(samples: Any, test: Data, train: Data, **options: Any) -> Evaluation:
@@ -42,21 +44,38 @@ def evaluated_table(samples: Any, test: Data, train: Data, **options: Any) -> Ev
     return dataclasses.replace(found, rows=(*rows, *found.rows))
 
 
-def columns_shown(data: Data, samples: Any) -> tuple[tuple[str, ...], Any, Any]:
-    """The columns of data and of samples by name, for pictures of each; of a table of all kinds in
-    the units of the data, with words by their places among those of the column."""
+def columns_shown(data: Data, samples: Any) -> tuple[Sequence[str], Any, Any, Sequence[Ticks]]:
+    """The columns of data and of samples by name, for pictures of each, and what their ticks say.
+
+    Those of a table of all kinds are in the units of the data, words at their places among those of
+    the column, and missing words behind them; how many numbers are missing stands at the name.
+    """
     table = data.schema.mixed
     if table is None:
-        return data.columns, data.x, samples
-    names: list[str] = []
-    parts: tuple[list[Any], list[Any]] = ([], [])
-    for column in table.columns:
-        few = len(column.symbols) <= _MOST_WORDS
-        said = ", ".join(f"{k} {word}" for k, word in enumerate(column.symbols))
-        names.append(column.name if column.kind.numeric or not few else f"{column.name}: {said}")
-    for part, x in zip(parts, (data.x, samples), strict=True):
-        for column, values in zip(table.columns, table.values(x).values(), strict=True):
-            places = {word: float(k) for k, word in enumerate(column.symbols)}
-            own = values if column.kind.numeric else [places.get(v, float("nan")) for v in values]
-            part.append(torch.as_tensor(own, dtype=torch.float64))
-    return tuple(names), torch.stack(parts[0], 1), torch.stack(parts[1], 1)
+        return data.columns, data.x, samples, ()
+    known, drawn = (
+        [_shown(column, values) for column, values in zip(table.columns, own, strict=True)]
+        for own in (table.values(data.x).values(), table.values(samples).values())
+    )
+    names = []
+    for column, *both in zip(table.columns, known, drawn, strict=True):
+        shares = [100 * float(x.isnan().double().mean()) for x in both]
+        said = f", {shares[0]:.0f} % missing, drawn {shares[1]:.0f} %"
+        names.append(column.name + (said if column.missing and column.kind.numeric else ""))
+    ticks = [_ticks(column) for column in table.columns]
+    return names, torch.stack(known, 1), torch.stack(drawn, 1), ticks
+
+
+def _shown(column: CodedColumn, values: Any) -> Tensor:
+    """Numbers as they are, and the places of words."""
+    if column.kind.numeric:
+        return torch.as_tensor(values, dtype=torch.float64)
+    places = {word: k for k, word in enumerate((*column.symbols, None))}
+    return torch.tensor([places[value] for value in values], dtype=torch.float64)
+
+
+def _ticks(column: CodedColumn) -> Ticks:
+    """The words of a column, or how its dates are written."""
+    if column.kind.name == "date":
+        return column.written
+    return None if column.kind.numeric else column.words

@@ -130,6 +130,8 @@ def _header(
     if data["kind"] == "vector":
         # Three axes alone make no picture.
         states = states.replace("images", "vectors")
+    if model.learns_kinds:
+        states = data.get("states") or states
     facts = {
         "data": f"{data['name']}, {data['n']:,} {states}",
         "model": type(model).__name__,
