@@ -126,3 +126,30 @@ def test_what_has_no_bound_says_so() -> None:
     with pytest.raises(CapabilityError, match="white noise"):
         gaussian.prior_cost(torch.zeros(1, 2), 1.0)
     assert math.isfinite(float(processes.Gaussian().prior_cost(torch.ones(1, 2), 1.0)))
+
+
+@pytest.mark.parametrize("name", ["masking", "birth-death"])
+def test_a_loss_that_is_said_to_bound_the_entropy_does(name: str) -> None:
+    """In the mean over the times the loss of the exact model is the entropy of the data."""
+    net = _Exact(CASES[name])
+    model = pf.Diffusion(net, process=CASES[name], event_shape=(2,))
+    assert "minus a lower bound" in model.loss_meaning
+    assert "no likelihood" in pf.Diffusion(pf.nn.MLP(2, width=4), event_shape=(2,)).loss_meaning
+    with torch.no_grad():
+        loss = model.loss(
+            WORLD.data.sample(20_000, seed=1), generator=torch.Generator().manual_seed(0)
+        )
+    entropy = -float((WORLD.data.probabilities.double() * TRUTH.view(K, K).double()).sum())
+    assert float(loss.mean()) == pytest.approx(entropy, abs=4 * float(loss.std()) / 20_000**0.5)
+
+
+class _Exact(nn.Module):
+    """A network that knows all."""
+
+    def __init__(self, process) -> None:
+        super().__init__()
+        self.known = WORLD.model(process)
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x, t, c=None):
+        return self.known(x, t).float()

@@ -64,7 +64,7 @@ class Diffusion(GenerativeModel, Trainable):
     torch.Size([3, 2])
     """
 
-    loss_meaning, space_from, networks = ERROR_OF_PREDICTION, "process", ("net",)
+    space_from, networks = "process", ("net",)
     defaults: ClassVar[Mapping[str, Any]] = {"process": "gaussian"}
 
     def __init__(
@@ -83,11 +83,9 @@ class Diffusion(GenerativeModel, Trainable):
         self.process: GenerativeProcess = Gaussian() if process is None else process
         if not isinstance(self.process, GenerativeProcess):
             raise InputError(f"the process is one of pushforward.processes, not {process!r}")
-        self.space = self.process.space
-        if self.process.loss_bounds:
-            self.loss_meaning = BOUND_AT_TIMES
+        self.space, self.times = self.process.space, registry.resolve("times", times)
+        self.loss_meaning = BOUND_AT_TIMES if self.process.loss_bounds else ERROR_OF_PREDICTION
         self.grid: grids.Grid = registry.resolve("grids", grid or self.process.grid)
-        self.times = registry.resolve("times", times)
         self.predictor = Predictor(net, self.process.reading(predict))
         self.condition = Condition.of(net, label_dropout, anything=True)
         self.weight: Weighting = registry.resolve("weightings", weight)
