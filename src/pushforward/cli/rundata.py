@@ -20,6 +20,7 @@ from pushforward.cli.values import read_value
 from pushforward.cli.wording import in_words_of
 from pushforward.data import Data, Schema, formats, load
 from pushforward.data.columns import closest
+from pushforward.data.joined_stores import is_pattern
 from pushforward.data.stores import is_store
 from pushforward.downscaling.refined import FIELD_OPTIONS, refined
 from pushforward.errors import InputError
@@ -375,7 +376,8 @@ def described(run: Path) -> dict[str, Any] | None:
 
 def _placed(options: dict[str, Any] | None) -> dict[str, Any] | None:
     """Arguments of `load` with the whole path of a file."""
-    if options is None or not Path(str(options["source"])).exists():
+    there = options is not None and str(options["source"])
+    if options is None or not (Path(str(there)).exists() or is_pattern(there)):
         return options
     return {**options, "source": str(Path(options["source"]).resolve())}
 

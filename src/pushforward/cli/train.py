@@ -151,7 +151,11 @@ def train(
     values = words or []
     data = [w for w in values if "=" not in w or Path(w).exists()]
     if len(data) > 1:
-        raise InputError(f"one data source, not {len(data)}: {', '.join(data)}")
+        # What a shell made of a pattern without quotation marks.
+        way = "" if not all(Path(name).exists() for name in data) else (
+            "; fields of several files are read as one by a pattern in quotation marks, 'era5/*.nc'"
+        )  # fmt: skip
+        raise InputError(f"one data source, not {len(data)}: {', '.join(data)}{way}")
     given: dict[str, Any] = {
         "data": data[0] if data else None,
         "source": source,

@@ -24,6 +24,7 @@ from pushforward.data.field_format import FieldFormat
 from pushforward.data.field_matching import as_known, as_target, on_own_grid
 from pushforward.data.field_patches import in_patches
 from pushforward.data.field_rows import FieldRows, gap_error
+from pushforward.data.joined_stores import is_pattern
 from pushforward.data.options import given_options
 from pushforward.data.patch_format import parse_patches
 from pushforward.data.places import existing
@@ -114,7 +115,7 @@ def load_as_target(source: Any, like: Schema, **options: Any) -> Data:
 
 def _of_target(source: Any, like: Schema, matching: Matching, options: dict[str, Any]) -> Data:
     """Fields that some format of a target matches."""
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and not is_pattern(source):
         existing(source)
     if not is_store(source):
         raise InputError(
@@ -147,7 +148,7 @@ def _read(
             f"{odd[0]}= means nothing for fields; they take "
             f"{', '.join(f'{option}=' for option in _OPTIONS)}, drop_nonfinite= and double="
         )
-    store, where = opened(existing(source) if isinstance(source, str | os.PathLike) else source)
+    store, where = opened(source)
     schema = (like.schema if isinstance(like, Data) else like or Schema()).whole
     windows = _asked_windows(said.get("forecast"), schema)
     known = schema.fields if schema.frames is None else schema.frames
@@ -336,4 +337,7 @@ def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
 def _name(path: Path | None, where: str) -> str:
     if path is None:
         return where.removeprefix("the ")
+    if is_pattern(path):
+        # Files of one kind lie in a folder that says what they are.
+        return path.parent.name or path.name
     return path.name.removesuffix(".zarr") if path.is_dir() else formats.stem(path)

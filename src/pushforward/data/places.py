@@ -7,16 +7,28 @@ from pathlib import Path
 
 from pushforward import registry
 from pushforward.data.columns import closest
+from pushforward.data.joined_stores import is_pattern, matches
 from pushforward.errors import InputError
 
 __all__ = ["existing", "refuse_run"]
 
 
 def existing(source: str | os.PathLike[str]) -> Path:
-    """The path of a file or folder. Raises `InputError` with what is near, if there is none."""
+    """The path of a file or folder.
+
+    Raises `InputError` with what is near, if there is none, and for patterns, which
+    `stores.is_store` takes if they are of fields.
+    """
     path = Path(source).expanduser()
     if str(source).strip() and path.exists():
         return path
+    if is_pattern(source):
+        if not matches(source):
+            raise InputError(f"no file or folder matches {source}")
+        raise InputError(
+            f"{source} is a pattern, and not all that it matches are NetCDF files with coordinates "
+            "or Zarr stores, which alone are read together"
+        )
     if isinstance(source, str) and not path.suffix and len(path.parts) < 2:
         known = registry.names("data")
         raise InputError(

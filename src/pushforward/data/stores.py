@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pushforward._extras import require
+from pushforward.data.joined_stores import is_pattern, joined, matches
 from pushforward.errors import InputError
 
 __all__ = ["is_store", "opened", "plain_attributes", "xarray_of"]
@@ -25,8 +26,8 @@ def xarray_of(purpose: str) -> Any:
 
 
 def is_store(source: Any) -> bool:
-    """Whether a source holds fields: an object of `xarray`, a Zarr store, or a NetCDF file with a
-    variable of two or more dimensions of which one has a coordinate.
+    """Whether a source holds fields: an object of `xarray`, a Zarr store, a NetCDF file with a
+    variable of two or more dimensions of which one has a coordinate, or a pattern of such files.
 
     >>> is_store("table.csv")
     False
@@ -36,6 +37,9 @@ def is_store(source: Any) -> bool:
         return True
     if not isinstance(source, str | os.PathLike) or not str(source).strip():
         return False
+    if is_pattern(source):
+        found = matches(source)
+        return bool(found) and all(map(is_store, found))
     path = Path(source).expanduser()
     if path.is_dir():
         return any((path / name).is_file() for name in _ZARR)
@@ -45,7 +49,8 @@ def is_store(source: Any) -> bool:
 
 
 def opened(source: Any) -> tuple[Any, str]:
-    """A data set of `xarray` whose values are read when they are asked for, and what to call it.
+    """A data set of `xarray` whose values are read when they are asked for, and what to call it; of
+    a pattern the files that it matches, `joined` in memory.
 
     Raises `InputError` for stores that cannot be opened, `MissingExtraError` without the packages.
     """
@@ -54,6 +59,10 @@ def opened(source: Any) -> tuple[Any, str]:
         return source.to_dataset(name=source.name or "x"), f"the array {source.name or 'x'}"
     if isinstance(source, xarray.Dataset):
         return source, "the data set"
+    if is_pattern(source):
+        places = matches(source)
+        stores = [opened(place)[0] for place in places]
+        return joined(places, stores, xarray.concat), str(source)
     path = Path(source).expanduser()
     more: dict[str, Any] = {"engine": "netcdf4"}
     if path.is_dir():
