@@ -52,7 +52,7 @@ CASES = {
     "likelihood": ("N = 3", "N = 5", "N = 10", "N = 20"),
     "symbols": ("K = 4", "K = 10", "K = 20", "K = 40", "K = 80", "K = 160"),
 }
-SEEDS = {"likelihood": (0,), "symbols": (0, 1, 2)}
+SEEDS = {"likelihood": (0, 1, 2), "symbols": (0, 1, 2)}
 TRAINING: dict[str, Any] = {
     "batch_size": 256,
     "lr": 2e-3,
