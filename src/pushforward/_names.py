@@ -239,6 +239,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "jumps": "processes.Jumps",
         "uniform-jumps": ("processes.Jumps", {"rates": "uniform"}),
         "thinning": "processes.Thinning",
+        "trimming": "processes.Trimming",
         "jump-diffusion": "processes.JumpDiffusion",
         "gaussian-sets": "processes.GaussianSets",
         "bridge": "processes.Bridge",

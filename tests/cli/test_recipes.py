@@ -86,6 +86,10 @@ def _few(recipe) -> Data | None:
     if recipe.data["source"] == "trees.csv":
         trees = {name: [f"{k % n}" for k in range(300)] for name, n in (("plot", 99), ("x", 7))}
         return pf.data.load(**{**recipe.data, "source": trees})
+    if recipe.data["source"] == "clips.csv":
+        clips = {"clip": [f"{k // 3}" for k in range(300)], "x": [f"{k % 7}" for k in range(300)]}
+        clips["frame"] = [f"{k // 3 % 2 + k % 3}" for k in range(300)]
+        return pf.data.load(**{**recipe.data, "source": clips})
     if recipe.data["source"] == "book.txt":
         alphabet = Alphabet(tuple("abcdefg"))
         x = torch.randint(0, 7, (50, 16), generator=torch.Generator().manual_seed(0))

@@ -193,6 +193,9 @@ def _flat(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec = dict(value)
     inner = spec.pop("args", None)
     if inner is not None:
+        # As `config.describe` writes classes that have one; what is made is of the present one.
+        spec.pop("version", None)
+    if inner is not None:
         # What `config.describe` wrote of the data says by which version of the class.
         spec.pop("version", None)
     if inner is not None and not isinstance(inner, Mapping):

@@ -11,7 +11,7 @@ from pushforward._random import fresh_seed, resolve, uniform_like
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import conditioned
 from pushforward.models.simulation import simulate, times_of
-from pushforward.processes import JumpDiffusion, Thinning
+from pushforward.processes import JumpDiffusion, Thinning, Trimming
 from pushforward.protocols import Sampler, Transport
 
 __all__ = ["between_sets"]
@@ -65,6 +65,11 @@ def between_sets(
         raise CapabilityError(
             f"{type(process).__name__} deletes no points: sets lie between two others for the "
             "processes JumpDiffusion and Thinning"
+        )
+    if isinstance(process, Trimming) or isinstance(getattr(process, "thinning", None), Trimming):
+        raise CapabilityError(
+            "what is left of two sequences by Trimming makes no third one: sets lie between two "
+            "others for Thinning"
         )
     share = checks.number("share", share, least=0)
     start, stop = process.interval

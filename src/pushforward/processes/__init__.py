@@ -43,6 +43,7 @@ from pushforward.processes.table import table_process
 from pushforward.processes.thinning import Thinning
 from pushforward.processes.token_bridge import TokenBridge
 from pushforward.processes.token_path import TokenPath
+from pushforward.processes.trimming import Trimming
 from pushforward.processes.wright_fisher import WrightFisher
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "TokenBridge",
     "TokenPath",
     "Trigonometric",
+    "Trimming",
     "WrightFisher",
     "bridge_on",
     "molecule_process",

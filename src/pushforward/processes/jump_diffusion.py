@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -28,9 +28,9 @@ from pushforward.processes.on_points import (
     output_weight,
     read_present,
 )
-from pushforward.processes.process import GenerativeProcess, one_prediction
+from pushforward.processes.process import GenerativeProcess, Support, one_prediction
 from pushforward.processes.reading import AffineReading, Reading
-from pushforward.processes.thinning import Thinning, log_likelihoods, newborn, relative
+from pushforward.processes.thinning import Thinning, log_likelihoods, relative
 from pushforward.protocols import Time
 from pushforward.schedules import Schedule
 from pushforward.spaces import PointCloud
@@ -67,7 +67,8 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
 
     Args:
         diffusion: how points are noised; its space plays no part.
-        thinning: how they are deleted.
+        thinning: how they are deleted: any of them, or those at the ends of a sequence by
+            `Trimming`.
         space: of the sets; by default that of `thinning`, which it takes the place of.
 
     >>> process = JumpDiffusion()
@@ -79,9 +80,6 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
     thinning: Thinning = field(default_factory=Thinning)
     space: PointCloud = None  # type: ignore[assignment]
 
-    sampler = "pinned"
-    supports = frozenset({"bound"})
-
     format_version = Thinning.format_version
     """Both read networks alike."""
 
@@ -89,7 +87,17 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
         if self.space is None:
             object.__setattr__(self, "space", self.thinning.space)
         elif self.space != self.thinning.space:
-            object.__setattr__(self, "thinning", Thinning(self.thinning.schedule, self.space))
+            object.__setattr__(self, "thinning", replace(self.thinning, space=self.space))
+
+    @property
+    def sampler(self) -> str:  # type: ignore[override]
+        """That of `thinning`."""
+        return self.thinning.sampler
+
+    @property
+    def supports(self) -> frozenset[Support]:  # type: ignore[override]
+        """A bound, where `thinning` has one."""
+        return self.thinning.supports
 
     @cached_property
     def clock(self) -> Schedule:
@@ -108,7 +116,7 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
         """The missing points, and `v` for the means of the present ones."""
         one_prediction("a jump diffusion", predict, "points")
         present = AffineReading(self.diffusion.schedule, VPrediction())
-        return _PointReading(present, MissingReading(self.space, self.thinning.schedule))
+        return _PointReading(present, self.thinning.reading())
 
     def finish(
         self, pred: PointPrediction, x_t: Any, t: float, generator: torch.Generator | None = None
@@ -166,7 +174,7 @@ class JumpDiffusion(GenerativeProcess[Any, Any, PointPrediction]):
         present = x_t._replace(x=moved)
         born = self.thinning.born(pred.missing, x_t, t, s, generator)
         point = self._noised(pred.missing, x_t, s).point
-        return self.space.where(born, newborn(point, x_t, generator), present)
+        return self.space.where(born, self.thinning.newborns(point, x_t, born, generator), present)
 
     def carried(
         self, pred: PointPrediction, x_t: Any, t: Tensor, s: Tensor, generator: Any = None

@@ -24,13 +24,12 @@ from pushforward.processes._clock import (
 from pushforward.processes.missing_point import PointMixtures
 from pushforward.processes.missing_reading import Missing, MissingReading
 from pushforward.processes.process import GenerativeProcess, one_prediction
-from pushforward.processes.reading import Reading
 from pushforward.protocols import Time
 from pushforward.schedules import Rectified, Schedule
 from pushforward.spaces import PointCloud
 from pushforward.state import EventShape
 
-__all__ = ["Thinning", "log_likelihoods", "newborn", "relative"]
+__all__ = ["Thinning", "blank", "log_likelihoods", "newborn", "relative"]
 
 
 @configurable
@@ -79,7 +78,7 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
         """From the end, where no point is left."""
         return 1.0, self.schedule.t_min
 
-    def reading(self, predict: Any = None) -> Reading:
+    def reading(self, predict: Any = None) -> MissingReading:
         """Chances of the number of missing points, and a mixture of Gaussians for one of them."""
         one_prediction("deleted points", predict, "missing")
         return MissingReading(self.space, self.schedule)
@@ -98,7 +97,7 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
         """Each point kept with the chance `alpha_t`, in its slot."""
         alpha, _ = self.schedule.values(t)
         lost = uniform_like(z.x[..., 0], generator) >= like(alpha, z.mask)
-        return self.space.where(lost, _blank(z), z)
+        return self.space.where(lost, blank(z), z)
 
     def loss(self, pred: Missing, z: Any, x_t: Any, t: Time) -> Tensor:
         """What the missing points cost at once, in nats, `(B,)`."""
@@ -162,7 +161,7 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
         return Jump(
             self.space,
             restore=Reaction(birth, lambda generator: newborn(pred.point, x_t, generator)),
-            destroy=Reaction(death.to(birth), lambda generator: _blank(x_t)),
+            destroy=Reaction(death.to(birth), lambda generator: blank(x_t)),
         )
 
     def bridge(
@@ -176,9 +175,14 @@ class Thinning(GenerativeProcess[Any, Any, Missing]):
     ) -> Any:
         """The number of missing points is drawn, and each of them is born with its exact chance
         `(alpha_s - alpha_t) / (1 - alpha_t)`."""
-        return self.space.where(
-            self.born(pred, x_t, t, s, generator), newborn(pred.point, x_t, generator), x_t
-        )
+        born = self.born(pred, x_t, t, s, generator)
+        return self.space.where(born, self.newborns(pred.point, x_t, born, generator), x_t)
+
+    def newborns(
+        self, point: PointMixtures, x_t: Any, born: Tensor, generator: torch.Generator | None = None
+    ) -> Any:
+        """Points for the slots that are `born` in one step: independent draws."""
+        return newborn(point, x_t, generator)
 
     def born(
         self, pred: Missing, x_t: Any, t: float, s: float, generator: torch.Generator | None = None
@@ -250,6 +254,7 @@ def newborn(point: PointMixtures, x: Any, generator: torch.Generator | None) -> 
     return x._replace(x=places.to(x.x), mask=torch.ones_like(x.mask), **marks)
 
 
-def _blank(x: Any) -> Any:
+def blank(x: Any) -> Any:
+    """Empty slots in the place of all of some sets."""
     zeros = {"kinds": torch.zeros_like(x.kinds)} if hasattr(x, "kinds") else {}
     return x._replace(x=torch.zeros_like(x.x), mask=torch.zeros_like(x.mask), **zeros)
