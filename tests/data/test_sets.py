@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.data.set_lists import lists_of_sets
 from pushforward.errors import InputError
 from pushforward.spaces import MarkedPoints, PointCloud
 
@@ -197,6 +198,30 @@ def test_arrays_that_are_no_sets_are_refused(change: dict, told: str) -> None:
     arrays = {"x": np.zeros((3, 1)), "lengths": np.array([2, 1]), **change}
     with pytest.raises(InputError, match=told):
         pf.data.load(arrays, space="points")
+
+
+def test_slots_that_do_not_fit_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    x, mask = rng.random((9, 2, 1)), rng.random((9, 2)) < 0.6
+    kinds = rng.integers(0, 3, (9, 2, 1))
+    cloud, marked = PointCloud(), PointCloud(kinds=(3,))
+    for arrays, space, told in (
+        ({"x": x, "mask": np.ones((9, 3), bool)}, cloud, r"'mask': \(9, 3\)"),
+        ({"x": x[..., 0], "mask": mask}, cloud, r"x \(N, slots, d\)"),
+        ({"x": x, "mask": mask, "kinds": kinds[:, :1]}, marked, r"'kinds': \(9, 1, 1\)"),
+        ({"x": x, "mask": mask, "kinds": kinds - 1}, marked, "but -1 was found"),
+        # Left out they would be missed by nobody.
+        ({"x": x, "mask": mask, "kinds": kinds}, cloud, r"space.kinds=\[3\], or the points one"),
+    ):
+        with pytest.raises(InputError, match=told):
+            pf.data.load(arrays, space=space)
+
+
+def test_kinds_that_are_true_or_false_come_back() -> None:
+    arrays = {"x": np.arange(3.0), "lengths": np.array([2, 1]), "kinds": np.array([True, 0, 1]) > 0}
+    data = pf.data.load(arrays, space="points")
+    found = lists_of_sets(data.schema.sets, data.x)
+    assert sorted(found["kinds"][:, 0].tolist()) == [0, 1, 1]
 
 
 def test_arrays_of_other_points_than_the_models_are_refused() -> None:

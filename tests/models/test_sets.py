@@ -63,6 +63,21 @@ def test_sets_in_memory_do_not_say_their_space() -> None:
         pf.Diffusion.for_data(_marked())
 
 
+def test_sets_without_a_point_teach_nothing() -> None:
+    x = Points(torch.zeros(9, 2, 1), torch.zeros(9, 2).bool())
+    data = pf.data.load(x, space=PointCloud())
+    model = pf.Diffusion.for_data(data, process=JumpDiffusion())
+    with pytest.raises(InputError, match="not one point in the data"):
+        pf.fit(model, data, steps=1, batch_size=4, progress=False)
+
+
+def test_molecules_as_they_were_read_are_no_states(tmp_path: Path) -> None:
+    water = pf.molecules.Molecule(("O", "H"), [[0, 0, 0], [0, 0, 1.0]])
+    (tmp_path / "few.xyz").write_text(pf.molecules.xyz_text([water] * 3))
+    with pytest.raises(InputError, match=r"space=pf.spaces.space_of\(data\)"):
+        pf.Diffusion.for_data(pf.data.load(tmp_path / "few.xyz"))
+
+
 def _marked() -> Any:
     g = torch.Generator().manual_seed(0)
     x, mask = torch.randn(60, 4, 2, generator=g), torch.rand(60, 4, generator=g) < 0.6

@@ -22,7 +22,7 @@ from pushforward.data.schema import Schema
 from pushforward.data.set_format import SetFormat
 from pushforward.errors import InputError
 
-__all__ = ["are_lists", "lists_of_sets", "read_lists"]
+__all__ = ["are_lists", "check_kinds_are_known", "lists_of_sets", "read_lists"]
 
 _ID = "id"
 
@@ -33,18 +33,42 @@ def are_lists(source: Any) -> bool:
     >>> are_lists({"x": np.zeros((3, 2)), "lengths": np.array([1, 2])}), are_lists("table.csv")
     (True, False)
     """
+    return {"x", "lengths"} <= _array_names(source)
+
+
+def check_kinds_are_known(source: Any, kinds: tuple[int, ...]) -> None:
+    """Raise `InputError` for sets in slots with marks in a space that has none.
+
+    They would be left out in silence. Of lists with lengths the values of marks are counted.
+    """
+    if kinds or not {"x", "mask", "kinds"} <= _array_names(source):
+        return
+    where = "the data" if isinstance(source, Mapping) else str(source)
+    found = _arrays(source, where)["kinds"]
+    found = found[..., None] if found.ndim == 2 else found
+    whole = found.dtype.kind in "iu" and found.ndim == 3 and found.size
+    values = [int(most) + 1 for most in found.max((0, 1))] if whole else ["..."]
+    listed = ", ".join(map(str, values))
+    raise InputError(
+        f"{where}: sets in slots do not say how many values their kinds have: give "
+        f"spaces.PointCloud(kinds=({listed},)), on the command line model.process=jump-diffusion "
+        f"model.process.space.kinds=[{listed}], or the points one after the other with lengths"
+    )
+
+
+def _array_names(source: Any) -> set[str]:
     if isinstance(source, Mapping):
-        return {"x", "lengths"} <= set(source)
+        return set(map(str, source))
     if not isinstance(source, str | os.PathLike) or Path(source).suffix.lower() != ".npz":
-        return False
+        return set()
     # A pipe would be waited for.
     if not Path(source).is_file():
-        return False
+        return set()
     try:
         with zipfile.ZipFile(source) as file:
-            return {"x.npy", "lengths.npy"} <= set(file.namelist())
+            return {name.removesuffix(".npy") for name in file.namelist()}
     except (OSError, zipfile.BadZipFile):
-        return False
+        return set()
 
 
 def read_lists(source: Any, like: Schema | None = None, name: str | None = None) -> Data:
@@ -182,7 +206,8 @@ def _marks(kinds: NDArray[Any] | None, points: int, where: str) -> NDArray[Any]:
             f"{where}: kinds are whole numbers or words, ({points}, marks), not {kinds.dtype} "
             f"{kinds.shape}"
         )
-    return kinds
+    # True and false are the kinds 1 and 0, which have an order and a way back.
+    return kinds.astype(np.int64) if kinds.dtype.kind == "b" else kinds
 
 
 def _format(

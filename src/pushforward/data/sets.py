@@ -22,7 +22,7 @@ from pushforward.data.mixed_tables import TextTable, table_of
 from pushforward.data.options import given_options
 from pushforward.data.schema import Schema
 from pushforward.data.set_format import SetFormat
-from pushforward.data.set_lists import are_lists, read_lists
+from pushforward.data.set_lists import are_lists, check_kinds_are_known, read_lists
 from pushforward.data.set_rows import check_rows, check_words, codes_in, grouped, numbers_in
 from pushforward.data.told_columns import told_columns
 from pushforward.errors import InputError
@@ -72,6 +72,8 @@ def reading_sets(load: F) -> F:
             return found if space is None else in_clouds(found, space)
         others = options.get("kind") is not None or getattr(known, "functions", None) is not None
         if others or (id is None and sets is None):
+            if _of_sets(space):
+                check_kinds_are_known(source, space.kinds)
             return load(source, space=space, like=like, id=id, **options)
         found = _read(source, {**options, "id": id}, known if sets is not None else None)
         return found if space is None else in_clouds(found, space)

@@ -27,6 +27,7 @@ from pushforward.guidance.conditioned import conditioned
 from pushforward.guidance.diffpir import DiffPIR
 from pushforward.guidance.dps import DPS
 from pushforward.guidance.given import Given, given
+from pushforward.guidance.given_counts import GivenCounts
 from pushforward.guidance.interval import GuidanceInterval
 from pushforward.guidance.measured import MeasurementGuidance
 from pushforward.guidance.mmps import MMPS, Covariance
@@ -48,6 +49,7 @@ __all__ = [
     "DiffPIR",
     "DynamicThreshold",
     "Given",
+    "GivenCounts",
     "FactorizedComposition",
     "GaussComposition",
     "GuidanceInterval",

@@ -203,7 +203,7 @@ class Diffusion(GenerativeModel, Trainable):
                 mean (one more evaluation).
             guidance: the strength of classifier-free guidance; 1 is the plain conditional model.
             guidance_interval: the first and the last time at which it acts; by default at all.
-            given: known tokens, for masking and jumps; -1 where the model fills in (`infilled`).
+            given: known tokens, or numbers of points by kind; -1 where left open (`infilled`).
             seed: or a `generator` on the model's device. Row `k` depends on the seed and on `k`
                 alone, but for adaptive samplers, whose steps are those of a whole batch.
             batch_size: states per evaluation of the network; by default what memory suggests.
@@ -387,9 +387,9 @@ class Diffusion(GenerativeModel, Trainable):
         return of
 
     def _needs(self, what: str, wish: str) -> None:
-        """Raise `CapabilityError` for what the process does not support."""
         if what not in self.process.supports:
-            raise CapabilityError(f"{self.process} has no {wish}: Gaussian processes have it")
+            kind = type(self.process).__name__
+            raise CapabilityError(f"{kind} has no {wish}: Gaussian processes have it")
 
     def _start(self, n: int, t: float, seed: int) -> Any:
         return self._prior(n, start_noise(seed, slice(0, n), self.device), t)

@@ -1,38 +1,40 @@
-"""What is drawn given some tokens of a sequence."""
+"""What is drawn given some tokens of a sequence, or how many points of each kind a set has."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pushforward.errors import CapabilityError, InputError
+from pushforward.guidance import GivenCounts
 from pushforward.models.denoiser import Transports
-from pushforward.processes import Jumps, Masking
+from pushforward.processes import JumpDiffusion, Jumps, Masking, Thinning
 from pushforward.protocols import Sampler, Transport
-from pushforward.samplers import Holding
+from pushforward.samplers import BirthClocks, Holding
 
 __all__ = ["infilled"]
 
 
 def infilled(
-    process: Any, rule: Sampler, x: Tensor, transports: Transports, given: Any
-) -> tuple[Sampler, Tensor, Transports]:
-    """Sampler, start and transports by which known tokens stay.
+    process: Any, rule: Sampler, x: Any, transports: Transports, given: Any
+) -> tuple[Sampler, Any, Transports]:
+    """Sampler, start and transports by which known tokens stay, or sets end with known numbers.
 
     Under `Masking` they are shown from the start, which draws the others given them. Under `Jumps`
-    they move as they do given what they end with (`Jumps.told`).
+    they move as they do given what they end with (`Jumps.told`). Of sets the numbers of points of
+    each kind, of their first mark, are known (`guidance.GivenCounts`).
 
     Args:
         process: of the model.
         rule: the sampler.
         x: the start of all rows, `(n, *sites)`.
         transports: of the rows.
-        given: tokens `(*sites)` for all, or `(n, *sites)`; the mask, or -1, where none is known.
+        given: tokens `(*sites)` for all, or `(n, *sites)`; the mask, or -1, where none is known. Of
+            sets numbers `(kinds,)` or `(n, kinds)`, -1 for any.
 
-    Raises `CapabilityError` for another process, `InputError` for another shape, or symbols outside
-    the vocabulary.
+    Raises `CapabilityError` for another process, or numbers of sets with another sampler than
+    `birth-clocks`, `InputError` for another shape, or symbols outside the vocabulary.
 
     >>> from pushforward import samplers, spaces
     >>> process = Masking(spaces.Tokens(3))
@@ -40,10 +42,12 @@ def infilled(
     >>> infilled(process, samplers.Ancestral(), start, None, [0, -1, 3])[1]
     tensor([[0, 3, 3]])
     """
+    if isinstance(process, JumpDiffusion | Thinning) and process.space.kinds:
+        return rule, x, _counted(process, rule, x, transports, given)
     if not isinstance(process, Masking | Jumps):
         raise CapabilityError(
-            f"tokens are given to models of Masking or Jumps, not of {type(process).__name__}: "
-            "train one with process=masking"
+            "tokens are given to models of Masking or Jumps, numbers of points to those of sets "
+            f"with marks, not to one of {type(process).__name__}: train one with process=masking"
         )
     mask = process.space.mask
     known = torch.as_tensor(given, device=x.device)
@@ -66,3 +70,26 @@ def infilled(
         return Transport(lambda x, t, c=None: process.told(model(x, t, c), own), process)
 
     return rule, x, told
+
+
+def _counted(process: Any, rule: Sampler, x: Any, transports: Transports, given: Any) -> Transports:
+    """Transports whose sets end with numbers of points of each kind."""
+    if not isinstance(rule, BirthClocks):
+        raise CapabilityError(
+            f"numbers of points are met where they are born one at a time, not by {rule}: give "
+            "sampler='birth-clocks'"
+        )
+    counts = torch.as_tensor(given, device=x.mask.device)
+    kinds = process.space.kinds[0]
+    if counts.dtype != torch.int64 or counts.shape not in ((kinds,), (len(x.mask), kinds)):
+        raise InputError(
+            f"given= holds the number of points of each of {kinds} kinds, -1 for any, of shape "
+            f"{(kinds,)} or {(len(x.mask), kinds)}, not {counts.dtype} of shape "
+            f"{tuple(counts.shape)}"
+        )
+    counts = counts.expand(len(x.mask), -1)
+
+    def counted(rows: Any) -> Transport:
+        return Transport(GivenCounts(transports(rows).model, counts[rows]), process)
+
+    return counted

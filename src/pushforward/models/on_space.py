@@ -14,7 +14,7 @@ from pushforward.processes import (
     noising_on,
     path_on,
 )
-from pushforward.spaces import LinearSpace, Space
+from pushforward.spaces import LinearSpace, MarkedPoints, Points, Space
 from pushforward.spaces.data_space import space_of
 
 __all__ = ["on_space_of", "options_on", "sized_options", "told_options"]
@@ -70,7 +70,15 @@ def sized_options(cls: type[GenerativeModel], sets: Any) -> dict[str, Any]:
 
 
 def on_space_of(cls: type[GenerativeModel], options: dict[str, Any], data: Any) -> dict[str, Any]:
-    """The options with the space of the data, where these say one and the options do not."""
+    """The options with the space of the data, where these say one and the options do not.
+
+    Raises `InputError` for molecules as they were read, which are no states yet.
+    """
+    if data.schema.molecules is not None and not isinstance(data.x, Points | MarkedPoints):
+        raise InputError(
+            "molecules as they were read are no states of a space yet: data = pf.data.load(data, "
+            "space=pf.spaces.space_of(data))"
+        )
     return told_options(cls, options, data) if options.get(cls.space_from) is None else options
 
 

@@ -29,8 +29,13 @@ class PointUnits(ShiftAndScale):
 
     @torch.no_grad()
     def fit(self, x: Any, source: Any = None, *, common: bool = True) -> None:
-        """Take shift and scale from all points of all sets; fewer than two leave them alone."""
+        """Take shift and scale from all points of all sets; fewer than two leave them alone.
+
+        Raises `InputError` for sets without a point, and coordinates that are not finite.
+        """
         points = x.x[x.mask].double()
+        if not len(points):
+            raise InputError("there is not one point in the data: all of its sets are empty")
         if not bool(points.isfinite().all()):
             raise InputError("point sets with non-finite coordinates cannot be standardized")
         if len(points) < 2:

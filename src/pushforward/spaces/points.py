@@ -178,6 +178,12 @@ class PointCloud(JumpSpace[Any]):
                 f"np.savez(path, {', '.join(f'{name}=...' for name in self.arrays)})"
             )
         mask = arrays["mask"].bool()
+        shapes = {name: tuple(arrays[name].shape) for name in self.arrays}
+        if len(shapes["x"]) != 3 or any(shape[:2] != shapes["x"][:2] for shape in shapes.values()):
+            raise InputError(
+                "point sets are as many, with as many slots, in all arrays, x (N, slots, d) and "
+                f"mask (N, slots), but the shapes are {shapes}"
+            )
         # Not a product: files mark empty slots by NaN too.
         x = torch.where(mask.unsqueeze(-1), arrays["x"], torch.zeros_like(arrays["x"]))
         found: Any = Points(x, mask)
