@@ -209,7 +209,7 @@ def test_slots_that_do_not_fit_are_refused() -> None:
         ({"x": x, "mask": np.ones((9, 3), bool)}, cloud, r"'mask': \(9, 3\)"),
         ({"x": x[..., 0], "mask": mask}, cloud, r"x \(N, slots, d\)"),
         ({"x": x, "mask": mask, "kinds": kinds[:, :1]}, marked, r"'kinds': \(9, 1, 1\)"),
-        ({"x": x, "mask": mask, "kinds": kinds - 1}, marked, "but -1 was found"),
+        ({"x": x, "mask": mask, "kinds": 0 * kinds - 1}, marked, "but -1 was found"),
         # Left out they would be missed by nobody.
         ({"x": x, "mask": mask, "kinds": kinds}, cloud, r"space.kinds=\[3\], or the points one"),
     ):

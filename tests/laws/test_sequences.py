@@ -230,6 +230,8 @@ def test_a_network_that_knows_nothing_grows_at_the_ends() -> None:
     assert bool((model.loss(data.x).detach() < 1e4).all())
     with pytest.raises(CapabilityError, match="log"):
         model.log_prob(data.x)
+    with pytest.raises(CapabilityError, match="the first mark of a sequence is the place"):
+        model.sample(2, given=[1, 1, 0, 0], sampler="birth-clocks")
     with pytest.raises(CapabilityError, match="makes no third one"):
         between_sets(model, data.x, data.x)
 

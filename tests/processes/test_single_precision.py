@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from pushforward import Transport, samplers
 from pushforward._random import RowNoise
 from pushforward.distributions import Dirichlet, DirichletMixture, GammaProduct
+from pushforward.guidance import GivenCounts
 from pushforward.processes import (
     CoxIngersollRoss,
     DirichletPath,
     Gaussian,
+    GaussianSets,
+    JumpDiffusion,
     Jumps,
     Masking,
     MatrixRates,
     ProductProcess,
+    Thinning,
+    Trimming,
     WrightFisher,
 )
-from pushforward.spaces import Tokens, Vertices
+from pushforward.spaces import MarkedPoints, PointCloud, Points, Tokens, Vertices
 from single_precision import single_precision
 
 N = 400
@@ -75,6 +83,53 @@ def test_a_device_without_doubles_gives_nearly_the_same_numbers(name: str) -> No
         # Noise of 48 bits and other normal numbers: the same in law, not row by row.
         spread = other.std(0).clamp_min(1e-3) * (2 / N) ** 0.5
         assert bool(((one.mean(0) - other.mean(0)).abs() <= 5 * spread).all())
+
+
+@pytest.mark.parametrize("name", ["jump-diffusion", "thinning", "trimming", "gaussian"])
+def test_sets_on_a_device_without_doubles(name: str) -> None:
+    space = PointCloud(kinds=() if name == "gaussian" else (3,))
+    kinds = {"jump-diffusion": JumpDiffusion, "thinning": Thinning, "trimming": Trimming}
+    process: Any = kinds.get(name, GaussianSets)(space=space)
+    g = torch.Generator().manual_seed(0)
+    mask = torch.arange(3) < torch.randint(0, 4, (9, 1), generator=g)
+    x = torch.randn(9, 3, 2, generator=g) * mask.unsqueeze(-1)
+    place = (torch.arange(3) * mask).unsqueeze(-1)
+    z: Any = Points(x, mask) if name == "gaussian" else MarkedPoints(x, mask, place)
+    reading: Any = process.reading()
+    shapes = reading.output_shape(((3, 2), (3,), (3, 1))[: len(z)])
+    output = tuple(torch.randn(9, *shape, generator=g) for shape in shapes)
+
+    def values(device: Any) -> list[torch.Tensor]:
+        here = type(z)(*(part.to(device) for part in z))
+        told = tuple(part.to(device) for part in output)
+        t = torch.linspace(0.2, 0.8, 9).to(device)
+        found = []
+        for time in (t, 0.6):
+            pred = reading.read(reading.at(time), told, here)
+            # Nothing is lost here, so that the loss does not hang on the noise.
+            found += [process.loss(pred, here, here, time)]
+        noise = RowNoise(3, slice(0, 9), device)
+        x_t = process.sample(here, 0.6, noise)
+        if name != "trimming":
+            cost = process.descend(here, 0.6, noise)[0] if name == "jump-diffusion" else here
+            process.cost_rate(reading.read(reading.at(0.6), told, x_t), cost, x_t, 0.6)
+            found += [process.data_cost(pred, here, here, 0.01), process.prior_cost(here, 0.9)]
+        moved = process.bridge(pred, here, 0.6, 0.3, 1.0, noise)
+        process.dynamics(pred, here, 0.6).advance(here, -0.01, 0.0, noise)
+        process.finish(pred, here, 0.01, noise)
+        assert moved.x.device.type == device.type
+        if name in ("jump-diffusion", "thinning"):
+            transport = Transport(
+                GivenCounts(lambda x, s, c=None: pred, torch.tensor([1, 1, -1])), process
+            )
+            samplers.run(samplers.BirthClocks(), transport, x_t, [0.6, 0.3], generator=noise)
+        return [value.cpu().double() for value in found]
+
+    exact = values(torch.device("cpu"))
+    with single_precision() as device:
+        found = values(device)
+    for one, other in zip(found, exact, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_distributions_of_shares_and_bounds_of_products() -> None:

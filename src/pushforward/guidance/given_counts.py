@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from pushforward._precision import widest
 from pushforward.errors import InputError
 from pushforward.processes import Missing, PointPrediction
 from pushforward.protocols import Model, Time
@@ -70,20 +71,21 @@ class GivenCounts:
         return self._told(pred, x_t)
 
     def _told(self, missing: Missing, x_t: Any) -> Missing:
-        marks = missing.point.marks[self.mark].log_softmax(-1).double()
+        wide = widest(x_t.mask.device)
+        marks = missing.point.marks[self.mark].log_softmax(-1).to(wide)
         counts = self._checked(x_t, marks.shape[-1])
         here = one_hot(x_t.kinds[..., self.mark], marks.shape[-1]) * x_t.mask.unsqueeze(-1)
         known = counts >= 0
-        left = torch.where(known, counts - here.sum(1), 0).clamp_min(0).double()
+        left = torch.where(known, counts - here.sum(1), 0).clamp_min(0).to(wide)
         fixed = left.sum(-1, keepdim=True)
         number = torch.arange(missing.counts.shape[-1], device=fixed.device)
         # Of open kinds there may be more, if the model says so; else none but those known are left.
         enough = torch.where(known.all(-1, keepdim=True), number == fixed, number >= fixed)
-        chances = missing.counts.double().clamp_min(-1e4).masked_fill(~enough, -torch.inf)
+        chances = missing.counts.to(wide).clamp_min(-1e4).masked_fill(~enough, -torch.inf)
         chances = chances.masked_fill(number > (~x_t.mask).sum(-1, keepdim=True), -torch.inf)
         chances = chances.log_softmax(-1)
         rest = (chances.exp() * number).sum(-1, keepdim=True) - fixed
-        joint = missing.point.logits.log_softmax(-1).double().unsqueeze(-1) + marks
+        joint = missing.point.logits.log_softmax(-1).to(wide).unsqueeze(-1) + marks
         own = joint.logsumexp(1)
         open_share = own.masked_fill(known, -torch.inf).softmax(-1).nan_to_num(0.0)
         target = torch.where(known, left, rest.clamp_min(0) * open_share)

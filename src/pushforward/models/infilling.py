@@ -9,7 +9,7 @@ import torch
 from pushforward.errors import CapabilityError, InputError
 from pushforward.guidance import GivenCounts
 from pushforward.models.denoiser import Transports
-from pushforward.processes import JumpDiffusion, Jumps, Masking, Thinning
+from pushforward.processes import JumpDiffusion, Jumps, Masking, Thinning, Trimming
 from pushforward.protocols import Sampler, Transport
 from pushforward.samplers import BirthClocks, Holding
 
@@ -74,6 +74,11 @@ def infilled(
 
 def _counted(process: Any, rule: Sampler, x: Any, transports: Transports, given: Any) -> Transports:
     """Transports whose sets end with numbers of points of each kind."""
+    if isinstance(getattr(process, "thinning", process), Trimming):
+        raise CapabilityError(
+            "the first mark of a sequence is the place of an element, of which there is one each: "
+            "numbers are given to models of sets"
+        )
     if not isinstance(rule, BirthClocks):
         raise CapabilityError(
             f"numbers of points are met where they are born one at a time, not by {rule}: give "

@@ -233,7 +233,8 @@ class GaussianSets(GenerativeProcess[Any, Any, Tensor]):
         sizes = torch.tensor(self.sizes or (*(0.0,) * slots, 1.0)).to(z.x.device)
         if len(sizes) != slots + 1:
             raise CapabilityError(f"there are no chances for sizes up to {slots}")
-        size = sizes.log()[z.number].double() + torch.lgamma(z.number.double() + 1)
+        number = z.number.to(widest(z.x.device))
+        size = sizes.log()[z.number].to(number) + torch.lgamma(number + 1)
         return self._white.prior_cost(z.x, t) - size
 
     def cost_rate(self, pred: Tensor, z: Any, x_t: Any, t: Time) -> Tensor:

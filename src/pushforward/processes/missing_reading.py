@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward._precision import widest
 from pushforward._shapes import like
 from pushforward.processes.missing_point import PointMixtures
 from pushforward.processes.on_points import NetworkSizes
@@ -152,7 +153,7 @@ class MissingReading(Reading[Any, Missing]):
         missing = torch.arange(sizes.shape[-1], device=sizes.device)
         total = x_t.mask.sum(-1, keepdim=True) + missing
         possible = total < sizes.shape[-1]
-        alpha = torch.as_tensor(self.schedule.values(t)[0], device=sizes.device).double()
+        alpha = torch.as_tensor(self.schedule.values(t)[0]).to(sizes.device, widest(sizes.device))
         ways = torch.lgamma(total + 1.0) - torch.lgamma(missing + 1.0)
         deleted = ways + torch.xlogy(missing, like(1 - alpha, total))
         counts = sizes.gather(-1, total.clamp(max=sizes.shape[-1] - 1)) + deleted.to(sizes)
