@@ -7,6 +7,7 @@ from typing import Any
 
 from pushforward.errors import InputError
 from pushforward.models.model import GenerativeModel
+from pushforward.molecules import Atoms
 from pushforward.processes import (
     PointInterpolant,
     bridge_on,
@@ -14,7 +15,7 @@ from pushforward.processes import (
     noising_on,
     path_on,
 )
-from pushforward.spaces import LinearSpace, MarkedPoints, Points, Space
+from pushforward.spaces import LinearSpace, Space
 from pushforward.spaces.data_space import space_of
 
 __all__ = ["on_space_of", "options_on", "sized_options", "told_options"]
@@ -74,7 +75,7 @@ def on_space_of(cls: type[GenerativeModel], options: dict[str, Any], data: Any) 
 
     Raises `InputError` for molecules as they were read, which are no states yet.
     """
-    if data.schema.molecules is not None and not isinstance(data.x, Points | MarkedPoints):
+    if isinstance(data.x, Atoms):
         raise InputError(
             "molecules as they were read are no states of a space yet: data = pf.data.load(data, "
             "space=pf.spaces.space_of(data))"
