@@ -23,6 +23,7 @@ import mixed_tables
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward.metrics import Estimate
 from pushforward.training import Settings
 
@@ -72,7 +73,7 @@ def of_table(labeled: int, seed: int, smoke: bool) -> tuple[Any, ...]:
     torch.manual_seed(seed)
     model = pf.models.TableDiffusion.for_data(few)
     settings = Settings(steps=3 if smoke else STEPS, batch_size=128, holdout=0.0, seed=seed)
-    model = pf.fit(model, few, settings=settings, progress=False).model
+    model = trainings.fit(model, few, settings=settings, progress=False).model
 
     def draw(n: int) -> tuple[Tensor, Tensor]:
         x = pf.state.take(few.x, torch.arange(n) % labeled)
@@ -92,7 +93,7 @@ def of_digits(labeled: int, seed: int, smoke: bool) -> tuple[Any, ...]:
     net = pf.nn.MLP((1, 8, 8), width=128, depth=3, num_classes=10)
     model = pf.Diffusion(net, event_shape=(1, 8, 8))
     settings = Settings(steps=3 if smoke else STEPS, batch_size=128, holdout=0.0, seed=seed)
-    model = pf.fit(model, few, settings=settings, progress=False).model
+    model = trainings.fit(model, few, settings=settings, progress=False).model
 
     def draw(n: int) -> tuple[Tensor, Tensor]:
         c = few.c[torch.arange(n) % labeled]

@@ -21,6 +21,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward import Transport, grids, registry, samplers, schedules, theory
 from pushforward.analytic import AnalyticMixture
 from pushforward.certificates import KnownLaw, certify, published_bounds, scheme_of, step_costs
@@ -193,7 +194,7 @@ def learned(seed: int, smoke: bool = False) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = pf.Diffusion(pf.nn.MLP(1, width=32, depth=2))
     settings = {"batch_size": 256, "lr": 2e-3, "holdout": 0.0, "progress": False}
-    pf.fit(model, data[:2000], steps=20 if smoke else 400, seed=seed, **settings)
+    trainings.fit(model, data[:2000], steps=20 if smoke else 400, seed=seed, **settings)
     options = {"steps": 50, "denoise": False, "stop": 0.02, "seed": seed}
     known = certify(model, data[2000:], law=LINE, **options)
     drawn = certify(model, data[2000:], **options)

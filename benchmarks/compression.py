@@ -32,6 +32,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward import compression
 from pushforward.latent import DiagonalEncoder, LogisticDecoder
 from pushforward.metrics import Estimate
@@ -66,7 +67,7 @@ def coded(seed: int, smoke: bool) -> dict[str, Any]:
     model = autoencoder(train)
     settings: dict[str, Any] = {"batch_size": BATCH, "progress": False, "seed": seed}
     start = time.process_time()
-    model = pf.fit(model, train, steps=steps, **settings).model
+    model = trainings.fit(model, train, steps=steps, **settings).model
     trained = time.process_time() - start
     each = x[0].numel()
     rates = {}

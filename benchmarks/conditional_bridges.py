@@ -27,6 +27,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward.models import RegressedSource, recondition
 from pushforward.processes import Bridge
 from pushforward.schrodinger import CouplingCache, OuterIterations
@@ -201,7 +202,7 @@ def network(data: pf.data.Data, seed: int) -> nn.Module:
 def diffusion(data: pf.data.Data, seed: int, steps: int) -> dict[str, Draw]:
     """A conditional diffusion over its usual schedule, by three samplers."""
     model = pf.Diffusion(network(data, seed), label_dropout=0.0)
-    pf.fit(model, data, steps=steps, seed=seed, **TRAINING)
+    trainings.fit(model, data, steps=steps, seed=seed, **TRAINING)
 
     def by(sampler: str, count: int) -> Draw:
         return lambda y: model.sample(DRAWS, y, sampler=sampler, steps=count, seed=seed)
@@ -216,7 +217,7 @@ def diffusion(data: pf.data.Data, seed: int, steps: int) -> dict[str, Draw]:
 def matching(data: pf.data.Data, seed: int, steps: int) -> dict[str, Draw]:
     """Flow matching, by ten steps of Heun's method."""
     model = pf.FlowMatching(network(data, seed), label_dropout=0.0)
-    pf.fit(model, data, steps=steps, seed=seed, **TRAINING)
+    trainings.fit(model, data, steps=steps, seed=seed, **TRAINING)
     return {
         "flow matching, heun, N = 10": lambda y: model.sample(
             DRAWS, y, sampler="heun", steps=10, seed=seed
@@ -228,7 +229,7 @@ def flow(data: pf.data.Data, seed: int, steps: int) -> dict[str, Draw]:
     """A normalizing flow of splines."""
     torch.manual_seed(seed)
     model = pf.NormalizingFlow.for_data(data)
-    pf.fit(model, data, steps=steps, seed=seed, **TRAINING)
+    trainings.fit(model, data, steps=steps, seed=seed, **TRAINING)
     return {"normalizing flow": lambda y: model.sample(DRAWS, y, seed=seed)}
 
 
@@ -258,7 +259,7 @@ def fitted_bridge(
     cache = CouplingCache(rows=min(len(data), 10_000))
     model = Begun(*nets, iterations=rounds, cache=cache, steps=20, ema=0.99, **options)
     model.at = at
-    pf.fit(model, data, steps=rounds.total_steps, seed=seed, schedule="constant", **TRAINING)
+    trainings.fit(model, data, steps=rounds.total_steps, seed=seed, schedule="constant", **TRAINING)
     return model
 
 
@@ -286,7 +287,7 @@ def csgm(data: pf.data.Data, seed: int, steps: int, at: list[Tensor]) -> dict[st
     nets = network(data, seed), network(data, seed + 1000)
     model = pf.SchrodingerBridge(*nets, Bridge(0.5**0.5), "dsbm-ipf", rounds, steps=20, ema=0.99)
     # The first step of the second iteration ends the first one, whose variance is measured then.
-    pf.fit(model, data, steps=steps + 1, seed=seed, schedule="constant", **TRAINING)
+    trainings.fit(model, data, steps=steps + 1, seed=seed, schedule="constant", **TRAINING)
     return {"CSGM alone, N = 20": lambda y: model.sample(DRAWS, y, seed=seed)}
 
 

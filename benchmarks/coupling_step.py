@@ -22,6 +22,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+import trainings
 
 ROWS, WIDTH = 10_000, 64
 TASKS = {"8gaussians to two moons": 2, "normal laws in 64 dimensions": 64}
@@ -60,7 +61,9 @@ def ours(dim: int, batch: int, steps: int, coupling: str) -> Callable[[], float]
 
     def case() -> float:
         model = pf.FlowMatching(Perceptron(dim), coupling=coupling)
-        run = pf.fit(model, b, source=a, steps=steps, progress=False, log_every=steps, **kind)
+        run = trainings.fit(
+            model, b, source=a, steps=steps, progress=False, log_every=steps, **kind
+        )
         # Of the loop: what is made once before it is not a step.
         return run.history[-1]["seconds"]
 

@@ -26,6 +26,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward.metrics import Estimate, classifier_accuracy, energy_distance
 from pushforward.processes import Bridge
 from pushforward.report.painters import image_grid
@@ -104,7 +105,7 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
     torch.manual_seed(seed)
     start = time.process_time()
     plain: Any = pf.FlowMatching(network(2), path=Bridge(SIGMA))
-    pf.fit(plain, target, steps=count * length, **settings)
+    trainings.fit(plain, target, steps=count * length, **settings)
     spent = time.process_time() - start
     note("bridge matching", 0, spent, judged(plain, asked, known, pf.samplers.Euler(churn=1.0)))
     torch.manual_seed(seed)
@@ -116,7 +117,7 @@ def run(seed: int, smoke: bool) -> tuple[list[dict[str, Any]], dict[str, Tensor]
     with tempfile.TemporaryDirectory() as folder:
         for half in range(2, count + 1, 2):
             start = time.process_time()
-            done = pf.fit(
+            done = trainings.fit(
                 bridge, target, steps=half * length, out=folder, resume=half > 2, **settings
             )
             spent += time.process_time() - start

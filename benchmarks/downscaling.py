@@ -26,6 +26,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward import downscaling, metrics
 from pushforward.fluids import FluidSimulator, record_fluid
 from pushforward.metrics import Estimate
@@ -124,7 +125,7 @@ def trained(
     torch.manual_seed(seed)
     diffusion: Any = pf.Diffusion(network(channels, periodic), process=Gaussian(space=space))
     begin = time.process_time()
-    diffusion = pf.fit(diffusion, fine, steps=steps[0], **settings).model
+    diffusion = trainings.fit(diffusion, fine, steps=steps[0], **settings).model
     middle = time.process_time()
     each = max(1, steps[1] // ITERATIONS)
     bridge: Any = pf.SchrodingerBridge(
@@ -133,7 +134,7 @@ def trained(
         iterations=OuterIterations(ITERATIONS, each), ema=0.99,
         cache=CouplingCache(rows=min(CACHE, len(fine))),
     )  # fmt: skip
-    bridge = pf.fit(bridge, fine, source=coarse, steps=ITERATIONS * each, **settings).model
+    bridge = trainings.fit(bridge, fine, source=coarse, steps=ITERATIONS * each, **settings).model
     end = time.process_time()
     return {
         "diffusion": diffusion.eval(), "bridge": bridge.eval(),

@@ -24,6 +24,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from entries import cell
 from pushforward.report import compare
 
@@ -91,7 +92,7 @@ def run(data: str, method: str, seed: int, smoke: bool) -> dict[str, Any] | None
     torch.manual_seed(seed)
     model: Any = pf.registry.find("models", family).for_data(train, labels=False, **options)
     start = time.process_time()
-    pf.fit(model, train, progress=False, seed=seed, **settings)
+    trainings.fit(model, train, progress=False, seed=seed, **settings)
     spent = time.process_time() - start
     if smoke and method != next(name for name, known in METHODS.items() if known[0] == family):
         return None

@@ -23,6 +23,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward import metrics
 from pushforward.data import Data
 from pushforward.report.painters import image_grid
@@ -207,7 +208,7 @@ def small(folder: Path) -> tuple[Path, Data, Data]:
     facts: dict[str, Any] = {"kind": "image", "levels": 256, "value_range": (0.0, 255.0)}
     train, test = Data(x, torch.arange(120) % 10, **facts).split(0.5)
     net = pf.nn.UNet(width=8, blocks=1, num_classes=10)
-    run = pf.fit(pf.Diffusion(net), train, out=folder, steps=2, batch_size=8, progress=False)
+    run = trainings.fit(pf.Diffusion(net), train, out=folder, steps=2, batch_size=8, progress=False)
     assert run.path is not None
     return run.path, train, test
 

@@ -28,6 +28,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward import filtering
 from pushforward.errors import SamplingError
 from pushforward.filtering import Analysis, BootstrapParticles, EnsembleKalman, StateSpaceModel
@@ -145,7 +146,7 @@ class Learned:
 def fitted(make: Callable[[], Any], model: Any, data: pf.data.Data, seed: int, steps: int) -> Any:
     """A model that goes on from its own weights."""
     model = make() if model is None else model
-    pf.fit(model, data, steps=steps, seed=seed, **TRAINING)
+    trainings.fit(model, data, steps=steps, seed=seed, **TRAINING)
     return model
 
 
@@ -162,7 +163,7 @@ def fitted_bridge(model: Any, data: pf.data.Data, seed: int, steps: int) -> pf.S
     )  # fmt: skip
     if model is not None:
         found.warm_start(model)
-    pf.fit(found, data, steps=rounds.total_steps, seed=seed, schedule="constant", **TRAINING)
+    trainings.fit(found, data, steps=rounds.total_steps, seed=seed, schedule="constant", **TRAINING)
     return found
 
 

@@ -26,6 +26,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward.fluids import FluidSimulator, MoistFlow, RingForcing, fluid_state
 
 SIZES = (32, 64, 128, 256)
@@ -112,7 +113,7 @@ def over_network(smoke: bool) -> dict[str, Any]:
     torch.manual_seed(0)
     model = pf.models.PointMatching.for_data(data, net=partial(pf.nn.UNet, width=16, blocks=1))
     fixed: dict[str, Any] = {"batch_size": members, "holdout": 0.0, "progress": False}
-    pf.fit(model, data, steps=1, **fixed)
+    trainings.fit(model, data, steps=1, **fixed)
     rows = torch.arange(members)
     past, net = data.c[rows], model.predictor.net
     x, told = model.inward(data.x[rows]), model.condition.required(past, members, model.device)
@@ -136,8 +137,8 @@ def over_network(smoke: bool) -> dict[str, Any]:
 
     def fitted() -> float:
         """A long run less a short one: what comes before the first step is in both."""
-        long = timing.worked(lambda: pf.fit(model, data, steps=4 * steps, **fixed))()
-        return long - timing.worked(lambda: pf.fit(model, data, steps=2 * steps, **fixed))()
+        long = timing.worked(lambda: trainings.fit(model, data, steps=4 * steps, **fixed))()
+        return long - timing.worked(lambda: trainings.fit(model, data, steps=2 * steps, **fixed))()
 
     pairs = {
         "an ensemble of 16 drawn": (timing.worked(drawn), timing.worked(evaluated)),

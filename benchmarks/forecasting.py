@@ -18,7 +18,8 @@ import torch
 
 import record
 import shared
-from pushforward import data, fit, nn, processes
+import trainings
+from pushforward import data, nn, processes
 from pushforward.fluids import FluidSimulator, Showers, record_fluid, record_showers
 from pushforward.forecasting import verify
 from pushforward.forecasting.verification import MODEL, Verification
@@ -63,7 +64,7 @@ def trained(family: str, known: data.Data, smoke: bool) -> Any:
     """The model after the training that all get."""
     torch.manual_seed(0)
     model = made(family, known, smoke)
-    fit(
+    trainings.fit(
         model, known, steps=2 if smoke else STEPS, batch_size=BATCH, lr=RATE, holdout=HOLDOUT,
         validate_every=1 if smoke else 100, progress=False, seed=0,
     )  # fmt: skip

@@ -24,6 +24,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward.metrics import Estimate, classifier_accuracy, mode_coverage, sliced_wasserstein
 
 DISCREPANCIES = ("jensen-shannon", "wasserstein", "mmd")
@@ -54,7 +55,7 @@ def run(discrepancy: str, seed: int, smoke: bool) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = pf.GAN.for_data(data, discrepancy=discrepancy)
     start = time.process_time()
-    pf.fit(model, data, steps=3 if smoke else STEPS, seed=seed, progress=False)
+    trainings.fit(model, data, steps=3 if smoke else STEPS, seed=seed, progress=False)
     spent = time.process_time() - start
     x = model.sample(200 if smoke else SAMPLES, seed=seed)
     about = {"discrepancy": discrepancy, "seed": seed, "training": spent}

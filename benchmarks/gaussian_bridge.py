@@ -27,6 +27,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
 from pushforward.schrodinger import CouplingCache, OuterIterations
@@ -143,7 +144,7 @@ def trained(method: str, d: int, seed: int, length: int, points: int) -> dict[st
     make, sampler = METHODS[method]
     torch.manual_seed(seed)
     model = make(d, length, points)
-    pf.fit(model, b, source=a, steps=HALVES * length, seed=seed, **TRAINING)
+    trainings.fit(model, b, source=a, steps=HALVES * length, seed=seed, **TRAINING)
     path = model.trajectory(test, sampler=sampler, steps=TIMES - 1, seed=seed)
     # A noisy path takes its steps closer to the ends.
     found = judged(list(path), model._times(TIMES - 1))

@@ -25,13 +25,13 @@ import torch
 import record
 import shared
 import timing
+import trainings
 from pushforward import evidence, registry
 from pushforward._random import derived_seed
 from pushforward.errors import CapabilityError, ConvergenceError, InputError
 from pushforward.learned_samplers import simulate
 from pushforward.learned_samplers.coordinates import COORDINATES
 from pushforward.models import LearnedSampler
-from pushforward.training import fit
 
 TARGETS = (
     "funnel", "ionosphere", "sonar", "seeds", "brownian", "credit", "many-well", "mixture-40",
@@ -80,7 +80,7 @@ def run(target: str, method: str, coordinates: str, seed: int) -> dict[str, Any]
     except InputError as error:
         print(f"{target} is left out: {error}")
         return None
-    done = fit(
+    done = trainings.fit(
         model, None, steps=SIZE["iterations"], batch_size=SIZE["batch"], lr=SIZE["lr"], ema=0.99,
         warmup=min(100, SIZE["iterations"] // 5), seed=seed, progress=False,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward.processes import Brownian, Geodesic
 from pushforward.spaces import SO3, Hyperbolic, Manifold, Sphere, Torus
 
@@ -47,11 +48,11 @@ def networks(n: int) -> dict[str, Any]:
     for name, (space, shape) in SPACES.items():
         data = pf.data.load(some(space, shape, max(n, 64), 0), space=space)
         model = pf.FlowMatching.for_data(data, path=Geodesic(space))
-        pf.fit(model, data, steps=2, batch_size=16, holdout=0.0, progress=False)
+        trainings.fit(model, data, steps=2, batch_size=16, holdout=0.0, progress=False)
         found[name] = model
         if space.compact:
             diffusion = pf.Diffusion.for_data(data, process=Brownian(space))
-            pf.fit(diffusion, data, steps=2, batch_size=16, holdout=0.0, progress=False)
+            trainings.fit(diffusion, data, steps=2, batch_size=16, holdout=0.0, progress=False)
             found[f"{name}, diffusion"] = diffusion
     return found
 

@@ -38,6 +38,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward import state
 from pushforward.analytic import AnalyticGrasps
 from pushforward.distributions import WrappedNormal
@@ -262,7 +263,7 @@ def measured(
     if method == "kernel":
         x = torch.cat([train, validation])
         model = HeatKernelDensity(space, narrowest=1e-5)
-        run = pf.fit(model, x, holdout=0.0, progress=False)
+        run = trainings.fit(model, x, holdout=0.0, progress=False)
         values, solver, evaluations = run.model.log_prob(test).value, 0.0, 0
     else:
         # A part of it says which weights are the best.
@@ -275,7 +276,7 @@ def measured(
             else pf.Diffusion.for_data(data, process=Brownian(space, VE(0.02, 4.0)))
         )
         steps = 3 if options.smoke else STEPS
-        run = pf.fit(net, data, steps=steps, holdout=held, seed=seed, **TRAINING)
+        run = trainings.fit(net, data, steps=steps, holdout=held, seed=seed, **TRAINING)
         success = found["success"](run.model) if "success" in found else None
         many = table == "torus" and test.shape[1] >= MANY
         divergence: Any = "hutchinson" if many else "exact"

@@ -25,6 +25,7 @@ import torch
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward.metrics import Estimate
 from pushforward.report.judging import evaluated
 
@@ -78,7 +79,7 @@ def drawn(method: str, train: Any, n: int, seed: int, smoke: bool) -> Any:
     settings = pf.training.Settings(
         steps=3 if smoke else STEPS, batch_size=256, holdout=0.0, seed=seed
     )
-    model = pf.fit(model, train, settings=settings, progress=False).model
+    model = trainings.fit(model, train, settings=settings, progress=False).model
     steps = model.understood("sample", steps=4 if smoke else 100)
     return model.sample(n, seed=seed, **steps)
 

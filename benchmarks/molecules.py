@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 import pushforward as pf
+import trainings
 from pushforward.errors import MissingExtraError
 from pushforward.metrics import Estimate
 from pushforward.metrics.molecular_stability import geometry_rows, stability_rows
@@ -120,7 +121,7 @@ def trained(run: Path, steps: int) -> Any:
         name = f"qm9 up to {HEAVY} heavy atoms"
         data = replace(data, x=x, name=name, origin=None, states=None)
         model = pf.Diffusion.for_data(data, process=molecule_process(x), times="log-normal")
-        pf.fit(model, data, out=run, steps=steps, batch_size=16, lr=5e-3, holdout=0.05,
+        trainings.fit(model, data, out=run, steps=steps, batch_size=16, lr=5e-3, holdout=0.05,
                standardize=False, checkpoint_every=500, progress=False)  # fmt: skip
     return pf.load(run)
 
@@ -160,7 +161,7 @@ def told(run: Path, steps: int, test: Atoms, seed: int) -> list[dict[str, Any]]:
         space = PointCloud(center=3, kinds=(len(QM9_ELEMENTS),))
         data = pf.data.load(data, space=space)
         model = pf.Diffusion.for_data(data, process=JumpDiffusion(space=space))
-        pf.fit(model, data, out=run, steps=steps, batch_size=32, lr=2e-3, holdout=0.01,
+        trainings.fit(model, data, out=run, steps=steps, batch_size=32, lr=2e-3, holdout=0.01,
                standardize=False, validate_every=500, progress=False)  # fmt: skip
     model, found = pf.load(run), []
     whole = law_of_sizes(read_qm9("train").atoms.number, SLOTS)

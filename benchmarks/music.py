@@ -30,6 +30,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward import processes, samplers, spaces
 
 SHA256 = "dc3309498c4c95cebdf8d4f20c868deb6b63bce1d929cad4f51a7ccc982987b1"
@@ -141,7 +142,7 @@ def measured(train: Tensor, test: Tensor, name: str, smoke: bool) -> list[dict[s
     model = pf.Diffusion(net, process=made(name))
     data = pf.data.Data(train, name="chorales")
     began = time.process_time()
-    pf.fit(model, data, steps=2 if smoke else TRAINED, seed=0, **TRAINING)
+    trainings.fit(model, data, steps=2 if smoke else TRAINED, seed=0, **TRAINING)
     trained = time.process_time() - began
     rows = []
     # A site takes many small jumps between neighbors: one that would jump twice may not stay.

@@ -29,6 +29,7 @@ import pushforward as pf
 import record
 import shared
 import timing
+import trainings
 from pushforward.distributions import GaussianMixture
 from pushforward.nn.conditioning import Conditioning
 
@@ -228,7 +229,7 @@ def steps_of(names: list[str], name: str, turns: int, steps: int) -> dict[str, f
     def case(network: str) -> Callable[[], float]:
         def train() -> None:
             model = pf.Diffusion(made(network, data.shape[1], 0))
-            pf.fit(model, data, steps=steps, progress=False, holdout=0.0, device="cpu")
+            trainings.fit(model, data, steps=steps, progress=False, holdout=0.0, device="cpu")
 
         return timing.worked(train)
 
@@ -249,7 +250,7 @@ def run(
     model: Any = FAMILIES[family](net)
     steps = 2 if smoke else max(1, round(SECONDS / step))
     start = time.process_time()
-    pf.fit(model, train, steps=steps, seed=seed, progress=False, holdout=0.0, device="cpu")
+    trainings.fit(model, train, steps=steps, seed=seed, progress=False, holdout=0.0, device="cpu")
     spent = time.process_time() - start
     found = model.log_prob(test[:20] if smoke else test, seed=0)
     return {

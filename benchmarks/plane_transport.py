@@ -35,6 +35,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward.couplings import Sinkhorn
 from pushforward.processes import Bridge
 
@@ -152,7 +153,7 @@ def matched(
     """A trained `FlowMatching`; a noisy path has two outputs."""
     noisy = isinstance(options.get("path"), Bridge)
     model = pf.FlowMatching(Perceptron(4) if noisy else Perceptron(), **options)
-    pf.fit(model, target, **settings(steps, seed, source))
+    trainings.fit(model, target, **settings(steps, seed, source))
     return model
 
 
@@ -176,7 +177,7 @@ def bridged(
         method=method,
         iterations=pf.schrodinger.OuterIterations(count=halves, steps=length),
     )
-    pf.fit(model, target, **settings(halves * length, seed, source, WIDER * BATCH))
+    trainings.fit(model, target, **settings(halves * length, seed, source, WIDER * BATCH))
     return model
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pushforward as pf
+import trainings
 from pushforward import inverse
 from pushforward.metrics import frechet_of_moments
 
@@ -160,5 +161,5 @@ def prior(name: str, runs: Path | None, smoke: bool) -> tuple[pf.Diffusion, floa
 def fitted(model: Any, data: pf.data.Data, steps: int, batch: int, **options: Any) -> float:
     """Train a model; the seconds of one core that it took."""
     begin = time.process_time()
-    pf.fit(model, data, steps=steps, batch_size=batch, seed=0, progress=False, **options)
+    trainings.fit(model, data, steps=steps, batch_size=batch, seed=0, progress=False, **options)
     return time.process_time() - begin

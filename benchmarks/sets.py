@@ -31,6 +31,7 @@ from torch.nn import functional
 
 import pushforward as pf
 import record
+import trainings
 from pushforward import Transport, grids, samplers, state
 from pushforward.analytic import AnalyticCounts
 from pushforward.distributions import GaussianMixture
@@ -112,7 +113,7 @@ def trained(steps: int, rows: int, n: int) -> list[dict[str, Any]]:
         torch.manual_seed(0)
         model = pf.Diffusion.for_data(data, process=process)
     began = time.perf_counter()
-    pf.fit(model, data, steps=steps, batch_size=128, progress=False, seed=0)
+    trainings.fit(model, data, steps=steps, batch_size=128, progress=False, seed=0)
     seconds = time.perf_counter() - began
     x = model.sample(n, steps=50, seed=0)
     value, floor = hellinger(x.number, WORLD.sizes)
@@ -194,7 +195,7 @@ def of_given(name: str, steps: int, rows: int, n: int, draws: int) -> dict[str, 
         torch.manual_seed(0)
         model = pf.Diffusion.for_data(data, process=JumpDiffusion(space=space))
     began = time.perf_counter()
-    pf.fit(model, data, steps=steps, batch_size=128, progress=False, seed=0)
+    trainings.fit(model, data, steps=steps, batch_size=128, progress=False, seed=0)
     seconds = time.perf_counter() - began
     told = state.map_leaves(lambda a: a.repeat_interleave(draws, 0), test.c)
     x = model.sample(n * draws, told, steps=50, seed=0)

@@ -31,6 +31,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward.distributions import DirichletMixture, GammaProduct
 from pushforward.processes import (
     CoxIngersollRoss,
@@ -100,7 +101,7 @@ def likelihood(case: str, method: str, seed: int, smoke: bool) -> dict[str, Any]
     model = made[method]()
     steps = 3 if smoke else STEPS["likelihood"]
     begin = time.process_time()
-    pf.fit(model, train, steps=steps, seed=seed, **TRAINING)
+    trainings.fit(model, train, steps=steps, seed=seed, **TRAINING)
     seconds = time.process_time() - begin
     found = model.log_prob(test, tolerance=1e-2 if smoke else 1e-3)
     gap = exact - found.value.double()
@@ -136,7 +137,7 @@ def symbols(case: str, seed: int, smoke: bool) -> dict[str, Any]:
     model = pf.Diffusion.for_data(data, process=process, net=SYMBOLS_NET)
     begin = time.process_time()
     steps = 3 if smoke else STEPS["symbols"]
-    pf.fit(model, data, steps=steps, seed=seed, **(TRAINING | {"batch_size": 512}))
+    trainings.fit(model, data, steps=steps, seed=seed, **(TRAINING | {"batch_size": 512}))
     seconds = time.process_time() - begin
     x = model.sample(n, steps=4 if smoke else 16, seed=seed)
     return {

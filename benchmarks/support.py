@@ -29,6 +29,7 @@ from torch import Tensor
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward.support import (
     AnomalyDetector,
     DenoiserSupport,
@@ -58,18 +59,18 @@ def scores(train: Tensor, steps: int) -> dict[str, Callable[[], Score]]:
 
     def diffusion() -> Score:
         net = pf.nn.MLP(AMBIENT, width=128, depth=3)
-        model = pf.fit(pf.Diffusion(net), train, steps=steps, seed=0, **TRAINING).model
+        model = trainings.fit(pf.Diffusion(net), train, steps=steps, seed=0, **TRAINING).model
         return DenoiserSupport.of_model(model, SIGMA, START, steps=6).distance, True
 
     def vae() -> Score:
         from pushforward.data import Data
 
         model = pf.VAE.for_data(Data(train), latent=3, width=128, depth=3)
-        model = pf.fit(model, train, steps=steps, seed=0, **TRAINING).model.eval()
+        model = trainings.fit(model, train, steps=steps, seed=0, **TRAINING).model.eval()
         return GeneratorSupport(model.decode, 3, draws=4000).distance, True
 
     def density() -> Score:
-        model = pf.fit(pf.KernelDensity(), train, seed=0, holdout=0.0, progress=False).model
+        model = trainings.fit(pf.KernelDensity(), train, seed=0, holdout=0.0, progress=False).model
         return lambda x: -model.log_prob(x).value, False
 
     return {

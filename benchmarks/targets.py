@@ -33,7 +33,10 @@ NAMES = (
     "lj-13", "ionosphere", "sonar", "credit", "credit-1", "credit-centered", "cancer", "cancer-1",
     "seeds", "brownian", "eight-schools", "eight-schools-noncentered", "lgcp-126", "lgcp-127",
 )  # fmt: skip
-FEWER = {name: {"islands": 4, "particles": 256, "most": 8} for name in ("lgcp-126", "lgcp-127")}
+FEWER: dict[str, dict[str, Any]] = {
+    name: {"islands": 2, "particles": 256, "most": 4, "aim": 0.05}
+    for name in ("lgcp-126", "lgcp-127")
+}
 """Of 1,600 numbers, with products of matrices as large."""
 SEEDS = (0,)
 COVERED = ("ionosphere", "sonar", "credit-1")

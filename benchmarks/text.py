@@ -47,6 +47,7 @@ import ngrams
 import pushforward as pf
 import record
 import shared
+import trainings
 from pushforward import Transport
 from pushforward.analytic import AnalyticMarkov
 from pushforward.data.markov_letters import LENGTH, entropy_bits, log_prob, transitions
@@ -70,15 +71,15 @@ TRAINING: dict[str, Any] = {
 TABLES = ("characters", "letters", "words", "speed")
 SPEED_STEPS, REPEATS = 9, 7
 LAWS: dict[str, Any] = {
-    "lr": 3e-3,
+    "lr": 5e-3,
     "ema": 0.998,
     "holdout": 0,
     "device": "cpu",
     "progress": False,
 }
 LETTERS = {"width": 96, "depth": 3, "heads": 4}
-WORDS = {"width": 160, "depth": 3, "heads": 4}
-LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 4000, 5_000
+WORDS = {"width": 64, "depth": 2, "heads": 4}
+LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 2000, 5_000
 
 
 def network() -> pf.Diffusion:
@@ -143,7 +144,7 @@ def letters(smoke: bool) -> list[dict[str, Any]]:
     model = pf.Diffusion(net, process=Masking(Tokens(SYMBOLS)), event_shape=(LENGTH,))
     data = pf.data.load("markov-letters", n=1000 if smoke else 100_000, seed=0)
     began = time.process_time()
-    pf.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=32, **LAWS)
+    trainings.fit(model, data, steps=3 if smoke else LETTERS_STEPS, batch_size=32, **LAWS)
     seconds = round(time.process_time() - began)
     fresh = pf.data.load("markov-letters", n=16 if smoke else 400, seed=1).x
     process, unit = Masking(Tokens(SYMBOLS)), math.log(2) * LENGTH
@@ -186,7 +187,7 @@ def words(corpus: corpora.Corpus, smoke: bool) -> list[dict[str, Any]]:
     net = TokenTransformer(alphabet.size, **WORDS)
     model = pf.Diffusion(net, process=Masking(Tokens(alphabet.size)))
     began = time.process_time()
-    pf.fit(model, data, steps=3 if smoke else WORDS_STEPS, batch_size=128, **LAWS)
+    trainings.fit(model, data, steps=3 if smoke else WORDS_STEPS, batch_size=128, **LAWS)
     seconds = round(time.process_time() - began)
     n = 200 if smoke else WORDS_DRAWN
     drawn = alphabet.decode(model.sample(n, steps=2 * data.x.shape[1], seed=0))

@@ -30,6 +30,7 @@ from torch.nn.functional import avg_pool2d
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward.data import Caption, matches_captions, parse_scenes, render_scenes
 from pushforward.data.captions import Thing
 from pushforward.data.scene_sampling import draw_scenes, draw_scenes_of
@@ -274,7 +275,7 @@ def small(folder: Path) -> Any:
     data = pf.data.load("scenes", n=40, size=8)
     encoder = pf.nn.TextEncoder(**vars(data.vocabulary), width=8, depth=1, heads=2)
     model = pf.Diffusion(pf.nn.UNet(3, width=8, blocks=1, encoder=encoder))
-    pf.fit(model, data, steps=2, batch_size=8, out=folder, progress=False, device="cpu")
+    trainings.fit(model, data, steps=2, batch_size=8, out=folder, progress=False, device="cpu")
     return pf.load(folder)
 
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+import trainings
 
 AIM = 1.05
 PEERS = ("diffusers", "azula", "flow_matching")
@@ -161,7 +162,7 @@ class Clock:
 def fitted(net: nn.Module, data: Tensor, batch: int, steps: int) -> float:
     """Seconds for the same steps of `fit`, with all that it does between them."""
     clock = Clock()
-    pf.fit(
+    trainings.fit(
         pf.Diffusion(copy.deepcopy(net), predict="noise", times="uniform"),
         data,
         steps=WARMUP + steps,

@@ -21,6 +21,7 @@ import pushforward as pf
 import record
 import step_overhead
 import timing
+import trainings
 from pushforward.processes import Bridge
 from pushforward.schrodinger import OuterIterations
 
@@ -46,7 +47,7 @@ def ours(make: Make, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
         ),
     }
     for model in models.values():
-        pf.fit(model, target, source=source, **training)
+        trainings.fit(model, target, source=source, **training)
     # A bridge maps by copies with averaged weights.
     directions = models["bridge"].loop.directions
     way, back = (directions.averaged(forward).net for forward in (True, False))

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 import pushforward as pf
 import record
 import timing
+import trainings
 from pushforward.latent import BernoulliDecoder, DiagonalEncoder, GaussianDecoder, VampPrior
 from pushforward.metrics import Estimate, dequantized
 from pushforward.nn import Perceptron
@@ -111,7 +112,7 @@ def ours(kind: str, of: Task) -> Learner:
         share = len(of.held) / (len(of.held) + len(of.train))
         settings: dict[str, Any] = {"batch_size": BATCH, "progress": False, "seed": seed}
         settings |= {"standardize": kind.startswith("Bernoulli"), "holdout": share}
-        best = pf.fit(model, torch.cat([of.train, of.held]), steps=steps, **settings).model
+        best = trainings.fit(model, torch.cat([of.train, of.held]), steps=steps, **settings).model
         model.load_state_dict(best.state_dict())
         return steps
 

@@ -25,6 +25,7 @@ HELPERS = {
     "restored_pictures.py",
     "shared.py",
     "timing.py",
+    "trainings.py",
 }
 SCRIPTS = sorted(
     path
