@@ -77,7 +77,7 @@ LAWS: dict[str, Any] = {
     "device": "cpu",
     "progress": False,
 }
-LETTERS = {"width": 96, "depth": 3, "heads": 4}
+LETTERS = {"width": 128, "depth": 4, "heads": 4}
 WORDS = {"width": 64, "depth": 2, "heads": 4}
 LETTERS_STEPS, WORDS_STEPS, WORDS_DRAWN = 2500, 2000, 5_000
 
