@@ -70,7 +70,8 @@ def tempered(
     are two laws fitted to chains where Laplace's approximation, from a mode in the neck of a
     funnel, leads nowhere: chains miss such necks, and so do both. What
     no start came near is missed by all: a narrow mode that holds most of the integral shows only
-    if one of the starts finds it.
+    if one of the starts finds it. A neck that holds a few parts in a hundred, which the better
+    start misses, is below what the other one can tell, and the error does not count it.
 
     Args:
         target: its `base`, if it has one, is the wide law; else a normal law fitted to chains.
