@@ -311,8 +311,9 @@ def test_processes_without_a_density_say_so(trained: Trained) -> None:
 def test_every_process_has_a_row() -> None:
     """Of those that a model can be trained for."""
     named = {
-        "gaussian", "brownian", "geodesic", "masking", "thinning", "jump-diffusion", "product",
-        "jumps", "uniform-jumps", "block-masking", "wright-fisher", "cox-ingersoll-ross",
+        "gaussian", "brownian", "geodesic", "masking", "thinning", "trimming", "jump-diffusion",
+        "product", "jumps", "uniform-jumps", "block-masking", "wright-fisher",
+        "cox-ingersoll-ross",
     }  # fmt: skip
     paths = {
         "linear", "trigonometric", "scheduled", "one-sided", "bridge", "ou-bridge", "dirichlet",

@@ -19,8 +19,8 @@ def check_format_versions(spec: Any, where: Any, trust: tuple[str, ...] = ()) ->
     other names or shapes are refused by themselves. A class that can say what the arguments of an
     older version mean has a class method `renewed(arguments, version)`, and is read.
 
-    Classes outside `pushforward` that are not trusted are left to `config.build`, which refuses
-    them.
+    Classes outside `pushforward` that are not trusted, and names of none, are left to
+    `config.build`, which refuses them.
 
     Args:
         spec: what `config.describe` wrote.
@@ -47,7 +47,7 @@ def check_format_versions(spec: Any, where: Any, trust: tuple[str, ...] = ()) ->
 
 def _check(name: str, saved: Any, where: Any, trust: tuple[str, ...]) -> None:
     module, _, own = name.partition(":")
-    if own and module not in trust:
+    if (own and module not in trust) or not (own or "." in name):
         return
     cls = config.find_class(name, trust)
     now = getattr(cls, "format_version", 1)
