@@ -180,9 +180,7 @@ def test_a_model_fills_in_what_is_not_given() -> None:
     with pytest.raises(InputError, match=r"lie in 0\.\.2"):
         model.sample(4, given=[0, -1, 7])
     blocks = processes.BlockMasking(spaces.Tokens(K))
-    with pytest.raises(
-        CapabilityError, match="models of Masking or Jumps, .* not to one of BlockMasking"
-    ):
+    with pytest.raises(CapabilityError, match="not to one of BlockMasking"):
         infilled(blocks, samplers.Ancestral(), given, None, given)
     with pytest.raises(CapabilityError, match="train with process=masking"):
         samplers.Holding().plan(processes.Jumps(spaces.Tokens(K)), [1.0, 0.0])
