@@ -86,6 +86,8 @@ def test_given_values_are_kept_and_others_drawn(trained: Path, call: Any) -> Non
     found = call("sample", trained / "run", "--given-file", out, "--out", trained / "no.csv")
     assert found.code == 2
     assert "nothing is missing" in found.err
+    found = call("sample", trained / "run", "--given-file", part, "--sampler", "heun")
+    assert "--sampler means nothing for the values of functions" in found.err
 
 
 def test_runs_are_judged_go_on_and_refuse_other_grids(trained: Path, call: Any) -> None:

@@ -85,6 +85,8 @@ def test_given_cells_stay_and_gaps_are_filled(call, run: Path, tmp_path: Path) -
     assert all(row["age"] for row in rows)
     assert call("sample", run, "--given-file", part, *words).code == 0
     assert len(read(out)) == 2
+    found = call("sample", run, "--given-file", part, *words, "--grid", "uniform")
+    assert "--grid means nothing for the cells of a table" in found.err
 
 
 def test_several_given_cells_are_all_kept(call, run: Path, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_gaps_are_filled_in_and_all_else_is_kept(trained):
         ("ant\nq_\n", [], "'q'"),
         ("a" * 30 + "\n", [], "30 symbols, more than the 20"),
         ("ant\n", ["--gap", "a"], "'a' is a symbol"),
+        ("a_t\n", ["--stop", "0.1"], "--stop means nothing for the gaps of texts"),
     ],
 )
 def test_gaps_that_do_not_fit_are_refused(trained, text, more, message):

@@ -219,6 +219,15 @@ def unsaid(context: typer.Context, option: str) -> bool:
     return source is not None and source.name.startswith("DEFAULT")
 
 
+def refuse_said(context: typer.Context, where: str, *names: str) -> None:
+    """Raise `InputError` for the first of some options that was said, as it means nothing there."""
+    from pushforward.errors import InputError
+
+    for option in context.command.params:
+        if option.name in names and not unsaid(context, option.name):
+            raise InputError(f"{max(option.opts, key=len)} means nothing for {where}: leave it out")
+
+
 def is_quiet(context: typer.Context) -> bool:
     """Whether `--quiet` was given before the command, or another process does the talking."""
     return bool(context.find_root().params.get("quiet")) or not is_first()

@@ -25,11 +25,17 @@ from pushforward.cli.options import (
     is_first,
     is_quiet,
     names_of,
+    refuse_said,
     unsaid,
 )
 from pushforward.cli.wording import in_words_of
 
 __all__ = ["sample"]
+
+_OF_SAMPLERS = (
+    "grid", "stop", "denoise", "mean", "guidance", "guidance_interval", "text", "texts",
+)  # fmt: skip
+"""Options by which samples are drawn that have no part in filling in."""
 
 
 def sample(
@@ -175,6 +181,7 @@ def sample(
     asked_for = ",".join(given) if given else None
     cells = asked_for if asked_for is not None or given_file is None else str(given_file)
     if cells is not None and mixed:
+        refuse_said(context, "the cells of a table that are drawn given others", *_OF_SAMPLERS)
         wishes = accepted(model.sample, sampler=sampler, steps=steps)
         with Progress("sampling", 1, show=not is_quiet(context)) as progress:
             x, numbers = infilled(
@@ -190,6 +197,8 @@ def sample(
             raise InputError("--given-file has points of its own: leave --at out")
         model, functions = moved(Path(run), model, at)
     if given_file is not None and known.functions is not None:
+        where = "the values of functions that are drawn given others"
+        refuse_said(context, where, "sampler", "label", *_OF_SAMPLERS)
         with Progress("completing functions", 1, show=not is_quiet(context)) as progress:
             x, codes, names = completed(
                 Path(run), model, given_file, 1 if n is None else n, seed=seed, steps=steps,
@@ -200,6 +209,7 @@ def sample(
         typer.echo(out)
         return
     if given_file is not None:
+        refuse_said(context, "the gaps of texts", "label", *_OF_SAMPLERS)
         _fill_in(context, run, model, given_file, gap, n, out, sampler, seed, steps, batch_size)
         return
     own = told(Path(run), model, asked_for, n, context, seed)
